@@ -1,0 +1,33 @@
+//! What every formatter builds on: the tree that it is shown, the output that it fills, and the contract.
+//!
+//! A formatter implements [`Formatter`] in plain Rust, over the traits [`Tree`] and [`Output`]: `cargo test` runs it
+//! natively, against the doubles in [`memory`]. In its cell, `component.rs` hands it to the host with [`export!`].
+//!
+//! ```text
+//!            tree (nodes in order, bytes of files)
+//!                           |
+//!     request -----> [ a Formatter ] -----> output: writes of metadata, placements of content
+//!                           |
+//!                        summary
+//! ```
+
+mod error;
+mod formatter;
+mod output;
+mod tree;
+
+#[cfg(target_arch = "wasm32")]
+#[doc(hidden)]
+pub mod component;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod memory;
+
+pub use error::{
+    FormatError, LabelProblem, NodeError, NodeProblem, PartitionError, PlaceError, ReadError,
+    SettingError, SettingProblem, Shortage,
+};
+pub use formatter::{
+    Description, Formatter, Losses, OptionDescription, Property, Request, Summary, Uuid,
+};
+pub use output::{Buffered, Output, Placement};
+pub use tree::{Attribute, Device, Kind, Node, NodeId, Nodes, Range, Timestamp, Tree};

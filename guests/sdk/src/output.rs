@@ -1,0 +1,129 @@
+//! Where a formatter's bytes go.
+
+use crate::{FormatError, NodeId};
+
+/// A request that a range of a file stand at an offset of the partition. Bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Placement {
+    /// The file.
+    pub file: NodeId,
+    /// The first byte in the file.
+    pub file_offset: u64,
+    /// The first byte in the partition.
+    pub partition_offset: u64,
+    /// The number of bytes.
+    pub length: u64,
+    /// The zero bytes after the content, usually up to the end of its block: the host writes them with the content, and
+    /// joins neighbours into one write.
+    pub padding: u32,
+}
+
+/// A partition that is being filled. It reads as zeros at first.
+pub trait Output {
+    /// Writes `bytes` at `offset` of the partition.
+    ///
+    /// # Errors
+    /// [`FormatError::Partition`] if the range is outside the partition, holds placed content, or the host fails.
+    fn write(&mut self, offset: u64, bytes: &[u8]) -> Result<(), FormatError>;
+
+    /// Has the host copy file content to the partition.
+    ///
+    /// # Errors
+    /// [`FormatError::Placement`] if a placement is refused.
+    fn place(&mut self, batch: &[Placement]) -> Result<(), FormatError>;
+
+    /// Logs a warning for the user.
+    fn warn(&mut self, message: &str);
+}
+
+/// Joins neighbouring writes, and gathers placements, into large calls of an [`Output`]. Call [`Buffered::finish`].
+pub struct Buffered<'a> {
+    output: &'a mut dyn Output,
+    start: u64,
+    bytes: Vec<u8>,
+    placements: Vec<Placement>,
+}
+
+impl<'a> Buffered<'a> {
+    const BYTES: usize = 1 << 20;
+    const PLACEMENTS: usize = 4096;
+
+    /// Buffers what goes to `output`.
+    pub fn new(output: &'a mut dyn Output) -> Self {
+        Self {
+            output,
+            start: 0,
+            bytes: Vec::with_capacity(Self::BYTES),
+            placements: Vec::with_capacity(Self::PLACEMENTS),
+        }
+    }
+
+    /// Writes `bytes` at `offset`, together with what went right before it.
+    ///
+    /// # Errors
+    /// As [`Output::write`], possibly for an earlier write.
+    pub fn write(&mut self, offset: u64, bytes: &[u8]) -> Result<(), FormatError> {
+        let follows = offset == self.start + self.bytes.len() as u64;
+        if !follows || self.bytes.len() + bytes.len() > Self::BYTES {
+            self.flush_bytes()?;
+            self.start = offset;
+        }
+        if bytes.len() >= Self::BYTES {
+            self.start = offset + bytes.len() as u64;
+            return self.output.write(offset, bytes);
+        }
+        self.bytes.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    /// Places content, together with what was placed before it. Neighbouring ranges of one file become one placement.
+    ///
+    /// # Errors
+    /// As [`Output::place`], possibly for an earlier placement.
+    pub fn place(&mut self, placement: Placement) -> Result<(), FormatError> {
+        if placement.length == 0 {
+            return Ok(());
+        }
+        if let Some(last) = self.placements.last_mut()
+            && last.file == placement.file
+            && last.padding == 0
+            && last.file_offset + last.length == placement.file_offset
+            && last.partition_offset + last.length == placement.partition_offset
+        {
+            last.length += placement.length;
+            last.padding = placement.padding;
+            return Ok(());
+        }
+        if self.placements.len() == Self::PLACEMENTS {
+            self.flush_placements()?;
+        }
+        self.placements.push(placement);
+        Ok(())
+    }
+
+    /// Hands everything over.
+    ///
+    /// # Errors
+    /// As [`Output::write`] and [`Output::place`].
+    pub fn finish(mut self) -> Result<(), FormatError> {
+        self.flush_bytes()?;
+        self.flush_placements()
+    }
+
+    fn flush_bytes(&mut self) -> Result<(), FormatError> {
+        if !self.bytes.is_empty() {
+            self.output.write(self.start, &self.bytes)?;
+            self.start += self.bytes.len() as u64;
+            self.bytes.clear();
+        }
+        Ok(())
+    }
+
+    fn flush_placements(&mut self) -> Result<(), FormatError> {
+        if !self.placements.is_empty() {
+            self.output.place(&self.placements)?;
+            self.placements.clear();
+        }
+        Ok(())
+    }
+}

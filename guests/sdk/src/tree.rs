@@ -1,0 +1,160 @@
+//! The tree that goes into a file system.
+
+use crate::ReadError;
+
+/// The position of a node in the stream; the root is 0.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NodeId(pub u32);
+
+impl NodeId {
+    /// The root directory.
+    pub const ROOT: Self = Self(0);
+
+    /// The id as an index into a table of all nodes.
+    #[must_use]
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// A moment, counted from 1970-01-01T00:00:00Z without leap seconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp {
+    /// Whole seconds; negative before 1970.
+    pub seconds: i64,
+    /// Nanoseconds after `seconds`, less than 1,000,000,000.
+    pub nanoseconds: u32,
+}
+
+/// The number of a device special file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Device {
+    /// The driver.
+    pub major: u32,
+    /// The unit.
+    pub minor: u32,
+}
+
+/// An extended attribute.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Attribute {
+    /// The full name with its namespace, as `security.capability`.
+    pub name: Vec<u8>,
+    /// The value in the kernel's own encoding, as `getxattr(2)` returns it.
+    pub value: Vec<u8>,
+}
+
+/// What a node is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A directory.
+    Directory,
+    /// A regular file, in its first appearance.
+    File {
+        /// The length in bytes.
+        size: u64,
+        /// Whether the file has holes, so that [`Tree::ranges`] is worth asking.
+        sparse: bool,
+    },
+    /// A symbolic link and its target.
+    Symlink(Vec<u8>),
+    /// Another name of this node, which has a smaller id and is no directory.
+    HardLink(NodeId),
+    /// A character device.
+    CharacterDevice(Device),
+    /// A block device.
+    BlockDevice(Device),
+    /// A named pipe.
+    Fifo,
+    /// A UNIX socket's name.
+    Socket,
+}
+
+/// A name in the tree with its metadata.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Node {
+    /// The directory that holds the name; the root is its own parent.
+    pub parent: NodeId,
+    /// The name's bytes; empty for the root.
+    pub name: Vec<u8>,
+    /// What the name stands for.
+    pub kind: Kind,
+    /// The permission bits with set-user-ID, set-group-ID and sticky: the low 12 bits.
+    pub mode: u16,
+    /// The owner.
+    pub uid: u32,
+    /// The group.
+    pub gid: u32,
+    /// When the content was last modified.
+    pub modified: Timestamp,
+    /// The extended attributes, by ascending name.
+    pub attributes: Vec<Attribute>,
+}
+
+/// A range of bytes of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Range {
+    /// The first byte.
+    pub offset: u64,
+    /// The number of bytes, never 0.
+    pub length: u64,
+}
+
+/// The tree as the host shows it.
+pub trait Tree {
+    /// The next nodes, at most `limit`: depth first, parents before children, siblings by the bytes of their names;
+    /// empty at the end.
+    fn next(&mut self, limit: u32) -> Vec<Node>;
+
+    /// Starts the stream again from the root.
+    fn rewind(&mut self);
+
+    /// Where `file` has data, ascending and disjoint; the rest reads as zeros.
+    ///
+    /// # Errors
+    /// [`ReadError`] if `file` is no regular file, or its source fails.
+    fn ranges(&mut self, file: NodeId) -> Result<Vec<Range>, ReadError>;
+
+    /// The bytes of `file` from `offset`, exactly `length` (at most 16 MiB), holes as zeros.
+    ///
+    /// # Errors
+    /// [`ReadError`] if `file` is no regular file, the range is outside it, or its source fails.
+    fn read(&mut self, file: NodeId, offset: u64, length: u32) -> Result<Vec<u8>, ReadError>;
+}
+
+/// All nodes of a tree from the root on, with their ids; asks the host for many at a time.
+pub struct Nodes<'a> {
+    tree: &'a mut dyn Tree,
+    batch: std::vec::IntoIter<Node>,
+    next_id: u32,
+}
+
+impl Nodes<'_> {
+    const BATCH: u32 = 1024;
+}
+
+impl<'a> Nodes<'a> {
+    /// Rewinds `tree` and walks it.
+    pub fn of(tree: &'a mut dyn Tree) -> Self {
+        tree.rewind();
+        Self {
+            tree,
+            batch: Vec::new().into_iter(),
+            next_id: 0,
+        }
+    }
+}
+
+impl Iterator for Nodes<'_> {
+    type Item = (NodeId, Node);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.batch.len() == 0 {
+            self.batch = self.tree.next(Self::BATCH).into_iter();
+        }
+        let node = self.batch.next()?;
+        let id = NodeId(self.next_id);
+        self.next_id += 1;
+        Some((id, node))
+    }
+}
