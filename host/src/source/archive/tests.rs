@@ -1,0 +1,1 @@
+//! Archives, made by tests and by GNU tar.
