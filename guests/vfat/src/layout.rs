@@ -23,13 +23,13 @@ const MIB: u64 = 1 << 20;
 const FAT32_FROM_BYTES: u64 = 512 * MIB;
 /// The sectors of a cluster to try on FAT12 and FAT16: mkfs.fat's order, then the smaller ones that it does not try.
 const SECTORS_PER_CLUSTER_16: [u32; 8] = [4, 8, 16, 32, 64, 128, 2, 1];
-/// FAT32's clusters in bytes, each up to a size of the volume in bytes.
-const CLUSTERS_32: [(u64, u32); 5] = [
-    (260 * MIB, 512),
-    (8192 * MIB, 4096),
-    (16_384 * MIB, 8192),
-    (32_768 * MIB, 16_384),
-    (u64::MAX, 32_768),
+/// FAT32's sectors of a cluster, each up to a size of the volume in sectors, as mkfs.fat has them.
+const SECTORS_PER_CLUSTER_32: [(u64, u32); 5] = [
+    (532_480, 1),
+    (16_777_216, 8),
+    (33_554_432, 16),
+    (67_108_864, 32),
+    (u32::MAX as u64, 64),
 ];
 
 /// The bits of an entry of the allocation table.
@@ -187,8 +187,8 @@ impl Candidates {
             KindOfFat::Fat16 => &[Width::Fat16],
             KindOfFat::Fat32 => &[],
         };
-        let limit_bytes = match options.kind {
-            KindOfFat::Automatic => FAT32_FROM_BYTES - 1,
+        let limit = match options.kind {
+            KindOfFat::Automatic => FAT32_FROM_BYTES / u64::from(options.sector_bytes) - 1,
             _ => u64::MAX,
         };
         let usual = SECTORS_PER_CLUSTER_16.map(|sectors| sectors * options.sector_bytes);
@@ -200,7 +200,7 @@ impl Candidates {
             for width in widths {
                 let reserved = options.reserved_sectors.unwrap_or(1);
                 let shape = shape(options, *width, *cluster_bytes, reserved, root_sectors);
-                self.add(shape, 0..=limit_bytes);
+                self.add(shape, 0..=limit);
             }
         }
     }
@@ -215,32 +215,32 @@ impl Candidates {
             // Below 512 MiB too: a small cluster may leave too many for FAT16, and no other width then.
             return self.add(shape(given), 0..=u64::MAX);
         }
-        let mut first_byte = match options.kind {
-            KindOfFat::Automatic => FAT32_FROM_BYTES,
+        let sector_bytes = u64::from(options.sector_bytes);
+        let mut first = match options.kind {
+            KindOfFat::Automatic => FAT32_FROM_BYTES / sector_bytes,
             _ => 0,
         };
-        for (last_byte, usual_bytes) in CLUSTERS_32 {
-            if first_byte > last_byte {
+        for (last, usual) in SECTORS_PER_CLUSTER_32 {
+            if first > last {
                 continue;
             }
-            let mut cluster_bytes = usual_bytes.max(options.sector_bytes);
+            let mut cluster_bytes = (usual * options.sector_bytes).min(MAXIMUM_CLUSTER_BYTES);
             while cluster_bytes >= options.sector_bytes {
-                self.add(shape(cluster_bytes), first_byte..=last_byte);
+                self.add(shape(cluster_bytes), first..=last);
                 cluster_bytes /= 2;
             }
-            first_byte = last_byte.saturating_add(1);
+            first = last + 1;
         }
     }
 
-    /// Adds `shape` for volumes of so many bytes, as far as it is valid for them.
-    fn add(&mut self, shape: Shape, bytes: RangeInclusive<u64>) {
+    /// Adds `shape` for volumes of so many sectors, as far as it is valid for them.
+    fn add(&mut self, shape: Shape, sectors: RangeInclusive<u64>) {
         if shape.cluster_bytes() > MAXIMUM_CLUSTER_BYTES {
             return;
         }
-        let sector_bytes = u64::from(self.sector_bytes);
         let valid = shape.valid_sectors();
-        let first = bytes.start().div_ceil(sector_bytes).max(*valid.start());
-        let last = (bytes.end() / sector_bytes).min(*valid.end());
+        let first = *sectors.start().max(valid.start());
+        let last = *sectors.end().min(valid.end());
         if first <= last {
             self.list.push(Candidate {
                 shape,

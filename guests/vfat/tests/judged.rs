@@ -3,15 +3,13 @@
 
 mod support;
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
 
 use cellblock_guest::memory::{Entry, MemoryTree};
 use cellblock_guest::{Kind, Losses, Timestamp};
 use sha2::{Digest as _, Sha256};
-use support::{MIB, Scratch, Volume, format, judge, measure, request, text};
+use support::{MIB, format, judge, measure, read_back, request, text};
 
 /// A tree with all that FAT has.
 fn typical() -> MemoryTree {
@@ -29,7 +27,7 @@ fn typical() -> MemoryTree {
         "a rather long name, with others.txt",
         Entry::file(&pattern[..2049]),
     );
-    tree.insert("Grüße 日本 𝄞.md", Entry::file(*b"unicode"));
+    tree.insert("Grüße 日本.md", Entry::file(*b"unicode"));
     tree.insert("x".repeat(255), Entry::file(*b"longest"));
     tree.insert(".hidden", Entry::file(*b"dot"));
     let mut old = Entry::file(*b"old");
@@ -50,78 +48,6 @@ fn typical() -> MemoryTree {
         );
     }
     tree
-}
-
-/// The content of every file of `tree`, by path; `None` for a directory.
-fn listing(tree: &mut MemoryTree) -> BTreeMap<String, Option<Vec<u8>>> {
-    let mut paths: Vec<String> = Vec::new();
-    let mut result = BTreeMap::new();
-    for (node, data) in tree.nodes().to_vec() {
-        let name = String::from_utf8(node.name).unwrap();
-        let path = match paths.get(node.parent.index()) {
-            Some(parent) => format!("{parent}/{name}"),
-            None => String::new(),
-        };
-        paths.push(path.clone());
-        let content = match node.kind {
-            Kind::File { size, .. } => {
-                let mut bytes = vec![0; usize::try_from(size).unwrap()];
-                for (offset, part) in data {
-                    let offset = usize::try_from(offset).unwrap();
-                    bytes[offset..offset + part.len()].copy_from_slice(&part);
-                }
-                Some(bytes)
-            }
-            _ => None,
-        };
-        result.insert(path, content);
-    }
-    result.remove("");
-    result
-}
-
-fn collect(folder: &Path, prefix: &str, result: &mut BTreeMap<String, Option<Vec<u8>>>) {
-    for entry in fs::read_dir(folder).unwrap() {
-        let entry = entry.unwrap();
-        let path = format!("{prefix}/{}", entry.file_name().to_str().unwrap());
-        if entry.file_type().unwrap().is_dir() {
-            collect(&entry.path(), &path, result);
-            result.insert(path, None);
-        } else {
-            result.insert(path, Some(fs::read(entry.path()).unwrap()));
-        }
-    }
-}
-
-/// Reads everything back with mtools and compares it with `tree`. Returns the folder for more.
-fn read_back(volume: &Volume, tree: &mut MemoryTree) -> Option<Scratch> {
-    let mut mcopy = judge("mcopy")?;
-    let folder = Scratch::new("read-back");
-    fs::create_dir(&folder.0).unwrap();
-    let expected = listing(tree);
-    let names: Vec<String> = expected
-        .keys()
-        .filter(|path| path.rfind('/') == Some(0))
-        .map(|path| format!("::{}", path.replace('[', "\\[")))
-        .collect();
-    if !names.is_empty() {
-        mcopy
-            .args(["-s", "-Q", "-n", "-m", "-p", "-i"])
-            .arg(&volume.path.0);
-        let output = mcopy.args(names).arg(&folder.0).output().unwrap();
-        assert!(output.status.success(), "mcopy: {}", text(&output));
-        assert_eq!(text(&output), "");
-    }
-    let mut found = BTreeMap::new();
-    collect(&folder.0, "", &mut found);
-    assert!(
-        found.keys().eq(expected.keys()),
-        "names: {:?} for {:?}",
-        found.keys(),
-        expected.keys()
-    );
-    assert!(found == expected, "contents differ");
-    Some(folder)
 }
 
 #[test]
@@ -146,10 +72,20 @@ fn every_width_is_clean_and_reads_back() {
         if let Some(folder) = read_back(&volume, &mut tree) {
             let old = fs::metadata(folder.0.join("old")).unwrap();
             assert_eq!(old.mtime(), 315_532_800);
-            assert_eq!(old.mode() & 0o222, 0, "read-only");
             let new = fs::metadata(folder.0.join("EFI/debian/grub.cfg")).unwrap();
             assert_eq!(new.mtime(), 1_700_000_000);
-            assert_ne!(new.mode() & 0o200, 0, "writable");
+        }
+        if let Some(mut mattrib) = judge("mattrib") {
+            let names = ["::/old", "::/sparse"];
+            let output = mattrib
+                .arg("-i")
+                .arg(&volume.path.0)
+                .args(names)
+                .output()
+                .unwrap();
+            let text = text(&output);
+            let read_only: Vec<bool> = text.lines().map(|line| line[..12].contains('R')).collect();
+            assert_eq!(read_only, [true, false], "{text}");
         }
     }
 }
@@ -175,7 +111,8 @@ fn large_sectors_are_clean() {
 #[test]
 fn every_option_is_followed() {
     let mut tree = typical();
-    let cases: [(&str, u64, &[(&str, &str)]); 8] = [
+    type Settings = &'static [(&'static str, &'static str)];
+    let cases: [(&str, u64, Settings); 8] = [
         ("vfat", 64, &[("fats", "1")]),
         ("vfat", 64, &[("reserved-sectors", "7")]),
         ("vfat", 64, &[("root-entries", "1000")]),
@@ -324,6 +261,21 @@ fn a_root_of_many_names_gets_its_slots() {
     }
 }
 
+/// mtools does not know surrogate pairs, so that this looks for the bytes.
+#[test]
+fn a_name_beyond_the_basic_plane_is_clean() {
+    let mut tree = MemoryTree::new();
+    tree.insert("𝄞", Entry::file(*b"clef"));
+    let volume = format(&request("fat12", MIB), &tree).unwrap();
+    volume.fsck();
+    let root = volume.bytes(0, 65_536);
+    let units: Vec<u8> = [0xD834_u16, 0xDD1E, 0]
+        .into_iter()
+        .flat_map(u16::to_le_bytes)
+        .collect();
+    assert!(root.windows(units.len()).any(|window| window == units));
+}
+
 #[test]
 fn hard_links_become_copies_where_that_is_wanted() {
     let mut tree = MemoryTree::new();
@@ -355,5 +307,8 @@ fn the_same_input_gives_the_same_bytes() {
             .collect::<String>()
     };
     assert_eq!(digest(), digest());
-    assert_eq!(digest(), "PIN");
+    assert_eq!(
+        digest(),
+        "0bffc773b9000427e3ea9f1924999a4d42b4b01373ad2b7e3647299e6b9dff42"
+    );
 }

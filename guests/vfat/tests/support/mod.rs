@@ -1,6 +1,7 @@
 //! Volumes in files, and the programs that judge them.
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used)]
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
@@ -8,14 +9,14 @@ use std::process::{Command, Output};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use cellblock_guest::memory::{FileOutput, MemoryTree};
-use cellblock_guest::{FormatError, Formatter as _, Request, Summary, Timestamp, Uuid};
+use cellblock_guest::{FormatError, Formatter as _, Kind, Request, Summary, Timestamp, Uuid};
 use cellblock_vfat::VfatFormatter;
 
 /// The bytes of a mebibyte.
-pub const MIB: u64 = 1 << 20;
+pub(crate) const MIB: u64 = 1 << 20;
 
 /// A request for `kind` in so many bytes, with sectors of 512.
-pub fn request(kind: &str, size: u64) -> Request {
+pub(crate) fn request(kind: &str, size: u64) -> Request {
     Request {
         kind: kind.to_owned(),
         size,
@@ -30,10 +31,10 @@ pub fn request(kind: &str, size: u64) -> Request {
 }
 
 /// A path that no other test has, gone with the value.
-pub struct Scratch(pub PathBuf);
+pub(crate) struct Scratch(pub(crate) PathBuf);
 
 impl Scratch {
-    pub fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let name = format!("vfat-{}-{number}-{name}", std::process::id());
@@ -49,14 +50,14 @@ impl Drop for Scratch {
 }
 
 /// A finished volume.
-pub struct Volume {
-    pub path: Scratch,
-    pub summary: Summary,
-    pub warnings: Vec<String>,
+pub(crate) struct Volume {
+    pub(crate) path: Scratch,
+    pub(crate) summary: Summary,
+    pub(crate) warnings: Vec<String>,
 }
 
 /// Formats.
-pub fn format(request: &Request, tree: &MemoryTree) -> Result<Volume, FormatError> {
+pub(crate) fn format(request: &Request, tree: &MemoryTree) -> Result<Volume, FormatError> {
     let path = Scratch::new("volume.img");
     let file = File::create(&path.0).unwrap();
     let mut output = FileOutput::new(file, request.size, tree).unwrap();
@@ -69,13 +70,13 @@ pub fn format(request: &Request, tree: &MemoryTree) -> Result<Volume, FormatErro
 }
 
 /// Measures.
-pub fn measure(request: &Request, tree: &MemoryTree) -> Result<u64, FormatError> {
+pub(crate) fn measure(request: &Request, tree: &MemoryTree) -> Result<u64, FormatError> {
     VfatFormatter::measure(request, &mut tree.clone())
 }
 
 impl Volume {
     /// Bytes of the volume.
-    pub fn bytes(&self, offset: u64, length: usize) -> Vec<u8> {
+    pub(crate) fn bytes(&self, offset: u64, length: usize) -> Vec<u8> {
         let mut bytes = vec![0; length];
         let file = File::open(&self.path.0).unwrap();
         file.read_exact_at(&mut bytes, offset).unwrap();
@@ -83,14 +84,14 @@ impl Volume {
     }
 
     /// A property of the summary.
-    pub fn property(&self, name: &str) -> &str {
+    pub(crate) fn property(&self, name: &str) -> &str {
         let mut properties = self.summary.properties.iter();
         let property = properties.find(|property| property.name == name);
         &property.expect("a property of the summary").value
     }
 
     /// Has `fsck.fat` check the volume, which must find nothing to say.
-    pub fn fsck(&self) {
+    pub(crate) fn fsck(&self) {
         let Some(mut fsck) = judge("fsck.fat") else {
             return;
         };
@@ -103,7 +104,7 @@ impl Volume {
 }
 
 /// The command for a judge; says so if the machine does not have it.
-pub fn judge(name: &str) -> Option<Command> {
+pub(crate) fn judge(name: &str) -> Option<Command> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let program = std::env::split_paths(&path)
         .chain(["/usr/sbin".into(), "/sbin".into()])
@@ -119,10 +120,75 @@ pub fn judge(name: &str) -> Option<Command> {
 }
 
 /// All that a program printed.
-pub fn text(output: &Output) -> String {
+pub(crate) fn text(output: &Output) -> String {
     format!(
         "{}{}",
         String::from_utf8_lossy(&output.stdout),
         String::from_utf8_lossy(&output.stderr)
     )
+}
+
+/// The content of every file of `tree`, by path; `None` for a directory.
+fn listing(tree: &mut MemoryTree) -> BTreeMap<String, Option<Vec<u8>>> {
+    let mut paths: Vec<String> = Vec::new();
+    let mut result = BTreeMap::new();
+    for (node, data) in tree.nodes().to_vec() {
+        let name = String::from_utf8(node.name).unwrap();
+        let path = match paths.get(node.parent.index()) {
+            Some(parent) => format!("{parent}/{name}"),
+            None => String::new(),
+        };
+        paths.push(path.clone());
+        let content = match node.kind {
+            Kind::File { size, .. } => {
+                let mut bytes = vec![0; usize::try_from(size).unwrap()];
+                for (offset, part) in data {
+                    let offset = usize::try_from(offset).unwrap();
+                    bytes[offset..offset + part.len()].copy_from_slice(&part);
+                }
+                Some(bytes)
+            }
+            _ => None,
+        };
+        result.insert(path, content);
+    }
+    result.remove("");
+    result
+}
+
+fn collect(folder: &Path, prefix: &str, result: &mut BTreeMap<String, Option<Vec<u8>>>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let entry = entry.unwrap();
+        let path = format!("{prefix}/{}", entry.file_name().to_str().unwrap());
+        if entry.file_type().unwrap().is_dir() {
+            collect(&entry.path(), &path, result);
+            result.insert(path, None);
+        } else {
+            result.insert(path, Some(fs::read(entry.path()).unwrap()));
+        }
+    }
+}
+
+/// Reads everything back with mtools and compares it with `tree`. Returns the folder for more.
+pub(crate) fn read_back(volume: &Volume, tree: &mut MemoryTree) -> Option<Scratch> {
+    let mut mcopy = judge("mcopy")?;
+    let folder = Scratch::new("read-back");
+    fs::create_dir(&folder.0).unwrap();
+    let expected = listing(tree);
+    mcopy
+        .args(["-s", "-Q", "-n", "-m", "-p", "-i"])
+        .arg(&volume.path.0);
+    let output = mcopy.arg("::/").arg(&folder.0).output().unwrap();
+    assert!(output.status.success(), "mcopy: {}", text(&output));
+    assert_eq!(text(&output), "");
+    let mut found = BTreeMap::new();
+    collect(&folder.0, "", &mut found);
+    assert!(
+        found.keys().eq(expected.keys()),
+        "names: {:?} for {:?}",
+        found.keys(),
+        expected.keys()
+    );
+    assert!(found == expected, "contents differ");
+    Some(folder)
 }

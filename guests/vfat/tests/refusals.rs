@@ -1,0 +1,255 @@
+//! What FAT cannot store is an error that names it, unless it may be left out.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod support;
+
+use cellblock_guest::memory::{Entry, MemoryTree};
+use cellblock_guest::{
+    Attribute, Device, FormatError, Kind, LabelProblem, Losses, NodeError, NodeId, NodeProblem,
+    SettingProblem, Timestamp,
+};
+use support::{MIB, format, request};
+
+/// Why `tree` cannot be stored: the node and the problem.
+fn refusal(tree: &MemoryTree, drop: Losses) -> Option<(u32, NodeProblem)> {
+    let mut request = request("vfat", 8 * MIB);
+    request.drop = drop;
+    match format(&request, tree) {
+        Ok(volume) => {
+            volume.fsck();
+            None
+        }
+        Err(FormatError::Node(NodeError { node, problem })) => Some((node.0, problem)),
+        Err(other) => panic!("{other:?}"),
+    }
+}
+
+fn with(path: &str, entry: Entry) -> MemoryTree {
+    let mut tree = MemoryTree::new();
+    tree.insert(path, entry);
+    tree
+}
+
+#[test]
+fn what_is_no_file_is_refused_or_dropped() {
+    let device = Device { major: 1, minor: 3 };
+    let cases = [
+        (Kind::Symlink(b"target".to_vec()), Losses::SYMLINKS),
+        (Kind::CharacterDevice(device), Losses::SPECIAL_FILES),
+        (Kind::BlockDevice(device), Losses::SPECIAL_FILES),
+        (Kind::Fifo, Losses::SPECIAL_FILES),
+        (Kind::Socket, Losses::SPECIAL_FILES),
+    ];
+    for (kind, loss) in cases {
+        let mut entry = Entry::new(kind);
+        entry.uid = 7;
+        let tree = with("dir/name", entry);
+        assert_eq!(
+            refusal(&tree, Losses::empty()),
+            Some((2, NodeProblem::Kind))
+        );
+        assert_eq!(refusal(&tree, !loss), Some((2, NodeProblem::Kind)));
+        assert_eq!(refusal(&tree, loss), None);
+    }
+}
+
+#[test]
+fn metadata_is_refused_or_dropped() {
+    let changed = |change: fn(&mut Entry)| {
+        let mut entry = Entry::file(*b"x");
+        change(&mut entry);
+        with("file", entry)
+    };
+    let cases: [(MemoryTree, NodeProblem, Losses); 5] = [
+        (
+            changed(|entry| entry.uid = 1000),
+            NodeProblem::Owner,
+            Losses::OWNERS,
+        ),
+        (
+            changed(|entry| entry.gid = 1000),
+            NodeProblem::Owner,
+            Losses::OWNERS,
+        ),
+        (
+            changed(|entry| entry.mode = 0o4755),
+            NodeProblem::Permissions,
+            Losses::PERMISSIONS,
+        ),
+        (
+            changed(|entry| entry.mode = 0o1644),
+            NodeProblem::Permissions,
+            Losses::PERMISSIONS,
+        ),
+        (
+            changed(|entry| {
+                entry.attributes.push(Attribute {
+                    name: b"user.a".to_vec(),
+                    value: Vec::new(),
+                });
+            }),
+            NodeProblem::Attributes,
+            Losses::ATTRIBUTES,
+        ),
+    ];
+    for (tree, problem, loss) in cases {
+        assert_eq!(refusal(&tree, Losses::empty()), Some((1, problem)));
+        assert_eq!(refusal(&tree, loss), None);
+    }
+}
+
+#[test]
+fn a_uniform_owner_is_no_loss() {
+    let mut tree = MemoryTree::new();
+    for path in ["", "a", "b"] {
+        let mut entry = Entry::new(Kind::Directory);
+        entry.uid = 1000;
+        entry.gid = 100;
+        tree.insert(path, entry);
+    }
+    assert_eq!(refusal(&tree, Losses::empty()), None);
+}
+
+#[test]
+fn a_hard_link_is_refused_or_copied_or_dropped_with_its_target() {
+    let mut tree = with("a", Entry::file(*b"x"));
+    tree.hard_link("b", "a");
+    assert_eq!(
+        refusal(&tree, Losses::empty()),
+        Some((2, NodeProblem::HardLink))
+    );
+    assert_eq!(refusal(&tree, Losses::HARD_LINKS), None);
+    let mut tree = with("a", Entry::new(Kind::Fifo));
+    tree.hard_link("b", "a");
+    assert_eq!(refusal(&tree, Losses::SPECIAL_FILES), None);
+}
+
+#[test]
+fn a_name_that_is_equal_but_for_case_is_refused() {
+    let mut tree = with("dir/Grub.cfg", Entry::file(*b"1"));
+    tree.insert("dir/grub.CFG", Entry::file(*b"2"));
+    tree.insert("grub.cfg", Entry::file(*b"elsewhere"));
+    let collision = NodeProblem::NameCollision(NodeId(2));
+    assert_eq!(refusal(&tree, Losses::all()), Some((3, collision)));
+    let mut tree = with("É", Entry::file(*b"1"));
+    tree.insert("é", Entry::file(*b"2"));
+    assert!(matches!(
+        refusal(&tree, Losses::all()),
+        Some((2, NodeProblem::NameCollision(NodeId(1))))
+    ));
+}
+
+#[test]
+fn a_name_that_cannot_be_is_refused() {
+    let file = || Entry::file(*b"");
+    assert_eq!(
+        refusal(&with("a:b", file()), Losses::all()),
+        Some((1, NodeProblem::NameCharacter(':')))
+    );
+    assert_eq!(
+        refusal(&with("d/nul.txt", file()), Losses::all()),
+        Some((2, NodeProblem::NameReserved))
+    );
+    let mut tree = MemoryTree::new();
+    tree.insert(b"\xFF\xFE", file());
+    assert_eq!(
+        refusal(&tree, Losses::all()),
+        Some((1, NodeProblem::NameEncoding))
+    );
+    let long = "x".repeat(256);
+    assert_eq!(
+        refusal(&with(&long, file()), Losses::all()),
+        Some((1, NodeProblem::NameTooLong(255)))
+    );
+}
+
+#[test]
+fn what_is_too_large_is_refused() {
+    let large = Entry::sparse(1 << 32, Vec::new());
+    let limit = NodeProblem::FileTooLarge((1 << 32) - 1);
+    assert_eq!(
+        refusal(&with("large", large), Losses::all()),
+        Some((1, limit))
+    );
+    let mut tree = MemoryTree::new();
+    for index in 0..32_767 {
+        tree.insert(format!("d/f{index}"), Entry::file(Vec::new()));
+    }
+    let limit = NodeProblem::DirectoryTooLarge(65_535);
+    assert_eq!(refusal(&tree, Losses::all()), Some((1, limit)));
+}
+
+#[test]
+fn a_given_root_that_is_too_small_is_refused() {
+    let mut tree = MemoryTree::new();
+    for index in 0..9 {
+        tree.insert(format!("f{index}"), Entry::file(Vec::new()));
+    }
+    let mut request = request("vfat", MIB);
+    request.settings = vec![("root-entries".to_owned(), "16".to_owned())];
+    let problem = NodeProblem::DirectoryTooLarge(16);
+    assert_eq!(
+        format(&request, &tree).err(),
+        Some(FormatError::node(NodeId::ROOT, problem))
+    );
+}
+
+#[test]
+fn a_time_outside_is_refused_but_for_the_root() {
+    let at = |seconds| {
+        let mut entry = Entry::new(Kind::Directory);
+        entry.modified = Timestamp {
+            seconds,
+            nanoseconds: 0,
+        };
+        entry
+    };
+    assert_eq!(
+        refusal(&with("d", at(0)), Losses::all()),
+        Some((1, NodeProblem::Time))
+    );
+    assert_eq!(
+        refusal(&with("d", at(4_354_819_200)), Losses::all()),
+        Some((1, NodeProblem::Time))
+    );
+    assert_eq!(refusal(&with("d", at(4_354_819_199)), Losses::all()), None);
+    assert_eq!(refusal(&with("", at(0)), Losses::all()), None);
+}
+
+#[test]
+fn a_request_that_cannot_be_is_refused() {
+    let tree = MemoryTree::new();
+    let with = |name: &str, value: &str| {
+        let mut request = request("vfat", MIB);
+        request.settings = vec![(name.to_owned(), value.to_owned())];
+        match format(&request, &tree).err() {
+            Some(FormatError::Setting(error)) if error.name == name => error.problem,
+            other => panic!("{name}={value}: {other:?}"),
+        }
+    };
+    assert_eq!(with("blocks", "1"), SettingProblem::Unknown);
+    assert_eq!(with("fats", "3"), SettingProblem::OutOfRange(1, 2));
+    assert_eq!(with("fats", "two"), SettingProblem::Malformed);
+    assert_eq!(with("cluster-size", "4000"), SettingProblem::Malformed);
+    assert_eq!(
+        with("cluster-size", "256"),
+        SettingProblem::OutOfRange(512, 65_536)
+    );
+    assert_eq!(
+        with("cluster-size", "99999999999"),
+        SettingProblem::OutOfRange(512, 65_536)
+    );
+    assert_eq!(
+        with("reserved-sectors", "0"),
+        SettingProblem::OutOfRange(1, 65_535)
+    );
+    let mut request = request("vfat", MIB);
+    request.label = "TWELVE CHARS".to_owned();
+    let problem = LabelProblem::TooLong(11);
+    assert_eq!(
+        format(&request, &tree).err(),
+        Some(FormatError::Label(problem))
+    );
+    request.kind = "exfat".to_owned();
+    assert_eq!(format(&request, &tree).err(), Some(FormatError::Kind));
+}
