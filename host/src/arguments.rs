@@ -1,0 +1,518 @@
+//! What was typed on the command line.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+
+use clap::{Args, CommandFactory, Parser, Subcommand};
+use clap_complete::Shell;
+use thiserror::Error;
+
+use crate::plan::MkfsRequest;
+use crate::spec::size::parse_size;
+use crate::spec::value::{
+    ValueError, parse_assignment, parse_filesystem_id, parse_seed, parse_time,
+};
+use crate::spec::{FilesystemId, Loss, SizeRule, TypedContent};
+use crate::table::SectorSize;
+
+/// The environment variable with the time, in seconds since 1970, that reproducible builds stamp things with.
+const SOURCE_DATE_EPOCH: &str = "SOURCE_DATE_EPOCH";
+
+/// Builds disk images whose file systems are made in WebAssembly cells: no root, no loop devices, no mkfs.
+#[derive(Debug, Parser)]
+#[command(
+    name = "cellblock",
+    version,
+    max_term_width = 100,
+    after_help = "\
+Examples:
+  cellblock build image.toml -o disk.img            build the disk that image.toml describes
+  cellblock mkfs ext4 -o root.img --content root/   make one file system from a directory
+  cellblock show disk.img                           show the partitions of an image
+
+Exit codes: 0 done, 1 the build failed, 2 the command line or the spec is wrong."
+)]
+pub struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Build a disk image from a spec
+    Build(Build),
+    /// Make one file system in a file of its own
+    Mkfs(Mkfs),
+    /// Show the partition table of an image
+    Show(Show),
+    /// List the formatters, or describe one in a file
+    Guests(Guests),
+    /// Print the JSON Schema of the spec, for editors that check as one types
+    #[command(after_help = "Example:\n  cellblock schema > image.schema.json")]
+    Schema,
+    /// Print the completions for a shell
+    #[command(
+        after_help = "Example:\n  cellblock completions bash > ~/.local/share/bash-completion/completions/cellblock"
+    )]
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// Write the manual pages into a directory
+    #[command(after_help = "Example:\n  cellblock manual ~/.local/share/man/man1")]
+    Manual {
+        /// The directory, which must exist
+        directory: PathBuf,
+    },
+}
+
+/// The command `build`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  cellblock build image.toml -o disk.img
+
+where image.toml says, for a disk with one ext4 file system made from the directory rootfs:
+
+  [[partition]]
+  name = \"root\"
+  type = \"linux-generic\"
+  size = \"minimum + 20%\"
+  filesystem = \"ext4\"
+  content = [{ directory = \"rootfs\" }]")]
+pub struct Build {
+    /// The spec: a TOML file that describes the disk
+    pub spec: PathBuf,
+    /// The image to write; without it, the spec's name with .img, in the current directory.
+    /// An image that exists is replaced once the new one is complete, and stays as it is if the build fails
+    #[arg(short, long, value_name = "IMAGE")]
+    output: Option<PathBuf>,
+    /// What `build` and `mkfs` have in common.
+    #[command(flatten)]
+    pub run: Run,
+}
+
+impl Build {
+    /// The image to write.
+    pub fn output(&self) -> PathBuf {
+        let default = || {
+            let mut name = self
+                .spec
+                .file_stem()
+                .map_or_else(|| OsString::from("disk"), OsString::from);
+            name.push(".img");
+            PathBuf::from(name)
+        };
+        self.output.clone().unwrap_or_else(default)
+    }
+}
+
+/// The command `mkfs`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+SOURCE is a directory, a tar archive (plain, or compressed as .tar.gz, .tar.zst or .tar.xz), or a single file.
+The first bytes tell which, unless a prefix says it: `directory:`, `archive:` or `file:`. Options follow after commas:
+`,to=/PATH` (where it goes), `,owner=USER:GROUP` (numbers), `,mode=0644` and `,exclude=PATTERN` (repeatable).
+
+Examples:
+  cellblock mkfs ext4 -o root.img --content rootfs.tar --size \"minimum + 20%\"
+  cellblock mkfs vfat -o esp.img --size 64MiB --label UEFI --content esp/
+  cellblock mkfs ext4 -o home.img --content skel/,to=/user,owner=1000:1000
+  cellblock mkfs swap -o swap.img --size 1GiB")]
+pub struct Mkfs {
+    /// The kind of file system: ext4, vfat (fat12, fat16, fat32), swap, or the NAME of a --guest
+    pub kind: String,
+    /// The file to write. One that exists is replaced once the new one is complete
+    #[arg(short, long, value_name = "FILE")]
+    pub output: PathBuf,
+    /// The size: 512MiB, minimum, "minimum + 20%" or "minimum + 64MiB"
+    #[arg(long, default_value = "minimum", value_parser = size_rule)]
+    size: SizeRule,
+    /// The volume label
+    #[arg(long)]
+    label: Option<String>,
+    /// The file system's UUID, or for FAT its serial number, such as ABCD-1234. Derived from the seed when absent
+    #[arg(long, value_parser = parse_filesystem_id)]
+    uuid: Option<FilesystemId>,
+    /// What identifiers derive from: 32 hexadecimal digits. All zero when absent
+    #[arg(long, value_parser = seed)]
+    seed: Option<Seed>,
+    /// The time stamped on the file system: 2024-01-31T12:00:00Z, or seconds since 1970. When absent,
+    /// SOURCE_DATE_EPOCH from the environment, and without that the time of the newest file
+    #[arg(long, value_parser = parse_time, allow_hyphen_values = true)]
+    time: Option<i64>,
+    /// Bytes in a sector of the disk that it is meant for: 512 or 4096
+    #[arg(long, value_name = "BYTES", default_value = "512", value_parser = sector_size)]
+    sector_size: SectorSize,
+    /// What goes in (see SOURCE below); repeatable, and of two sources with the same file the later wins
+    #[arg(long, value_name = "SOURCE", value_parser = TypedContent::parse)]
+    content: Vec<TypedContent>,
+    /// An option of the formatter; repeatable. `cellblock guests` lists them
+    #[arg(long = "option", value_name = "KEY=VALUE", value_parser = option)]
+    options: Vec<(String, String)>,
+    /// What the format may lose instead of refusing it: symlinks, special-files, hard-links, owners, permissions
+    /// or attributes; repeatable, or separated by commas
+    #[arg(long, value_name = "WHAT", value_delimiter = ',', value_parser = Loss::parse)]
+    drop: Vec<Loss>,
+    /// What `build` and `mkfs` have in common.
+    #[command(flatten)]
+    pub run: Run,
+}
+
+impl Mkfs {
+    /// What is asked for, after a look at what each source is.
+    ///
+    /// # Errors
+    /// When a source is missing, or the environment's time is no number.
+    pub fn request(&self) -> Result<MkfsRequest, ArgumentError> {
+        let looked = self.content.iter().map(|content| {
+            let path = content.path().to_owned();
+            content
+                .clone()
+                .look()
+                .map_err(|source| ArgumentError::Content { path, source })
+        });
+        let sources = looked.collect::<Result<_, _>>()?;
+        let time = match self.time {
+            Some(time) => Some(time),
+            None => source_date_epoch()?,
+        };
+        Ok(MkfsRequest {
+            kind: self.kind.clone(),
+            size: self.size,
+            sector_size: self.sector_size,
+            label: self.label.clone().unwrap_or_default(),
+            uuid: self.uuid,
+            seed: self.seed.map_or([0; 16], |seed| seed.0),
+            time,
+            options: self.options.iter().cloned().collect::<BTreeMap<_, _>>(),
+            drop: self.drop.clone(),
+            sources,
+        })
+    }
+}
+
+/// What `build` and `mkfs` have in common.
+#[derive(Debug, Args)]
+pub struct Run {
+    /// How many cells work at a time; without it, one for each processor. The image does not depend on it
+    #[arg(short, long, value_name = "N")]
+    jobs: Option<NonZeroUsize>,
+    /// Write a record of what was made, as JSON, to FILE, or to standard output for `-`
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// Show no progress and no picture of the result; errors are shown all the same
+    #[arg(short, long)]
+    pub quiet: bool,
+    /// Use a formatter of your own for the file system NAME, before one that is built in; repeatable
+    #[arg(long = "guest", value_name = "NAME=FILE", value_parser = guest)]
+    pub guests: Vec<(String, PathBuf)>,
+    /// What each cell may use.
+    #[command(flatten)]
+    pub limits: Limits,
+}
+
+impl Run {
+    /// How many cells work at a time.
+    pub fn jobs(&self) -> NonZeroUsize {
+        let processors = || std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+        self.jobs.unwrap_or_else(processors)
+    }
+
+    /// Whether the record goes to standard output.
+    pub fn json_to_stdout(&self) -> bool {
+        self.json.as_deref() == Some(Path::new("-"))
+    }
+}
+
+/// What a cell may use. An ordinary image meets none of the defaults.
+#[derive(Clone, Copy, Debug, Args)]
+#[command(next_help_heading = "Limits of each cell")]
+pub struct Limits {
+    /// The memory of a formatter, such as 256MiB
+    #[arg(long, value_name = "SIZE", default_value = "1GiB", value_parser = size)]
+    pub memory_limit: u64,
+    /// Seconds that a formatter may run
+    #[arg(long, value_name = "SECONDS", default_value = "3600", value_parser = clap::value_parser!(u64).range(1..))]
+    pub time_limit: u64,
+    /// Elements in all of a formatter's WebAssembly tables, which hold its function pointers
+    #[arg(long, value_name = "COUNT", default_value_t = 100_000)]
+    pub table_limit: u32,
+    /// WebAssembly instances inside a formatter's component
+    #[arg(long, value_name = "COUNT", default_value_t = 100)]
+    pub instance_limit: u32,
+    /// Handles that a formatter holds at a time; it is given one, of its partition
+    #[arg(long, value_name = "COUNT", default_value_t = 1000)]
+    pub handle_limit: u32,
+    /// Compile the formatters anew, and keep nothing for the next time
+    #[arg(long)]
+    pub no_cache: bool,
+}
+
+/// The command `show`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  cellblock show disk.img
+  cellblock show --json disk.img       the shape of `sfdisk --json`")]
+pub struct Show {
+    /// The image, or a disk that may be read
+    pub image: PathBuf,
+    /// Print JSON, in the shape of `sfdisk --json`
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// The command `guests`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  cellblock guests                     the formatters that are built in, with their options
+  cellblock guests minix.wasm          what a formatter of your own may do, and its options")]
+pub struct Guests {
+    /// A formatter in a file, in place of those that are built in
+    pub file: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// A command line that can be understood, but not used.
+#[derive(Debug, Error)]
+pub enum ArgumentError {
+    /// A content source cannot be opened.
+    #[error("--content {}: {source}", .path.display())]
+    Content {
+        /// The source.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The environment's time is no number.
+    #[error(
+        "{SOURCE_DATE_EPOCH} is {text:?}, which is no whole number of seconds since 1970: correct it, or unset it"
+    )]
+    SourceDateEpoch {
+        /// What the variable holds.
+        text: OsString,
+    },
+}
+
+/// The time that the environment asks for, in seconds since 1970. Nothing else of the environment reaches an image.
+///
+/// # Errors
+/// When the variable holds anything but a whole number; an empty one counts as unset.
+pub fn source_date_epoch() -> Result<Option<i64>, ArgumentError> {
+    match std::env::var_os(SOURCE_DATE_EPOCH) {
+        Some(text) if !text.is_empty() => epoch(text).map(Some),
+        _ => Ok(None),
+    }
+}
+
+fn epoch(text: OsString) -> Result<i64, ArgumentError> {
+    let seconds = text.to_str().and_then(|text| text.parse().ok());
+    seconds.ok_or(ArgumentError::SourceDateEpoch { text })
+}
+
+/// Writes the completions for a shell.
+///
+/// # Errors
+/// When the output cannot be written.
+pub fn write_completions(shell: Shell, output: &mut dyn Write) -> io::Result<()> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Arguments::command(), "cellblock", &mut script);
+    output.write_all(&script)
+}
+
+/// Writes a manual page for the program and one for each command into a directory.
+///
+/// # Errors
+/// When the directory does not exist or cannot be written to.
+pub fn write_manual(directory: &Path) -> io::Result<()> {
+    clap_mangen::generate_to(Arguments::command(), directory)
+}
+
+/// The bytes that identifiers derive from.
+#[derive(Clone, Copy, Debug)]
+struct Seed([u8; 16]);
+
+fn seed(text: &str) -> Result<Seed, ValueError> {
+    parse_seed(text).map(Seed)
+}
+
+fn size(text: &str) -> Result<u64, ValueError> {
+    Ok(parse_size(text)?)
+}
+
+fn size_rule(text: &str) -> Result<SizeRule, ValueError> {
+    Ok(SizeRule::parse(text)?)
+}
+
+fn sector_size(text: &str) -> Result<SectorSize, ValueError> {
+    let bytes = parse_size(text)?;
+    let size = u32::try_from(bytes)
+        .ok()
+        .and_then(|bytes| SectorSize::try_from(bytes).ok());
+    size.ok_or_else(|| ValueError::NotAChoice {
+        text: text.to_owned(),
+        choices: vec!["512", "4096"],
+    })
+}
+
+fn option(text: &str) -> Result<(String, String), ValueError> {
+    parse_assignment(text, "KEY=VALUE")
+}
+
+fn guest(text: &str) -> Result<(String, PathBuf), ValueError> {
+    parse_assignment(text, "NAME=FILE").map(|(name, file)| (name, PathBuf::from(file)))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::source::What;
+
+    fn parse(line: &[&str]) -> Result<Arguments, clap::Error> {
+        Arguments::try_parse_from([&["cellblock"], line].concat())
+    }
+
+    fn mkfs(line: &[&str]) -> Mkfs {
+        match parse(&[&["mkfs"], line].concat()).unwrap().command {
+            Command::Mkfs(mkfs) => mkfs,
+            other => panic!("{other:?} is not mkfs"),
+        }
+    }
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn the_image_is_named_after_the_spec() {
+        let Command::Build(build) = parse(&["build", "specs/demo.toml"]).unwrap().command else {
+            panic!("not build")
+        };
+        assert_eq!(build.output(), Path::new("demo.img"));
+        assert_eq!(
+            (build.run.limits.memory_limit, build.run.limits.time_limit),
+            (1 << 30, 3600)
+        );
+        assert!(!build.run.json_to_stdout());
+    }
+
+    #[test]
+    fn mkfs_says_what_is_asked_for() {
+        let request = mkfs(&[
+            "vfat",
+            "-o",
+            "esp.img",
+            "--size",
+            "minimum + 10%",
+            "--uuid",
+            "ABCD-1234",
+            "--time",
+            "-1",
+            "--option",
+            "fat=16",
+            "--option",
+            "a=b=c",
+            "--drop",
+            "owners,symlinks",
+            "--content",
+            "directory:esp,to=/EFI",
+        ])
+        .request()
+        .unwrap();
+        assert_eq!(request.size, SizeRule::parse("minimum + 10%").unwrap());
+        assert_eq!(
+            (request.uuid, request.time),
+            (Some(FilesystemId::Serial(0xABCD_1234)), Some(-1))
+        );
+        let options: Vec<_> = request.options.into_iter().collect();
+        assert_eq!(
+            options,
+            [("a".into(), "b=c".into()), ("fat".into(), "16".into())]
+        );
+        assert_eq!(request.drop, [Loss::Owners, Loss::Symlinks]);
+        assert_eq!(request.sources[0].what, What::Directory("esp".into()));
+        assert_eq!(request.sources[0].to, Some(b"/EFI".to_vec()));
+    }
+
+    #[test]
+    fn wrong_values_are_refused_with_what_to_write() {
+        for (line, message) in [
+            (
+                &["mkfs", "ext4", "-o", "x", "--size", "4GB"][..],
+                "write \"4GiB\"",
+            ),
+            (
+                &["mkfs", "ext4", "-o", "x", "--drop", "links"],
+                "`links` is none of `symlinks`",
+            ),
+            (
+                &["mkfs", "ext4", "-o", "x", "--option", "k"],
+                "write KEY=VALUE",
+            ),
+            (
+                &["mkfs", "ext4", "-o", "x", "--guest", "=a"],
+                "write NAME=FILE",
+            ),
+            (
+                &["mkfs", "ext4", "-o", "x", "--sector-size", "520"],
+                "`520` is none of `512`, `4096`",
+            ),
+            (
+                &["mkfs", "ext4", "-o", "x", "--content", "a,owner=me"],
+                "write two numbers",
+            ),
+            (&["mkfs", "ext4"], "--output"),
+            (&["build", "x", "--jobs", "0"], "--jobs"),
+        ] {
+            let error = parse(line).unwrap_err();
+            assert_eq!(error.exit_code(), 2);
+            assert!(
+                error.to_string().contains(message),
+                "{message} is not in\n{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_missing_source_is_named() {
+        let error = mkfs(&["ext4", "-o", "x", "--content", "absent/file"])
+            .request()
+            .unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .starts_with("--content absent/file: No such file"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn the_environments_time_is_a_number() {
+        assert_eq!(epoch("1700000000".into()).unwrap(), 1_700_000_000);
+        assert!(
+            epoch("today".into())
+                .unwrap_err()
+                .to_string()
+                .contains("\"today\"")
+        );
+    }
+
+    #[test]
+    fn every_command_shows_an_example() {
+        for command in Arguments::command().get_subcommands() {
+            let help = command.clone().render_long_help().to_string();
+            assert!(help.contains("Example"), "{} has none", command.get_name());
+        }
+    }
+}

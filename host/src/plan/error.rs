@@ -1,0 +1,379 @@
+//! Why a spec cannot become a plan.
+
+use std::fmt;
+use std::ops::Range;
+use std::path::PathBuf;
+
+use thiserror::Error;
+use uuid::Uuid;
+
+use super::identity::Identity;
+use crate::report::size::exact;
+use crate::spec::diagnostic::{Diagnostic, render};
+use crate::table::Scheme;
+
+/// A partition, as errors call it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Named {
+    /// Its number in the table.
+    pub number: u32,
+    /// Its name.
+    pub name: String,
+}
+
+impl fmt::Display for Named {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            formatter,
+            "partition '{}' (number {})",
+            self.name, self.number
+        )
+    }
+}
+
+/// A spec that cannot become a plan: the reason, the partition, and where in the spec it shows.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{}{reason}", Prefix(.partition))]
+pub struct PlanError {
+    /// Why.
+    pub reason: Box<Reason>,
+    /// The partition, unless it is the disk as a whole.
+    pub partition: Option<Named>,
+    /// Where in the spec's text, in bytes.
+    pub place: Option<Range<usize>>,
+    /// The other place that it has to do with.
+    pub related: Option<Range<usize>>,
+}
+
+impl PlanError {
+    /// Draws the error beside its line; `source` is the text of the spec. The result ends without a newline.
+    pub fn render(&self, file_name: &str, source: &str, color: bool) -> String {
+        let diagnostic = Diagnostic {
+            title: self.to_string(),
+            place: self.place.clone().map(|place| (place, "here".to_owned())),
+            related: self
+                .related
+                .clone()
+                .map(|place| (place, "the other one".to_owned())),
+            help: None,
+        };
+        render(&[diagnostic], file_name, source, color)
+    }
+
+    /// The same error with the partition that it is about.
+    pub(super) fn of(self, identity: &Identity) -> Self {
+        self.of_named(identity.named())
+    }
+
+    pub(super) fn of_named(self, named: Named) -> Self {
+        Self {
+            partition: Some(named),
+            ..self
+        }
+    }
+
+    pub(super) fn with_related(self, related: Range<usize>) -> Self {
+        Self {
+            related: Some(related),
+            ..self
+        }
+    }
+}
+
+/// The partition before its error.
+struct Prefix<'a>(&'a Option<Named>);
+
+impl fmt::Display for Prefix<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0
+            .as_ref()
+            .map_or(Ok(()), |named| write!(formatter, "{named}: "))
+    }
+}
+
+/// Makes an error of a reason.
+pub(super) trait Locate {
+    /// The error at a place of the spec, if it has one.
+    fn at(self, place: Option<Range<usize>>) -> PlanError;
+}
+
+impl Locate for Reason {
+    fn at(self, place: Option<Range<usize>>) -> PlanError {
+        PlanError {
+            reason: Box::new(self),
+            partition: None,
+            place,
+            related: None,
+        }
+    }
+}
+
+/// Why a spec cannot become a plan.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum Reason {
+    /// Two partitions have one name.
+    #[error(
+        "partition {other} has the same name: names must differ, since errors and commands use them"
+    )]
+    DuplicateName {
+        /// The number of the other one.
+        other: u32,
+    },
+    /// Two partitions have one number.
+    #[error(
+        "number {number} is also asked for by partition '{other}': choose another, or leave one out"
+    )]
+    DuplicateNumber {
+        /// The number.
+        number: u32,
+        /// The name of the other one, or its place in the file.
+        other: String,
+    },
+    /// Two partitions, or a partition and the disk, have one identifier.
+    #[error("{other} has the identifier {id} too: identifiers must differ")]
+    DuplicateId {
+        /// The identifier.
+        id: Uuid,
+        /// What else has it.
+        other: String,
+    },
+    /// A name is too long for a GPT.
+    #[error("the name has {units} UTF-16 units, and a GPT holds {most}: shorten it by {}", units - most)]
+    NameTooLong {
+        /// Its length in UTF-16 units.
+        units: usize,
+        /// The most that there is room for.
+        most: usize,
+    },
+    /// A name with a control character in it.
+    #[error("the name contains the control character {character:?}: remove it")]
+    NameHasControl {
+        /// The character.
+        character: char,
+    },
+    /// A number that this kind of table does not have.
+    #[error("number {number} does not exist in {scheme}, which has numbers 1 to {most}")]
+    NumberOutOfRange {
+        /// The number.
+        number: u32,
+        /// The kind of table.
+        scheme: Scheme,
+        /// The highest number.
+        most: u32,
+    },
+    /// Number 4 of an MBR with logical partitions.
+    #[error(
+        "number 4 is the extended partition that holds the logical ones: choose 1 to 3, or 5 and above"
+    )]
+    ExtendedNumber,
+    /// A type that only the host itself gives.
+    #[error(
+        "an extended partition is made by itself when there are more than four partitions: give the type of its content"
+    )]
+    ExtendedType,
+    /// A logical partition out of turn.
+    #[error(
+        "logical partitions are numbered in their order on the disk: this one must be number {expected}, not {number}"
+    )]
+    LogicalOutOfTurn {
+        /// Its number.
+        number: u32,
+        /// The number that its place gives it.
+        expected: u32,
+    },
+    /// A primary partition after a logical one.
+    #[error("it is primary, and follows a logical partition: move it before number 5")]
+    PrimaryAfterLogical,
+    /// More partitions than numbers.
+    #[error("{count} partitions are more than {scheme} holds, which is {most}")]
+    TooManyPartitions {
+        /// How many there are.
+        count: usize,
+        /// The kind of table.
+        scheme: Scheme,
+        /// The highest number.
+        most: u32,
+    },
+    /// A size or an offset that is not a whole number of sectors.
+    #[error(
+        "its {what} of {} is no multiple of the sector of {sector} bytes: write {below} or {above}",
+        exact(*.bytes)
+    )]
+    NotWholeSectors {
+        /// `size` or `offset`.
+        what: &'static str,
+        /// In bytes.
+        bytes: u64,
+        /// The sector size in bytes.
+        sector: u64,
+        /// The next smaller multiple.
+        below: u64,
+        /// The next larger multiple.
+        above: u64,
+    },
+    /// A size of zero.
+    #[error("its size is 0: give it one sector or more")]
+    EmptySize,
+    /// An alignment that is zero or no multiple of the sector size.
+    #[error("the alignment of {} is no multiple of the sector of {sector} bytes: write, for example, \"1MiB\"", exact(*.alignment))]
+    Alignment {
+        /// In bytes.
+        alignment: u64,
+        /// The sector size in bytes.
+        sector: u64,
+    },
+    /// An offset inside the partition table.
+    #[error("its offset of {} lies in the partition table, which ends at {}", exact(*.offset), exact(*.first))]
+    InsideTable {
+        /// In bytes.
+        offset: u64,
+        /// The first byte that partitions may use.
+        first: u64,
+    },
+    /// An offset before the start of the partition before it.
+    #[error(
+        "its offset of {} lies before {other}, which starts at {}: partitions are listed in the order of the disk",
+        exact(*.offset), exact(*.start)
+    )]
+    Misordered {
+        /// In bytes.
+        offset: u64,
+        /// The partition listed before it.
+        other: Named,
+        /// Where that one starts.
+        start: u64,
+    },
+    /// An offset inside the partition before it.
+    #[error(
+        "its offset of {} overlaps {other}, which ends at {}: write {free} or more, or leave the offset out",
+        exact(*.offset), exact(*.end)
+    )]
+    Overlap {
+        /// In bytes.
+        offset: u64,
+        /// The partition listed before it.
+        other: Named,
+        /// Where that one ends, exclusive.
+        end: u64,
+        /// The first offset that is free.
+        free: u64,
+    },
+    /// A logical partition without space for its boot record.
+    #[error(
+        "its offset of {} leaves no room for its boot record, which takes {} before it: write {free} or more",
+        exact(*.offset), exact(*.record)
+    )]
+    NoRoomForBootRecord {
+        /// In bytes.
+        offset: u64,
+        /// The space for the record.
+        record: u64,
+        /// The first offset that is free.
+        free: u64,
+    },
+    /// Two partitions want the rest.
+    #[error("{other} takes the \"rest\" already: only one partition can")]
+    SecondRest {
+        /// The first of them.
+        other: Named,
+    },
+    /// A rest of a disk whose size follows from its partitions.
+    #[error(
+        "it takes the \"rest\" of a disk whose size is \"auto\": give the disk a size, such as size = \"4GiB\""
+    )]
+    RestOfAuto,
+    /// The disk's size is no whole number of sectors.
+    #[error(
+        "the disk's size of {} is no multiple of the sector of {sector} bytes: write {below} or {above}",
+        exact(*.bytes)
+    )]
+    DiskNotWholeSectors {
+        /// In bytes.
+        bytes: u64,
+        /// The sector size in bytes.
+        sector: u64,
+        /// The next smaller multiple.
+        below: u64,
+        /// The next larger multiple.
+        above: u64,
+    },
+    /// The partitions do not fit.
+    #[error(
+        "the disk of {} is too small: the partitions and the table need {}, so {} are missing",
+        exact(*.disk), exact(*.needed), exact(*.missing)
+    )]
+    DiskTooSmall {
+        /// The size of the disk in bytes.
+        disk: u64,
+        /// The smallest size that is enough.
+        needed: u64,
+        /// The difference.
+        missing: u64,
+    },
+    /// The disk is longer than a file can be.
+    #[error("the disk would be longer than {}, the most that a file can have", exact(*.most))]
+    TooLarge {
+        /// The longest file, in bytes.
+        most: u64,
+    },
+    /// A partition reaches beyond what an MBR can address.
+    #[error(
+        "it ends at {}, and an MBR with sectors of {sector} bytes ends at {}: use table = \"gpt\"",
+        exact(*.end), exact(*.limit)
+    )]
+    BeyondMbr {
+        /// Where it would end, in bytes.
+        end: u64,
+        /// The end of what can be addressed.
+        limit: u64,
+        /// The sector size in bytes.
+        sector: u64,
+    },
+    /// A file to copy cannot be used.
+    #[error("cannot use {}: {why}", .file.display())]
+    RawFile {
+        /// The file.
+        file: PathBuf,
+        /// What the system says.
+        why: String,
+    },
+    /// A file reaches beyond its partition.
+    #[error(
+        "{} ends at {} and the partition at {}: {} are missing",
+        .file.display(), exact(*.end), exact(*.size), exact(end - size)
+    )]
+    RawTooLong {
+        /// The file.
+        file: PathBuf,
+        /// Where it would end, in bytes from the start of the partition.
+        end: u64,
+        /// The length of the partition.
+        size: u64,
+    },
+    /// Two files are copied over each other.
+    #[error(
+        "{} at offset {} overlaps {}, which ends at {}",
+        .second.display(), exact(*.offset), .first.display(), exact(*.end)
+    )]
+    RawOverlap {
+        /// The file that begins first.
+        first: PathBuf,
+        /// Where it ends, exclusive.
+        end: u64,
+        /// The file that begins inside it.
+        second: PathBuf,
+        /// Where that one begins.
+        offset: u64,
+    },
+    /// An identifier of another kind than the file system stores.
+    #[error("the file system {kind} has {expected}, which is not what `uuid` gives")]
+    FilesystemId {
+        /// The kind of file system.
+        kind: String,
+        /// What it stores, with an example.
+        expected: &'static str,
+    },
+    /// A file system of its own has nothing to take the rest of.
+    #[error("a file system in a file of its own has no \"rest\": write a size, or \"minimum\"")]
+    RestOfFile,
+}

@@ -1,0 +1,247 @@
+//! What can be wrong with a spec.
+
+use std::fmt;
+use std::ops::Range;
+
+use thiserror::Error;
+
+use super::diagnostic::{Diagnostic, render};
+use super::value::ValueError;
+
+/// A spec that cannot be used: everything that is wrong with it, in the order of the file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SpecError {
+    /// At least one problem.
+    pub problems: Vec<Problem>,
+}
+
+impl SpecError {
+    /// Draws every problem beside its line; `source` is the text of the spec. The result ends without a newline.
+    pub fn render(&self, file_name: &str, source: &str, color: bool) -> String {
+        let diagnostics: Vec<Diagnostic> = self.problems.iter().map(Problem::diagnostic).collect();
+        render(&diagnostics, file_name, source, color)
+    }
+}
+
+impl fmt::Display for SpecError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, problem) in self.problems.iter().enumerate() {
+            let separator = if index == 0 { "" } else { "; " };
+            write!(formatter, "{separator}{problem}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for SpecError {}
+
+/// One thing that is wrong, and where.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{within}{kind}")]
+pub struct Problem {
+    /// What is wrong.
+    pub kind: ProblemKind,
+    /// Where, in bytes of the spec's text.
+    pub place: Range<usize>,
+    /// The table that it is in.
+    pub within: Within,
+}
+
+impl Problem {
+    fn diagnostic(&self) -> Diagnostic {
+        Diagnostic {
+            title: self.to_string(),
+            place: Some((self.place.clone(), self.kind.label())),
+            related: None,
+            help: self.kind.help(),
+        }
+    }
+}
+
+/// The table of the spec that a problem is in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Within {
+    /// The top of the file.
+    Top,
+    /// `[disk]`.
+    Disk,
+    /// A partition: its place in the file counted from 1, and its name if it has one.
+    Partition {
+        /// Its place in the file, counted from 1.
+        position: usize,
+        /// Its name, if it has one.
+        name: Option<String>,
+    },
+    /// An entry of `[guests]`.
+    Guest {
+        /// The file system it makes.
+        name: String,
+    },
+}
+
+impl fmt::Display for Within {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Top => Ok(()),
+            Self::Disk => write!(formatter, "disk: "),
+            Self::Partition {
+                name: Some(name), ..
+            } => write!(formatter, "partition '{name}': "),
+            Self::Partition {
+                position,
+                name: None,
+            } => write!(formatter, "partition {position}: "),
+            Self::Guest { name } => write!(formatter, "guest '{name}': "),
+        }
+    }
+}
+
+/// What is wrong with a spec.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum ProblemKind {
+    /// The text is not TOML.
+    #[error("not valid TOML: {message}")]
+    Syntax {
+        /// What the parser says.
+        message: String,
+    },
+    /// A key that means nothing here.
+    #[error("unknown key `{key}`")]
+    UnknownKey {
+        /// The key.
+        key: String,
+        /// The known key that is spelled most like it.
+        nearest: Option<&'static str>,
+        /// The keys that mean something here.
+        known: Vec<&'static str>,
+    },
+    /// A key that must be there is not.
+    #[error("the key `{key}` is missing")]
+    MissingKey {
+        /// The key.
+        key: &'static str,
+        /// What to write.
+        example: &'static str,
+    },
+    /// A value that could not be understood.
+    #[error("{key}: {error}")]
+    Value {
+        /// The key.
+        key: String,
+        /// What is wrong with its value.
+        error: ValueError,
+    },
+    /// A spec without partitions.
+    #[error("there is no partition")]
+    NoPartitions,
+    /// A partition with a file system and raw content.
+    #[error("both `filesystem` and `raw` are there")]
+    FilesystemAndRaw,
+    /// A key of file systems in a partition without one.
+    #[error("`{key}` needs a file system")]
+    NeedsFilesystem {
+        /// The key.
+        key: &'static str,
+    },
+    /// A partition without content whose size nothing decides.
+    #[error("nothing says how large this empty partition is")]
+    EmptyWithoutSize,
+    /// An empty partition with a size that only a formatter can decide.
+    #[error("an empty partition has no minimum size")]
+    EmptyMinimum,
+    /// A content source that names none or several of its four kinds.
+    #[error("a content source names {found} of `directory`, `archive`, `file` and `text`")]
+    ContentKinds {
+        /// How many it names.
+        found: usize,
+    },
+    /// A text that has no name.
+    #[error("a `text` has no `to`")]
+    TextWithoutDestination,
+    /// A text or file with patterns of names to leave out.
+    #[error("`exclude` says nothing about a single file")]
+    ExcludeOfFile,
+    /// A key that one kind of table has no room for.
+    #[error("`{key}` cannot be stored in {table}")]
+    NotInThisTable {
+        /// The key.
+        key: &'static str,
+        /// The kind of table, such as "an MBR".
+        table: &'static str,
+        /// What to write instead.
+        instead: &'static str,
+    },
+    /// A file system that no guest makes.
+    #[error("unknown file system `{kind}`")]
+    UnknownFilesystem {
+        /// As it was written.
+        kind: String,
+        /// The known kind that is spelled most like it.
+        nearest: Option<String>,
+        /// The file systems there are guests for.
+        known: Vec<String>,
+    },
+}
+
+impl ProblemKind {
+    /// What to say at the place.
+    fn label(&self) -> String {
+        match self {
+            Self::Syntax { .. } => "here".to_owned(),
+            Self::UnknownKey {
+                nearest: Some(nearest),
+                ..
+            } => format!("did you mean `{nearest}`?"),
+            Self::UnknownKey { .. } => "nothing has this name".to_owned(),
+            Self::MissingKey { .. } => "in this table".to_owned(),
+            Self::Value { .. } => "this value".to_owned(),
+            Self::NoPartitions => "in this file".to_owned(),
+            Self::FilesystemAndRaw => "one of them must go".to_owned(),
+            Self::NeedsFilesystem { .. } => "this partition has none".to_owned(),
+            Self::EmptyWithoutSize | Self::EmptyMinimum => "this partition".to_owned(),
+            Self::ContentKinds { .. } | Self::TextWithoutDestination => "this source".to_owned(),
+            Self::ExcludeOfFile => "on this source".to_owned(),
+            Self::NotInThisTable { table, .. } => format!("not in {table}"),
+            Self::UnknownFilesystem {
+                nearest: Some(nearest),
+                ..
+            } => {
+                format!("did you mean `{nearest}`?")
+            }
+            Self::UnknownFilesystem { .. } => "no guest makes this".to_owned(),
+        }
+    }
+
+    /// What to change, where the title and the label do not say it.
+    fn help(&self) -> Option<String> {
+        match self {
+            Self::UnknownKey { known, .. } => {
+                Some(format!("the keys here are {}", known.join(", ")))
+            }
+            Self::MissingKey { example, .. } => Some(format!("write, for example, {example}")),
+            Self::NoPartitions => Some("add a table that begins with [[partition]]".to_owned()),
+            Self::FilesystemAndRaw => {
+                Some("a partition is made by a formatter or copied from files, not both".to_owned())
+            }
+            Self::NeedsFilesystem { .. } => {
+                Some("add `filesystem`, for example filesystem = \"ext4\"".to_owned())
+            }
+            Self::EmptyWithoutSize | Self::EmptyMinimum => {
+                Some("add a `size`, for example size = \"64MiB\"".to_owned())
+            }
+            Self::ContentKinds { .. } => Some("name exactly one of them".to_owned()),
+            Self::TextWithoutDestination => {
+                Some("add the path of the file, for example to = \"/etc/hostname\"".to_owned())
+            }
+            Self::ExcludeOfFile => {
+                Some("remove `exclude`, or name a directory or an archive".to_owned())
+            }
+            Self::NotInThisTable { instead, .. } => Some((*instead).to_owned()),
+            Self::UnknownFilesystem { known, .. } => Some(format!(
+                "the file systems are {}; a formatter of your own is named in [guests]",
+                known.join(", ")
+            )),
+            Self::Syntax { .. } | Self::Value { .. } => None,
+        }
+    }
+}

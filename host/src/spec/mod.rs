@@ -1,0 +1,276 @@
+//! The spec: what somebody wants on a disk, read from `image.toml`, every value with its place in the file.
+//!
+//! ```toml
+//! [disk]
+//! table = "gpt"                    # gpt | mbr
+//! size = "auto"                    # or "4GiB"
+//!
+//! [[partition]]
+//! name = "root"
+//! type = "root-x86-64"             # a Discoverable Partitions name, a GUID, or an MBR byte
+//! size = "minimum + 20%"           # a size, "minimum", "minimum + …", or "rest"
+//! filesystem = "ext4"
+//! content = [{ archive = "rootfs.tar" }, { file = "fstab", to = "/etc/fstab" }]
+//!
+//! [guests]
+//! minix = "minix.wasm"
+//! ```
+//!
+//! The TOML is walked by hand and not deserialised, so that every problem is found in one go and
+//! each points at its line. The JSON Schema is generated from the same types; a test holds the two together.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use uuid::Uuid;
+
+use crate::source::Source;
+use crate::table::{Attributes, DiskId, PartitionType, Scheme};
+
+pub mod content;
+pub mod diagnostic;
+mod error;
+mod fields;
+pub(crate) mod nearest;
+mod read;
+mod schema;
+pub mod size;
+#[cfg(test)]
+mod tests;
+pub mod value;
+
+pub use content::TypedContent;
+pub use error::{Problem, ProblemKind, SpecError, Within};
+pub use schema::json_schema;
+pub use size::{Margin, SizeRule};
+pub use value::{FilesystemId, Loss};
+
+/// A value and where it stands in the spec's text, in bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Placed<T> {
+    /// The value.
+    pub value: T,
+    /// Where it was written.
+    pub place: Range<usize>,
+}
+
+/// What somebody wants on a disk.
+#[derive(Clone, Debug, JsonSchema)]
+#[schemars(
+    rename_all = "kebab-case",
+    deny_unknown_fields,
+    title = "Cellblock image"
+)]
+pub struct Spec {
+    /// The disk as a whole.
+    #[schemars(default)]
+    pub disk: DiskSpec,
+    /// The partitions, in the order in which they lie on the disk.
+    #[schemars(rename = "partition", length(min = 1))]
+    pub partitions: Vec<PartitionSpec>,
+    /// Formatters of your own, by the name of the file system that they make.
+    #[schemars(default)]
+    pub guests: BTreeMap<String, GuestSpec>,
+}
+
+/// The disk as a whole.
+#[derive(Clone, Debug, Default, JsonSchema)]
+#[schemars(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct DiskSpec {
+    /// The kind of partition table; a GPT when absent.
+    pub table: Option<Placed<TableName>>,
+    /// The size of the disk, or "auto" for the smallest multiple of 1 MiB that holds the partitions. "auto" when absent.
+    pub size: Option<Placed<DiskSize>>,
+    /// Bytes in a sector, 512 or 4096; 512 when absent.
+    #[schemars(with = "Option<schema::SectorSize>")]
+    pub sector_size: Option<Placed<u32>>,
+    /// What identifiers that are not given derive from: 32 hexadecimal digits. All zero when absent: choose one if
+    /// images made from different specs ever meet in one machine.
+    #[schemars(with = "Option<schema::Identifier>")]
+    pub seed: Option<Placed<[u8; 16]>>,
+    /// The identifier of the disk: a UUID for a GPT, "0x" and 8 hexadecimal digits for an MBR. From the seed when absent.
+    #[schemars(with = "Option<String>")]
+    pub id: Option<Placed<DiskId>>,
+    /// The time that file systems are stamped with: "2024-01-31T12:00:00Z" or seconds since 1970.
+    /// When absent, the environment's `SOURCE_DATE_EPOCH`, and without that the newest file of each tree.
+    #[schemars(with = "Option<schema::Time>")]
+    pub time: Option<Placed<i64>>,
+    /// Partitions start at multiples of this; 1 MiB when absent.
+    #[schemars(with = "Option<schema::Size>")]
+    pub alignment: Option<Placed<u64>>,
+}
+
+impl DiskSpec {
+    /// The kind of partition table.
+    pub fn scheme(&self) -> Scheme {
+        scheme_of(self.table.as_ref())
+    }
+}
+
+/// The kind of table that a name means; a GPT when there is none.
+fn scheme_of(table: Option<&Placed<TableName>>) -> Scheme {
+    match table.map(|table| table.value) {
+        Some(TableName::Mbr) => Scheme::Mbr,
+        Some(TableName::Gpt) | None => Scheme::Gpt,
+    }
+}
+
+/// A kind of partition table, by its name in the spec.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema)]
+#[schemars(rename_all = "kebab-case")]
+pub enum TableName {
+    /// A GUID partition table.
+    Gpt,
+    /// A master boot record, with logical partitions when there are more than four.
+    Mbr,
+}
+
+/// How large the disk is to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DiskSize {
+    /// As large as its partitions need.
+    Auto,
+    /// Exactly this number of bytes.
+    Fixed(u64),
+}
+
+/// One partition.
+#[derive(Clone, Debug, JsonSchema)]
+#[schemars(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct PartitionSpec {
+    /// Where the partition's table stands in the file, in bytes.
+    #[schemars(skip)]
+    pub place: Range<usize>,
+    /// The name in the GPT, and what errors and the command line call the partition. After its type when absent.
+    #[schemars(with = "Option<String>")]
+    pub name: Option<Placed<String>>,
+    /// The type: a Discoverable Partitions name ("esp", "root-x86-64"), a GUID, or for an MBR a name or byte ("0x83").
+    #[schemars(rename = "type", with = "schema::TypeName")]
+    pub kind: Placed<PartitionType>,
+    /// The size: "256MiB", "minimum", "minimum + 20%", "minimum + 64MiB" or "rest". When absent, "minimum" for a
+    /// file system, and what its files need for a raw partition.
+    pub size: Option<Placed<SizeRule>>,
+    /// Where the partition begins, from the start of the disk; after the one before it when absent.
+    #[schemars(with = "Option<schema::Size>")]
+    pub offset: Option<Placed<u64>>,
+    /// The number in the table; the lowest free one when absent.
+    #[schemars(with = "Option<schema::Number>")]
+    pub number: Option<Placed<u32>>,
+    /// The partition's UUID (GPT). From the seed when absent.
+    #[schemars(with = "Option<schema::Identifier>")]
+    pub id: Option<Placed<Uuid>>,
+    /// Attributes (GPT): "required", "no-block-io", "legacy-boot", "grow-fs", "read-only", "no-auto", or bit numbers.
+    #[schemars(with = "Option<Vec<schema::AttributeName>>")]
+    pub attributes: Option<Placed<Attributes>>,
+    /// Whether a BIOS boots from it (MBR).
+    #[schemars(with = "Option<bool>")]
+    pub active: Option<Placed<bool>>,
+    /// The file system to make, unless the partition is raw or stays empty.
+    #[schemars(flatten)]
+    pub filesystem: Option<FilesystemSpec>,
+    /// Files to copy as they are, in place of a file system.
+    #[schemars(default)]
+    pub raw: Vec<RawSpec>,
+}
+
+impl PartitionSpec {
+    /// The size rule, given or by default.
+    pub fn size_rule(&self) -> SizeRule {
+        self.size
+            .as_ref()
+            .map_or(SizeRule::MINIMUM, |size| size.value)
+    }
+}
+
+/// A file system and what goes into it.
+#[derive(Clone, Debug, JsonSchema)]
+#[schemars(rename_all = "kebab-case")]
+pub struct FilesystemSpec {
+    /// The kind: "ext4", "vfat" (or "fat12", "fat16", "fat32"), "swap", or a name from [guests].
+    #[schemars(rename = "filesystem", with = "String")]
+    pub kind: Placed<String>,
+    /// The volume label; none when absent.
+    #[schemars(with = "Option<String>")]
+    pub label: Option<Placed<String>>,
+    /// The file system's UUID, or for FAT its serial number ("ABCD-1234"). From the seed when absent.
+    #[schemars(with = "Option<String>")]
+    pub uuid: Option<Placed<FilesystemId>>,
+    /// What goes into it; of two sources with the same file the later wins.
+    #[schemars(default, with = "Vec<schema::Content>")]
+    pub content: Vec<Source>,
+    /// Options of the formatter; `cellblock guests` lists them.
+    #[schemars(default, with = "BTreeMap<String, schema::OptionValue>")]
+    pub options: BTreeMap<String, Placed<String>>,
+    /// What the format may lose instead of refusing it.
+    #[schemars(default)]
+    pub drop: Vec<Loss>,
+}
+
+/// A file that is copied into a raw partition.
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema)]
+#[schemars(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct RawSpec {
+    /// The file.
+    #[schemars(with = "PathBuf")]
+    pub file: Placed<PathBuf>,
+    /// Where it goes, from the start of the partition; 0 when absent.
+    #[schemars(default, with = "schema::Size")]
+    pub offset: u64,
+}
+
+/// A formatter that is not built in.
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema)]
+#[schemars(with = "schema::Guest")]
+pub struct GuestSpec {
+    /// The component.
+    pub file: Placed<PathBuf>,
+    /// The SHA-256 digest that the file must have, if it is pinned.
+    pub sha256: Option<[u8; 32]>,
+}
+
+impl Spec {
+    /// Checks that there is a formatter for every file system: one of `built_in`, or of the spec's own guests.
+    ///
+    /// # Errors
+    /// [`SpecError`] with one problem for each file system that nothing makes.
+    pub fn check_filesystems(&self, built_in: &[&str]) -> Result<(), SpecError> {
+        let known: Vec<&str> = built_in
+            .iter()
+            .copied()
+            .chain(self.guests.keys().map(String::as_str))
+            .collect();
+        let problems: Vec<Problem> = self
+            .partitions
+            .iter()
+            .enumerate()
+            .filter_map(|(index, partition)| {
+                Some((index, partition, partition.filesystem.as_ref()?))
+            })
+            .filter(|(_, _, filesystem)| !known.contains(&filesystem.kind.value.as_str()))
+            .map(|(index, partition, filesystem)| Problem {
+                kind: unknown_filesystem(&filesystem.kind.value, &known),
+                place: filesystem.kind.place.clone(),
+                within: Within::Partition {
+                    position: index + 1,
+                    name: partition.name.as_ref().map(|name| name.value.clone()),
+                },
+            })
+            .collect();
+        if problems.is_empty() {
+            Ok(())
+        } else {
+            Err(SpecError { problems })
+        }
+    }
+}
+
+/// The problem of a file system that none of the `known` formatters makes.
+pub fn unknown_filesystem(kind: &str, known: &[&str]) -> ProblemKind {
+    ProblemKind::UnknownFilesystem {
+        kind: kind.to_owned(),
+        nearest: nearest::nearest(kind, known.iter().copied()).map(str::to_owned),
+        known: known.iter().map(|&name| name.to_owned()).collect(),
+    }
+}
