@@ -1,0 +1,69 @@
+//! What the format has no room for.
+
+use cellblock_guest::{Device, FormatError, NodeId, NodeProblem, Timestamp};
+
+use crate::options::Options;
+
+const NAME_LIMIT: u32 = 255;
+/// The kernel takes no longer target, whatever the size of blocks.
+const TARGET_LIMIT: u32 = 4095;
+const MAJOR_LIMIT: u32 = 1 << 12;
+const MINOR_LIMIT: u32 = 1 << 20;
+
+pub(super) fn name(node: NodeId, name: &[u8]) -> Result<(), FormatError> {
+    let problem = if name.len() > NAME_LIMIT as usize {
+        NodeProblem::NameTooLong(NAME_LIMIT)
+    } else if matches!(name, b"" | b"." | b"..") {
+        NodeProblem::NameReserved
+    } else if name.contains(&b'/') {
+        NodeProblem::NameCharacter('/')
+    } else if name.contains(&0) {
+        NodeProblem::NameCharacter('\0')
+    } else {
+        return Ok(());
+    };
+    Err(FormatError::node(node, problem))
+}
+
+/// A file has block numbers of 32 bits, the last of which means the end.
+pub(super) fn file_size(options: &Options, node: NodeId, size: u64) -> Result<(), FormatError> {
+    let limit = u64::from(u32::MAX) * u64::from(options.block_size);
+    if size > limit {
+        return Err(FormatError::node(node, NodeProblem::FileTooLarge(limit)));
+    }
+    Ok(())
+}
+
+/// A target has its block to itself, with a zero at the end.
+pub(super) fn target(options: &Options, node: NodeId, target: &[u8]) -> Result<(), FormatError> {
+    let limit = TARGET_LIMIT.min(options.block_size - 1);
+    if target.len() > limit as usize {
+        return Err(FormatError::node(node, NodeProblem::TargetTooLong(limit)));
+    }
+    // No system has a link to nothing, and a zero would end the target early.
+    if target.is_empty() || target.contains(&0) {
+        return Err(FormatError::node(node, NodeProblem::Kind));
+    }
+    Ok(())
+}
+
+pub(super) fn device(node: NodeId, device: Device) -> Result<(), FormatError> {
+    if device.major >= MAJOR_LIMIT || device.minor >= MINOR_LIMIT {
+        return Err(FormatError::node(node, NodeProblem::Device));
+    }
+    Ok(())
+}
+
+/// Seconds have 32 bits and a sign, and in large inodes two bits more.
+pub(super) fn time(options: &Options, node: NodeId, time: Timestamp) -> Result<(), FormatError> {
+    let first = i64::from(i32::MIN);
+    let length = if options.inode_size > crate::format::Inode::BASE_SIZE {
+        1_i64 << 34
+    } else {
+        1_i64 << 32
+    };
+    if (first..first + length).contains(&time.seconds) && time.nanoseconds < 1_000_000_000 {
+        return Ok(());
+    }
+    Err(FormatError::node(node, NodeProblem::Time))
+}

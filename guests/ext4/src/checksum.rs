@@ -1,0 +1,111 @@
+//! The checksums of the format.
+//!
+//! All of them are CRC-32C (polynomial 0x1EDC6F41, reflected 0x82F63B78) without a final inversion, so that one value
+//! seeds the next. The file system's seed is the checksum of its UUID from `!0`; an inode's seed continues it with the
+//! inode's number and generation. The superblock alone starts from `!0`.
+//!
+//! | Structure | Seed | Covered bytes |
+//! |---|---|---|
+//! | superblock | `!0` | all before the checksum |
+//! | group descriptor | file system, group number | the descriptor with a zero checksum; the low 16 bits are kept |
+//! | block and inode bitmap | file system | the bits of the group, without padding |
+//! | inode | inode | the whole inode with zero checksums |
+//! | extent block | inode | all before the checksum |
+//! | directory leaf | inode | all before its 12-byte tail |
+//! | directory index | inode | all up to the last entry in use, the tail's reserved word, a zero word |
+//! | attribute block | file system, 64-bit block number | the block with a zero checksum |
+
+/// Seeds a chain of checksums.
+pub(crate) const START: u32 = !0;
+
+const POLYNOMIAL: u32 = 0x82F6_3B78;
+
+/// How many bytes one step takes.
+const SLICES: usize = 16;
+
+static TABLES: [[u32; 256]; SLICES] = tables();
+
+const fn tables() -> [[u32; 256]; SLICES] {
+    let mut tables = [[0; 256]; SLICES];
+    let mut byte = 0;
+    while byte < 256 {
+        #[allow(clippy::cast_possible_truncation)] // less than 256
+        let mut value = byte as u32;
+        let mut bit = 0;
+        while bit < 8 {
+            value = (value >> 1) ^ (POLYNOMIAL * (value & 1));
+            bit += 1;
+        }
+        tables[0][byte] = value;
+        byte += 1;
+    }
+    let mut slice = 1;
+    while slice < SLICES {
+        let mut byte = 0;
+        while byte < 256 {
+            let shorter = tables[slice - 1][byte];
+            tables[slice][byte] = (shorter >> 8) ^ tables[0][(shorter & 0xFF) as usize];
+            byte += 1;
+        }
+        slice += 1;
+    }
+    tables
+}
+
+/// Continues the checksum `seed` with `bytes`.
+pub(crate) fn crc32c(seed: u32, bytes: &[u8]) -> u32 {
+    let mut crc = seed;
+    let (chunks, rest) = bytes.as_chunks::<SLICES>();
+    for chunk in chunks {
+        let mut mixed = *chunk;
+        for (byte, of_crc) in mixed.iter_mut().zip(crc.to_le_bytes()) {
+            *byte ^= of_crc;
+        }
+        crc = 0;
+        for (index, byte) in mixed.iter().enumerate() {
+            crc ^= TABLES[SLICES - 1 - index][usize::from(*byte)];
+        }
+    }
+    for byte in rest {
+        crc = (crc >> 8) ^ TABLES[0][usize::from(crc.to_le_bytes()[0] ^ byte)];
+    }
+    crc
+}
+
+/// The seed of everything that belongs to an inode.
+pub(crate) fn inode_seed(file_system: u32, inode: u32, generation: u32) -> u32 {
+    crc32c(
+        crc32c(file_system, &inode.to_le_bytes()),
+        &generation.to_le_bytes(),
+    )
+}
+
+/// CRC-16 (polynomial 0x8005, reflected), which group descriptors carry where `GROUP_CHECKSUMS` is on and
+/// `METADATA_CHECKSUMS` off. It starts from `!0` with the UUID and the group's number.
+pub(crate) fn crc16(seed: u16, bytes: &[u8]) -> u16 {
+    bytes.iter().fold(seed, |crc, byte| {
+        (0..8).fold(crc ^ u16::from(*byte), |crc, _| {
+            (crc >> 1) ^ (0xA001 * (crc & 1))
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn checksums_are_those_of_the_catalogue() {
+        assert_eq!(!crc32c(START, b"123456789"), 0xE306_9283);
+        assert_eq!(crc16(0, b"123456789"), 0xBB3D);
+    }
+
+    #[test]
+    fn a_chain_equals_the_whole() {
+        let bytes: Vec<u8> = (0..=255).cycle().take(1000).collect();
+        for cut in [0, 1, 7, 8, 15, 16, 17, 500, 999, 1000] {
+            let (head, tail) = bytes.split_at(cut);
+            assert_eq!(crc32c(crc32c(START, head), tail), crc32c(START, &bytes));
+        }
+    }
+}

@@ -1,0 +1,290 @@
+//! The numbers of a file system of one size: blocks, groups, inodes, journal. No bytes, and no places.
+
+use crate::format::{InodeNumber, Superblock};
+use crate::options::{InodeCount, Journal, Options, Reserved};
+
+/// The smallest last group that is worth having, in blocks beyond its own metadata, as in mke2fs.
+const WORTHWHILE_GROUP: u64 = 50;
+
+/// The inodes of a group are fewer than this, as their number has 16 bits in many places.
+const INODES_PER_GROUP_LIMIT: u64 = 1 << 16;
+
+/// How a file system of one size is divided.
+#[derive(Clone, Debug)]
+pub(crate) struct Geometry {
+    /// Bytes.
+    pub(crate) block_size: u32,
+    /// All blocks, with the one before the superblock if there is one.
+    pub(crate) blocks: u64,
+    /// The first block of group 0.
+    pub(crate) first_data_block: u32,
+    /// Blocks of every group but the last.
+    pub(crate) blocks_per_group: u32,
+    pub(crate) groups: u32,
+    pub(crate) inodes_per_group: u32,
+    /// Blocks of a group's inode table.
+    pub(crate) inode_table_blocks: u32,
+    /// Blocks of all group descriptors.
+    pub(crate) descriptor_blocks: u32,
+    /// Blocks kept after them for more.
+    pub(crate) reserved_descriptor_blocks: u32,
+    /// Whether they have an inode, as those of a file system of fewer than 2^32 blocks may.
+    pub(crate) has_resize_inode: bool,
+    /// Groups whose bitmaps and tables stand together.
+    pub(crate) groups_per_flex: u32,
+    /// Blocks of the journal; 0 for none.
+    pub(crate) journal_blocks: u32,
+    sparse_backups: bool,
+}
+
+/// The sizes at which mke2fs changes to another usage type: the bytes up to where it goes, and the bytes for an inode.
+const USAGE_TYPES: [(u64, u64); 5] = [
+    (3 << 20, 8192),
+    (512 << 20, 4096),
+    (4 << 40, 16384),
+    (16 << 40, 32768),
+    (u64::MAX, 65536),
+];
+
+/// The first size in bytes above `size` at which the defaults may call for fewer inodes.
+pub(crate) fn next_usage_type(size: u64) -> u64 {
+    USAGE_TYPES
+        .iter()
+        .map(|(limit, _)| *limit)
+        .find(|limit| *limit > size)
+        .unwrap_or(u64::MAX)
+}
+
+fn automatic_inode_ratio(size: u64) -> u64 {
+    USAGE_TYPES
+        .iter()
+        .find(|(limit, _)| size < *limit)
+        .map_or(65536, |(_, ratio)| *ratio)
+}
+
+/// The journal's blocks in a file system of `blocks`, as in mke2fs; 0 below the smallest for which there is one.
+fn automatic_journal(blocks: u64) -> u32 {
+    const TABLE: [(u64, u32); 8] = [
+        (2048, 0),
+        (32768, 1024),
+        (256 << 10, 4096),
+        (512 << 10, 8192),
+        (4096 << 10, 16384),
+        (8192 << 10, 32768),
+        (16384 << 10, 65536),
+        (32768 << 10, 131_072),
+    ];
+    TABLE
+        .iter()
+        .find(|(limit, _)| blocks < *limit)
+        .map_or(262_144, |(_, journal)| *journal)
+}
+
+impl Geometry {
+    /// Divides a partition of `blocks`, of which a small rest at the end may stay unused.
+    ///
+    /// The number of inodes, the journal and the room for more groups are those of a partition of `nominal` blocks;
+    /// there are at least `inodes` inodes. None if the partition does not even hold the metadata.
+    pub(crate) fn new(options: &Options, blocks: u64, nominal: u64, inodes: u32) -> Option<Self> {
+        let block_size = options.block_size;
+        let first_data_block = u32::from(block_size == 1024);
+        let mut geometry = Self {
+            block_size,
+            blocks,
+            first_data_block,
+            blocks_per_group: 8 * block_size,
+            groups: 0,
+            inodes_per_group: 0,
+            inode_table_blocks: 0,
+            descriptor_blocks: 0,
+            reserved_descriptor_blocks: 0,
+            has_resize_inode: options.has_resize_inode() && blocks <= u64::from(u32::MAX),
+            groups_per_flex: 1 << options.log_groups_per_flex(),
+            journal_blocks: journal_blocks(options, nominal),
+            sparse_backups: options.has_sparse_backups(),
+        };
+        let wanted = wanted_inodes(options, nominal).max(u64::from(inodes));
+        geometry.divide(options, wanted, nominal)?;
+        let last = geometry.groups - 1;
+        let tail = geometry.group_blocks(last);
+        let overhead = geometry.group_overhead(last);
+        if tail < u64::from(geometry.blocks_per_group) && last > 0 {
+            if tail < overhead + WORTHWHILE_GROUP {
+                geometry.blocks -= tail;
+                geometry.divide(options, wanted, nominal)?;
+            }
+        } else if tail < overhead {
+            return None;
+        }
+        (geometry.inodes() >= inodes).then_some(geometry)
+    }
+
+    /// Finds all numbers that depend on the number of groups.
+    fn divide(&mut self, options: &Options, wanted_inodes: u64, nominal: u64) -> Option<()> {
+        let blocks = self.blocks.checked_sub(u64::from(self.first_data_block))?;
+        let block_size = u64::from(self.block_size);
+        let groups = blocks.div_ceil(u64::from(self.blocks_per_group));
+        self.groups = u32::try_from(groups).ok().filter(|groups| *groups > 0)?;
+
+        let inode_size = u64::from(options.inode_size);
+        let most = (8 * block_size)
+            .min(INODES_PER_GROUP_LIMIT - block_size / inode_size)
+            .min(u64::from(u32::MAX) / groups);
+        let per_block = block_size / inode_size;
+        let step = per_block.max(8);
+        let each = wanted_inodes
+            .div_ceil(groups)
+            .next_multiple_of(step)
+            .min(most / step * step);
+        self.inodes_per_group = u32::try_from(each).ok().filter(|each| *each > 0)?;
+        self.inode_table_blocks = u32::try_from(each / per_block).ok()?;
+
+        let descriptors_per_block = block_size / u64::from(options.descriptor_size());
+        let descriptor_blocks = groups.div_ceil(descriptors_per_block);
+        self.descriptor_blocks = u32::try_from(descriptor_blocks).ok()?;
+        self.reserved_descriptor_blocks = if self.has_resize_inode {
+            self.reserved_descriptors(nominal, descriptors_per_block)
+        } else {
+            0
+        };
+        Some(())
+    }
+
+    /// As many as let the file system grow to 1024 times its size, or to 2^32 blocks, as in mke2fs.
+    fn reserved_descriptors(&self, nominal: u64, descriptors_per_block: u64) -> u32 {
+        let most_blocks = nominal.saturating_mul(1024).min(u64::from(u32::MAX));
+        let most_groups = (most_blocks.saturating_sub(u64::from(self.first_data_block)))
+            .div_ceil(u64::from(self.blocks_per_group));
+        let blocks = most_groups
+            .div_ceil(descriptors_per_block)
+            .saturating_sub(u64::from(self.descriptor_blocks));
+        u32::try_from(blocks).map_or(self.block_size / 4, |blocks| {
+            blocks.min(self.block_size / 4)
+        })
+    }
+
+    /// The number of inodes.
+    pub(crate) fn inodes(&self) -> u32 {
+        self.inodes_per_group.saturating_mul(self.groups)
+    }
+
+    /// Bytes of all blocks.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.blocks * u64::from(self.block_size)
+    }
+
+    /// The first block of a group.
+    pub(crate) fn group_start(&self, group: u32) -> u64 {
+        u64::from(self.first_data_block) + u64::from(group) * u64::from(self.blocks_per_group)
+    }
+
+    /// The blocks of a group.
+    pub(crate) fn group_blocks(&self, group: u32) -> u64 {
+        (self.blocks - self.group_start(group)).min(u64::from(self.blocks_per_group))
+    }
+
+    /// Whether a group begins with a superblock and group descriptors.
+    pub(crate) fn has_superblock(&self, group: u32) -> bool {
+        let power_of = |base: u32| {
+            let mut power = base;
+            while power < group && power <= u32::MAX / base {
+                power *= base;
+            }
+            power == group
+        };
+        !self.sparse_backups || group < 2 || [3, 5, 7].into_iter().any(power_of)
+    }
+
+    /// The blocks of a superblock and what comes with it.
+    pub(crate) fn superblock_blocks(&self) -> u64 {
+        1 + u64::from(self.descriptor_blocks) + u64::from(self.reserved_descriptor_blocks)
+    }
+
+    /// The blocks of metadata that a group brings, wherever they stand.
+    fn group_overhead(&self, group: u32) -> u64 {
+        let superblock = if self.has_superblock(group) {
+            self.superblock_blocks()
+        } else {
+            0
+        };
+        2 + u64::from(self.inode_table_blocks) + superblock
+    }
+
+    /// How many groups have a superblock.
+    fn superblocks(&self) -> u64 {
+        if !self.sparse_backups {
+            return u64::from(self.groups);
+        }
+        let powers = [3_u32, 5, 7].into_iter().map(|base| {
+            let mut power = u64::from(base);
+            let mut count = 0;
+            while power < u64::from(self.groups) {
+                power *= u64::from(base);
+                count += 1;
+            }
+            count
+        });
+        u64::from(self.groups.min(2)) + powers.sum::<u64>()
+    }
+
+    /// The blocks that are metadata of the file system itself, without the journal.
+    pub(crate) fn overhead(&self) -> u64 {
+        u64::from(self.first_data_block)
+            + self.superblocks() * self.superblock_blocks()
+            + u64::from(self.groups) * (2 + u64::from(self.inode_table_blocks))
+    }
+
+    /// The blocks that only root may use.
+    pub(crate) fn reserved_blocks(&self, reserved: Reserved) -> u64 {
+        match reserved {
+            Reserved::Share(millionths) => {
+                let blocks = u128::from(self.blocks) * u128::from(millionths) / 1_000_000;
+                u64::try_from(blocks).unwrap_or(0)
+            }
+            // More than half is not valid.
+            Reserved::Blocks(blocks) => blocks.min(self.blocks / 2),
+        }
+    }
+
+    /// The number of the group of an inode, and its index there.
+    pub(crate) fn inode_place(&self, inode: InodeNumber) -> (u32, u32) {
+        let index = inode.0 - 1;
+        (index / self.inodes_per_group, index % self.inodes_per_group)
+    }
+}
+
+/// The most blocks for which group descriptors fit beside their superblock, with room for content.
+pub(crate) fn most_blocks(options: &Options) -> u64 {
+    let blocks_per_group = u64::from(options.block_size) * 8;
+    let descriptors = u64::from(options.block_size / u32::from(options.descriptor_size()));
+    let by_descriptors = blocks_per_group / 4 * descriptors * blocks_per_group;
+    if options.descriptor_size() == crate::format::GroupDescriptor::NARROW_SIZE {
+        by_descriptors.min(u64::from(u32::MAX))
+    } else {
+        by_descriptors
+    }
+}
+
+/// The fewest blocks that any file system has.
+pub(crate) fn fewest_blocks(options: &Options) -> u64 {
+    options.blocks_for(Superblock::OFFSET + Superblock::SIZE as u64) + 4
+}
+
+fn wanted_inodes(options: &Options, nominal: u64) -> u64 {
+    let size = nominal.saturating_mul(u64::from(options.block_size));
+    let ratio = match options.inodes {
+        InodeCount::Count(count) => return u64::from(count),
+        InodeCount::Ratio(ratio) => ratio,
+        InodeCount::Automatic => automatic_inode_ratio(size),
+    };
+    (size / ratio.max(u64::from(options.block_size))).max(u64::from(InodeNumber::FIRST.0) + 1)
+}
+
+fn journal_blocks(options: &Options, nominal: u64) -> u32 {
+    match options.journal {
+        Journal::None => 0,
+        Journal::Automatic => automatic_journal(nominal),
+        Journal::Always => automatic_journal(nominal).max(1024),
+        Journal::Blocks(blocks) => blocks,
+    }
+}

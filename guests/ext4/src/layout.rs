@@ -1,0 +1,253 @@
+//! What goes where: a geometry that holds the tree, and the place of each kind of block in it.
+//!
+//! The tree's blocks fill the free blocks from the first on: the resize inode's map, directories, targets of symbolic
+//! links, attributes, the journal, and the content of files. Within a kind they follow the inodes, so that a cursor at the start of
+//! each kind finds every place again, and nothing is kept for a file.
+
+use cellblock_guest::{FormatError, Shortage};
+
+use crate::census::{BlockRange, Body, Census, Inode};
+use crate::extents::Mapping;
+use crate::geometry::{Geometry, fewest_blocks, most_blocks, next_usage_type};
+use crate::options::Options;
+use crate::space::{Cursor, Space};
+
+/// A symbolic link with a target shorter than this keeps it in the inode. Bytes.
+pub(crate) const FAST_SYMLINK_LIMIT: u16 = 60;
+
+/// Where each kind of block begins.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Places<'a> {
+    pub(crate) resize: Cursor<'a>,
+    pub(crate) directories: Cursor<'a>,
+    pub(crate) symlinks: Cursor<'a>,
+    pub(crate) attributes: Cursor<'a>,
+    pub(crate) journal: Cursor<'a>,
+    pub(crate) files: Cursor<'a>,
+    /// After all.
+    pub(crate) end: Cursor<'a>,
+}
+
+impl<'a> Places<'a> {
+    /// Puts everything from `start` on.
+    pub(crate) fn new(
+        options: &Options,
+        census: &Census,
+        geometry: &Geometry,
+        start: Cursor<'a>,
+    ) -> Self {
+        let mut mapping = Mapping::new(options.block_size);
+        let mut cursor = start;
+        let resize = cursor;
+        take_all(&mut cursor, u64::from(geometry.has_resize_inode));
+
+        let directories = cursor;
+        for directory in &census.directories {
+            mapping.map_all(&mut cursor, u64::from(directory.shape.blocks));
+        }
+        let symlinks = cursor;
+        let slow_symlinks = census.inodes.iter().filter(|inode| is_slow_symlink(inode));
+        take_all(&mut cursor, slow_symlinks.count() as u64);
+
+        let attributes = cursor;
+        take_all(&mut cursor, census.attributes.blocks());
+
+        let journal = cursor;
+        mapping.map_all(&mut cursor, u64::from(geometry.journal_blocks));
+
+        let files = cursor;
+        for inode in &census.inodes {
+            map_file(options, census, inode, &mut cursor, &mut mapping);
+        }
+        Self {
+            resize,
+            directories,
+            symlinks,
+            attributes,
+            journal,
+            files,
+            end: cursor,
+        }
+    }
+}
+
+/// Takes blocks that need not be consecutive.
+fn take_all(cursor: &mut Cursor<'_>, blocks: u64) {
+    let mut left = blocks;
+    while left > 0 {
+        left -= cursor.take(left).count;
+    }
+}
+
+/// Whether an inode is a symbolic link whose target has a block.
+pub(crate) fn is_slow_symlink(inode: &Inode) -> bool {
+    matches!(inode.body, Body::Symlink { length, .. } if length >= FAST_SYMLINK_LIMIT)
+}
+
+/// Maps the blocks of an inode if it is a regular file; false if it is none.
+pub(crate) fn map_file(
+    options: &Options,
+    census: &Census,
+    inode: &Inode,
+    cursor: &mut Cursor<'_>,
+    mapping: &mut Mapping,
+) -> bool {
+    let Body::File { size, ranges, .. } = inode.body else {
+        return false;
+    };
+    match census.ranges(ranges) {
+        Some(ranges) => mapping.map(cursor, ranges),
+        None => {
+            let all = BlockRange {
+                first: 0,
+                count: options.blocks_for(size),
+            };
+            mapping.map(cursor, &[all]);
+        }
+    }
+    true
+}
+
+/// A file system that holds its tree.
+#[derive(Debug)]
+pub(crate) struct Layout {
+    pub(crate) geometry: Geometry,
+    pub(crate) space: Space,
+}
+
+impl Layout {
+    /// The smallest layout.
+    ///
+    /// # Errors
+    /// [`FormatError::TooLarge`] if none is large enough.
+    pub(crate) fn smallest(options: &Options, census: &Census) -> Result<Self, FormatError> {
+        Search::new(options, census).smallest()
+    }
+
+    /// A layout for a partition of `size` bytes.
+    ///
+    /// # Errors
+    /// [`FormatError::TooSmall`] with the smallest size; [`FormatError::TooLarge`].
+    pub(crate) fn for_size(
+        options: &Options,
+        census: &Census,
+        size: u64,
+    ) -> Result<Self, FormatError> {
+        let blocks = size / u64::from(options.block_size);
+        let most = most_blocks(options);
+        if blocks > most {
+            return Err(FormatError::TooLarge(most * u64::from(options.block_size)));
+        }
+        let search = Search::new(options, census);
+        if let Attempt::Fits(layout) = search.attempt(blocks, blocks) {
+            return Ok(layout);
+        }
+        let smallest = search.smallest()?;
+        let needed = smallest.geometry.bytes();
+        if smallest.geometry.blocks > blocks {
+            return Err(FormatError::TooSmall(Shortage {
+                needed,
+                available: size,
+            }));
+        }
+        // Inodes and journal grow by steps, and just above a step the tree may not fit any more. The smallest layout's fit.
+        match search.attempt(blocks, smallest.geometry.blocks) {
+            Attempt::Fits(layout) => Ok(layout),
+            _ => Ok(smallest),
+        }
+    }
+
+    pub(crate) fn places(&self, options: &Options, census: &Census) -> Places<'_> {
+        Places::new(options, census, &self.geometry, self.space.cursor())
+    }
+}
+
+/// What came of trying a size.
+enum Attempt {
+    Fits(Layout),
+    /// The least number of blocks that might do.
+    Short(u64),
+}
+
+/// Looks for sizes that hold a tree.
+struct Search<'a> {
+    options: &'a Options,
+    census: &'a Census,
+    inodes: u32,
+    /// The tree's blocks if nothing ever interrupted a file, which more blocks than these cannot be fewer than.
+    tree_blocks: u64,
+}
+
+impl<'a> Search<'a> {
+    fn new(options: &'a Options, census: &'a Census) -> Self {
+        let inodes = census.last_inode().0;
+        let mut search = Self {
+            options,
+            census,
+            inodes,
+            tree_blocks: 0,
+        };
+        let mut mapping = Mapping::new(options.block_size);
+        let mut cursor = Cursor::endless();
+        for directory in &census.directories {
+            mapping.map_all(&mut cursor, u64::from(directory.shape.blocks));
+        }
+        for inode in &census.inodes {
+            map_file(options, census, inode, &mut cursor, &mut mapping);
+        }
+        let slow_symlinks = census.inodes.iter().filter(|inode| is_slow_symlink(inode));
+        take_all(&mut cursor, slow_symlinks.count() as u64);
+        take_all(&mut cursor, census.attributes.blocks());
+        search.tree_blocks = cursor.position();
+        search
+    }
+
+    fn attempt(&self, blocks: u64, nominal: u64) -> Attempt {
+        let Some(geometry) = Geometry::new(self.options, blocks, nominal, self.inodes) else {
+            return Attempt::Short(blocks + 1);
+        };
+        let needed = geometry.overhead()
+            + u64::from(geometry.has_resize_inode)
+            + u64::from(geometry.journal_blocks)
+            + self.tree_blocks;
+        if needed > geometry.blocks {
+            return Attempt::Short(self.step(&geometry, blocks, needed));
+        }
+        let Some(space) = Space::new(&geometry) else {
+            return Attempt::Short(blocks + 1);
+        };
+        let layout = Layout { geometry, space };
+        let end = layout.places(self.options, self.census).end.position();
+        if end > layout.geometry.blocks {
+            return Attempt::Short(self.step(&layout.geometry, blocks, end));
+        }
+        Attempt::Fits(layout)
+    }
+
+    /// The next size to try, when a file system of so many `blocks` has to have `needed`.
+    ///
+    /// A larger one needs hardly ever less for itself: inodes are rounded up in each group, so that one group more may
+    /// save a few blocks in each of the others; and a larger usage type has fewer inodes.
+    fn step(&self, geometry: &Geometry, blocks: u64, needed: u64) -> u64 {
+        let saving = 2 * u64::from(geometry.groups) + 16;
+        let block_size = u64::from(self.options.block_size);
+        let next_type = next_usage_type(blocks.saturating_mul(block_size)).div_ceil(block_size);
+        needed.saturating_sub(saving).min(next_type).max(blocks + 1)
+    }
+
+    fn smallest(&self) -> Result<Layout, FormatError> {
+        let most = most_blocks(self.options);
+        let inode_blocks = self
+            .options
+            .blocks_for(u64::from(self.inodes) * u64::from(self.options.inode_size));
+        let mut blocks = fewest_blocks(self.options).max(self.tree_blocks + inode_blocks);
+        while blocks <= most {
+            match self.attempt(blocks, blocks) {
+                Attempt::Fits(layout) => return Ok(layout),
+                Attempt::Short(next) => blocks = next,
+            }
+        }
+        let limit = most.saturating_mul(u64::from(self.options.block_size));
+        Err(FormatError::TooLarge(limit))
+    }
+}

@@ -1,0 +1,84 @@
+//! The ext4 formatter: makes and fills a file system as mke2fs does, in one pass over the tree and one over the partition.
+//!
+//! ```text
+//! block 0      group 0                                                      group 1        ...
+//! +--------+--------------------------------------------------------------+--------------+----
+//! | 1 KiB  | super- | group        | kept  | block   | inode   | inode    | superblock   |
+//! | unused | block  | descriptors  | for   | bitmaps | bitmaps | tables   | (in groups   |
+//! |        |        |              | more  |   of 16 groups, together     |  0,1,3,5,7,9 |
+//! |        |        |              |       |                              |  25,27 ...)  |
+//! +--------+--------------------------------------------------------------+--------------+----
+//!   then from the first free block on, broken only by the above:
+//!   directories | long link targets | attributes | journal | content of files, in the tree's order
+//! ```
+//!
+//! Little-endian, but for the journal. Blocks have 4096 bytes, groups 8 blocks for each byte of a block. The layout
+//! is the kernel's: Documentation/filesystems/ext4.
+
+mod attributes;
+mod census;
+mod checksum;
+mod directory;
+mod extents;
+mod format;
+mod geometry;
+mod hash;
+mod layout;
+mod options;
+mod space;
+mod write;
+
+#[cfg(target_arch = "wasm32")]
+mod component;
+
+use cellblock_guest::{
+    Description, FormatError, Formatter, Losses, Output, Request, SettingProblem, Summary, Tree,
+};
+
+use crate::census::Census;
+use crate::layout::Layout;
+use crate::options::Options;
+
+/// Makes ext4 file systems.
+pub struct Ext4;
+
+impl Formatter for Ext4 {
+    fn describe() -> Description {
+        Description {
+            name: "ext4",
+            version: env!("CARGO_PKG_VERSION"),
+            summary: "Makes ext4 file systems, with the features that mke2fs turns on.",
+            kinds: &["ext4"],
+            options: options::DESCRIPTIONS,
+            label_limit: options::LABEL_LIMIT,
+            lacks: Losses::empty(),
+        }
+    }
+
+    fn measure(request: &Request, tree: &mut dyn Tree) -> Result<u64, FormatError> {
+        let options = checked_options(request)?;
+        let census = Census::take(&options, tree)?;
+        Ok(Layout::smallest(&options, &census)?.geometry.bytes())
+    }
+
+    fn format(
+        request: &Request,
+        tree: &mut dyn Tree,
+        output: &mut dyn Output,
+    ) -> Result<Summary, FormatError> {
+        let options = checked_options(request)?;
+        let census = Census::take(&options, tree)?;
+        let layout = Layout::for_size(&options, &census, request.size)?;
+        write::write(&options, &census, &layout, output)
+    }
+}
+
+fn checked_options(request: &Request) -> Result<Options, FormatError> {
+    request.check_settings(&Ext4::describe())?;
+    let options = Options::new(request)?;
+    if options.block_size < request.sector_size {
+        let bounds = SettingProblem::OutOfRange(u64::from(request.sector_size), 4096);
+        return Err(FormatError::setting("block-size", bounds));
+    }
+    Ok(options)
+}

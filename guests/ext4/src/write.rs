@@ -1,0 +1,282 @@
+//! Emission: content is placed, then metadata is written from the tree's blocks to the superblocks.
+
+mod groups;
+mod inodes;
+mod superblock;
+
+use cellblock_guest::{Buffered, FormatError, NodeId, Output, Placement, Property, Summary};
+use zerocopy::IntoBytes as _;
+
+use crate::census::{Body, Census};
+use crate::checksum::{self, crc32c};
+use crate::directory::{DirectoryWriter, Identity, Limits};
+use crate::extents::Mapping;
+use crate::format::{InodeNumber, JournalSuperblock};
+use crate::hash::NameHash;
+use crate::layout::{Layout, Places, is_slow_symlink, map_file};
+use crate::options::Options;
+
+/// Writes a file system.
+///
+/// # Errors
+/// [`FormatError`] if the host fails.
+pub(crate) fn write(
+    options: &Options,
+    census: &Census,
+    layout: &Layout,
+    output: &mut dyn Output,
+) -> Result<Summary, FormatError> {
+    let mut writer = Writer {
+        options,
+        census,
+        layout,
+        places: layout.places(options, census),
+        seed: options
+            .has_metadata_checksums()
+            .then(|| crc32c(checksum::START, &options.uuid)),
+        output: Buffered::new(output),
+    };
+    writer.place_files()?;
+    writer.write_directories()?;
+    writer.write_symlinks()?;
+    writer.write_attribute_blocks()?;
+    writer.write_journal()?;
+    writer.write_resize_map()?;
+    let tally = writer.write_inodes()?;
+    let summary = writer.write_groups(tally)?;
+    writer.output.finish()?;
+    Ok(summary)
+}
+
+/// A file system that is being written.
+struct Writer<'a> {
+    options: &'a Options,
+    census: &'a Census,
+    layout: &'a Layout,
+    places: Places<'a>,
+    /// The seed of the file system's checksums, if there are any.
+    seed: Option<u32>,
+    output: Buffered<'a>,
+}
+
+impl Writer<'_> {
+    /// The byte at which a block begins.
+    fn offset(&self, block: u64) -> u64 {
+        block * u64::from(self.options.block_size)
+    }
+
+    /// The seed of an inode's checksums.
+    fn inode_seed(&self, inode: InodeNumber) -> Option<u32> {
+        self.seed.map(|seed| checksum::inode_seed(seed, inode.0, 0))
+    }
+
+    fn mapping(&self) -> Mapping {
+        Mapping::new(self.options.block_size)
+    }
+
+    fn place_files(&mut self) -> Result<(), FormatError> {
+        let mut mapping = self.mapping();
+        let mut cursor = self.places.files;
+        for (number, inode) in self.census.numbered() {
+            if !map_file(self.options, self.census, inode, &mut cursor, &mut mapping) {
+                continue;
+            }
+            if let Body::File { node, size, .. } = inode.body {
+                self.place_file(node, size, &mapping)?;
+            }
+            if mapping.has_nodes() {
+                self.write_nodes(number, &mapping)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn place_file(
+        &mut self,
+        file: NodeId,
+        size: u64,
+        mapping: &Mapping,
+    ) -> Result<(), FormatError> {
+        for mapped in mapping.runs() {
+            let file_offset = self.offset(u64::from(mapped.logical));
+            let space = self.offset(mapped.run.count);
+            let length = space.min(size.saturating_sub(file_offset));
+            self.output.place(Placement {
+                file,
+                file_offset,
+                partition_offset: self.offset(mapped.run.start),
+                length,
+                padding: u32::try_from(space - length).unwrap_or(0),
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Writes the extent tree of an inode below its root.
+    fn write_nodes(&mut self, inode: InodeNumber, mapping: &Mapping) -> Result<(), FormatError> {
+        let block_size = u64::from(self.options.block_size);
+        let seed = self.inode_seed(inode);
+        let output = &mut self.output;
+        mapping.tree(seed, &mut |block, bytes| {
+            output.write(block * block_size, bytes)
+        })?;
+        Ok(())
+    }
+
+    fn write_directories(&mut self) -> Result<(), FormatError> {
+        let mut mapping = self.mapping();
+        let mut cursor = self.places.directories;
+        let mut writer = DirectoryWriter::new(
+            Limits::new(self.options),
+            &self.census.names,
+            NameHash::new(self.options.hash_seed),
+        );
+        let block_size = u64::from(self.options.block_size);
+        for directory in &self.census.directories {
+            mapping.map_all(&mut cursor, u64::from(directory.shape.blocks));
+            let inode = directory.inode.number();
+            let identity = Identity {
+                inode,
+                parent: directory.parent.number(),
+                seed: self.inode_seed(inode),
+            };
+            let children = self.census.children(directory);
+            let mut places = mapping
+                .runs()
+                .iter()
+                .flat_map(|mapped| mapped.run.start..mapped.run.end());
+            let output = &mut self.output;
+            writer.write(identity, directory.shape, children, &mut |bytes| {
+                let place = places.next().unwrap_or_default();
+                output.write(place * block_size, bytes)
+            })?;
+            if mapping.has_nodes() {
+                self.write_nodes(inode, &mapping)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn write_symlinks(&mut self) -> Result<(), FormatError> {
+        let mut cursor = self.places.symlinks;
+        let mut block = vec![0; self.options.block_size as usize];
+        for inode in self
+            .census
+            .inodes
+            .iter()
+            .filter(|inode| is_slow_symlink(inode))
+        {
+            if let Body::Symlink { start, length } = inode.body {
+                let target = self.census.names.get(start, length);
+                block.fill(0);
+                block[..target.len()].copy_from_slice(target);
+                let place = self.offset(cursor.take(1).start);
+                self.output.write(place, &block)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn write_attribute_blocks(&mut self) -> Result<(), FormatError> {
+        let mut cursor = self.places.attributes;
+        let mut bytes = vec![0; self.options.block_size as usize];
+        for block in self.census.attributes.block_ids() {
+            let place = cursor.take(1).start;
+            self.census
+                .attributes
+                .write_block(block, place, self.seed, &mut bytes);
+            self.output.write(self.offset(place), &bytes)?;
+        }
+        Ok(())
+    }
+
+    /// Writes an empty journal. Its features are the kernel's to turn on.
+    fn write_journal(&mut self) -> Result<(), FormatError> {
+        let blocks = self.layout.geometry.journal_blocks;
+        if blocks == 0 {
+            return Ok(());
+        }
+        let superblock = JournalSuperblock {
+            magic: JournalSuperblock::MAGIC.into(),
+            block_type: JournalSuperblock::VERSION_2.into(),
+            block_sequence: 0.into(),
+            block_size: self.options.block_size.into(),
+            blocks: blocks.into(),
+            first_block: 1.into(),
+            sequence: 1.into(),
+            start: 0.into(),
+            error: 0.into(),
+            features: [0.into(); 3],
+            uuid: self.options.uuid,
+            users: 1.into(),
+            unused: [0; 188],
+            user_identifiers: [0; 768],
+        };
+        let mapping = self.journal_mapping();
+        let place = self.offset(mapping.block(0).unwrap_or_default());
+        self.output.write(place, superblock.as_bytes())?;
+        if mapping.has_nodes() {
+            self.write_nodes(InodeNumber::JOURNAL, &mapping)?;
+        }
+        Ok(())
+    }
+
+    fn journal_mapping(&self) -> Mapping {
+        let mut mapping = self.mapping();
+        let blocks = u64::from(self.layout.geometry.journal_blocks);
+        mapping.map_all(&mut self.places.journal.clone(), blocks);
+        mapping
+    }
+
+    /// Writes the map of the resize inode: to the blocks kept after the group descriptors, each of which lists its
+    /// counterparts after the backups.
+    fn write_resize_map(&mut self) -> Result<(), FormatError> {
+        let geometry = &self.layout.geometry;
+        if !geometry.has_resize_inode {
+            return Ok(());
+        }
+        let block_size = self.options.block_size as usize;
+        let slots = block_size / 4;
+        let mut map = vec![0; block_size];
+        let mut reserved = Vec::new();
+        let backups: Vec<u64> = (1..geometry.groups)
+            .filter(|group| geometry.has_superblock(*group))
+            .map(|group| geometry.group_start(group))
+            .collect();
+        let kept = geometry.reserved_descriptor_blocks;
+        for (index, block) in (geometry.descriptor_blocks..)
+            .take(kept as usize)
+            .enumerate()
+        {
+            let place = geometry.group_start(0) + 1 + u64::from(block);
+            let slot = block as usize % slots * 4;
+            map[slot..slot + 4].copy_from_slice(&crate::extents::low(place).to_le_bytes());
+            let mut list = vec![0; block_size];
+            for (entry, backup) in list.as_chunks_mut().0.iter_mut().zip(&backups) {
+                *entry = crate::extents::low(backup + 1 + u64::from(block)).to_le_bytes();
+            }
+            debug_assert_eq!(reserved.len(), index * block_size);
+            reserved.extend_from_slice(&list);
+        }
+        let first = geometry.group_start(0) + 1 + u64::from(geometry.descriptor_blocks);
+        self.output.write(self.offset(first), &reserved)?;
+        let place = self.places.resize.clone().take(1).start;
+        self.output.write(self.offset(place), &map)
+    }
+}
+
+/// What a user may want to know.
+fn properties(options: &Options, layout: &Layout) -> Vec<Property> {
+    let geometry = &layout.geometry;
+    let property = |name, value: u64| Property {
+        name,
+        value: value.to_string(),
+    };
+    vec![
+        property("block size", u64::from(options.block_size)),
+        property("blocks", geometry.blocks),
+        property("inodes", u64::from(geometry.inodes())),
+        property("groups", u64::from(geometry.groups)),
+        property("journal blocks", u64::from(geometry.journal_blocks)),
+    ]
+}

@@ -1,0 +1,332 @@
+//! The inode tables.
+
+use cellblock_guest::{FormatError, Timestamp};
+use zerocopy::IntoBytes as _;
+
+use super::Writer;
+use crate::attributes::InodeAttributes;
+use crate::census::{self, Body};
+use crate::checksum::crc32c;
+use crate::extents::{Mapping, high, low};
+use crate::format::{Inode, InodeFlags, InodeNumber, file_kind};
+use crate::layout::{is_slow_symlink, map_file};
+use crate::options::Options;
+use crate::space::Cursor;
+
+/// The most directories in a directory whose names are counted.
+const COUNTED_SUBDIRECTORIES: u32 = 65_000 - 2;
+
+/// The slot of an inode's map that leads to lists of lists of blocks.
+const DOUBLE_INDIRECT_SLOT: usize = 13;
+
+/// What the inodes amount to.
+pub(super) struct Tally {
+    /// Directories, by group.
+    pub(super) directories: Vec<u32>,
+    /// The journal's map.
+    pub(super) journal_map: [u8; 60],
+}
+
+/// What the bytes of an inode are made of.
+struct Content {
+    mode: u16,
+    links: u16,
+    uid: u32,
+    gid: u32,
+    modified: Timestamp,
+    size: u64,
+    /// All its blocks, with those of its map and its attributes.
+    blocks: u64,
+    flags: InodeFlags,
+    map: [u8; 60],
+    attributes: Option<InodeAttributes>,
+    attribute_block: u64,
+}
+
+/// The places of what inodes refer to, in their order.
+struct Cursors<'a> {
+    directories: Cursor<'a>,
+    symlinks: Cursor<'a>,
+    files: Cursor<'a>,
+    mapping: Mapping,
+}
+
+impl<'a> Writer<'a> {
+    pub(super) fn write_inodes(&mut self) -> Result<Tally, FormatError> {
+        let mut tally = Tally {
+            directories: vec![0; self.layout.geometry.groups as usize],
+            journal_map: [0; 60],
+        };
+        let mut cursors = Cursors {
+            directories: self.places.directories,
+            symlinks: self.places.symlinks,
+            files: self.places.files,
+            mapping: self.mapping(),
+        };
+        let attribute_blocks = self.attribute_blocks();
+        let census = self.census;
+        for (number, inode) in census.numbered() {
+            let mut content = self.content(inode, &mut cursors)?;
+            if let Some(block) = inode.attributes.and_then(|attributes| attributes.block) {
+                content.attribute_block = attribute_blocks[block.0 as usize];
+                content.blocks += 1;
+            }
+            self.write_inode(number, Some(&content))?;
+            if matches!(inode.body, Body::Directory(_)) {
+                let (group, _) = self.layout.geometry.inode_place(number);
+                tally.directories[group as usize] += 1;
+            }
+            if number == InodeNumber::ROOT {
+                self.write_reserved_inodes(&mut tally)?;
+            }
+        }
+        Ok(tally)
+    }
+
+    /// The inodes before the first that is free to use, but for the root.
+    fn write_reserved_inodes(&mut self, tally: &mut Tally) -> Result<(), FormatError> {
+        let bad_blocks = self.own_content(0, 0);
+        self.write_inode(InodeNumber::BAD_BLOCKS, Some(&bad_blocks))?;
+        for number in InodeNumber::ROOT.0 + 1..InodeNumber::FIRST.0 {
+            let number = InodeNumber(number);
+            let content = match number {
+                InodeNumber::RESIZE if self.layout.geometry.has_resize_inode => {
+                    Some(self.resize_content())
+                }
+                InodeNumber::JOURNAL if self.layout.geometry.journal_blocks > 0 => {
+                    let content = self.journal_content()?;
+                    tally.journal_map = content.map;
+                    Some(content)
+                }
+                _ => None,
+            };
+            self.write_inode(number, content.as_ref())?;
+        }
+        Ok(())
+    }
+
+    /// An inode that the format itself needs.
+    fn own_content(&self, mode: u16, links: u16) -> Content {
+        Content {
+            mode,
+            links,
+            uid: 0,
+            gid: 0,
+            modified: self.own_time(),
+            size: 0,
+            blocks: 0,
+            flags: InodeFlags::empty(),
+            map: [0; 60],
+            attributes: None,
+            attribute_block: 0,
+        }
+    }
+
+    fn own_time(&self) -> Timestamp {
+        Timestamp {
+            seconds: i64::try_from(self.options.time).unwrap_or(0),
+            nanoseconds: self.options.nanoseconds,
+        }
+    }
+
+    fn resize_content(&self) -> Content {
+        let geometry = &self.layout.geometry;
+        let slots = u64::from(self.options.block_size / 4);
+        let superblocks = (0..geometry.groups).filter(|group| geometry.has_superblock(*group));
+        let mut content = self.own_content(file_kind::REGULAR | 0o600, 1);
+        content.size = self.offset(slots * slots + slots + 12);
+        content.blocks =
+            1 + u64::from(geometry.reserved_descriptor_blocks) * superblocks.count() as u64;
+        let place = low(self.places.resize.clone().take(1).start).to_le_bytes();
+        content.map.as_chunks_mut().0[DOUBLE_INDIRECT_SLOT] = place;
+        content
+    }
+
+    fn journal_content(&self) -> Result<Content, FormatError> {
+        let mapping = self.journal_mapping();
+        let mut content = self.own_content(file_kind::REGULAR | 0o600, 1);
+        content.size = self.offset(u64::from(self.layout.geometry.journal_blocks));
+        content.blocks = mapping.blocks();
+        content.flags = InodeFlags::EXTENTS;
+        content.map = mapping.root()?;
+        Ok(content)
+    }
+
+    /// Where the attribute blocks stand.
+    fn attribute_blocks(&self) -> Vec<u64> {
+        let mut cursor = self.places.attributes;
+        (0..self.census.attributes.blocks())
+            .map(|_| cursor.take(1).start)
+            .collect()
+    }
+
+    fn content(
+        &self,
+        inode: &census::Inode,
+        cursors: &mut Cursors<'a>,
+    ) -> Result<Content, FormatError> {
+        let mut content = Content {
+            mode: inode.mode,
+            links: inode.links,
+            uid: inode.uid,
+            gid: inode.gid,
+            modified: inode.modified,
+            size: 0,
+            blocks: 0,
+            flags: InodeFlags::empty(),
+            map: [0; 60],
+            attributes: inode.attributes,
+            attribute_block: 0,
+        };
+        let mapping = &mut cursors.mapping;
+        match inode.body {
+            Body::Directory(position) => {
+                let directory = &self.census.directories[position as usize];
+                let shape = directory.shape;
+                mapping.map_all(&mut cursors.directories, u64::from(shape.blocks));
+                content.size = shape.size(self.options.block_size);
+                content.links = directory_links(directory.subdirectories);
+                content
+                    .flags
+                    .set(InodeFlags::INDEXED, shape.index.is_some());
+                map_by_extents(&mut content, mapping)?;
+            }
+            Body::File { size, .. } => {
+                content.size = size;
+                map_file(
+                    self.options,
+                    self.census,
+                    inode,
+                    &mut cursors.files,
+                    mapping,
+                );
+                map_by_extents(&mut content, mapping)?;
+            }
+            Body::Symlink { start, length } => {
+                content.size = u64::from(length);
+                if is_slow_symlink(inode) {
+                    mapping.map_all(&mut cursors.symlinks, 1);
+                    map_by_extents(&mut content, mapping)?;
+                } else {
+                    let target = self.census.names.get(start, length);
+                    content.map[..target.len()].copy_from_slice(target);
+                }
+            }
+            Body::Device { major, minor } => content.map = device_map(major, minor),
+            Body::Empty => {}
+        }
+        Ok(content)
+    }
+
+    /// Writes an inode; one without content is not in use, but has its checksum.
+    fn write_inode(
+        &mut self,
+        number: InodeNumber,
+        content: Option<&Content>,
+    ) -> Result<(), FormatError> {
+        let size = usize::from(self.options.inode_size);
+        let mut space = [0; 1024];
+        let bytes = &mut space[..size];
+        let mut inode = content.map_or_else(empty, |content| {
+            fill(content, self.options, self.own_time())
+        });
+        let base = size_of::<Inode>().min(size);
+        if let Some(attributes) = content.and_then(|content| content.attributes) {
+            self.census
+                .attributes
+                .write_inline(attributes, &mut bytes[base..]);
+        }
+        bytes[..base].copy_from_slice(&inode.as_bytes()[..base]);
+        if let Some(seed) = self.inode_seed(number) {
+            let [a, b, c, d] = crc32c(seed, bytes).to_le_bytes();
+            inode.checksum_low = u16::from_le_bytes([a, b]).into();
+            if inode.extra_size.get() > 0 {
+                inode.checksum_high = u16::from_le_bytes([c, d]).into();
+            }
+            bytes[..base].copy_from_slice(&inode.as_bytes()[..base]);
+        }
+        let (group, index) = self.layout.geometry.inode_place(number);
+        let table = self.layout.space.tables[group as usize].inode_table;
+        let place = self.offset(table) + u64::from(index) * size as u64;
+        self.output.write(place, bytes)
+    }
+}
+
+fn map_by_extents(content: &mut Content, mapping: &Mapping) -> Result<(), FormatError> {
+    content.flags |= InodeFlags::EXTENTS;
+    content.blocks = mapping.blocks();
+    content.map = mapping.root()?;
+    Ok(())
+}
+
+/// A directory has its name, its `.`, and the `..` of each directory in it; 1 stands for too many to count.
+fn directory_links(subdirectories: u32) -> u16 {
+    if subdirectories > COUNTED_SUBDIRECTORIES {
+        return 1;
+    }
+    u16::try_from(subdirectories + 2).unwrap_or(1)
+}
+
+/// Small device numbers have 8 bits each, as long ago; others stand after them, with 12 and 20 bits.
+fn device_map(major: u32, minor: u32) -> [u8; 60] {
+    let mut map = [0; 60];
+    let (slot, number) = if major < 256 && minor < 256 {
+        (0, (major << 8) | minor)
+    } else {
+        (1, (minor & 0xFF) | (major << 8) | ((minor & !0xFF) << 12))
+    };
+    map.as_chunks_mut().0[slot] = number.to_le_bytes();
+    map
+}
+
+fn empty() -> Inode {
+    zerocopy::FromZeros::new_zeroed()
+}
+
+/// The low 32 bits of the seconds, and the word with the two bits above and the nanoseconds.
+fn split_time(time: Timestamp) -> (u32, u32) {
+    let seconds = low(time.seconds.cast_unsigned());
+    let above = time.seconds - i64::from(seconds.cast_signed());
+    let epoch = high(above.cast_unsigned()) & 3;
+    (seconds, (time.nanoseconds << 2) | epoch)
+}
+
+fn halves(value: u32) -> (u16, u16) {
+    let [a, b, c, d] = value.to_le_bytes();
+    (u16::from_le_bytes([a, b]), u16::from_le_bytes([c, d]))
+}
+
+fn fill(content: &Content, options: &Options, creation: Timestamp) -> Inode {
+    let mut inode = empty();
+    let (uid_low, uid_high) = halves(content.uid);
+    let (gid_low, gid_high) = halves(content.gid);
+    let (time, time_extra) = split_time(content.modified);
+    let sectors = content.blocks * u64::from(options.block_size / 512);
+    inode.mode = content.mode.into();
+    inode.uid_low = uid_low.into();
+    inode.uid_high = uid_high.into();
+    inode.gid_low = gid_low.into();
+    inode.gid_high = gid_high.into();
+    inode.size_low = low(content.size).into();
+    inode.size_high = high(content.size).into();
+    inode.read_time = time.into();
+    inode.change_time = time.into();
+    inode.write_time = time.into();
+    inode.links = content.links.into();
+    inode.sectors_low = low(sectors).into();
+    inode.sectors_high = halves(high(sectors)).0.into();
+    inode.flags = content.flags.bits().into();
+    inode.map = content.map;
+    inode.attribute_block_low = low(content.attribute_block).into();
+    inode.attribute_block_high = halves(high(content.attribute_block)).0.into();
+    if options.inode_size > Inode::BASE_SIZE && content.mode != 0 {
+        let (creation, creation_extra) = split_time(creation);
+        inode.extra_size = Inode::EXTRA_SIZE.into();
+        inode.read_time_extra = time_extra.into();
+        inode.change_time_extra = time_extra.into();
+        inode.write_time_extra = time_extra.into();
+        inode.creation_time = creation.into();
+        inode.creation_time_extra = creation_extra.into();
+    }
+    inode
+}

@@ -1,0 +1,128 @@
+//! Makes images in files, and has other programs look at them.
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use cellblock_ext4::Ext4;
+use cellblock_guest::memory::{FileOutput, MemoryTree};
+use cellblock_guest::{FormatError, Formatter as _, Request, Summary, Timestamp, Uuid};
+
+/// An image that vanishes with its value.
+pub struct Image {
+    pub path: PathBuf,
+    pub summary: Summary,
+}
+
+impl Drop for Image {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+/// A path in the temporary directory that no other test has.
+pub fn temporary_path(extension: &str) -> PathBuf {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let number = COUNT.fetch_add(1, Ordering::Relaxed);
+    let name = format!("cellblock-ext4-{}-{number}.{extension}", std::process::id());
+    std::env::temp_dir().join(name)
+}
+
+/// A request for a partition of `size` bytes.
+pub fn request(size: u64, settings: &[(&str, &str)]) -> Request {
+    Request {
+        kind: "ext4".into(),
+        size,
+        sector_size: 512,
+        label: "root".into(),
+        uuid: Uuid(*b"\x11\x11\x11\x11\x22\x22\x43\x33\x84\x44UUUUUU"),
+        seed: Uuid(*b"0123456789abcdef"),
+        time: Timestamp {
+            seconds: 1_700_000_000,
+            nanoseconds: 0,
+        },
+        settings: settings
+            .iter()
+            .map(|(name, value)| ((*name).into(), (*value).into()))
+            .collect(),
+        ..Request::default()
+    }
+}
+
+/// An image of `size` bytes with `tree` in it.
+pub fn make(
+    tree: &mut MemoryTree,
+    size: u64,
+    settings: &[(&str, &str)],
+) -> Result<Image, FormatError> {
+    make_request(tree, &request(size, settings))
+}
+
+/// An image as requested.
+pub fn make_request(tree: &mut MemoryTree, request: &Request) -> Result<Image, FormatError> {
+    let path = temporary_path("img");
+    let file = std::fs::File::options()
+        .read(true)
+        .write(true)
+        .create_new(true)
+        .open(&path)
+        .unwrap();
+    let mut image = Image {
+        path,
+        summary: Summary::default(),
+    };
+    let mut output = FileOutput::new(file, request.size, tree).unwrap();
+    image.summary = Ext4::format(request, tree, &mut output)?;
+    Ok(image)
+}
+
+/// The smallest size for `tree`.
+pub fn measure(tree: &mut MemoryTree, settings: &[(&str, &str)]) -> u64 {
+    Ext4::measure(&request(0, settings), tree).unwrap()
+}
+
+/// The program called `name`, if it is installed; says so if it is not.
+pub fn program(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path)
+        .chain(["/usr/sbin", "/sbin"].map(PathBuf::from))
+        .map(|directory| directory.join(name))
+        .find(|candidate| candidate.is_file());
+    if found.is_none() {
+        println!("skipped: no {name}");
+    }
+    found
+}
+
+/// What a program says, on both outputs, and whether it succeeds; none if it is not installed.
+pub fn run(name: &str, arguments: &[&str], image: &Path) -> Option<(bool, String)> {
+    let output = Command::new(program(name)?)
+        .args(arguments)
+        .arg(image)
+        .output()
+        .unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let said = text(&output.stdout) + &text(&output.stderr);
+    Some((output.status.success(), said))
+}
+
+/// Fails unless e2fsck is content with an image.
+pub fn fsck(image: &Image) {
+    let Some((clean, said)) = run("e2fsck", &["-f", "-n"], &image.path) else {
+        return;
+    };
+    let complaints: Vec<&str> = said
+        .lines()
+        .filter(|line| {
+            !line.is_empty() && !line.starts_with("e2fsck ") && !line.starts_with("Pass ")
+        })
+        .filter(|line| !line.contains(" files ("))
+        .collect();
+    assert!(clean && complaints.is_empty(), "e2fsck: {said}");
+}
+
+/// What debugfs answers; none if it is not installed.
+pub fn debugfs(image: &Image, command: &str) -> Option<String> {
+    run("debugfs", &["-R", command], &image.path).map(|(_, said)| said)
+}
