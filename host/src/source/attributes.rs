@@ -3,7 +3,7 @@
 use super::acl;
 use crate::tree::{Attribute, index};
 use rustix::fs::{
-    fgetxattr, flistxattr, flistxattr_query, lgetxattr, llistxattr, llistxattr_query,
+    fgetxattr, flistxattr, flistxattr_query, lgetxattr, llistxattr, llistxattr_query, readlink,
 };
 use rustix::io::Errno;
 use std::collections::BTreeMap;
@@ -72,11 +72,11 @@ impl AttributeSets {
 
 /// How the attributes of a name in an open directory are reached. There is no system call for that before Linux 6.13,
 /// and the only way without opening the file, which its mode may forbid and which is not done to a device, leads
-/// through `/proc/self/fd`: its entry for the directory is followed, the name is not.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// through `/proc`: its entry for the directory is followed, the name is not.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Access {
-    /// By path, through `/proc`.
-    Proc,
+    /// By path, through this directory of descriptors: `/proc/PID/fd`.
+    Proc(String),
     /// There is no `/proc`: by opening files and directories. Symbolic links and special files are taken to have none.
     Open,
 }
@@ -84,10 +84,15 @@ pub(crate) enum Access {
 impl Access {
     /// Whether `/proc` shows this process's descriptors.
     pub(crate) fn detect(directory: BorrowedFd<'_>) -> Self {
-        let through_proc = rustix::fs::stat(format!("/proc/self/fd/{}", directory.as_raw_fd()));
+        // The link `self` would be followed for every node; what it says now stays true.
+        let Ok(Ok(process)) = readlink(c"/proc/self", Vec::new()).map(CString::into_string) else {
+            return Self::Open;
+        };
+        let descriptors = format!("/proc/{process}/fd");
+        let through_proc = rustix::fs::stat(format!("{descriptors}/{}", directory.as_raw_fd()));
         match (through_proc, rustix::fs::fstat(directory)) {
             (Ok(one), Ok(other)) if (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino) => {
-                Self::Proc
+                Self::Proc(descriptors)
             }
             _ => Self::Open,
         }

@@ -68,16 +68,25 @@ pub(crate) struct Stamp {
     device: u64,
     inode: u64,
     modified: (i64, u32),
-    changed: (i64, u32),
+    /// Not for a file that is kept open: removing or renaming it, which does it no harm, sets this time.
+    changed: Option<(i64, u32)>,
 }
 
 impl Stamp {
     pub(crate) fn new(status: &Statx) -> Self {
         Self {
+            changed: Some((status.stx_ctime.tv_sec, status.stx_ctime.tv_nsec)),
+            ..Self::of_open(status)
+        }
+    }
+
+    /// For a file that is kept open.
+    pub(crate) fn of_open(status: &Statx) -> Self {
+        Self {
             device: device(status),
             inode: status.stx_ino,
             modified: (status.stx_mtime.tv_sec, status.stx_mtime.tv_nsec),
-            changed: (status.stx_ctime.tv_sec, status.stx_ctime.tv_nsec),
+            changed: None,
         }
     }
 
@@ -97,7 +106,10 @@ impl Stamp {
                 error: error.into(),
             }
         })?;
-        let now = Self::new(&status);
+        let now = match self.changed {
+            Some(_) => Self::new(&status),
+            None => Self::of_open(&status),
+        };
         if now == *self && status.stx_size == size {
             return Ok(());
         }
@@ -122,7 +134,8 @@ impl Stamp {
         } else if self.modified != now.modified {
             ("modification time", time(self.modified), time(now.modified))
         } else {
-            ("change time", time(self.changed), time(now.changed))
+            let time = |stamp: &Self| stamp.changed.map(time).unwrap_or_default();
+            ("change time", time(self), time(now))
         }
     }
 }

@@ -328,7 +328,10 @@ impl<'a> Worker<'a> {
         let mut inspection = Inspection {
             walk,
             fd,
-            proc_path: format!("/proc/self/fd/{}/", fd.as_raw_fd()).into_bytes(),
+            proc_path: match &walk.access {
+                Access::Proc(descriptors) => format!("{descriptors}/{}/", fd.as_raw_fd()).into(),
+                Access::Open => Vec::new(),
+            },
             without_attributes: None,
         };
         let mut path = task.names.clone();
@@ -393,7 +396,7 @@ fn file_type(status: &Statx) -> FileType {
 struct Inspection<'a> {
     walk: &'a Walk<'a>,
     fd: BorrowedFd<'a>,
-    /// `/proc/self/fd/N/`
+    /// `/proc/PID/fd/N/`, where there is `/proc`.
     proc_path: Vec<u8>,
     /// A device whose file system was found to have no attributes.
     without_attributes: Option<u64>,
@@ -474,8 +477,8 @@ impl Inspection<'_> {
         if self.without_attributes == Some(device(status)) {
             return Ok(Vec::new());
         }
-        let result = match (self.walk.access, body) {
-            (Access::Proc, _) => self.attributes_through_proc(name),
+        let result = match (&self.walk.access, body) {
+            (Access::Proc(_), _) => self.attributes_through_proc(name),
             (Access::Open, FoundBody::Directory(_) | FoundBody::File { .. }) => {
                 beneath::open_file(self.fd, name).and_then(attributes::of_open)
             }

@@ -45,7 +45,7 @@ pub(super) fn file(
     let opened = Store::Shared {
         path: path.into(),
         file,
-        stamp: Stamp::new(&status),
+        stamp: Stamp::of_open(&status),
         size,
     };
     Ok((inode(metadata, size, sparse, store), opened))

@@ -4,6 +4,7 @@
 use super::*;
 use crate::tree::{Data, Kind, NodeId};
 use std::fs;
+use std::os::fd::AsFd;
 use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt, symlink};
 use tempfile::TempDir;
 
@@ -166,8 +167,12 @@ fn attributes_are_found_with_and_without_proc() {
             .collect()
     };
     let mut digests = Vec::new();
-    for access in [attributes::Access::Proc, attributes::Access::Open] {
+    for proc in [true, false] {
         let opened = File::open(root.path()).unwrap();
+        let access = match attributes::Access::detect(opened.as_fd()) {
+            access @ attributes::Access::Proc(_) if proc => access,
+            _ => attributes::Access::Open,
+        };
         let opened = cap_std::fs::Dir::from_std_file(opened);
         let mut sets = AttributeSets::new();
         let patterns = Patterns::default();
@@ -454,7 +459,11 @@ fn excluded_paths_are_not_even_opened() {
         fs::create_dir_all(root.path().join(path)).unwrap();
     }
     fs::write(root.path().join("usr/x.pyc"), b"").unwrap();
-    fs::set_permissions(root.path().join("var/cache"), fs::Permissions::from_mode(0o0)).unwrap();
+    fs::set_permissions(
+        root.path().join("var/cache"),
+        fs::Permissions::from_mode(0o0),
+    )
+    .unwrap();
     let exclude = ["/proc/*", "cache/", "*.pyc"].map(String::from).to_vec();
     let tree = read(&[Source {
         exclude,

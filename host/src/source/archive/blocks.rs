@@ -128,9 +128,13 @@ impl<'a, R: ReadAt> Blocks<'a, R> {
                 limit,
             });
         }
-        let start = self.skip(length, what)?;
-        let mut data = vec![0; usize::try_from(length).expect("the limit is small")];
-        read_exact(self.bytes, &mut data, start)?;
+        self.require(length, what)?;
+        let length = usize::try_from(length).expect("the limit is small");
+        let mut data = Vec::with_capacity(length);
+        while data.len() < length {
+            let block = self.block(what)?;
+            data.extend_from_slice(&block[..BLOCK.min(length - data.len())]);
+        }
         Ok(data)
     }
 

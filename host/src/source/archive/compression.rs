@@ -109,7 +109,7 @@ pub(in super::super) fn open(
             store: Store::Shared {
                 path: path.into(),
                 file,
-                stamp: Stamp::new(&status),
+                stamp: Stamp::of_open(&status),
                 size: status.stx_size,
             },
             spooled: 0,
