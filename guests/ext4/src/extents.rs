@@ -16,6 +16,9 @@ pub(crate) struct MappedRun {
     pub(crate) run: Run,
 }
 
+/// Takes blocks with their places.
+pub(crate) type BlockSink<'s> = dyn FnMut(u64, &[u8]) -> Result<(), FormatError> + 's;
+
 /// The map of one file after the other.
 #[derive(Debug)]
 pub(crate) struct Mapping {
@@ -133,7 +136,7 @@ impl Mapping {
     pub(crate) fn tree(
         &self,
         seed: Option<u32>,
-        sink: &mut dyn FnMut(u64, &[u8]) -> Result<(), FormatError>,
+        sink: &mut BlockSink<'_>,
     ) -> Result<[u8; 60], FormatError> {
         let mut places = self.nodes.iter().copied();
         let mut level: Vec<Entry> = self.extents().collect();

@@ -1,6 +1,8 @@
 //! Makes images in files, and has other programs look at them.
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 
+pub mod mount;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -125,4 +127,9 @@ pub fn fsck(image: &Image) {
 /// What debugfs answers; none if it is not installed.
 pub fn debugfs(image: &Image, command: &str) -> Option<String> {
     run("debugfs", &["-R", command], &image.path).map(|(_, said)| said)
+}
+
+/// Whether this process is root on a machine with loop devices, where a mount that fails is the image's fault.
+pub fn may_mount() -> bool {
+    rustix::process::geteuid().is_root() && Path::new("/dev/loop-control").exists()
 }

@@ -1,0 +1,204 @@
+//! The kernel's reading of an image, compared with the tree that it was made from.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::os::unix::fs::{FileExt as _, FileTypeExt as _, MetadataExt as _};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use cellblock_guest::memory::MemoryTree;
+use cellblock_guest::{Device, Kind, Node, NodeId};
+use rustix::fs::{lgetxattr, llistxattr, major, minor};
+
+use super::{Image, temporary_path};
+
+/// A mount that ends with its value.
+struct Mount(PathBuf);
+
+impl Drop for Mount {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(&self.0).status();
+        let _ = fs::remove_dir(&self.0);
+    }
+}
+
+fn mount(image: &Image) -> Option<Mount> {
+    let point = temporary_path("mount");
+    fs::create_dir(&point).unwrap();
+    let mount = Mount(point);
+    let output = Command::new("mount")
+        .args(["-t", "ext4", "-o", "loop,ro"])
+        .args([&image.path, &mount.0])
+        .output();
+    match output {
+        Ok(output) if output.status.success() => Some(mount),
+        Ok(output) if super::may_mount() => {
+            panic!("mount: {}", String::from_utf8_lossy(&output.stderr))
+        }
+        _ => None,
+    }
+}
+
+/// Fails unless the kernel finds in `image` what is in `tree`, and nothing else.
+pub fn compare(image: &Image, tree: &mut MemoryTree) {
+    let Some(mount) = mount(image) else {
+        println!("skipped: no loop mount");
+        return;
+    };
+    let nodes = tree.nodes();
+    let paths = paths(nodes);
+    let mut expected: BTreeMap<PathBuf, usize> = BTreeMap::new();
+    for (index, path) in paths.iter().enumerate() {
+        expected.insert(mount.0.join(path), index);
+    }
+    let links = links(nodes);
+    let mut found = walk(&mount.0);
+    found.retain(|path| expected.contains_key(path) || !path.ends_with("lost+found"));
+    assert_eq!(found.len(), expected.len());
+    let mut inodes: BTreeMap<usize, u64> = BTreeMap::new();
+    for path in found {
+        let index = expected[&path];
+        let original = original(nodes, index);
+        let (node, data) = &nodes[original];
+        let metadata = fs::symlink_metadata(&path).unwrap();
+        compare_metadata(&path, node, &metadata);
+        assert_eq!(
+            *inodes.entry(original).or_insert(metadata.ino()),
+            metadata.ino()
+        );
+        if node.kind != Kind::Directory {
+            assert_eq!(metadata.nlink(), links[original], "links of {path:?}");
+        }
+        if metadata.is_file() {
+            compare_content(&path, metadata.len(), data);
+        }
+        compare_attributes(&path, node);
+    }
+}
+
+fn original(nodes: &[(Node, Vec<(u64, Vec<u8>)>)], index: usize) -> usize {
+    match nodes[index].0.kind {
+        Kind::HardLink(target) => target.index(),
+        _ => index,
+    }
+}
+
+fn links(nodes: &[(Node, Vec<(u64, Vec<u8>)>)]) -> Vec<u64> {
+    let mut links = vec![0; nodes.len()];
+    for index in 0..nodes.len() {
+        links[original(nodes, index)] += 1;
+    }
+    links
+}
+
+fn paths(nodes: &[(Node, Vec<(u64, Vec<u8>)>)]) -> Vec<PathBuf> {
+    let mut paths: Vec<PathBuf> = Vec::new();
+    for (index, (node, _)) in nodes.iter().enumerate() {
+        if index == NodeId::ROOT.index() {
+            paths.push(PathBuf::new());
+        } else {
+            let name = std::ffi::OsString::from_vec(node.name.clone());
+            paths.push(paths[node.parent.index()].join(name));
+        }
+    }
+    paths
+}
+
+fn walk(top: &Path) -> Vec<PathBuf> {
+    let mut found = vec![top.join("")];
+    let mut next = 0;
+    while next < found.len() {
+        let path = found[next].clone();
+        next += 1;
+        if fs::symlink_metadata(&path).unwrap().is_dir() {
+            found.extend(
+                fs::read_dir(path)
+                    .unwrap()
+                    .map(|entry| entry.unwrap().path()),
+            );
+        }
+    }
+    found
+}
+
+fn compare_metadata(path: &Path, node: &Node, metadata: &fs::Metadata) {
+    let file_type = metadata.file_type();
+    let number = Device {
+        major: major(metadata.rdev()),
+        minor: minor(metadata.rdev()),
+    };
+    match &node.kind {
+        Kind::Directory => assert!(file_type.is_dir(), "{path:?}"),
+        Kind::File { size, .. } => {
+            assert!(file_type.is_file(), "{path:?}");
+            assert_eq!(metadata.len(), *size, "size of {path:?}");
+        }
+        Kind::Symlink(target) => {
+            let found = fs::read_link(path).unwrap();
+            assert_eq!(found.as_os_str().as_bytes(), target, "target of {path:?}");
+        }
+        Kind::CharacterDevice(device) => {
+            assert!(file_type.is_char_device(), "{path:?}");
+            assert_eq!(number, *device, "{path:?}");
+        }
+        Kind::BlockDevice(device) => {
+            assert!(file_type.is_block_device(), "{path:?}");
+            assert_eq!(number, *device, "{path:?}");
+        }
+        Kind::Fifo => assert!(file_type.is_fifo(), "{path:?}"),
+        Kind::Socket => assert!(file_type.is_socket(), "{path:?}"),
+        Kind::HardLink(_) => unreachable!("resolved by the caller"),
+    }
+    assert_eq!(
+        metadata.mode() & 0o7777,
+        u32::from(node.mode),
+        "mode of {path:?}"
+    );
+    assert_eq!(
+        (metadata.uid(), metadata.gid()),
+        (node.uid, node.gid),
+        "{path:?}"
+    );
+    let modified = (metadata.mtime(), metadata.mtime_nsec());
+    let expected = (node.modified.seconds, i64::from(node.modified.nanoseconds));
+    assert_eq!(modified, expected, "time of {path:?}");
+}
+
+/// Holes are trusted to read as zeros between pieces of data, but for the bytes next to each.
+fn compare_content(path: &Path, size: u64, data: &[(u64, Vec<u8>)]) {
+    const NEAR: u64 = 5000;
+    let file = File::open(path).unwrap();
+    let mut end_before = 0;
+    for (offset, bytes) in data {
+        let start = offset.saturating_sub(NEAR).max(end_before);
+        let end = (offset + bytes.len() as u64 + NEAR).min(size);
+        let mut found = vec![0; usize::try_from(end - start).unwrap()];
+        file.read_exact_at(&mut found, start).unwrap();
+        let gap = usize::try_from(offset - start).unwrap();
+        assert!(
+            found[..gap].iter().all(|byte| *byte == 0),
+            "gap in {path:?}"
+        );
+        assert_eq!(&found[gap..gap + bytes.len()], bytes, "content of {path:?}");
+        end_before = offset + bytes.len() as u64;
+    }
+}
+
+fn compare_attributes(path: &Path, node: &Node) {
+    let mut names = vec![0_u8; 65536];
+    let length = llistxattr(path, &mut names).unwrap();
+    let mut found: Vec<&[u8]> = names[..length]
+        .split(|byte| *byte == 0)
+        .filter(|name| !name.is_empty())
+        .collect();
+    found.sort_unstable();
+    let expected: Vec<&[u8]> = node.attributes.iter().map(|a| a.name.as_slice()).collect();
+    assert_eq!(found, expected, "attributes of {path:?}");
+    for attribute in &node.attributes {
+        let mut value = vec![0_u8; 65536];
+        let name = std::ffi::OsStr::from_bytes(&attribute.name);
+        let length = lgetxattr(path, name, &mut value).unwrap();
+        assert_eq!(value[..length], attribute.value, "{name:?} of {path:?}");
+    }
+}
