@@ -1,2 +1,18 @@
-//! x
-fn main() {}
+//! The program: what was typed, what is meant, done, and an exit code.
+
+use std::process::ExitCode;
+
+use cellblock::arguments::Arguments;
+use cellblock::command;
+use clap::Parser as _;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match command::run(&arguments.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("{}", failure.message);
+            ExitCode::from(failure.code)
+        }
+    }
+}

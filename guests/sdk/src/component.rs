@@ -45,7 +45,11 @@ impl<F: Formatter> contract::Guest for Component<F> {
             name: description.name.to_owned(),
             version: description.version.to_owned(),
             summary: description.summary.to_owned(),
-            kinds: description.kinds.iter().map(|kind| (*kind).to_owned()).collect(),
+            kinds: description
+                .kinds
+                .iter()
+                .map(|kind| (*kind).to_owned())
+                .collect(),
             options: description
                 .options
                 .iter()
@@ -69,7 +73,11 @@ impl<F: Formatter> contract::Guest for Component<F> {
         partition: Descriptor,
         request: contract::Request,
     ) -> Result<contract::Summary, contract::FormatError> {
-        let summary = F::format(&request.into(), &mut HostTree, &mut HostOutput { partition })?;
+        let summary = F::format(
+            &request.into(),
+            &mut HostTree,
+            &mut HostOutput { partition },
+        )?;
         Ok(contract::Summary {
             used: summary.used,
             properties: summary

@@ -34,7 +34,11 @@ impl Entry {
     /// A node of `kind` without content: root's, with the mode 0755 for directories and 0644 otherwise.
     #[must_use]
     pub fn new(kind: Kind) -> Self {
-        let mode = if kind == Kind::Directory { 0o755 } else { 0o644 };
+        let mode = if kind == Kind::Directory {
+            0o755
+        } else {
+            0o644
+        };
         Self {
             kind,
             mode,

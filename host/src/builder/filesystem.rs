@@ -1,0 +1,288 @@
+//! From the content of a partition to its file: tree, measurement, cell.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::builder::BuildOptions;
+use crate::cell::{self, CellError, LogLine, Losses, Request, Runtime, Setting, Summary};
+use crate::error::{Error, PartitionError};
+use crate::guests::{Catalog, Formatter};
+use crate::image::{Filling, PartitionFile, Scratch};
+use crate::parallel;
+use crate::plan::{FilesystemPlan, TimeRule};
+use crate::source;
+use crate::spec::Loss;
+use crate::table::SectorSize;
+use crate::tree::{Timestamp, Tree};
+
+/// What all file systems of a build share.
+pub(super) struct Preparation<'a> {
+    pub(super) runtime: &'a Runtime,
+    pub(super) catalog: &'a Catalog,
+    pub(super) scratch: &'a Scratch,
+    pub(super) options: &'a BuildOptions,
+}
+
+/// A file system whose tree has been read and whose formatter is ready.
+pub(super) struct Prepared {
+    pub(super) index: usize,
+    name: String,
+    filesystem: FilesystemPlan,
+    formatter: Formatter,
+    pub(super) tree: Arc<Tree>,
+    reading: Duration,
+}
+
+/// Where a file system goes. Bytes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place {
+    /// Where its partition begins on the disk.
+    pub(super) disk_offset: u64,
+    /// Where it begins in the file that it is made in.
+    pub(super) base: u64,
+    pub(super) size: u64,
+    pub(super) sector_size: SectorSize,
+    pub(super) time: TimeRule,
+}
+
+/// A file system that has been made.
+pub(super) struct Filled {
+    /// None once it has become the image.
+    pub(super) partition: Option<PartitionFile>,
+    pub(super) kind: String,
+    pub(super) summary: Summary,
+    pub(super) log: Vec<LogLine>,
+    pub(super) guest: GuestIdentity,
+    pub(super) digests: Option<Digests>,
+    pub(super) nodes: u32,
+    pub(super) content_bytes: u64,
+    pub(super) reading: Duration,
+    pub(super) formatting: Duration,
+}
+
+/// Which guest made a file system, and what it could reach.
+pub(super) struct GuestIdentity {
+    pub(super) name: String,
+    pub(super) digest: [u8; 32],
+    pub(super) imports: Vec<String>,
+}
+
+/// SHA-256 digests of what went in and came out.
+pub(super) struct Digests {
+    pub(super) tree: [u8; 32],
+    pub(super) content: [u8; 32],
+    pub(super) partition: [u8; 32],
+}
+
+/// All archives of a file system may fill this many bytes when they are decompressed.
+const SPOOL_LIMIT: u64 = 1 << 40;
+
+impl Preparation<'_> {
+    /// Reads the trees, and makes the formatters ready at the same time.
+    pub(super) fn prepare(
+        &self,
+        filesystems: BTreeMap<usize, FilesystemPlan>,
+        names: &[String],
+    ) -> Result<Vec<Prepared>, Error> {
+        let jobs = self.options.jobs;
+        let filesystems: Vec<(usize, FilesystemPlan)> = filesystems.into_iter().collect();
+        let kinds: BTreeSet<&str> = filesystems
+            .iter()
+            .map(|(_, filesystem)| filesystem.kind.as_str())
+            .collect();
+        let (trees, formatters) = std::thread::scope(|scope| {
+            let formatters = scope.spawn(|| self.catalog.load(self.runtime, &kinds, jobs));
+            let trees = parallel::map(jobs, &filesystems, |(index, filesystem)| {
+                self.read_tree(filesystem)
+                    .map_err(|error| partition_error(&names[*index], error))
+            });
+            let formatters = formatters
+                .join()
+                .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            (trees, formatters)
+        });
+        let formatters = formatters?;
+        Ok(filesystems
+            .into_iter()
+            .zip(trees?)
+            .map(|((index, filesystem), (tree, reading))| Prepared {
+                index,
+                name: names[index].clone(),
+                formatter: formatters[&filesystem.kind].clone(),
+                filesystem,
+                tree,
+                reading,
+            })
+            .collect())
+    }
+
+    fn read_tree(
+        &self,
+        filesystem: &FilesystemPlan,
+    ) -> Result<(Arc<Tree>, Duration), source::SourceError> {
+        let begun = Instant::now();
+        let time = self.options.time.map(|seconds| Timestamp {
+            seconds,
+            nanoseconds: 0,
+        });
+        let spool = || self.scratch.file();
+        let tree = source::read_sources(&filesystem.sources, &spool, SPOOL_LIMIT, time)?;
+        Ok((Arc::new(tree), begun.elapsed()))
+    }
+
+    /// The smallest sizes in bytes of the `wanted` file systems.
+    pub(super) fn measure(
+        &self,
+        prepared: &[Prepared],
+        wanted: &[usize],
+        sector_size: SectorSize,
+    ) -> Result<BTreeMap<usize, u64>, Error> {
+        let wanted: Vec<&Prepared> = prepared
+            .iter()
+            .filter(|prepared| wanted.contains(&prepared.index))
+            .collect();
+        let sizes = parallel::map(self.options.jobs, &wanted, |prepared| {
+            let place = Place {
+                disk_offset: 0,
+                base: 0,
+                size: 0,
+                sector_size,
+                time: TimeRule::NewestFile,
+            };
+            let size = prepared
+                .formatter
+                .guest
+                .measure(&prepared.request(&place), &prepared.tree)
+                .map_err(|error| partition_error(&prepared.name, error))?;
+            Ok::<_, Error>((prepared.index, size))
+        })?;
+        Ok(sizes.into_iter().collect())
+    }
+
+    /// Makes the file systems, each in its cell.
+    pub(super) fn fill(
+        &self,
+        prepared: Vec<Prepared>,
+        places: &BTreeMap<usize, Place>,
+    ) -> Result<BTreeMap<usize, Filled>, Error> {
+        let filled = parallel::map(self.options.jobs, &prepared, |prepared| {
+            let filled = self
+                .fill_one(prepared, &places[&prepared.index])
+                .map_err(|reason| partition_error(&prepared.name, reason))?;
+            Ok::<_, Error>((prepared.index, filled))
+        })?;
+        Ok(filled.into_iter().collect())
+    }
+
+    fn fill_one(&self, prepared: &Prepared, place: &Place) -> Result<Filled, PartitionError> {
+        let begun = Instant::now();
+        let tree = &prepared.tree;
+        let content_bytes = tree.total_file_bytes();
+        let bar = self
+            .options
+            .progress
+            .partition(&prepared.name, content_bytes);
+        let partition = PartitionFile::within(self.scratch, place.base, place.size)?;
+        let advance = bar.clone();
+        let filling = Arc::new(Filling::new(
+            partition,
+            Arc::clone(tree),
+            self.options.jobs,
+            move |bytes| advance.advance(bytes),
+        ));
+        let guest = &prepared.formatter.guest;
+        let outcome = guest.format(&prepared.request(place), tree, Arc::clone(&filling) as _);
+        // What failed on the host's side is the better reason than the guest's, which only knows that something did.
+        let partition = match (filling.finish(), &outcome) {
+            (Err(failure), Ok(_) | Err(CellError::Refused(_))) => return Err(failure.into()),
+            (result, _) => result,
+        };
+        let outcome = outcome?;
+        let partition = partition?;
+        bar.finish();
+        let formatting = begun.elapsed();
+        let digests = self
+            .options
+            .digests
+            .then(|| digests(tree, &partition))
+            .transpose()?;
+        Ok(Filled {
+            partition: Some(partition),
+            kind: prepared.filesystem.kind.clone(),
+            summary: outcome.summary,
+            log: outcome.log,
+            guest: GuestIdentity {
+                name: guest.name().to_owned(),
+                digest: guest.digest(),
+                imports: guest.imports().to_vec(),
+            },
+            digests,
+            nodes: tree.len(),
+            content_bytes,
+            reading: prepared.reading,
+            formatting,
+        })
+    }
+}
+
+fn digests(tree: &Tree, partition: &PartitionFile) -> Result<Digests, PartitionError> {
+    Ok(Digests {
+        tree: tree.digest(),
+        content: tree.content_digest()?,
+        partition: partition.digest()?,
+    })
+}
+
+fn partition_error(name: &str, reason: impl Into<PartitionError>) -> Error {
+    Error::Partition {
+        name: name.to_owned(),
+        reason: reason.into(),
+    }
+}
+
+impl Prepared {
+    fn request(&self, place: &Place) -> Request {
+        let filesystem = &self.filesystem;
+        let time = match place.time {
+            TimeRule::Fixed(seconds) => Timestamp {
+                seconds,
+                nanoseconds: 0,
+            },
+            TimeRule::NewestFile => self.tree.newest(),
+        };
+        Request {
+            kind: self.formatter.kind.clone(),
+            size: place.size,
+            disk_offset: place.disk_offset,
+            sector_size: u32::try_from(place.sector_size.bytes()).unwrap_or(u32::MAX),
+            label: filesystem.label.clone(),
+            uuid: cell::identifier(filesystem.uuid.into_bytes()),
+            seed: cell::identifier(filesystem.seed),
+            time: cell::timestamp(time),
+            drop: losses(&filesystem.drop),
+            settings: filesystem
+                .options
+                .iter()
+                .map(|(name, value)| Setting {
+                    name: name.clone(),
+                    value: value.clone(),
+                })
+                .collect(),
+        }
+    }
+}
+
+fn losses(drop: &[Loss]) -> Losses {
+    drop.iter().fold(Losses::empty(), |losses, loss| {
+        losses
+            | match loss {
+                Loss::Symlinks => Losses::SYMLINKS,
+                Loss::SpecialFiles => Losses::SPECIAL_FILES,
+                Loss::HardLinks => Losses::HARD_LINKS,
+                Loss::Owners => Losses::OWNERS,
+                Loss::Permissions => Losses::PERMISSIONS,
+                Loss::Attributes => Losses::ATTRIBUTES,
+            }
+    })
+}

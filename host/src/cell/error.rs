@@ -1,0 +1,74 @@
+//! What can go wrong with a guest. The partition's name is added by the caller.
+
+use std::time::Duration;
+
+use super::Refusal;
+use crate::source::SourceError;
+
+/// Why a guest cannot be used, or a cell did not end well.
+#[derive(Debug, thiserror::Error)]
+pub enum CellError {
+    /// The engine could not be set up.
+    #[error("the WebAssembly engine does not start: {0}")]
+    Engine(String),
+    /// The bytes are no component that this host can run.
+    #[error("the guest '{guest}' is not a WebAssembly component that can run here: {reason}")]
+    Malformed {
+        /// The guest's name.
+        guest: String,
+        /// What the engine says.
+        reason: String,
+    },
+    /// The guest wants more than the contract gives.
+    #[error(
+        "the guest '{guest}' imports {import}, which is not in the contract: \
+         a formatter gets its partition, its tree and nothing else"
+    )]
+    Import {
+        /// The guest's name.
+        guest: String,
+        /// The first import that is refused, as `interface#function`.
+        import: String,
+    },
+    /// The guest does not export the contract's formatter.
+    #[error("the guest '{guest}' does not fit the contract: {reason}")]
+    Contract {
+        /// The guest's name.
+        guest: String,
+        /// What is missing or of another type.
+        reason: String,
+    },
+    /// The guest was stopped by a trap.
+    #[error("the guest '{guest}' failed: {reason}")]
+    Trap {
+        /// The guest's name.
+        guest: String,
+        /// The trap.
+        reason: String,
+    },
+    /// The guest ran for too long.
+    #[error(
+        "the guest '{guest}' was stopped after {} seconds; give it more with --time-limit",
+        limit.as_secs()
+    )]
+    Deadline {
+        /// The guest's name.
+        guest: String,
+        /// The limit.
+        limit: Duration,
+    },
+    /// The guest met a limit.
+    #[error("the guest '{guest}' met a limit: {what}")]
+    Limit {
+        /// The guest's name.
+        guest: String,
+        /// Which, with the numbers.
+        what: String,
+    },
+    /// The formatter says why there can be no file system.
+    #[error(transparent)]
+    Refused(#[from] Box<Refusal>),
+    /// The content failed while the guest read it.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+}

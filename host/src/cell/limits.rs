@@ -1,0 +1,102 @@
+//! What a cell may use at the most.
+
+use std::time::Duration;
+
+use wasmtime::ResourceLimiter;
+
+/// The limits of a cell. The defaults are never met by an ordinary image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Linear memory of all of a cell's memories together, in bytes.
+    pub memory: u64,
+    /// From a call's start to its end, on the wall.
+    pub time: Duration,
+    /// Elements of all of a cell's tables together.
+    pub table_elements: usize,
+    /// Core instances, tables and memories, each.
+    pub instances: usize,
+    /// Resource handles that the host gives out.
+    pub handles: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            memory: 1 << 30,
+            time: Duration::from_secs(3600),
+            table_elements: 100_000,
+            instances: 64,
+            handles: 16,
+        }
+    }
+}
+
+/// Counts what a cell uses.
+pub(super) struct Limiter {
+    limits: Limits,
+    memory: u64,
+    table_elements: usize,
+    /// Set when a limit was met: the words for the user.
+    pub(super) met: Option<String>,
+}
+
+impl Limiter {
+    pub(super) fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            memory: 0,
+            table_elements: 0,
+            met: None,
+        }
+    }
+}
+
+impl ResourceLimiter for Limiter {
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        let total = self.memory + desired.saturating_sub(current) as u64;
+        if total > self.limits.memory {
+            self.met = Some(format!(
+                "it asked for {total} bytes of memory, and the limit is {}",
+                self.limits.memory
+            ));
+            return Ok(false);
+        }
+        self.memory = total;
+        Ok(true)
+    }
+
+    fn table_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        let total = self.table_elements + desired.saturating_sub(current);
+        if total > self.limits.table_elements {
+            self.met = Some(format!(
+                "it asked for {total} table elements, and the limit is {}",
+                self.limits.table_elements
+            ));
+            return Ok(false);
+        }
+        self.table_elements = total;
+        Ok(true)
+    }
+
+    fn instances(&self) -> usize {
+        self.limits.instances
+    }
+
+    fn tables(&self) -> usize {
+        self.limits.instances
+    }
+
+    fn memories(&self) -> usize {
+        self.limits.instances
+    }
+}

@@ -1,0 +1,102 @@
+//! The contract's `placement`: every request is checked here, on the cell's thread, before it is handed on.
+
+use super::bindings::cellblock::format::placement::{Host, PlaceError, Placement as Requested};
+use super::state::State;
+use crate::tree::{Kind, NodeId};
+
+/// A request of a guest that has been checked: the file is a regular file of the tree and holds the range, the partition
+/// holds the range, and no other placement covers it. Bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Placement {
+    /// The file.
+    pub file: NodeId,
+    /// The first byte in the file.
+    pub file_offset: u64,
+    /// The first byte in the partition.
+    pub partition_offset: u64,
+    /// The number of bytes.
+    pub length: u64,
+    /// The zero bytes after them.
+    pub padding: u32,
+}
+
+/// More separate ranges than any file system writes or places.
+const SCATTERED_LIMIT: usize = 4_000_000;
+
+impl Host for State {
+    fn place(&mut self, batch: Vec<Requested>) -> wasmtime::Result<Result<(), PlaceError>> {
+        let Some(partition) = self.partition.clone() else {
+            return Ok(Err(PlaceError::Failed));
+        };
+        let mut checked = Vec::with_capacity(batch.len());
+        for (index, requested) in (0..).zip(&batch) {
+            match self.check(requested, index, partition.size()) {
+                Ok(placement) => checked.push(placement),
+                Err(error) => {
+                    self.give_back(&checked);
+                    return Ok(Err(error));
+                }
+            }
+        }
+        self.check_scattering()?;
+        Ok(partition.place(checked).map_err(|_| PlaceError::Failed))
+    }
+}
+
+impl State {
+    fn check(
+        &mut self,
+        requested: &Requested,
+        index: u32,
+        partition_size: u64,
+    ) -> Result<Placement, PlaceError> {
+        let file = NodeId(requested.file);
+        let file_size = match (requested.file < self.tree.len()).then(|| self.tree.node(file).kind)
+        {
+            Some(Kind::File { size, .. }) => *size,
+            _ => return Err(PlaceError::NotAFile(index)),
+        };
+        let ends_within = |start: u64, length: u64, size: u64| {
+            start.checked_add(length).filter(|end| *end <= size)
+        };
+        if ends_within(requested.file_offset, requested.length, file_size).is_none() {
+            return Err(PlaceError::OutsideFile(index));
+        }
+        let end = requested
+            .length
+            .checked_add(u64::from(requested.padding))
+            .and_then(|length| ends_within(requested.partition_offset, length, partition_size))
+            .ok_or(PlaceError::OutsidePartition(index))?;
+        if self.written.overlaps(requested.partition_offset, end)
+            || !self.placed.insert(requested.partition_offset, end)
+        {
+            return Err(PlaceError::Overlap(index));
+        }
+        Ok(Placement {
+            file,
+            file_offset: requested.file_offset,
+            partition_offset: requested.partition_offset,
+            length: requested.length,
+            padding: requested.padding,
+        })
+    }
+
+    /// Bounds what the host remembers for a cell.
+    pub(super) fn check_scattering(&mut self) -> wasmtime::Result<()> {
+        if self.placed.len() + self.written.len() > SCATTERED_LIMIT {
+            self.limiter.met = Some(format!(
+                "it scattered writes and placements over more than {SCATTERED_LIMIT} ranges"
+            ));
+            return Err(wasmtime::Error::msg("too scattered"));
+        }
+        Ok(())
+    }
+
+    fn give_back(&mut self, refused: &[Placement]) {
+        for placement in refused {
+            let start = placement.partition_offset;
+            let end = start + placement.length + u64::from(placement.padding);
+            self.placed.remove(start, end);
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! `cellblock guests`: what the formatters are, and what they may do.
+
+use super::{Failure, print, print_json};
+use crate::arguments::Guests;
+use crate::builder;
+use crate::cell::{Losses, Runtime, RuntimeOptions};
+use crate::guests::{Portrait, built_in_portraits, foreign_portrait, hexadecimal};
+use crate::report::{human, printable};
+
+pub(super) fn run(guests: &Guests) -> Result<(), Failure> {
+    let options = RuntimeOptions {
+        cache: builder::cache_folder(),
+        ..RuntimeOptions::default()
+    };
+    let runtime = Runtime::new(&options).map_err(Failure::failed)?;
+    let portraits = match &guests.file {
+        Some(file) => vec![foreign_portrait(&runtime, file).map_err(Failure::failed)?],
+        None => built_in_portraits(&runtime).map_err(Failure::failed)?,
+    };
+    if guests.json {
+        let portraits: Vec<_> = portraits.iter().map(as_json).collect();
+        return print_json(&portraits);
+    }
+    let texts: Vec<String> = portraits.iter().map(as_text).collect();
+    print(&texts.join("\n"))
+}
+
+fn as_text(portrait: &Portrait) -> String {
+    let description = &portrait.description;
+    let mut lines = vec![
+        format!(
+            "{} {}: {}",
+            portrait.name, description.version, description.summary
+        ),
+        format!("  makes         {}", description.kinds.join(", ")),
+        format!(
+            "  component     {}, sha256 {}",
+            human(portrait.size),
+            hexadecimal(&portrait.digest)
+        ),
+        format!("  label         at most {} bytes", description.label_limit),
+        format!("  cannot store  {}", lacks(description.lacks)),
+    ];
+    for (index, import) in portrait.imports.iter().enumerate() {
+        let heading = if index == 0 { "capabilities" } else { "" };
+        lines.push(format!("  {heading:12}  {import}"));
+    }
+    for (index, option) in description.options.iter().enumerate() {
+        let heading = if index == 0 { "options" } else { "" };
+        lines.push(format!(
+            "  {heading:12}  {}={} (default: {})",
+            option.name, option.value, option.default
+        ));
+        lines.push(format!("  {:12}      {}", "", option.documentation));
+    }
+    lines
+        .iter()
+        .map(|line| format!("{}\n", printable(line)))
+        .collect()
+}
+
+fn lacks(losses: Losses) -> String {
+    let names: Vec<&str> = names(losses).collect();
+    if names.is_empty() {
+        "nothing: it stores all that a tree has".to_owned()
+    } else {
+        names.join(", ")
+    }
+}
+
+fn names(losses: Losses) -> impl Iterator<Item = &'static str> {
+    [
+        (Losses::SYMLINKS, "symlinks"),
+        (Losses::SPECIAL_FILES, "special-files"),
+        (Losses::HARD_LINKS, "hard-links"),
+        (Losses::OWNERS, "owners"),
+        (Losses::PERMISSIONS, "permissions"),
+        (Losses::ATTRIBUTES, "attributes"),
+    ]
+    .into_iter()
+    .filter(move |(loss, _)| losses.contains(*loss))
+    .map(|(_, name)| name)
+}
+
+fn as_json(portrait: &Portrait) -> serde_json::Value {
+    let description = &portrait.description;
+    let options: Vec<_> = description
+        .options
+        .iter()
+        .map(|option| {
+            serde_json::json!({
+                "name": option.name,
+                "value": option.value,
+                "default": option.default,
+                "documentation": option.documentation,
+            })
+        })
+        .collect();
+    serde_json::json!({
+        "name": portrait.name,
+        "version": description.version,
+        "summary": description.summary,
+        "kinds": description.kinds,
+        "size": portrait.size,
+        "sha256": hexadecimal(&portrait.digest),
+        "capabilities": portrait.imports,
+        "label-limit": description.label_limit,
+        "lacks": names(description.lacks).collect::<Vec<_>>(),
+        "options": options,
+    })
+}

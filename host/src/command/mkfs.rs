@@ -1,0 +1,42 @@
+//! `cellblock mkfs`: one file system in a file.
+
+use std::collections::BTreeMap;
+
+use super::{Failure, print, print_log, write_record};
+use crate::arguments::Mkfs;
+use crate::builder;
+use crate::plan;
+use crate::report::human;
+
+pub(super) fn run(mkfs: &Mkfs) -> Result<(), Failure> {
+    let request = mkfs.request().map_err(Failure::usage)?;
+    let options = super::build_options(&mkfs.run, request.time);
+    let plan = plan::mkfs_plan(request).map_err(Failure::usage)?;
+    let catalog = super::catalog(&mkfs.run, BTreeMap::new());
+    let runtime = super::runtime(mkfs.run.limits)?;
+    let made = builder::make_filesystem(&plan, &mkfs.output, &runtime, &catalog, &options);
+    options.progress.clear();
+    let (record, log) = made?;
+    for line in &log {
+        print_log(&mkfs.run, &mkfs.kind, line);
+    }
+    write_record(&mkfs.run, &record)?;
+    if !mkfs.run.quiet && !mkfs.run.json_to_stdout() {
+        let total = record.timings.total.unwrap_or_default();
+        let mut text = format!(
+            "{}: {}, {} in {total:.2} s\n",
+            mkfs.output.display(),
+            mkfs.kind,
+            human(record.size)
+        );
+        let filesystems = record
+            .partitions
+            .iter()
+            .filter_map(|it| it.filesystem.as_ref());
+        for (name, value) in filesystems.flat_map(|filesystem| &filesystem.properties) {
+            text.push_str(&format!("  {name}: {value}\n"));
+        }
+        print(&text)?;
+    }
+    Ok(())
+}

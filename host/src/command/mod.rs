@@ -1,0 +1,187 @@
+//! The commands of the program. Each says on standard output what somebody wants to keep, and the rest on standard error.
+
+mod build;
+mod guests;
+mod mkfs;
+mod show;
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::io::{self, IsTerminal as _, Write as _};
+use std::path::Path;
+use std::time::Duration;
+
+use crate::arguments::{self, Command, Run};
+use crate::builder::{self, BuildOptions, Record};
+use crate::cell::{Limits, LogLine, Runtime, RuntimeOptions};
+use crate::error::Error;
+use crate::guests::{Catalog, Foreign};
+use crate::report::{Progress, printable};
+use crate::spec;
+
+/// What is said when a command fails, and how the program exits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// The message.
+    pub message: String,
+    /// The exit code: 1 if something failed, 2 if the command line or the spec is wrong.
+    pub code: u8,
+}
+
+impl Failure {
+    /// Something failed.
+    fn failed(error: impl Display) -> Self {
+        Self {
+            message: format!("error: {error}"),
+            code: 1,
+        }
+    }
+
+    /// The command line or the spec is wrong.
+    fn usage(error: impl Display) -> Self {
+        Self {
+            message: format!("error: {error}"),
+            code: 2,
+        }
+    }
+
+    /// The message as it is, because it has been rendered.
+    fn rendered(message: String) -> Self {
+        Self { message, code: 2 }
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        if error.is_usage() {
+            Self::usage(error)
+        } else {
+            Self::failed(error)
+        }
+    }
+}
+
+/// Carries a command out.
+///
+/// # Errors
+/// [`Failure`] with what to say.
+pub fn run(command: &Command) -> Result<(), Failure> {
+    match command {
+        Command::Build(build) => build::run(build),
+        Command::Mkfs(mkfs) => mkfs::run(mkfs),
+        Command::Show(show) => show::run(show),
+        Command::Guests(guests) => guests::run(guests),
+        Command::Schema => print_json(&spec::json_schema()),
+        Command::Completions { shell } => {
+            arguments::write_completions(*shell, &mut io::stdout()).map_err(Failure::failed)
+        }
+        Command::Manual { directory } => {
+            arguments::write_manual(directory).map_err(Failure::failed)
+        }
+    }
+}
+
+fn runtime(limits: arguments::Limits) -> Result<Runtime, Failure> {
+    let cache = if limits.no_cache {
+        None
+    } else {
+        builder::cache_folder()
+    };
+    let options = RuntimeOptions {
+        limits: Limits {
+            memory: limits.memory_limit,
+            time: Duration::from_secs(limits.time_limit),
+            table_elements: limits.table_limit as usize,
+            instances: limits.instance_limit as usize,
+            handles: limits.handle_limit as usize,
+        },
+        cache,
+    };
+    Runtime::new(&options).map_err(Failure::failed)
+}
+
+/// The formatters of the command line, over those of the spec.
+fn catalog(run: &Run, of_spec: BTreeMap<String, Foreign>) -> Catalog {
+    let mut foreign = of_spec;
+    for (name, file) in &run.guests {
+        let guest = Foreign {
+            file: file.clone(),
+            sha256: None,
+        };
+        foreign.insert(name.clone(), guest);
+    }
+    Catalog::new(foreign)
+}
+
+fn build_options(run: &Run, time: Option<i64>) -> BuildOptions {
+    let shown = !run.quiet && io::stderr().is_terminal();
+    BuildOptions {
+        jobs: run.jobs().get(),
+        digests: run.json.is_some(),
+        progress: if shown {
+            Progress::on_terminal()
+        } else {
+            Progress::hidden()
+        },
+        time,
+    }
+}
+
+fn write_record(run: &Run, record: &Record) -> Result<(), Failure> {
+    let Some(file) = &run.json else {
+        return Ok(());
+    };
+    if run.json_to_stdout() {
+        return print_json(record);
+    }
+    let mut text = serde_json::to_string_pretty(record).map_err(Failure::failed)?;
+    text.push('\n');
+    std::fs::write(file, text)
+        .map_err(|error| Failure::failed(format_args!("{}: {error}", file.display())))
+}
+
+fn print_json(value: &impl serde::Serialize) -> Result<(), Failure> {
+    let text = serde_json::to_string_pretty(value).map_err(Failure::failed)?;
+    print(&format!("{text}\n"))
+}
+
+/// Writes to standard output; a reader that has gone is no failure.
+fn print(text: &str) -> Result<(), Failure> {
+    let mut output = io::stdout().lock();
+    match output
+        .write_all(text.as_bytes())
+        .and_then(|()| output.flush())
+    {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::failed(error)),
+        _ => Ok(()),
+    }
+}
+
+fn print_log(run: &Run, name: &str, line: &LogLine) {
+    if !run.quiet && line.level == "warning" {
+        eprintln!("warning: {}: {}", printable(name), printable(&line.text));
+    }
+}
+
+/// The columns of the terminal, or 80.
+fn width() -> usize {
+    rustix::termios::tcgetwinsize(io::stdout())
+        .map(|size| usize::from(size.ws_col))
+        .ok()
+        .filter(|columns| *columns > 0)
+        .unwrap_or(80)
+}
+
+/// Whether standard output shows colours.
+fn color() -> bool {
+    io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none()
+}
+
+fn color_of_errors() -> bool {
+    io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none()
+}
+
+fn read_text(path: &Path) -> Result<String, Failure> {
+    std::fs::read_to_string(path)
+        .map_err(|error| Failure::usage(format_args!("{}: {error}", path.display())))
+}

@@ -1,0 +1,116 @@
+//! Copying between files, in the kernel where it can.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::FileExt as _;
+
+use rustix::fs::SeekFrom;
+use rustix::io::Errno;
+
+/// The bytes that are read at a time where the kernel cannot copy.
+const BUFFER: usize = 1 << 20;
+
+/// Copies `length` bytes at `from` of `source` to `to` of `target`: cloned, or copied by the kernel, or by hand, whatever
+/// works first. Returns how many there were, fewer if `source` ends before.
+pub(super) fn range(
+    source: BorrowedFd<'_>,
+    from: u64,
+    target: &File,
+    to: u64,
+    length: u64,
+) -> io::Result<u64> {
+    let mut done = 0;
+    while done < length {
+        let (mut position_in, mut position_out) = (from + done, to + done);
+        let most = usize::try_from(length - done)
+            .unwrap_or(usize::MAX)
+            .min(1 << 30);
+        let copied = rustix::fs::copy_file_range(
+            source,
+            Some(&mut position_in),
+            target.as_fd(),
+            Some(&mut position_out),
+            most,
+        );
+        match copied {
+            Ok(0) => return by_hand(source, from, target, to, done, length),
+            Ok(count) => done += count as u64,
+            Err(Errno::INTR) => {}
+            Err(
+                Errno::XDEV
+                | Errno::INVAL
+                | Errno::NOSYS
+                | Errno::OPNOTSUPP
+                | Errno::PERM
+                | Errno::BADF
+                | Errno::TXTBSY,
+            ) => return by_hand(source, from, target, to, done, length),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(done)
+}
+
+fn by_hand(
+    source: BorrowedFd<'_>,
+    from: u64,
+    target: &File,
+    to: u64,
+    mut done: u64,
+    length: u64,
+) -> io::Result<u64> {
+    let mut buffer = vec![0; BUFFER];
+    while done < length {
+        let most = usize::try_from(length - done).unwrap_or(BUFFER).min(BUFFER);
+        let count = match rustix::io::pread(source, &mut buffer[..most], from + done) {
+            Ok(0) => break,
+            Ok(count) => count,
+            Err(Errno::INTR) => continue,
+            Err(error) => return Err(error.into()),
+        };
+        target.write_all_at(&buffer[..count], to + done)?;
+        done += count as u64;
+    }
+    Ok(done)
+}
+
+/// Copies the data among the `length` bytes at `from` of `source` to `to` of `target`, whose bytes there are zeros:
+/// holes stay holes.
+pub(super) fn data(
+    source: &File,
+    from: u64,
+    target: &File,
+    to: u64,
+    length: u64,
+) -> io::Result<()> {
+    let end = from + length;
+    let mut position = from;
+    while position < end {
+        let start = match rustix::fs::seek(source, SeekFrom::Data(position)) {
+            Ok(start) => start.min(end),
+            Err(Errno::NXIO) => break,
+            // A file system that does not tell: all of it is data.
+            Err(Errno::INVAL | Errno::OPNOTSUPP) => position,
+            Err(error) => return Err(error.into()),
+        };
+        let stop = match rustix::fs::seek(source, SeekFrom::Hole(start)) {
+            Ok(stop) => stop.min(end),
+            Err(_) => end,
+        };
+        if start < stop {
+            let count = range(
+                source.as_fd(),
+                start,
+                target,
+                to + (start - from),
+                stop - start,
+            )?;
+            if count < stop - start {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+        position = stop.max(position + 1);
+    }
+    Ok(())
+}

@@ -1,0 +1,90 @@
+//! What can go wrong on the disk.
+
+use std::io;
+use std::path::PathBuf;
+
+use crate::source::SourceError;
+
+/// Why an image cannot be written.
+#[derive(Debug, thiserror::Error)]
+pub enum ImageError {
+    /// The image's name is that of a directory.
+    #[error("{}: is a directory; name the image's file in it", path.display())]
+    IsDirectory {
+        /// The name.
+        path: PathBuf,
+    },
+    /// The image's name is that of a device, a fifo or a socket.
+    #[error(
+        "{}: is no regular file, and only those are replaced; \
+         build into a file, then copy it there", path.display()
+    )]
+    NotAFile {
+        /// The name.
+        path: PathBuf,
+    },
+    /// The folder for the image does not take files.
+    #[error("{}: no file can be made there: {source}", folder.display())]
+    Create {
+        /// The folder.
+        folder: PathBuf,
+        /// The reason.
+        source: io::Error,
+    },
+    /// The disk is full.
+    #[error(
+        "{}: the disk is full: {free} bytes are free, and {length} more are to be written; \
+         free some space, or build somewhere else", folder.display()
+    )]
+    Full {
+        /// The folder of the image.
+        folder: PathBuf,
+        /// The bytes that are left on its disk.
+        free: u64,
+        /// The bytes of the write that failed.
+        length: u64,
+    },
+    /// A read or write failed.
+    #[error("{}: {action} of {length} bytes at {offset} failed: {source}", folder.display())]
+    Transfer {
+        /// The folder of the image.
+        folder: PathBuf,
+        /// `reading` or `writing`.
+        action: &'static str,
+        /// Where in the file.
+        offset: u64,
+        /// How much.
+        length: u64,
+        /// The reason.
+        source: io::Error,
+    },
+    /// The finished image does not get its name.
+    #[error("{}: the finished image cannot be given this name: {source}", path.display())]
+    Publish {
+        /// The name.
+        path: PathBuf,
+        /// The reason.
+        source: io::Error,
+    },
+    /// A raw file cannot be read.
+    #[error("{}: {source}", path.display())]
+    Raw {
+        /// The file.
+        path: PathBuf,
+        /// The reason.
+        source: io::Error,
+    },
+    /// A raw file is not what it was when it was planned.
+    #[error("{}: changed while the image was built: it had {was} bytes, and has {is}", path.display())]
+    RawChanged {
+        /// The file.
+        path: PathBuf,
+        /// Its size when the layout was planned.
+        was: u64,
+        /// Its size now.
+        is: u64,
+    },
+    /// Content cannot be read.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+}

@@ -1,0 +1,26 @@
+//! The only room that writes the disk: partition files, placements, splice, publish.
+//!
+//! ```text
+//!     Scratch ── unnamed file ──> PartitionFile <── Filling (writes and placements of a cell)
+//!                                      │
+//!                                    splice
+//!                                      v
+//!     Scratch ── unnamed file ──────> Image ── publish ──> the name, complete or not at all
+//! ```
+//!
+//! Until it is published nothing has a name: whatever ends the process, the kernel takes the files back. The largest
+//! partition is filled right where it belongs in the image's own file, which holds nothing else while its cell runs, so
+//! that most bytes are written once and never copied.
+
+mod copy;
+mod error;
+mod filling;
+mod partition;
+mod publish;
+mod scratch;
+
+pub use error::ImageError;
+pub use filling::Filling;
+pub use partition::PartitionFile;
+pub use publish::{Image, target};
+pub use scratch::Scratch;

@@ -1,0 +1,100 @@
+//! The file that a partition is made in.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt as _;
+
+use sha2::{Digest as _, Sha256};
+
+use super::{ImageError, Scratch};
+
+/// A range of a file, which holds one partition and, while it is being filled, nothing else. All offsets are bytes from
+/// the partition's beginning.
+#[derive(Debug)]
+pub struct PartitionFile {
+    pub(super) file: File,
+    pub(super) base: u64,
+    size: u64,
+    scratch: Scratch,
+}
+
+impl PartitionFile {
+    /// A partition of `size` bytes in an unnamed file of its own, beside the image. It reads as zeros.
+    ///
+    /// # Errors
+    /// [`ImageError`] if the file cannot be made.
+    pub fn new(scratch: &Scratch, size: u64) -> Result<Self, ImageError> {
+        Self::within(scratch, 0, size)
+    }
+
+    /// The same, `base` bytes into its file: the file becomes the image.
+    ///
+    /// # Errors
+    /// [`ImageError`] if the file cannot be made.
+    pub fn within(scratch: &Scratch, base: u64, size: u64) -> Result<Self, ImageError> {
+        let file = scratch.create()?;
+        file.set_len(base + size)
+            .map_err(|source| scratch.transfer_error("making room", base, size, source))?;
+        Ok(Self {
+            file,
+            base,
+            size,
+            scratch: scratch.clone(),
+        })
+    }
+
+    /// The size in bytes.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    pub(super) fn read(&self, offset: u64, buffer: &mut [u8]) -> Result<(), ImageError> {
+        self.inside(offset, buffer.len() as u64)
+            .and_then(|()| self.file.read_exact_at(buffer, self.base + offset))
+            .map_err(|source| self.error("reading", offset, buffer.len() as u64, source))
+    }
+
+    pub(super) fn write(&self, offset: u64, bytes: &[u8]) -> Result<(), ImageError> {
+        self.inside(offset, bytes.len() as u64)
+            .and_then(|()| self.file.write_all_at(bytes, self.base + offset))
+            .map_err(|source| self.error("writing", offset, bytes.len() as u64, source))
+    }
+
+    pub(super) fn error(
+        &self,
+        action: &'static str,
+        offset: u64,
+        length: u64,
+        source: io::Error,
+    ) -> ImageError {
+        self.scratch.transfer_error(action, offset, length, source)
+    }
+
+    /// The file is longer than the partition when it is the image's own: this bound is what holds a cell in.
+    pub(super) fn inside(&self, offset: u64, length: u64) -> io::Result<()> {
+        match offset.checked_add(length) {
+            Some(end) if end <= self.size => Ok(()),
+            _ => Err(io::ErrorKind::InvalidInput.into()),
+        }
+    }
+
+    /// The SHA-256 digest of the partition's bytes.
+    ///
+    /// # Errors
+    /// [`ImageError::Transfer`] if they cannot be read.
+    pub fn digest(&self) -> Result<[u8; 32], ImageError> {
+        let mut hash = Sha256::new();
+        let mut buffer = vec![0; 1 << 20];
+        let mut offset = 0;
+        while offset < self.size {
+            let count = usize::try_from(self.size - offset)
+                .unwrap_or(usize::MAX)
+                .min(buffer.len());
+            self.read(offset, &mut buffer[..count])?;
+            hash.update(&buffer[..count]);
+            offset += count as u64;
+        }
+        Ok(hash.finalize().into())
+    }
+}
