@@ -103,15 +103,14 @@ impl Geometry {
             journal_blocks: journal_blocks(options, nominal),
             sparse_backups: options.has_sparse_backups(),
         };
-        let wanted = wanted_inodes(options, nominal).max(u64::from(inodes));
-        geometry.divide(options, wanted, nominal)?;
+        geometry.divide(options, nominal, inodes)?;
         let last = geometry.groups - 1;
         let tail = geometry.group_blocks(last);
         let overhead = geometry.group_overhead(last);
         if tail < u64::from(geometry.blocks_per_group) && last > 0 {
             if tail < overhead + WORTHWHILE_GROUP {
                 geometry.blocks -= tail;
-                geometry.divide(options, wanted, nominal)?;
+                geometry.divide(options, nominal, inodes)?;
             }
         } else if tail < overhead {
             return None;
@@ -120,7 +119,7 @@ impl Geometry {
     }
 
     /// Finds all numbers that depend on the number of groups.
-    fn divide(&mut self, options: &Options, wanted_inodes: u64, nominal: u64) -> Option<()> {
+    fn divide(&mut self, options: &Options, nominal: u64, inodes: u32) -> Option<()> {
         let blocks = self.blocks.checked_sub(u64::from(self.first_data_block))?;
         let block_size = u64::from(self.block_size);
         let groups = blocks.div_ceil(u64::from(self.blocks_per_group));
@@ -131,10 +130,14 @@ impl Geometry {
             .min(INODES_PER_GROUP_LIMIT - block_size / inode_size)
             .min(u64::from(u32::MAX) / groups);
         let per_block = block_size / inode_size;
+        // A whole number of blocks, and of bytes of the bitmap, which mke2fs rounds down to.
         let step = per_block.max(8);
-        let each = wanted_inodes
+        let wanted = wanted_inodes(options, nominal).div_ceil(groups);
+        let wanted = wanted.next_multiple_of(per_block) / 8 * 8;
+        let each = u64::from(inodes)
             .div_ceil(groups)
             .next_multiple_of(step)
+            .max(wanted)
             .min(most / step * step);
         self.inodes_per_group = u32::try_from(each).ok().filter(|each| *each > 0)?;
         self.inode_table_blocks = u32::try_from(each / per_block).ok()?;
