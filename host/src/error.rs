@@ -26,11 +26,11 @@ pub enum Error {
         /// The partition's name.
         name: String,
         /// The reason.
-        reason: PartitionError,
+        reason: Box<PartitionError>,
     },
     /// A file system without a disk cannot be made.
     #[error(transparent)]
-    Filesystem(PartitionError),
+    Filesystem(Box<PartitionError>),
     /// The partition table cannot be made.
     #[error(transparent)]
     Table(#[from] TableError),

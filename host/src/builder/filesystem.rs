@@ -237,7 +237,7 @@ fn digests(tree: &Tree, partition: &PartitionFile) -> Result<Digests, PartitionE
 fn partition_error(name: &str, reason: impl Into<PartitionError>) -> Error {
     Error::Partition {
         name: name.to_owned(),
-        reason: reason.into(),
+        reason: Box::new(reason.into()),
     }
 }
 

@@ -12,6 +12,7 @@ mod record;
 pub use record::{FilesystemRecord, PartitionRecord, Record, Timings};
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -91,7 +92,7 @@ pub fn build_image(
     for (index, partition) in plan.partitions.iter().enumerate() {
         splice(&image, partition, filled.get(&index)).map_err(|reason| Error::Partition {
             name: partition.name.clone(),
-            reason: reason.into(),
+            reason: Box::new(reason.into()),
         })?;
     }
     image.publish(path)?;
@@ -226,8 +227,8 @@ fn collect_log(filled: &mut BTreeMap<usize, Filled>, names: &[String]) -> Vec<(S
         .collect()
 }
 
-/// The folder of compiled guests of this user: `$XDG_CACHE_HOME/cellblock`, or `~/.cache/cellblock`.
-/// None if it cannot be had: guests are then compiled at every start.
+/// The folder of compiled guests of this user: `$XDG_CACHE_HOME/cellblock`, or `~/.cache/cellblock`. None if it cannot
+/// be had, or others may write to it, because what is in it is run: guests are then compiled at every start.
 #[must_use]
 pub fn cache_folder() -> Option<PathBuf> {
     let absolute = |name: &str| {
@@ -239,5 +240,8 @@ pub fn cache_folder() -> Option<PathBuf> {
         absolute("XDG_CACHE_HOME").or_else(|| absolute("HOME").map(|home| home.join(".cache")))?;
     let folder = base.join("cellblock");
     std::fs::create_dir_all(&folder).ok()?;
-    Some(folder)
+    let metadata = std::fs::symlink_metadata(&folder).ok()?;
+    let owned = metadata.uid() == rustix::process::geteuid().as_raw();
+    let writable_by_others = metadata.mode() & 0o022 != 0;
+    (metadata.is_dir() && owned && !writable_by_others).then_some(folder)
 }

@@ -70,5 +70,5 @@ pub enum CellError {
     Refused(#[from] Box<Refusal>),
     /// The content failed while the guest read it.
     #[error(transparent)]
-    Source(#[from] SourceError),
+    Source(#[from] Box<SourceError>),
 }

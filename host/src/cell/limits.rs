@@ -25,8 +25,8 @@ impl Default for Limits {
             memory: 1 << 30,
             time: Duration::from_secs(3600),
             table_elements: 100_000,
-            instances: 64,
-            handles: 16,
+            instances: 100,
+            handles: 1000,
         }
     }
 }

@@ -138,7 +138,7 @@ impl Guest {
     /// [`CellError`] if it traps or meets a limit.
     pub fn describe(&self) -> Result<Description, CellError> {
         let no_spool = || Err(std::io::ErrorKind::Unsupported.into());
-        let empty = source::read_sources(&[], &no_spool, 0, None)?;
+        let empty = source::read_sources(&[], &no_spool, 0, None).map_err(Box::new)?;
         let state = State::new(Arc::new(empty), None, self.limits);
         let (description, _) = self.run(state, |exports, store| {
             exports.cellblock_format_formatter().call_describe(store)
@@ -212,7 +212,7 @@ impl Guest {
     fn stopped(&self, error: &wasmtime::Error, state: &mut State) -> CellError {
         let guest = self.name.clone();
         if let Some(failure) = state.source_failure.take() {
-            return CellError::Source(failure);
+            return CellError::Source(Box::new(failure));
         }
         if let Some(what) = state.limiter.met.take() {
             return CellError::Limit { guest, what };
@@ -235,7 +235,7 @@ impl Guest {
 
     fn refused(&self, error: FormatError, request: &Request, mut state: State) -> CellError {
         match state.source_failure.take() {
-            Some(failure) => CellError::Source(failure),
+            Some(failure) => CellError::Source(Box::new(failure)),
             None => Box::new(Refusal::new(error, request, &state.tree)).into(),
         }
     }

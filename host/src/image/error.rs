@@ -86,5 +86,11 @@ pub enum ImageError {
     },
     /// Content cannot be read.
     #[error(transparent)]
-    Source(#[from] SourceError),
+    Source(#[from] Box<SourceError>),
+}
+
+impl From<SourceError> for ImageError {
+    fn from(error: SourceError) -> Self {
+        Self::Source(Box::new(error))
+    }
 }

@@ -238,18 +238,17 @@ impl Shared {
         let mut reader = self.tree.reader();
         let mut buffer = Vec::new();
         while let Some(job) = self.take() {
+            let running = Running(self);
             let result = match &job {
                 Job::Joined(placements) => self.join(&mut reader, placements, &mut buffer),
                 Job::Large(placement) => self.copy(&mut reader, placement),
             };
-            let mut queue = self.lock();
-            queue.running -= 1;
             if let Err(error) = result {
+                let mut queue = self.lock();
                 queue.failure.get_or_insert(error);
                 queue.jobs.clear();
             }
-            drop(queue);
-            self.drained.notify_all();
+            drop(running);
         }
     }
 
@@ -318,6 +317,21 @@ impl Shared {
         reader.verify(placement.file)?;
         (self.progress)(placement.length);
         Ok(())
+    }
+}
+
+/// A job that a thread works on; whoever waits is told when it ends, even by a panic.
+struct Running<'a>(&'a Shared);
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        let mut queue = self.0.lock();
+        queue.running -= 1;
+        if std::thread::panicking() {
+            queue.jobs.clear();
+        }
+        drop(queue);
+        self.0.drained.notify_all();
     }
 }
 

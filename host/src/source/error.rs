@@ -150,6 +150,18 @@ pub enum SourceError {
         found: &'static str,
     },
 
+    /// A source has a directory where an earlier one has a symbolic link.
+    #[error(
+        "{path} is a directory here, and a symbolic link to {target} in an earlier source; \
+         links are never followed: put its content into the real directory"
+    )]
+    DirectoryOverSymlink {
+        /// The path of both, from where the later source goes.
+        path: PathBytes,
+        /// The link's target.
+        target: PathBytes,
+    },
+
     /// An `exclude` pattern is malformed.
     #[error("exclude pattern '{pattern}': {reason}")]
     Pattern {

@@ -3,7 +3,7 @@
 
 use super::attributes::AttributeSets;
 use super::content::{Content, Store};
-use super::error::SourceError;
+use super::error::{PathBytes, SourceError};
 use super::mode::ModeRule;
 use crate::tree::{Entry, Kind, NodeId, Timestamp, Tree, index};
 use std::collections::BTreeMap;
@@ -70,6 +70,25 @@ pub(crate) struct Full;
 impl From<Full> for SourceError {
     fn from(_: Full) -> Self {
         Self::TooManyNodes
+    }
+}
+
+/// One source cannot be merged into what is there.
+#[derive(Debug)]
+pub(crate) enum Ungraftable {
+    Full,
+    DirectoryOverSymlink { path: Vec<u8>, target: Vec<u8> },
+}
+
+impl From<Ungraftable> for SourceError {
+    fn from(ungraftable: Ungraftable) -> Self {
+        match ungraftable {
+            Ungraftable::Full => Self::TooManyNodes,
+            Ungraftable::DirectoryOverSymlink { path, target } => Self::DirectoryOverSymlink {
+                path: PathBytes(path),
+                target: PathBytes(target),
+            },
+        }
     }
 }
 
@@ -237,14 +256,14 @@ impl Forest {
     }
 
     /// Merges `other`'s root directory into the directory `at`.
-    pub(crate) fn graft(&mut self, at: InodeId, other: Self) -> Result<(), Full> {
+    pub(crate) fn graft(&mut self, at: InodeId, other: Self) -> Result<(), Ungraftable> {
         if at == InodeId::ROOT && self.inodes.len() == 1 && self.inodes[0].metadata.is_none() {
             *self = other;
             return Ok(());
         }
-        let base = u32::try_from(self.inodes.len()).map_err(|_| Full)?;
+        let base = u32::try_from(self.inodes.len()).map_err(|_| Ungraftable::Full)?;
         let total = self.inodes.len() + other.inodes.len();
-        u32::try_from(total).map_err(|_| Full)?;
+        u32::try_from(total).map_err(|_| Ungraftable::Full)?;
         self.inodes
             .extend(other.inodes.into_iter().map(|mut inode| {
                 if let Body::Directory(children) = &mut inode.body {
@@ -254,13 +273,14 @@ impl Forest {
                 }
                 inode
             }));
-        self.merge(at, InodeId(base));
-        Ok(())
+        self.merge(at, InodeId(base))
     }
 
-    fn merge(&mut self, into: InodeId, from: InodeId) {
-        let mut pairs = vec![(into, from)];
-        while let Some((into, from)) = pairs.pop() {
+    /// A directory does not replace a symbolic link: what lies behind the link would be lost to its users, as all of
+    /// `/usr/lib` where `/lib` points there.
+    fn merge(&mut self, into: InodeId, from: InodeId) -> Result<(), Ungraftable> {
+        let mut pairs = vec![(into, from, Vec::new())];
+        while let Some((into, from, path)) = pairs.pop() {
             if let Some(metadata) = self.inodes[from.index()].metadata.take() {
                 self.inodes[into.index()].metadata = Some(metadata);
             }
@@ -271,7 +291,16 @@ impl Forest {
                         if matches!(self.body(existing), Body::Directory(_))
                             && matches!(self.body(id), Body::Directory(_)) =>
                     {
-                        pairs.push((existing, id));
+                        pairs.push((existing, id, below(&path, &name)));
+                    }
+                    Some(existing) if matches!(self.body(id), Body::Directory(_)) => {
+                        if let Body::Other(Kind::Symlink(target)) = self.body(existing) {
+                            return Err(Ungraftable::DirectoryOverSymlink {
+                                path: below(&path, &name),
+                                target: target.to_vec(),
+                            });
+                        }
+                        self.children_mut(into).insert(name, id);
                     }
                     _ => {
                         self.children_mut(into).insert(name, id);
@@ -279,6 +308,7 @@ impl Forest {
                 }
             }
         }
+        Ok(())
     }
 
     /// Puts the nodes into their final order.
@@ -292,6 +322,10 @@ impl Forest {
         flattening.run()?;
         Ok(flattening.finish(default_time))
     }
+}
+
+fn below(directory: &[u8], name: &[u8]) -> Vec<u8> {
+    [directory, b"/", name].concat()
 }
 
 fn implied_directory() -> Inode {

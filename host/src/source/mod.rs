@@ -6,7 +6,8 @@
 //! # Merging
 //!
 //! Directories of the same path merge, and the later one's metadata holds. Otherwise the later source replaces what was
-//! there, be it a directory over a symbolic link or a file over a directory with all that is in it. Hard links outlive
+//! there, be it a directory over a file or a file over a directory with all that is in it; only a directory over a
+//! symbolic link is refused, because what lies behind the link would be lost to its users. Hard links outlive
 //! it: when one name is replaced, the others still share their file. Missing parents are root's, of mode 0755, with the
 //! default time or else the newest time of the tree.
 

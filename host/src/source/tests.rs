@@ -344,13 +344,27 @@ fn copying_is_checked_by_verify() {
 }
 
 #[test]
+fn a_directory_over_a_symbolic_link_is_refused() {
+    let (base, overlay) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    fs::create_dir_all(base.path().join("usr/lib")).unwrap();
+    symlink("usr/lib", base.path().join("lib")).unwrap();
+    fs::create_dir_all(overlay.path().join("lib/modules")).unwrap();
+    let error = read(&[directory(base.path()), directory(overlay.path())]).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "/lib is a directory here, and a symbolic link to usr/lib in an earlier source; \
+         links are never followed: put its content into the real directory"
+    );
+}
+
+#[test]
 fn later_sources_win_and_directories_merge() {
     let (base, overlay) = (TempDir::new().unwrap(), TempDir::new().unwrap());
     fs::create_dir_all(base.path().join("etc/dir")).unwrap();
     fs::write(base.path().join("etc/dir/kept"), b"kept").unwrap();
     fs::write(base.path().join("etc/one"), b"old").unwrap();
     fs::hard_link(base.path().join("etc/one"), base.path().join("etc/two")).unwrap();
-    symlink("etc", base.path().join("link")).unwrap();
+    fs::write(base.path().join("link"), b"a file").unwrap();
     fs::create_dir_all(overlay.path().join("etc")).unwrap();
     fs::set_permissions(
         overlay.path().join("etc"),
