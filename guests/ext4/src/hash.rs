@@ -78,3 +78,27 @@ fn transform(state: &mut [u32; 4], input: &[u32; 8]) {
         *word = word.wrapping_add(more);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Hashes as `debugfs -R "dx_hash -h half_md4 -s 30313233-3435-3637-3839-616263646566 NAME"` tells them.
+    #[test]
+    fn hashes_are_those_of_debugfs() {
+        let hash = NameHash::new(*b"0123456789abcdef");
+        assert_eq!(hash.of(b"a"), 0x6624_92D2);
+        assert_eq!(hash.of(b"lost+found"), 0xBA39_1B46);
+        assert_eq!(hash.of(&[b'x'; 32]), 0xDBFF_3FD8);
+        assert_eq!(hash.of(&[b'y'; 33]), 0x0E34_1294);
+        assert_eq!(hash.of(&[b'z'; 255]), 0x252C_4A08);
+        assert_eq!(hash.of(b"\xC3\xA9t\xFF"), 0x5A61_D766);
+    }
+
+    #[test]
+    fn a_seed_of_zeros_is_that_of_md4() {
+        let hash = NameHash::new([0; 16]);
+        assert_eq!(hash.of(b"a"), 0xD5FA_7D7A);
+        assert_eq!(hash.of(b"\xC3\xA9t\xFF"), 0x5495_E6A0);
+    }
+}

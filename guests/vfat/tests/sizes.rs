@@ -267,6 +267,20 @@ fn tree() -> impl Strategy<Value = MemoryTree> {
         2 => "[a-zA-Z0-9 ._~+,;=\\[\\]-]{1,40}[a-z]",
         1 => "[äöüßéΑ-ωа-я日本語ぁ-ん]{1,90}",
     ];
+    let component = component.prop_filter("a device's name", |name: &String| {
+        let stem = name
+            .split('.')
+            .next()
+            .unwrap_or_default()
+            .trim_end()
+            .to_uppercase();
+        let numbered = |device| {
+            stem.strip_prefix(device)
+                .is_some_and(|number| number.len() == 1)
+        };
+        let is_device = ["CON", "PRN", "AUX", "NUL"].contains(&stem.as_str());
+        !is_device && !numbered("COM") && !numbered("LPT")
+    });
     let path = prop::collection::vec(component, 1..5);
     let content = prop_oneof![
         3 => prop::collection::vec(any::<u8>(), 0..600).prop_map(Some),

@@ -7,6 +7,7 @@ use super::bindings::cellblock::format::tree::ReadError;
 use super::bindings::exports::cellblock::format::formatter::{
     FormatError, LabelProblem, NodeProblem, Request, SettingProblem,
 };
+use crate::report::{exact, grouped};
 use crate::tree::{NodeId, Tree};
 
 /// A formatter's reason why there can be no file system.
@@ -129,7 +130,8 @@ impl Refusal {
             NodeProblem::FileTooLarge(limit) => {
                 write!(
                     f,
-                    "it is larger than the {limit} bytes that a file of {kind} can have"
+                    "it is larger than the {} that a file of {kind} can have",
+                    exact(*limit)
                 )
             }
             NodeProblem::TargetTooLong(limit) => {
@@ -198,11 +200,11 @@ impl fmt::Display for Refusal {
         match &self.error {
             FormatError::TooSmall(shortage) => write!(
                 f,
-                "too small: {kind} with this content needs {} bytes, and the partition has {}: {} are missing; \
-                 make it larger, or give it size = \"minimum\"",
-                shortage.needed,
-                shortage.available,
-                shortage.needed.saturating_sub(shortage.available)
+                "too small: {kind} with this content needs {}, and there are {}: {} are missing; \
+                 make it larger, or give it the size \"minimum\"",
+                exact(shortage.needed),
+                grouped(shortage.available),
+                grouped(shortage.needed.saturating_sub(shortage.available))
             ),
             FormatError::TooLarge(limit) => {
                 write!(

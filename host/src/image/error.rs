@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::report::{exact, grouped};
 use crate::source::SourceError;
 
 /// Why an image cannot be written.
@@ -33,8 +34,8 @@ pub enum ImageError {
     },
     /// The disk is full.
     #[error(
-        "{}: the disk is full: {free} bytes are free, and {length} more are to be written; \
-         free some space, or build somewhere else", folder.display()
+        "{}: the disk is full: {} are free, and {} more are to be written; \
+         free some space, or build somewhere else", folder.display(), exact(*free), grouped(*length)
     )]
     Full {
         /// The folder of the image.
@@ -45,7 +46,7 @@ pub enum ImageError {
         length: u64,
     },
     /// A read or write failed.
-    #[error("{}: {action} of {length} bytes at {offset} failed: {source}", folder.display())]
+    #[error("{}: {action} {} at {offset} failed: {source}", folder.display(), exact(*length))]
     Transfer {
         /// The folder of the image.
         folder: PathBuf,

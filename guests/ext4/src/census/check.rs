@@ -54,6 +54,9 @@ pub(super) fn device(node: NodeId, device: Device) -> Result<(), FormatError> {
     Ok(())
 }
 
+/// Times that e2fsck takes for mistaken ones before 1970, and changes: from 2310-04-04 to 2378-04-22.
+const DOUBTED: std::ops::Range<i64> = (3 << 32) - (1 << 31)..3 << 32;
+
 /// Seconds have 32 bits and a sign, and in large inodes two bits more.
 pub(super) fn time(options: &Options, node: NodeId, time: Timestamp) -> Result<(), FormatError> {
     let first = i64::from(i32::MIN);
@@ -62,7 +65,8 @@ pub(super) fn time(options: &Options, node: NodeId, time: Timestamp) -> Result<(
     } else {
         1_i64 << 32
     };
-    if (first..first + length).contains(&time.seconds) && time.nanoseconds < 1_000_000_000 {
+    let counted = (first..first + length).contains(&time.seconds);
+    if counted && !DOUBTED.contains(&time.seconds) && time.nanoseconds < 1_000_000_000 {
         return Ok(());
     }
     Err(FormatError::node(node, NodeProblem::Time))

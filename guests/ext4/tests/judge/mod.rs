@@ -9,7 +9,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use cellblock_ext4::Ext4;
 use cellblock_guest::memory::{FileOutput, MemoryTree};
-use cellblock_guest::{FormatError, Formatter as _, Request, Summary, Timestamp, Uuid};
+use cellblock_guest::{
+    FormatError, Formatter as _, Output, Placement, Request, Summary, Timestamp, Uuid,
+};
 
 /// An image that vanishes with its value.
 pub struct Image {
@@ -132,4 +134,19 @@ pub fn debugfs(image: &Image, command: &str) -> Option<String> {
 /// Whether this process is root on a machine with loop devices, where a mount that fails is the image's fault.
 pub fn may_mount() -> bool {
     rustix::process::geteuid().is_root() && Path::new("/dev/loop-control").exists()
+}
+
+/// An output that takes everything and keeps nothing.
+pub struct Nowhere;
+
+impl Output for Nowhere {
+    fn write(&mut self, _: u64, _: &[u8]) -> Result<(), FormatError> {
+        Ok(())
+    }
+
+    fn place(&mut self, _: &[Placement]) -> Result<(), FormatError> {
+        Ok(())
+    }
+
+    fn warn(&mut self, _: &str) {}
 }

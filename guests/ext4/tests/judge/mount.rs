@@ -14,7 +14,14 @@ use rustix::fs::{lgetxattr, llistxattr, major, minor};
 use super::{Image, temporary_path};
 
 /// A mount that ends with its value.
-struct Mount(PathBuf);
+pub struct Mount(PathBuf);
+
+impl Mount {
+    /// Where the file system is.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+}
 
 impl Drop for Mount {
     fn drop(&mut self) {
@@ -23,12 +30,17 @@ impl Drop for Mount {
     }
 }
 
-fn mount(image: &Image) -> Option<Mount> {
+/// A mount to write to; none where that is not allowed.
+pub fn writable(image: &Image) -> Option<Mount> {
+    mount(image, "loop")
+}
+
+fn mount(image: &Image, options: &str) -> Option<Mount> {
     let point = temporary_path("mount");
     fs::create_dir(&point).unwrap();
     let mount = Mount(point);
     let output = Command::new("mount")
-        .args(["-t", "ext4", "-o", "loop,ro"])
+        .args(["-t", "ext4", "-o", options])
         .args([&image.path, &mount.0])
         .output();
     match output {
@@ -42,7 +54,7 @@ fn mount(image: &Image) -> Option<Mount> {
 
 /// Fails unless the kernel finds in `image` what is in `tree`, and nothing else.
 pub fn compare(image: &Image, tree: &mut MemoryTree) {
-    let Some(mount) = mount(image) else {
+    let Some(mount) = mount(image, "loop,ro") else {
         println!("skipped: no loop mount");
         return;
     };
