@@ -18,6 +18,8 @@ mod filling;
 mod partition;
 mod publish;
 mod scratch;
+#[cfg(test)]
+mod tests;
 
 pub use error::ImageError;
 pub use filling::Filling;
