@@ -1,0 +1,107 @@
+//! Measures cellblock against `mke2fs -d`, and both against the bare copying of the bytes, on trees of several shapes.
+//!
+//! ```text
+//! cargo bench --bench corpora                               small trees, made on the spot
+//! cargo bench --bench corpora -- --corpora DIR all          the full ones, made in DIR where they are missing
+//! cargo bench --bench corpora -- --corpora DIR manyfiles    some of them
+//! ```
+//!
+//! Each round runs every contender once, in turn, into a fresh file beside the corpora; a round that is not counted goes
+//! first and warms the caches. Outputs are deleted outside the time that is taken. `mke2fs` ends with an fsync of its
+//! output and cellblock does not, so every contender is measured twice: until it ends, and until its output is on the disk
+//! as well. Ratios are the medians of the ratios within a round, because what else the machine does weighs on both.
+
+mod contender;
+mod corpus;
+mod machine;
+mod report;
+mod start;
+mod synthetic;
+mod trial;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result, bail};
+use clap::Parser;
+
+use corpus::{Corpus, RECIPES, Recipe, Size};
+use trial::Trial;
+
+/// Measures cellblock against `mke2fs -d` on trees of several shapes.
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// Where the corpora are; those that are missing are made there
+    #[arg(long, value_name = "DIR", default_value = concat!(env!("CARGO_TARGET_TMPDIR"), "/corpora"))]
+    corpora: PathBuf,
+    /// Rounds that count
+    #[arg(long, value_name = "N", default_value = "5", value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: u32,
+    /// Seconds after which a run is stopped, and its contender leaves the corpus
+    #[arg(long, value_name = "SECONDS", default_value = "120")]
+    limit: u64,
+    /// The corpora, or `all` for all of full size; the small ones if none is named
+    names: Vec<String>,
+    /// What cargo passes to every benchmark.
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+fn main() -> ExitCode {
+    match run(&Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> Result<()> {
+    let recipes = chosen(&arguments.names)?;
+    std::fs::create_dir_all(&arguments.corpora)
+        .with_context(|| arguments.corpora.display().to_string())?;
+    let folder = arguments.corpora.canonicalize()?;
+    let tools = contender::Tools::find();
+    println!("{}\n", machine::describe(&folder, &tools));
+
+    let Some(esp) = Corpus::prepare(&corpus::ESP, &folder)? else {
+        bail!("the corpus esp cannot be made");
+    };
+    let outputs = tempfile::tempdir_in(&folder)?;
+    let mut trials = Vec::new();
+    for recipe in recipes {
+        if let Some(corpus) = Corpus::prepare(recipe, &folder)? {
+            trials.push(Trial::run(corpus, &esp, outputs.path(), &tools, arguments)?);
+        }
+    }
+    print!("{}", report::tables(&trials, arguments));
+    print!("{}", start::table(outputs.path())?);
+    println!("\n{}", machine::load());
+    Ok(())
+}
+
+fn chosen(names: &[String]) -> Result<Vec<&'static Recipe>> {
+    if names.is_empty() {
+        return Ok(of_size(Size::Small));
+    }
+    let mut recipes = Vec::new();
+    for name in names {
+        if name == "all" {
+            recipes.extend(of_size(Size::Full));
+        } else if let Some(recipe) = RECIPES.iter().find(|recipe| recipe.name == name) {
+            recipes.push(recipe);
+        } else {
+            let known: Vec<_> = RECIPES.iter().map(|recipe| recipe.name).collect();
+            bail!(
+                "there is no corpus '{name}'; there are {}",
+                known.join(", ")
+            );
+        }
+    }
+    Ok(recipes)
+}
+
+fn of_size(size: Size) -> Vec<&'static Recipe> {
+    RECIPES.iter().filter(|it| it.size == size).collect()
+}
