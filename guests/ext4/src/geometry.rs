@@ -10,7 +10,7 @@ const WORTHWHILE_GROUP: u64 = 50;
 const INODES_PER_GROUP_LIMIT: u64 = 1 << 16;
 
 /// How a file system of one size is divided.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Geometry {
     /// Bytes.
     pub(crate) block_size: u32,

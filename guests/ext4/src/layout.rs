@@ -139,7 +139,7 @@ impl Layout {
             return Err(FormatError::TooLarge(most * u64::from(options.block_size)));
         }
         let search = Search::new(options, census);
-        if let Attempt::Fits(layout) = search.attempt(blocks, blocks) {
+        if let Some(layout) = search.layout(blocks, blocks) {
             return Ok(layout);
         }
         let smallest = search.smallest()?;
@@ -151,10 +151,8 @@ impl Layout {
             }));
         }
         // Inodes and journal grow by steps, and just above a step the tree may not fit any more. The smallest layout's fit.
-        match search.attempt(blocks, smallest.geometry.blocks) {
-            Attempt::Fits(layout) => Ok(layout),
-            _ => Ok(smallest),
-        }
+        let larger = search.layout(blocks, smallest.geometry.blocks);
+        Ok(larger.unwrap_or(smallest))
     }
 
     pub(crate) fn places(&self, options: &Options, census: &Census) -> Places<'_> {
@@ -165,8 +163,11 @@ impl Layout {
 /// What came of trying a size.
 enum Attempt {
     Fits(Layout),
-    /// The least number of blocks that might do.
-    Short(u64),
+    /// The geometry, and the blocks that it would have to have.
+    Short {
+        geometry: Geometry,
+        needed: u64,
+    },
 }
 
 /// Looks for sizes that hold a tree.
@@ -202,24 +203,34 @@ impl<'a> Search<'a> {
         search
     }
 
-    fn attempt(&self, blocks: u64, nominal: u64) -> Attempt {
-        let Some(geometry) = Geometry::new(self.options, blocks, nominal, self.inodes) else {
-            return Attempt::Short(blocks + 1);
-        };
+    fn geometry(&self, blocks: u64, nominal: u64) -> Option<Geometry> {
+        Geometry::new(self.options, blocks, nominal, self.inodes)
+    }
+
+    /// The layout of one size, if it fits.
+    fn layout(&self, blocks: u64, nominal: u64) -> Option<Layout> {
+        match self.attempt(self.geometry(blocks, nominal)?) {
+            Attempt::Fits(layout) => Some(layout),
+            Attempt::Short { .. } => None,
+        }
+    }
+
+    fn attempt(&self, geometry: Geometry) -> Attempt {
         let needed = geometry.overhead()
             + u64::from(geometry.has_resize_inode)
             + u64::from(geometry.journal_blocks)
             + self.tree_blocks;
         if needed > geometry.blocks {
-            return Attempt::Short(self.step(&geometry, blocks, needed));
+            return Attempt::Short { geometry, needed };
         }
         let Some(space) = Space::new(&geometry) else {
-            return Attempt::Short(blocks + 1);
+            return Attempt::Short { geometry, needed };
         };
         let layout = Layout { geometry, space };
-        let end = layout.places(self.options, self.census).end.position();
-        if end > layout.geometry.blocks {
-            return Attempt::Short(self.step(&layout.geometry, blocks, end));
+        let needed = layout.places(self.options, self.census).end.position();
+        if needed > layout.geometry.blocks {
+            let geometry = layout.geometry;
+            return Attempt::Short { geometry, needed };
         }
         Attempt::Fits(layout)
     }
@@ -241,10 +252,20 @@ impl<'a> Search<'a> {
             .options
             .blocks_for(u64::from(self.inodes) * u64::from(self.options.inode_size));
         let mut blocks = fewest_blocks(self.options).max(self.tree_blocks + inode_blocks);
+        let mut failed = None;
         while blocks <= most {
-            match self.attempt(blocks, blocks) {
-                Attempt::Fits(layout) => return Ok(layout),
-                Attempt::Short(next) => blocks = next,
+            let geometry = self.geometry(blocks, blocks);
+            if geometry.is_none() || geometry == failed {
+                blocks += 1;
+                continue;
+            }
+            match geometry.map(|geometry| self.attempt(geometry)) {
+                Some(Attempt::Fits(layout)) => return Ok(layout),
+                Some(Attempt::Short { geometry, needed }) => {
+                    blocks = self.step(&geometry, blocks, needed);
+                    failed = Some(geometry);
+                }
+                None => blocks += 1,
             }
         }
         let limit = most.saturating_mul(u64::from(self.options.block_size));

@@ -7,6 +7,7 @@ mod trees;
 use cellblock_guest::memory::{Entry, MemoryTree};
 use cellblock_guest::{FormatError, Kind, Shortage};
 use judge::{debugfs, fsck, make, measure, mount};
+use sha2::{Digest as _, Sha256};
 
 #[test]
 fn a_small_tree_is_clean_at_any_size() {
@@ -120,6 +121,134 @@ fn the_measured_size_is_the_smallest() {
     ] {
         smallest_is_exact(tree, settings);
     }
+}
+
+#[test]
+fn a_size_just_above_a_step_of_the_journal_still_holds_the_tree() {
+    // At 2048 blocks there is a journal of 1024, for which a tree that fits into less has no room.
+    let mut tree = MemoryTree::new();
+    tree.insert("file", Entry::file(vec![1; 6 << 20]));
+    for size in [
+        (8 << 20) - 4096,
+        8 << 20,
+        (8 << 20) + 4096,
+        9 << 20,
+        16 << 20,
+    ] {
+        let image = make(&mut tree, size, &[]).unwrap();
+        assert_eq!(std::fs::metadata(&image.path).unwrap().len(), size);
+        fsck(&image);
+        let journal = image
+            .summary
+            .properties
+            .iter()
+            .find(|p| p.name == "journal blocks");
+        let expected = if size < 12 << 20 { "0" } else { "1024" };
+        assert_eq!(journal.unwrap().value, expected);
+    }
+}
+
+#[test]
+fn a_lost_and_found_of_the_user_is_kept() {
+    for count in [0, 3, 400] {
+        let mut tree = MemoryTree::new();
+        let mut entry = Entry::new(Kind::Directory);
+        entry.mode = 0o1755;
+        entry.uid = 7;
+        tree.insert("a", Entry::file(""));
+        tree.insert("lost+found", entry);
+        for index in 0..count {
+            tree.insert(format!("lost+found/#{index}"), Entry::file("found"));
+        }
+        tree.insert("z", Entry::file(""));
+        let image = make(&mut tree, 16 << 20, &[]).unwrap();
+        fsck(&image);
+        mount::compare(&image, &mut tree);
+        if let Some(said) = debugfs(&image, "stat /lost+found") {
+            assert!(said.contains("Inode: 11 "), "{said}");
+        }
+    }
+}
+
+#[test]
+fn directories_too_large_for_two_levels_have_three() {
+    let mut tree = MemoryTree::new();
+    // A leaf of 1 KiB holds three such names, the root 123 nodes, a node 126 leaves.
+    for index in 0..3 * 123 * 126 + 1 {
+        tree.insert(format!("{index:0>255}"), Entry::new(Kind::Fifo));
+    }
+    let image = make(&mut tree, 100 << 20, &[("block-size", "1024")]).unwrap();
+    fsck(&image);
+    if let Some((_, said)) = judge::run("dumpe2fs", &["-h"], &image.path) {
+        assert!(said.contains("large_dir"), "{said}");
+    }
+    if let Some(said) = debugfs(&image, "htree_dump /") {
+        assert!(said.contains("Indirect levels: 2"));
+    }
+}
+
+#[test]
+fn directories_with_many_directories_stop_counting() {
+    for (count, links) in [(64_998, "Links: 65000"), (64_999, "Links: 1 ")] {
+        let mut tree = MemoryTree::new();
+        for index in 0..count {
+            tree.insert(format!("many/{index}"), Entry::new(Kind::Directory));
+        }
+        let image = make(&mut tree, 512 << 20, &[]).unwrap();
+        fsck(&image);
+        if let Some(said) = debugfs(&image, "stat /many") {
+            assert!(said.contains(links), "{said}");
+        }
+    }
+}
+
+#[test]
+fn attribute_blocks_are_shared_by_as_many_as_may() {
+    let mut tree = MemoryTree::new();
+    for index in 0..2500 {
+        let mut entry = Entry::file("");
+        entry.attributes = vec![trees::attribute("user.shared", trees::bytes(1, 500))];
+        tree.insert(format!("{index}"), entry);
+    }
+    let image = make(&mut tree, 16 << 20, &[]).unwrap();
+    fsck(&image);
+    if let Some(said) = debugfs(&image, "stat /0") {
+        assert!(said.contains("Blockcount: 8"), "{said}");
+    }
+    mount::compare(&image, &mut tree);
+}
+
+#[test]
+fn a_large_file_is_broken_by_backups_only() {
+    let mut tree = MemoryTree::new();
+    let piece = trees::bytes(1, 100);
+    let whole = Kind::File {
+        size: 700 << 20,
+        sparse: false,
+    };
+    let mut entry = Entry::new(whole);
+    entry.data = vec![(0, piece.clone()), (600 << 20, piece)];
+    tree.insert("large", entry);
+    let image = make(&mut tree, 1 << 30, &[]).unwrap();
+    fsck(&image);
+    mount::compare(&image, &mut tree);
+}
+
+#[test]
+fn the_same_request_gives_the_same_bytes() {
+    let digest = || {
+        let image = make(&mut trees::everything(4096), 64 << 20, &[]).unwrap();
+        let digest = Sha256::digest(std::fs::read(&image.path).unwrap());
+        digest
+            .iter()
+            .fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
+    };
+    // Changes only with a change of the format on disk that is meant.
+    assert_eq!(
+        digest(),
+        "5541a433b8a8278689d3e1a9fe8f6ed5d6455e5aea15d96f0e2bd16d9f44676b"
+    );
+    assert_eq!(digest(), digest());
 }
 
 fn smallest_is_exact(mut tree: MemoryTree, settings: &[(&str, &str)]) {

@@ -6,6 +6,7 @@ use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::os::unix::fs::{FileExt as _, FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use cellblock_guest::memory::MemoryTree;
 use cellblock_guest::{Device, Kind, Node, NodeId};
@@ -25,7 +26,14 @@ impl Mount {
 
 impl Drop for Mount {
     fn drop(&mut self) {
-        let _ = Command::new("umount").arg(&self.0).status();
+        // A mount is busy while anything on the machine looks at it.
+        for _ in 0..50 {
+            let output = Command::new("umount").arg(&self.0).output();
+            if output.is_ok_and(|output| output.status.success()) {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
         let _ = fs::remove_dir(&self.0);
     }
 }
@@ -38,18 +46,19 @@ pub fn writable(image: &Image) -> Option<Mount> {
 fn mount(image: &Image, options: &str) -> Option<Mount> {
     let point = temporary_path("mount");
     fs::create_dir(&point).unwrap();
-    let mount = Mount(point);
     let output = Command::new("mount")
         .args(["-t", "ext4", "-o", options])
-        .args([&image.path, &mount.0])
+        .args([&image.path, &point])
         .output();
     match output {
-        Ok(output) if output.status.success() => Some(mount),
+        Ok(output) if output.status.success() => return Some(Mount(point)),
         Ok(output) if super::may_mount() => {
             panic!("mount: {}", String::from_utf8_lossy(&output.stderr))
         }
-        _ => None,
+        _ => {}
     }
+    let _ = fs::remove_dir(point);
+    None
 }
 
 /// Fails unless the kernel finds in `image` what is in `tree`, and nothing else.

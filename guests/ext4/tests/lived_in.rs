@@ -1,0 +1,77 @@
+//! File systems after use: changed by the kernel, and grown by resize2fs.
+#![allow(clippy::unwrap_used)]
+
+mod judge;
+mod trees;
+
+use std::fs::{self, File};
+
+use cellblock_guest::memory::{Entry, MemoryTree};
+use judge::{Image, fsck, make, measure, mount, run};
+
+/// Makes and removes files, most of them in directories that have an index already.
+fn live_in(image: &Image) {
+    let Some(mount) = mount::writable(image) else {
+        println!("skipped: no loop mount");
+        return;
+    };
+    for directory in ["crowd", "wide", "empty", ""] {
+        let directory = mount.path().join(directory);
+        for index in 0..1000 {
+            fs::write(directory.join(format!("new file {index}")), "new").unwrap();
+        }
+    }
+    for index in (0..2000).step_by(3) {
+        fs::remove_file(mount.path().join(format!("crowd/{index:0>40}"))).unwrap();
+    }
+    fs::write(mount.path().join("large"), vec![7; 8 << 20]).unwrap();
+    fs::remove_dir_all(mount.path().join("files")).unwrap();
+}
+
+fn lively_tree(block_size: usize) -> MemoryTree {
+    let mut tree = trees::everything(block_size);
+    for index in 0..2000 {
+        tree.insert(format!("crowd/{index:0>40}"), Entry::file(""));
+    }
+    tree
+}
+
+#[test]
+fn the_kernel_writes_to_it() {
+    for (block_size, features) in [
+        ("4096", "has_journal"),
+        ("1024", "has_journal"),
+        ("4096", "^has_journal,^metadata_csum"),
+        ("2048", "^flex_bg,^64bit"),
+    ] {
+        let mut tree = lively_tree(block_size.parse().unwrap());
+        let settings = [("block-size", block_size), ("features", features)];
+        let image = make(&mut tree, 200 << 20, &settings).unwrap();
+        live_in(&image);
+        fsck(&image);
+    }
+}
+
+#[test]
+fn it_grows() {
+    for (block_size, features) in [
+        ("4096", "has_journal"),
+        ("4096", "^flex_bg"),
+        ("1024", "has_journal"),
+    ] {
+        for factor in [4, 40] {
+            let mut tree = lively_tree(block_size.parse().unwrap());
+            let settings = [("block-size", block_size), ("features", features)];
+            let size = measure(&mut tree, &settings);
+            let image = make(&mut tree, size, &settings).unwrap();
+            let file = File::options().write(true).open(&image.path).unwrap();
+            file.set_len(size * factor).unwrap();
+            let Some((done, said)) = run("resize2fs", &["-f"], &image.path) else {
+                return;
+            };
+            assert!(done, "{said}");
+            fsck(&image);
+            mount::compare(&image, &mut tree);
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! Random trees and options: clean at the smallest size and above, refused below.
+#![allow(clippy::unwrap_used)]
+
+mod judge;
+mod trees;
+
+use cellblock_guest::memory::{Entry, MemoryTree};
+use cellblock_guest::{Device, FormatError, Kind, Shortage, Timestamp};
+use judge::{fsck, make, measure};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use trees::attribute;
+
+fn name() -> impl Strategy<Value = Vec<u8>> {
+    let bytes = any::<u8>().prop_filter("no separator", |byte| !matches!(byte, 0 | b'/'));
+    prop_oneof![
+        4 => vec(bytes.clone(), 1..12),
+        1 => vec(bytes, 200..=255),
+        4 => "[a-d]{1,2}".prop_map(String::into_bytes),
+    ]
+    .prop_filter("a real name", |name| name != b"." && name != b"..")
+}
+
+fn path() -> impl Strategy<Value = Vec<u8>> {
+    vec(name(), 1..4).prop_map(|names| names.join(&b'/'))
+}
+
+fn file() -> impl Strategy<Value = Entry> {
+    prop_oneof![
+        4 => vec(any::<u8>(), 0..300).prop_map(Entry::file),
+        2 => (0_usize..100_000).prop_map(|length| Entry::file(trees::bytes(1, length))),
+        1 => (0_u64..400).prop_map(trees::comb),
+        1 => (0_u64..(1 << 42) - 1023, any::<bool>()).prop_map(|(size, data)| {
+            let last = (data && size > 5).then(|| (size - 5, b"last!".to_vec()));
+            Entry::sparse(size, last.into_iter().collect())
+        }),
+    ]
+}
+
+fn kind() -> impl Strategy<Value = Entry> {
+    let device = (0_u32..4096, 0_u32..1 << 20).prop_map(|(major, minor)| Device { major, minor });
+    prop_oneof![
+        8 => file(),
+        2 => Just(Entry::new(Kind::Directory)),
+        2 => vec(1_u8.., 1..120).prop_map(|target| Entry::new(Kind::Symlink(target))),
+        1 => vec(1_u8.., 1..1000).prop_map(|target| Entry::new(Kind::Symlink(target))),
+        1 => device.prop_map(|device| Entry::new(Kind::BlockDevice(device))),
+        1 => Just(Entry::new(Kind::Fifo)),
+        1 => Just(Entry::new(Kind::Socket)),
+    ]
+}
+
+fn entry() -> impl Strategy<Value = Entry> {
+    let attributes = vec(("[a-z]{1,30}", vec(any::<u8>(), 0..150)), 0..4);
+    // e2fsck doubts later times; see the refusals.
+    let time = (-(1_i64 << 31)..(3 << 32) - (1 << 31), 0_u32..1_000_000_000);
+    (kind(), attributes, time, any::<u32>(), 0_u16..4096).prop_map(
+        |(mut entry, attributes, (seconds, nanoseconds), uid, mode)| {
+            entry.attributes = attributes
+                .into_iter()
+                .map(|(name, value)| attribute(&format!("trusted.{name}"), value))
+                .collect();
+            entry.attributes.sort();
+            entry.attributes.dedup_by(|a, b| a.name == b.name);
+            entry.modified = Timestamp {
+                seconds,
+                nanoseconds,
+            };
+            entry.uid = uid;
+            entry.mode = mode;
+            entry
+        },
+    )
+}
+
+/// Entries of which none stands below a file.
+fn tree() -> impl Strategy<Value = MemoryTree> {
+    (vec((path(), entry()), 0..60), 0_usize..120).prop_map(|(entries, crowd)| {
+        let mut tree = MemoryTree::new();
+        let mut taken: Vec<(Vec<u8>, bool)> = vec![(b"lost+found".to_vec(), true)];
+        for (path, entry) in entries {
+            let is_directory = entry.kind == Kind::Directory;
+            let clashes = taken.iter().any(|(other, other_is_directory)| {
+                let below = |a: &[u8], b: &[u8]| a.starts_with(b) && a.get(b.len()) == Some(&b'/');
+                *other == path
+                    || (below(&path, other) && !other_is_directory)
+                    || (below(other, &path) && !is_directory)
+            });
+            if !clashes {
+                tree.insert(&path, entry);
+                taken.push((path, is_directory));
+            }
+        }
+        for index in 0..crowd {
+            tree.insert(format!("crowd {index:0>60}"), Entry::new(Kind::Fifo));
+        }
+        tree
+    })
+}
+
+fn settings() -> impl Strategy<Value = Vec<(&'static str, String)>> {
+    let block_size = prop_oneof![Just("1024"), Just("2048"), Just("4096")];
+    let names = [
+        "^has_journal",
+        "^resize_inode",
+        "^metadata_csum",
+        "uninit_bg",
+        "^64bit",
+        "^flex_bg",
+        "^dir_index",
+        "^resize_inode,^sparse_super",
+    ];
+    let features = proptest::sample::subsequence(names.to_vec(), 0..3);
+    let ratio = prop_oneof![Just(None), (10_u64..20).prop_map(|log| Some(1 << log))];
+    (block_size, features, ratio).prop_map(|(block_size, features, ratio): (_, _, Option<u64>)| {
+        let mut settings = vec![
+            ("block-size", block_size.to_owned()),
+            ("features", features.join(",")),
+        ];
+        settings.extend(ratio.map(|ratio| ("inode-ratio", ratio.to_string())));
+        settings
+    })
+}
+
+/// A few cases, or as many as `PROPTEST_CASES` says.
+fn config() -> ProptestConfig {
+    let cases = std::env::var("PROPTEST_CASES").ok();
+    ProptestConfig {
+        cases: cases.and_then(|cases| cases.parse().ok()).unwrap_or(150),
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn random_trees_are_clean(mut tree in tree(), settings in settings(), more in 0_u64..20 << 20) {
+        let settings: Vec<(&str, &str)> = settings.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let needed = measure(&mut tree, &settings);
+        fsck(&make(&mut tree, needed, &settings).unwrap());
+        let available = needed - 512;
+        let error = make(&mut tree, available, &settings).err();
+        prop_assert_eq!(error, Some(FormatError::TooSmall(Shortage { needed, available })));
+        fsck(&make(&mut tree, needed + more, &settings).unwrap());
+    }
+}

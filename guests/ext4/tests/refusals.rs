@@ -1,0 +1,222 @@
+//! What cannot be made, and what is said of it.
+#![allow(clippy::unwrap_used)]
+
+mod judge;
+mod trees;
+
+use cellblock_ext4::Ext4;
+use cellblock_guest::memory::{Entry, MemoryTree};
+use cellblock_guest::{
+    Attribute, Device, FormatError, Formatter as _, Kind, LabelProblem, Losses, NodeId,
+    NodeProblem, SettingProblem, Timestamp,
+};
+use judge::{fsck, make_request, request};
+use trees::attribute;
+
+fn problem_of(entry: Entry) -> NodeProblem {
+    let mut tree = MemoryTree::new();
+    tree.insert("node", entry);
+    match Ext4::measure(&request(0, &[]), &mut tree) {
+        Err(FormatError::Node(error)) => {
+            assert_eq!(error.node, NodeId(1));
+            error.problem
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn nodes_without_room_are_refused() {
+    let device = |major, minor| Entry::new(Kind::BlockDevice(Device { major, minor }));
+    assert_eq!(problem_of(device(4096, 0)), NodeProblem::Device);
+    assert_eq!(problem_of(device(0, 1 << 20)), NodeProblem::Device);
+    let symlink = |target: Vec<u8>| Entry::new(Kind::Symlink(target));
+    assert_eq!(
+        problem_of(symlink(vec![b'x'; 4096])),
+        NodeProblem::TargetTooLong(4095)
+    );
+    assert_eq!(problem_of(symlink(vec![])), NodeProblem::Kind);
+    let limit = u64::from(u32::MAX) * 4096;
+    assert_eq!(
+        problem_of(Entry::sparse(limit + 1, vec![])),
+        NodeProblem::FileTooLarge(limit)
+    );
+    for seconds in [
+        i64::MIN,
+        i64::from(i32::MIN) - 1,
+        (3 << 32) - (1 << 31),
+        (3 << 32) - 1,
+        (1 << 34) - (1 << 31),
+        i64::MAX,
+    ] {
+        let mut entry = Entry::file("");
+        entry.modified = Timestamp {
+            seconds,
+            nanoseconds: 0,
+        };
+        assert_eq!(problem_of(entry), NodeProblem::Time);
+    }
+}
+
+#[test]
+fn attributes_without_room_or_sense_are_refused() {
+    let with = |attribute: Attribute| {
+        let mut entry = Entry::file("");
+        entry.attributes = vec![attribute];
+        problem_of(entry)
+    };
+    let room = 4096 - 32 - 4 - 20;
+    let long = attribute("user.name", vec![1; room + 1]);
+    assert_eq!(with(long), NodeProblem::AttributesTooLarge(4096));
+    for (name, value) in [
+        ("user.", "value"),
+        ("system.other", "value"),
+        ("nonsense", "value"),
+        ("system.posix_acl_access", "no list"),
+        ("system.posix_acl_access.", "value"),
+        ("system.posix_acl_access", "\x02\0\0\0\x77\0\0\0\0\0\0\0"),
+    ] {
+        assert_eq!(with(attribute(name, value)), NodeProblem::Attributes);
+    }
+}
+
+#[test]
+fn attributes_are_left_out_where_that_is_allowed() {
+    let mut tree = MemoryTree::new();
+    let mut entry = Entry::file("");
+    entry.attributes = vec![
+        attribute("system.other", "value"),
+        attribute("user.kept", "value"),
+    ];
+    tree.insert("node", entry);
+    let mut request = request(1 << 20, &[]);
+    request.drop = Losses::ATTRIBUTES;
+    let image = make_request(&mut tree, &request).unwrap();
+    fsck(&image);
+    if let Some(said) = judge::debugfs(&image, "ea_list /node") {
+        assert!(
+            said.contains("user.kept") && !said.contains("other"),
+            "{said}"
+        );
+    }
+}
+
+#[test]
+fn a_lost_and_found_that_is_no_directory_is_refused() {
+    let mut tree = MemoryTree::new();
+    tree.insert("lost+found", Entry::file(""));
+    let error = Ext4::measure(&request(0, &[]), &mut tree).unwrap_err();
+    assert_eq!(
+        error,
+        FormatError::node(NodeId(1), NodeProblem::NameReserved)
+    );
+}
+
+#[test]
+fn too_many_names_are_refused() {
+    let mut tree = MemoryTree::new();
+    tree.insert("a", Entry::file("content"));
+    for index in 1..65_000 {
+        tree.hard_link(format!("b/{index}"), "a");
+    }
+    let image = make_request(&mut tree, &request(32 << 20, &[])).unwrap();
+    fsck(&image);
+    tree.hard_link("c", "a");
+    let error = Ext4::measure(&request(0, &[]), &mut tree).unwrap_err();
+    assert_eq!(
+        error,
+        FormatError::node(NodeId(1), NodeProblem::TooManyLinks(65_000))
+    );
+}
+
+#[test]
+fn settings_are_checked() {
+    let error = |name: &str, value: &str| {
+        let settings = [(name, value)];
+        let result = Ext4::measure(&request(0, &settings), &mut MemoryTree::new());
+        match result {
+            Err(FormatError::Setting(error)) => {
+                assert_eq!(error.name, name);
+                error.problem
+            }
+            other => panic!("{name} = {value}: {other:?}"),
+        }
+    };
+    assert_eq!(error("nonsense", "1"), SettingProblem::Unknown);
+    for (name, value) in [
+        ("block-size", "512"),
+        ("block-size", "8192"),
+        ("features", "nonsense"),
+        ("features", "^extent"),
+        ("hash-seed", "123"),
+        ("inode-ratio", "many"),
+        ("inodes", "-1"),
+        ("journal", "maybe"),
+        ("journal", "64 parsecs"),
+        ("last-mounted", &"/x".repeat(40)),
+        ("reserved-blocks", "51%"),
+        ("reserved-blocks", "%"),
+        ("reserved-blocks", "-1"),
+    ] {
+        assert_eq!(
+            error(name, value),
+            SettingProblem::Malformed,
+            "{name} = {value}"
+        );
+    }
+    assert_eq!(
+        error("inode-ratio", "1"),
+        SettingProblem::OutOfRange(1024, 64 << 20)
+    );
+    assert_eq!(
+        error("journal", "1MiB"),
+        SettingProblem::OutOfRange(4 << 20, 10_240_000 * 4096)
+    );
+    assert!(matches!(
+        error("features", "^sparse_super"),
+        SettingProblem::Conflict(_)
+    ));
+    assert!(matches!(
+        error("features", "^metadata_csum,metadata_csum_seed"),
+        SettingProblem::Conflict(_)
+    ));
+}
+
+#[test]
+fn labels_are_checked() {
+    let measure = |label: &str| {
+        let mut request = request(0, &[]);
+        request.label = label.into();
+        Ext4::measure(&request, &mut MemoryTree::new())
+    };
+    assert!(measure("0123456789abcdef").is_ok());
+    assert_eq!(
+        measure("0123456789abcdefg"),
+        Err(FormatError::Label(LabelProblem::TooLong(16)))
+    );
+}
+
+#[test]
+fn sizes_without_sense_are_refused() {
+    let format = |size| make_request(&mut MemoryTree::new(), &request(size, &[])).err();
+    for size in [0, 1, 511, 512, 4095, 4096, 10_000, 40_959] {
+        assert!(
+            matches!(format(size), Some(FormatError::TooSmall(_))),
+            "{size}"
+        );
+    }
+    let mut request = request(0, &[]);
+    request.kind = "vfat".into();
+    assert_eq!(
+        Ext4::measure(&request, &mut MemoryTree::new()),
+        Err(FormatError::Kind)
+    );
+    request.kind = "ext4".into();
+    request.size = u64::MAX;
+    let tree: &mut MemoryTree = &mut MemoryTree::new();
+    let mut nowhere = judge::Nowhere;
+    assert!(matches!(
+        Ext4::format(&request, tree, &mut nowhere),
+        Err(FormatError::TooLarge(_))
+    ));
+}
