@@ -492,7 +492,8 @@ fn block_ranges(
         if let Some(last) = result.last_mut() {
             let last_end = u64::from(last.first) + last.count;
             if first <= last_end {
-                last.count = last.count.max(end.div_ceil(block) - u64::from(last.first));
+                let count = end.div_ceil(block).saturating_sub(u64::from(last.first));
+                last.count = last.count.max(count);
                 continue;
             }
             first = first.max(last_end);

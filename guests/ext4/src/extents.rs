@@ -167,9 +167,20 @@ impl Mapping {
         Ok(root)
     }
 
-    /// The root alone, with as little work as that takes.
+    /// The root alone.
     pub(crate) fn root(&self) -> Result<[u8; 60], FormatError> {
-        self.tree(None, &mut |_, _| Ok(()))
+        if self.has_nodes() {
+            return self.tree(None, &mut |_, _| Ok(()));
+        }
+        let mut entries = [Entry::default(); ExtentHeader::ROOT_ENTRIES as usize];
+        let mut count = 0;
+        for (slot, extent) in entries.iter_mut().zip(self.extents()) {
+            *slot = extent;
+            count += 1;
+        }
+        let mut root = [0; 60];
+        write_node(&mut root, ExtentHeader::ROOT_ENTRIES, 0, &entries[..count]);
+        Ok(root)
     }
 
     /// Whether there are nodes below the root.
@@ -179,6 +190,7 @@ impl Mapping {
 }
 
 /// An extent, or a node below.
+#[derive(Clone, Copy, Default)]
 struct Entry {
     logical: u32,
     block: u64,

@@ -26,17 +26,30 @@ pub(crate) fn write(
     layout: &Layout,
     output: &mut dyn Output,
 ) -> Result<Summary, FormatError> {
+    let places = layout.places(options, census);
+    let seed = options
+        .has_metadata_checksums()
+        .then(|| crc32c(checksum::START, &options.uuid));
     let mut writer = Writer {
         options,
         census,
         layout,
-        places: layout.places(options, census),
-        seed: options
-            .has_metadata_checksums()
-            .then(|| crc32c(checksum::START, &options.uuid)),
+        places,
+        seed,
         output: Buffered::new(output),
     };
     writer.place_files()?;
+    // From now on the host can copy, while the metadata is made.
+    writer.output.finish()?;
+
+    let mut writer = Writer {
+        options,
+        census,
+        layout,
+        places,
+        seed,
+        output: Buffered::new(output),
+    };
     writer.write_directories()?;
     writer.write_symlinks()?;
     writer.write_attribute_blocks()?;

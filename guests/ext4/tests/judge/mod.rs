@@ -131,11 +131,6 @@ pub fn debugfs(image: &Image, command: &str) -> Option<String> {
     run("debugfs", &["-R", command], &image.path).map(|(_, said)| said)
 }
 
-/// Whether this process is root on a machine with loop devices, where a mount that fails is the image's fault.
-pub fn may_mount() -> bool {
-    rustix::process::geteuid().is_root() && Path::new("/dev/loop-control").exists()
-}
-
 /// An output that takes everything and keeps nothing.
 pub struct Nowhere;
 

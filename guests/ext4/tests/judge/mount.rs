@@ -14,6 +14,18 @@ use rustix::fs::{lgetxattr, llistxattr, major, minor};
 
 use super::{Image, temporary_path};
 
+/// What is said where nobody may mount; anything else is the image's fault.
+const MACHINE: [&str; 5] = [
+    "loop device",
+    "ermission denied",
+    "not permitted",
+    "only root",
+    "unknown filesystem",
+];
+
+/// A node, and a file's data with its offsets.
+type NodeAndData = (Node, Vec<(u64, Vec<u8>)>);
+
 /// A mount that ends with its value.
 pub struct Mount(PathBuf);
 
@@ -50,12 +62,13 @@ fn mount(image: &Image, options: &str) -> Option<Mount> {
         .args(["-t", "ext4", "-o", options])
         .args([&image.path, &point])
         .output();
-    match output {
-        Ok(output) if output.status.success() => return Some(Mount(point)),
-        Ok(output) if super::may_mount() => {
-            panic!("mount: {}", String::from_utf8_lossy(&output.stderr))
+    if let Ok(output) = output {
+        if output.status.success() {
+            return Some(Mount(point));
         }
-        _ => {}
+        let said = String::from_utf8_lossy(&output.stderr);
+        let is_of_the_machine = MACHINE.iter().any(|reason| said.contains(reason));
+        assert!(is_of_the_machine, "mount: {said}");
     }
     let _ = fs::remove_dir(point);
     None
@@ -98,14 +111,14 @@ pub fn compare(image: &Image, tree: &mut MemoryTree) {
     }
 }
 
-fn original(nodes: &[(Node, Vec<(u64, Vec<u8>)>)], index: usize) -> usize {
+fn original(nodes: &[NodeAndData], index: usize) -> usize {
     match nodes[index].0.kind {
         Kind::HardLink(target) => target.index(),
         _ => index,
     }
 }
 
-fn links(nodes: &[(Node, Vec<(u64, Vec<u8>)>)]) -> Vec<u64> {
+fn links(nodes: &[NodeAndData]) -> Vec<u64> {
     let mut links = vec![0; nodes.len()];
     for index in 0..nodes.len() {
         links[original(nodes, index)] += 1;
@@ -113,7 +126,7 @@ fn links(nodes: &[(Node, Vec<(u64, Vec<u8>)>)]) -> Vec<u64> {
     links
 }
 
-fn paths(nodes: &[(Node, Vec<(u64, Vec<u8>)>)]) -> Vec<PathBuf> {
+fn paths(nodes: &[NodeAndData]) -> Vec<PathBuf> {
     let mut paths: Vec<PathBuf> = Vec::new();
     for (index, (node, _)) in nodes.iter().enumerate() {
         if index == NodeId::ROOT.index() {
