@@ -40,16 +40,7 @@ pub(crate) fn write(
     };
     writer.place_files()?;
     // From now on the host can copy, while the metadata is made.
-    writer.output.finish()?;
-
-    let mut writer = Writer {
-        options,
-        census,
-        layout,
-        places,
-        seed,
-        output: Buffered::new(output),
-    };
+    writer.output.flush()?;
     writer.write_directories()?;
     writer.write_symlinks()?;
     writer.write_attribute_blocks()?;

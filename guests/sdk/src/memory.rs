@@ -10,6 +10,9 @@ use crate::{
     Range, ReadError, Timestamp, Tree,
 };
 
+/// A file's data: offset and bytes, ascending and disjoint; the rest is holes.
+pub type Data = Vec<(u64, Vec<u8>)>;
+
 /// What a path of a [`MemoryTree`] holds.
 #[derive(Clone, Debug)]
 pub struct Entry {
@@ -25,8 +28,8 @@ pub struct Entry {
     pub modified: Timestamp,
     /// The extended attributes.
     pub attributes: Vec<Attribute>,
-    /// A regular file's data: offset and bytes, ascending and disjoint; the rest is holes.
-    pub data: Vec<(u64, Vec<u8>)>,
+    /// The data of a regular file.
+    pub data: Data,
     link_to: Option<Vec<Vec<u8>>>,
 }
 
@@ -70,7 +73,7 @@ impl Entry {
 
     /// A regular file of `size` bytes that has only these ranges of data.
     #[must_use]
-    pub fn sparse(size: u64, data: Vec<(u64, Vec<u8>)>) -> Self {
+    pub fn sparse(size: u64, data: Data) -> Self {
         let mut entry = Self::new(Kind::File { size, sparse: true });
         entry.data = data;
         entry
@@ -81,7 +84,7 @@ impl Entry {
 #[derive(Clone, Debug)]
 pub struct MemoryTree {
     entries: BTreeMap<Vec<Vec<u8>>, Entry>,
-    nodes: Vec<(Node, Vec<(u64, Vec<u8>)>)>,
+    nodes: Vec<(Node, Data)>,
     position: usize,
 }
 
@@ -129,7 +132,7 @@ impl MemoryTree {
     ///
     /// # Panics
     /// If a hard link's target is not in the tree, or comes from another link.
-    pub fn nodes(&mut self) -> &[(Node, Vec<(u64, Vec<u8>)>)] {
+    pub fn nodes(&mut self) -> &[(Node, Data)] {
         if self.nodes.is_empty() {
             self.resolve();
         }
@@ -172,7 +175,7 @@ impl MemoryTree {
         }
     }
 
-    fn file(&mut self, file: NodeId) -> Result<(u64, bool, &[(u64, Vec<u8>)]), ReadError> {
+    fn file(&mut self, file: NodeId) -> Result<(u64, bool, &Data), ReadError> {
         match self.nodes().get(file.index()) {
             Some((
                 Node {

@@ -101,13 +101,21 @@ impl<'a> Buffered<'a> {
         Ok(())
     }
 
+    /// Hands over what was written and placed so far, so that the host can begin with it.
+    ///
+    /// # Errors
+    /// As [`Output::write`] and [`Output::place`].
+    pub fn flush(&mut self) -> Result<(), FormatError> {
+        self.flush_bytes()?;
+        self.flush_placements()
+    }
+
     /// Hands everything over.
     ///
     /// # Errors
     /// As [`Output::write`] and [`Output::place`].
     pub fn finish(mut self) -> Result<(), FormatError> {
-        self.flush_bytes()?;
-        self.flush_placements()
+        self.flush()
     }
 
     fn flush_bytes(&mut self) -> Result<(), FormatError> {
