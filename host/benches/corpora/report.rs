@@ -20,7 +20,7 @@ pub(crate) fn tables(trials: &[Trial], arguments: &Arguments) -> String {
         ),
         table(&seconds(trials, arguments)),
         format!("### Times faster: median of the ratios in {rounds} rounds; in brackets, synced\n"),
-        table(&ratios(trials)),
+        table(&ratios(trials, arguments)),
         "### Peak memory in MB, and the bound of 64 MB and 1 KB a node\n".to_owned(),
         table(&memory(trials)),
     ]
@@ -81,7 +81,7 @@ fn seconds(trials: &[Trial], arguments: &Arguments) -> Vec<Vec<String>> {
     rows
 }
 
-fn ratios(trials: &[Trial]) -> Vec<Vec<String>> {
+fn ratios(trials: &[Trial], arguments: &Arguments) -> Vec<Vec<String>> {
     let mut rows = vec![heading([
         "corpus",
         "`mke2fs` / directory",
@@ -99,19 +99,23 @@ fn ratios(trials: &[Trial]) -> Vec<Vec<String>> {
     ];
     for trial in trials {
         let mut row = vec![trial.corpus.name.to_owned()];
-        row.extend(pairs.map(|(over, under)| ratio(trial, over, under)));
+        row.extend(pairs.map(|(over, under)| ratio(trial, over, under, arguments)));
         rows.push(row);
     }
     rows
 }
 
-/// The median of `over` divided by `under`, round by round.
-fn ratio(trial: &Trial, over: Contender, under: Contender) -> String {
+/// The median of `over` divided by `under`, round by round; at least so much, if `over` was stopped.
+fn ratio(trial: &Trial, over: Contender, under: Contender, arguments: &Arguments) -> String {
     let (Some(over), Some(under)) = (trial.outcomes.get(&over), trial.outcomes.get(&under)) else {
         return "–".to_owned();
     };
-    if over.stopped || under.stopped {
+    if under.stopped {
         return "–".to_owned();
+    }
+    if over.stopped {
+        let slowest = under.runs.iter().map(|run| run.synced).fold(0.0, f64::max);
+        return format!("> {:.0}", (arguments.limit as f64 / slowest).floor());
     }
     pair(|pick| {
         let rounds = over.runs.iter().zip(&under.runs);

@@ -74,15 +74,19 @@ impl Trial {
             }
         }
         for round in 1..=arguments.rounds {
-            eprintln!("{}: round {round} of {}", corpus.name, arguments.rounds);
+            eprint!("{}: round {round} of {}:", corpus.name, arguments.rounds);
             for (contender, outcome) in &mut outcomes {
                 if !outcome.stopped {
                     match stage.measure(*contender)? {
-                        Some(run) => outcome.runs.push(run),
+                        Some(run) => {
+                            eprint!(" {} {:.2} s;", contender.title(), run.ended);
+                            outcome.runs.push(run);
+                        }
                         None => outcome.stopped = true,
                     }
                 }
             }
+            eprintln!();
         }
         stage.clear()?;
         Ok(Self { corpus, outcomes })
