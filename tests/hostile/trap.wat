@@ -1,0 +1,3 @@
+;; Breaks off.
+(func $format (param $partition i32) (result i32)
+  (unreachable))

@@ -1,0 +1,22 @@
+//! End-to-end tests of the program: what it makes is judged by programs that know nothing of it.
+//!
+//! A judge that is not installed, or a right that the user lacks, is named on standard error as `skipped: …`.
+
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used
+)]
+
+mod build;
+mod debian;
+mod determinism;
+mod guests;
+mod killed;
+mod refusals;
+mod show;
+mod sources;
+mod support;
+mod tables;
+mod unprivileged;

@@ -1,0 +1,193 @@
+//! Content that cannot be had, or that does not fit.
+
+use std::fs::{self, File};
+use std::os::unix::fs::symlink;
+use std::process::Stdio;
+use std::thread;
+use std::time::Duration;
+
+use super::{assert_refused, filesystem};
+use crate::support::{Bench, component};
+
+#[test]
+fn content_too_large_says_how_much_is_missing() {
+    let bench = Bench::new();
+    bench.write("big", vec![b'x'; 3_000_000]);
+    assert_refused(
+        &bench,
+        &filesystem("ext4", "content = [{ file = \"big\", to = \"/big\" }]\n"),
+        1,
+        "error: partition 'data': too small: ext4 with this content needs 3 141 632 bytes, and there are 2 097 152: \
+         1 044 480 are missing; make it larger, or give it the size \"minimum\"",
+    );
+}
+
+#[test]
+fn content_too_large_for_fat_says_how_much_is_missing() {
+    let bench = Bench::new();
+    bench.write("big", vec![b'x'; 3_000_000]);
+    assert_refused(
+        &bench,
+        &filesystem("vfat", "content = [{ file = \"big\", to = \"/big\" }]\n"),
+        1,
+        "error: partition 'data': too small: vfat with this content needs 3 022 848 bytes, and there are 2 097 152: \
+         925 696 are missing; make it larger, or give it the size \"minimum\"",
+    );
+}
+
+#[test]
+fn a_label_too_long_is_refused() {
+    let bench = Bench::new();
+    assert_refused(
+        &bench,
+        &filesystem("vfat", "label = \"TWELVE BYTES\"\n"),
+        1,
+        "error: partition 'data': the label 'TWELVE BYTES' has 12 bytes, and vfat has room for 11",
+    );
+    assert_refused(
+        &bench,
+        &filesystem("ext4", "label = \"seventeen letters\"\n"),
+        1,
+        "error: partition 'data': the label 'seventeen letters' has 17 bytes, and ext4 has room for 16",
+    );
+    assert_refused(
+        &bench,
+        &filesystem("swap", "label = \"seventeen letters\"\n"),
+        1,
+        "error: partition 'data': the label 'seventeen letters' has 17 bytes, and swap has room for 16",
+    );
+}
+
+#[test]
+fn a_symbolic_link_on_fat_is_refused() {
+    let bench = Bench::new();
+    bench.create_folder("links");
+    symlink("target", bench.path("links/link")).unwrap();
+    assert_refused(
+        &bench,
+        &filesystem(
+            "vfat",
+            "content = [{ directory = \"links\", to = \"/EFI\" }]\n",
+        ),
+        1,
+        "error: partition 'data': /EFI/link: a symbolic link cannot be stored in vfat; \
+         exclude it, or leave all of them out with drop = [\"symlinks\"]",
+    );
+}
+
+#[test]
+fn names_that_fat_takes_for_one_are_refused() {
+    let bench = Bench::new();
+    bench.write("case/readme", "");
+    bench.write("case/README", "");
+    assert_refused(
+        &bench,
+        &filesystem("vfat", "content = [{ directory = \"case\" }]\n"),
+        1,
+        "error: partition 'data': /readme: to vfat, its name is the same as that of /README; rename or exclude one of them",
+    );
+}
+
+#[test]
+fn a_missing_source_is_refused() {
+    let bench = Bench::new();
+    for kind in ["directory", "archive", "file"] {
+        assert_refused(
+            &bench,
+            &filesystem("ext4", &format!("content = [{{ {kind} = \"absent\" }}]\n")),
+            1,
+            "error: partition 'data': cannot open absent: No such file or directory (os error 2)",
+        );
+    }
+}
+
+#[test]
+fn a_truncated_archive_is_refused() {
+    let bench = Bench::with_case("demo");
+    let archive = fs::read(bench.path("demo/rootfs.tar")).unwrap();
+    bench.write("cut.tar", &archive[..100_000]);
+    assert_refused(
+        &bench,
+        &filesystem("ext4", "content = [{ archive = \"cut.tar\" }]\n"),
+        1,
+        "error: partition 'data': cut.tar: truncated: the archive ends at byte 100000, \
+         but the data of member './usr/lib/libc.so.6' goes on to byte 107008; 7008 bytes are missing; \
+         make or fetch the archive again",
+    );
+}
+
+/// An archive with one empty file.
+fn archive_of(name: &str) -> Vec<u8> {
+    let mut header = tar::Header::new_ustar();
+    header.as_old_mut().name[..name.len()].copy_from_slice(name.as_bytes());
+    header.set_size(0);
+    header.set_mode(0o644);
+    header.set_uid(0);
+    header.set_gid(0);
+    header.set_mtime(0);
+    header.set_cksum();
+    let mut archive = header.as_bytes().to_vec();
+    archive.resize(3 * 512, 0);
+    archive
+}
+
+#[test]
+fn an_archive_that_leads_outside_is_refused() {
+    let advice = "make the archive with relative names (tar -C DIR -cf ARCHIVE .)";
+    for (name, reason) in [
+        ("../etc/passwd", "has '..' in it"),
+        ("usr/../../etc/passwd", "has '..' in it"),
+        ("/etc/passwd", "is an absolute path"),
+    ] {
+        let bench = Bench::new();
+        bench.write("bad.tar", archive_of(name));
+        assert_refused(
+            &bench,
+            &filesystem("ext4", "content = [{ archive = \"bad.tar\" }]\n"),
+            1,
+            &format!("error: partition 'data': bad.tar: member '{name}': {reason}; {advice}"),
+        );
+    }
+}
+
+#[test]
+fn an_unknown_option_is_refused() {
+    assert_refused(
+        &Bench::new(),
+        &filesystem("ext4", "options = { jornal = \"no\" }\n"),
+        1,
+        "error: partition 'data': ext4 has no option 'jornal'; `cellblock guests` lists those that it has",
+    );
+}
+
+#[test]
+fn a_file_that_shrinks_while_it_is_placed_is_an_error() {
+    let bench = Bench::new();
+    bench.write("content/file", vec![b'x'; 4 << 20]);
+    component::formatter(&bench, "late-placement");
+    bench.write(
+        "image.toml",
+        filesystem("hostile", "content = [{ directory = \"content\" }]\n").replace("2MiB", "8MiB"),
+    );
+    let names = bench.names();
+    let child = bench
+        .cellblock()
+        .args(["build", "image.toml", "-o", "disk.img"])
+        .args(["--guest", "hostile=late-placement.wasm"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // The tree has been read, and the formatter has not placed anything yet.
+    thread::sleep(Duration::from_millis(200));
+    let file = File::options().write(true).open(bench.path("content/file"));
+    file.unwrap().set_len(1_000_000).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(
+        String::from_utf8_lossy(&output.stderr),
+        "error: partition 'data': content: /file changed while it was read: its size was 4194304, now 1000000; \
+         build from content that nothing writes to\n"
+    );
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(bench.names(), names);
+}

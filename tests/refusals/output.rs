@@ -1,0 +1,149 @@
+//! Places where an image cannot be.
+
+use std::fs;
+use std::process::Command;
+
+use super::{PARTITION, filesystem};
+use crate::support::bench::{names, program};
+use crate::support::{Bench, is_root, judge, skipped, text};
+
+/// Builds into `output`, which must fail with exit code 1; what it says.
+fn refused(bench: &Bench, output: &str) -> String {
+    let outcome = bench.run(&["build", "image.toml", "-o", output]);
+    assert_eq!(outcome.code, Some(1), "{}", outcome.stderr);
+    outcome.stderr
+}
+
+#[test]
+fn an_output_that_is_a_directory_is_refused() {
+    let bench = Bench::new();
+    bench.write("image.toml", format!("{PARTITION}size = \"2MiB\"\n"));
+    let folder = bench.create_folder("folder");
+    let expected = "error: folder: is a directory; name the image's file in it\n";
+    assert_eq!(refused(&bench, "folder"), expected);
+    assert!(names(&folder).is_empty());
+    assert_eq!(bench.names(), ["folder", "image.toml"]);
+}
+
+#[test]
+fn an_output_whose_folder_is_missing_is_refused() {
+    let bench = Bench::new();
+    bench.write("image.toml", format!("{PARTITION}size = \"2MiB\"\n"));
+    assert_eq!(
+        refused(&bench, "absent/disk.img"),
+        "error: absent: no file can be made there: No such file or directory (os error 2)\n"
+    );
+    assert_eq!(bench.names(), ["image.toml"]);
+}
+
+#[test]
+fn an_output_that_is_a_fifo_is_refused() {
+    let bench = Bench::new();
+    bench.write("image.toml", format!("{PARTITION}size = \"2MiB\"\n"));
+    let Some(mkfifo) = judge("mkfifo") else {
+        return;
+    };
+    mkfifo.content_with(&[], &bench.path("fifo"));
+    assert_eq!(
+        refused(&bench, "fifo"),
+        "error: fifo: is no regular file, and only those are replaced; build into a file, then copy it there\n"
+    );
+}
+
+/// A small disk that is full before the image is there.
+struct SmallDisk<'a>(&'a Bench);
+
+impl<'a> SmallDisk<'a> {
+    fn new(bench: &'a Bench) -> Option<Self> {
+        if !is_root() {
+            skipped("only the superuser mounts a small disk");
+            return None;
+        }
+        let folder = bench.create_folder("small");
+        let mount = judge("mount")?;
+        let output = mount
+            .command()
+            .args(["-t", "tmpfs", "-o", "size=1m", "small"])
+            .arg(folder)
+            .output()
+            .unwrap();
+        if !output.status.success() {
+            skipped(&format!("no small disk: {}", text(&output).trim()));
+            return None;
+        }
+        Some(Self(bench))
+    }
+}
+
+impl Drop for SmallDisk<'_> {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(self.0.path("small")).status();
+    }
+}
+
+#[test]
+fn a_full_disk_is_refused() {
+    let bench = Bench::new();
+    bench.write("big", vec![b'x'; 3_000_000]);
+    let content = "content = [{ file = \"big\", to = \"/big\" }]\n";
+    bench.write(
+        "image.toml",
+        filesystem("ext4", content).replace("2MiB", "8MiB"),
+    );
+    let Some(_disk) = SmallDisk::new(&bench) else {
+        return;
+    };
+    let error = refused(&bench, "small/disk.img");
+    let start = "error: partition 'data': small: the disk is full: ";
+    assert!(error.starts_with(start), "{error}");
+    let end = " more are to be written; free some space, or build somewhere else\n";
+    assert!(error.ends_with(end), "{error}");
+    assert!(names(&bench.path("small")).is_empty());
+
+    let image = bench.write("small/disk.img", "an image from before");
+    assert_eq!(
+        bench
+            .run(&["build", "image.toml", "-o", "small/disk.img"])
+            .code,
+        Some(1)
+    );
+    assert_eq!(fs::read_to_string(image).unwrap(), "an image from before");
+    assert_eq!(names(&bench.path("small")), ["disk.img"]);
+}
+
+#[test]
+fn a_folder_that_is_not_writable_is_refused() {
+    let bench = Bench::new();
+    bench.write("image.toml", format!("{PARTITION}size = \"2MiB\"\n"));
+    let folder = bench.create_folder("folder");
+    let mut permissions = fs::metadata(&folder).unwrap().permissions();
+    permissions.set_readonly(true);
+    fs::set_permissions(&folder, permissions).unwrap();
+    let mut command = if is_root() {
+        // The superuser may write everywhere; nobody may not.
+        let Some(setpriv) = judge("setpriv") else {
+            return;
+        };
+        let copy = bench.path("cellblock");
+        fs::copy(program(), &copy).unwrap();
+        let mut command = setpriv.command();
+        command
+            .args(["--reuid=65534", "--regid=65534", "--clear-groups"])
+            .arg(copy)
+            .current_dir(bench.folder());
+        command
+    } else {
+        bench.cellblock()
+    };
+    let output = command
+        .args(["build", "image.toml", "-o", "folder/disk.img", "--no-cache"])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output));
+    assert!(
+        text(&output).contains("folder: no file can be made there: Permission denied"),
+        "{}",
+        text(&output)
+    );
+    assert!(names(&folder).is_empty());
+}

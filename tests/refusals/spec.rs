@@ -1,0 +1,175 @@
+//! Specs and command lines that are wrong: exit code 2, and the line.
+
+use super::{PARTITION, assert_refused, filesystem};
+use crate::support::Bench;
+
+#[test]
+fn offsets_that_overlap_are_refused() {
+    let next = PARTITION.replace("data", "next");
+    assert_refused(
+        &Bench::new(),
+        &format!("{PARTITION}size = \"2MiB\"\n\n{next}size = \"1MiB\"\noffset = \"2MiB\"\n"),
+        2,
+        "\
+error: partition 'next' (number 2): its offset of 2 097 152 bytes overlaps partition 'data' (number 1), which ends at 3 145 728 bytes: write 3145728 or more, or leave the offset out
+  --> image.toml:10:10
+   |
+ 1 | [[partition]]
+   | ------------- the other one
+...
+10 | offset = \"2MiB\"
+   |          ^^^^^^ here",
+    );
+}
+
+#[test]
+fn offsets_out_of_order_are_refused() {
+    let next = PARTITION.replace("data", "next");
+    assert_refused(
+        &Bench::new(),
+        &format!(
+            "{PARTITION}size = \"2MiB\"\noffset = \"8MiB\"\n\n{next}size = \"1MiB\"\noffset = \"2MiB\"\n"
+        ),
+        2,
+        "\
+error: partition 'next' (number 2): its offset of 2 097 152 bytes lies before partition 'data' (number 1), which starts at 8 388 608 bytes: partitions are listed in the order of the disk
+  --> image.toml:11:10
+   |
+ 5 | offset = \"8MiB\"
+   |          ------ the other one
+...
+11 | offset = \"2MiB\"
+   |          ^^^^^^ here",
+    );
+}
+
+#[test]
+fn an_unknown_key_is_refused() {
+    assert_refused(
+        &Bench::new(),
+        &filesystem("vfat", "lable = \"X\"\n"),
+        2,
+        "\
+error: partition 'data': unknown key `lable`
+ --> image.toml:6:1
+  |
+6 | lable = \"X\"
+  | ^^^^^ did you mean `label`?
+  |
+  = help: the keys here are name, type, size, offset, number, id, attributes, active, filesystem, label, uuid, content, options, drop, raw",
+    );
+}
+
+#[test]
+fn an_unknown_file_system_is_refused() {
+    assert_refused(
+        &Bench::new(),
+        &filesystem("btrfs", ""),
+        2,
+        "\
+error: partition 'data': unknown file system `btrfs`
+ --> image.toml:5:14
+  |
+5 | filesystem = \"btrfs\"
+  |              ^^^^^^^ no guest makes this
+  |
+  = help: the file systems are ext4, fat12, fat16, fat32, swap, vfat; a formatter of your own is named in [guests]",
+    );
+}
+
+#[test]
+fn a_disk_too_small_for_its_partitions_is_refused() {
+    assert_refused(
+        &Bench::new(),
+        &format!("disk = {{ size = \"2MiB\" }}\n{PARTITION}size = \"2MiB\"\n"),
+        2,
+        "\
+error: partition 'data' (number 1): the disk of 2 097 152 bytes is too small: the partitions and the table need 4 194 304 bytes, so 2 097 152 bytes are missing
+ --> image.toml:1:17
+  |
+1 | disk = { size = \"2MiB\" }
+  |                 ^^^^^^ here
+2 | [[partition]]
+  | ------------- the other one",
+    );
+}
+
+#[test]
+fn a_raw_file_too_large_for_its_partition_is_refused() {
+    let bench = Bench::new();
+    bench.write("big", vec![b'x'; 3_000_000]);
+    assert_refused(
+        &bench,
+        &format!("{PARTITION}size = \"1MiB\"\nraw = [{{ file = \"big\" }}]\n"),
+        2,
+        "\
+error: partition 'data' (number 1): big ends at 3 000 000 bytes and the partition at 1 048 576 bytes: 1 951 424 bytes are missing
+ --> image.toml:5:17
+  |
+5 | raw = [{ file = \"big\" }]
+  |                 ^^^^^ here",
+    );
+}
+
+#[test]
+fn units_that_can_be_misunderstood_are_refused() {
+    assert_refused(
+        &Bench::new(),
+        &format!("{PARTITION}size = \"1MB\"\nfilesystem = \"ext4\"\n"),
+        2,
+        "\
+error: partition 'data': size: `1MB` has the unit `MB`, which is ambiguous: write \"1MiB\" (powers of 1024)
+ --> image.toml:4:8
+  |
+4 | size = \"1MB\"
+  |        ^^^^^ this value",
+    );
+}
+
+#[test]
+fn what_is_no_toml_is_refused() {
+    assert_refused(
+        &Bench::new(),
+        &format!("{PARTITION}size =\n"),
+        2,
+        "\
+error: not valid TOML: string values must be quoted, expected literal string
+ --> image.toml:4:7
+  |
+4 | size =
+  |       ^ here",
+    );
+}
+
+#[test]
+fn a_spec_that_is_not_there_is_named() {
+    let bench = Bench::new();
+    let outcome = bench.run(&["build", "absent.toml"]);
+    assert_eq!(outcome.code, Some(2));
+    assert_eq!(
+        outcome.stderr,
+        "error: absent.toml: No such file or directory (os error 2)\n"
+    );
+    assert!(bench.names().is_empty());
+}
+
+#[test]
+fn a_command_line_that_is_wrong_ends_with_2() {
+    let bench = Bench::new();
+    for line in [
+        &["frobnicate"][..],
+        &[],
+        &["build"],
+        &["build", "image.toml", "--jobs", "0"],
+        &["mkfs", "ext4"],
+        &["mkfs", "ext4", "-o", "x.img", "--size", "1GB"],
+        &["mkfs", "btrfs", "-o", "x.img"],
+        &["mkfs", "ext4", "-o", "x.img", "--content", "absent"],
+        &["mkfs", "ext4", "-o", "x.img", "--size", "rest"],
+    ] {
+        let outcome = bench.run(line);
+        assert_eq!(outcome.code, Some(2), "{line:?}: {}", outcome.stderr);
+        assert!(!outcome.stderr.is_empty(), "{line:?}");
+    }
+    assert!(bench.names().is_empty());
+}

@@ -1,0 +1,219 @@
+//! Where content comes from.
+
+use std::fs;
+use std::io::Write as _;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+
+use crate::support::bench::{assert_same_bytes, set_time};
+use crate::support::judges::{judge_ext4, judge_fat};
+use crate::support::{Bench, Listing, reading};
+
+/// Makes an ext4 file system with `content` in `name`.
+fn make(bench: &Bench, name: &str, content: &[&str]) -> std::path::PathBuf {
+    let mut arguments = vec!["mkfs", "ext4", "-q", "-o", name, "--time", "1700000000"];
+    arguments.extend(content.iter().flat_map(|source| ["--content", source]));
+    bench.done(&arguments);
+    judge_ext4(&bench.path(name));
+    bench.path(name)
+}
+
+#[test]
+fn compression_does_not_matter() {
+    let bench = Bench::with_case("demo");
+    let plain = make(&bench, "plain.img", &["demo/rootfs.tar"]);
+    let tar = fs::read(bench.path("demo/rootfs.tar")).unwrap();
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    gzip.write_all(&tar).unwrap();
+    bench.write("root.tar.gz", gzip.finish().unwrap());
+    bench.write("root.tar.zst", zstd::encode_all(&tar[..], 3).unwrap());
+    let mut xz = liblzma::write::XzEncoder::new(Vec::new(), 1);
+    xz.write_all(&tar).unwrap();
+    bench.write("root.tar.xz", xz.finish().unwrap());
+    for ending in ["gz", "zst", "xz"] {
+        let other = make(&bench, "other.img", &[&format!("root.tar.{ending}")]);
+        assert_same_bytes(&plain, &other);
+    }
+}
+
+/// A folder with a few files, a link among them.
+fn folder(bench: &Bench, name: &str) {
+    bench.write(&format!("{name}/file"), name);
+    bench.write(&format!("{name}/sub/run"), "#!/bin/sh\n");
+    bench.write(&format!("{name}/sub/file.o"), "left out");
+    symlink("../file", bench.path(format!("{name}/sub/link"))).unwrap();
+    fs::hard_link(
+        bench.path(format!("{name}/file")),
+        bench.path(format!("{name}/sub/hard")),
+    )
+    .unwrap();
+    for (index, path) in ["file", "sub/run", "sub/file.o", "sub/link", "sub", ""]
+        .iter()
+        .enumerate()
+    {
+        let time = 1_600_000_000 + i64::try_from(index).unwrap();
+        set_time(&bench.path(name).join(path), time, 987_654_321);
+    }
+}
+
+#[test]
+fn sources_merge_in_order_where_they_are_put() {
+    let bench = Bench::new();
+    folder(&bench, "one");
+    folder(&bench, "two");
+    bench.write("two/only-here", "two");
+    bench.write("key", "secret");
+    set_time(&bench.path("key"), 1_500_000_000, 5);
+    let image = make(
+        &bench,
+        "merged.img",
+        &[
+            "one",
+            "two,to=/,owner=1:2,exclude=*.o",
+            "one,to=/opt/deep/one,mode=u=rwX,go=",
+            "key,to=/etc/key,owner=33:34,mode=0600",
+        ],
+    );
+    let one = Listing::of_directory(&bench.path("one"));
+    let mut two = Listing::of_directory(&bench.path("two"));
+    two.0.retain(|path, _| !path.ends_with(b".o"));
+    two.0.values_mut().for_each(|entry| entry.owner = (1, 2));
+    let mut key = Listing::of_directory(&bench.path("key"));
+    let key = key.get("");
+    (key.mode, key.owner, key.first) = (0o600, (33, 34), b"etc/key".to_vec());
+
+    let mut expected = one.clone().overlaid(two);
+    for parent in ["opt", "opt/deep", "etc"] {
+        let mut entry = expected.0[&b""[..]].clone();
+        (entry.mode, entry.owner, entry.first) = (0o755, (0, 0), parent.into());
+        entry.modified = (1_700_000_000, 0);
+        expected.0.insert(parent.into(), entry);
+    }
+    for (path, mut entry) in one.0 {
+        entry.first = below(&entry.first);
+        if !matches!(entry.kind, crate::support::Kind::Symlink(_)) {
+            let executable = entry.kind == crate::support::Kind::Directory;
+            entry.mode = if executable { 0o700 } else { 0o600 };
+        }
+        expected.0.insert(below(&path), entry);
+    }
+    expected.0.insert(b"etc/key".to_vec(), key.clone());
+    reading::assert_ext4_holds(&bench, &image, expected);
+}
+
+fn below(path: &[u8]) -> Vec<u8> {
+    let mut below = b"opt/deep/one".to_vec();
+    if !path.is_empty() {
+        below.push(b'/');
+        below.extend_from_slice(path);
+    }
+    below
+}
+
+#[test]
+fn a_directory_and_its_archive_are_the_same() {
+    let bench = Bench::new();
+    folder(&bench, "one");
+    let Some(tar) = crate::support::judge("tar") else {
+        return;
+    };
+    let output = tar
+        .command()
+        .current_dir(bench.folder())
+        .args(["--format=pax", "--pax-option=delete=atime,delete=ctime"])
+        .args(["-cf", "one.tar", "-C", "one", "."])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", crate::support::text(&output));
+    let from_directory = make(&bench, "directory.img", &["one"]);
+    let from_archive = make(&bench, "archive.img", &["one.tar"]);
+    assert_same_bytes(&from_directory, &from_archive);
+}
+
+#[test]
+fn symbolic_links_are_never_followed() {
+    let bench = Bench::new();
+    bench.write("outside/secret", "secret");
+    bench.create_folder("content");
+    symlink("../outside", bench.path("content/folder")).unwrap();
+    symlink("../outside/secret", bench.path("content/file")).unwrap();
+    symlink("/etc", bench.path("content/absolute")).unwrap();
+    let image = make(&bench, "links.img", &["content"]);
+    reading::assert_ext4_holds(
+        &bench,
+        &image,
+        Listing::of_directory(&bench.path("content")),
+    );
+    let outcome = bench.run(&[
+        "mkfs",
+        "ext4",
+        "-o",
+        "x.img",
+        "--content",
+        "content",
+        "--content",
+        "outside/secret,to=/folder/x",
+    ]);
+    assert_eq!(outcome.code, Some(1), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("/folder"), "{}", outcome.stderr);
+}
+
+#[test]
+fn what_fat_cannot_store_may_be_dropped() {
+    let bench = Bench::new();
+    folder(&bench, "one");
+    let outcome = bench.run(&["mkfs", "vfat", "-o", "fat.img", "--content", "one"]);
+    assert_eq!(outcome.code, Some(1));
+    assert!(!bench.path("fat.img").exists());
+    bench.done(&[
+        "mkfs",
+        "vfat",
+        "-q",
+        "-o",
+        "fat.img",
+        "--content",
+        "one",
+        "--drop",
+        "symlinks,hard-links",
+    ]);
+    let image = bench.path("fat.img");
+    judge_fat(&image);
+    let mut expected = Listing::of_directory(&bench.path("one"));
+    expected.0.remove(&b"sub/link"[..]);
+    reading::assert_fat_holds(&bench, &image, expected);
+}
+
+#[test]
+fn every_kind_can_be_made_alone() {
+    let bench = Bench::with_case("demo");
+    for (kind, size) in [
+        ("ext4", "16MiB"),
+        ("vfat", "16MiB"),
+        ("fat12", "4MiB"),
+        ("fat16", "32MiB"),
+        ("fat32", "64MiB"),
+        ("swap", "1MiB"),
+    ] {
+        let name = format!("{kind}.img");
+        let label = ["--label", "LABEL"];
+        bench.done(
+            &[
+                &["mkfs", kind, "-q", "-o", &name, "--size", size][..],
+                &label,
+            ]
+            .concat(),
+        );
+        let image: &Path = &bench.path(&name);
+        match kind {
+            "ext4" => judge_ext4(image),
+            "swap" => {}
+            _ => judge_fat(image),
+        }
+        if let Some(blkid) = crate::support::judge("blkid") {
+            let said = blkid.content_with(&["-p", "-o", "export"], image);
+            let expected = if kind.contains("fat") { "vfat" } else { kind };
+            assert!(said.contains(&format!("TYPE={expected}\n")), "{said}");
+            assert!(said.contains("LABEL=LABEL\n"), "{said}");
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! What goes into a file system and what came out of it, both read by others.
+
+use std::fs;
+use std::path::Path;
+
+use super::{Bench, Listing, is_root, judge, mount, skipped};
+
+/// What GNU tar makes of an archive. Only the superuser can have it make devices and set owners.
+pub fn of_archive(bench: &Bench, archive: &Path) -> Option<Listing> {
+    if !is_root() {
+        skipped("only the superuser unpacks devices and owners");
+        return None;
+    }
+    let tar = judge("tar")?;
+    let folder = bench.create_folder("unpacked");
+    let output = tar
+        .command()
+        .args(["--xattrs", "--xattrs-include=*", "--acls"])
+        .args([
+            "--numeric-owner",
+            "--same-owner",
+            "--delay-directory-restore",
+            "-xpf",
+        ])
+        .arg(archive)
+        .arg("-C")
+        .arg(&folder)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", super::text(&output));
+    let listing = Listing::of_directory(&folder);
+    fs::remove_dir_all(&folder).unwrap();
+    Some(listing)
+}
+
+/// Fails unless the kernel finds in the ext4 file system `file` what is in `expected`, and nothing else.
+pub fn assert_ext4_holds(bench: &Bench, file: &Path, mut expected: Listing) {
+    let Some(found) = mount::read_ext4(bench, file) else {
+        return;
+    };
+    let lost_and_found = b"lost+found".to_vec();
+    if !expected.0.contains_key(&lost_and_found) {
+        // The formatter's own. Its time is the image's.
+        let own = found.0.get(&lost_and_found).expect("no lost+found").clone();
+        assert_eq!((own.mode, own.owner, own.links), (0o700, (0, 0), 2));
+        expected.0.insert(lost_and_found, own);
+    }
+    expected.counted().assert_same(&found);
+}
+
+/// Fails unless mtools find in the FAT volume `file` what is in `expected`, and nothing else.
+pub fn assert_fat_holds(bench: &Bench, file: &Path, expected: Listing) {
+    let Some(mcopy) = judge("mcopy") else {
+        return;
+    };
+    let folder = bench.create_folder("copied");
+    let output = mcopy
+        .command()
+        // -m keeps times, -s takes all that is below.
+        .args(["-s", "-m", "-n", "-Q", "-i"])
+        .arg(file)
+        .arg("::/")
+        .arg(&folder)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", super::text(&output));
+    let found = Listing::of_directory(&folder);
+    fs::remove_dir_all(&folder).unwrap();
+    expected.as_fat().assert_same(&found.as_fat());
+}

@@ -1,0 +1,220 @@
+//! Partition tables, and the sizes and places of partitions.
+
+use std::fs;
+use std::path::Path;
+
+use cellblock::report::grouped;
+
+use crate::support::judges::{judge_ext4, judge_fat, judge_table};
+use crate::support::{Bench, disk, judge, mount, skipped};
+
+const MEBIBYTE: u64 = 1 << 20;
+
+#[test]
+fn an_mbr_holds_logical_partitions() {
+    let bench = Bench::with_case("demo");
+    let image = bench.build_text(
+        r#"
+        disk = { table = "mbr", id = "0x1234abcd" }
+        [[partition]]
+        name = "boot"
+        type = "0x0c"
+        active = true
+        size = "8MiB"
+        filesystem = "vfat"
+        content = [{ directory = "demo/esp" }]
+        [[partition]]
+        name = "swap"
+        type = "swap"
+        size = "2MiB"
+        filesystem = "swap"
+        [[partition]]
+        name = "empty"
+        type = "0x83"
+        size = "1MiB"
+        [[partition]]
+        name = "root"
+        type = "0x83"
+        size = "minimum + 10%"
+        filesystem = "ext4"
+        content = [{ archive = "demo/rootfs.tar" }]
+        [[partition]]
+        name = "raw"
+        type = "0xda"
+        raw = [{ file = "demo/core.bin", offset = "512B" }]
+        "#,
+    );
+    judge_table(&image, false);
+    let numbers: Vec<String> = disk::parts(&bench, &image)
+        .into_iter()
+        .map(|part| part.name)
+        .collect();
+    // The fourth holds the fifth and the sixth.
+    assert_eq!(numbers, ["1", "2", "3", "4", "5", "6"]);
+    judge_fat(&disk::cut_out(&bench, &image, "1"));
+    judge_ext4(&disk::cut_out(&bench, &image, "5"));
+    let raw = fs::read(disk::cut_out(&bench, &image, "6")).unwrap();
+    let core = fs::read(bench.path("demo/core.bin")).unwrap();
+    assert_eq!(raw[512..512 + core.len()], core);
+}
+
+#[test]
+fn sectors_may_have_4096_bytes() {
+    let bench = Bench::with_case("demo");
+    let image = bench.build_text(
+        r#"
+        disk = { sector-size = 4096, size = "512MiB" }
+        [[partition]]
+        name = "efi"
+        type = "esp"
+        size = "300MiB"
+        filesystem = "vfat"
+        content = [{ directory = "demo/esp" }]
+        [[partition]]
+        name = "root"
+        type = "root-x86-64"
+        size = "rest"
+        filesystem = "ext4"
+        content = [{ archive = "demo/rootfs.tar" }]
+        "#,
+    );
+    assert_eq!(disk::table(&bench, &image)["sectorsize"], 4096);
+    judge_fat(&disk::cut_out(&bench, &image, "efi"));
+    judge_ext4(&disk::cut_out(&bench, &image, "root"));
+    judge_on_sectors_of_4096(&image);
+}
+
+/// Programs that look at partition tables learn the size of a sector from the device.
+fn judge_on_sectors_of_4096(image: &Path) {
+    if !mount::may_mount() {
+        skipped("only the superuser has loop devices, which have sectors of 4096 bytes");
+        return;
+    }
+    let Some(losetup) = judge("losetup") else {
+        return;
+    };
+    let device = losetup.content_with(&["-r", "-b", "4096", "--find", "--show"], image);
+    let device = Path::new(device.trim());
+    let verdict = std::panic::catch_unwind(|| judge_table(device, true));
+    losetup.content_with(&["-d"], device);
+    verdict.unwrap();
+}
+
+/// The smallest ext4 file system with the demo's root, in bytes.
+fn smallest(bench: &Bench) -> u64 {
+    bench.done(&[
+        "mkfs",
+        "ext4",
+        "-q",
+        "-o",
+        "smallest.img",
+        "--content",
+        "demo/rootfs.tar",
+    ]);
+    let smallest = bench.path("smallest.img");
+    judge_ext4(&smallest);
+    fs::metadata(smallest).unwrap().len()
+}
+
+#[test]
+fn a_minimum_is_exact() {
+    let bench = Bench::with_case("demo");
+    let smallest = smallest(&bench);
+    let less = format!("{}B", smallest - 512);
+    let content = ["--content", "demo/rootfs.tar"];
+    let outcome = bench.run(
+        &[
+            &["mkfs", "ext4", "-o", "less.img", "--size", &less][..],
+            &content,
+        ]
+        .concat(),
+    );
+    assert_eq!(outcome.code, Some(1));
+    assert_eq!(
+        outcome.stderr,
+        format!(
+            "error: too small: ext4 with this content needs {} bytes, and there are {}: 512 are missing; \
+             make it larger, or give it the size \"minimum\"\n",
+            grouped(smallest),
+            grouped(smallest - 512)
+        )
+    );
+    assert!(!bench.path("less.img").exists());
+}
+
+#[test]
+fn sizes_are_what_was_asked_for() {
+    let bench = Bench::with_case("demo");
+    let smallest = smallest(&bench);
+    let partition = |name: &str, size: &str| {
+        format!(
+            "[[partition]]\nname = \"{name}\"\ntype = \"linux-generic\"\nsize = \"{size}\"\nfilesystem = \"ext4\"\n\
+             content = [{{ archive = \"demo/rootfs.tar\" }}]\n"
+        )
+    };
+    let image = bench.build_text(&format!(
+        "disk = {{ size = \"64MiB\" }}\n{}{}{}{}{}",
+        partition("exact", "minimum"),
+        partition("percent", "minimum + 130%"),
+        partition("more", "minimum + 3MiB"),
+        partition("fixed", "5MiB"),
+        partition("rest", "rest"),
+    ));
+    judge_table(&image, true);
+    let up = |bytes: u64| bytes.next_multiple_of(MEBIBYTE);
+    let parts = disk::parts(&bench, &image);
+    let sizes: Vec<u64> = parts[..4].iter().map(|part| part.size).collect();
+    assert_eq!(
+        sizes,
+        [
+            up(smallest),
+            up((smallest * 230).div_ceil(100)),
+            up(smallest + 3 * MEBIBYTE),
+            5 * MEBIBYTE
+        ]
+    );
+    let rest = &parts[4];
+    assert_eq!(rest.start + rest.size, 63 * MEBIBYTE);
+    for part in &parts {
+        assert_eq!(part.start % MEBIBYTE, 0, "{part:?}");
+        judge_ext4(&disk::cut_out(&bench, &image, &part.name));
+    }
+}
+
+#[test]
+fn a_partition_stands_at_its_offset_with_its_attributes() {
+    let bench = Bench::new();
+    let image = bench.build_text(
+        r#"
+        disk = { id = "0fc63daf-8483-4772-8e79-3d69d8477de4", size = "16MiB" }
+        [[partition]]
+        name = "one"
+        type = "linux-generic"
+        offset = "4MiB"
+        size = "1MiB"
+        number = 7
+        id = "11111111-2222-4333-8444-555555555555"
+        attributes = ["read-only", "no-auto"]
+        [[partition]]
+        name = "two"
+        type = "8484680C-9521-48C6-9C11-B0720656F69E"
+        offset = "9MiB"
+        size = "2MiB"
+        filesystem = "ext4"
+        "#,
+    );
+    judge_table(&image, true);
+    let table = disk::table(&bench, &image);
+    assert_eq!(table["id"], "0FC63DAF-8483-4772-8E79-3D69D8477DE4");
+    // In the order of their numbers.
+    let [two, one] = &table["partitions"].as_array().unwrap()[..] else {
+        panic!("{table}");
+    };
+    assert!(one["node"].as_str().unwrap().ends_with("disk.img7"));
+    assert_eq!((&one["start"], &one["size"]), (&8192.into(), &2048.into()));
+    assert_eq!(one["uuid"], "11111111-2222-4333-8444-555555555555");
+    assert_eq!(one["attrs"], "GUID:60,63");
+    assert_eq!((&two["start"], &two["size"]), (&18432.into(), &4096.into()));
+    assert_eq!(two["type"], "8484680C-9521-48C6-9C11-B0720656F69E");
+    judge_ext4(&disk::cut_out(&bench, &image, "two"));
+}

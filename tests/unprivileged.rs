@@ -1,0 +1,218 @@
+//! An ordinary user builds the same bytes, with no right, no device and no program but this one.
+
+use std::fs;
+use std::os::unix::fs::chown;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::determinism::DEMO;
+use crate::support::bench::{program, sha256};
+use crate::support::{Bench, is_root, judge, skipped, text};
+
+/// `nobody`.
+const NOBODY: u32 = 65534;
+
+/// The demo where nobody can read it, the program beside it, and a folder `out` that nobody can write to.
+fn bench() -> Bench {
+    let bench = Bench::with_case("demo");
+    fs::copy(program(), bench.path("cellblock")).unwrap();
+    let out = bench.create_folder("out");
+    if is_root() {
+        chown(out, Some(NOBODY), Some(NOBODY)).unwrap();
+    }
+    bench
+}
+
+/// The arguments of setpriv that leave nothing but an ordinary user.
+fn without_rights() -> Vec<&'static str> {
+    let mut arguments = vec!["--no-new-privs"];
+    if is_root() {
+        arguments.extend([
+            "--reuid=65534",
+            "--regid=65534",
+            "--clear-groups",
+            "--inh-caps=-all",
+            "--bounding-set=-all",
+        ]);
+    } else {
+        skipped("not the superuser: the demo is built as the user of the tests, not as nobody");
+    }
+    arguments
+}
+
+/// Has `command` build the demo, in an empty environment.
+fn build(bench: &Bench, command: &mut Command) -> PathBuf {
+    let output = command
+        .env_clear()
+        .current_dir(bench.folder())
+        .arg(bench.path("cellblock"))
+        .args(["build", "demo/image.toml", "-o", "out/demo.img", "-q"])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", text(&output));
+    assert_eq!(
+        crate::support::bench::names(&bench.path("out")),
+        ["demo.img"]
+    );
+    bench.path("out/demo.img")
+}
+
+#[test]
+fn nobody_builds_the_same_bytes() {
+    let bench = bench();
+    let Some(setpriv) = judge("setpriv") else {
+        return;
+    };
+    let image = build(
+        &bench,
+        Command::new(setpriv.program()).args(without_rights()),
+    );
+    assert_eq!(sha256(&image), DEMO);
+    if is_root() {
+        use std::os::unix::fs::MetadataExt as _;
+        assert_eq!(fs::metadata(image).unwrap().uid(), NOBODY);
+    }
+}
+
+#[test]
+fn no_device_is_needed() {
+    let bench = bench();
+    let (Some(unshare), Some(setpriv)) = (judge("unshare"), judge("setpriv")) else {
+        return;
+    };
+    let script = "mount -t tmpfs -o size=64k none /dev && [ -z \"$(ls -A /dev)\" ] && exec \"$@\"";
+    let mut command = Command::new(unshare.program());
+    // An ordinary user is the superuser of a user namespace of its own, where there may be some.
+    let namespaces = if is_root() { "-m" } else { "-rm" };
+    command.args([namespaces, "sh", "-c"]);
+    let probe = Command::new(unshare.program())
+        .args([namespaces, "sh", "-c", script, "sh", "true"])
+        .output()
+        .unwrap();
+    if !probe.status.success() {
+        skipped(&format!("/dev cannot be hidden: {}", text(&probe).trim()));
+        return;
+    }
+    command
+        .args([script, "sh"])
+        .arg(setpriv.program())
+        .args(without_rights());
+    let image = build(&bench, &mut command);
+    assert_eq!(sha256(&image), DEMO);
+}
+
+/// What the program asked the kernel for, a line each, of the calls named in `calls`.
+fn trace(bench: &Bench, calls: &str) -> Option<Vec<String>> {
+    let strace = judge("strace")?;
+    let log = bench.path("trace");
+    let probe = strace
+        .command()
+        .args(["-o", "/dev/null", "true"])
+        .output()
+        .unwrap();
+    if !probe.status.success() {
+        skipped(&format!(
+            "strace may not trace here: {}",
+            text(&probe).trim()
+        ));
+        return None;
+    }
+    let mut command = Command::new(strace.program());
+    command.args(["-f", "-y", "-s", "4096", "-o"]).arg(&log);
+    command.args(["-e", &format!("trace={calls}")]);
+    build(bench, &mut command);
+    let log = fs::read_to_string(log).unwrap();
+    // Of "1234  call(…) = …", without what says how threads ended.
+    let calls = log
+        .lines()
+        .filter(|line| !line.contains(" +++ ") && !line.contains(" --- "));
+    Some(calls.map(str::to_owned).collect())
+}
+
+#[test]
+fn no_program_is_run() {
+    let bench = bench();
+    let Some(calls) = trace(&bench, "execve,execveat,fork,vfork") else {
+        return;
+    };
+    assert_eq!(calls.len(), 1, "{calls:#?}");
+    let own = format!("execve(\"{}\"", bench.path("cellblock").display());
+    assert!(calls[0].contains(&own), "{calls:#?}");
+}
+
+#[test]
+fn nothing_is_mounted_and_nobody_is_called() {
+    let bench = bench();
+    let calls = trace(
+        &bench,
+        "mount,umount2,fsopen,fsmount,unshare,setns,chroot,pivot_root,socket,mknod,mknodat,ptrace",
+    );
+    assert_eq!(calls.unwrap_or_default(), Vec::<String>::new());
+}
+
+/// Files of the system that every program of Rust and the C library looks into.
+const OF_THE_SYSTEM: [&str; 6] = [
+    // The dynamic loader.
+    "/etc/ld.so.cache",
+    "/lib/",
+    "/usr/lib/",
+    // How much memory and how many processors there are.
+    "/proc/",
+    "/sys/fs/cgroup/",
+    "/sys/devices/system/cpu/",
+];
+
+#[test]
+fn no_file_is_opened_that_the_spec_does_not_name() {
+    let bench = bench();
+    let Some(calls) = trace(&bench, "open,openat,openat2,creat") else {
+        return;
+    };
+    let opened: Vec<String> = calls.iter().filter_map(|call| opened(call)).collect();
+    let in_bench = |path: &str| bench.path(path).to_str().unwrap().to_owned();
+    let named = [in_bench("demo"), in_bench("out")];
+    let foreign: Vec<&String> = opened
+        .iter()
+        .filter(|path| {
+            let below =
+                |folder: &String| *path == folder || path.starts_with(&format!("{folder}/"));
+            let of_system = OF_THE_SYSTEM.iter().any(|prefix| path.starts_with(prefix));
+            !of_system && !named.iter().any(below)
+        })
+        .collect();
+    assert!(foreign.is_empty(), "{foreign:#?}");
+    // The trace sees what it is to see.
+    assert!(opened.contains(&in_bench("demo/rootfs.tar")), "{opened:#?}");
+    assert!(opened.contains(&in_bench("demo/esp/.note")), "{opened:#?}");
+    assert!(
+        !opened.contains(&in_bench("demo/make-rootfs.py")),
+        "{opened:#?}"
+    );
+    assert!(
+        !opened.contains(&in_bench("demo/overlay/etc/motd.orig")),
+        "{opened:#?}"
+    );
+}
+
+/// The path behind the descriptor that a call returned: of `… = 3</etc/ld.so.cache>`; none if it failed.
+fn opened(call: &str) -> Option<String> {
+    let (_, result) = call.rsplit_once(" = ")?;
+    let (_, path) = result.split_once('<')?;
+    let path = path.strip_suffix('>').or(path.strip_suffix("(deleted)"))?;
+    let path = path.strip_suffix(">(deleted)").unwrap_or(path);
+    Some(path.to_owned())
+}
+
+/// With nothing of its own, the program does not even need a root file system that it knows.
+#[test]
+fn an_empty_path_and_no_home_are_enough() {
+    let bench = bench();
+    let mut command = Command::new("/usr/bin/env");
+    if !Path::new("/usr/bin/env").exists() {
+        skipped("no /usr/bin/env");
+        return;
+    }
+    command.args(["-i", "PATH=", "HOME="]);
+    let image = build(&bench, &mut command);
+    assert_eq!(sha256(&image), DEMO);
+}
