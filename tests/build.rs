@@ -5,7 +5,8 @@ use std::path::Path;
 
 use crate::support::judges::{judge_ext4, judge_fat, judge_table};
 use crate::support::listing::{Entry, Kind};
-use crate::support::{Bench, Listing, disk, judge, reading};
+use crate::support::reading::{self, Acls};
+use crate::support::{Bench, Listing, disk, judge};
 
 /// The demo's image on a bench of its own.
 fn demo() -> (Bench, std::path::PathBuf) {
@@ -16,7 +17,7 @@ fn demo() -> (Bench, std::path::PathBuf) {
 
 /// What the demo's root is made from, read by others: the archive, the overlay, a file and a line.
 fn expected_root(bench: &Bench) -> Option<Listing> {
-    let archive = reading::of_archive(bench, &bench.path("demo/rootfs.tar"))?;
+    let archive = reading::of_archive(bench, &bench.path("demo/rootfs.tar"), Acls::Words)?;
     let mut overlay = Listing::of_directory(&bench.path("demo/overlay"));
     overlay.0.retain(|path, _| !path.ends_with(b".orig"));
     for entry in overlay.0.values_mut() {

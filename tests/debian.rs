@@ -12,7 +12,8 @@ use std::path::{Path, PathBuf};
 
 use crate::support::bench::{assert_same_bytes, case};
 use crate::support::judges::{judge_ext4, judge_fat, judge_table};
-use crate::support::{Bench, Listing, disk, is_root, judge, reading, skipped, text};
+use crate::support::reading::{self, Acls};
+use crate::support::{Bench, Listing, disk, is_root, judge, skipped, text};
 
 /// A root file system and what goes with it.
 struct Corpus {
@@ -60,7 +61,6 @@ impl Corpus {
                 "--numeric-owner",
                 "--xattrs",
                 "--xattrs-include=*",
-                "--acls",
             ])
             .arg("-C")
             .arg(&root)
@@ -100,7 +100,7 @@ fn assert_whole(corpus: &Corpus) {
     ] {
         let bench = Bench::new();
         let expected = if content.starts_with("archive") {
-            reading::of_archive(&bench, &corpus.archive).unwrap()
+            reading::of_archive(&bench, &corpus.archive, Acls::Attributes).unwrap()
         } else {
             root.clone()
         };

@@ -28,7 +28,10 @@ fn content_too_large_for_fat_says_how_much_is_missing() {
     bench.write("big", vec![b'x'; 3_000_000]);
     assert_refused(
         &bench,
-        &filesystem("vfat", "content = [{ file = \"big\", to = \"/big\" }]\n"),
+        &filesystem(
+            "vfat",
+            "content = [{ file = \"big\", to = \"/big\", owner = \"0:0\" }]\n",
+        ),
         1,
         "error: partition 'data': too small: vfat with this content needs 3 022 848 bytes, and there are 2 097 152: \
          925 696 are missing; make it larger, or give it the size \"minimum\"",
@@ -67,7 +70,7 @@ fn a_symbolic_link_on_fat_is_refused() {
         &bench,
         &filesystem(
             "vfat",
-            "content = [{ directory = \"links\", to = \"/EFI\" }]\n",
+            "content = [{ directory = \"links\", to = \"/EFI\", owner = \"0:0\" }]\n",
         ),
         1,
         "error: partition 'data': /EFI/link: a symbolic link cannot be stored in vfat; \

@@ -251,3 +251,77 @@ fn attributes(path: &Path) -> BTreeMap<Vec<u8>, Vec<u8>> {
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+    use std::path::Path;
+
+    use super::Listing;
+    use crate::support::Bench;
+    use crate::support::bench::set_time;
+
+    /// A file, a second name of it, a link and a folder.
+    fn tree(bench: &Bench) -> Listing {
+        bench.write("top/folder/file", "content");
+        fs::hard_link(bench.path("top/folder/file"), bench.path("top/name")).unwrap();
+        symlink("folder/file", bench.path("top/link")).unwrap();
+        for path in ["top/folder/file", "top/link", "top/folder", "top"] {
+            set_time(&bench.path(path), 1_000_000_000, 5);
+        }
+        Listing::of_directory(&bench.path("top"))
+    }
+
+    /// What a change of the tree looks like.
+    fn differences(change: impl Fn(&Path)) -> Vec<String> {
+        let bench = Bench::new();
+        let before = tree(&bench);
+        assert_eq!(before.clone().counted(), before);
+        change(&bench.path("top"));
+        before.differences(&Listing::of_directory(&bench.path("top")))
+    }
+
+    #[test]
+    fn every_difference_is_seen() {
+        let name = |top: &Path| top.join("name");
+        assert_eq!(differences(|_| ()), Vec::<String>::new());
+        assert_eq!(
+            differences(|top| set_time(&top.join("link"), 1_000_000_000, 6)).len(),
+            1
+        );
+        let mode = differences(|top| {
+            fs::set_permissions(top, fs::Permissions::from_mode(0o711)).unwrap();
+        });
+        assert_eq!(mode.len(), 1, "{mode:?}");
+        let content = differences(|top| {
+            fs::write(name(top), "CONTENT").unwrap();
+            set_time(&name(top), 1_000_000_000, 5);
+        });
+        // Both names of the one file.
+        assert_eq!(content.len(), 2, "{content:?}");
+        let copied = differences(|top| {
+            fs::remove_file(name(top)).unwrap();
+            fs::write(name(top), "content").unwrap();
+            set_time(&name(top), 1_000_000_000, 5);
+            set_time(top, 1_000_000_000, 5);
+        });
+        // A copy has the content, but it is no second name.
+        assert_eq!(copied.len(), 3, "{copied:?}");
+        let more = differences(|top| {
+            fs::write(top.join("folder/more"), "").unwrap();
+            set_time(&top.join("folder"), 1_000_000_000, 5);
+        });
+        assert_eq!(more.len(), 1, "{more:?}");
+        let retargeted = differences(|top| {
+            fs::remove_file(top.join("link")).unwrap();
+            symlink("name", top.join("link")).unwrap();
+            set_time(&top.join("link"), 1_000_000_000, 5);
+            set_time(top, 1_000_000_000, 5);
+        });
+        assert_eq!(
+            retargeted,
+            ["/link: is a link to name, not a link to folder/file"]
+        );
+    }
+}

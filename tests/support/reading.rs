@@ -5,8 +5,17 @@ use std::path::Path;
 
 use super::{Bench, Listing, is_root, judge, mount, skipped};
 
+/// How an archive says who may do what beyond the mode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Acls {
+    /// In words, as GNU tar writes them with `--acls`.
+    Words,
+    /// In the kernel's encoding, as GNU tar writes them with `--xattrs` alone.
+    Attributes,
+}
+
 /// What GNU tar makes of an archive. Only the superuser can have it make devices and set owners.
-pub fn of_archive(bench: &Bench, archive: &Path) -> Option<Listing> {
+pub fn of_archive(bench: &Bench, archive: &Path, acls: Acls) -> Option<Listing> {
     if !is_root() {
         skipped("only the superuser unpacks devices and owners");
         return None;
@@ -15,7 +24,9 @@ pub fn of_archive(bench: &Bench, archive: &Path) -> Option<Listing> {
     let folder = bench.create_folder("unpacked");
     let output = tar
         .command()
-        .args(["--xattrs", "--xattrs-include=*", "--acls"])
+        .args(["--xattrs", "--xattrs-include=*"])
+        // With it, GNU tar leaves out those that are attributes.
+        .args((acls == Acls::Words).then_some("--acls"))
         .args([
             "--numeric-owner",
             "--same-owner",
