@@ -13,6 +13,9 @@ use crate::options::Options;
 /// The most names of a file.
 const LINK_LIMIT: u16 = 65_000;
 
+/// The most directories in a directory whose names are counted.
+pub(crate) const COUNTED_SUBDIRECTORIES: u32 = LINK_LIMIT as u32 - 2;
+
 /// The name of the directory for what e2fsck finds.
 const LOST_AND_FOUND: &[u8] = b"lost+found";
 
@@ -166,10 +169,7 @@ impl<'a> Reader<'a> {
             links: 1,
             uid: 0,
             gid: 0,
-            modified: Timestamp {
-                seconds: i64::try_from(options.time).unwrap_or(0),
-                nanoseconds: options.nanoseconds,
-            },
+            modified: options.own_time(),
             attributes: None,
             body: Body::Directory(1),
         };
@@ -457,17 +457,24 @@ impl<'a> Reader<'a> {
         for directory in &mut census.directories {
             let start = directory.first_child as usize;
             let children = &mut census.children[start..start + directory.children as usize];
-            let mut shape =
-                directory::arrange(&limits, &census.names, hash, children, &mut scratch)
-                    .ok_or_else(|| {
-                        let inode = directory.inode;
-                        let node = self.of_nodes.iter().position(|index| *index == inode);
-                        let node = node.and_then(|node| u32::try_from(node).ok()).unwrap_or(0);
-                        FormatError::node(
-                            NodeId(node),
-                            NodeProblem::DirectoryTooLarge(u64::from(directory.children)),
-                        )
-                    })?;
+            let error = |problem| {
+                let inode = directory.inode;
+                let node = self.of_nodes.iter().position(|index| *index == inode);
+                let node = node.and_then(|node| u32::try_from(node).ok()).unwrap_or(0);
+                FormatError::node(NodeId(node), problem)
+            };
+            if directory.subdirectories > COUNTED_SUBDIRECTORIES
+                && !self.options.may_have_many_subdirectories()
+            {
+                return Err(error(NodeProblem::TooManyLinks(u32::from(LINK_LIMIT))));
+            }
+            let shape = directory::arrange(&limits, &census.names, hash, children, &mut scratch);
+            let is_allowed = |shape: &Shape| {
+                self.options.may_have_large_directories()
+                    || !shape.needs_large_directories(self.options.block_size)
+            };
+            let too_large = NodeProblem::DirectoryTooLarge(u64::from(directory.children));
+            let mut shape = shape.filter(is_allowed).ok_or_else(|| error(too_large))?;
             if directory.inode == InodeIndex::LOST_AND_FOUND {
                 shape.spare_for_lost_and_found(self.options.block_size);
             }

@@ -16,8 +16,8 @@ pub(crate) use write::{DirectoryWriter, Identity};
 /// Bytes of the entries `.` and `..`.
 const DOTS: u32 = 2 * (EntryHeader::SIZE + 4);
 
-/// Levels of index nodes between the root and the leaves: the most that there are.
-const MAXIMUM_LEVELS: u8 = 2;
+/// Directories with so many levels of index nodes between the root and the leaves need `LARGE_DIRECTORIES`.
+const LARGE_DIRECTORY_LEVELS: u8 = 2;
 
 /// Directories of this size need `LARGE_DIRECTORIES`. Bytes.
 const LARGE_DIRECTORY: u64 = 1 << 31;
@@ -68,8 +68,11 @@ pub(crate) struct Limits {
     root_entries: u32,
     /// Index entries of a node.
     node_entries: u32,
-    /// Whether large directories are indexed.
+    /// Whether directories of several blocks are indexed.
     indexed: bool,
+    /// Levels of index nodes between the root and the leaves: the most that there are.
+    index_levels: u8,
+    has_file_types: bool,
 }
 
 impl Limits {
@@ -88,6 +91,12 @@ impl Limits {
             root_entries: (block_size - root) / IndexEntry::SIZE,
             node_entries: (block_size - EntryHeader::SIZE - index_tail) / IndexEntry::SIZE,
             indexed: options.has_directory_index(),
+            index_levels: if options.may_have_large_directories() {
+                LARGE_DIRECTORY_LEVELS
+            } else {
+                LARGE_DIRECTORY_LEVELS - 1
+            },
+            has_file_types: options.has_file_types(),
         }
     }
 }
@@ -130,7 +139,7 @@ impl Index {
         };
         let mut top = leaves;
         while top > limits.root_entries {
-            if index.levels == MAXIMUM_LEVELS {
+            if index.levels == limits.index_levels {
                 return None;
             }
             top = top.div_ceil(limits.node_entries);
@@ -145,6 +154,14 @@ impl Index {
 }
 
 impl Shape {
+    fn linear(limits: &Limits, children: &[Child]) -> Option<Self> {
+        let blocks = Leaves::linear(limits, children).count();
+        Some(Self {
+            blocks: u32::try_from(blocks).ok()?.max(1),
+            index: None,
+        })
+    }
+
     /// Bytes.
     pub(crate) fn size(self, block_size: u32) -> u64 {
         u64::from(self.blocks) * u64::from(block_size)
@@ -155,7 +172,7 @@ impl Shape {
         self.size(block_size) >= LARGE_DIRECTORY
             || self
                 .index
-                .is_some_and(|index| index.levels == MAXIMUM_LEVELS)
+                .is_some_and(|index| index.levels == LARGE_DIRECTORY_LEVELS)
     }
 
     /// Adds empty blocks, so that e2fsck has where to put what it finds: 16 KiB in all, as in mke2fs.
@@ -166,8 +183,8 @@ impl Shape {
     }
 }
 
-/// Brings `children` into the order in which they stand in the directory, and tells the blocks that they take; none if no
-/// index has so many.
+/// Brings `children` into the order in which they stand in the directory, and tells the blocks that they take; none if there
+/// are too many. One that is too large for an index has none.
 pub(crate) fn arrange(
     limits: &Limits,
     names: &Names,
@@ -175,12 +192,9 @@ pub(crate) fn arrange(
     children: &mut [Child],
     scratch: &mut Vec<(u64, Child)>,
 ) -> Option<Shape> {
-    let linear = Leaves::linear(limits, children).count();
-    if linear <= 1 || !limits.indexed {
-        return Some(Shape {
-            blocks: u32::try_from(linear).ok()?.max(1),
-            index: None,
-        });
+    let linear = Shape::linear(limits, children)?;
+    if linear.blocks == 1 || !limits.indexed {
+        return Some(linear);
     }
     scratch.clear();
     scratch.extend(children.iter().map(|child| {
@@ -192,7 +206,9 @@ pub(crate) fn arrange(
         *child = *sorted;
     }
     let leaves = u32::try_from(Leaves::hashed(limits, children).count()).ok()?;
-    let index = Index::over(limits, leaves)?;
+    let Some(index) = Index::over(limits, leaves) else {
+        return Shape::linear(limits, children);
+    };
     let blocks = leaves.checked_add(1 + index.upper_nodes + index.lower_nodes)?;
     Some(Shape {
         blocks,

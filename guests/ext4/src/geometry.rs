@@ -146,7 +146,7 @@ impl Geometry {
         let descriptor_blocks = groups.div_ceil(descriptors_per_block);
         self.descriptor_blocks = u32::try_from(descriptor_blocks).ok()?;
         self.reserved_descriptor_blocks = if self.has_resize_inode {
-            self.reserved_descriptors(nominal, descriptors_per_block)
+            self.reserved_descriptors(nominal.min(self.blocks), descriptors_per_block)
         } else {
             0
         };
@@ -154,8 +154,8 @@ impl Geometry {
     }
 
     /// As many as let the file system grow to 1024 times its size, or to 2^32 blocks, as in mke2fs.
-    fn reserved_descriptors(&self, nominal: u64, descriptors_per_block: u64) -> u32 {
-        let most_blocks = nominal.saturating_mul(1024).min(u64::from(u32::MAX));
+    fn reserved_descriptors(&self, blocks: u64, descriptors_per_block: u64) -> u32 {
+        let most_blocks = blocks.saturating_mul(1024).min(u64::from(u32::MAX));
         let most_groups = (most_blocks.saturating_sub(u64::from(self.first_data_block)))
             .div_ceil(u64::from(self.blocks_per_group));
         let blocks = most_groups
@@ -237,11 +237,14 @@ impl Geometry {
             + u64::from(self.groups) * (2 + u64::from(self.inode_table_blocks))
     }
 
-    /// The blocks that only root may use.
-    pub(crate) fn reserved_blocks(&self, reserved: Reserved) -> u64 {
+    /// The blocks that only root may use, of a partition of `partition_blocks`: as in mke2fs, first a share of those, then as
+    /// much less as the file system is smaller.
+    pub(crate) fn reserved_blocks(&self, reserved: Reserved, partition_blocks: u64) -> u64 {
         match reserved {
             Reserved::Share(millionths) => {
-                let blocks = u128::from(self.blocks) * u128::from(millionths) / 1_000_000;
+                let partition_blocks = u128::from(partition_blocks.max(self.blocks));
+                let of_partition = partition_blocks * u128::from(millionths) / 1_000_000;
+                let blocks = of_partition * u128::from(self.blocks) / partition_blocks;
                 u64::try_from(blocks).unwrap_or(0)
             }
             // More than half is not valid.

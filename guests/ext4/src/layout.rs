@@ -7,8 +7,8 @@
 use cellblock_guest::{FormatError, Shortage};
 
 use crate::census::{BlockRange, Body, Census, Inode};
-use crate::extents::Mapping;
 use crate::geometry::{Geometry, fewest_blocks, most_blocks, next_usage_type};
+use crate::mapping::Mapping;
 use crate::options::Options;
 use crate::space::{Cursor, Space};
 
@@ -36,7 +36,7 @@ impl<'a> Places<'a> {
         geometry: &Geometry,
         start: Cursor<'a>,
     ) -> Self {
-        let mut mapping = Mapping::new(options.block_size);
+        let mut mapping = Mapping::new(options);
         let mut cursor = start;
         let resize = cursor;
         take_all(&mut cursor, u64::from(geometry.has_resize_inode));
@@ -111,6 +111,8 @@ pub(crate) fn map_file(
 /// A file system that holds its tree.
 #[derive(Debug)]
 pub(crate) struct Layout {
+    /// Blocks of the partition, of which the file system may leave a few.
+    pub(crate) partition_blocks: u64,
     pub(crate) geometry: Geometry,
     pub(crate) space: Space,
 }
@@ -138,6 +140,19 @@ impl Layout {
         if blocks > most {
             return Err(FormatError::TooLarge(most * u64::from(options.block_size)));
         }
+        let layout = Self::for_blocks(options, census, blocks, size)?;
+        Ok(Self {
+            partition_blocks: blocks,
+            ..layout
+        })
+    }
+
+    fn for_blocks(
+        options: &Options,
+        census: &Census,
+        blocks: u64,
+        size: u64,
+    ) -> Result<Self, FormatError> {
         let search = Search::new(options, census);
         if let Some(layout) = search.layout(blocks, blocks) {
             return Ok(layout);
@@ -188,7 +203,7 @@ impl<'a> Search<'a> {
             inodes,
             tree_blocks: 0,
         };
-        let mut mapping = Mapping::new(options.block_size);
+        let mut mapping = Mapping::new(options);
         let mut cursor = Cursor::endless();
         for directory in &census.directories {
             mapping.map_all(&mut cursor, u64::from(directory.shape.blocks));
@@ -226,7 +241,11 @@ impl<'a> Search<'a> {
         let Some(space) = Space::new(&geometry) else {
             return Attempt::Short { geometry, needed };
         };
-        let layout = Layout { geometry, space };
+        let layout = Layout {
+            partition_blocks: geometry.blocks,
+            geometry,
+            space,
+        };
         let needed = layout.places(self.options, self.census).end.position();
         if needed > layout.geometry.blocks {
             let geometry = layout.geometry;

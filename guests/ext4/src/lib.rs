@@ -23,7 +23,9 @@ mod extents;
 mod format;
 mod geometry;
 mod hash;
+mod indirect;
 mod layout;
+mod mapping;
 mod options;
 mod space;
 mod write;
@@ -39,7 +41,7 @@ use crate::census::Census;
 use crate::layout::Layout;
 use crate::options::Options;
 
-/// Makes ext4 file systems.
+/// Makes ext2, ext3 and ext4 file systems.
 pub struct Ext4;
 
 impl Formatter for Ext4 {
@@ -47,8 +49,8 @@ impl Formatter for Ext4 {
         Description {
             name: "ext4",
             version: env!("CARGO_PKG_VERSION"),
-            summary: "Makes ext4 file systems, with the features that mke2fs turns on.",
-            kinds: &["ext4"],
+            summary: "Makes ext2, ext3 and ext4 file systems, with the features that mke2fs turns on.",
+            kinds: &["ext2", "ext3", "ext4"],
             options: options::DESCRIPTIONS,
             label_limit: options::LABEL_LIMIT,
             lacks: Losses::empty(),

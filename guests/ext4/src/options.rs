@@ -1,12 +1,20 @@
 //! What the user asks for, with mke2fs's defaults.
 
+mod features;
+mod profile;
+
 use cellblock_guest::{
-    FormatError, LabelProblem, Losses, OptionDescription, Request, SettingProblem,
+    FormatError, LabelProblem, Losses, OptionDescription, Request, SettingProblem, Timestamp,
 };
 
 use crate::format::{
     Compatible, GroupDescriptor, Incompatible, Inode, InodeNumber, ReadOnlyCompatible,
 };
+
+use profile::Profile;
+
+pub(crate) use features::Features;
+pub(crate) use profile::Generation;
 
 /// The longest label. Bytes.
 pub(crate) const LABEL_LIMIT: u32 = 16;
@@ -22,9 +30,10 @@ pub(crate) const DESCRIPTIONS: &[OptionDescription] = &[
     OptionDescription {
         name: "features",
         value: "NAME,^NAME,...",
-        default: "those of mke2fs for ext4",
-        documentation: "Features to turn on, or off with ^: has_journal, resize_inode, dir_index, sparse_super, \
-                        metadata_csum, metadata_csum_seed, uninit_bg, 64bit, flex_bg, large_dir.",
+        default: "those of the kind in the profile",
+        documentation: "Features to turn on, or off with ^: 64bit, dir_index, dir_nlink, ext_attr, extent, extra_isize, \
+                        filetype, flex_bg, has_journal, huge_file, large_dir, large_file, metadata_csum, \
+                        metadata_csum_seed, resize_inode, sparse_super, uninit_bg; none turns all off.",
     },
     OptionDescription {
         name: "hash-seed",
@@ -37,6 +46,13 @@ pub(crate) const DESCRIPTIONS: &[OptionDescription] = &[
         value: "BYTES",
         default: "by the size: 8192 below 3 MiB, 4096 below 512 MiB, 16384 below 4 TiB, 32768 below 16 TiB, else 65536",
         documentation: "One inode for so many bytes of the partition, and never fewer than the tree needs.",
+    },
+    OptionDescription {
+        name: "inode-size",
+        value: "128|256|512|1024",
+        default: "256",
+        documentation: "The size of an inode in bytes. One of 128 has no fractions of seconds, no times after 2038-01-19, and \
+                        no room for attributes.",
     },
     OptionDescription {
         name: "inodes",
@@ -57,20 +73,19 @@ pub(crate) const DESCRIPTIONS: &[OptionDescription] = &[
         documentation: "Where it is said to have been mounted last.",
     },
     OptionDescription {
+        name: "profile",
+        value: "debian-12|debian-13|ubuntu-22.04|ubuntu-24.04",
+        default: "ubuntu-24.04",
+        documentation: "The release whose features are the default. The file systems of debian-13 need GRUB 2.12, \
+                        e2fsprogs 1.47 and, after a crash, Linux 5.15.",
+    },
+    OptionDescription {
         name: "reserved-blocks",
         value: "PERCENT%|COUNT",
         default: "5%",
         documentation: "Blocks that only root may use; they count as free.",
     },
 ];
-
-/// The features of a file system.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Features {
-    pub(crate) compatible: Compatible,
-    pub(crate) incompatible: Incompatible,
-    pub(crate) read_only: ReadOnlyCompatible,
-}
 
 /// How many inodes there are, beyond those that the tree needs.
 #[derive(Clone, Copy, Debug)]
@@ -108,9 +123,10 @@ pub(crate) enum Journal {
 /// What is to be made, whatever the partition's size.
 #[derive(Clone, Debug)]
 pub(crate) struct Options {
+    pub(crate) generation: Generation,
     /// Bytes: 1024, 2048 or 4096.
     pub(crate) block_size: u32,
-    /// Bytes.
+    /// Bytes: a power of two from 128 to 1024.
     pub(crate) inode_size: u16,
     pub(crate) features: Features,
     pub(crate) inodes: InodeCount,
@@ -134,19 +150,19 @@ impl Options {
     /// # Errors
     /// [`FormatError::Kind`], [`FormatError::Label`] or [`FormatError::Setting`].
     pub(crate) fn new(request: &Request) -> Result<Self, FormatError> {
-        if request.kind != "ext4" {
-            return Err(FormatError::Kind);
-        }
+        let generation = Generation::named(&request.kind).ok_or(FormatError::Kind)?;
         let block_size = setting(request, "block-size", |value| {
             matches!(value, "1024" | "2048" | "4096")
                 .then(|| value.parse().ok())
                 .flatten()
         })?
         .unwrap_or(4096);
-        let features = features(request)?;
+        let profile = setting(request, "profile", Profile::named)?.unwrap_or(Profile::DEFAULT);
+        let features = Features::of(request, generation, profile)?;
         Ok(Self {
+            generation,
             block_size,
-            inode_size: 256,
+            inode_size: inode_size(request)?,
             features,
             inodes: inodes(request, block_size)?,
             reserved: setting(request, "reserved-blocks", parse_reserved)?
@@ -163,6 +179,51 @@ impl Options {
             nanoseconds: request.time.nanoseconds,
             drop_attributes: request.drop.contains(Losses::ATTRIBUTES),
         })
+    }
+
+    /// The time of what the format makes itself, as far as inodes can tell it.
+    pub(crate) fn own_time(&self) -> Timestamp {
+        let seconds = i64::try_from(self.time).unwrap_or(0);
+        if self.inode_size > Inode::BASE_SIZE {
+            return Timestamp {
+                seconds,
+                nanoseconds: self.nanoseconds,
+            };
+        }
+        Timestamp {
+            seconds: seconds.min(i64::from(i32::MAX)),
+            nanoseconds: 0,
+        }
+    }
+
+    pub(crate) fn has_extents(&self) -> bool {
+        self.features.incompatible.contains(Incompatible::EXTENTS)
+    }
+
+    pub(crate) fn has_huge_files(&self) -> bool {
+        self.features
+            .read_only
+            .contains(ReadOnlyCompatible::HUGE_FILES)
+    }
+
+    /// Whether directories may be so large that only the drivers of ext4 read them.
+    pub(crate) fn may_have_large_directories(&self) -> bool {
+        self.generation == Generation::Ext4
+            || self
+                .features
+                .incompatible
+                .contains(Incompatible::LARGE_DIRECTORIES)
+    }
+
+    /// Whether a directory may have more directories than are counted.
+    pub(crate) fn may_have_many_subdirectories(&self) -> bool {
+        self.features
+            .read_only
+            .contains(ReadOnlyCompatible::MANY_SUBDIRECTORIES)
+    }
+
+    pub(crate) fn has_file_types(&self) -> bool {
+        self.features.incompatible.contains(Incompatible::FILE_TYPE)
     }
 
     pub(crate) fn has_resize_inode(&self) -> bool {
@@ -276,6 +337,15 @@ fn conflict(name: &str, other: &str) -> FormatError {
     FormatError::setting(name, SettingProblem::Conflict(other.to_owned()))
 }
 
+fn inode_size(request: &Request) -> Result<u16, FormatError> {
+    let size = setting(request, "inode-size", |value| {
+        matches!(value, "128" | "256" | "512" | "1024")
+            .then(|| value.parse().ok())
+            .flatten()
+    })?;
+    Ok(size.unwrap_or(256))
+}
+
 fn inodes(request: &Request, block_size: u32) -> Result<InodeCount, FormatError> {
     let ratio = setting(request, "inode-ratio", |value| value.parse().ok())?;
     let count = setting(request, "inodes", |value| value.parse().ok())?;
@@ -298,13 +368,18 @@ fn journal(request: &Request, block_size: u32, features: Features) -> Result<Jou
     let name = "journal";
     let size = match request.setting(name) {
         Some("no") => return Ok(Journal::None),
-        _ if !features.compatible.contains(Compatible::JOURNAL) => {
-            return match request.setting(name) {
-                None | Some("auto") => Ok(Journal::None),
-                Some(_) => Err(conflict(name, "features")),
-            };
+        None | Some("auto") => {
+            let wanted = features.compatible.contains(Compatible::JOURNAL);
+            return Ok(if wanted {
+                Journal::Automatic
+            } else {
+                Journal::None
+            });
         }
-        None | Some("auto") => return Ok(Journal::Automatic),
+        // Asking for one is enough, as in mke2fs, but for whom the features say otherwise.
+        Some(_) if features::declines(request, "has_journal") => {
+            return Err(conflict(name, "features"));
+        }
         Some("yes") => return Ok(Journal::Always),
         Some(_) => setting(request, name, parse_size)?.unwrap_or(0),
     };
@@ -364,75 +439,4 @@ fn parse_uuid(value: &str) -> Option<[u8; 16]> {
     }
     let text = std::str::from_utf8(&digits).ok()?;
     Some(u128::from_str_radix(text, 16).ok()?.to_be_bytes())
-}
-
-/// mke2fs's ext4.
-const DEFAULT_FEATURES: Features = Features {
-    compatible: Compatible::JOURNAL
-        .union(Compatible::ATTRIBUTES)
-        .union(Compatible::RESIZE_INODE)
-        .union(Compatible::DIRECTORY_INDEX),
-    incompatible: Incompatible::FILE_TYPE
-        .union(Incompatible::EXTENTS)
-        .union(Incompatible::WIDE)
-        .union(Incompatible::FLEXIBLE_GROUPS),
-    read_only: ReadOnlyCompatible::SPARSE_BACKUPS
-        .union(ReadOnlyCompatible::LARGE_FILES)
-        .union(ReadOnlyCompatible::HUGE_FILES)
-        .union(ReadOnlyCompatible::MANY_SUBDIRECTORIES)
-        .union(ReadOnlyCompatible::EXTRA_INODE_SIZE)
-        .union(ReadOnlyCompatible::METADATA_CHECKSUMS),
-};
-
-fn features(request: &Request) -> Result<Features, FormatError> {
-    let name = "features";
-    let mut features = DEFAULT_FEATURES;
-    let value = request.setting(name).unwrap_or_default();
-    for word in value.split([',', ' ']).filter(|word| !word.is_empty()) {
-        let (feature, on) = word
-            .strip_prefix('^')
-            .map_or((word, true), |feature| (feature, false));
-        if !set_feature(&mut features, feature, on) {
-            return Err(FormatError::setting(name, SettingProblem::Malformed));
-        }
-    }
-    let has = |bits| features.read_only.contains(bits);
-    let checksums = has(ReadOnlyCompatible::METADATA_CHECKSUMS);
-    if checksums {
-        // One checksum of a group is enough, and the kernel refuses both.
-        features
-            .read_only
-            .remove(ReadOnlyCompatible::GROUP_CHECKSUMS);
-    } else if features.incompatible.contains(Incompatible::CHECKSUM_SEED) {
-        return Err(conflict(name, "metadata_csum_seed needs metadata_csum"));
-    }
-    if features.compatible.contains(Compatible::RESIZE_INODE)
-        && !features
-            .read_only
-            .contains(ReadOnlyCompatible::SPARSE_BACKUPS)
-    {
-        return Err(conflict(name, "resize_inode needs sparse_super"));
-    }
-    Ok(features)
-}
-
-/// Turns a feature on or off; false if there is no such choice.
-fn set_feature(features: &mut Features, name: &str, on: bool) -> bool {
-    let read_only = &mut features.read_only;
-    match name {
-        "has_journal" => features.compatible.set(Compatible::JOURNAL, on),
-        "resize_inode" => features.compatible.set(Compatible::RESIZE_INODE, on),
-        "dir_index" => features.compatible.set(Compatible::DIRECTORY_INDEX, on),
-        "64bit" => features.incompatible.set(Incompatible::WIDE, on),
-        "flex_bg" => features.incompatible.set(Incompatible::FLEXIBLE_GROUPS, on),
-        "metadata_csum_seed" => features.incompatible.set(Incompatible::CHECKSUM_SEED, on),
-        "large_dir" => features
-            .incompatible
-            .set(Incompatible::LARGE_DIRECTORIES, on),
-        "sparse_super" => read_only.set(ReadOnlyCompatible::SPARSE_BACKUPS, on),
-        "metadata_csum" => read_only.set(ReadOnlyCompatible::METADATA_CHECKSUMS, on),
-        "uninit_bg" => read_only.set(ReadOnlyCompatible::GROUP_CHECKSUMS, on),
-        _ => return false,
-    }
-    true
 }

@@ -10,10 +10,10 @@ use zerocopy::IntoBytes as _;
 use crate::census::{Body, Census};
 use crate::checksum::{self, crc32c};
 use crate::directory::{DirectoryWriter, Identity, Limits};
-use crate::extents::Mapping;
 use crate::format::{InodeNumber, JournalSuperblock};
 use crate::hash::NameHash;
 use crate::layout::{Layout, Places, is_slow_symlink, map_file};
+use crate::mapping::Mapping;
 use crate::options::Options;
 
 /// Writes a file system.
@@ -75,7 +75,7 @@ impl Writer<'_> {
     }
 
     fn mapping(&self) -> Mapping {
-        Mapping::new(self.options.block_size)
+        Mapping::new(self.options)
     }
 
     fn place_files(&mut self) -> Result<(), FormatError> {
@@ -116,15 +116,14 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// Writes the extent tree of an inode below its root.
+    /// Writes the blocks of the map of an inode.
     fn write_nodes(&mut self, inode: InodeNumber, mapping: &Mapping) -> Result<(), FormatError> {
         let block_size = u64::from(self.options.block_size);
         let seed = self.inode_seed(inode);
         let output = &mut self.output;
-        mapping.tree(seed, &mut |block, bytes| {
+        mapping.write_nodes(seed, &mut |block, bytes| {
             output.write(block * block_size, bytes)
-        })?;
-        Ok(())
+        })
     }
 
     fn write_directories(&mut self) -> Result<(), FormatError> {

@@ -19,6 +19,9 @@ const DIFFERENT: [&str; 6] = [
     "dumpe2fs",
 ];
 
+/// Sizes around those where mke2fs's defaults change. MiB.
+const SIZES: [u64; 10] = [1, 3, 7, 8, 64, 100, 511, 512, 1000, 3000];
+
 fn describe(image: &Image) -> Vec<String> {
     let (_, said) = run("dumpe2fs", &["-h"], &image.path).unwrap();
     said.lines()
@@ -27,35 +30,86 @@ fn describe(image: &Image) -> Vec<String> {
         .collect()
 }
 
-fn reference(size: u64, block_size: &str, features: &str) -> Image {
-    let path = temporary_path("img");
-    File::create(&path).unwrap().set_len(size).unwrap();
-    let image = Image {
-        path,
-        summary: Default::default(),
-    };
-    let output = Command::new(program("mke2fs").unwrap())
-        .env(
-            "MKE2FS_CONFIG",
-            concat!(env!("CARGO_MANIFEST_DIR"), "/tests/defaults/mke2fs.conf"),
-        )
-        .args(["-q", "-t", "ext4", "-L", "root", "-b", block_size])
-        .args(["-O", features])
-        .args(["-U", "11111111-2222-4333-8444-555555555555"])
-        .args(["-E", "hash_seed=30313233-3435-3637-3839-616263646566"])
-        .arg(&image.path)
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{output:?}");
-    image
+/// What is to be made, in mke2fs's words and ours.
+#[derive(Clone, Copy, Debug)]
+struct Choice<'a> {
+    kind: &'a str,
+    /// Whose configuration mke2fs reads.
+    profile: &'a str,
+    block_size: &'a str,
+    inode_size: &'a str,
+    features: &'a str,
+}
+
+const USUAL: Choice<'_> = Choice {
+    kind: "ext4",
+    profile: "debian-12",
+    block_size: "4096",
+    inode_size: "256",
+    features: "",
+};
+
+impl Choice<'_> {
+    fn ours(&self, size: u64) -> Image {
+        let settings = [
+            ("kind", self.kind),
+            ("profile", self.profile),
+            ("block-size", self.block_size),
+            ("inode-size", self.inode_size),
+            ("features", self.features),
+        ];
+        make(&mut MemoryTree::new(), size, &settings).unwrap()
+    }
+
+    fn of_mke2fs(&self, size: u64) -> Image {
+        let path = temporary_path("img");
+        File::create(&path).unwrap().set_len(size).unwrap();
+        let image = Image {
+            path,
+            kind: self.kind.into(),
+            summary: Default::default(),
+        };
+        let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/defaults");
+        let mut command = Command::new(program("mke2fs").unwrap());
+        command
+            .env(
+                "MKE2FS_CONFIG",
+                format!("{directory}/{}.conf", self.profile),
+            )
+            .args(["-q", "-t", self.kind, "-L", "root"])
+            .args(["-b", self.block_size, "-I", self.inode_size])
+            .args(["-U", "11111111-2222-4333-8444-555555555555"])
+            .args(["-E", "hash_seed=30313233-3435-3637-3839-616263646566"]);
+        if !self.features.is_empty() {
+            command.args(["-O", self.features]);
+        }
+        let output = command.arg(&image.path).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        image
+    }
+
+    fn is_that_of_mke2fs(&self, sizes: &[u64]) {
+        for mebibytes in sizes {
+            let size = mebibytes << 20;
+            assert_eq!(
+                describe(&self.ours(size)),
+                describe(&self.of_mke2fs(size)),
+                "{mebibytes} MiB, {self:?}"
+            );
+        }
+    }
+}
+
+fn judges_are_missing() -> bool {
+    ["mke2fs", "dumpe2fs"]
+        .iter()
+        .any(|name| program(name).is_none())
 }
 
 #[test]
 fn an_empty_file_system_is_described_as_that_of_mke2fs() {
-    for name in ["mke2fs", "dumpe2fs"] {
-        if program(name).is_none() {
-            return;
-        }
+    if judges_are_missing() {
+        return;
     }
     for (block_size, features) in [
         ("4096", "has_journal"),
@@ -63,19 +117,61 @@ fn an_empty_file_system_is_described_as_that_of_mke2fs() {
         ("4096", "^flex_bg"),
         ("4096", "^resize_inode,^sparse_super"),
         ("4096", "metadata_csum_seed"),
+        ("4096", "^64bit,^extent"),
         ("2048", "^64bit"),
+        ("2048", "^huge_file,^dir_nlink,^extra_isize"),
         ("1024", "^metadata_csum,uninit_bg"),
+        ("4096", "none,has_journal"),
     ] {
-        for mebibytes in [1, 3, 7, 8, 64, 100, 511, 512, 1000, 3000] {
-            let size = mebibytes << 20;
-            let settings = [("block-size", block_size), ("features", features)];
-            let ours = make(&mut MemoryTree::new(), size, &settings).unwrap();
-            let theirs = reference(size, block_size, features);
-            assert_eq!(
-                describe(&ours),
-                describe(&theirs),
-                "{mebibytes} MiB, {block_size}, {features}"
-            );
+        let choice = Choice {
+            block_size,
+            features,
+            ..USUAL
+        };
+        choice.is_that_of_mke2fs(&SIZES);
+    }
+}
+
+#[test]
+fn each_kind_of_each_release_is_described_as_that_of_mke2fs() {
+    if judges_are_missing() {
+        return;
+    }
+    for kind in ["ext2", "ext3", "ext4"] {
+        for profile in ["debian-12", "debian-13", "ubuntu-22.04", "ubuntu-24.04"] {
+            for (block_size, inode_size) in [
+                ("1024", "128"),
+                ("2048", "256"),
+                ("4096", "128"),
+                ("4096", "256"),
+            ] {
+                let choice = Choice {
+                    kind,
+                    profile,
+                    block_size,
+                    inode_size,
+                    ..USUAL
+                };
+                choice.is_that_of_mke2fs(&[2, 33, 700]);
+            }
+        }
+    }
+}
+
+#[test]
+fn each_kind_is_described_as_that_of_mke2fs_at_any_size() {
+    if judges_are_missing() {
+        return;
+    }
+    for kind in ["ext2", "ext3", "ext4"] {
+        for (block_size, inode_size) in [("1024", "256"), ("4096", "128"), ("2048", "1024")] {
+            let choice = Choice {
+                kind,
+                block_size,
+                inode_size,
+                ..USUAL
+            };
+            choice.is_that_of_mke2fs(&SIZES);
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use cellblock_guest::{Device, FormatError, NodeId, NodeProblem, Timestamp};
 
+use crate::indirect;
 use crate::options::Options;
 
 const NAME_LIMIT: u32 = 255;
@@ -25,9 +26,21 @@ pub(super) fn name(node: NodeId, name: &[u8]) -> Result<(), FormatError> {
     Err(FormatError::node(node, problem))
 }
 
-/// A file has block numbers of 32 bits, the last of which means the end.
+/// A file has block numbers of 32 bits, the last of which means the end, and what its map and the count of its sectors
+/// take.
 pub(super) fn file_size(options: &Options, node: NodeId, size: u64) -> Result<(), FormatError> {
-    let limit = u64::from(u32::MAX) * u64::from(options.block_size);
+    let block_size = u64::from(options.block_size);
+    let countable = if options.has_huge_files() {
+        (1_u64 << 48) - 1
+    } else {
+        u64::from(u32::MAX) / (block_size / 512)
+    };
+    let blocks = if options.has_extents() {
+        countable
+    } else {
+        indirect::most_blocks(options.block_size, countable)
+    };
+    let limit = blocks.min(u64::from(u32::MAX)) * block_size;
     if size > limit {
         return Err(FormatError::node(node, NodeProblem::FileTooLarge(limit)));
     }

@@ -142,7 +142,11 @@ impl<'a> DirectoryWriter<'a> {
             inode: inode.0.into(),
             length: u16::try_from(length).unwrap_or(0).into(),
             name_length: u8::try_from(name.len()).unwrap_or(0),
-            file_type: file_type.0,
+            file_type: if self.limits.has_file_types {
+                file_type.0
+            } else {
+                0
+            },
         };
         let at = at as usize;
         self.put(at, header.as_bytes());

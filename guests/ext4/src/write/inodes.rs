@@ -5,16 +5,14 @@ use zerocopy::IntoBytes as _;
 
 use super::Writer;
 use crate::attributes::InodeAttributes;
-use crate::census::{self, Body};
+use crate::census::{self, Body, COUNTED_SUBDIRECTORIES};
 use crate::checksum::crc32c;
-use crate::extents::{Mapping, high, low};
+use crate::extents::{high, low};
 use crate::format::{Inode, InodeFlags, InodeNumber, file_kind};
 use crate::layout::{is_slow_symlink, map_file};
+use crate::mapping::Mapping;
 use crate::options::Options;
 use crate::space::Cursor;
-
-/// The most directories in a directory whose names are counted.
-const COUNTED_SUBDIRECTORIES: u32 = 65_000 - 2;
 
 /// The slot of an inode's map that leads to lists of lists of blocks.
 const DOUBLE_INDIRECT_SLOT: usize = 13;
@@ -112,20 +110,13 @@ impl<'a> Writer<'a> {
             links,
             uid: 0,
             gid: 0,
-            modified: self.own_time(),
+            modified: self.options.own_time(),
             size: 0,
             blocks: 0,
             flags: InodeFlags::empty(),
             map: [0; 60],
             attributes: None,
             attribute_block: 0,
-        }
-    }
-
-    fn own_time(&self) -> Timestamp {
-        Timestamp {
-            seconds: i64::try_from(self.options.time).unwrap_or(0),
-            nanoseconds: self.options.nanoseconds,
         }
     }
 
@@ -147,7 +138,7 @@ impl<'a> Writer<'a> {
         let mut content = self.own_content(file_kind::REGULAR | 0o600, 1);
         content.size = self.offset(u64::from(self.layout.geometry.journal_blocks));
         content.blocks = mapping.blocks();
-        content.flags = InodeFlags::EXTENTS;
+        content.flags = mapping.flags();
         content.map = mapping.root()?;
         Ok(content)
     }
@@ -189,7 +180,7 @@ impl<'a> Writer<'a> {
                 content
                     .flags
                     .set(InodeFlags::INDEXED, shape.index.is_some());
-                map_by_extents(&mut content, mapping)?;
+                set_map(&mut content, mapping)?;
             }
             Body::File { size, .. } => {
                 content.size = size;
@@ -200,13 +191,13 @@ impl<'a> Writer<'a> {
                     &mut cursors.files,
                     mapping,
                 );
-                map_by_extents(&mut content, mapping)?;
+                set_map(&mut content, mapping)?;
             }
             Body::Symlink { start, length } => {
                 content.size = u64::from(length);
                 if is_slow_symlink(inode) {
                     mapping.map_all(&mut cursors.symlinks, 1);
-                    map_by_extents(&mut content, mapping)?;
+                    set_map(&mut content, mapping)?;
                 } else {
                     let target = self.census.names.get(start, length);
                     content.map[..target.len()].copy_from_slice(target);
@@ -228,7 +219,7 @@ impl<'a> Writer<'a> {
         let mut space = [0; 1024];
         let bytes = &mut space[..size];
         let mut inode = content.map_or_else(empty, |content| {
-            fill(content, self.options, self.own_time())
+            fill(content, self.options, self.options.own_time())
         });
         let base = size_of::<Inode>().min(size);
         if let Some(attributes) = content.and_then(|content| content.attributes) {
@@ -252,8 +243,8 @@ impl<'a> Writer<'a> {
     }
 }
 
-fn map_by_extents(content: &mut Content, mapping: &Mapping) -> Result<(), FormatError> {
-    content.flags |= InodeFlags::EXTENTS;
+fn set_map(content: &mut Content, mapping: &Mapping) -> Result<(), FormatError> {
+    content.flags |= mapping.flags();
     content.blocks = mapping.blocks();
     content.map = mapping.root()?;
     Ok(())

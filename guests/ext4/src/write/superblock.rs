@@ -47,7 +47,8 @@ impl Writer<'_> {
 
     fn fill_sizes(&self, superblock: &mut Superblock, free_blocks: u64, free_inodes: u32) {
         let geometry = &self.layout.geometry;
-        let reserved = geometry.reserved_blocks(self.options.reserved);
+        let reserved =
+            geometry.reserved_blocks(self.options.reserved, self.layout.partition_blocks);
         let log_block_size = (geometry.block_size / 1024).trailing_zeros();
         superblock.inodes = geometry.inodes().into();
         superblock.blocks_low = low(geometry.blocks).into();

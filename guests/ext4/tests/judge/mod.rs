@@ -16,6 +16,8 @@ use cellblock_guest::{
 /// An image that vanishes with its value.
 pub struct Image {
     pub path: PathBuf,
+    /// What kind of file system it is.
+    pub kind: String,
     pub summary: Summary,
 }
 
@@ -33,10 +35,14 @@ pub fn temporary_path(extension: &str) -> PathBuf {
     std::env::temp_dir().join(name)
 }
 
-/// A request for a partition of `size` bytes.
+/// A request for a partition of `size` bytes: ext4, unless the settings begin with another `kind`.
 pub fn request(size: u64, settings: &[(&str, &str)]) -> Request {
+    let (kind, settings) = match settings {
+        [("kind", kind), settings @ ..] => (*kind, settings),
+        _ => ("ext4", settings),
+    };
     Request {
-        kind: "ext4".into(),
+        kind: kind.into(),
         size,
         sector_size: 512,
         label: "root".into(),
@@ -74,6 +80,7 @@ pub fn make_request(tree: &mut MemoryTree, request: &Request) -> Result<Image, F
         .unwrap();
     let mut image = Image {
         path,
+        kind: request.kind.clone(),
         summary: Summary::default(),
     };
     let mut output = FileOutput::new(file, request.size, tree).unwrap();

@@ -59,7 +59,7 @@ fn mount(image: &Image, options: &str) -> Option<Mount> {
     let point = temporary_path("mount");
     fs::create_dir(&point).unwrap();
     let output = Command::new("mount")
-        .args(["-t", "ext4", "-o", options])
+        .args(["-t", &image.kind, "-o", options])
         .args([&image.path, &point])
         .output();
     if let Ok(output) = output {
