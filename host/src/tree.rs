@@ -19,7 +19,7 @@ use crate::source::SourceError;
 use crate::source::content::{Content, Store};
 use std::sync::Arc;
 
-pub use reader::{Data, Extent, Reader};
+pub use reader::{Data, Extent, Portion, Reader};
 
 /// A node's position in the tree's order; the root is 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

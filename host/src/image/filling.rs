@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 
 use super::{ImageError, PartitionFile, copy};
 use crate::cell::{Partition, Placement};
-use crate::tree::{Data, Reader, Tree};
+use crate::tree::{Data, Portion, Reader, Tree};
 
 /// A partition file that a cell fills. [`Filling::finish`] gives it back.
 pub struct Filling {
@@ -279,11 +279,18 @@ impl Shared {
         };
         buffer.clear();
         buffer.resize(small(end(last) - first.partition_offset), 0);
-        for placement in placements {
-            let start = small(placement.partition_offset - first.partition_offset);
-            let range = start..start + small(placement.length);
-            reader.read(placement.file, placement.file_offset, &mut buffer[range])?;
-        }
+        let portions: Vec<Portion> = placements
+            .iter()
+            .map(|placement| {
+                let start = small(placement.partition_offset - first.partition_offset);
+                Portion {
+                    file: placement.file,
+                    offset: placement.file_offset,
+                    into: start..start + small(placement.length),
+                }
+            })
+            .collect();
+        reader.read_joined(&portions, buffer)?;
         self.partition.write(first.partition_offset, buffer)?;
         (self.progress)(placements.iter().map(|placement| placement.length).sum());
         Ok(())

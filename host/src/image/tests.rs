@@ -116,7 +116,10 @@ fn a_file_that_shrinks_before_it_is_placed_is_an_error_that_names_it() {
         filling.place(vec![whole(file, 0, length, 0)]).unwrap();
         let error = filling.finish().unwrap_err();
         assert!(matches!(error, ImageError::Source(_)), "{error}");
-        assert!(error.to_string().contains(&format!("/{name} changed")), "{error}");
+        assert!(
+            error.to_string().contains(&format!("/{name} changed")),
+            "{error}"
+        );
     }
 }
 
@@ -152,13 +155,7 @@ fn what_the_kernel_cannot_copy_is_copied_by_hand() {
         .create(true)
         .open(&path)
         .unwrap();
-    let copied = copy::range(
-        std::os::fd::AsFd::as_fd(&source),
-        0,
-        &target,
-        0,
-        3_000_000,
-    );
+    let copied = copy::range(std::os::fd::AsFd::as_fd(&source), 0, &target, 0, 3_000_000);
     assert_eq!(copied.unwrap(), 2_500_000);
     assert_eq!(fs::read(path).unwrap(), bytes);
 }
@@ -197,5 +194,8 @@ fn names_that_cannot_be_an_images_are_refused() {
     assert!(refused(Path::new("/dev/null")).contains("is no regular file"));
     let absent = folder.path().join("absent/disk.img");
     assert!(refused(&absent).contains("no file can be made there"));
-    assert_eq!(target(Path::new("disk.img")).unwrap(), Path::new("disk.img"));
+    assert_eq!(
+        target(Path::new("disk.img")).unwrap(),
+        Path::new("disk.img")
+    );
 }

@@ -1,5 +1,9 @@
 //! The bytes of a tree's files.
 
+mod joined;
+
+pub use joined::Portion;
+
 use super::{Kind, NodeId, Range, Tree, index};
 use crate::source::beneath::{OpenDirectories, open_file};
 use crate::source::content::{Content, Piece, Place, Stamp, Store};
@@ -22,6 +26,8 @@ pub struct Reader<'t> {
     directories: Vec<OpenDirectories>,
     /// The last file of a source directory.
     open: Option<(NodeId, OwnedFd)>,
+    /// What neighbours in an archive are read into.
+    together: Vec<u8>,
 }
 
 /// A stretch of a file's data and where to copy it from.
@@ -69,6 +75,7 @@ impl<'t> Reader<'t> {
                 .map(|_| OpenDirectories::default())
                 .collect(),
             open: None,
+            together: Vec::new(),
         }
     }
 
@@ -432,8 +439,7 @@ fn read_place(
                 .take_while(|piece| piece.offset < end)
             {
                 let part = clip(*piece, offset, end);
-                let at = |position| usize::try_from(position).expect("it is in the buffer");
-                let target = &mut buffer[at(part.offset - offset)..][..at(part.length)];
+                let target = &mut buffer[small(part.offset - offset)..][..small(part.length)];
                 if !read_exact(fd, target, part.position)? {
                     return Ok(false);
                 }
@@ -442,6 +448,11 @@ fn read_place(
         }
         Place::Walked { .. } => unreachable!("a place fits its store"),
     }
+}
+
+/// A length or position in a buffer.
+fn small(bytes: u64) -> usize {
+    usize::try_from(bytes).expect("it is in the buffer")
 }
 
 /// Fills the buffer from `offset` on; `false` when the file ends before.

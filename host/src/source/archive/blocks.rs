@@ -9,8 +9,14 @@ use std::os::unix::fs::FileExt;
 pub(super) const BLOCK: usize = 512;
 pub(super) const BLOCK_BYTES: u64 = 512;
 
-/// Bytes read ahead. Between headers is the data of files, which is skipped, so that more would mostly be wasted.
+/// Bytes read ahead after a long skip: between headers is the data of files, so that more would mostly be wasted.
 const WINDOW: usize = 8 * 1024;
+
+/// Bytes read ahead among small files, where skipping would save less than another read costs.
+const WIDE_WINDOW: usize = 256 * 1024;
+
+/// A skip of at most so many bytes is short.
+const SHORT_SKIP: u64 = 64 * 1024;
 
 /// Bytes that can be read anywhere.
 pub(super) trait ReadAt {
@@ -108,7 +114,10 @@ impl<'a, R: ReadAt> Blocks<'a, R> {
 
     fn fill_window(&mut self) -> Result<(), ArchiveError> {
         let left = usize::try_from(self.length - self.offset).unwrap_or(usize::MAX);
-        self.window.resize(WINDOW.min(left), 0);
+        let window_end = self.window_offset + self.window.len() as u64;
+        let short = self.window_offset > 0 && self.offset.abs_diff(window_end) <= SHORT_SKIP;
+        let window = if short { WIDE_WINDOW } else { WINDOW };
+        self.window.resize(window.min(left), 0);
         self.window_offset = self.offset;
         read_exact(self.bytes, &mut self.window, self.offset)
     }
