@@ -67,6 +67,7 @@ impl Choice<'_> {
         let image = Image {
             path,
             kind: self.kind.into(),
+            inode_size: self.inode_size.parse().unwrap(),
             summary: Default::default(),
         };
         let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/defaults");

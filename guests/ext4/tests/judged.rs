@@ -55,6 +55,84 @@ fn every_feature_set_is_clean_and_reads_back() {
 }
 
 #[test]
+fn every_kind_with_every_size_of_inodes_is_clean_and_reads_back() {
+    for kind in ["ext2", "ext3", "ext4"] {
+        for block_size in ["1024", "2048", "4096"] {
+            for inode_size in ["128", "256", "1024"] {
+                for features in ["", "^dir_index,^resize_inode", "^filetype"] {
+                    let blocks = block_size.parse().unwrap();
+                    let mut tree = if inode_size == "128" {
+                        trees::everything_small_inodes_hold(blocks)
+                    } else {
+                        trees::everything(blocks)
+                    };
+                    let settings = [
+                        ("kind", kind),
+                        ("block-size", block_size),
+                        ("inode-size", inode_size),
+                        ("features", features),
+                    ];
+                    println!("{settings:?}");
+                    let image = make(&mut tree, 100 << 20, &settings).unwrap();
+                    fsck(&image);
+                    mount::compare(&image, &mut tree);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn lists_of_blocks_of_any_depth_read_back() {
+    for (kind, block_size) in [("ext2", "1024"), ("ext3", "4096"), ("ext2", "2048")] {
+        let mut tree = MemoryTree::new();
+        let size: u64 = block_size.parse().unwrap();
+        let list = size / 4;
+        for blocks in [12, 13, 12 + list, 13 + list, 14 + 2 * list] {
+            let content = trees::bytes(blocks, usize::try_from(blocks * size).unwrap());
+            tree.insert(format!("dense-{blocks}"), Entry::file(content));
+        }
+        let tier_3 = 12 + list + list * list;
+        let last = tier_3 + 3 * list * list;
+        let starts = [0, 11, 12, 12 + list, tier_3 - 1, tier_3, last];
+        for first in starts {
+            let data = vec![(first * size + 5, trees::bytes(first, 3000))];
+            let file = Entry::sparse((first + 10) * size, data);
+            tree.insert(format!("one-{first}"), file);
+        }
+        let data = starts.map(|first| (first * size, trees::bytes(first, 7)));
+        tree.insert("all", Entry::sparse((last + 10) * size, data.to_vec()));
+        let image = make(
+            &mut tree,
+            64 << 20,
+            &[("kind", kind), ("block-size", block_size)],
+        );
+        let image = image.unwrap();
+        fsck(&image);
+        mount::compare(&image, &mut tree);
+    }
+}
+
+#[test]
+fn a_large_file_of_lists_reads_back() {
+    let whole = Kind::File {
+        size: 5 << 30,
+        sparse: false,
+    };
+    let mut entry = Entry::new(whole);
+    entry.data = vec![(0, b"head".to_vec()), ((5 << 30) - 4, b"tail".to_vec())];
+    let mut tree = MemoryTree::new();
+    tree.insert("large", entry);
+    for kind in ["ext2", "ext3"] {
+        let settings = [("kind", kind)];
+        let size = measure(&mut tree, &settings);
+        let image = make(&mut tree, size, &settings).unwrap();
+        fsck(&image);
+        mount::compare(&image, &mut tree);
+    }
+}
+
+#[test]
 fn targets_at_the_limit_of_an_inode_read_back() {
     let mut tree = MemoryTree::new();
     for length in [1, 58, 59, 60, 61, 1023, 4094, 4095] {
@@ -117,6 +195,15 @@ fn the_measured_size_is_the_smallest() {
         (
             trees::everything(4096),
             &[("features", "^flex_bg,^resize_inode")],
+        ),
+        (trees::everything(4096), &[("kind", "ext2")]),
+        (
+            trees::everything(1024),
+            &[("kind", "ext3"), ("block-size", "1024")],
+        ),
+        (
+            trees::everything_small_inodes_hold(4096),
+            &[("kind", "ext3"), ("inode-size", "128")],
         ),
     ] {
         smallest_is_exact(tree, settings);

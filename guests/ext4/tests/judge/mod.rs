@@ -18,6 +18,8 @@ pub struct Image {
     pub path: PathBuf,
     /// What kind of file system it is.
     pub kind: String,
+    /// Bytes.
+    pub inode_size: u32,
     pub summary: Summary,
 }
 
@@ -81,6 +83,9 @@ pub fn make_request(tree: &mut MemoryTree, request: &Request) -> Result<Image, F
     let mut image = Image {
         path,
         kind: request.kind.clone(),
+        inode_size: request
+            .setting("inode-size")
+            .map_or(256, |size| size.parse().unwrap()),
         summary: Summary::default(),
     };
     let mut output = FileOutput::new(file, request.size, tree).unwrap();

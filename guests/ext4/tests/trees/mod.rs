@@ -61,12 +61,29 @@ pub fn capability() -> Vec<u8> {
 
 /// Something of each kind, with block sizes in mind.
 pub fn everything(block_size: usize) -> MemoryTree {
+    let mut tree = all_but_times(block_size);
+    add_times(&mut tree);
+    tree
+}
+
+fn all_but_times(block_size: usize) -> MemoryTree {
     let mut tree = MemoryTree::new();
     add_files(&mut tree, block_size);
     add_special_files(&mut tree);
-    add_times(&mut tree);
     add_attributes(&mut tree, block_size);
     add_directories(&mut tree);
+    tree
+}
+
+/// The same, with no times that need inodes larger than 128 bytes.
+pub fn everything_small_inodes_hold(block_size: usize) -> MemoryTree {
+    let mut tree = all_but_times(block_size);
+    let mut old = Entry::file("");
+    old.modified.seconds = i64::from(i32::MIN);
+    tree.insert("old", old);
+    let mut late = Entry::file("");
+    late.modified.seconds = i64::from(i32::MAX);
+    tree.insert("late", late);
     tree
 }
 
