@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::support::judges::{judge_ext4, judge_fat, judge_table};
 use crate::support::listing::{Entry, Kind};
 use crate::support::reading::{self, Acls};
-use crate::support::{Bench, Listing, disk, judge};
+use crate::support::{Bench, Listing, debugfs, disk, judge, mount, skipped};
 
 /// The demo's image on a bench of its own.
 fn demo() -> (Bench, std::path::PathBuf) {
@@ -55,6 +55,20 @@ fn the_root_holds_all_that_its_sources_hold() {
     if let Some(expected) = expected_root(&bench) {
         assert_demo_is_hard(expected.clone());
         reading::assert_ext4_holds(&bench, &root, expected);
+    }
+}
+
+#[test]
+fn the_kernel_and_debugfs_agree() {
+    let (bench, image) = demo();
+    let root = disk::cut_out(&bench, &image, "root");
+    if !mount::may_mount() {
+        skipped("only the superuser mounts loop devices");
+        return;
+    }
+    let kernel = mount::read_ext4(&bench, &root);
+    if let Some(debugfs) = debugfs::read_ext4(&bench, &root) {
+        kernel.assert_same(&debugfs);
     }
 }
 

@@ -1,10 +1,11 @@
 //! Places where an image cannot be.
 
 use std::fs;
-use std::process::Command;
+use std::path::Path;
 
 use super::{PARTITION, filesystem};
 use crate::support::bench::{names, program};
+use crate::support::mount::Mount;
 use crate::support::{Bench, is_root, judge, skipped, text};
 
 /// Builds into `output`, which must fail with exit code 1; what it says.
@@ -50,35 +51,16 @@ fn an_output_that_is_a_fifo_is_refused() {
     );
 }
 
-/// A small disk that is full before the image is there.
-struct SmallDisk<'a>(&'a Bench);
-
-impl<'a> SmallDisk<'a> {
-    fn new(bench: &'a Bench) -> Option<Self> {
-        if !is_root() {
-            skipped("only the superuser mounts a small disk");
-            return None;
-        }
-        let folder = bench.create_folder("small");
-        let mount = judge("mount")?;
-        let output = mount
-            .command()
-            .args(["-t", "tmpfs", "-o", "size=1m", "small"])
-            .arg(folder)
-            .output()
-            .unwrap();
-        if !output.status.success() {
-            skipped(&format!("no small disk: {}", text(&output).trim()));
-            return None;
-        }
-        Some(Self(bench))
+/// A disk of 1 MiB in the folder `small`.
+fn small_disk(bench: &Bench) -> Option<Mount> {
+    if !is_root() {
+        skipped("only the superuser mounts a small disk");
+        return None;
     }
-}
-
-impl Drop for SmallDisk<'_> {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg(self.0.path("small")).status();
-    }
+    let point = bench.create_folder("small");
+    Mount::new("tmpfs", "size=1m", Path::new("small"), point)
+        .inspect_err(|said| skipped(&format!("no small disk: {}", said.trim())))
+        .ok()
 }
 
 #[test]
@@ -90,7 +72,7 @@ fn a_full_disk_is_refused() {
         "image.toml",
         filesystem("ext4", content).replace("2MiB", "8MiB"),
     );
-    let Some(_disk) = SmallDisk::new(&bench) else {
+    let Some(_disk) = small_disk(&bench) else {
         return;
     };
     let error = refused(&bench, "small/disk.img");

@@ -2,6 +2,7 @@
 
 pub mod bench;
 pub mod component;
+pub mod debugfs;
 pub mod disk;
 pub mod judges;
 pub mod listing;

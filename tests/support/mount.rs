@@ -4,37 +4,44 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::{Bench, Listing, is_root, judge, skipped, text};
+use super::{Bench, Listing, is_root, text};
 
-/// A mount that ends with its value.
-struct Mount {
+/// Something that is mounted for as long as the value is there.
+pub struct Mount {
     point: PathBuf,
 }
 
-impl Drop for Mount {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg(&self.point).status();
+impl Mount {
+    /// Mounts `what` as a file system of `kind`.
+    ///
+    /// # Errors
+    /// What mount says if it cannot.
+    pub fn new(kind: &str, options: &str, what: &Path, point: PathBuf) -> Result<Self, String> {
+        let output = Command::new("mount")
+            .args(["-t", kind, "-o", options])
+            .args([what, &point])
+            .output();
+        match output {
+            Ok(output) if output.status.success() => Ok(Self { point }),
+            Ok(output) => Err(text(&output)),
+            Err(error) => Err(error.to_string()),
+        }
     }
 }
 
-/// What the kernel finds in the ext4 file system `file`; nothing, with a word, where it may not be mounted.
-pub fn read_ext4(bench: &Bench, file: &Path) -> Option<Listing> {
-    if !may_mount() {
-        skipped("only the superuser mounts loop devices");
-        return None;
+impl Drop for Mount {
+    /// Lazily: a child that another test is just starting may hold one of its files for an instant.
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(&self.point).status();
     }
+}
+
+/// What the kernel finds in the ext4 file system `file`, where it [may mount](may_mount) it.
+pub fn read_ext4(bench: &Bench, file: &Path) -> Listing {
     let point = bench.create_folder("mounted");
-    let output = judge("mount")?
-        .command()
-        .args(["-t", "ext4", "-o", "loop,ro"])
-        .args([file, &point])
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "mount: {}", text(&output));
-    let mount = Mount { point };
-    let listing = Listing::of_directory(&mount.point);
-    drop(mount);
-    Some(listing)
+    let mount = Mount::new("ext4", "loop,ro", file, point);
+    let mount = mount.unwrap_or_else(|said| panic!("mount: {said}"));
+    Listing::of_directory(&mount.point)
 }
 
 /// Whether a loop device can be had. Containers of the superuser often have none.
