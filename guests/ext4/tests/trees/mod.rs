@@ -66,7 +66,8 @@ pub fn everything(block_size: usize) -> MemoryTree {
     tree
 }
 
-fn all_but_times(block_size: usize) -> MemoryTree {
+/// The same, with one time, of 2023.
+pub fn all_but_times(block_size: usize) -> MemoryTree {
     let mut tree = MemoryTree::new();
     add_files(&mut tree, block_size);
     add_special_files(&mut tree);
