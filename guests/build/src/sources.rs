@@ -20,12 +20,18 @@ pub fn digest(workspace: &Workspace, name: &str) -> Result<String> {
     for folder in ["wit", "guests/sdk", &format!("guests/{name}")] {
         for file in files(&workspace.root.join(folder))? {
             let path = file.strip_prefix(&workspace.root)?;
-            if decides(path) {
+            if path.ends_with("Cargo.toml") {
+                add(
+                    &mut hash,
+                    &path.to_string_lossy(),
+                    manifest(&file)?.as_bytes(),
+                );
+            } else if decides(path) {
                 add(&mut hash, &path.to_string_lossy(), &fs::read(&file)?);
             }
         }
     }
-    let locked = locked_packages(workspace, &format!("cellblock-{name}"))?;
+    let locked = locked_packages(workspace, &["sdk", name])?;
     add(&mut hash, "Cargo.lock", locked.join("\n").as_bytes());
     add(&mut hash, "profile", profile(workspace)?.as_bytes());
     Ok(hash
@@ -68,9 +74,42 @@ fn files(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// The packages of `Cargo.lock` that `root` needs, each as `name version checksum`, sorted.
-fn locked_packages(workspace: &Workspace, root: &str) -> Result<Vec<String>> {
-    let lock: Table = fs::read_to_string(workspace.root.join("Cargo.lock"))?.parse()?;
+/// A manifest without what only tests need.
+fn manifest(file: &Path) -> Result<String> {
+    let mut manifest = read_table(file)?;
+    manifest.remove("dev-dependencies");
+    Ok(toml::to_string(&manifest)?)
+}
+
+fn read_table(file: &Path) -> Result<Table> {
+    let text = fs::read_to_string(file).with_context(|| file.display().to_string())?;
+    Ok(text.parse()?)
+}
+
+/// The names of the crates that the crate in a folder of `guests/` depends on, for any target.
+fn dependencies(workspace: &Workspace, folder: &str) -> Result<Vec<String>> {
+    let manifest = workspace
+        .root
+        .join("guests")
+        .join(folder)
+        .join("Cargo.toml");
+    let manifest = read_table(&manifest)?;
+    let targets = manifest.get("target").and_then(Value::as_table);
+    Ok(targets
+        .into_iter()
+        .flat_map(Table::values)
+        .filter_map(Value::as_table)
+        .chain([&manifest])
+        .filter_map(|table| table.get("dependencies")?.as_table())
+        .flat_map(Table::keys)
+        .cloned()
+        .collect())
+}
+
+/// The packages of `Cargo.lock` that the crates in these folders of `guests/` are built from, each as
+/// `name version checksum`, sorted. Crates of this workspace are not among them: their sources are.
+fn locked_packages(workspace: &Workspace, folders: &[&str]) -> Result<Vec<String>> {
+    let lock = read_table(&workspace.root.join("Cargo.lock"))?;
     let packages = lock
         .get("package")
         .and_then(Value::as_array)
@@ -80,12 +119,16 @@ fn locked_packages(workspace: &Workspace, root: &str) -> Result<Vec<String>> {
         value.unwrap_or_default().to_owned()
     };
     let mut found = BTreeSet::new();
-    let mut wanted = vec![root.to_owned()];
+    let mut wanted = Vec::new();
+    for folder in folders {
+        wanted.extend(dependencies(workspace, folder)?);
+    }
     while let Some(want) = wanted.pop() {
         let mut words = want.split(' ');
         let (name, version) = (words.next().unwrap_or_default(), words.next());
         for package in packages {
             if text(package, "name") != name
+                || package.get("source").is_none()
                 || version.is_some_and(|version| text(package, "version") != version)
             {
                 continue;
@@ -109,7 +152,7 @@ fn locked_packages(workspace: &Workspace, root: &str) -> Result<Vec<String>> {
 }
 
 fn profile(workspace: &Workspace) -> Result<String> {
-    let manifest: Table = fs::read_to_string(workspace.root.join("Cargo.toml"))?.parse()?;
+    let manifest = read_table(&workspace.root.join("Cargo.toml"))?;
     let profiles = manifest.get("profile").context("no profiles")?;
     Ok(toml::to_string(profiles)?)
 }
