@@ -125,7 +125,7 @@ Examples:
   cellblock mkfs ext4 -o home.img --content skel/,to=/user,owner=1000:1000
   cellblock mkfs swap -o swap.img --size 1GiB")]
 pub struct Mkfs {
-    /// The kind of file system: ext4, vfat (fat12, fat16, fat32), swap, or the NAME of a --guest
+    /// The kind of file system: ext4, ext3, ext2, vfat (fat12, fat16, fat32), swap, or the NAME of a --guest
     pub kind: String,
     /// The file to write. One that exists is replaced once the new one is complete
     #[arg(short, long, value_name = "FILE")]

@@ -24,7 +24,7 @@ pub struct BuiltIn {
 pub const BUILT_IN: [BuiltIn; 3] = [
     BuiltIn {
         name: "ext4",
-        kinds: &["ext4"],
+        kinds: &["ext2", "ext3", "ext4"],
         bytes: include_bytes!("../../guests/dist/ext4.wasm"),
     },
     BuiltIn {
