@@ -6,6 +6,7 @@ mod features;
 mod group;
 mod inode;
 mod journal;
+mod orphan;
 mod superblock;
 
 pub(crate) use directory::{
@@ -20,6 +21,7 @@ pub(crate) use inode::{
     file_kind,
 };
 pub(crate) use journal::JournalSuperblock;
+pub(crate) use orphan::OrphanTail;
 pub(crate) use superblock::{
     BACKUP_OF_JOURNAL_INODE, CHECKSUM_TYPE_CRC32C, DEFAULT_MOUNT_OPTIONS, ERRORS_CONTINUE,
     HASH_HALF_MD4, MAGIC, NO_MOUNT_LIMIT, REVISION_DYNAMIC, SIGNED_HASH, STATE_CLEAN, Superblock,

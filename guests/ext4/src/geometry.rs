@@ -1,13 +1,23 @@
 //! The numbers of a file system of one size: blocks, groups, inodes, journal. No bytes, and no places.
 
+mod heads;
+
 use crate::format::{InodeNumber, Superblock};
-use crate::options::{InodeCount, Journal, Options, Reserved};
+use crate::options::{BackupPolicy, InodeCount, Journal, Options, Reserved};
+
+pub(crate) use heads::Backups;
 
 /// The smallest last group that is worth having, in blocks beyond its own metadata, as in mke2fs.
 const WORTHWHILE_GROUP: u64 = 50;
 
 /// The inodes of a group are fewer than this, as their number has 16 bits in many places.
 const INODES_PER_GROUP_LIMIT: u64 = 1 << 16;
+
+/// The smallest groups that mke2fs makes for the sake of many inodes. Blocks.
+const SMALLEST_GROUP: u32 = 256;
+
+/// The most groups whose tables fit into a guest's memory: 1 EiB of blocks of 4 KiB.
+const MOST_GROUPS: u64 = 1 << 23;
 
 /// How a file system of one size is divided.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,23 +28,29 @@ pub(crate) struct Geometry {
     pub(crate) blocks: u64,
     /// The first block of group 0.
     pub(crate) first_data_block: u32,
-    /// Blocks of every group but the last.
+    /// Blocks of every group but the last, a multiple of 8.
     pub(crate) blocks_per_group: u32,
     pub(crate) groups: u32,
     pub(crate) inodes_per_group: u32,
     /// Blocks of a group's inode table.
     pub(crate) inode_table_blocks: u32,
+    /// Group descriptors of a block.
+    pub(crate) descriptors_per_block: u32,
     /// Blocks of all group descriptors.
     pub(crate) descriptor_blocks: u32,
     /// Blocks kept after them for more.
     pub(crate) reserved_descriptor_blocks: u32,
     /// Whether they have an inode, as those of a file system of fewer than 2^32 blocks may.
     pub(crate) has_resize_inode: bool,
+    /// Whether each block of group descriptors stands with its groups, not with the superblocks.
+    pub(crate) has_meta_groups: bool,
+    pub(crate) backups: Backups,
     /// Groups whose bitmaps and tables stand together.
     pub(crate) groups_per_flex: u32,
     /// Blocks of the journal; 0 for none.
     pub(crate) journal_blocks: u32,
-    sparse_backups: bool,
+    /// Blocks of the orphan file; 0 for none.
+    pub(crate) orphan_blocks: u32,
 }
 
 /// The sizes at which mke2fs changes to another usage type: the bytes up to where it goes, and the bytes for an inode.
@@ -80,42 +96,85 @@ fn automatic_journal(blocks: u64) -> u32 {
         .map_or(262_144, |(_, journal)| *journal)
 }
 
+/// The orphan file's blocks in a file system of `blocks`, as in mke2fs.
+fn automatic_orphan_file(blocks: u64) -> u32 {
+    const FEWEST: u64 = 32;
+    const MOST: u64 = 512;
+    u32::try_from((blocks / 4096).clamp(FEWEST, MOST)).unwrap_or(0)
+}
+
 impl Geometry {
     /// Divides a partition of `blocks`, of which a small rest at the end may stay unused.
     ///
     /// The number of inodes, the journal and the room for more groups are those of a partition of `nominal` blocks;
-    /// there are at least `inodes` inodes. None if the partition does not even hold the metadata.
+    /// there are at least `inodes` inodes. Where groups of the usual size are too few for them, there are more and smaller
+    /// ones, as in mke2fs. None if the partition does not even hold the metadata.
     pub(crate) fn new(options: &Options, blocks: u64, nominal: u64, inodes: u32) -> Option<Self> {
-        let block_size = options.block_size;
-        let first_data_block = u32::from(block_size == 1024);
-        let mut geometry = Self {
-            block_size,
+        let wanted = wanted_inodes(options, nominal);
+        let all_inodes = wanted.max(u64::from(inodes));
+        let mut blocks_per_group = largest_group(options, blocks, all_inodes)?;
+        while blocks_per_group >= SMALLEST_GROUP {
+            let mut geometry = Self::undivided(options, blocks, nominal, blocks_per_group);
+            if geometry.settle(options, nominal, inodes)? {
+                return Some(geometry);
+            }
+            blocks_per_group -= 8;
+        }
+        None
+    }
+
+    fn undivided(options: &Options, blocks: u64, nominal: u64, blocks_per_group: u32) -> Self {
+        let descriptor_size = u32::from(options.descriptor_size());
+        Self {
+            block_size: options.block_size,
             blocks,
-            first_data_block,
-            blocks_per_group: 8 * block_size,
+            first_data_block: first_data_block(options),
+            blocks_per_group,
             groups: 0,
             inodes_per_group: 0,
             inode_table_blocks: 0,
+            descriptors_per_block: options.block_size / descriptor_size,
             descriptor_blocks: 0,
             reserved_descriptor_blocks: 0,
             has_resize_inode: options.has_resize_inode() && blocks <= u64::from(u32::MAX),
+            has_meta_groups: options.has_meta_groups(),
+            backups: Backups::All,
             groups_per_flex: 1 << options.log_groups_per_flex(),
             journal_blocks: journal_blocks(options, nominal),
-            sparse_backups: options.has_sparse_backups(),
-        };
-        geometry.divide(options, nominal, inodes)?;
-        let last = geometry.groups - 1;
-        let tail = geometry.group_blocks(last);
-        let overhead = geometry.group_overhead(last);
-        if tail < u64::from(geometry.blocks_per_group) && last > 0 {
+            orphan_blocks: 0,
+        }
+    }
+
+    /// Divides the blocks, without the last group if that is too small to be worth its metadata. False if the groups are
+    /// too few for the inodes; none if the metadata does not fit.
+    fn settle(&mut self, options: &Options, nominal: u64, inodes: u32) -> Option<bool> {
+        self.divide(options, nominal, inodes)?;
+        let last = self.groups - 1;
+        let tail = self.group_blocks(last);
+        let overhead = self.head_blocks(last) + 2 + u64::from(self.inode_table_blocks);
+        if tail < u64::from(self.blocks_per_group) && last > 0 {
             if tail < overhead + WORTHWHILE_GROUP {
-                geometry.blocks -= tail;
-                geometry.divide(options, nominal, inodes)?;
+                self.blocks -= tail;
+                self.divide(options, nominal, inodes)?;
             }
         } else if tail < overhead {
             return None;
         }
-        (geometry.inodes() >= inodes).then_some(geometry)
+        let longest = self.longest_head() + 2 + u64::from(self.inode_table_blocks);
+        if longest > u64::from(self.blocks_per_group) {
+            return None;
+        }
+        if options.has_orphan_file() && self.journal_blocks > 0 {
+            self.orphan_blocks = automatic_orphan_file(self.blocks.min(nominal));
+        }
+        let wanted = wanted_inodes(options, nominal);
+        let is_enough = self.most_inodes_per_group() * u64::from(self.groups) >= wanted;
+        Some(is_enough && self.inodes() >= inodes)
+    }
+
+    /// As many as a block of a bitmap has bits.
+    fn most_inodes_per_group(&self) -> u64 {
+        8 * u64::from(self.block_size)
     }
 
     /// Finds all numbers that depend on the number of groups.
@@ -124,9 +183,15 @@ impl Geometry {
         let block_size = u64::from(self.block_size);
         let groups = blocks.div_ceil(u64::from(self.blocks_per_group));
         self.groups = u32::try_from(groups).ok().filter(|groups| *groups > 0)?;
+        self.backups = match options.backups() {
+            BackupPolicy::All => Backups::All,
+            BackupPolicy::Sparse => Backups::Sparse,
+            BackupPolicy::Two => Backups::two(self.groups),
+        };
 
         let inode_size = u64::from(options.inode_size);
-        let most = (8 * block_size)
+        let most = self
+            .most_inodes_per_group()
             .min(INODES_PER_GROUP_LIMIT - block_size / inode_size)
             .min(u64::from(u32::MAX) / groups);
         let per_block = block_size / inode_size;
@@ -141,15 +206,25 @@ impl Geometry {
             .min(most / step * step);
         self.inodes_per_group = u32::try_from(each).ok().filter(|each| *each > 0)?;
         self.inode_table_blocks = u32::try_from(each / per_block).ok()?;
+        self.divide_descriptors(nominal)
+    }
 
-        let descriptors_per_block = block_size / u64::from(options.descriptor_size());
-        let descriptor_blocks = groups.div_ceil(descriptors_per_block);
-        self.descriptor_blocks = u32::try_from(descriptor_blocks).ok()?;
+    /// Finds where group descriptors go. Those of very many groups would fill group 0, and stand with their groups.
+    fn divide_descriptors(&mut self, nominal: u64) -> Option<()> {
+        let per_block = u64::from(self.descriptors_per_block);
+        let blocks = u64::from(self.groups).div_ceil(per_block);
+        self.descriptor_blocks = u32::try_from(blocks).ok()?;
         self.reserved_descriptor_blocks = if self.has_resize_inode {
-            self.reserved_descriptors(nominal.min(self.blocks), descriptors_per_block)
+            self.reserved_descriptors(nominal.min(self.blocks), per_block)
         } else {
             0
         };
+        let all = self.descriptor_blocks + self.reserved_descriptor_blocks;
+        if all > self.blocks_per_group / 4 * 3 {
+            self.has_meta_groups = true;
+            self.has_resize_inode = false;
+            self.reserved_descriptor_blocks = 0;
+        }
         Some(())
     }
 
@@ -186,54 +261,10 @@ impl Geometry {
         (self.blocks - self.group_start(group)).min(u64::from(self.blocks_per_group))
     }
 
-    /// Whether a group begins with a superblock and group descriptors.
-    pub(crate) fn has_superblock(&self, group: u32) -> bool {
-        let power_of = |base: u32| {
-            let mut power = base;
-            while power < group && power <= u32::MAX / base {
-                power *= base;
-            }
-            power == group
-        };
-        !self.sparse_backups || group < 2 || [3, 5, 7].into_iter().any(power_of)
-    }
-
-    /// The blocks of a superblock and what comes with it.
-    pub(crate) fn superblock_blocks(&self) -> u64 {
-        1 + u64::from(self.descriptor_blocks) + u64::from(self.reserved_descriptor_blocks)
-    }
-
-    /// The blocks of metadata that a group brings, wherever they stand.
-    fn group_overhead(&self, group: u32) -> u64 {
-        let superblock = if self.has_superblock(group) {
-            self.superblock_blocks()
-        } else {
-            0
-        };
-        2 + u64::from(self.inode_table_blocks) + superblock
-    }
-
-    /// How many groups have a superblock.
-    fn superblocks(&self) -> u64 {
-        if !self.sparse_backups {
-            return u64::from(self.groups);
-        }
-        let powers = [3_u32, 5, 7].into_iter().map(|base| {
-            let mut power = u64::from(base);
-            let mut count = 0;
-            while power < u64::from(self.groups) {
-                power *= u64::from(base);
-                count += 1;
-            }
-            count
-        });
-        u64::from(self.groups.min(2)) + powers.sum::<u64>()
-    }
-
     /// The blocks that are metadata of the file system itself, without the journal.
     pub(crate) fn overhead(&self) -> u64 {
         u64::from(self.first_data_block)
-            + self.superblocks() * self.superblock_blocks()
+            + self.all_heads()
             + u64::from(self.groups) * (2 + u64::from(self.inode_table_blocks))
     }
 
@@ -259,15 +290,31 @@ impl Geometry {
     }
 }
 
-/// The most blocks for which group descriptors fit beside their superblock, with room for content.
+/// The block of the superblock.
+fn first_data_block(options: &Options) -> u32 {
+    u32::from(options.block_size == 1024)
+}
+
+/// The most blocks of a group that still makes groups enough for so many `inodes`. None if there are no blocks, or too many
+/// inodes for them.
+fn largest_group(options: &Options, blocks: u64, inodes: u64) -> Option<u32> {
+    let usual = 8 * options.block_size;
+    let blocks = blocks.checked_sub(u64::from(first_data_block(options)))?;
+    let others = inodes.div_ceil(u64::from(usual)).saturating_sub(1);
+    if others == 0 {
+        return Some(usual);
+    }
+    let largest = blocks.checked_sub(1)? / others / 8 * 8;
+    Some(u32::try_from(largest).unwrap_or(usual).min(usual))
+}
+
+/// The most blocks that there may be.
 pub(crate) fn most_blocks(options: &Options) -> u64 {
-    let blocks_per_group = u64::from(options.block_size) * 8;
-    let descriptors = u64::from(options.block_size / u32::from(options.descriptor_size()));
-    let by_descriptors = blocks_per_group / 4 * descriptors * blocks_per_group;
+    let most = MOST_GROUPS * u64::from(options.block_size) * 8;
     if options.descriptor_size() == crate::format::GroupDescriptor::NARROW_SIZE {
-        by_descriptors.min(u64::from(u32::MAX))
+        most.min(u64::from(u32::MAX))
     } else {
-        by_descriptors
+        most
     }
 }
 
@@ -283,7 +330,8 @@ fn wanted_inodes(options: &Options, nominal: u64) -> u64 {
         InodeCount::Ratio(ratio) => ratio,
         InodeCount::Automatic => automatic_inode_ratio(size),
     };
-    (size / ratio.max(u64::from(options.block_size))).max(u64::from(InodeNumber::FIRST.0) + 1)
+    (size / ratio.max(u64::from(options.block_size)))
+        .clamp(u64::from(InodeNumber::FIRST.0) + 1, u64::from(u32::MAX))
 }
 
 fn journal_blocks(options: &Options, nominal: u64) -> u32 {

@@ -1,12 +1,13 @@
 //! What goes where: a geometry that holds the tree, and the place of each kind of block in it.
 //!
 //! The tree's blocks fill the free blocks from the first on: the resize inode's map, directories, targets of symbolic
-//! links, attributes, the journal, and the content of files. Within a kind they follow the inodes, so that a cursor at the start of
+//! links, attributes, the journal, the orphan file, and the content of files. Within a kind they follow the inodes, so that a cursor at the start of
 //! each kind finds every place again, and nothing is kept for a file.
 
 use cellblock_guest::{FormatError, Shortage};
 
 use crate::census::{BlockRange, Body, Census, Inode};
+use crate::format::InodeNumber;
 use crate::geometry::{Geometry, fewest_blocks, most_blocks, next_usage_type};
 use crate::mapping::Mapping;
 use crate::options::Options;
@@ -23,6 +24,7 @@ pub(crate) struct Places<'a> {
     pub(crate) symlinks: Cursor<'a>,
     pub(crate) attributes: Cursor<'a>,
     pub(crate) journal: Cursor<'a>,
+    pub(crate) orphans: Cursor<'a>,
     pub(crate) files: Cursor<'a>,
     /// After all.
     pub(crate) end: Cursor<'a>,
@@ -55,6 +57,9 @@ impl<'a> Places<'a> {
         let journal = cursor;
         mapping.map_all(&mut cursor, u64::from(geometry.journal_blocks));
 
+        let orphans = cursor;
+        mapping.map_all(&mut cursor, u64::from(geometry.orphan_blocks));
+
         let files = cursor;
         for inode in &census.inodes {
             map_file(options, census, inode, &mut cursor, &mut mapping);
@@ -65,6 +70,7 @@ impl<'a> Places<'a> {
             symlinks,
             attributes,
             journal,
+            orphans,
             files,
             end: cursor,
         }
@@ -170,6 +176,12 @@ impl Layout {
         Ok(larger.unwrap_or(smallest))
     }
 
+    /// The last inode in use: the tree's, or the orphan file's after it.
+    pub(crate) fn last_inode(&self, census: &Census) -> InodeNumber {
+        let of_tree = census.last_inode();
+        InodeNumber(of_tree.0 + u32::from(self.geometry.orphan_blocks > 0))
+    }
+
     pub(crate) fn places(&self, options: &Options, census: &Census) -> Places<'_> {
         Places::new(options, census, &self.geometry, self.space.cursor())
     }
@@ -196,7 +208,7 @@ struct Search<'a> {
 
 impl<'a> Search<'a> {
     fn new(options: &'a Options, census: &'a Census) -> Self {
-        let inodes = census.last_inode().0;
+        let inodes = census.last_inode().0 + u32::from(options.has_orphan_file());
         let mut search = Self {
             options,
             census,
@@ -234,6 +246,7 @@ impl<'a> Search<'a> {
         let needed = geometry.overhead()
             + u64::from(geometry.has_resize_inode)
             + u64::from(geometry.journal_blocks)
+            + u64::from(geometry.orphan_blocks)
             + self.tree_blocks;
         if needed > geometry.blocks {
             return Attempt::Short { geometry, needed };
@@ -259,7 +272,11 @@ impl<'a> Search<'a> {
     /// A larger one needs hardly ever less for itself: inodes are rounded up in each group, so that one group more may
     /// save a few blocks in each of the others; and a larger usage type has fewer inodes.
     fn step(&self, geometry: &Geometry, blocks: u64, needed: u64) -> u64 {
-        let saving = 2 * u64::from(geometry.groups) + 16;
+        let mut saving = 2 * u64::from(geometry.groups) + 16;
+        if u64::from(geometry.blocks_per_group) < 8 * u64::from(geometry.block_size) {
+            // Larger groups may be fewer, and one backup less.
+            saving += geometry.head_blocks(0);
+        }
         let block_size = u64::from(self.options.block_size);
         let next_type = next_usage_type(blocks.saturating_mul(block_size)).div_ceil(block_size);
         needed.saturating_sub(saving).min(next_type).max(blocks + 1)

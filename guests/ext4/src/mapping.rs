@@ -106,6 +106,13 @@ impl Mapping {
         })
     }
 
+    /// The places of the blocks of data, in the file's order.
+    pub(crate) fn places(&self) -> impl Iterator<Item = u64> {
+        self.runs
+            .iter()
+            .flat_map(|mapped| mapped.run.start..mapped.run.end())
+    }
+
     /// All blocks, with the map's own.
     pub(crate) fn blocks(&self) -> u64 {
         self.data_blocks + self.nodes.len() as u64

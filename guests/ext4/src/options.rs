@@ -32,8 +32,9 @@ pub(crate) const DESCRIPTIONS: &[OptionDescription] = &[
         value: "NAME,^NAME,...",
         default: "those of the kind in the profile",
         documentation: "Features to turn on, or off with ^: 64bit, dir_index, dir_nlink, ext_attr, extent, extra_isize, \
-                        filetype, flex_bg, has_journal, huge_file, large_dir, large_file, metadata_csum, \
-                        metadata_csum_seed, resize_inode, sparse_super, uninit_bg; none turns all off.",
+                        filetype, flex_bg, has_journal, huge_file, large_dir, large_file, meta_bg, metadata_csum, \
+                        metadata_csum_seed, orphan_file, resize_inode, sparse_super, sparse_super2, stable_inodes, \
+                        uninit_bg; none turns all off.",
     },
     OptionDescription {
         name: "hash-seed",
@@ -118,6 +119,17 @@ pub(crate) enum Journal {
     Always,
     /// In blocks.
     Blocks(u32),
+}
+
+/// The groups with backups of the superblock, whatever their number.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum BackupPolicy {
+    /// Every one.
+    All,
+    /// Group 1, and the powers of 3, 5 and 7.
+    Sparse,
+    /// Group 1 and the last.
+    Two,
 }
 
 /// What is to be made, whatever the partition's size.
@@ -230,6 +242,10 @@ impl Options {
         self.features.compatible.contains(Compatible::RESIZE_INODE)
     }
 
+    pub(crate) fn has_orphan_file(&self) -> bool {
+        self.features.compatible.contains(Compatible::ORPHAN_FILE)
+    }
+
     pub(crate) fn has_directory_index(&self) -> bool {
         self.features
             .compatible
@@ -249,10 +265,25 @@ impl Options {
         )
     }
 
-    pub(crate) fn has_sparse_backups(&self) -> bool {
+    pub(crate) fn has_meta_groups(&self) -> bool {
         self.features
+            .incompatible
+            .contains(Incompatible::META_GROUPS)
+    }
+
+    /// Which groups are to have backups of the superblock.
+    pub(crate) fn backups(&self) -> BackupPolicy {
+        let features = self.features;
+        if features.compatible.contains(Compatible::TWO_BACKUPS) {
+            BackupPolicy::Two
+        } else if features
             .read_only
             .contains(ReadOnlyCompatible::SPARSE_BACKUPS)
+        {
+            BackupPolicy::Sparse
+        } else {
+            BackupPolicy::All
+        }
     }
 
     /// Bytes of a group descriptor.

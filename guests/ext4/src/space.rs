@@ -60,15 +60,15 @@ const ENDLESS: u64 = 1 << 60;
 impl Space {
     /// Places the metadata; none if it does not fit.
     pub(crate) fn new(geometry: &Geometry) -> Option<Self> {
-        let superblocks: Vec<Run> = (0..geometry.groups)
-            .filter(|group| geometry.has_superblock(*group))
+        let heads: Vec<Run> = (0..geometry.groups)
             .map(|group| Run {
                 start: geometry.group_start(group),
-                count: geometry.superblock_blocks(),
+                count: geometry.head_blocks(group),
             })
+            .filter(|head| head.count > 0)
             .collect();
         let mut planner = Planner {
-            superblocks: &superblocks,
+            heads: &heads,
             fixed: Vec::new(),
             cursor: 0,
         };
@@ -79,7 +79,7 @@ impl Space {
             planner.place_flexible_group(geometry, first, count, &mut tables);
             first += count;
         }
-        planner.place_superblocks(geometry.blocks);
+        planner.place_heads(geometry.blocks);
         let fixed = planner.fixed;
         if fixed.last().is_some_and(|run| run.end() > geometry.blocks) {
             return None;
@@ -117,8 +117,8 @@ impl Space {
 
 /// Places metadata from the first block to the last.
 struct Planner<'a> {
-    /// The superblocks, with what comes with them, that are not placed yet.
-    superblocks: &'a [Run],
+    /// What groups begin with, as far as it is not placed yet.
+    heads: &'a [Run],
     fixed: Vec<Run>,
     /// The block after all that is placed.
     cursor: u64,
@@ -133,7 +133,7 @@ impl Planner<'_> {
         tables: &mut Vec<GroupTables>,
     ) {
         let start = geometry.group_start(first);
-        self.place_superblocks(start + 1);
+        self.place_heads(start + 1);
         self.cursor = self.cursor.max(start);
         let block_bitmaps = self.take(u64::from(count));
         let inode_bitmaps = self.take(u64::from(count));
@@ -146,25 +146,25 @@ impl Planner<'_> {
         }
     }
 
-    /// Takes the next consecutive blocks that no superblock interrupts.
+    /// Takes the next consecutive blocks that no head interrupts.
     fn take(&mut self, count: u64) -> u64 {
-        while self.place_superblock(self.cursor + count) {}
+        while self.place_head(self.cursor + count) {}
         let start = self.cursor;
         self.add(Run { start, count });
         start
     }
 
-    /// Places the superblocks that begin before `end`.
-    fn place_superblocks(&mut self, end: u64) {
-        while self.place_superblock(end) {}
+    /// Places the heads that begin before `end`.
+    fn place_heads(&mut self, end: u64) {
+        while self.place_head(end) {}
     }
 
-    /// Places the next superblock, if it begins before `end`.
-    fn place_superblock(&mut self, end: u64) -> bool {
-        match self.superblocks.split_first() {
-            Some((superblock, rest)) if superblock.start < end => {
-                self.superblocks = rest;
-                self.add(*superblock);
+    /// Places the next head, if it begins before `end`.
+    fn place_head(&mut self, end: u64) -> bool {
+        match self.heads.split_first() {
+            Some((head, rest)) if head.start < end => {
+                self.heads = rest;
+                self.add(*head);
                 true
             }
             _ => false,

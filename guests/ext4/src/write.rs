@@ -2,6 +2,7 @@
 
 mod groups;
 mod inodes;
+mod orphans;
 mod superblock;
 
 use cellblock_guest::{Buffered, FormatError, NodeId, Output, Placement, Property, Summary};
@@ -45,6 +46,7 @@ pub(crate) fn write(
     writer.write_symlinks()?;
     writer.write_attribute_blocks()?;
     writer.write_journal()?;
+    writer.write_orphan_file()?;
     writer.write_resize_map()?;
     let tally = writer.write_inodes()?;
     let summary = writer.write_groups(tally)?;
@@ -67,6 +69,10 @@ impl Writer<'_> {
     /// The byte at which a block begins.
     fn offset(&self, block: u64) -> u64 {
         block * u64::from(self.options.block_size)
+    }
+
+    fn last_inode(&self) -> InodeNumber {
+        self.layout.last_inode(self.census)
     }
 
     /// The seed of an inode's checksums.
@@ -144,10 +150,7 @@ impl Writer<'_> {
                 seed: self.inode_seed(inode),
             };
             let children = self.census.children(directory);
-            let mut places = mapping
-                .runs()
-                .iter()
-                .flat_map(|mapped| mapped.run.start..mapped.run.end());
+            let mut places = mapping.places();
             let output = &mut self.output;
             writer.write(identity, directory.shape, children, &mut |bytes| {
                 let place = places.next().unwrap_or_default();
@@ -242,8 +245,8 @@ impl Writer<'_> {
         let slots = block_size / 4;
         let mut map = vec![0; block_size];
         let mut reserved = Vec::new();
-        let backups: Vec<u64> = (1..geometry.groups)
-            .filter(|group| geometry.has_superblock(*group))
+        let backups: Vec<u64> = geometry
+            .backup_groups()
             .map(|group| geometry.group_start(group))
             .collect();
         let kept = geometry.reserved_descriptor_blocks;

@@ -123,6 +123,14 @@ fn an_empty_file_system_is_described_as_that_of_mke2fs() {
         ("2048", "^huge_file,^dir_nlink,^extra_isize"),
         ("1024", "^metadata_csum,uninit_bg"),
         ("4096", "none,has_journal"),
+        ("4096", "meta_bg,^resize_inode"),
+        ("1024", "meta_bg,^resize_inode,^flex_bg,^64bit"),
+        ("4096", "orphan_file"),
+        ("1024", "orphan_file,^metadata_csum"),
+        ("4096", "sparse_super2"),
+        ("1024", "sparse_super2,^resize_inode,^sparse_super"),
+        ("2048", "sparse_super2,meta_bg,^resize_inode"),
+        ("4096", "stable_inodes"),
     ] {
         let choice = Choice {
             block_size,

@@ -40,6 +40,12 @@ fn every_feature_set_is_clean_and_reads_back() {
         "^resize_inode,^sparse_super",
         "metadata_csum_seed",
         "large_dir",
+        "meta_bg,^resize_inode",
+        "meta_bg,^resize_inode,^flex_bg,^64bit",
+        "orphan_file",
+        "orphan_file,^metadata_csum",
+        "sparse_super2",
+        "sparse_super2,^resize_inode,meta_bg,orphan_file,stable_inodes",
         "^has_journal,^resize_inode,^metadata_csum,^64bit,^flex_bg,^dir_index",
     ];
     for block_size in ["1024", "2048", "4096"] {

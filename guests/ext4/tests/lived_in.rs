@@ -52,23 +52,66 @@ fn the_kernel_writes_to_it() {
     }
 }
 
+/// Block sizes and features of file systems that grow in different ways.
+const GROWING: [(&str, &str); 9] = [
+    ("4096", "has_journal"),
+    ("4096", "^flex_bg"),
+    ("1024", "has_journal"),
+    ("4096", "^resize_inode"),
+    ("1024", "meta_bg,^resize_inode"),
+    ("4096", "meta_bg,^resize_inode,^flex_bg"),
+    ("2048", "sparse_super2,^resize_inode"),
+    ("1024", "sparse_super2"),
+    ("4096", "orphan_file,stable_inodes"),
+];
+
+/// The smallest image with a lively tree in it, in a file `factor` times as long.
+fn with_room(block_size: &str, features: &str, factor: u64, tree: &mut MemoryTree) -> Image {
+    let settings = [("block-size", block_size), ("features", features)];
+    let size = measure(tree, &settings);
+    let image = make(tree, size, &settings).unwrap();
+    let file = File::options().write(true).open(&image.path).unwrap();
+    file.set_len(size * factor).unwrap();
+    image
+}
+
 #[test]
 fn it_grows() {
-    for (block_size, features) in [
-        ("4096", "has_journal"),
-        ("4096", "^flex_bg"),
-        ("1024", "has_journal"),
-    ] {
+    for (block_size, features) in GROWING {
         for factor in [4, 40] {
             let mut tree = lively_tree(block_size.parse().unwrap());
-            let settings = [("block-size", block_size), ("features", features)];
-            let size = measure(&mut tree, &settings);
-            let image = make(&mut tree, size, &settings).unwrap();
-            let file = File::options().write(true).open(&image.path).unwrap();
-            file.set_len(size * factor).unwrap();
+            let image = with_room(block_size, features, factor, &mut tree);
             let Some((done, said)) = run("resize2fs", &["-f"], &image.path) else {
                 return;
             };
+            println!("{factor} times, block size {block_size}, features {features}");
+            assert!(done, "{said}");
+            fsck(&image);
+            mount::compare(&image, &mut tree);
+        }
+    }
+}
+
+#[test]
+fn it_grows_while_mounted() {
+    for (block_size, features) in GROWING {
+        for factor in [4, 40] {
+            let mut tree = lively_tree(block_size.parse().unwrap());
+            let image = with_room(block_size, features, factor, &mut tree);
+            let Some(mount) = mount::writable(&image) else {
+                println!("skipped: no loop mount");
+                return;
+            };
+            let Some((done, said)) = run("resize2fs", &[], &mount.device()) else {
+                return;
+            };
+            drop(mount);
+            // The kernel asks for CAP_SYS_RESOURCE, which root of a container may lack.
+            if said.contains("Permission denied") {
+                println!("skipped: no right to resize a mounted file system");
+                return;
+            }
+            println!("{factor} times, block size {block_size}, features {features}");
             assert!(done, "{said}");
             fsck(&image);
             mount::compare(&image, &mut tree);

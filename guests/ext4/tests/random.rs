@@ -109,6 +109,9 @@ fn settings() -> impl Strategy<Value = Vec<(&'static str, String)>> {
         "^flex_bg",
         "^dir_index",
         "^resize_inode,^sparse_super",
+        "meta_bg,^resize_inode",
+        "orphan_file,has_journal",
+        "sparse_super2",
     ];
     let features = proptest::sample::subsequence(names.to_vec(), 0..3);
     let ratio = prop_oneof![Just(None), (10_u64..20).prop_map(|log| Some(1 << log))];

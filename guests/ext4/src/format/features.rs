@@ -14,6 +14,12 @@ bitflags! {
         const RESIZE_INODE = 0x10;
         /// Large directories are hashed.
         const DIRECTORY_INDEX = 0x20;
+        /// Only two groups have backups of the superblock, which it names.
+        const TWO_BACKUPS = 0x200;
+        /// Inodes keep their numbers and the file system its UUID, on which encryption may rely.
+        const STABLE_INODES = 0x800;
+        /// A file has the numbers of deleted inodes that are still in use.
+        const ORPHAN_FILE = 0x1000;
     }
 
     /// Features that a kernel must know.
@@ -21,6 +27,8 @@ bitflags! {
     pub(crate) struct Incompatible: u32 {
         /// Directory entries have the type of their file.
         const FILE_TYPE = 0x2;
+        /// Each block of group descriptors stands in the groups that it describes.
+        const META_GROUPS = 0x10;
         /// Files are mapped by extents.
         const EXTENTS = 0x40;
         /// Block numbers have 64 bits.

@@ -128,7 +128,7 @@ pub(crate) struct Superblock {
     pub(crate) descriptor_size: U16,
     /// [`DEFAULT_MOUNT_OPTIONS`].
     pub(crate) default_mount_options: U32,
-    /// Of meta_bg.
+    /// Before which meta group descriptors stand with the superblocks all the same: 0.
     pub(crate) first_meta_group: U32,
     /// When it was made.
     pub(crate) made_time: U32,
@@ -183,7 +183,7 @@ pub(crate) struct Superblock {
     pub(crate) group_quota_inode: U32,
     /// Blocks that are metadata of the file system itself.
     pub(crate) overhead_blocks: U32,
-    /// Of sparse_super2.
+    /// The groups with a backup, with `TWO_BACKUPS`; 0 for none.
     pub(crate) backup_groups: [U32; 2],
     /// Of encryption.
     pub(crate) encryption: [u8; 20],
@@ -203,7 +203,7 @@ pub(crate) struct Superblock {
     pub(crate) check_time_high: u8,
     /// Of the log of errors and of case folding.
     pub(crate) errors_and_encoding: [u8; 8],
-    /// Of orphan_file.
+    /// The inode of the orphan file.
     pub(crate) orphan_file_inode: U32,
     /// Zero.
     pub(crate) reserved: [U32; 94],

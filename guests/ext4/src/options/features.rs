@@ -31,7 +31,7 @@ pub(super) fn declines(request: &Request, name: &str) -> bool {
 }
 
 /// What mke2fs calls the features.
-const NAMES: [(&str, Feature); 19] = [
+const NAMES: [(&str, Feature); 23] = [
     ("64bit", Feature::Incompatible(Incompatible::WIDE)),
     (
         "dir_index",
@@ -66,6 +66,7 @@ const NAMES: [(&str, Feature); 19] = [
         "large_file",
         Feature::ReadOnly(ReadOnlyCompatible::LARGE_FILES),
     ),
+    ("meta_bg", Feature::Incompatible(Incompatible::META_GROUPS)),
     (
         "metadata_csum",
         Feature::ReadOnly(ReadOnlyCompatible::METADATA_CHECKSUMS),
@@ -74,6 +75,7 @@ const NAMES: [(&str, Feature); 19] = [
         "metadata_csum_seed",
         Feature::Incompatible(Incompatible::CHECKSUM_SEED),
     ),
+    ("orphan_file", Feature::Compatible(Compatible::ORPHAN_FILE)),
     (
         "resize_inode",
         Feature::Compatible(Compatible::RESIZE_INODE),
@@ -81,6 +83,14 @@ const NAMES: [(&str, Feature); 19] = [
     (
         "sparse_super",
         Feature::ReadOnly(ReadOnlyCompatible::SPARSE_BACKUPS),
+    ),
+    (
+        "sparse_super2",
+        Feature::Compatible(Compatible::TWO_BACKUPS),
+    ),
+    (
+        "stable_inodes",
+        Feature::Compatible(Compatible::STABLE_INODES),
     ),
     (
         "uninit_bg",
@@ -164,6 +174,19 @@ impl Features {
             && !self.read_only.contains(ReadOnlyCompatible::SPARSE_BACKUPS)
         {
             return needs("resize_inode needs sparse_super");
+        }
+        if self.compatible.contains(Compatible::RESIZE_INODE)
+            && self.incompatible.contains(Incompatible::META_GROUPS)
+        {
+            return needs("meta_bg needs ^resize_inode");
+        }
+        if self.compatible.contains(Compatible::ORPHAN_FILE)
+            && !self.compatible.contains(Compatible::JOURNAL)
+        {
+            if !defaults.compatible.contains(Compatible::ORPHAN_FILE) {
+                return needs("orphan_file needs has_journal");
+            }
+            self.compatible.remove(Compatible::ORPHAN_FILE);
         }
         if self.incompatible.contains(Incompatible::WIDE)
             && !self.incompatible.contains(Incompatible::EXTENTS)

@@ -47,7 +47,7 @@ const EXT3: &str = "has_journal";
 /// What ext4 has instead.
 const EXT4: &str = "has_journal,extent,huge_file,flex_bg,metadata_csum,64bit,dir_nlink,extra_isize";
 /// What newer ones of ext4 have as well.
-const EXT4_NEWER: &str = "metadata_csum_seed";
+const EXT4_NEWER: &str = "metadata_csum_seed,orphan_file";
 
 impl Profile {
     /// The newest whose file systems the kernels, checkers and boot loaders of all supported releases take.

@@ -14,16 +14,33 @@ impl Writer<'_> {
     /// Writes bitmaps, group descriptors and superblocks.
     pub(super) fn write_groups(&mut self, tally: Tally) -> Result<Summary, FormatError> {
         let geometry = &self.layout.geometry;
-        let mut descriptors: Vec<GroupDescriptor> = Vec::with_capacity(geometry.groups as usize);
-        for group in 0..geometry.groups {
-            descriptors.push(self.descriptor(group, &tally));
+        let mut sweep = Sweep {
+            fixed: &self.layout.space.fixed,
+            free_blocks: 0,
+            inodes_left: self.last_inode().0,
+            bitmap: Bitmap::new(self.options.block_size),
+        };
+        // All descriptors, if they stand together; a block of them at a time otherwise.
+        let mut table = Vec::new();
+        for first in (0..geometry.groups).step_by(geometry.descriptors_per_block as usize) {
+            let end = geometry
+                .groups
+                .min(first.saturating_add(geometry.descriptors_per_block));
+            let mut descriptors: Vec<GroupDescriptor> = (first..end)
+                .map(|group| self.descriptor(group, &tally))
+                .collect();
+            self.write_block_bitmaps(first, &mut descriptors, &mut sweep)?;
+            self.write_inode_bitmaps(first, &mut descriptors, &mut sweep)?;
+            self.add_descriptor_bytes(first, &mut descriptors, &mut table);
+            if geometry.has_meta_groups {
+                self.write_meta_group(first..end, &table)?;
+                table.clear();
+            }
         }
-        let free_blocks = self.write_block_bitmaps(&mut descriptors)?;
-        let free_inodes = self.write_inode_bitmaps(&mut descriptors)?;
-        let descriptors = self.descriptor_bytes(&mut descriptors);
-        let superblock = self.superblock(free_blocks, free_inodes, &tally);
-        self.write_superblocks(superblock, &descriptors)?;
-        let used = geometry.blocks - free_blocks;
+        let free_inodes = geometry.inodes() - self.last_inode().0;
+        let superblock = self.superblock(sweep.free_blocks, free_inodes, &tally);
+        self.write_superblocks(superblock, &table)?;
+        let used = geometry.blocks - sweep.free_blocks;
         Ok(Summary {
             used: self.offset(used),
             properties: properties(self.options, self.layout),
@@ -47,40 +64,36 @@ impl Writer<'_> {
         descriptor
     }
 
-    /// Writes the block bitmaps, and tells the number of free blocks.
+    /// Writes the block bitmaps of the groups from `first` on, and counts their free blocks.
     fn write_block_bitmaps(
         &mut self,
+        first: u32,
         descriptors: &mut [GroupDescriptor],
-    ) -> Result<u64, FormatError> {
+        sweep: &mut Sweep<'_>,
+    ) -> Result<(), FormatError> {
         let geometry = &self.layout.geometry;
-        let mut fixed = self.layout.space.fixed.as_slice();
-        let mut bitmap = Bitmap::new(self.options.block_size);
-        let mut all_free = 0;
+        let bitmap = &mut sweep.bitmap;
         let content = self.content_before();
-        for (group, descriptor) in (0..).zip(descriptors) {
+        for (group, descriptor) in (first..).zip(descriptors) {
             let blocks = Run {
                 start: geometry.group_start(group),
                 count: geometry.group_blocks(group),
             };
             bitmap.clear();
             let mut used = bitmap.fill_blocks(blocks, content);
-            while let Some((run, rest)) = fixed.split_first() {
+            while let Some((run, rest)) = sweep.fixed.split_first() {
                 used += bitmap.fill_blocks(blocks, run.after(content.end()));
                 if run.end() > blocks.end() {
                     break;
                 }
-                fixed = rest;
+                sweep.fixed = rest;
             }
             let free = blocks.count - used;
-            all_free += free;
+            sweep.free_blocks += free;
             (descriptor.free_blocks_low, descriptor.free_blocks_high) = halves(low(free));
-            let own = if geometry.has_superblock(group) {
-                geometry.superblock_blocks()
-            } else {
-                0
-            };
             let is_last = group + 1 == geometry.groups;
-            if self.options.has_group_flags() && used == own && !is_last {
+            let is_empty = used == geometry.head_blocks(group);
+            if self.options.has_group_flags() && is_empty && !is_last {
                 add_flag(descriptor, GroupFlags::BLOCKS_UNINITIALISED);
                 continue;
             }
@@ -93,7 +106,7 @@ impl Writer<'_> {
             let place = self.offset(self.layout.space.tables[group as usize].block_bitmap);
             self.output.write(place, &bitmap.bytes)?;
         }
-        Ok(all_free)
+        Ok(())
     }
 
     /// The blocks up to the end of the content, of which none is free.
@@ -104,18 +117,18 @@ impl Writer<'_> {
         }
     }
 
-    /// Writes the inode bitmaps, and tells the number of free inodes.
+    /// Writes the inode bitmaps of the groups from `first` on.
     fn write_inode_bitmaps(
         &mut self,
+        first: u32,
         descriptors: &mut [GroupDescriptor],
-    ) -> Result<u32, FormatError> {
-        let geometry = &self.layout.geometry;
-        let each = geometry.inodes_per_group;
-        let mut left = self.census.last_inode().0;
-        let mut bitmap = Bitmap::new(self.options.block_size);
-        for (group, descriptor) in (0_u32..).zip(descriptors) {
-            let used = left.min(each);
-            left -= used;
+        sweep: &mut Sweep<'_>,
+    ) -> Result<(), FormatError> {
+        let each = self.layout.geometry.inodes_per_group;
+        let bitmap = &mut sweep.bitmap;
+        for (group, descriptor) in (first..).zip(descriptors) {
+            let used = sweep.inodes_left.min(each);
+            sweep.inodes_left -= used;
             let free = halves(each - used);
             (descriptor.free_inodes_low, descriptor.free_inodes_high) = free;
             if self.options.has_group_flags() {
@@ -136,19 +149,21 @@ impl Writer<'_> {
             let place = self.offset(self.layout.space.tables[group as usize].inode_bitmap);
             self.output.write(place, &bitmap.bytes)?;
         }
-        Ok(geometry.inodes() - self.census.last_inode().0)
+        Ok(())
     }
 
-    /// The bytes of all descriptors, with their checksums.
-    fn descriptor_bytes(&self, descriptors: &mut [GroupDescriptor]) -> Vec<u8> {
+    /// Adds the bytes of descriptors from that of the group `first` on, with their checksums.
+    fn add_descriptor_bytes(
+        &self,
+        first: u32,
+        descriptors: &mut [GroupDescriptor],
+        bytes: &mut Vec<u8>,
+    ) {
         let size = usize::from(self.options.descriptor_size());
-        let blocks = self.layout.geometry.descriptor_blocks as usize;
-        let mut bytes = Vec::with_capacity(blocks * self.options.block_size as usize);
-        for (group, descriptor) in (0..).zip(descriptors) {
+        for (group, descriptor) in (first..).zip(descriptors) {
             descriptor.checksum = self.descriptor_checksum(group, descriptor, size).into();
             bytes.extend_from_slice(&descriptor.as_bytes()[..size]);
         }
-        bytes
     }
 
     fn descriptor_checksum(&self, group: u32, descriptor: &GroupDescriptor, size: usize) -> u16 {
@@ -167,14 +182,29 @@ impl Writer<'_> {
         crc16(before, &bytes[checksum + 2..])
     }
 
-    /// Writes the superblock and the descriptors, and their backups.
+    /// Writes the descriptors of a meta group to those of its groups that have them.
+    fn write_meta_group(
+        &mut self,
+        groups: std::ops::Range<u32>,
+        descriptors: &[u8],
+    ) -> Result<(), FormatError> {
+        let geometry = &self.layout.geometry;
+        for group in groups.filter(|group| geometry.has_descriptor_block(*group)) {
+            let superblock = u64::from(geometry.has_superblock(group));
+            let place = self.offset(geometry.group_start(group) + superblock);
+            self.output.write(place, descriptors)?;
+        }
+        Ok(())
+    }
+
+    /// Writes the superblock and its backups, each with the `descriptors` that stand with it.
     fn write_superblocks(
         &mut self,
         mut superblock: Superblock,
         descriptors: &[u8],
     ) -> Result<(), FormatError> {
         let geometry = &self.layout.geometry;
-        for group in (0..geometry.groups).filter(|group| geometry.has_superblock(*group)) {
+        for group in std::iter::once(0).chain(geometry.backup_groups()) {
             let start = self.offset(geometry.group_start(group));
             let place = if group == 0 {
                 Superblock::OFFSET
@@ -189,6 +219,16 @@ impl Writer<'_> {
         }
         Ok(())
     }
+}
+
+/// What is known between one group and the next.
+struct Sweep<'a> {
+    /// The file system's own metadata from the current group on.
+    fixed: &'a [Run],
+    free_blocks: u64,
+    /// Inodes in use from the current group on.
+    inodes_left: u32,
+    bitmap: Bitmap,
 }
 
 fn add_flag(descriptor: &mut GroupDescriptor, flag: GroupFlags) {

@@ -78,6 +78,11 @@ impl<'a> Writer<'a> {
                 self.write_reserved_inodes(&mut tally)?;
             }
         }
+        let orphan_blocks = self.layout.geometry.orphan_blocks;
+        if orphan_blocks > 0 {
+            let content = self.own_file(&self.orphan_mapping(), orphan_blocks)?;
+            self.write_inode(self.last_inode(), Some(&content))?;
+        }
         Ok(tally)
     }
 
@@ -92,7 +97,8 @@ impl<'a> Writer<'a> {
                     Some(self.resize_content())
                 }
                 InodeNumber::JOURNAL if self.layout.geometry.journal_blocks > 0 => {
-                    let content = self.journal_content()?;
+                    let blocks = self.layout.geometry.journal_blocks;
+                    let content = self.own_file(&self.journal_mapping(), blocks)?;
                     tally.journal_map = content.map;
                     Some(content)
                 }
@@ -123,23 +129,20 @@ impl<'a> Writer<'a> {
     fn resize_content(&self) -> Content {
         let geometry = &self.layout.geometry;
         let slots = u64::from(self.options.block_size / 4);
-        let superblocks = (0..geometry.groups).filter(|group| geometry.has_superblock(*group));
+        let superblocks = 1 + geometry.backup_groups().count() as u64;
         let mut content = self.own_content(file_kind::REGULAR | 0o600, 1);
         content.size = self.offset(slots * slots + slots + 12);
-        content.blocks =
-            1 + u64::from(geometry.reserved_descriptor_blocks) * superblocks.count() as u64;
+        content.blocks = 1 + u64::from(geometry.reserved_descriptor_blocks) * superblocks;
         let place = low(self.places.resize.clone().take(1).start).to_le_bytes();
         content.map.as_chunks_mut().0[DOUBLE_INDIRECT_SLOT] = place;
         content
     }
 
-    fn journal_content(&self) -> Result<Content, FormatError> {
-        let mapping = self.journal_mapping();
+    /// The inode of a file of whole blocks that the format itself needs.
+    fn own_file(&self, mapping: &Mapping, blocks: u32) -> Result<Content, FormatError> {
         let mut content = self.own_content(file_kind::REGULAR | 0o600, 1);
-        content.size = self.offset(u64::from(self.layout.geometry.journal_blocks));
-        content.blocks = mapping.blocks();
-        content.flags = mapping.flags();
-        content.map = mapping.root()?;
+        content.size = self.offset(u64::from(blocks));
+        set_map(&mut content, mapping)?;
         Ok(content)
     }
 

@@ -11,6 +11,7 @@ use crate::format::{
     ERRORS_CONTINUE, HASH_HALF_MD4, Incompatible, Inode, InodeNumber, MAGIC, NO_MOUNT_LIMIT,
     REVISION_DYNAMIC, ReadOnlyCompatible, SIGNED_HASH, STATE_CLEAN, Superblock,
 };
+use crate::geometry::Backups;
 use crate::options::Features;
 
 impl Writer<'_> {
@@ -70,7 +71,7 @@ impl Writer<'_> {
         superblock.reserved_descriptor_blocks = kept.into();
         let overhead = geometry.overhead() + u64::from(geometry.journal_blocks);
         superblock.overhead_blocks = u32::try_from(overhead).unwrap_or(0).into();
-        let inodes = u64::from(self.census.last_inode().0) * u64::from(self.options.inode_size);
+        let inodes = u64::from(self.last_inode().0) * u64::from(self.options.inode_size);
         let content = self.offset(geometry.blocks - free_blocks - overhead);
         superblock.kibibytes_written = ((content + inodes) / 1024).into();
         if self.options.inode_size > Inode::BASE_SIZE {
@@ -114,7 +115,15 @@ impl Writer<'_> {
             read_only,
         } = self.options.features;
         compatible.set(Compatible::JOURNAL, geometry.journal_blocks > 0);
+        compatible.set(Compatible::ORPHAN_FILE, geometry.orphan_blocks > 0);
+        if geometry.orphan_blocks > 0 {
+            superblock.orphan_file_inode = self.last_inode().0.into();
+        }
         compatible.set(Compatible::RESIZE_INODE, geometry.has_resize_inode);
+        incompatible.set(Incompatible::META_GROUPS, geometry.has_meta_groups);
+        if let Backups::Two(groups) = geometry.backups {
+            superblock.backup_groups = groups.map(Into::into);
+        }
         if self.census.has_large_directory {
             incompatible |= Incompatible::LARGE_DIRECTORIES;
         }

@@ -34,6 +34,18 @@ impl Mount {
     pub fn path(&self) -> &Path {
         &self.0
     }
+
+    /// The device that is mounted.
+    pub fn device(&self) -> PathBuf {
+        let mounts = fs::read_to_string("/proc/self/mounts").unwrap();
+        let point = self.0.to_str().unwrap();
+        mounts
+            .lines()
+            .filter_map(|line| line.split_once(' '))
+            .find(|(_, rest)| rest.split(' ').next() == Some(point))
+            .map(|(device, _)| PathBuf::from(device))
+            .unwrap()
+    }
 }
 
 impl Drop for Mount {
