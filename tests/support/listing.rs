@@ -120,7 +120,7 @@ impl Listing {
     }
 
     /// What FAT stores of the tree: names, content, and times in steps of two seconds.
-    pub fn as_fat(mut self) -> Self {
+    pub fn on_fat(mut self) -> Self {
         // The root directory has no entry that could have a time.
         self.get("").modified = (0, 0);
         for (path, entry) in &mut self.0 {
