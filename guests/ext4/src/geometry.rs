@@ -16,7 +16,7 @@ const INODES_PER_GROUP_LIMIT: u64 = 1 << 16;
 /// The smallest groups that mke2fs makes for the sake of many inodes. Blocks.
 const SMALLEST_GROUP: u32 = 256;
 
-/// The most groups whose tables fit into a guest's memory: 1 EiB of blocks of 4 KiB.
+/// The most groups whose tables fit into a guest's memory: 1 PiB of blocks of 4 KiB.
 const MOST_GROUPS: u64 = 1 << 23;
 
 /// How a file system of one size is divided.

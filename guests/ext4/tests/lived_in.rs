@@ -118,3 +118,23 @@ fn it_grows_while_mounted() {
         }
     }
 }
+
+#[test]
+fn groups_that_are_small_for_the_sake_of_inodes_are_used_and_grow() {
+    for features in ["has_journal", "^resize_inode,^flex_bg"] {
+        let mut tree = lively_tree(4096);
+        let settings = [("inodes", "200000"), ("features", features)];
+        let size = 200 << 20;
+        for factor in [1, 4] {
+            let image = make(&mut tree, size, &settings).unwrap();
+            let file = File::options().write(true).open(&image.path).unwrap();
+            file.set_len(size * factor).unwrap();
+            if let Some((done, said)) = run("resize2fs", &["-f"], &image.path) {
+                assert!(done, "{said}");
+                fsck(&image);
+            }
+            live_in(&image);
+            fsck(&image);
+        }
+    }
+}
