@@ -281,6 +281,40 @@ fn directories_too_large_for_two_levels_have_three() {
 }
 
 #[test]
+fn directories_too_large_for_the_index_of_older_kinds_have_none() {
+    let mut tree = MemoryTree::new();
+    for index in 0..3 * 123 * 126 + 1 {
+        tree.insert(format!("large/{index:0>255}"), Entry::new(Kind::Fifo));
+    }
+    for index in 0..1000 {
+        tree.insert(format!("small/{index}"), Entry::new(Kind::Fifo));
+    }
+    let settings = [("kind", "ext3"), ("block-size", "1024")];
+    let image = make(&mut tree, 100 << 20, &settings).unwrap();
+    fsck(&image);
+    if let Some(said) = debugfs(&image, "stat /large") {
+        assert!(said.contains("Flags: 0x0\n"), "{said}");
+    }
+    if let Some(said) = debugfs(&image, "stat /small") {
+        assert!(said.contains("Flags: 0x1000\n"), "{said}");
+    }
+}
+
+#[test]
+fn a_journal_that_is_asked_for_is_made_in_any_kind() {
+    let mut tree = trees::everything(4096);
+    for settings in [
+        [("kind", "ext2"), ("journal", "4MiB")],
+        [("kind", "ext3"), ("journal", "64MiB")],
+        [("kind", "ext3"), ("journal", "no")],
+    ] {
+        let image = make(&mut tree, 200 << 20, &settings).unwrap();
+        fsck(&image);
+        mount::compare(&image, &mut tree);
+    }
+}
+
+#[test]
 fn directories_with_many_directories_stop_counting() {
     for (count, links) in [(64_998, "Links: 65000"), (64_999, "Links: 1 ")] {
         let mut tree = MemoryTree::new();

@@ -38,14 +38,22 @@ fn lively_tree(block_size: usize) -> MemoryTree {
 
 #[test]
 fn the_kernel_writes_to_it() {
-    for (block_size, features) in [
-        ("4096", "has_journal"),
-        ("1024", "has_journal"),
-        ("4096", "^has_journal,^metadata_csum"),
-        ("2048", "^flex_bg,^64bit"),
+    for (kind, block_size, features) in [
+        ("ext4", "4096", "has_journal"),
+        ("ext4", "1024", "has_journal"),
+        ("ext4", "4096", "^has_journal,^metadata_csum"),
+        ("ext4", "2048", "^flex_bg,^64bit"),
+        ("ext3", "4096", ""),
+        ("ext3", "1024", ""),
+        ("ext2", "1024", ""),
+        ("ext2", "4096", "^filetype"),
     ] {
         let mut tree = lively_tree(block_size.parse().unwrap());
-        let settings = [("block-size", block_size), ("features", features)];
+        let settings = [
+            ("kind", kind),
+            ("block-size", block_size),
+            ("features", features),
+        ];
         let image = make(&mut tree, 200 << 20, &settings).unwrap();
         live_in(&image);
         fsck(&image);

@@ -25,22 +25,32 @@ fn path() -> impl Strategy<Value = Vec<u8>> {
     vec(name(), 1..4).prop_map(|names| names.join(&b'/'))
 }
 
-fn file() -> impl Strategy<Value = Entry> {
+/// What a tree may have in the file system that is made of it.
+#[derive(Clone, Copy, Debug)]
+struct Limits {
+    /// Inodes of 128 bytes, which have shorter times.
+    small_inodes: bool,
+    /// Lists of blocks, which map smaller files than extents do.
+    lists: bool,
+}
+
+fn file(limits: Limits) -> impl Strategy<Value = Entry> {
+    let most = if limits.lists { 1 << 34 } else { 1 << 42 };
     prop_oneof![
         4 => vec(any::<u8>(), 0..300).prop_map(Entry::file),
         2 => (0_usize..100_000).prop_map(|length| Entry::file(trees::bytes(1, length))),
         1 => (0_u64..400).prop_map(trees::comb),
-        1 => (0_u64..(1 << 42) - 1023, any::<bool>()).prop_map(|(size, data)| {
+        1 => (0_u64..most - 1023, any::<bool>()).prop_map(|(size, data)| {
             let last = (data && size > 5).then(|| (size - 5, b"last!".to_vec()));
             Entry::sparse(size, last.into_iter().collect())
         }),
     ]
 }
 
-fn kind() -> impl Strategy<Value = Entry> {
+fn kind(limits: Limits) -> impl Strategy<Value = Entry> {
     let device = (0_u32..4096, 0_u32..1 << 20).prop_map(|(major, minor)| Device { major, minor });
     prop_oneof![
-        8 => file(),
+        8 => file(limits),
         2 => Just(Entry::new(Kind::Directory)),
         2 => vec(1_u8.., 1..120).prop_map(|target| Entry::new(Kind::Symlink(target))),
         1 => vec(1_u8.., 1..1000).prop_map(|target| Entry::new(Kind::Symlink(target))),
@@ -50,11 +60,16 @@ fn kind() -> impl Strategy<Value = Entry> {
     ]
 }
 
-fn entry() -> impl Strategy<Value = Entry> {
+fn entry(limits: Limits) -> impl Strategy<Value = Entry> {
     let attributes = vec(("[a-z]{1,30}", vec(any::<u8>(), 0..150)), 0..4);
     // e2fsck doubts later times; see the refusals.
-    let time = (-(1_i64 << 31)..(3 << 32) - (1 << 31), 0_u32..1_000_000_000);
-    (kind(), attributes, time, any::<u32>(), 0_u16..4096).prop_map(
+    let after = if limits.small_inodes {
+        1 << 31
+    } else {
+        (3 << 32) - (1 << 31)
+    };
+    let time = (-(1_i64 << 31)..after, 0_u32..1_000_000_000);
+    (kind(limits), attributes, time, any::<u32>(), 0_u16..4096).prop_map(
         |(mut entry, attributes, (seconds, nanoseconds), uid, mode)| {
             entry.attributes = attributes
                 .into_iter()
@@ -74,8 +89,8 @@ fn entry() -> impl Strategy<Value = Entry> {
 }
 
 /// Entries of which none stands below a file.
-fn tree() -> impl Strategy<Value = MemoryTree> {
-    (vec((path(), entry()), 0..60), 0_usize..120).prop_map(|(entries, crowd)| {
+fn tree(limits: Limits) -> impl Strategy<Value = MemoryTree> {
+    (vec((path(), entry(limits)), 0..60), 0_usize..120).prop_map(|(entries, crowd)| {
         let mut tree = MemoryTree::new();
         let mut taken: Vec<(Vec<u8>, bool)> = vec![(b"lost+found".to_vec(), true)];
         for (path, entry) in entries {
@@ -98,7 +113,20 @@ fn tree() -> impl Strategy<Value = MemoryTree> {
     })
 }
 
-fn settings() -> impl Strategy<Value = Vec<(&'static str, String)>> {
+type Settings = Vec<(&'static str, String)>;
+
+fn settings(limits: Limits) -> impl Strategy<Value = Settings> {
+    let kind = if limits.lists {
+        prop_oneof![Just("ext2"), Just("ext3"), Just("ext4")].boxed()
+    } else {
+        Just("ext4").boxed()
+    };
+    let profile = prop_oneof![Just("debian-12"), Just("debian-13")];
+    let inode_size = if limits.small_inodes {
+        Just("128").boxed()
+    } else {
+        prop_oneof![4 => Just("256"), 1 => Just("512"), 1 => Just("1024")].boxed()
+    };
     let block_size = prop_oneof![Just("1024"), Just("2048"), Just("4096")];
     let names = [
         "^has_journal",
@@ -115,13 +143,32 @@ fn settings() -> impl Strategy<Value = Vec<(&'static str, String)>> {
     ];
     let features = proptest::sample::subsequence(names.to_vec(), 0..3);
     let ratio = prop_oneof![Just(None), (10_u64..20).prop_map(|log| Some(1 << log))];
-    (block_size, features, ratio).prop_map(|(block_size, features, ratio): (_, _, Option<u64>)| {
+    let sizes = (block_size, inode_size);
+    (kind, profile, sizes, features, ratio).prop_map(move |choice| {
+        let (kind, profile, (block_size, inode_size), mut features, ratio) = choice;
+        if limits.lists && kind == "ext4" {
+            features.push("^64bit,^extent");
+        }
+        let ratio: Option<u64> = ratio;
         let mut settings = vec![
+            ("kind", kind.to_owned()),
+            ("profile", profile.to_owned()),
             ("block-size", block_size.to_owned()),
+            ("inode-size", inode_size.to_owned()),
             ("features", features.join(",")),
         ];
         settings.extend(ratio.map(|ratio| ("inode-ratio", ratio.to_string())));
         settings
+    })
+}
+
+fn tree_and_settings() -> impl Strategy<Value = (MemoryTree, Settings)> {
+    (any::<bool>(), any::<bool>()).prop_flat_map(|(small_inodes, lists)| {
+        let limits = Limits {
+            small_inodes,
+            lists,
+        };
+        (tree(limits), settings(limits))
     })
 }
 
@@ -139,7 +186,7 @@ proptest! {
     #![proptest_config(config())]
 
     #[test]
-    fn random_trees_are_clean(mut tree in tree(), settings in settings(), more in 0_u64..20 << 20) {
+    fn random_trees_are_clean((mut tree, settings) in tree_and_settings(), more in 0_u64..20 << 20) {
         let settings: Vec<(&str, &str)> = settings.iter().map(|(name, value)| (*name, value.as_str())).collect();
         let needed = measure(&mut tree, &settings);
         fsck(&make(&mut tree, needed, &settings).unwrap());

@@ -14,9 +14,13 @@ use judge::{fsck, make_request, request};
 use trees::attribute;
 
 fn problem_of(entry: Entry) -> NodeProblem {
+    problem_with(&[], entry)
+}
+
+fn problem_with(settings: &[(&str, &str)], entry: Entry) -> NodeProblem {
     let mut tree = MemoryTree::new();
     tree.insert("node", entry);
-    match Ext4::measure(&request(0, &[]), &mut tree) {
+    match Ext4::measure(&request(0, settings), &mut tree) {
         Err(FormatError::Node(error)) => {
             assert_eq!(error.node, NodeId(1));
             error.problem
@@ -56,6 +60,66 @@ fn nodes_without_room_are_refused() {
         };
         assert_eq!(problem_of(entry), NodeProblem::Time);
     }
+}
+
+#[test]
+fn times_beyond_small_inodes_are_refused() {
+    for seconds in [i64::from(i32::MIN) - 1, i64::from(i32::MAX) + 1] {
+        let mut entry = Entry::file("");
+        entry.modified = Timestamp {
+            seconds,
+            nanoseconds: 0,
+        };
+        let settings = [("inode-size", "128")];
+        assert_eq!(problem_with(&settings, entry), NodeProblem::Time);
+    }
+}
+
+#[test]
+fn files_larger_than_their_map_or_the_count_of_sectors_are_refused() {
+    for (kind, block_size, features, limit) in [
+        ("ext2", 1024, "", 16_843_020 * 1024),
+        ("ext3", 2048, "", 134_480_396 * 2048 + 0),
+        ("ext3", 4096, "", 536_346_110 * 4096),
+        (
+            "ext4",
+            4096,
+            "^64bit,^extent",
+            (12 + 1024 + (1 << 20) + (1 << 30)) * 4096,
+        ),
+        ("ext4", 4096, "^huge_file", 536_870_911 * 4096),
+    ] {
+        let block_size: u64 = block_size;
+        let block_size_text = block_size.to_string();
+        let settings = [
+            ("kind", kind),
+            ("block-size", &block_size_text),
+            ("features", features),
+        ];
+        let mut tree = MemoryTree::new();
+        let data = vec![(limit - 5, b"last!".to_vec())];
+        tree.insert("largest", Entry::sparse(limit, data));
+        fsck(&make_request(&mut tree, &request(8 << 20, &settings)).unwrap());
+        let problem = problem_with(&settings, Entry::sparse(limit + 1, vec![]));
+        assert_eq!(problem, NodeProblem::FileTooLarge(limit), "{settings:?}");
+    }
+}
+
+#[test]
+fn more_directories_than_a_directory_counts_need_a_feature() {
+    let mut tree = MemoryTree::new();
+    for index in 0..64_998 {
+        tree.insert(format!("many/{index}"), Entry::new(Kind::Directory));
+    }
+    for settings in [[("kind", "ext2")], [("features", "^dir_nlink")]] {
+        fsck(&make_request(&mut tree, &request(512 << 20, &settings)).unwrap());
+    }
+    tree.insert("many/more", Entry::new(Kind::Directory));
+    let error = Ext4::measure(&request(0, &[("kind", "ext3")]), &mut tree).unwrap_err();
+    assert_eq!(
+        error,
+        FormatError::node(NodeId(1), NodeProblem::TooManyLinks(65_000))
+    );
 }
 
 #[test]

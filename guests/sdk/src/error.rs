@@ -77,7 +77,7 @@ pub enum NodeProblem {
     Kind,
     /// It has no hard links.
     HardLink,
-    /// It has no owners, and this one differs from the root's.
+    /// It has no owners, and this one differs from that of other files.
     Owner,
     /// It has no such permission bits.
     Permissions,

@@ -291,10 +291,12 @@ impl Reader {
 
     fn check_losses(&mut self, node: &Node) -> Result<(), NodeProblem> {
         let owner = (node.uid, node.gid);
+        let is_directory = node.kind == Kind::Directory;
         let lost = [
-            // A uniform owner is no loss: it is who mounts the volume.
+            // One owner of all files is no loss: it is who mounts the volume. Directories that lead to them may have been
+            // made by the host.
             (
-                *self.owner.get_or_insert(owner) != owner,
+                !is_directory && *self.owner.get_or_insert(owner) != owner,
                 Losses::OWNERS,
                 NodeProblem::Owner,
             ),

@@ -100,14 +100,20 @@ fn metadata_is_refused_or_dropped() {
 
 #[test]
 fn a_uniform_owner_is_no_loss() {
+    let owned = |uid: u32| {
+        let mut entry = Entry::file(*b"x");
+        entry.uid = uid;
+        entry
+    };
     let mut tree = MemoryTree::new();
-    for path in ["", "a", "b"] {
-        let mut entry = Entry::new(Kind::Directory);
-        entry.uid = 1000;
-        entry.gid = 100;
-        tree.insert(path, entry);
-    }
+    tree.insert("made-by-the-host/a", owned(1000));
+    tree.insert("made-by-the-host/b", owned(1000));
     assert_eq!(refusal(&tree, Losses::empty()), None);
+    tree.insert("made-by-the-host/c", owned(1001));
+    assert_eq!(
+        refusal(&tree, Losses::empty()),
+        Some((4, NodeProblem::Owner))
+    );
 }
 
 #[test]

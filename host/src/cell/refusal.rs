@@ -94,7 +94,7 @@ impl Refusal {
             ),
             NodeProblem::Owner => write!(
                 f,
-                "{kind} has no owners, and this one differs from the root directory's; \
+                "{kind} has no owners, and this one differs from that of the files before it; \
                  set one owner for all with owner = \"0:0\", or leave them out with drop = [\"owners\"]"
             ),
             NodeProblem::Permissions => write!(
