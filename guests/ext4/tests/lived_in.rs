@@ -60,24 +60,27 @@ fn the_kernel_writes_to_it() {
     }
 }
 
-/// Block sizes and features of file systems that grow in different ways.
-const GROWING: [(&str, &str); 9] = [
-    ("4096", "has_journal"),
-    ("4096", "^flex_bg"),
-    ("1024", "has_journal"),
-    ("4096", "^resize_inode"),
-    ("1024", "meta_bg,^resize_inode"),
-    ("4096", "meta_bg,^resize_inode,^flex_bg"),
-    ("2048", "sparse_super2,^resize_inode"),
-    ("1024", "sparse_super2"),
-    ("4096", "orphan_file,stable_inodes"),
+/// Kinds, block sizes and features of file systems that grow in different ways.
+const GROWING: [(&str, &str, &str); 12] = [
+    ("ext4", "4096", "has_journal"),
+    ("ext4", "4096", "^flex_bg"),
+    ("ext4", "1024", "has_journal"),
+    ("ext4", "4096", "^resize_inode"),
+    ("ext4", "1024", "meta_bg,^resize_inode"),
+    ("ext4", "4096", "meta_bg,^resize_inode,^flex_bg"),
+    ("ext4", "2048", "sparse_super2,^resize_inode"),
+    ("ext4", "1024", "sparse_super2"),
+    ("ext4", "4096", "orphan_file,stable_inodes"),
+    ("ext3", "4096", ""),
+    ("ext3", "1024", "^resize_inode"),
+    ("ext2", "2048", ""),
 ];
 
 /// The smallest image with a lively tree in it, in a file `factor` times as long.
-fn with_room(block_size: &str, features: &str, factor: u64, tree: &mut MemoryTree) -> Image {
-    let settings = [("block-size", block_size), ("features", features)];
-    let size = measure(tree, &settings);
-    let image = make(tree, size, &settings).unwrap();
+fn with_room(settings: &[(&str, &str)], factor: u64, tree: &mut MemoryTree) -> Image {
+    println!("{factor} times {settings:?}");
+    let size = measure(tree, settings);
+    let image = make(tree, size, settings).unwrap();
     let file = File::options().write(true).open(&image.path).unwrap();
     file.set_len(size * factor).unwrap();
     image
@@ -85,14 +88,18 @@ fn with_room(block_size: &str, features: &str, factor: u64, tree: &mut MemoryTre
 
 #[test]
 fn it_grows() {
-    for (block_size, features) in GROWING {
+    for (kind, block_size, features) in GROWING {
         for factor in [4, 40] {
             let mut tree = lively_tree(block_size.parse().unwrap());
-            let image = with_room(block_size, features, factor, &mut tree);
+            let settings = [
+                ("kind", kind),
+                ("block-size", block_size),
+                ("features", features),
+            ];
+            let image = with_room(&settings, factor, &mut tree);
             let Some((done, said)) = run("resize2fs", &["-f"], &image.path) else {
                 return;
             };
-            println!("{factor} times, block size {block_size}, features {features}");
             assert!(done, "{said}");
             fsck(&image);
             mount::compare(&image, &mut tree);
@@ -102,10 +109,15 @@ fn it_grows() {
 
 #[test]
 fn it_grows_while_mounted() {
-    for (block_size, features) in GROWING {
+    for (kind, block_size, features) in GROWING {
         for factor in [4, 40] {
             let mut tree = lively_tree(block_size.parse().unwrap());
-            let image = with_room(block_size, features, factor, &mut tree);
+            let settings = [
+                ("kind", kind),
+                ("block-size", block_size),
+                ("features", features),
+            ];
+            let image = with_room(&settings, factor, &mut tree);
             let Some(mount) = mount::writable(&image) else {
                 println!("skipped: no loop mount");
                 return;
@@ -119,7 +131,6 @@ fn it_grows_while_mounted() {
                 println!("skipped: no right to resize a mounted file system");
                 return;
             }
-            println!("{factor} times, block size {block_size}, features {features}");
             assert!(done, "{said}");
             fsck(&image);
             mount::compare(&image, &mut tree);
