@@ -89,6 +89,22 @@ fn every_kind_with_every_size_of_inodes_is_clean_and_reads_back() {
 }
 
 #[test]
+fn the_defaults_of_every_release_read_back() {
+    for kind in ["ext2", "ext3", "ext4"] {
+        for profile in ["debian-12", "debian-13", "ubuntu-22.04", "ubuntu-24.04"] {
+            for features in ["", "^metadata_csum,^resize_inode"] {
+                let settings = [("kind", kind), ("profile", profile), ("features", features)];
+                println!("{settings:?}");
+                let mut tree = trees::everything(4096);
+                let image = make(&mut tree, 100 << 20, &settings).unwrap();
+                fsck(&image);
+                mount::compare(&image, &mut tree);
+            }
+        }
+    }
+}
+
+#[test]
 fn lists_of_blocks_of_any_depth_read_back() {
     for (kind, block_size) in [("ext2", "1024"), ("ext3", "4096"), ("ext2", "2048")] {
         let mut tree = MemoryTree::new();
