@@ -236,8 +236,12 @@ pub fn cache_folder() -> Option<PathBuf> {
             .map(PathBuf::from)
             .filter(|path| path.is_absolute())
     };
-    let base =
-        absolute("XDG_CACHE_HOME").or_else(|| absolute("HOME").map(|home| home.join(".cache")))?;
+    let home_cache = || {
+        // A home that is not there is nobody's wish to have one.
+        let home = absolute("HOME").filter(|home| home.is_dir())?;
+        Some(home.join(".cache"))
+    };
+    let base = absolute("XDG_CACHE_HOME").or_else(home_cache)?;
     let folder = base.join("cellblock");
     std::fs::create_dir_all(&folder).ok()?;
     let metadata = std::fs::symlink_metadata(&folder).ok()?;

@@ -316,11 +316,11 @@ impl Forest {
         self,
         stores: Vec<Store>,
         sets: AttributeSets,
-        build_time: Option<Timestamp>,
+        default_time: Option<Timestamp>,
     ) -> Result<Tree, SourceError> {
         let mut flattening = Flattening::new(self, stores, sets);
         flattening.run()?;
-        Ok(flattening.finish(build_time))
+        Ok(flattening.finish(default_time))
     }
 }
 
@@ -453,18 +453,12 @@ impl Flattening {
         metadata
     }
 
-    fn finish(mut self, build_time: Option<Timestamp>) -> Tree {
-        let invented = build_time.or(self.newest).unwrap_or_default();
+    fn finish(mut self, default_time: Option<Timestamp>) -> Tree {
+        let invented = default_time.or(self.newest).unwrap_or_default();
         for id in &self.timeless {
             self.tree.entries[index(id.0)].modified = invented;
         }
-        if let Some(latest) = build_time {
-            for entry in &mut self.tree.entries {
-                entry.modified = entry.modified.min(latest);
-            }
-        }
-        let newest = self.newest.unwrap_or(invented);
-        self.tree.newest = build_time.map_or(newest, |latest| newest.min(latest));
+        self.tree.newest = self.newest.unwrap_or(invented);
         self.tree.entries.shrink_to_fit();
         self.tree
     }

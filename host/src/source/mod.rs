@@ -86,8 +86,7 @@ impl Source {
 /// Reads and merges sources, in order, into one tree. Without sources that is an empty root directory.
 ///
 /// `spool` makes an unnamed temporary file, into which a compressed archive is decompressed once, and of which all archives
-/// together may fill `spool_limit` bytes. `build_time` is the time of what no source describes, and nothing is newer:
-/// what was made later, as by a checkout, gets it as well.
+/// together may fill `spool_limit` bytes. `default_time` is the time of what no source describes.
 ///
 /// # Errors
 /// When a source cannot be read or is malformed, or its destination is not usable.
@@ -95,7 +94,7 @@ pub fn read_sources(
     sources: &[Source],
     spool: &dyn Fn() -> io::Result<File>,
     spool_limit: u64,
-    build_time: Option<Timestamp>,
+    default_time: Option<Timestamp>,
 ) -> Result<Tree, SourceError> {
     let mut merging = Merging {
         forest: Forest::new(),
@@ -109,7 +108,7 @@ pub fn read_sources(
     }
     merging
         .forest
-        .into_tree(merging.stores, merging.sets, build_time)
+        .into_tree(merging.stores, merging.sets, default_time)
 }
 
 struct Merging<'a> {

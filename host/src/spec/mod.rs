@@ -93,8 +93,7 @@ pub struct DiskSpec {
     /// The identifier of the disk: a UUID for a GPT, "0x" and 8 hexadecimal digits for an MBR. From the seed when absent.
     #[schemars(with = "Option<String>")]
     pub id: Option<Placed<DiskId>>,
-    /// The time that file systems are stamped with, and that no file is newer than: "2024-01-31T12:00:00Z" or seconds
-    /// since 1970.
+    /// The time that file systems are stamped with: "2024-01-31T12:00:00Z" or seconds since 1970.
     /// When absent, the environment's `SOURCE_DATE_EPOCH`, and without that the newest file of each tree.
     #[schemars(with = "Option<schema::Time>")]
     pub time: Option<Placed<i64>>,
