@@ -169,14 +169,15 @@ impl Options {
                 .flatten()
         })?
         .unwrap_or(4096);
+        let inode_size = inode_size(request)?;
         let profile = setting(request, "profile", Profile::named)?.unwrap_or(Profile::DEFAULT);
         let features = Features::of(request, generation, profile)?;
         Ok(Self {
             generation,
             block_size,
-            inode_size: inode_size(request)?,
+            inode_size,
             features,
-            inodes: inodes(request, block_size)?,
+            inodes: inodes(request, block_size, inode_size)?,
             reserved: setting(request, "reserved-blocks", parse_reserved)?
                 .unwrap_or(Reserved::Share(50_000)),
             journal: journal(request, block_size, features)?,
@@ -377,13 +378,18 @@ fn inode_size(request: &Request) -> Result<u16, FormatError> {
     Ok(size.unwrap_or(256))
 }
 
-fn inodes(request: &Request, block_size: u32) -> Result<InodeCount, FormatError> {
+fn inodes(request: &Request, block_size: u32, inode_size: u16) -> Result<InodeCount, FormatError> {
     let ratio = setting(request, "inode-ratio", |value| value.parse().ok())?;
     let count = setting(request, "inodes", |value| value.parse().ok())?;
     match (ratio, count) {
         (Some(_), Some(_)) => Err(conflict("inodes", "inode-ratio")),
         (Some(ratio), None) => {
-            in_bounds("inode-ratio", ratio, 1024, 64 << 20).map(InodeCount::Ratio)
+            // There is one for each block at most, and inodes take half of all bytes at most.
+            let least = match 2 * u32::from(inode_size) {
+                half if half > block_size => half,
+                _ => 1024,
+            };
+            in_bounds("inode-ratio", ratio, u64::from(least), 64 << 20).map(InodeCount::Ratio)
         }
         (None, Some(count)) => {
             let least = u64::from(InodeNumber::FIRST.0) + 1;

@@ -149,7 +149,9 @@ fn settings(limits: Limits) -> impl Strategy<Value = Settings> {
         if limits.lists && kind == "ext4" {
             features.push("^64bit,^extent");
         }
-        let ratio: Option<u64> = ratio;
+        // Inodes take half of all bytes at most.
+        let large_inodes = 2 * inode_size.parse::<u64>().unwrap();
+        let ratio: Option<u64> = ratio.map(|ratio: u64| ratio.max(large_inodes));
         let mut settings = vec![
             ("kind", kind.to_owned()),
             ("profile", profile.to_owned()),

@@ -234,6 +234,14 @@ fn settings_are_checked() {
         error("inode-ratio", "1"),
         SettingProblem::OutOfRange(1024, 64 << 20)
     );
+    let settings = [
+        ("block-size", "1024"),
+        ("inode-size", "1024"),
+        ("inode-ratio", "2047"),
+    ];
+    let result = Ext4::measure(&request(0, &settings), &mut MemoryTree::new());
+    let bounds = SettingProblem::OutOfRange(2048, 64 << 20);
+    assert_eq!(result, Err(FormatError::setting("inode-ratio", bounds)));
     assert_eq!(
         error("journal", "1MiB"),
         SettingProblem::OutOfRange(4 << 20, 10_240_000 * 4096)
