@@ -188,7 +188,7 @@ impl PartitionSpec {
 #[derive(Clone, Debug, JsonSchema)]
 #[schemars(rename_all = "kebab-case")]
 pub struct FilesystemSpec {
-    /// The kind: "ext4" (or "ext2", "ext3"), "vfat" (or "fat12", "fat16", "fat32"), "swap", or a name from [guests].
+    /// The kind: "ext4" (or "ext2", "ext3"), "vfat" (or "fat12", "fat16", "fat32"), "swap", or a name from `[guests]`.
     #[schemars(rename = "filesystem", with = "String")]
     pub kind: Placed<String>,
     /// The volume label; none when absent.
