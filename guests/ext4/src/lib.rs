@@ -1,4 +1,5 @@
-//! The ext4 formatter: makes and fills a file system as mke2fs does, in one pass over the tree and one over the partition.
+//! The formatter of ext2, ext3 and ext4: makes and fills a file system as mke2fs does, in one pass over the tree and one
+//! over the partition.
 //!
 //! ```text
 //! block 0      group 0                                                      group 1        ...
@@ -12,8 +13,11 @@
 //!   directories | long link targets | attributes | journal | content of files, in the tree's order
 //! ```
 //!
-//! Little-endian, but for the journal. Blocks have 4096 bytes, groups 8 blocks for each byte of a block. The layout
+//! Little-endian, but for the journal. Blocks have 1, 2 or 4 KiB, groups 8 blocks for each byte of a block. The layout
 //! is the kernel's: Documentation/filesystems/ext4.
+//!
+//! The three differ in their features alone: ext2 and ext3 map files by lists of blocks and ext4 by extents, ext2 has no
+//! journal, and only ext4 has checksums, 64-bit block numbers, flexible groups and directories of any size.
 
 mod attributes;
 mod census;

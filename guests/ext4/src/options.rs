@@ -65,7 +65,7 @@ pub(crate) const DESCRIPTIONS: &[OptionDescription] = &[
         name: "journal",
         value: "auto|yes|no|SIZE",
         default: "auto",
-        documentation: "The journal's size, as 64MiB; auto takes it from the partition's size, and makes none below 2048 blocks.",
+        documentation: "The journal's size, as 64MiB; auto takes it from the partition's size, and makes none in ext2 or below 2048 blocks.",
     },
     OptionDescription {
         name: "last-mounted",

@@ -81,7 +81,7 @@ pub(crate) struct Inode {
     pub(crate) flags: U32,
     /// Counts changes.
     pub(crate) version_low: U32,
-    /// The extent tree's root, the target of a short symbolic link, or a device number.
+    /// The extent tree's root or the first of the lists of blocks, the target of a short symbolic link, or a device number.
     pub(crate) map: [u8; 60],
     /// Tells users of one number apart.
     pub(crate) generation: U32,
