@@ -58,7 +58,9 @@ fn metadata_is_refused_or_dropped() {
     let changed = |change: fn(&mut Entry)| {
         let mut entry = Entry::file(*b"x");
         change(&mut entry);
-        with("file", entry)
+        let mut tree = with("file", entry);
+        tree.insert("another", Entry::file(*b"x"));
+        tree
     };
     let cases: [(MemoryTree, NodeProblem, Losses); 5] = [
         (
@@ -93,7 +95,7 @@ fn metadata_is_refused_or_dropped() {
         ),
     ];
     for (tree, problem, loss) in cases {
-        assert_eq!(refusal(&tree, Losses::empty()), Some((1, problem)));
+        assert_eq!(refusal(&tree, Losses::empty()), Some((2, problem)));
         assert_eq!(refusal(&tree, loss), None);
     }
 }
