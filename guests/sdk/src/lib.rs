@@ -1,7 +1,7 @@
 //! What every formatter builds on: the tree that it is shown, the output that it fills, and the contract.
 //!
 //! A formatter implements [`Formatter`] in plain Rust, over the traits [`Tree`] and [`Output`]: `cargo test` runs it
-//! natively, against the doubles in [`memory`]. In its cell, `component.rs` hands it to the host with [`export!`].
+//! natively, against the doubles in [`memory`]. In its cell, `component.rs` hands it to the host with `export!`.
 //!
 //! ```text
 //!            tree (nodes in order, bytes of files)
