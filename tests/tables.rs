@@ -5,7 +5,7 @@ use std::path::Path;
 
 use cellblock::report::grouped;
 
-use crate::support::judges::{judge_ext4, judge_fat, judge_table};
+use crate::support::judges::{Judge, judge_ext4, judge_fat, judge_table};
 use crate::support::{Bench, disk, judge, mount, skipped};
 
 const MEBIBYTE: u64 = 1 << 20;
@@ -56,6 +56,77 @@ fn an_mbr_holds_logical_partitions() {
     let raw = fs::read(disk::cut_out(&bench, &image, "6")).unwrap();
     let core = fs::read(bench.path("demo/core.bin")).unwrap();
     assert_eq!(raw[512..512 + core.len()], core);
+}
+
+/// The partitions of the MBR alone, as sfdisk reads it: type, start and length.
+fn of_mbr(image: &Path, sfdisk: &Judge) -> Vec<(String, u64, u64)> {
+    let said = sfdisk.content_with(&["--label-nested", "dos", "--json"], image);
+    let said: serde_json::Value = serde_json::from_str(&said).unwrap();
+    let partitions = said["partitiontable"]["partitions"].as_array().unwrap();
+    let number = |value: &serde_json::Value| value.as_u64().unwrap();
+    partitions
+        .iter()
+        .map(|one| {
+            let kind = one["type"].as_str().unwrap().to_owned();
+            (kind, number(&one["start"]), number(&one["size"]))
+        })
+        .collect()
+}
+
+#[test]
+fn a_hybrid_table_is_a_gpt_and_an_mbr() {
+    let bench = Bench::with_case("demo");
+    let image = bench.build_text(
+        r#"
+        disk = { table = "hybrid" }
+        [[partition]]
+        name = "firmware"
+        type = "esp"
+        mbr-type = "fat32"
+        active = true
+        size = "36MiB"
+        filesystem = "vfat"
+        content = [{ directory = "demo/esp" }]
+        [[partition]]
+        name = "between"
+        type = "linux-generic"
+        size = "1MiB"
+        [[partition]]
+        name = "root"
+        type = "linux-generic"
+        mbr-type = 0x83
+        filesystem = "ext4"
+        content = [{ archive = "demo/rootfs.tar" }]
+        "#,
+    );
+    judge_table(&image, true);
+    judge_fat(&disk::cut_out(&bench, &image, "firmware"));
+    judge_ext4(&disk::cut_out(&bench, &image, "root"));
+    let table = disk::table(&bench, &image);
+    let root = &table["partitions"][2];
+    assert_eq!(
+        (&root["mbr-type"], &table["label"]),
+        (&"83".into(), &"gpt".into())
+    );
+    if let Some(sfdisk) = judge("sfdisk") {
+        let (start, size) = (
+            root["start"].as_u64().unwrap(),
+            root["size"].as_u64().unwrap(),
+        );
+        assert_eq!(
+            of_mbr(&image, &sfdisk),
+            [
+                ("ee".to_owned(), 1, 2047),
+                ("c".to_owned(), 2048, 73_728),
+                ("83".to_owned(), start, size),
+            ]
+        );
+    }
+    let record = bench.done(&["build", "image.toml", "-o", "disk.img", "--json", "-"]);
+    let record: serde_json::Value = serde_json::from_str(&record).unwrap();
+    assert_eq!(record["table"], "hybrid");
+    assert_eq!(record["partitions"][0]["mbr-type"], "0x0c");
+    assert!(record["partitions"][1].get("mbr-type").is_none());
 }
 
 #[test]

@@ -23,6 +23,7 @@ use crate::table::{ALIGNMENT, Attributes, DiskId, PartitionType, Scheme, SectorS
 use crate::table::{Lba, Partition, Table, TableError};
 
 mod error;
+mod hybrid;
 mod identity;
 mod layout;
 mod length;
@@ -84,7 +85,9 @@ pub struct PlannedPartition {
     pub id: Option<Uuid>,
     /// Its attributes (GPT).
     pub attributes: Attributes,
-    /// Whether a BIOS boots it (MBR).
+    /// Its type in the MBR of a hybrid table.
+    pub mbr_type: Option<u8>,
+    /// Whether a BIOS boots it (MBR, also that of a hybrid table).
     pub active: bool,
     /// What goes into it.
     pub fill: Fill,
@@ -132,6 +135,14 @@ pub struct RawPiece {
 }
 
 impl Plan {
+    /// Whether the table is a GPT whose MBR describes partitions too.
+    #[must_use]
+    pub fn is_hybrid(&self) -> bool {
+        self.partitions
+            .iter()
+            .any(|partition| partition.mbr_type.is_some())
+    }
+
     /// The partition table to write: the partitions, and for logical ones the extended partition around them.
     ///
     /// # Errors
@@ -172,6 +183,7 @@ impl PlannedPartition {
         entry.id = self.id;
         entry.name.clone_from(&self.name);
         entry.attributes = self.attributes;
+        entry.mbr_type = self.mbr_type;
         entry.active = self.active;
         entry
     }
@@ -249,6 +261,7 @@ pub fn plan(
         });
     }
     let layout = layout::lay_out(&disk, &requests)?;
+    hybrid::check(spec, &disk, &identities, &layout)?;
 
     let mut partitions = Vec::with_capacity(identities.len());
     for ((partition, identity), extent) in
@@ -273,6 +286,7 @@ pub fn plan(
                 .attributes
                 .as_ref()
                 .map_or(Attributes::empty(), |flags| flags.value),
+            mbr_type: partition.mbr_type.as_ref().map(|kind| kind.value),
             active: partition.active.as_ref().is_some_and(|active| active.value),
             fill,
         });

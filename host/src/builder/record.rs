@@ -21,7 +21,7 @@ pub struct Record {
     pub image: String,
     /// Its size in bytes.
     pub size: u64,
-    /// `gpt` or `mbr`; none if it is one file system without a table.
+    /// `gpt`, `mbr` or `hybrid`; none if it is one file system without a table.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub table: Option<&'static str>,
     /// The disk's identifier.
@@ -48,6 +48,9 @@ pub struct PartitionRecord {
     /// Its type: a GUID or an MBR byte.
     #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
+    /// Its type in the MBR of a hybrid table.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mbr_type: Option<String>,
     /// Its UUID.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
@@ -127,6 +130,7 @@ impl Record {
             .collect();
         Self {
             table: Some(match plan.scheme {
+                Scheme::Gpt if plan.is_hybrid() => "hybrid",
                 Scheme::Gpt => "gpt",
                 Scheme::Mbr => "mbr",
             }),
@@ -151,6 +155,7 @@ impl Record {
             number: None,
             name: name.to_owned(),
             kind: None,
+            mbr_type: None,
             id: None,
             start: 0,
             size,
@@ -192,6 +197,7 @@ impl PartitionRecord {
                 PartitionType::Gpt(kind) => kind.to_string(),
                 PartitionType::Mbr(kind) => format!("{kind:#04x}"),
             }),
+            mbr_type: planned.mbr_type.map(|byte| format!("{byte:#04x}")),
             id: planned.id.map(|id| id.to_string()),
             start: planned.start,
             size: planned.size,

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::identity::Identity;
 use crate::report::size::exact;
 use crate::spec::diagnostic::{Diagnostic, render};
-use crate::table::Scheme;
+use crate::table::{MAX_HYBRID, Scheme};
 
 /// A partition, as errors call it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -322,6 +322,43 @@ pub enum Reason {
         exact(*.end), exact(*.limit)
     )]
     BeyondMbr {
+        /// Where it would end, in bytes.
+        end: u64,
+        /// The end of what can be addressed.
+        limit: u64,
+        /// The sector size in bytes.
+        sector: u64,
+    },
+    /// A hybrid table without anything that makes it one.
+    #[error(
+        "no partition of the hybrid table has an `mbr-type`: give one to each that the MBR is to describe, such as \
+         mbr-type = \"0x0c\", or write table = \"gpt\""
+    )]
+    HybridEmpty,
+    /// More partitions for the MBR of a hybrid table than it has room for.
+    #[error(
+        "{count} partitions have an `mbr-type`, and the MBR of a hybrid table has room for {MAX_HYBRID}: \
+         remove {}", count - MAX_HYBRID
+    )]
+    HybridTooMany {
+        /// How many there are.
+        count: usize,
+    },
+    /// A type that no partition has in a hybrid MBR.
+    #[error(
+        "type 0x{kind:02x} has a meaning of its own in the MBR of a hybrid table: \
+         write the type of the content, such as \"0x0c\""
+    )]
+    HybridType {
+        /// The type.
+        kind: u8,
+    },
+    /// A partition in a hybrid MBR reaches beyond what that can address.
+    #[error(
+        "it ends at {}, and the MBR of a hybrid table with sectors of {sector} bytes ends at {}: \
+         move it before that, or remove its `mbr-type`", exact(*.end), exact(*.limit)
+    )]
+    HybridBeyond {
         /// Where it would end, in bytes.
         end: u64,
         /// The end of what can be addressed.

@@ -6,6 +6,7 @@ use super::error::{Locate, Named, PlanError, Reason};
 use super::length::whole_sectors;
 use super::{ALIGNMENT, Scheme, SectorSize, fixed_disk_size};
 use crate::spec::{DiskSize, Placed, Spec};
+use crate::table::MAX_MBR_SECTORS;
 
 /// The longest file, in bytes: offsets are signed.
 pub(super) const MOST_BYTES: u64 = u64::MAX >> 1;
@@ -15,8 +16,6 @@ const DISK_MULTIPLE: u64 = ALIGNMENT;
 const BOOT_RECORD_SPACE: u64 = ALIGNMENT;
 /// The array of entries of a GPT, in bytes: 128 of 128 bytes (UEFI 2.10, 5.3.2 asks for 16,384 at least).
 const GPT_ENTRIES: u64 = 128 * 128;
-/// Sectors that an MBR can address: 32 bits.
-const MBR_SECTORS: u64 = 1 << 32;
 
 /// The disk, as far as it does not depend on its partitions.
 #[derive(Debug)]
@@ -83,7 +82,7 @@ pub(super) struct Extent {
 }
 
 impl Extent {
-    fn end(self) -> u64 {
+    pub(super) fn end(self) -> u64 {
         self.start + self.size
     }
 }
@@ -162,8 +161,13 @@ impl Disk {
     fn addressable(&self) -> u64 {
         match self.scheme {
             Scheme::Gpt => MOST_BYTES,
-            Scheme::Mbr => MBR_SECTORS * self.sector_size.bytes(),
+            Scheme::Mbr => self.addressable_by_mbr(),
         }
+    }
+
+    /// The end of what an MBR can address, in bytes.
+    pub(super) fn addressable_by_mbr(&self) -> u64 {
+        MAX_MBR_SECTORS * self.sector_size.bytes()
     }
 
     fn align_up(&self, bytes: u64) -> Option<u64> {

@@ -491,3 +491,37 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_hybrid_table_has_some_partitions_in_its_mbr() {
+    let in_mbr = "size = \"1MiB\"\nmbr-type = \"0x0c\"";
+    let alone = "size = \"1MiB\"";
+    let hybrid = "table = \"hybrid\"";
+    let plan = planned(&spec_of(hybrid, &[alone, in_mbr, alone, in_mbr, in_mbr]));
+    assert!(plan.is_hybrid());
+    let types: Vec<_> = plan.partitions.iter().map(|it| it.mbr_type).collect();
+    assert_eq!(types, [None, Some(12), None, Some(12), Some(12)]);
+    plan.table().unwrap().encode().unwrap();
+
+    let refused = |disk: &str, partitions: &[&str]| refusal(&spec_of(disk, partitions));
+    let message = refused(hybrid, &[alone]);
+    assert!(
+        message.contains("no partition of the hybrid table has an `mbr-type`"),
+        "{message}"
+    );
+    let message = refused(hybrid, &[in_mbr, in_mbr, in_mbr, in_mbr, in_mbr]);
+    let expected = "partition 'linux-generic-4' (number 4): 5 partitions have an `mbr-type`, \
+                    and the MBR of a hybrid table has room for 3: remove 2";
+    assert!(message.contains(expected), "{message}");
+    for kind in ["0xee", "extended"] {
+        let message = refused(hybrid, &[&format!("size = 512\nmbr-type = \"{kind}\"")]);
+        assert!(message.contains("has a meaning of its own"), "{message}");
+    }
+    let message = refused(hybrid, &["size = \"3TiB\"\nmbr-type = \"0x0c\""]);
+    assert!(message.contains("it ends at 3 298 535 931 904 bytes, and the MBR of a hybrid table with sectors of 512 bytes ends at 2 199 023 255 552 bytes"), "{message}");
+    planned(&spec_of(hybrid, &[in_mbr, "size = \"3TiB\""]));
+    planned(&spec_of(
+        "table = \"hybrid\"\nsector-size = 4096",
+        &["size = \"3TiB\"\nmbr-type = \"0x0c\""],
+    ));
+}

@@ -56,9 +56,12 @@ pub struct SfdiskPartition {
     /// The attributes, if any; GPT only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attrs: Option<String>,
-    /// `true` on an active partition; MBR only.
+    /// `true` on an active partition; MBR only, also that of a hybrid table.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bootable: Option<bool>,
+    /// The type byte in hexadecimal in the MBR of a hybrid table, of which sfdisk shows only the GPT.
+    #[serde(rename = "mbr-type", skip_serializing_if = "Option::is_none")]
+    pub mbr_type: Option<String>,
 }
 
 /// The table of the disk with this path, in the form of `sfdisk --json`.
@@ -100,6 +103,7 @@ fn partition(partition: &Partition, gpt: bool, device: &str) -> SfdiskPartition 
         name: Some(partition.name.clone()).filter(|name| gpt && !name.is_empty()),
         attrs: Some(partition.attributes.to_sfdisk()).filter(|words| !words.is_empty()),
         bootable: partition.active.then_some(true),
+        mbr_type: partition.mbr_type.map(|byte| format!("{byte:x}")),
     }
 }
 

@@ -5,7 +5,7 @@ mod list;
 
 use super::size::human;
 use super::text::{columns, left};
-use crate::table::Table;
+use crate::table::{Scheme, Table};
 use layout::{Block, Content};
 
 /// The fewest columns that anything is drawn in.
@@ -61,7 +61,10 @@ impl Pen {
 }
 
 fn heading(table: &Table, pen: Pen) -> Vec<String> {
-    let scheme = table.scheme().to_string();
+    let scheme = match table.scheme() {
+        Scheme::Gpt if table.is_hybrid() => "GPT and MBR".to_owned(),
+        scheme => scheme.to_string(),
+    };
     let free = human(layout::free_sectors(table).saturating_mul(table.sector_size.bytes()));
     let facts = format!(
         " · {} · {}-byte sectors · {free} free",

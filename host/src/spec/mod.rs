@@ -2,7 +2,7 @@
 //!
 //! ```toml
 //! [disk]
-//! table = "gpt"                    # gpt | mbr
+//! table = "gpt"                    # gpt | mbr | hybrid
 //! size = "auto"                    # or "4GiB"
 //!
 //! [[partition]]
@@ -103,17 +103,16 @@ pub struct DiskSpec {
 }
 
 impl DiskSpec {
+    /// The partition table, given or by default.
+    pub fn table_name(&self) -> TableName {
+        self.table
+            .as_ref()
+            .map_or(TableName::Gpt, |table| table.value)
+    }
+
     /// The kind of partition table.
     pub fn scheme(&self) -> Scheme {
-        scheme_of(self.table.as_ref())
-    }
-}
-
-/// The kind of table that a name means; a GPT when there is none.
-fn scheme_of(table: Option<&Placed<TableName>>) -> Scheme {
-    match table.map(|table| table.value) {
-        Some(TableName::Mbr) => Scheme::Mbr,
-        Some(TableName::Gpt) | None => Scheme::Gpt,
+        self.table_name().scheme()
     }
 }
 
@@ -125,6 +124,18 @@ pub enum TableName {
     Gpt,
     /// A master boot record, with logical partitions when there are more than four.
     Mbr,
+    /// A GUID partition table whose master boot record describes up to three partitions too: those with `mbr-type`.
+    Hybrid,
+}
+
+impl TableName {
+    /// The kind of table; a hybrid one is a GPT.
+    pub fn scheme(self) -> Scheme {
+        match self {
+            Self::Mbr => Scheme::Mbr,
+            Self::Gpt | Self::Hybrid => Scheme::Gpt,
+        }
+    }
 }
 
 /// How large the disk is to be.
@@ -164,7 +175,10 @@ pub struct PartitionSpec {
     /// Attributes (GPT): "required", "no-block-io", "legacy-boot", "grow-fs", "read-only", "no-auto", or bit numbers.
     #[schemars(with = "Option<Vec<schema::AttributeName>>")]
     pub attributes: Option<Placed<Attributes>>,
-    /// Whether a BIOS boots from it (MBR).
+    /// The type in the MBR of a hybrid table: a name ("fat32") or byte ("0x0c"); only the GPT has the partition when absent.
+    #[schemars(with = "Option<schema::MbrTypeName>")]
+    pub mbr_type: Option<Placed<u8>>,
+    /// Whether a BIOS boots from it (MBR, also that of a hybrid table).
     #[schemars(with = "Option<bool>")]
     pub active: Option<Placed<bool>>,
     /// The file system to make, unless the partition is raw or stays empty.

@@ -16,7 +16,7 @@ use super::value::{
 };
 use super::{
     DiskSize, DiskSpec, FilesystemSpec, GuestSpec, PartitionSpec, Placed, RawSpec, SizeRule, Spec,
-    TableName, scheme_of,
+    TableName,
 };
 use crate::source::{Source, What};
 use crate::table::{Attributes, PartitionType, Scheme};
@@ -68,10 +68,10 @@ impl Reader<'_> {
             }
             None => DiskSpec::default(),
         };
-        let scheme = disk.scheme();
+        let table = disk.table_name();
         let partitions: Vec<Option<PartitionSpec>> = top
             .take_tables("partition", |index, fields| {
-                Some(self.partition(index, fields, scheme))
+                Some(self.partition(index, fields, table))
             });
         if is_absent_or_empty(top, "partition") {
             top.problem(ProblemKind::NoPartitions, 0..0);
@@ -92,7 +92,7 @@ impl Reader<'_> {
         &self,
         index: usize,
         fields: &mut Fields<'_, '_>,
-        scheme: Scheme,
+        table: TableName,
     ) -> Option<PartitionSpec> {
         fields.set_within(Within::Partition {
             position: index + 1,
@@ -106,13 +106,14 @@ impl Reader<'_> {
         });
         let place = fields.place.clone();
         let kind = fields.require("type", "type = \"linux-generic\"", |value| {
-            partition_type(value, scheme)
+            partition_type(value, table.scheme())
         });
         let size = fields.take("size", size_rule);
         let offset = fields.take("offset", size_in_bytes);
         let number = fields.take("number", partition_number);
         let id = fields.take("id", parsed(parse_uuid));
         let attributes = attributes(fields);
+        let mbr_type = fields.take("mbr-type", mbr_type);
         let active = fields.take("active", boolean);
         let filesystem = self.filesystem(fields);
         let raw = fields.take_tables("raw", |_, fields| self.raw(fields));
@@ -128,11 +129,12 @@ impl Reader<'_> {
             number,
             id,
             attributes,
+            mbr_type,
             active,
             filesystem,
             raw,
         };
-        check_table_keys(fields, &partition, scheme);
+        check_table_keys(fields, &partition, table);
         if is_absent_or_empty(fields, "filesystem") && is_absent_or_empty(fields, "raw") {
             check_empty(fields, &partition);
         }
@@ -264,7 +266,9 @@ impl Reader<'_> {
 
 fn read_disk(fields: &mut Fields<'_, '_>) -> DiskSpec {
     let table = fields.take("table", parsed(table_name));
-    let scheme = scheme_of(table.as_ref());
+    let scheme = table
+        .as_ref()
+        .map_or(Scheme::Gpt, |table| table.value.scheme());
     DiskSpec {
         table,
         size: fields.take("size", disk_size),
@@ -277,10 +281,12 @@ fn read_disk(fields: &mut Fields<'_, '_>) -> DiskSpec {
 }
 
 fn table_name(text: &str) -> Result<TableName, ValueError> {
-    match text {
-        "hybrid" => Err(ValueError::HybridTable),
-        _ => parse_choice(text, &[("gpt", TableName::Gpt), ("mbr", TableName::Mbr)]),
-    }
+    let names = [
+        ("gpt", TableName::Gpt),
+        ("mbr", TableName::Mbr),
+        ("hybrid", TableName::Hybrid),
+    ];
+    parse_choice(text, &names)
 }
 
 fn disk_size(value: &DeValue<'_>) -> Result<DiskSize, ValueError> {
@@ -342,6 +348,14 @@ fn partition_type(value: &DeValue<'_>, scheme: Scheme) -> Result<PartitionType, 
     }
 }
 
+/// The byte of a type in an MBR, also in that of a hybrid table.
+fn mbr_type(value: &DeValue<'_>) -> Result<u8, ValueError> {
+    match partition_type(value, Scheme::Mbr)? {
+        PartitionType::Mbr(byte) => Ok(byte),
+        PartitionType::Gpt(_) => Err(wrong_type("a type such as \"0x0c\"", value)),
+    }
+}
+
 fn partition_number(value: &DeValue<'_>) -> Result<u32, ValueError> {
     const MOST: u32 = 128;
     let number = integer(value, 1, u64::from(MOST))?;
@@ -399,25 +413,38 @@ fn option_value(value: &DeValue<'_>) -> Result<String, ValueError> {
 }
 
 /// Refuses what the kind of table has no room for.
-fn check_table_keys(fields: &mut Fields<'_, '_>, partition: &PartitionSpec, scheme: Scheme) {
+fn check_table_keys(fields: &mut Fields<'_, '_>, partition: &PartitionSpec, table: TableName) {
     const NO_ID: &str =
         "remove it: the kernel derives an identifier from the disk's `id` and the number";
     const NO_ATTRIBUTES: &str = "remove it; a partition that a BIOS boots has active = true";
     const NO_ACTIVE: &str = "write attributes = [\"legacy-boot\"]";
-    let foreign = match scheme {
-        Scheme::Gpt => vec![("active", partition.active.as_ref().map(place_of), NO_ACTIVE)],
-        Scheme::Mbr => vec![
+    const NOT_IN_MBR: &str =
+        "add mbr-type, for example mbr-type = \"0x0c\", which puts it into the MBR";
+    const NO_HYBRID: &str =
+        "write table = \"hybrid\" in [disk], whose MBR describes partitions too";
+    const NO_MBR_TYPE: &str = "remove it: the type of a partition in an MBR is its `type`";
+    let active = partition.active.as_ref().map(place_of);
+    let mbr_type = partition.mbr_type.as_ref().map(place_of);
+    let foreign = match table {
+        TableName::Gpt => vec![
+            ("active", active, NO_ACTIVE),
+            ("mbr-type", mbr_type, NO_HYBRID),
+        ],
+        TableName::Hybrid if mbr_type.is_none() => vec![("active", active, NOT_IN_MBR)],
+        TableName::Hybrid => Vec::new(),
+        TableName::Mbr => vec![
             ("id", partition.id.as_ref().map(place_of), NO_ID),
             (
                 "attributes",
                 partition.attributes.as_ref().map(place_of),
                 NO_ATTRIBUTES,
             ),
+            ("mbr-type", mbr_type, NO_MBR_TYPE),
         ],
     };
-    let table = match scheme {
-        Scheme::Gpt => "a GPT",
-        Scheme::Mbr => "an MBR",
+    let table = match table {
+        TableName::Gpt | TableName::Hybrid => "a GPT",
+        TableName::Mbr => "an MBR",
     };
     for (key, place, instead) in foreign {
         if let Some(place) = place {

@@ -87,6 +87,8 @@ pub(super) struct Identifier;
 pub(super) struct Time;
 /// A partition type.
 pub(super) struct TypeName;
+/// A partition type of an MBR.
+pub(super) struct MbrTypeName;
 /// A partition number.
 pub(super) struct Number;
 /// An attribute of a partition.
@@ -105,6 +107,7 @@ written_as! {
     };
     Time, "Time": { "type": ["string", "integer"] };
     TypeName, "PartitionType": { "type": ["string", "integer"], "examples": ["esp", "root-x86-64", "linux-generic", "swap", "0x83"] };
+    MbrTypeName, "MbrPartitionType": { "type": ["string", "integer"], "examples": ["fat32", "0x0c", "linux", "esp"] };
     Number, "PartitionNumber": { "type": "integer", "minimum": 1, "maximum": 128 };
     AttributeName, "Attribute": { "oneOf": [{ "type": "string" }, { "type": "integer", "minimum": 0, "maximum": 63 }] };
     OptionValue, "OptionValue": { "type": ["string", "integer", "boolean"] };

@@ -110,7 +110,7 @@ error: partition 'root': unknown key `filesytem`
 4 | filesytem = \"ext4\"
   | ^^^^^^^^^ did you mean `filesystem`?
   |
-  = help: the keys here are name, type, size, offset, number, id, attributes, active, filesystem, label, uuid, content, options, drop, raw";
+  = help: the keys here are name, type, size, offset, number, id, attributes, mbr-type, active, filesystem, label, uuid, content, options, drop, raw";
     assert_eq!(rendered(source), expected);
 }
 
@@ -143,10 +143,9 @@ fn bad_values_say_what_to_write() {
     for (source, message) in [
         (disk("size = \"4GB\""), "write \"4GiB\""),
         (
-            disk("table = \"hybrid\""),
-            "a hybrid table cannot be made yet",
+            disk("table = \"gtp\""),
+            "`gtp` is none of `gpt`, `mbr`, `hybrid`",
         ),
-        (disk("table = \"gtp\""), "`gtp` is none of `gpt`, `mbr`"),
         (disk("sector-size = 520"), "`520` is none of `512`, `4096`"),
         (disk("seed = \"abc\""), "32 hexadecimal digits"),
         (
@@ -166,6 +165,10 @@ fn bad_values_say_what_to_write() {
         (
             partition("size = 1\nactive = true"),
             "`active` cannot be stored in a GPT",
+        ),
+        (
+            partition("size = 512\nmbr-type = \"0x0c\""),
+            "`mbr-type` cannot be stored in a GPT",
         ),
         (
             partition("size = 1\nattributes = [\"bootable\"]"),
@@ -247,6 +250,30 @@ fn an_mbr_takes_bytes_as_types() {
         "id = \"0fc63daf-8483-4772-8e79-3d69d8477de4\"",
     );
     assert!(rendered(&with_id).contains("`id` cannot be stored in an MBR"));
+}
+
+#[test]
+fn a_hybrid_table_takes_types_for_its_mbr() {
+    let source = |lines: &str| {
+        format!(
+            "disk = {{ table = \"hybrid\" }}\n[[partition]]\ntype = \"esp\"\nsize = 512\n{lines}\n"
+        )
+    };
+    for (written, byte) in [("\"fat32\"", 0x0c), ("\"0x0C\"", 0x0c), ("0xef", 0xef)] {
+        let spec = parse(&source(&format!("mbr-type = {written}\nactive = true"))).unwrap();
+        assert_eq!(spec.disk.scheme(), Scheme::Gpt);
+        let found = spec.partitions[0].mbr_type.as_ref().map(|kind| kind.value);
+        assert_eq!(found, Some(byte));
+    }
+    let message = rendered(&source("active = true"));
+    assert!(message.contains("add mbr-type"), "{message}");
+    let message = rendered(&source("mbr-type = \"0x00\""));
+    assert!(message.contains("marks an unused entry"), "{message}");
+    let message = rendered(&source("mbr-type = \"fat\""));
+    assert!(message.contains("unknown MBR partition type"), "{message}");
+    let mbr =
+        "disk = { table = \"mbr\" }\n[[partition]]\ntype = 0x0c\nmbr-type = 0x0c\nsize = 512\n";
+    assert!(rendered(mbr).contains("`mbr-type` cannot be stored in an MBR"));
 }
 
 #[test]

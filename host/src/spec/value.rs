@@ -113,9 +113,6 @@ pub enum ValueError {
         /// The names that can be written.
         choices: Vec<&'static str>,
     },
-    /// Something that is designed, but that this version cannot make.
-    #[error("a hybrid table cannot be made yet: write \"gpt\" or \"mbr\"")]
-    HybridTable,
     /// `KEY=VALUE` or `NAME=FILE` without its equals sign or one of its sides.
     #[error("`{text}` has no value: write {form}")]
     NotAnAssignment {

@@ -232,6 +232,32 @@ pub enum TableError {
         /// The number before it.
         previous: u32,
     },
+    /// More partitions are to be in a hybrid MBR than it has entries for.
+    #[error(
+        "{count} partitions have a type for the hybrid MBR, which has room for {}",
+        super::MAX_HYBRID
+    )]
+    HybridTooMany {
+        /// How many there are.
+        count: usize,
+    },
+    /// A partition cannot be in a hybrid MBR, for it ends beyond what 32 bits can address.
+    #[error(
+        "{extent} ends beyond sector {}, the last that a hybrid MBR can address",
+        grouped(super::MAX_MBR_SECTORS - 1)
+    )]
+    HybridBeyond {
+        /// The partition.
+        extent: Extent,
+    },
+    /// A type that no partition in a hybrid MBR can have.
+    #[error("partition {number} cannot have type 0x{kind:02x} in a hybrid MBR")]
+    HybridType {
+        /// The partition's number.
+        number: u32,
+        /// The type.
+        kind: u8,
+    },
     /// The disk has no partition table.
     #[error("no partition table: {0}")]
     NoTable(Absence),

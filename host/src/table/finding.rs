@@ -36,10 +36,25 @@ pub enum Finding {
         expected: u32,
     },
     /// The MBR of a GPT describes partitions too.
-    #[error("the MBR describes {partitions} partitions beside the GPT (a hybrid MBR)")]
+    #[error("the MBR describes partitions too, beside the GPT (a hybrid table): {partitions}")]
     HybridMbr {
         /// The number of entries other than the protective one.
         partitions: u32,
+    },
+    /// An entry of a hybrid MBR describes sectors that are no partition of the GPT.
+    #[error(
+        "entry {entry} of the MBR (type 0x{kind:02x}) describes {} sectors from sector {}, \
+         which is no partition of the GPT", grouped(*sectors), grouped(first.0)
+    )]
+    HybridStray {
+        /// The number of the entry in the MBR, 1 to 4.
+        entry: u32,
+        /// Its type.
+        kind: u8,
+        /// The first sector, as stored.
+        first: Lba,
+        /// The number of sectors, as stored.
+        sectors: u64,
     },
     /// An MBR is in force, and behind it lies the header of a GPT.
     #[error("a GPT header lies behind an MBR that does not announce it; the MBR counts")]

@@ -8,6 +8,9 @@
 //!         LBA 0                                       | EBR | .. 5 .. | EBR | .. 6 .. | ...
 //! ```
 //!
+//! A hybrid table is a GPT whose MBR describes up to three of its partitions too, for firmware that knows no GPT:
+//! those have a [`Partition::mbr_type`].
+//!
 //! Everything on disk is little-endian; GUIDs have their first three fields little-endian too.
 //! Nothing here opens, reads or writes a file: [`Table::encode`] returns the bytes with their offsets,
 //! and [`Table::decode`] reads through [`ReadAt`].
@@ -33,6 +36,7 @@ pub use attributes::Attributes;
 pub use error::{Absence, Extent, TableError};
 pub use finding::{Finding, HeaderFault, Severity};
 pub use gpt::{MAX_NAME_UNITS, MAX_PARTITIONS};
+pub use mbr::{MAX_HYBRID, MAX_SECTORS as MAX_MBR_SECTORS};
 pub use types::{TypeError, by_name, mbr_by_name, mbr_name_of, name_of, names};
 
 /// The boundary that partitions start on, in bytes: it suits every medium and lets file systems be
@@ -184,7 +188,9 @@ pub struct Partition {
     pub name: String,
     /// GPT: the attribute bits. An MBR stores none.
     pub attributes: Attributes,
-    /// MBR: whether a BIOS boots it.
+    /// GPT: the type byte in a hybrid MBR; `None` when only the GPT describes the partition.
+    pub mbr_type: Option<u8>,
+    /// MBR, also a hybrid one: whether a BIOS boots it.
     pub active: bool,
     /// MBR, logical partitions: the sector of the extended boot record that describes the partition.
     /// `None` is [`Table::boot_record`]'s choice.
@@ -203,6 +209,7 @@ impl Partition {
             id: None,
             name: String::new(),
             attributes: Attributes::empty(),
+            mbr_type: None,
             active: false,
             boot_record: None,
         }
@@ -335,6 +342,14 @@ impl Table {
         }
     }
 
+    /// Whether it is a GPT whose MBR describes partitions too.
+    #[must_use]
+    pub fn is_hybrid(&self) -> bool {
+        self.partitions
+            .iter()
+            .any(|partition| partition.mbr_type.is_some())
+    }
+
     /// The length of the disk, in bytes.
     #[must_use]
     pub fn disk_bytes(&self) -> u64 {
@@ -381,7 +396,7 @@ impl Table {
 
     /// The bytes of the table, by ascending offset; the regions do not overlap.
     ///
-    /// A GPT is two regions: the protective MBR with the primary header and entries, and the backup
+    /// A GPT is two regions: the protective or hybrid MBR with the primary header and entries, and the backup
     /// at the end of the disk. An MBR is one sector, and one more for each logical partition.
     ///
     /// # Errors

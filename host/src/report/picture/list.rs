@@ -3,7 +3,7 @@
 use super::{BOLD, DIM, Pen};
 use crate::report::size::{grouped, human};
 use crate::report::text::{columns, left, printable, right};
-use crate::table::{Lba, Partition, Table};
+use crate::table::{Lba, Partition, PartitionType, Table};
 
 /// The columns between two columns of text.
 const GAP: &str = "  ";
@@ -77,11 +77,19 @@ fn columns_of(table: &Table) -> Vec<Column> {
             cells(&|partition| human(Lba(partition.sectors).to_bytes(table.sector_size))),
         ),
         text("Type", cells(&|partition| partition.kind.to_string())),
+        text("In MBR", cells(&type_in_mbr)),
         text("Name", cells(&|partition| printable(&partition.name))),
         text("Attributes", cells(&attributes)),
     ];
     columns.retain(|column| column.cells.iter().any(|cell| !cell.is_empty()));
     columns
+}
+
+/// The type in a hybrid MBR; nothing when the MBR does not describe the partition.
+fn type_in_mbr(partition: &Partition) -> String {
+    partition
+        .mbr_type
+        .map_or_else(String::new, |byte| PartitionType::Mbr(byte).to_string())
 }
 
 fn attributes(partition: &Partition) -> String {

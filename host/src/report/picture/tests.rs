@@ -65,6 +65,16 @@ fn assert_drawn(table: &Table, picture: &str) {
 }
 
 #[test]
+fn a_hybrid_disk_says_what_its_mbr_has() {
+    let mut table = usual();
+    table.partitions[1].mbr_type = Some(0x0c);
+    let drawn = draw(&table, 90, false);
+    assert!(drawn.starts_with("GPT and MBR · 2 GiB"), "{drawn}");
+    assert!(drawn.contains("Type         In MBR  Name"), "{drawn}");
+    assert!(drawn.contains("esp          fat32   efi"), "{drawn}");
+}
+
+#[test]
 fn a_usual_disk() {
     assert_drawn(
         &usual(),

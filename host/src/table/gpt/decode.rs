@@ -73,7 +73,8 @@ pub(in crate::table) fn decode(
         (Err(primary), Err(backup)) => return Err(TableError::Damaged { primary, backup }),
     };
 
-    let table = reader.table(&copy, &mut findings);
+    let mut table = reader.table(&copy, &mut findings);
+    findings.extend(mbr::read_hybrid(record, &mut table.partitions));
     findings.extend(check::findings(&table));
     Ok(Decoded { table, findings })
 }
@@ -83,7 +84,7 @@ fn protection(record: &mbr::BootRecord, disk_sectors: u64) -> Vec<Finding> {
     let Some((start, sectors)) = record.protective_extent() else {
         return vec![Finding::NotProtected];
     };
-    let partitions = record.entries_in_use() - 1;
+    let partitions = record.beside_protective();
     if partitions > 0 {
         return vec![Finding::HybridMbr { partitions }];
     }

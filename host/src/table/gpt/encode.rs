@@ -15,7 +15,7 @@ use crate::table::{Lba, Partition, PartitionType, Region, SectorSize, Table, Tab
 /// The sector of the primary header.
 const PRIMARY: Lba = Lba(1);
 
-/// The protective MBR with the primary copy, and the backup.
+/// The protective or hybrid MBR with the primary copy, and the backup.
 pub(in crate::table) fn encode(table: &Table, disk_id: Uuid) -> Result<Vec<Region>, TableError> {
     let (free_first, free_last) = super::usable(table.sector_size, table.disk_sectors)?;
     let (first, last) = (table.first_usable, table.last_usable);
@@ -28,6 +28,7 @@ pub(in crate::table) fn encode(table: &Table, disk_id: Uuid) -> Result<Vec<Regio
         });
     }
     distinct_ids(&table.partitions)?;
+    mbr::check_hybrid(&table.partitions)?;
 
     let entries = entries(table);
     let backup = Lba(table.disk_sectors - 1);
@@ -40,10 +41,7 @@ pub(in crate::table) fn encode(table: &Table, disk_id: Uuid) -> Result<Vec<Regio
         ..header(table, disk_id)
     };
 
-    let mut start = padded(
-        mbr::protective(table.disk_sectors).as_bytes(),
-        table.sector_size,
-    );
+    let mut start = padded(mbr::before_gpt(table).as_bytes(), table.sector_size);
     start.extend(sealed(header(PRIMARY, backup, Lba(2)), table.sector_size));
     start.extend(&entries);
     let mut end = entries.clone();

@@ -52,7 +52,7 @@ pub(super) fn check(partition: &Partition) -> Result<(), TableError> {
             scheme: Scheme::Gpt,
         })
     };
-    if partition.active {
+    if partition.active && partition.mbr_type.is_none() {
         return not_stored("the active flag (use the attribute legacy-boot)");
     }
     if partition.boot_record.is_some() {

@@ -158,10 +158,10 @@ fn region(table: &Table, at: Lba, record: &BootRecord) -> Region {
 }
 
 /// The entry of a partition, whose start counts from a base.
-fn entry(partition: &Partition, base: Lba) -> Entry {
+pub(super) fn entry(partition: &Partition, base: Lba) -> Entry {
     let kind = match partition.kind {
         PartitionType::Mbr(kind) => kind,
-        PartitionType::Gpt(_) => 0,
+        PartitionType::Gpt(_) => partition.mbr_type.unwrap_or(0),
     };
     let indicator = if partition.active { ACTIVE } else { 0 };
     Entry {
@@ -176,7 +176,7 @@ fn link(next: &Logical<'_>, extended: Lba) -> Entry {
     extent(LINK, extended, next.record, next.partition.last())
 }
 
-fn extent(kind: u8, base: Lba, first: Lba, last: Lba) -> Entry {
+pub(super) fn extent(kind: u8, base: Lba, first: Lba, last: Lba) -> Entry {
     Entry {
         indicator: 0,
         first_chs: Chs::new(first.0),

@@ -1,5 +1,5 @@
-//! Master boot records, the extended boot records of logical partitions, and the protective record
-//! before a GPT.
+//! Master boot records, the extended boot records of logical partitions, and the protective and
+//! hybrid records before a GPT.
 //!
 //! The fifth and later partitions are logical. They lie in one primary partition, the extended one,
 //! as a chain: a boot record describes one logical partition and leads to the next record.
@@ -12,12 +12,15 @@
 mod decode;
 mod encode;
 mod format;
+mod hybrid;
 
 use zerocopy::little_endian::U32;
 
 pub(super) use decode::decode;
 pub(super) use encode::encode;
 pub(super) use format::BootRecord;
+pub use hybrid::MAX_HYBRID;
+pub(super) use hybrid::{check as check_hybrid, read as read_hybrid};
 
 use super::{Lba, Partition, PartitionType, Scheme, SectorSize, Table, TableError};
 use format::{Chs, EXTENDED, Entry, PROTECTIVE, SIGNATURE};
@@ -29,7 +32,7 @@ pub(super) const MAX_PRIMARIES: u32 = 4;
 pub(super) const MAX_PARTITIONS: u32 = 128;
 
 /// The number of sectors that 32 bits can address.
-const MAX_SECTORS: u64 = 1 << 32;
+pub const MAX_SECTORS: u64 = 1 << 32;
 
 /// The first and the last sector that partitions may use.
 pub(super) fn usable(sector_size: SectorSize, disk_sectors: u64) -> Result<(Lba, Lba), TableError> {
@@ -60,6 +63,9 @@ pub(super) fn check(partition: &Partition) -> Result<(), TableError> {
     }
     if !partition.attributes.is_empty() {
         return not_stored("attributes");
+    }
+    if partition.mbr_type.is_some() {
+        return not_stored("a type in a hybrid MBR");
     }
     if partition.is_logical() && partition.kind.is_extended() {
         return not_stored("an extended type on a logical partition");
@@ -101,9 +107,18 @@ pub(super) fn protective_sectors(disk_sectors: u64) -> u32 {
     u32::try_from(disk_sectors.saturating_sub(1)).unwrap_or(u32::MAX)
 }
 
-/// The MBR before a GPT (UEFI 2.10, 5.2.3). An image has no geometry, so the entry's last sector
+/// The MBR before a GPT: a hybrid one when partitions are to be in it.
+pub(super) fn before_gpt(table: &Table) -> BootRecord {
+    if table.is_hybrid() {
+        hybrid::record(&table.partitions)
+    } else {
+        protective(table.disk_sectors)
+    }
+}
+
+/// The MBR that only guards a GPT (UEFI 2.10, 5.2.3). An image has no geometry, so the entry's last sector
 /// counts as beyond any cylinder.
-pub(super) fn protective(disk_sectors: u64) -> BootRecord {
+fn protective(disk_sectors: u64) -> BootRecord {
     let entry = Entry {
         indicator: 0,
         first_chs: Chs([0x00, 0x02, 0x00]),
@@ -145,19 +160,27 @@ impl BootRecord {
     }
 
     /// The number of entries that describe something.
-    pub(super) fn entries_in_use(&self) -> u32 {
+    fn entries_in_use(&self) -> u32 {
         self.entries
             .iter()
             .map(|entry| u32::from(entry.is_in_use()))
             .sum()
     }
 
-    /// The first sector and the length of the entry that guards a GPT, if there is one.
-    pub(super) fn protective_extent(&self) -> Option<(u32, u32)> {
-        let entry = self
+    /// The number of entries that describe partitions, and not the guarded GPT.
+    pub(super) fn beside_protective(&self) -> u32 {
+        let protective = self
             .entries
             .iter()
-            .find(|entry| entry.kind == PROTECTIVE && entry.is_in_use())?;
+            .filter(|entry| entry.is_protective())
+            .count();
+        self.entries_in_use()
+            .saturating_sub(u32::try_from(protective).unwrap_or(u32::MAX))
+    }
+
+    /// The first sector and the length of the entry that guards a GPT, if there is one.
+    pub(super) fn protective_extent(&self) -> Option<(u32, u32)> {
+        let entry = self.entries.iter().find(|entry| entry.is_protective())?;
         self.is_signed()
             .then(|| (entry.first.get(), entry.sectors.get()))
     }
@@ -166,5 +189,9 @@ impl BootRecord {
 impl Entry {
     fn is_in_use(&self) -> bool {
         self.sectors.get() != 0
+    }
+
+    fn is_protective(&self) -> bool {
+        self.kind == PROTECTIVE && self.is_in_use()
     }
 }

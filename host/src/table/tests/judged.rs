@@ -13,7 +13,7 @@ use crate::report::json_like_sfdisk;
 
 /// Where a program is, here or in the folders of the superuser; says that the test is skipped when
 /// it is nowhere.
-fn judge(name: &str) -> Option<PathBuf> {
+pub(super) fn judge(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let folders = std::env::split_paths(&path).chain(["/usr/sbin", "/sbin"].map(PathBuf::from));
     let found = folders
@@ -26,7 +26,7 @@ fn judge(name: &str) -> Option<PathBuf> {
 }
 
 /// What a program prints, given an input; it must succeed.
-fn run(program: &Path, arguments: &[&str], folder: &Path, input: &str) -> String {
+pub(super) fn run(program: &Path, arguments: &[&str], folder: &Path, input: &str) -> String {
     let mut child = Command::new(program)
         .args(arguments)
         .current_dir(folder)
@@ -53,7 +53,7 @@ fn run(program: &Path, arguments: &[&str], folder: &Path, input: &str) -> String
 }
 
 /// A folder with an empty `disk.img` of a size.
-fn blank(bytes: u64) -> TempDir {
+pub(super) fn blank(bytes: u64) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     File::create(folder.path().join("disk.img"))
         .unwrap()
@@ -69,7 +69,7 @@ fn ours(table: &Table) -> TempDir {
     folder
 }
 
-fn image(folder: &TempDir) -> Vec<u8> {
+pub(super) fn image(folder: &TempDir) -> Vec<u8> {
     fs::read(folder.path().join("disk.img")).unwrap()
 }
 
@@ -281,23 +281,6 @@ fn tables_of_sgdisk_are_read() {
         ),
         (9, "hello")
     );
-}
-
-#[test]
-fn hybrid_tables_of_sgdisk_are_read_as_gpt() {
-    let Some(sgdisk) = judge("sgdisk") else {
-        return;
-    };
-    let folder = blank(64 << 20);
-    run(
-        &sgdisk,
-        &["--new=1:2048:+10M", "--hybrid=1", "disk.img"],
-        folder.path(),
-        "",
-    );
-    let decoded = decode(&image(&folder)).unwrap();
-    assert_eq!(decoded.table.scheme(), Scheme::Gpt);
-    assert_eq!(decoded.findings, [Finding::HybridMbr { partitions: 1 }]);
 }
 
 #[test]

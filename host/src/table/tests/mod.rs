@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used)]
 
+mod hybrid;
 mod judged;
 mod properties;
 mod refused;
