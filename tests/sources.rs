@@ -131,6 +131,29 @@ fn a_directory_and_its_archive_are_the_same() {
 }
 
 #[test]
+fn short_content_may_stand_in_inodes() {
+    let bench = Bench::with_case("demo");
+    for content in ["demo/overlay", "demo/rootfs.tar"] {
+        let make = |name: &str, features: &str| {
+            let features = format!("features={features}");
+            let source = ["--content", content, "--option", &features];
+            bench.done(&[&["mkfs", "ext4", "-q", "-o", name][..], &source].concat());
+            judge_ext4(&bench.path(name));
+            bench.path(name)
+        };
+        let in_blocks = make("blocks.img", "^has_journal");
+        let in_inodes = make("inodes.img", "^has_journal,inline_data");
+        let size = |image| fs::metadata(image).unwrap().len();
+        assert!(size(&in_inodes) < size(&in_blocks), "{content}");
+        let [expected, found] =
+            [in_blocks, in_inodes].map(|image| reading::of_ext4(&bench, &image));
+        if let (Some(expected), Some(found)) = (expected, found) {
+            expected.assert_same(&found);
+        }
+    }
+}
+
+#[test]
 fn symbolic_links_are_never_followed() {
     let bench = Bench::new();
     bench.write("outside/secret", "secret");

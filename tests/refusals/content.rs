@@ -62,6 +62,42 @@ fn a_label_too_long_is_refused() {
 }
 
 #[test]
+fn features_that_cannot_be_say_why() {
+    let bench = Bench::new();
+    for (kind, features, reason) in [
+        (
+            "ext4",
+            "inline-data",
+            "there is no feature inline-data; did you mean inline_data?",
+        ),
+        (
+            "ext4",
+            "^sparse_super",
+            "resize_inode needs sparse_super; turn both off, or none",
+        ),
+        ("ext3", "inline_data", "only ext4 knows inline_data"),
+    ] {
+        assert_refused(
+            &bench,
+            &filesystem(
+                kind,
+                &format!("options = {{ features = \"{features}\" }}\n"),
+            ),
+            1,
+            &format!(
+                "error: partition 'data': the option features cannot be '{features}': {reason}"
+            ),
+        );
+    }
+    assert_refused(
+        &bench,
+        &filesystem("ext4", "options = { inodes = 100, inode-ratio = 4096 }\n"),
+        1,
+        "error: partition 'data': the option inodes = '100' does not go with the option inode-ratio",
+    );
+}
+
+#[test]
 fn a_symbolic_link_on_fat_is_refused() {
     let bench = Bench::new();
     bench.create_folder("links");

@@ -44,15 +44,19 @@ pub fn of_archive(bench: &Bench, archive: &Path, acls: Acls) -> Option<Listing> 
     Some(listing)
 }
 
-/// Fails unless the kernel, or debugfs where the kernel may not, finds in the ext4 file system `file` what is in `expected`, and nothing else.
-pub fn assert_ext4_holds(bench: &Bench, file: &Path, mut expected: Listing) {
-    let found = if mount::may_mount() {
+/// What the kernel, or debugfs where the kernel may not, finds in the ext4 file system `file`.
+pub fn of_ext4(bench: &Bench, file: &Path) -> Option<Listing> {
+    if mount::may_mount() {
         Some(mount::read_ext4(bench, file))
     } else {
         skipped("no loop mounts: debugfs reads in place of the kernel");
         debugfs::read_ext4(bench, file)
-    };
-    let Some(found) = found else {
+    }
+}
+
+/// Fails unless what is found in the ext4 file system `file` is what is in `expected`, and nothing else.
+pub fn assert_ext4_holds(bench: &Bench, file: &Path, mut expected: Listing) {
+    let Some(found) = of_ext4(bench, file) else {
         return;
     };
     let lost_and_found = b"lost+found".to_vec();

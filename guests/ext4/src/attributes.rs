@@ -24,6 +24,9 @@ const NAMESPACES: [(&[u8], u8, bool); 5] = [
     (b"security.", 6, false),
 ];
 
+/// The index and the suffix of the attribute in which an inode has content of its own.
+const CONTENT: (u8, &[u8]) = (7, b"data");
+
 /// An attribute as the format stores it. The order is that of entries in a block, but for the length of suffixes.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Stored {
@@ -53,6 +56,17 @@ impl Stored {
             suffix,
             value,
         })
+    }
+
+    /// The content of an inode, beyond what is in its map.
+    fn content(beyond: &[u8]) -> Self {
+        let (index, suffix) = CONTENT;
+        Self {
+            index,
+            suffix_length: u8::try_from(suffix.len()).unwrap_or(0),
+            suffix: suffix.to_vec(),
+            value: beyond.to_vec(),
+        }
     }
 
     /// Bytes of the entry and the value.
@@ -156,7 +170,7 @@ impl Attributes {
     ) -> Result<u32, FormatError> {
         let mut stored = Vec::with_capacity(attributes.len());
         for attribute in &attributes {
-            match Stored::new(attribute) {
+            match Stored::new(attribute).filter(|_| options.has_attributes()) {
                 Some(attribute) => stored.push(attribute),
                 None if options.drop_attributes => {}
                 None => return Err(FormatError::node(node, NodeProblem::Attributes)),
@@ -216,15 +230,47 @@ impl Attributes {
         (0..).zip(&self.blocks).map(|(id, _)| BlockId(id))
     }
 
-    /// Writes those of an inode's attributes that stand in it to `space`, the rest of the inode, which is zeros.
-    pub(crate) fn write_inline(&self, attributes: InodeAttributes, space: &mut [u8]) {
-        let set = &self.sets[attributes.set as usize];
-        if set.inline == 0 {
+    /// The attributes that stand in an inode itself.
+    fn inline(&self, attributes: Option<InodeAttributes>) -> &[Stored] {
+        attributes.map_or(&[], |attributes| {
+            let set = &self.sets[attributes.set as usize];
+            &set.attributes[..set.inline]
+        })
+    }
+
+    /// The bytes of content, beyond those in its map, for which an inode has room beside its attributes. None if content may
+    /// not stand in it.
+    pub(crate) fn inline_room(
+        &self,
+        options: &Options,
+        attributes: Option<InodeAttributes>,
+    ) -> Option<u32> {
+        if !options.has_inline_data() {
+            return None;
+        }
+        let taken: usize = self.inline(attributes).iter().map(Stored::size).sum();
+        let room = options
+            .inline_attribute_space()
+            .checked_sub(END + taken + Stored::content(&[]).size())?;
+        u32::try_from(room).ok()
+    }
+
+    /// Writes those of an inode's attributes that stand in it to `space`, the rest of the inode, which is zeros; and if its
+    /// content stands in it too, what of that is `beyond` its map.
+    pub(crate) fn write_inline(
+        &self,
+        attributes: Option<InodeAttributes>,
+        beyond: Option<&[u8]>,
+        space: &mut [u8],
+    ) {
+        let content = beyond.map(Stored::content);
+        let mut all = self.inline(attributes).iter().chain(&content).peekable();
+        if all.peek().is_none() {
             return;
         }
         let (magic, entries) = space.split_at_mut(4);
         magic.copy_from_slice(&INLINE_ATTRIBUTES_MAGIC.to_le_bytes());
-        write_entries(entries, 0, &set.attributes[..set.inline], false);
+        write_entries(entries, 0, all, false);
     }
 
     /// The bytes of an attribute block that stands at `place`, with its checksum if there is a `seed`.
@@ -276,7 +322,12 @@ fn inline_first(attributes: &mut [Stored], space: usize) -> usize {
 }
 
 /// Writes entries from `start` on, and their values from the end backwards. Offsets count from the start of `bytes`.
-fn write_entries(bytes: &mut [u8], start: usize, attributes: &[Stored], hashed: bool) {
+fn write_entries<'a>(
+    bytes: &mut [u8],
+    start: usize,
+    attributes: impl IntoIterator<Item = &'a Stored>,
+    hashed: bool,
+) {
     let mut at = start;
     let mut end = bytes.len();
     for attribute in attributes {

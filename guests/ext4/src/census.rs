@@ -1,6 +1,7 @@
 //! The tree, read once into compact tables: everything about it that does not depend on the partition's size.
 
 mod check;
+mod inline;
 
 use cellblock_guest::{FormatError, Kind, Node, NodeId, NodeProblem, Nodes, Timestamp, Tree};
 
@@ -26,6 +27,8 @@ pub(crate) struct InodeIndex(u32);
 impl InodeIndex {
     const ROOT: Self = Self(0);
     const LOST_AND_FOUND: Self = Self(1);
+    /// Directories that always have blocks.
+    const IN_BLOCKS: [Self; 2] = [Self::ROOT, Self::LOST_AND_FOUND];
 
     /// Its number on disk.
     pub(crate) fn number(self) -> InodeNumber {
@@ -55,6 +58,8 @@ pub(crate) enum Body {
     },
     /// A symbolic link, whose target is among the names.
     Symlink { start: u32, length: u16 },
+    /// A regular file or a symbolic link whose content stands in the inode, and is among the names.
+    Inline { start: u32, length: u16 },
     /// A device.
     Device { major: u32, minor: u32 },
     /// A fifo or a socket.
@@ -121,6 +126,7 @@ impl Census {
         for (id, node) in Nodes::of(tree) {
             reader.add(id, node)?;
         }
+        reader.read_inline(tree)?;
         reader.read_ranges(tree)?;
         reader.finish()
     }
@@ -468,7 +474,17 @@ impl<'a> Reader<'a> {
             {
                 return Err(error(NodeProblem::TooManyLinks(u32::from(LINK_LIMIT))));
             }
-            let shape = directory::arrange(&limits, &census.names, hash, children, &mut scratch);
+            let inode = &census.inodes[directory.inode.position()];
+            let room = census
+                .attributes
+                .inline_room(self.options, inode.attributes);
+            let inline = room
+                // The kernel takes no root without blocks, and what e2fsck finds goes to blocks that are there already.
+                .filter(|_| !InodeIndex::IN_BLOCKS.contains(&directory.inode))
+                .and_then(|room| directory::arrange_inline(children, room));
+            let shape = inline.or_else(|| {
+                directory::arrange(&limits, &census.names, hash, children, &mut scratch)
+            });
             let is_allowed = |shape: &Shape| {
                 self.options.may_have_large_directories()
                     || !shape.needs_large_directories(self.options.block_size)

@@ -1,16 +1,18 @@
 //! Directories: how entries fill blocks, and the hashed index over them.
 
+mod inline;
 mod write;
 
 use cellblock_guest::FormatError;
 
 use crate::format::{
-    DirectoryTail, EntryHeader, FileType, IndexEntry, IndexTail, InodeNumber, RootInformation,
-    entry_length,
+    DirectoryTail, EntryHeader, FileType, INLINE_MAP_SPACE, IndexEntry, IndexTail, InodeNumber,
+    RootInformation, entry_length,
 };
 use crate::hash::NameHash;
 use crate::options::Options;
 
+pub(crate) use inline::{arrange_inline, inline_bytes};
 pub(crate) use write::{DirectoryWriter, Identity};
 
 /// Bytes of the entries `.` and `..`.
@@ -108,6 +110,8 @@ pub(crate) struct Shape {
     pub(crate) blocks: u32,
     /// The index, if there is one.
     pub(crate) index: Option<Index>,
+    /// If it stands in its inode, the bytes of entries beyond those in the inode's map.
+    pub(crate) inline_rest: Option<u32>,
 }
 
 impl Default for Shape {
@@ -115,6 +119,7 @@ impl Default for Shape {
         Self {
             blocks: 1,
             index: None,
+            inline_rest: None,
         }
     }
 }
@@ -159,12 +164,16 @@ impl Shape {
         Some(Self {
             blocks: u32::try_from(blocks).ok()?.max(1),
             index: None,
+            inline_rest: None,
         })
     }
 
     /// Bytes.
     pub(crate) fn size(self, block_size: u32) -> u64 {
-        u64::from(self.blocks) * u64::from(block_size)
+        match self.inline_rest {
+            Some(rest) => u64::from(INLINE_MAP_SPACE + rest),
+            None => u64::from(self.blocks) * u64::from(block_size),
+        }
     }
 
     /// Whether the directory needs the feature `LARGE_DIRECTORIES`.
@@ -213,6 +222,7 @@ pub(crate) fn arrange(
     Some(Shape {
         blocks,
         index: Some(index),
+        inline_rest: None,
     })
 }
 

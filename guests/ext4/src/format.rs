@@ -17,8 +17,8 @@ pub(crate) use extent::{Extent, ExtentHeader, ExtentIndex, MAXIMUM_EXTENT_BLOCKS
 pub(crate) use features::{Compatible, Incompatible, ReadOnlyCompatible};
 pub(crate) use group::{GroupDescriptor, GroupFlags};
 pub(crate) use inode::{
-    AttributeBlockHeader, AttributeEntry, INLINE_ATTRIBUTES_MAGIC, Inode, InodeFlags, InodeNumber,
-    file_kind,
+    AttributeBlockHeader, AttributeEntry, INLINE_ATTRIBUTES_MAGIC, INLINE_MAP_SPACE, Inode,
+    InodeFlags, InodeNumber, file_kind,
 };
 pub(crate) use journal::JournalSuperblock;
 pub(crate) use orphan::OrphanTail;

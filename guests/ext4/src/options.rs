@@ -32,7 +32,7 @@ pub(crate) const DESCRIPTIONS: &[OptionDescription] = &[
         value: "NAME,^NAME,...",
         default: "those of the kind in the profile",
         documentation: "Features to turn on, or off with ^: 64bit, dir_index, dir_nlink, ext_attr, extent, extra_isize, \
-                        filetype, flex_bg, has_journal, huge_file, large_dir, large_file, meta_bg, metadata_csum, \
+                        filetype, flex_bg, has_journal, huge_file, inline_data, large_dir, large_file, meta_bg, metadata_csum, \
                         metadata_csum_seed, orphan_file, resize_inode, sparse_super, sparse_super2, stable_inodes, \
                         uninit_bg; none turns all off.",
     },
@@ -135,7 +135,8 @@ pub(crate) enum BackupPolicy {
 /// What is to be made, whatever the partition's size.
 #[derive(Clone, Debug)]
 pub(crate) struct Options {
-    pub(crate) generation: Generation,
+    /// Whether a directory that needs it turns on the feature `LARGE_DIRECTORIES`.
+    may_add_large_directories: bool,
     /// Bytes: 1024, 2048 or 4096.
     pub(crate) block_size: u32,
     /// Bytes: a power of two from 128 to 1024.
@@ -169,11 +170,12 @@ impl Options {
                 .flatten()
         })?
         .unwrap_or(4096);
-        let inode_size = inode_size(request)?;
         let profile = setting(request, "profile", Profile::named)?.unwrap_or(Profile::DEFAULT);
         let features = Features::of(request, generation, profile)?;
+        let inode_size = inode_size(request, features)?;
         Ok(Self {
-            generation,
+            may_add_large_directories: generation == Generation::Ext4
+                && features::choice(request, "large_dir") != Some(false),
             block_size,
             inode_size,
             features,
@@ -219,9 +221,9 @@ impl Options {
             .contains(ReadOnlyCompatible::HUGE_FILES)
     }
 
-    /// Whether directories may be so large that only the drivers of ext4 read them.
+    /// Whether directories may be so large that they need the feature `LARGE_DIRECTORIES`.
     pub(crate) fn may_have_large_directories(&self) -> bool {
-        self.generation == Generation::Ext4
+        self.may_add_large_directories
             || self
                 .features
                 .incompatible
@@ -245,6 +247,18 @@ impl Options {
 
     pub(crate) fn has_orphan_file(&self) -> bool {
         self.features.compatible.contains(Compatible::ORPHAN_FILE)
+    }
+
+    /// Whether there may be extended attributes.
+    pub(crate) fn has_attributes(&self) -> bool {
+        self.features.compatible.contains(Compatible::ATTRIBUTES)
+    }
+
+    /// Whether short content stands in inodes.
+    pub(crate) fn has_inline_data(&self) -> bool {
+        self.features
+            .incompatible
+            .contains(Incompatible::INLINE_CONTENT)
     }
 
     pub(crate) fn has_directory_index(&self) -> bool {
@@ -369,13 +383,21 @@ fn conflict(name: &str, other: &str) -> FormatError {
     FormatError::setting(name, SettingProblem::Conflict(other.to_owned()))
 }
 
-fn inode_size(request: &Request) -> Result<u16, FormatError> {
-    let size = setting(request, "inode-size", |value| {
+fn inode_size(request: &Request, features: Features) -> Result<u16, FormatError> {
+    let size: u16 = setting(request, "inode-size", |value| {
         matches!(value, "128" | "256" | "512" | "1024")
             .then(|| value.parse().ok())
             .flatten()
-    })?;
-    Ok(size.unwrap_or(256))
+    })?
+    .unwrap_or(256);
+    let has_inline_data = features.incompatible.contains(Incompatible::INLINE_CONTENT);
+    if has_inline_data && size == Inode::BASE_SIZE {
+        return Err(conflict(
+            "inode-size",
+            "inline_data needs inodes of at least 256 bytes",
+        ));
+    }
+    Ok(size)
 }
 
 fn inodes(request: &Request, block_size: u32, inode_size: u16) -> Result<InodeCount, FormatError> {
@@ -404,6 +426,9 @@ fn inodes(request: &Request, block_size: u32, inode_size: u16) -> Result<InodeCo
 fn journal(request: &Request, block_size: u32, features: Features) -> Result<Journal, FormatError> {
     let name = "journal";
     let size = match request.setting(name) {
+        Some("no") if features::choice(request, "has_journal") == Some(true) => {
+            return Err(conflict(name, "features"));
+        }
         Some("no") => return Ok(Journal::None),
         None | Some("auto") => {
             let wanted = features.compatible.contains(Compatible::JOURNAL);
@@ -414,7 +439,7 @@ fn journal(request: &Request, block_size: u32, features: Features) -> Result<Jou
             });
         }
         // Asking for one is enough, as in mke2fs, but for whom the features say otherwise.
-        Some(_) if features::declines(request, "has_journal") => {
+        Some(_) if features::choice(request, "has_journal") == Some(false) => {
             return Err(conflict(name, "features"));
         }
         Some("yes") => return Ok(Journal::Always),

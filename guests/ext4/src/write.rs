@@ -8,7 +8,7 @@ mod superblock;
 use cellblock_guest::{Buffered, FormatError, NodeId, Output, Placement, Property, Summary};
 use zerocopy::IntoBytes as _;
 
-use crate::census::{Body, Census};
+use crate::census::{Body, Census, Directory};
 use crate::checksum::{self, crc32c};
 use crate::directory::{DirectoryWriter, Identity, Limits};
 use crate::format::{InodeNumber, JournalSuperblock};
@@ -141,7 +141,8 @@ impl Writer<'_> {
             NameHash::new(self.options.hash_seed),
         );
         let block_size = u64::from(self.options.block_size);
-        for directory in &self.census.directories {
+        let in_blocks = |directory: &&Directory| directory.shape.inline_rest.is_none();
+        for directory in self.census.directories.iter().filter(in_blocks) {
             mapping.map_all(&mut cursor, u64::from(directory.shape.blocks));
             let inode = directory.inode.number();
             let identity = Identity {

@@ -42,6 +42,8 @@ fn every_feature_set_is_clean_and_reads_back() {
         "large_dir",
         "meta_bg,^resize_inode",
         "meta_bg,^resize_inode,^flex_bg,^64bit",
+        "inline_data",
+        "inline_data,^metadata_csum,^filetype",
         "orphan_file",
         "orphan_file,^metadata_csum",
         "sparse_super2",

@@ -43,6 +43,8 @@ fn the_kernel_writes_to_it() {
         ("ext4", "1024", "has_journal"),
         ("ext4", "4096", "^has_journal,^metadata_csum"),
         ("ext4", "2048", "^flex_bg,^64bit"),
+        ("ext4", "4096", "inline_data,orphan_file,sparse_super2"),
+        ("ext4", "1024", "meta_bg,^resize_inode"),
         ("ext3", "4096", ""),
         ("ext3", "1024", ""),
         ("ext2", "1024", ""),
@@ -61,7 +63,7 @@ fn the_kernel_writes_to_it() {
 }
 
 /// Kinds, block sizes and features of file systems that grow in different ways.
-const GROWING: [(&str, &str, &str); 12] = [
+const GROWING: [(&str, &str, &str); 13] = [
     ("ext4", "4096", "has_journal"),
     ("ext4", "4096", "^flex_bg"),
     ("ext4", "1024", "has_journal"),
@@ -71,6 +73,7 @@ const GROWING: [(&str, &str, &str); 12] = [
     ("ext4", "2048", "sparse_super2,^resize_inode"),
     ("ext4", "1024", "sparse_super2"),
     ("ext4", "4096", "orphan_file,stable_inodes"),
+    ("ext4", "1024", "inline_data"),
     ("ext3", "4096", ""),
     ("ext3", "1024", "^resize_inode"),
     ("ext2", "2048", ""),

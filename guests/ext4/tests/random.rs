@@ -140,12 +140,16 @@ fn settings(limits: Limits) -> impl Strategy<Value = Settings> {
         "meta_bg,^resize_inode",
         "orphan_file,has_journal",
         "sparse_super2",
+        "inline_data",
     ];
     let features = proptest::sample::subsequence(names.to_vec(), 0..3);
     let ratio = prop_oneof![Just(None), (10_u64..20).prop_map(|log| Some(1 << log))];
     let sizes = (block_size, inode_size);
     (kind, profile, sizes, features, ratio).prop_map(move |choice| {
         let (kind, profile, (block_size, inode_size), mut features, ratio) = choice;
+        if limits.small_inodes || kind != "ext4" {
+            features.retain(|feature| *feature != "inline_data");
+        }
         if limits.lists && kind == "ext4" {
             features.push("^64bit,^extent");
         }

@@ -145,6 +145,16 @@ fn attributes_without_room_or_sense_are_refused() {
 }
 
 #[test]
+fn attributes_need_their_feature() {
+    let mut entry = Entry::file("");
+    entry.attributes = vec![attribute("user.name", "value")];
+    for features in ["^ext_attr", "none,extent"] {
+        let problem = problem_with(&[("features", features)], entry.clone());
+        assert_eq!(problem, NodeProblem::Attributes);
+    }
+}
+
+#[test]
 fn attributes_are_left_out_where_that_is_allowed() {
     let mut tree = MemoryTree::new();
     let mut entry = Entry::file("");
@@ -210,7 +220,6 @@ fn settings_are_checked() {
     for (name, value) in [
         ("block-size", "512"),
         ("block-size", "8192"),
-        ("features", "nonsense"),
         ("hash-seed", "123"),
         ("inode-ratio", "many"),
         ("inode-size", "100"),
@@ -246,15 +255,85 @@ fn settings_are_checked() {
         error("journal", "1MiB"),
         SettingProblem::OutOfRange(4 << 20, 10_240_000 * 4096)
     );
-    for features in [
-        "^sparse_super",
-        "^metadata_csum,metadata_csum_seed",
-        "^extent",
+}
+
+/// Why a request is refused for one of its options.
+fn reason(settings: &[(&str, &str)]) -> String {
+    match Ext4::measure(&request(0, settings), &mut MemoryTree::new()) {
+        Err(FormatError::Setting(error)) => match error.problem {
+            SettingProblem::Conflict(reason) => format!("{}: {reason}", error.name),
+            problem => panic!("{settings:?}: {problem:?}"),
+        },
+        other => panic!("{settings:?}: {other:?}"),
+    }
+}
+
+#[test]
+fn features_that_do_not_go_together_are_refused() {
+    for (features, expected) in [
+        ("^sparse_super", "resize_inode needs sparse_super"),
+        (
+            "^metadata_csum,metadata_csum_seed",
+            "metadata_csum_seed needs metadata_csum",
+        ),
+        ("^extent", "64bit needs extent"),
+        ("meta_bg", "add ^resize_inode"),
+        ("^has_journal,orphan_file", "orphan_file needs has_journal"),
     ] {
-        assert!(matches!(
-            error("features", features),
-            SettingProblem::Conflict(_)
-        ));
+        let reason = reason(&[("features", features)]);
+        assert!(reason.starts_with("features: "), "{reason}");
+        assert!(reason.contains(expected), "{features}: {reason}");
+    }
+    for kind in ["ext2", "ext3"] {
+        let reason = reason(&[("kind", kind), ("features", "inline_data")]);
+        assert_eq!(reason, "features: only ext4 knows inline_data");
+    }
+    let reason = reason(&[("inode-size", "128"), ("features", "inline_data")]);
+    assert_eq!(
+        reason,
+        "inode-size: inline_data needs inodes of at least 256 bytes"
+    );
+}
+
+#[test]
+fn a_journal_and_its_feature_agree() {
+    for (journal, features) in [
+        ("no", "has_journal"),
+        ("yes", "^has_journal"),
+        ("8MiB", "-has_journal"),
+    ] {
+        let reason = reason(&[("journal", journal), ("features", features)]);
+        assert_eq!(reason, "journal: features");
+    }
+    for (journal, features) in [
+        ("no", "^has_journal"),
+        ("yes", "^has_journal,has_journal"),
+        ("8MiB", "none"),
+    ] {
+        let settings = [("journal", journal), ("features", features)];
+        assert!(Ext4::measure(&request(0, &settings), &mut MemoryTree::new()).is_ok());
+    }
+}
+
+#[test]
+fn features_that_there_are_not_are_named() {
+    for (features, expected) in [
+        ("extent,nonsense", "features: there is no feature nonsense"),
+        (
+            "^inline-data",
+            "features: there is no feature inline-data; did you mean inline_data?",
+        ),
+        (
+            "+64bits",
+            "features: there is no feature 64bits; did you mean 64bit?",
+        ),
+        ("^none", "features: there is no feature none"),
+        (
+            "BigAlloc",
+            "features: mke2fs has BigAlloc, but it is not made here",
+        ),
+    ] {
+        assert_eq!(reason(&[("features", features)]), expected);
     }
 }
 

@@ -185,13 +185,23 @@ impl Refusal {
                 f,
                 "the option {name} cannot be '{value}': it must be from {least} to {most}"
             ),
-            SettingProblem::Conflict(other) => write!(
+            SettingProblem::Conflict(other) if is_option_name(other) => write!(
                 f,
-                "the option {name} = '{value}' does not go with the option {}",
-                other.escape_debug()
+                "the option {name} = '{value}' does not go with the option {other}"
+            ),
+            SettingProblem::Conflict(reason) => write!(
+                f,
+                "the option {name} cannot be '{value}': {}",
+                reason.escape_debug()
             ),
         }
     }
+}
+
+/// Whether what a setting conflicts with is an option; otherwise it is a reason in words.
+fn is_option_name(other: &str) -> bool {
+    let is_allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    !other.is_empty() && other.chars().all(is_allowed)
 }
 
 impl fmt::Display for Refusal {

@@ -136,21 +136,8 @@ impl<'a> DirectoryWriter<'a> {
     }
 
     /// Puts an entry that reaches `length` bytes.
-    fn put_entry(&mut self, at: u32, child: (InodeNumber, FileType, &[u8]), length: u32) {
-        let (inode, file_type, name) = child;
-        let header = EntryHeader {
-            inode: inode.0.into(),
-            length: u16::try_from(length).unwrap_or(0).into(),
-            name_length: u8::try_from(name.len()).unwrap_or(0),
-            file_type: if self.limits.has_file_types {
-                file_type.0
-            } else {
-                0
-            },
-        };
-        let at = at as usize;
-        self.put(at, header.as_bytes());
-        self.put(at + header.as_bytes().len(), name);
+    fn put_entry(&mut self, at: u32, entry: Entry<'_>, length: u32) {
+        put_entry(&self.limits, &mut self.block[at as usize..], entry, length);
     }
 
     /// Clears the block, and puts `.` and `..`, the latter with `length` bytes; tells where they end.
@@ -168,24 +155,11 @@ impl<'a> DirectoryWriter<'a> {
             self.block.fill(0);
         }
         let space = self.limits.entry_space;
-        let names = self.names;
-        let mut at = at;
-        for (index, child) in children.iter().enumerate() {
-            let own = entry_length(child.length);
-            let is_last = index + 1 == children.len();
-            let length = if is_last { space - at } else { own };
-            self.put_entry(
-                at,
-                (child.inode, child.file_type, child.name(names)),
-                length,
-            );
-            at += own;
-        }
-        if children.is_empty() {
-            match at {
-                0 => self.put_entry(0, (InodeNumber(0), FileType(0), b""), space),
-                _ => self.put_dots_to_the_end(identity),
-            }
+        if children.is_empty() && at > 0 {
+            self.put_dots_to_the_end(identity);
+        } else {
+            let bytes = &mut self.block[at as usize..space as usize];
+            put_entries(&self.limits, self.names, bytes, children);
         }
         if let Some(seed) = identity.seed {
             let tail = DirectoryTail {
@@ -257,6 +231,46 @@ impl<'a> DirectoryWriter<'a> {
             self.put(start + limit as usize * entry_size, tail.as_bytes());
         }
     }
+}
+
+/// What an entry says.
+type Entry<'a> = (InodeNumber, FileType, &'a [u8]);
+
+/// Puts an entry that reaches `length` bytes at the start of `bytes`.
+fn put_entry(limits: &Limits, bytes: &mut [u8], entry: Entry<'_>, length: u32) {
+    let (inode, file_type, name) = entry;
+    let header = EntryHeader {
+        inode: inode.0.into(),
+        length: u16::try_from(length).unwrap_or(0).into(),
+        name_length: u8::try_from(name.len()).unwrap_or(0),
+        file_type: if limits.has_file_types {
+            file_type.0
+        } else {
+            0
+        },
+    };
+    let (start, rest) = bytes.split_at_mut(EntryHeader::SIZE as usize);
+    start.copy_from_slice(header.as_bytes());
+    rest[..name.len()].copy_from_slice(name);
+}
+
+/// Fills `bytes` with the entries of `children`, of which the last reaches the end; with an empty one if there are none.
+pub(super) fn put_entries(limits: &Limits, names: &Names, bytes: &mut [u8], children: &[Child]) {
+    let space = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+    let Some((last, others)) = children.split_last() else {
+        return put_entry(limits, bytes, (InodeNumber(0), FileType(0), b""), space);
+    };
+    let mut at = 0;
+    let mut put = |child: &Child, at: u32, length| {
+        let entry = (child.inode, child.file_type, child.name(names));
+        put_entry(limits, &mut bytes[at as usize..], entry, length);
+    };
+    for child in others {
+        let length = entry_length(child.length);
+        put(child, at, length);
+        at += length;
+    }
+    put(last, at, space - at);
 }
 
 /// A hash and the block of the directory that begins with it.

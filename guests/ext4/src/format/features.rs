@@ -39,6 +39,8 @@ bitflags! {
         const CHECKSUM_SEED = 0x2000;
         /// Directories may be larger than 2 GiB and have a third level of index.
         const LARGE_DIRECTORIES = 0x4000;
+        /// Short content stands in inodes.
+        const INLINE_CONTENT = 0x8000;
     }
 
     /// Features that a kernel must know to write.

@@ -47,6 +47,8 @@ bitflags! {
         const INDEXED = 0x1000;
         /// Mapped by extents.
         const EXTENTS = 0x8_0000;
+        /// The content stands in the map and in an attribute.
+        const INLINE_CONTENT = 0x1000_0000;
     }
 }
 
@@ -81,7 +83,7 @@ pub(crate) struct Inode {
     pub(crate) flags: U32,
     /// Counts changes.
     pub(crate) version_low: U32,
-    /// The extent tree's root or the first of the lists of blocks, the target of a short symbolic link, or a device number.
+    /// The extent tree's root or the first of the lists of blocks, short content, or a device number.
     pub(crate) map: [u8; 60],
     /// Tells users of one number apart.
     pub(crate) generation: U32,
@@ -137,6 +139,9 @@ const _: () = assert!(size_of::<Inode>() == 160);
 const _: () = assert!(core::mem::offset_of!(Inode, map) == 0x28);
 const _: () = assert!(core::mem::offset_of!(Inode, checksum_low) == 0x7C);
 const _: () = assert!(core::mem::offset_of!(Inode, checksum_high) == 0x82);
+
+/// Bytes of content that an inode's map holds.
+pub(crate) const INLINE_MAP_SPACE: u32 = 60;
 
 /// Precedes attributes inside an inode; the offsets of their values count from after it.
 pub(crate) const INLINE_ATTRIBUTES_MAGIC: u32 = 0xEA02_0000;

@@ -1,5 +1,7 @@
 //! The inode tables.
 
+use std::borrow::Cow;
+
 use cellblock_guest::{FormatError, Timestamp};
 use zerocopy::IntoBytes as _;
 
@@ -7,6 +9,7 @@ use super::Writer;
 use crate::attributes::InodeAttributes;
 use crate::census::{self, Body, COUNTED_SUBDIRECTORIES};
 use crate::checksum::crc32c;
+use crate::directory::{Limits, inline_bytes};
 use crate::extents::{high, low};
 use crate::format::{Inode, InodeFlags, InodeNumber, file_kind};
 use crate::layout::{is_slow_symlink, map_file};
@@ -26,7 +29,7 @@ pub(super) struct Tally {
 }
 
 /// What the bytes of an inode are made of.
-struct Content {
+struct Content<'a> {
     mode: u16,
     links: u16,
     uid: u32,
@@ -37,6 +40,8 @@ struct Content {
     blocks: u64,
     flags: InodeFlags,
     map: [u8; 60],
+    /// What of the content stands in the inode, beyond what is in its map.
+    beyond_map: Option<Cow<'a, [u8]>>,
     attributes: Option<InodeAttributes>,
     attribute_block: u64,
 }
@@ -110,7 +115,7 @@ impl<'a> Writer<'a> {
     }
 
     /// An inode that the format itself needs.
-    fn own_content(&self, mode: u16, links: u16) -> Content {
+    fn own_content(&self, mode: u16, links: u16) -> Content<'static> {
         Content {
             mode,
             links,
@@ -121,12 +126,13 @@ impl<'a> Writer<'a> {
             blocks: 0,
             flags: InodeFlags::empty(),
             map: [0; 60],
+            beyond_map: None,
             attributes: None,
             attribute_block: 0,
         }
     }
 
-    fn resize_content(&self) -> Content {
+    fn resize_content(&self) -> Content<'static> {
         let geometry = &self.layout.geometry;
         let slots = u64::from(self.options.block_size / 4);
         let superblocks = 1 + geometry.backup_groups().count() as u64;
@@ -139,7 +145,7 @@ impl<'a> Writer<'a> {
     }
 
     /// The inode of a file of whole blocks that the format itself needs.
-    fn own_file(&self, mapping: &Mapping, blocks: u32) -> Result<Content, FormatError> {
+    fn own_file(&self, mapping: &Mapping, blocks: u32) -> Result<Content<'static>, FormatError> {
         let mut content = self.own_content(file_kind::REGULAR | 0o600, 1);
         content.size = self.offset(u64::from(blocks));
         set_map(&mut content, mapping)?;
@@ -158,7 +164,7 @@ impl<'a> Writer<'a> {
         &self,
         inode: &census::Inode,
         cursors: &mut Cursors<'a>,
-    ) -> Result<Content, FormatError> {
+    ) -> Result<Content<'a>, FormatError> {
         let mut content = Content {
             mode: inode.mode,
             links: inode.links,
@@ -169,6 +175,7 @@ impl<'a> Writer<'a> {
             blocks: 0,
             flags: InodeFlags::empty(),
             map: [0; 60],
+            beyond_map: None,
             attributes: inode.attributes,
             attribute_block: 0,
         };
@@ -177,9 +184,15 @@ impl<'a> Writer<'a> {
             Body::Directory(position) => {
                 let directory = &self.census.directories[position as usize];
                 let shape = directory.shape;
-                mapping.map_all(&mut cursors.directories, u64::from(shape.blocks));
-                content.size = shape.size(self.options.block_size);
                 content.links = directory_links(directory.subdirectories);
+                content.size = shape.size(self.options.block_size);
+                if let Some(rest) = shape.inline_rest {
+                    let (map, beyond) = self.inline_directory(directory, rest);
+                    content.map = map;
+                    content.beyond_map = Some(beyond.into());
+                    return Ok(content);
+                }
+                mapping.map_all(&mut cursors.directories, u64::from(shape.blocks));
                 content
                     .flags
                     .set(InodeFlags::INDEXED, shape.index.is_some());
@@ -206,17 +219,38 @@ impl<'a> Writer<'a> {
                     content.map[..target.len()].copy_from_slice(target);
                 }
             }
+            Body::Inline { start, length } => {
+                let bytes = self.census.names.get(start, length);
+                let (in_map, beyond) = bytes.split_at(bytes.len().min(content.map.len()));
+                content.size = u64::from(length);
+                content.map[..in_map.len()].copy_from_slice(in_map);
+                content.beyond_map = Some(beyond.into());
+            }
             Body::Device { major, minor } => content.map = device_map(major, minor),
             Body::Empty => {}
         }
         Ok(content)
     }
 
+    /// The map of a directory that stands in its inode, and the `rest` beyond it.
+    fn inline_directory(&self, directory: &census::Directory, rest: u32) -> ([u8; 60], Vec<u8>) {
+        let limits = Limits::new(self.options);
+        let names = &self.census.names;
+        let parent = directory.parent.number();
+        inline_bytes(
+            &limits,
+            names,
+            parent,
+            self.census.children(directory),
+            rest,
+        )
+    }
+
     /// Writes an inode; one without content is not in use, but has its checksum.
     fn write_inode(
         &mut self,
         number: InodeNumber,
-        content: Option<&Content>,
+        content: Option<&Content<'_>>,
     ) -> Result<(), FormatError> {
         let size = usize::from(self.options.inode_size);
         let mut space = [0; 1024];
@@ -225,10 +259,12 @@ impl<'a> Writer<'a> {
             fill(content, self.options, self.options.own_time())
         });
         let base = size_of::<Inode>().min(size);
-        if let Some(attributes) = content.and_then(|content| content.attributes) {
-            self.census
-                .attributes
-                .write_inline(attributes, &mut bytes[base..]);
+        if let Some(content) = content {
+            self.census.attributes.write_inline(
+                content.attributes,
+                content.beyond_map.as_deref(),
+                &mut bytes[base..],
+            );
         }
         bytes[..base].copy_from_slice(&inode.as_bytes()[..base]);
         if let Some(seed) = self.inode_seed(number) {
@@ -246,7 +282,7 @@ impl<'a> Writer<'a> {
     }
 }
 
-fn set_map(content: &mut Content, mapping: &Mapping) -> Result<(), FormatError> {
+fn set_map(content: &mut Content<'_>, mapping: &Mapping) -> Result<(), FormatError> {
     content.flags |= mapping.flags();
     content.blocks = mapping.blocks();
     content.map = mapping.root()?;
@@ -290,7 +326,7 @@ fn halves(value: u32) -> (u16, u16) {
     (u16::from_le_bytes([a, b]), u16::from_le_bytes([c, d]))
 }
 
-fn fill(content: &Content, options: &Options, creation: Timestamp) -> Inode {
+fn fill(content: &Content<'_>, options: &Options, creation: Timestamp) -> Inode {
     let mut inode = empty();
     let (uid_low, uid_high) = halves(content.uid);
     let (gid_low, gid_high) = halves(content.gid);
@@ -309,7 +345,9 @@ fn fill(content: &Content, options: &Options, creation: Timestamp) -> Inode {
     inode.links = content.links.into();
     inode.sectors_low = low(sectors).into();
     inode.sectors_high = halves(high(sectors)).0.into();
-    inode.flags = content.flags.bits().into();
+    let mut flags = content.flags;
+    flags.set(InodeFlags::INLINE_CONTENT, content.beyond_map.is_some());
+    inode.flags = flags.bits().into();
     inode.map = content.map;
     inode.attribute_block_low = low(content.attribute_block).into();
     inode.attribute_block_high = halves(high(content.attribute_block)).0.into();
