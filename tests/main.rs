@@ -14,6 +14,7 @@ mod debian;
 mod determinism;
 mod guests;
 mod killed;
+mod raw;
 mod refusals;
 mod show;
 mod sources;

@@ -28,16 +28,18 @@ mod identity;
 mod layout;
 mod length;
 mod mkfs;
+mod raw;
 #[cfg(test)]
 mod tests;
 
-pub use error::{Named, PlanError, Reason};
-pub use length::{RawLengths, raw_lengths};
+pub use error::{Named, Occupant, PlanError, Reason};
 pub use mkfs::{MkfsPlan, MkfsRequest, mkfs_plan};
+pub use raw::{RawLengths, raw_lengths};
 
 use error::Locate;
 use identity::Identity;
 use layout::{Disk, Request};
+use raw::{Addresses, Ground};
 
 /// The number of the extended partition of an MBR.
 const EXTENDED_NUMBER: u32 = 4;
@@ -57,6 +59,8 @@ pub struct Plan {
     pub time: TimeRule,
     /// The partitions, in the order in which they lie on the disk. The extended partition of an MBR is not among them.
     pub partitions: Vec<PlannedPartition>,
+    /// What is written around the partitions, in the order of writing. Offsets count from the start of the disk.
+    pub raw: Vec<RawPiece>,
 }
 
 /// The time that a file system is stamped with.
@@ -98,7 +102,7 @@ pub struct PlannedPartition {
 pub enum Fill {
     /// A file system, made in a cell.
     Filesystem(FilesystemPlan),
-    /// Files, copied as they are; in ascending order, without overlap.
+    /// What is written as it is, in the order of writing. Offsets count from the start of the partition.
     Raw(Vec<RawPiece>),
     /// Nothing: zeroes.
     Empty,
@@ -123,15 +127,24 @@ pub struct FilesystemPlan {
     pub sources: Vec<Source>,
 }
 
-/// A file that is copied into a raw partition.
+/// Something that is written as it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RawPiece {
-    /// The file.
-    pub file: PathBuf,
-    /// Where it goes, in bytes from the start of the partition.
+    /// What.
+    pub content: RawContent,
+    /// Where it goes, in bytes.
     pub offset: u64,
     /// Its length in bytes.
     pub length: u64,
+}
+
+/// What is written as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RawContent {
+    /// A file.
+    File(PathBuf),
+    /// These bytes.
+    Bytes(Vec<u8>),
 }
 
 impl Plan {
@@ -260,20 +273,38 @@ pub fn plan(
             is_logical: disk.scheme == Scheme::Mbr && identity.number > EXTENDED_NUMBER,
         });
     }
-    let layout = layout::lay_out(&disk, &requests)?;
+    let raw_end = raw::end_of(&spec.disk.raw, raw_lengths).unwrap_or(u64::MAX);
+    let layout = layout::lay_out(&disk, &requests, raw_end)?;
     hybrid::check(spec, &disk, &identities, &layout)?;
+    let addresses = Addresses {
+        identities: &identities,
+        extents: &layout.extents,
+        sector: disk.sector_size.bytes(),
+    };
+    let around = Ground {
+        what: "disk",
+        size: layout.disk_size,
+        taken: layout::taken(&disk, &requests, &layout),
+    };
+    let around = raw::pieces(&spec.disk.raw, &around, &addresses, raw_lengths)?;
 
     let mut partitions = Vec::with_capacity(identities.len());
     for ((partition, identity), extent) in
-        spec.partitions.iter().zip(&identities).zip(layout.extents)
+        spec.partitions.iter().zip(&identities).zip(&layout.extents)
     {
         let fill = match &partition.filesystem {
             Some(filesystem) => Fill::Filesystem(filesystem_plan(spec, filesystem, identity)?),
             None if partition.raw.is_empty() => Fill::Empty,
-            None => Fill::Raw(
-                length::raw_pieces(partition, extent.size, raw_lengths)
-                    .map_err(|error| error.of(identity))?,
-            ),
+            None => {
+                let ground = Ground {
+                    what: "partition",
+                    size: extent.size,
+                    taken: Vec::new(),
+                };
+                let pieces = raw::pieces(&partition.raw, &ground, &addresses, raw_lengths)
+                    .map_err(|error| error.of(identity))?;
+                Fill::Raw(pieces)
+            }
         };
         partitions.push(PlannedPartition {
             number: identity.number,
@@ -298,6 +329,7 @@ pub fn plan(
         disk_id: identity::disk_id(spec),
         time: time_rule(spec.disk.time.as_ref(), source_date_epoch),
         partitions,
+        raw: around,
     })
 }
 

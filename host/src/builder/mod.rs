@@ -20,7 +20,7 @@ use crate::cell::{LogLine, Runtime};
 use crate::error::Error;
 use crate::guests::Catalog;
 use crate::image::{self, Image, ImageError, PartitionFile, Scratch};
-use crate::plan::{self, Fill, MkfsPlan, Plan, PlannedPartition};
+use crate::plan::{self, Fill, MkfsPlan, Plan, PlannedPartition, RawContent, RawPiece};
 use crate::report::Progress;
 use crate::spec::Spec;
 use crate::table::Table;
@@ -95,6 +95,7 @@ pub fn build_image(
             reason: Box::new(reason.into()),
         })?;
     }
+    write_raw(&image, &plan.raw, 0)?;
     image.publish(path)?;
     let splicing = splicing.elapsed();
 
@@ -208,11 +209,20 @@ fn splice(
         image.splice(partition, planned.start)?;
     }
     if let Fill::Raw(pieces) = &planned.fill {
-        for piece in pieces {
-            image.splice_file(&piece.file, planned.start + piece.offset, piece.length)?;
-        }
+        write_raw(image, pieces, planned.start)?;
     }
     Ok(())
+}
+
+/// Writes pieces whose offsets count from `base`.
+fn write_raw(image: &Image, pieces: &[RawPiece], base: u64) -> Result<(), ImageError> {
+    pieces.iter().try_for_each(|piece| {
+        let offset = base + piece.offset;
+        match &piece.content {
+            RawContent::File(file) => image.splice_file(file, offset, piece.length),
+            RawContent::Bytes(bytes) => image.write(offset, bytes),
+        }
+    })
 }
 
 fn collect_log(filled: &mut BTreeMap<usize, Filled>, names: &[String]) -> Vec<(String, LogLine)> {

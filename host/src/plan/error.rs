@@ -8,7 +8,8 @@ use thiserror::Error;
 use uuid::Uuid;
 
 use super::identity::Identity;
-use crate::report::size::exact;
+use super::layout::BOOT_CODE;
+use crate::report::size::{exact, grouped};
 use crate::spec::diagnostic::{Diagnostic, render};
 use crate::table::{MAX_HYBRID, Scheme};
 
@@ -28,6 +29,72 @@ impl fmt::Display for Named {
             "partition '{}' (number {})",
             self.name, self.number
         )
+    }
+}
+
+/// What takes room on a disk, as errors call it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Occupant {
+    /// The partition table, or a copy of it.
+    Table,
+    /// The boot record of a logical partition.
+    BootRecord(Named),
+    /// A partition.
+    Partition(Named),
+    /// A file that is copied as it is.
+    File(PathBuf),
+    /// The address of the partition of this name.
+    AddressOf(String),
+}
+
+impl fmt::Display for Occupant {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Table => write!(formatter, "the partition table"),
+            Self::BootRecord(named) => write!(formatter, "the boot record of {named}"),
+            Self::Partition(named) => write!(formatter, "{named}"),
+            Self::File(file) => write!(formatter, "{}", file.display()),
+            Self::AddressOf(name) => write!(formatter, "the address of partition '{name}'"),
+        }
+    }
+}
+
+impl Occupant {
+    /// What to do about something else where this one is.
+    fn advice(&self, range: &Range<u64>) -> String {
+        match self {
+            Self::Table if range.start == BOOT_CODE => format!(
+                "there is room for {BOOT_CODE} bytes before it, and from {} on behind it",
+                range.end
+            ),
+            Self::Table | Self::BootRecord(_) => "move it elsewhere".to_owned(),
+            Self::Partition(_) => {
+                "what goes into a partition is written in the partition's own `raw`".to_owned()
+            }
+            Self::File(_) | Self::AddressOf(_) => "move one of them".to_owned(),
+        }
+    }
+}
+
+/// A range of bytes, for people.
+struct Bytes<'a>(&'a Range<u64>);
+
+impl fmt::Display for Bytes<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (start, end) = (grouped(self.0.start), grouped(self.0.end));
+        write!(formatter, "bytes {start} to {end}")
+    }
+}
+
+/// A name that is spelled nearly the same, as a question.
+struct DidYouMean<'a>(&'a Option<String>);
+
+impl fmt::Display for DidYouMean<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(name) => write!(formatter, ": did you mean '{name}'?"),
+            None => Ok(()),
+        }
     }
 }
 
@@ -374,33 +441,78 @@ pub enum Reason {
         /// What the system says.
         why: String,
     },
-    /// A file reaches beyond its partition.
+    /// A file is larger than the room that the spec gives it.
     #[error(
-        "{} ends at {} and the partition at {}: {} are missing",
-        .file.display(), exact(*.end), exact(*.size), exact(end - size)
+        "{} has {}, and its `size` is {}: {} are too many",
+        .file.display(), exact(*.length), exact(*.size), exact(length - size)
     )]
-    RawTooLong {
+    RawLargerThanSize {
         /// The file.
         file: PathBuf,
-        /// Where it would end, in bytes from the start of the partition.
-        end: u64,
-        /// The length of the partition.
+        /// Its length in bytes.
+        length: u64,
+        /// The most that it may have.
         size: u64,
     },
-    /// Two files are copied over each other.
+    /// Something reaches beyond the partition or the disk that it is written into.
     #[error(
-        "{} at offset {} overlaps {}, which ends at {}",
-        .second.display(), exact(*.offset), .first.display(), exact(*.end)
+        "{occupant} ends at {} and the {ground} at {}: {} are missing",
+        exact(*.end), exact(*.size), exact(end - size)
+    )]
+    RawTooLong {
+        /// What is written.
+        occupant: Occupant,
+        /// Where it would end, in bytes from the start of the partition or the disk.
+        end: u64,
+        /// `partition` or `disk`.
+        ground: &'static str,
+        /// The length of that.
+        size: u64,
+    },
+    /// Something is written where something else is.
+    #[error(
+        "{first} at {} overlaps {second} at {}: {}",
+        Bytes(.first_range), Bytes(.second_range), .second.advice(.second_range)
     )]
     RawOverlap {
-        /// The file that begins first.
-        first: PathBuf,
-        /// Where it ends, exclusive.
-        end: u64,
-        /// The file that begins inside it.
-        second: PathBuf,
-        /// Where that one begins.
-        offset: u64,
+        /// What is written.
+        first: Occupant,
+        /// Where, in bytes.
+        first_range: Range<u64>,
+        /// What is there.
+        second: Occupant,
+        /// Where that is, in bytes.
+        second_range: Range<u64>,
+    },
+    /// The address of a partition that there is none of.
+    #[error("there is no partition '{name}'{}", DidYouMean(.nearest))]
+    NoSuchPartition {
+        /// As it was written.
+        name: String,
+        /// The partition that is spelled most like it.
+        nearest: Option<String>,
+    },
+    /// The address of something behind the partition that it is to be in.
+    #[error(
+        "`plus` of {} leads beyond {partition}, which has {}",
+        exact(*.plus), exact(*.size)
+    )]
+    BeyondPartition {
+        /// The distance from the start of the partition, in bytes.
+        plus: u64,
+        /// The partition.
+        partition: Named,
+        /// Its size in bytes.
+        size: u64,
+    },
+    /// An address that does not fit where it is to be stored.
+    #[error(
+        "sector {lba} has no address of 4 bytes, which end at {}: move the partition to the front",
+        u32::MAX
+    )]
+    LongAddress {
+        /// The sector.
+        lba: u64,
     },
     /// An identifier of another kind than the file system stores.
     #[error("the file system {kind} has {expected}, which is not what `uuid` gives")]

@@ -2,8 +2,9 @@
 
 use std::ops::Range;
 
-use super::error::{Locate, Named, PlanError, Reason};
+use super::error::{Locate, Named, Occupant, PlanError, Reason};
 use super::length::whole_sectors;
+use super::raw::Taken;
 use super::{ALIGNMENT, Scheme, SectorSize, fixed_disk_size};
 use crate::spec::{DiskSize, Placed, Spec};
 use crate::table::MAX_MBR_SECTORS;
@@ -16,6 +17,8 @@ const DISK_MULTIPLE: u64 = ALIGNMENT;
 const BOOT_RECORD_SPACE: u64 = ALIGNMENT;
 /// The array of entries of a GPT, in bytes: 128 of 128 bytes (UEFI 2.10, 5.3.2 asks for 16,384 at least).
 const GPT_ENTRIES: u64 = 128 * 128;
+/// The bytes at the start of the disk that a BIOS runs. The disk's signature follows (UEFI 2.10, table 5-1).
+pub(super) const BOOT_CODE: u64 = 440;
 
 /// The disk, as far as it does not depend on its partitions.
 #[derive(Debug)]
@@ -181,6 +184,35 @@ impl Disk {
     }
 }
 
+/// What nothing may be written over from outside: the table, and the partitions.
+pub(super) fn taken(disk: &Disk, requests: &[Request], layout: &Layout) -> Vec<Taken> {
+    let mut taken = vec![
+        Taken {
+            range: BOOT_CODE..disk.first_usable(),
+            occupant: Occupant::Table,
+        },
+        Taken {
+            range: layout.disk_size - disk.backup()..layout.disk_size,
+            occupant: Occupant::Table,
+        },
+    ];
+    for (request, extent) in requests.iter().zip(&layout.extents) {
+        let named = || request.named.clone();
+        if request.is_logical {
+            let record = extent.start - BOOT_RECORD_SPACE;
+            taken.push(Taken {
+                range: record..record + disk.sector_size.bytes(),
+                occupant: Occupant::BootRecord(named()),
+            });
+        }
+        taken.push(Taken {
+            range: extent.start..extent.end(),
+            occupant: Occupant::Partition(named()),
+        });
+    }
+    taken
+}
+
 fn alignment(spec: Option<&Placed<u64>>, sector_size: SectorSize) -> Result<u64, PlanError> {
     let Some(alignment) = spec else {
         return Ok(ALIGNMENT);
@@ -197,11 +229,17 @@ fn alignment(spec: Option<&Placed<u64>>, sector_size: SectorSize) -> Result<u64,
 }
 
 /// Places every partition and decides the size of the disk.
-pub(super) fn lay_out(disk: &Disk, requests: &[Request]) -> Result<Layout, PlanError> {
+///
+/// `raw_end` is where the last of what is written around the partitions ends.
+pub(super) fn lay_out(
+    disk: &Disk,
+    requests: &[Request],
+    raw_end: u64,
+) -> Result<Layout, PlanError> {
     check_rest(disk, requests)?;
     // With the least that the rest can be, everything else must fit.
     let least = place_all(disk, requests, disk.alignment)?;
-    let needed = needed_size(disk, requests, &least)?;
+    let needed = needed_size(disk, requests, &least, raw_end)?;
     let Some(disk_size) = disk.fixed_size else {
         return Ok(Layout {
             disk_size: needed,
@@ -326,11 +364,17 @@ fn start(
     })
 }
 
-/// The smallest multiple of 1 MiB that holds the partitions and the table.
-fn needed_size(disk: &Disk, requests: &[Request], extents: &[Extent]) -> Result<u64, PlanError> {
+/// The smallest multiple of 1 MiB that holds the partitions, what is around them, and the table.
+fn needed_size(
+    disk: &Disk,
+    requests: &[Request],
+    extents: &[Extent],
+    raw_end: u64,
+) -> Result<u64, PlanError> {
     let end = extents
         .last()
-        .map_or(disk.first_usable(), |extent| extent.end());
+        .map_or(disk.first_usable(), |extent| extent.end())
+        .max(raw_end);
     end.checked_add(disk.backup())
         .and_then(|bytes| bytes.checked_next_multiple_of(DISK_MULTIPLE))
         .filter(|bytes| *bytes <= MOST_BYTES)

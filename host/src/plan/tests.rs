@@ -5,6 +5,9 @@ use std::path::Path;
 use proptest::prelude::*;
 
 use super::*;
+use crate::spec::RawSpec;
+
+mod raw;
 
 const MIB: u64 = 1 << 20;
 
@@ -21,7 +24,8 @@ fn try_plan(source: &str) -> Result<Plan, PlanError> {
         .map(|index| (index, 10_000_000))
         .collect();
     let raw = spec.partitions.iter().flat_map(|partition| &partition.raw);
-    let lengths = raw.map(|piece| (piece.file.value.clone(), 5000)).collect();
+    let files = raw.chain(&spec.disk.raw).filter_map(RawSpec::file);
+    let lengths = files.map(|file| (file.value.clone(), 5000)).collect();
     plan(&spec, &measured, &lengths, None)
 }
 
@@ -324,7 +328,7 @@ fn contradictions_are_refused() {
                 "raw = [{ file = \"a\" }, { file = \"b\", offset = 4999 }]",
                 &sized(""),
             ),
-            "/specs/b at offset 4999 bytes overlaps /specs/a, which ends at 5000 bytes",
+            "/specs/b at bytes 4999 to 9999 overlaps /specs/a at bytes 0 to 5000: move one of them",
         ),
         (
             two(

@@ -161,6 +161,20 @@ pub enum ProblemKind {
     /// A text or file with patterns of names to leave out.
     #[error("`exclude` says nothing about a single file")]
     ExcludeOfFile,
+    /// An entry of `raw` that names both a file and an address, or neither.
+    #[error("an entry of `raw` names {} of `file` and `lba-of`", if *.both { "both" } else { "neither" })]
+    RawKinds {
+        /// Whether it names both.
+        both: bool,
+    },
+    /// A key of one kind of `raw` entry in the other kind.
+    #[error("`{key}` needs `{needs}`")]
+    RawNeeds {
+        /// The key.
+        key: &'static str,
+        /// What it goes with.
+        needs: &'static str,
+    },
     /// A key that one kind of table has no room for.
     #[error("`{key}` cannot be stored in {table}")]
     NotInThisTable {
@@ -201,6 +215,8 @@ impl ProblemKind {
             Self::EmptyWithoutSize | Self::EmptyMinimum => "this partition".to_owned(),
             Self::ContentKinds { .. } | Self::TextWithoutDestination => "this source".to_owned(),
             Self::ExcludeOfFile => "on this source".to_owned(),
+            Self::RawKinds { .. } => "this entry".to_owned(),
+            Self::RawNeeds { .. } => "on this entry".to_owned(),
             Self::NotInThisTable { table, .. } => format!("not in {table}"),
             Self::UnknownFilesystem {
                 nearest: Some(nearest),
@@ -236,6 +252,10 @@ impl ProblemKind {
             Self::ExcludeOfFile => {
                 Some("remove `exclude`, or name a directory or an archive".to_owned())
             }
+            Self::RawKinds { .. } => Some(
+                "name one: a file to copy, or a partition whose first sector is written".to_owned(),
+            ),
+            Self::RawNeeds { .. } => Some("remove it".to_owned()),
             Self::NotInThisTable { instead, .. } => Some((*instead).to_owned()),
             Self::UnknownFilesystem { known, .. } => Some(format!(
                 "the file systems are {}; a formatter of your own is named in [guests]",

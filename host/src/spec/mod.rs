@@ -34,6 +34,7 @@ pub mod diagnostic;
 mod error;
 mod fields;
 pub(crate) mod nearest;
+pub mod raw;
 mod read;
 mod schema;
 pub mod size;
@@ -43,6 +44,7 @@ pub mod value;
 
 pub use content::TypedContent;
 pub use error::{Problem, ProblemKind, SpecError, Within};
+pub use raw::{RawSpec, RawWhat};
 pub use schema::json_schema;
 pub use size::{Margin, SizeRule};
 pub use value::{FilesystemId, Loss};
@@ -100,6 +102,10 @@ pub struct DiskSpec {
     /// Partitions start at multiples of this; 1 MiB when absent.
     #[schemars(with = "Option<schema::Size>")]
     pub alignment: Option<Placed<u64>>,
+    /// What is written around the partitions as it is: into the first 440 bytes, where a BIOS finds its boot code, or
+    /// into gaps. Offsets count from the start of the disk.
+    #[schemars(default, with = "Vec<schema::Raw>")]
+    pub raw: Vec<RawSpec>,
 }
 
 impl DiskSpec {
@@ -184,8 +190,8 @@ pub struct PartitionSpec {
     /// The file system to make, unless the partition is raw or stays empty.
     #[schemars(flatten)]
     pub filesystem: Option<FilesystemSpec>,
-    /// Files to copy as they are, in place of a file system.
-    #[schemars(default)]
+    /// Files to copy as they are, in place of a file system. Offsets count from the start of the partition.
+    #[schemars(default, with = "Vec<schema::Raw>")]
     pub raw: Vec<RawSpec>,
 }
 
@@ -220,18 +226,6 @@ pub struct FilesystemSpec {
     /// What the format may lose instead of refusing it.
     #[schemars(default)]
     pub drop: Vec<Loss>,
-}
-
-/// A file that is copied into a raw partition.
-#[derive(Clone, Debug, PartialEq, Eq, JsonSchema)]
-#[schemars(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct RawSpec {
-    /// The file.
-    #[schemars(with = "PathBuf")]
-    pub file: Placed<PathBuf>,
-    /// Where it goes, from the start of the partition; 0 when absent.
-    #[schemars(default, with = "schema::Size")]
-    pub offset: u64,
 }
 
 /// A formatter that is not built in.

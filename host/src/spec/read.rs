@@ -15,8 +15,7 @@ use super::value::{
     parse_owner, parse_seed, parse_sha256, parse_time, parse_uuid, seconds_since_1970,
 };
 use super::{
-    DiskSize, DiskSpec, FilesystemSpec, GuestSpec, PartitionSpec, Placed, RawSpec, SizeRule, Spec,
-    TableName,
+    DiskSize, DiskSpec, FilesystemSpec, GuestSpec, PartitionSpec, Placed, SizeRule, Spec, TableName,
 };
 use crate::source::{Source, What};
 use crate::table::{Attributes, PartitionType, Scheme};
@@ -54,7 +53,7 @@ impl Spec {
 }
 
 /// What reading needs to know beside the text.
-struct Reader<'a> {
+pub(super) struct Reader<'a> {
     directory: &'a Path,
 }
 
@@ -62,7 +61,7 @@ impl Reader<'_> {
     fn spec(&self, top: &mut Fields<'_, '_>) -> Spec {
         let disk = match top.take_table("disk", Within::Disk) {
             Some(mut fields) => {
-                let disk = read_disk(&mut fields);
+                let disk = self.disk(&mut fields);
                 fields.finish();
                 disk
             }
@@ -85,6 +84,23 @@ impl Reader<'_> {
             disk,
             partitions,
             guests,
+        }
+    }
+
+    fn disk(&self, fields: &mut Fields<'_, '_>) -> DiskSpec {
+        let table = fields.take("table", parsed(table_name));
+        let scheme = table
+            .as_ref()
+            .map_or(Scheme::Gpt, |table| table.value.scheme());
+        DiskSpec {
+            table,
+            size: fields.take("size", disk_size),
+            sector_size: fields.take("sector-size", sector_size),
+            seed: fields.take("seed", parsed(parse_seed)),
+            id: fields.take("id", parsed(|text| parse_disk_id(text, scheme))),
+            time: fields.take("time", time),
+            alignment: fields.take("alignment", size_in_bytes),
+            raw: fields.take_tables("raw", |_, fields| self.raw(fields)),
         }
     }
 
@@ -222,17 +238,6 @@ impl Reader<'_> {
         })
     }
 
-    fn raw(&self, fields: &mut Fields<'_, '_>) -> Option<RawSpec> {
-        let file = fields.require("file", "file = \"core.img\"", |value| self.path(value));
-        let offset = fields
-            .take("offset", size_in_bytes)
-            .map_or(0, |offset| offset.value);
-        Some(RawSpec {
-            file: file?,
-            offset,
-        })
-    }
-
     fn guests(&self, fields: &mut Fields<'_, '_>) -> BTreeMap<String, GuestSpec> {
         let mut guests = BTreeMap::new();
         for (name, value) in fields.entries() {
@@ -259,24 +264,8 @@ impl Reader<'_> {
         guests
     }
 
-    fn path(&self, value: &DeValue<'_>) -> Result<PathBuf, ValueError> {
+    pub(super) fn path(&self, value: &DeValue<'_>) -> Result<PathBuf, ValueError> {
         text(value).map(|path| self.directory.join(path))
-    }
-}
-
-fn read_disk(fields: &mut Fields<'_, '_>) -> DiskSpec {
-    let table = fields.take("table", parsed(table_name));
-    let scheme = table
-        .as_ref()
-        .map_or(Scheme::Gpt, |table| table.value.scheme());
-    DiskSpec {
-        table,
-        size: fields.take("size", disk_size),
-        sector_size: fields.take("sector-size", sector_size),
-        seed: fields.take("seed", parsed(parse_seed)),
-        id: fields.take("id", parsed(|text| parse_disk_id(text, scheme))),
-        time: fields.take("time", time),
-        alignment: fields.take("alignment", size_in_bytes),
     }
 }
 
@@ -307,7 +296,7 @@ fn sector_size(value: &DeValue<'_>) -> Result<u32, ValueError> {
         })
 }
 
-fn size_in_bytes(value: &DeValue<'_>) -> Result<u64, ValueError> {
+pub(super) fn size_in_bytes(value: &DeValue<'_>) -> Result<u64, ValueError> {
     match value {
         DeValue::String(text) => Ok(parse_size(text)?),
         DeValue::Integer(_) => integer(value, 0, u64::MAX),

@@ -49,6 +49,26 @@ pub(super) struct Content {
     exclude: Vec<String>,
 }
 
+/// Bytes that are written as they are: a file, or the sector at which a partition lies.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "kebab-case", deny_unknown_fields)]
+#[expect(dead_code, reason = "only its schema is used")]
+pub(super) struct Raw {
+    /// The file.
+    file: Option<String>,
+    /// The bytes that the file has to itself: it may have fewer, and zeros follow. Its own length when absent.
+    size: Option<Size>,
+    /// In place of a file, the name of a partition: the sector at which it begins is written, as 4 bytes, little-endian. It
+    /// may lie in a file, which it then changes.
+    lba_of: Option<String>,
+    /// The sector this many bytes into the partition instead; 0 when absent.
+    #[schemars(default)]
+    plus: Option<Size>,
+    /// Where it goes, from the start of the disk or of the partition; 0 when absent.
+    #[schemars(default)]
+    offset: Option<Size>,
+}
+
 #[derive(JsonSchema)]
 #[schemars(rename_all = "kebab-case")]
 #[expect(dead_code, reason = "only its schema is used")]

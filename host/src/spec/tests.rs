@@ -94,7 +94,10 @@ fn the_spec_of_the_design_is_read() {
             ("reserved-blocks", "1%")
         ]
     );
-    assert_eq!(bios.raw[0].file.value, Path::new("/specs/core.img"));
+    assert_eq!(
+        bios.raw[0].file().unwrap().value,
+        Path::new("/specs/core.img")
+    );
     assert_eq!(spec.guests["other"].sha256, Some([0; 32]));
     assert_eq!(&DESIGN[root.kind.place.clone()], "\"ext4\"");
 }
@@ -218,6 +221,22 @@ fn bad_values_say_what_to_write() {
             "[partition]\ntype = \"linux\"\n".to_owned(),
             "this is a table: write an array of tables",
         ),
+        (
+            disk("raw = [{ offset = 5 }]"),
+            "disk: an entry of `raw` names neither of `file` and `lba-of`",
+        ),
+        (
+            disk("raw = [{ file = \"a\", lba-of = \"b\" }]"),
+            "names both of `file` and `lba-of`",
+        ),
+        (
+            partition("raw = [{ file = \"a\", plus = 5 }]"),
+            "partition 'p': `plus` needs `lba-of`",
+        ),
+        (
+            disk("raw = [{ lba-of = \"a\", size = 5 }]"),
+            "`size` needs `file`",
+        ),
         (String::new(), "there is no partition"),
         (
             "[[partition]]\ntype = \"esb\"\nsize = 1\n".to_owned(),
@@ -303,7 +322,7 @@ fn the_schema_has_the_keys_that_are_read() {
         ),
         (
             "[[partition]]\ntype = \"linux\"\nraw = [{ x = 1, file = \"a\" }]",
-            "/$defs/RawSpec/properties",
+            "/$defs/Raw/properties",
         ),
     ] {
         let error = parse(source).unwrap_err();

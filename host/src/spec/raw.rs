@@ -1,0 +1,90 @@
+//! What is written as it is: files and addresses, onto the disk or into a raw partition.
+
+use std::ops::Range;
+use std::path::PathBuf;
+
+use super::Placed;
+use super::error::ProblemKind;
+use super::fields::{Fields, text};
+use super::read::{Reader, size_in_bytes};
+
+/// Bytes that are written as they are, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RawSpec {
+    /// What is written.
+    pub what: RawWhat,
+    /// Where it goes, in bytes from the start of the disk or of the partition.
+    pub offset: u64,
+}
+
+/// What is written as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RawWhat {
+    /// A file.
+    File {
+        /// The file.
+        file: Placed<PathBuf>,
+        /// The bytes that it has to itself: it may have fewer, and zeros follow. Its own length when absent.
+        size: Option<Placed<u64>>,
+    },
+    /// The sector at which something lies, as 4 bytes, little-endian. It may lie in a file, which it then changes.
+    LbaOf {
+        /// The name of the partition.
+        partition: Placed<String>,
+        /// The distance from the start of the partition, in bytes.
+        plus: u64,
+    },
+}
+
+impl RawSpec {
+    /// The file, unless it is an address that is written.
+    pub fn file(&self) -> Option<&Placed<PathBuf>> {
+        match &self.what {
+            RawWhat::File { file, .. } => Some(file),
+            RawWhat::LbaOf { .. } => None,
+        }
+    }
+
+    /// Where the file or the partition is named, in bytes of the spec's text.
+    pub fn place(&self) -> Range<usize> {
+        match &self.what {
+            RawWhat::File { file, .. } => file.place.clone(),
+            RawWhat::LbaOf { partition, .. } => partition.place.clone(),
+        }
+    }
+}
+
+impl Reader<'_> {
+    pub(super) fn raw(&self, fields: &mut Fields<'_, '_>) -> Option<RawSpec> {
+        let place = fields.place.clone();
+        let file = fields.take("file", |value| self.path(value));
+        let size = fields.take("size", size_in_bytes);
+        let partition = fields.take("lba-of", text);
+        let plus = fields.take("plus", size_in_bytes);
+        let offset = fields.take("offset", size_in_bytes);
+        let found = ["file", "lba-of"].map(|key| fields.get(key).is_some());
+        if found[0] == found[1] {
+            fields.problem(ProblemKind::RawKinds { both: found[0] }, place);
+            return None;
+        }
+        let foreign = if found[0] {
+            ("plus", plus.as_ref(), "lba-of")
+        } else {
+            ("size", size.as_ref(), "file")
+        };
+        if let (key, Some(value), needs) = foreign {
+            fields.problem(ProblemKind::RawNeeds { key, needs }, value.place.clone());
+        }
+        let what = match (file, partition) {
+            (Some(file), _) => RawWhat::File { file, size },
+            (None, partition) => RawWhat::LbaOf {
+                partition: partition?,
+                plus: plus.map_or(0, |plus| plus.value),
+            },
+        };
+        Some(RawSpec {
+            what,
+            offset: offset.map_or(0, |offset| offset.value),
+        })
+    }
+}
