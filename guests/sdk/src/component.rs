@@ -97,7 +97,7 @@ struct HostTree;
 
 impl Tree for HostTree {
     fn next(&mut self, limit: u32) -> Vec<Node> {
-        tree::next(limit).into_iter().map(Node::from).collect()
+        nodes(tree::next(limit))
     }
 
     fn rewind(&mut self) {
@@ -161,46 +161,62 @@ impl Output for HostOutput {
     }
 }
 
-impl From<tree::Node> for Node {
-    fn from(node: tree::Node) -> Self {
-        Self {
-            parent: NodeId(node.parent),
-            name: node.name,
-            kind: match node.kind {
-                tree::Kind::Directory => Kind::Directory,
-                tree::Kind::File(content) => Kind::File {
-                    size: content.size,
-                    sparse: content.sparse,
-                },
-                tree::Kind::Symlink(target) => Kind::Symlink(target),
-                tree::Kind::HardLink(original) => Kind::HardLink(NodeId(original)),
-                tree::Kind::CharacterDevice(device) => Kind::CharacterDevice(device.into()),
-                tree::Kind::BlockDevice(device) => Kind::BlockDevice(device.into()),
-                tree::Kind::Fifo => Kind::Fifo,
-                tree::Kind::Socket => Kind::Socket,
+/// The nodes of a batch, from its columns.
+fn nodes(batch: tree::Nodes) -> Vec<Node> {
+    let mut nodes = Vec::with_capacity(batch.parents.len());
+    let mut names = batch.names.as_slice();
+    let mut targets = batch.targets.as_slice();
+    for (index, (&kind, &value)) in batch.kinds.iter().zip(&batch.values).enumerate() {
+        nodes.push(Node {
+            parent: NodeId(batch.parents[index]),
+            name: take(&mut names, u64::from(batch.name_lengths[index])),
+            kind: node_kind(kind, value, &mut targets),
+            mode: batch.modes[index],
+            uid: batch.uids[index],
+            gid: batch.gids[index],
+            modified: Timestamp {
+                seconds: batch.seconds[index],
+                nanoseconds: batch.nanoseconds[index],
             },
-            mode: node.mode,
-            uid: node.uid,
-            gid: node.gid,
-            modified: node.modified.into(),
-            attributes: node
-                .attributes
-                .into_iter()
-                .map(|attribute| Attribute {
-                    name: attribute.name,
-                    value: attribute.value,
-                })
-                .collect(),
-        }
+            attributes: Vec::new(),
+        });
     }
+    for attribute in batch.attributes {
+        nodes[attribute.node as usize].attributes.push(Attribute {
+            name: attribute.name,
+            value: attribute.value,
+        });
+    }
+    nodes
 }
 
-impl From<tree::Device> for Device {
-    fn from(device: tree::Device) -> Self {
-        Self {
-            major: device.major,
-            minor: device.minor,
-        }
+/// The first `length` bytes of what is left of a column. The host keeps its lists as long as they must be.
+fn take(bytes: &mut &[u8], length: u64) -> Vec<u8> {
+    let length = usize::try_from(length).unwrap_or(usize::MAX);
+    let (first, rest) = bytes.split_at(length);
+    *bytes = rest;
+    first.to_vec()
+}
+
+fn node_kind(kind: tree::Kind, value: u64, targets: &mut &[u8]) -> Kind {
+    let [high, low] = [value >> 32, value & u64::from(u32::MAX)]
+        .map(|half| u32::try_from(half).unwrap_or(u32::MAX));
+    let device = Device {
+        major: high,
+        minor: low,
+    };
+    match kind {
+        tree::Kind::Directory => Kind::Directory,
+        tree::Kind::File | tree::Kind::SparseFile => Kind::File {
+            size: value,
+            sparse: kind == tree::Kind::SparseFile,
+        },
+        tree::Kind::Symlink => Kind::Symlink(take(targets, value)),
+        tree::Kind::HardLink => Kind::HardLink(NodeId(low)),
+        tree::Kind::CharacterDevice => Kind::CharacterDevice(device),
+        tree::Kind::BlockDevice => Kind::BlockDevice(device),
+        tree::Kind::Fifo => Kind::Fifo,
+        tree::Kind::Socket => Kind::Socket,
     }
 }
 

@@ -1,10 +1,8 @@
 //! The contract's `tree`: shows a tree to a guest.
 
 use super::bindings::cellblock::format::tree::{
-    Attribute, Content, Device, Host, Kind as ContractKind, Node as ContractNode, NodeId as Id,
-    Range, ReadError,
+    Attribute, Host, Kind as ContractKind, NodeId as Id, Nodes, Range, ReadError,
 };
-use super::contract::timestamp;
 use super::state::State;
 use crate::source::SourceError;
 use crate::tree::{Kind, Node, NodeId};
@@ -17,22 +15,21 @@ const BATCH_BYTES: usize = 1 << 20;
 const READ_LIMIT: u32 = 16 << 20;
 
 impl Host for State {
-    fn next(&mut self, limit: u32) -> wasmtime::Result<Vec<ContractNode>> {
+    fn next(&mut self, limit: u32) -> wasmtime::Result<Nodes> {
         let most = limit
             .min(BATCH_NODES)
             .min(self.tree.len().saturating_sub(self.position));
-        let mut batch = Vec::with_capacity(most as usize);
+        let mut nodes = empty(most as usize);
         let mut bytes = 0;
-        for id in (self.position..).take(most as usize) {
-            let node = self.tree.node(NodeId(id));
-            bytes += weight(&node);
-            batch.push(contract_node(&node));
+        for position in 0..most {
+            let node = self.tree.node(NodeId(self.position + position));
+            bytes += append(&mut nodes, position, &node);
             if bytes > BATCH_BYTES {
                 break;
             }
         }
-        self.position += u32::try_from(batch.len())?;
-        Ok(batch)
+        self.position += u32::try_from(nodes.parents.len())?;
+        Ok(nodes)
     }
 
     fn rewind(&mut self) -> wasmtime::Result<()> {
@@ -94,57 +91,72 @@ impl State {
     }
 }
 
-fn weight(node: &Node<'_>) -> usize {
-    let target = match node.kind {
-        Kind::Symlink(target) => target.len(),
-        _ => 0,
-    };
-    let attributes: usize = node
-        .attributes
-        .iter()
-        .map(|attribute| attribute.name.len() + attribute.value.len())
-        .sum();
-    node.name.len() + target + attributes
-}
-
-fn contract_node(node: &Node<'_>) -> ContractNode {
-    ContractNode {
-        parent: node.parent.0,
-        name: node.name.to_vec(),
-        kind: contract_kind(node.kind),
-        mode: node.mode,
-        uid: node.uid,
-        gid: node.gid,
-        modified: timestamp(node.modified),
-        attributes: node
-            .attributes
-            .iter()
-            .map(|attribute| Attribute {
-                name: attribute.name.clone(),
-                value: attribute.value.clone(),
-            })
-            .collect(),
+/// No nodes, and room for `most`.
+fn empty(most: usize) -> Nodes {
+    Nodes {
+        parents: Vec::with_capacity(most),
+        kinds: Vec::with_capacity(most),
+        values: Vec::with_capacity(most),
+        modes: Vec::with_capacity(most),
+        uids: Vec::with_capacity(most),
+        gids: Vec::with_capacity(most),
+        seconds: Vec::with_capacity(most),
+        nanoseconds: Vec::with_capacity(most),
+        name_lengths: Vec::with_capacity(most),
+        names: Vec::new(),
+        targets: Vec::new(),
+        attributes: Vec::new(),
     }
 }
 
-fn contract_kind(kind: &Kind) -> ContractKind {
-    let device = |major: &u32, minor: &u32| Device {
-        major: *major,
-        minor: *minor,
-    };
+/// Adds a node as the one at `position`; returns the bytes of its name, its target and its attributes.
+fn append(nodes: &mut Nodes, position: u32, node: &Node<'_>) -> usize {
+    let (kind, value) = kind_and_value(node.kind);
+    nodes.parents.push(node.parent.0);
+    nodes.kinds.push(kind);
+    nodes.values.push(value);
+    nodes.modes.push(node.mode);
+    nodes.uids.push(node.uid);
+    nodes.gids.push(node.gid);
+    nodes.seconds.push(node.modified.seconds);
+    nodes.nanoseconds.push(node.modified.nanoseconds);
+    nodes
+        .name_lengths
+        .push(u32::try_from(node.name.len()).unwrap_or(u32::MAX));
+    nodes.names.extend_from_slice(node.name);
+    let mut bytes = node.name.len();
+    if let Kind::Symlink(target) = node.kind {
+        nodes.targets.extend_from_slice(target);
+        bytes += target.len();
+    }
+    for attribute in node.attributes {
+        bytes += attribute.name.len() + attribute.value.len();
+        nodes.attributes.push(Attribute {
+            node: position,
+            name: attribute.name.clone(),
+            value: attribute.value.clone(),
+        });
+    }
+    bytes
+}
+
+/// The contract's kind, and the number that belongs to it.
+fn kind_and_value(kind: &Kind) -> (ContractKind, u64) {
+    let device = |major: &u32, minor: &u32| u64::from(*major) << 32 | u64::from(*minor);
     match kind {
-        Kind::Directory => ContractKind::Directory,
-        Kind::File { size, sparse } => ContractKind::File(Content {
-            size: *size,
-            sparse: *sparse,
-        }),
-        Kind::Symlink(target) => ContractKind::Symlink(target.to_vec()),
-        Kind::HardLink(original) => ContractKind::HardLink(original.0),
+        Kind::Directory => (ContractKind::Directory, 0),
+        Kind::File {
+            size,
+            sparse: false,
+        } => (ContractKind::File, *size),
+        Kind::File { size, sparse: true } => (ContractKind::SparseFile, *size),
+        Kind::Symlink(target) => (ContractKind::Symlink, target.len() as u64),
+        Kind::HardLink(original) => (ContractKind::HardLink, u64::from(original.0)),
         Kind::CharacterDevice { major, minor } => {
-            ContractKind::CharacterDevice(device(major, minor))
+            (ContractKind::CharacterDevice, device(major, minor))
         }
-        Kind::BlockDevice { major, minor } => ContractKind::BlockDevice(device(major, minor)),
-        Kind::Fifo => ContractKind::Fifo,
-        Kind::Socket => ContractKind::Socket,
+        Kind::BlockDevice { major, minor } => (ContractKind::BlockDevice, device(major, minor)),
+        Kind::Fifo => (ContractKind::Fifo, 0),
+        Kind::Socket => (ContractKind::Socket, 0),
     }
 }
