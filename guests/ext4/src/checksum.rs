@@ -57,13 +57,10 @@ pub(crate) fn crc32c(seed: u32, bytes: &[u8]) -> u32 {
     let mut crc = seed;
     let (chunks, rest) = bytes.as_chunks::<SLICES>();
     for chunk in chunks {
-        let mut mixed = *chunk;
-        for (byte, of_crc) in mixed.iter_mut().zip(crc.to_le_bytes()) {
-            *byte ^= of_crc;
-        }
+        let value = u128::from_le_bytes(*chunk) ^ u128::from(crc);
         crc = 0;
-        for (index, byte) in mixed.iter().enumerate() {
-            crc ^= TABLES[SLICES - 1 - index][usize::from(*byte)];
+        for (index, byte) in value.to_le_bytes().into_iter().enumerate() {
+            crc ^= TABLES[SLICES - 1 - index][usize::from(byte)];
         }
     }
     for byte in rest {

@@ -277,16 +277,22 @@ impl Shared {
         let (Some(first), Some(last)) = (placements.first(), placements.last()) else {
             return Ok(());
         };
-        buffer.clear();
-        buffer.resize(small(end(last) - first.partition_offset), 0);
+        let length = small(end(last) - first.partition_offset);
+        if buffer.len() < length {
+            buffer.resize(length, 0);
+        }
+        let buffer = &mut buffer[..length];
         let portions: Vec<Portion> = placements
             .iter()
             .map(|placement| {
                 let start = small(placement.partition_offset - first.partition_offset);
+                let content_end = start + small(placement.length);
+                let padding_end = content_end + small(u64::from(placement.padding));
+                buffer[content_end..padding_end].fill(0);
                 Portion {
                     file: placement.file,
                     offset: placement.file_offset,
-                    into: start..start + small(placement.length),
+                    into: start..content_end,
                 }
             })
             .collect();

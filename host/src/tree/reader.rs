@@ -26,8 +26,8 @@ pub struct Reader<'t> {
     directories: Vec<OpenDirectories>,
     /// The last file of a source directory.
     open: Option<(NodeId, OwnedFd)>,
-    /// What neighbours in an archive are read into.
-    together: Vec<u8>,
+    /// What stands between neighbours in an archive, and is read along with them.
+    gaps: Vec<u8>,
 }
 
 /// A stretch of a file's data and where to copy it from.
@@ -75,7 +75,7 @@ impl<'t> Reader<'t> {
                 .map(|_| OpenDirectories::default())
                 .collect(),
             open: None,
-            together: Vec::new(),
+            gaps: Vec::new(),
         }
     }
 

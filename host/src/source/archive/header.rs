@@ -12,15 +12,10 @@ const CHECKSUM: std::ops::Range<usize> = 148..156;
 /// Views a block as a header once its checksum is right.
 pub(super) fn check(block: &[u8; BLOCK], offset: u64) -> Result<&Header, ArchiveError> {
     let header = Header::from_byte_slice(block);
-    let signed_sum = |sign: fn(u8) -> i64| -> i64 {
-        let sum = |bytes: &[u8]| bytes.iter().map(|byte| sign(*byte)).sum::<i64>();
-        let spaces: i64 = 8 * i64::from(b' ');
-        sum(&block[..CHECKSUM.start]) + spaces + sum(&block[CHECKSUM.end..])
-    };
     let stated = number(&header.as_old().cksum).ok();
-    let computed = signed_sum(i64::from);
-    // Some old writers summed signed characters.
-    let historical = || signed_sum(|byte| i64::from(byte.cast_signed()));
+    let computed = i64::from(sum(block));
+    // Some old writers summed signed characters: each of 128 and more counts 256 less.
+    let historical = || computed - 256 * high_bytes(block);
     if stated == Some(computed) || stated == Some(historical()) {
         return Ok(header);
     }
@@ -32,6 +27,19 @@ pub(super) fn check(block: &[u8; BLOCK], offset: u64) -> Result<&Header, Archive
         stated: stated.and_then(|sum| sum.try_into().ok()).unwrap_or(0),
         computed: computed.try_into().unwrap_or(0),
     })
+}
+
+fn sum(block: &[u8; BLOCK]) -> u32 {
+    let sum = |bytes: &[u8]| bytes.iter().map(|byte| u32::from(*byte)).sum::<u32>();
+    let spaces = 8 * u32::from(b' ');
+    sum(block) - sum(&block[CHECKSUM]) + spaces
+}
+
+/// How many bytes that the checksum covers are negative as signed characters.
+fn high_bytes(block: &[u8; BLOCK]) -> i64 {
+    let count = |bytes: &[u8]| bytes.iter().filter(|byte| **byte >= 0x80).count();
+    let covered = count(block) - count(&block[CHECKSUM]);
+    i64::try_from(covered).unwrap_or(i64::MAX)
 }
 
 /// Decodes a numeric field: octal digits between spaces and NULs, or, where the first bit is set, the two's complement

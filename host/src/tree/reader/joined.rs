@@ -1,11 +1,13 @@
 //! Many small files at once: neighbours in an archive are read together, headers and all.
 
-use super::{Located, Reader, read_exact, small};
+use super::{Located, Reader, small};
 use crate::source::SourceError;
 use crate::source::content::{Place, Store};
 use crate::tree::NodeId;
+use rustix::io::Errno;
+use std::io::IoSliceMut;
 use std::ops::Range;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 
 /// A stretch of a file, and where in a buffer its bytes go.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +24,9 @@ pub struct Portion {
 const GAP: u64 = 4096;
 /// Bytes that are read together at the most.
 const SPAN: u64 = 2 << 20;
+/// Files that are read together at the most: each and the gap before it takes a place of a vector, of which Linux takes
+/// 1024 (UIO_MAXIOV).
+const FILES: usize = 512;
 
 impl<'t> Reader<'t> {
     /// Fills the places of `portions` in `buffer`, and leaves the rest of it as it is.
@@ -50,7 +55,12 @@ impl<'t> Reader<'t> {
     fn neighbours(&self, portions: &[Portion]) -> Result<(usize, Option<Range<u64>>), SourceError> {
         let mut span: Option<(u32, Range<u64>)> = None;
         let mut count = 0;
-        for portion in portions {
+        let mut filled = 0;
+        for portion in portions.iter().take(FILES) {
+            if portion.into.start < filled {
+                break;
+            }
+            filled = portion.into.end;
             let located = self.locate(portion.file)?;
             let length = u64::try_from(portion.into.len()).expect("a length fits 64 bits");
             self.check_range(located, portion.offset, length)?;
@@ -90,27 +100,60 @@ impl<'t> Reader<'t> {
         let (Store::Shared { file, .. } | Store::Private { file, .. }) = located.store else {
             unreachable!("only archives have neighbours");
         };
-        let mut together = std::mem::take(&mut self.together);
-        let length = small(span.end - span.start);
-        if together.len() < length {
-            together.resize(length, 0);
+        let wanted: u64 = portions
+            .iter()
+            .map(|portion| portion.into.len() as u64)
+            .sum();
+        let mut between = std::mem::take(&mut self.gaps);
+        between.resize(small(span.end - span.start - wanted), 0);
+        let mut gaps = between.as_mut_slice();
+        let mut buffer = &mut buffer[first.into.start..last.into.end];
+        let mut filled = first.into.start;
+        let mut position = span.start;
+        let mut pieces = Vec::with_capacity(2 * portions.len());
+        for portion in portions {
+            let start =
+                archived_at(self.locate(portion.file)?).unwrap_or_default() + portion.offset;
+            let (gap, other_gaps) = gaps.split_at_mut(small(start - position));
+            let (_, unfilled) = buffer.split_at_mut(portion.into.start - filled);
+            let (place, others) = unfilled.split_at_mut(portion.into.len());
+            position = start + place.len() as u64;
+            filled = portion.into.end;
+            (gaps, buffer) = (other_gaps, others);
+            pieces.extend([gap, place].map(IoSliceMut::new));
         }
-        let complete = read_exact(file.as_fd(), &mut together[..length], span.start)
+        let complete = read_pieces(file.as_fd(), &mut pieces, span.start)
             .map_err(|error| self.failure(located, "read", error))?;
         self.verify_shared(located)?;
         if !complete {
             let last = self.locate(last.file)?;
             return Err(self.shrunk(last, last.size));
         }
-        for portion in portions {
-            let start = archived_at(self.locate(portion.file)?).unwrap_or_default();
-            let from = small(start + portion.offset - span.start);
-            let length = portion.into.len();
-            buffer[portion.into.clone()].copy_from_slice(&together[from..from + length]);
-        }
-        self.together = together;
+        self.gaps = between;
         Ok(())
     }
+}
+
+/// Reads what stands one behind the other from `offset` on; false if the file ends before.
+fn read_pieces(
+    fd: BorrowedFd<'_>,
+    mut pieces: &mut [IoSliceMut<'_>],
+    mut offset: u64,
+) -> Result<bool, Errno> {
+    // What is empty at the front counts as read.
+    IoSliceMut::advance_slices(&mut pieces, 0);
+    while !pieces.is_empty() {
+        match rustix::io::preadv(fd, pieces, offset) {
+            Ok(0) => return Ok(false),
+            Ok(count) => {
+                offset += count as u64;
+                IoSliceMut::advance_slices(&mut pieces, count);
+            }
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(true)
 }
 
 /// Where a file of an archive begins in it, if it is in one piece.
