@@ -256,21 +256,22 @@ impl Attributes {
     }
 
     /// Writes those of an inode's attributes that stand in it to `space`, the rest of the inode, which is zeros; and if its
-    /// content stands in it too, what of that is `beyond` its map.
+    /// content stands in it too, what of that is `beyond` its map. Returns whether there was anything.
     pub(crate) fn write_inline(
         &self,
         attributes: Option<InodeAttributes>,
         beyond: Option<&[u8]>,
         space: &mut [u8],
-    ) {
+    ) -> bool {
         let content = beyond.map(Stored::content);
         let mut all = self.inline(attributes).iter().chain(&content).peekable();
         if all.peek().is_none() {
-            return;
+            return false;
         }
         let (magic, entries) = space.split_at_mut(4);
         magic.copy_from_slice(&INLINE_ATTRIBUTES_MAGIC.to_le_bytes());
         write_entries(entries, 0, all, false);
+        true
     }
 
     /// The bytes of an attribute block that stands at `place`, with its checksum if there is a `seed`.

@@ -69,6 +69,41 @@ pub(crate) fn crc32c(seed: u32, bytes: &[u8]) -> u32 {
     crc
 }
 
+/// How many zero bytes one step takes.
+const ZEROS: usize = 32;
+
+/// What [`ZEROS`] zero bytes make of a checksum, for each value of each of its bytes.
+static AFTER_ZEROS: [[u32; 256]; 4] = after_zeros();
+
+const fn after_zeros() -> [[u32; 256]; 4] {
+    let mut tables = [[0; 256]; 4];
+    let mut index = 0;
+    while index < 4 * 256 {
+        let (byte, value) = (index / 256, index % 256);
+        #[allow(clippy::cast_possible_truncation)] // less than 256
+        let mut crc = (value as u32) << (8 * byte);
+        let mut step = 0;
+        while step < ZEROS {
+            crc = (crc >> 8) ^ TABLES[0][(crc & 0xFF) as usize];
+            step += 1;
+        }
+        tables[byte][value] = crc;
+        index += 1;
+    }
+    tables
+}
+
+/// Continues the checksum `seed` with `count` zero bytes. A checksum is linear, so that zeros need not be looked at.
+pub(crate) fn crc32c_zeros(seed: u32, count: usize) -> u32 {
+    let stepped = (0..count / ZEROS).fold(seed, |crc, _| {
+        AFTER_ZEROS
+            .iter()
+            .zip(crc.to_le_bytes())
+            .fold(0, |sum, (table, byte)| sum ^ table[usize::from(byte)])
+    });
+    crc32c(stepped, &[0; ZEROS][..count % ZEROS])
+}
+
 /// The seed of everything that belongs to an inode.
 pub(crate) fn inode_seed(file_system: u32, inode: u32, generation: u32) -> u32 {
     crc32c(
@@ -103,6 +138,17 @@ mod tests {
         for cut in [0, 1, 7, 8, 15, 16, 17, 500, 999, 1000] {
             let (head, tail) = bytes.split_at(cut);
             assert_eq!(crc32c(crc32c(START, head), tail), crc32c(START, &bytes));
+        }
+    }
+
+    #[test]
+    fn zeros_need_not_be_looked_at() {
+        for count in [0, 1, 31, 32, 33, 96, 100] {
+            let zeros = vec![0; count];
+            assert_eq!(
+                crc32c_zeros(0x1234_5678, count),
+                crc32c(0x1234_5678, &zeros)
+            );
         }
     }
 }

@@ -63,16 +63,33 @@ impl<'a> Buffered<'a> {
     /// # Errors
     /// As [`Output::write`], possibly for an earlier write.
     pub fn write(&mut self, offset: u64, bytes: &[u8]) -> Result<(), FormatError> {
-        let follows = offset == self.start + self.bytes.len() as u64;
-        if !follows || self.bytes.len() + bytes.len() > Self::BYTES {
-            self.flush_bytes()?;
-            self.start = offset;
-        }
+        self.make_room(offset, bytes.len())?;
         if bytes.len() >= Self::BYTES {
             self.start = offset + bytes.len() as u64;
             return self.output.write(offset, bytes);
         }
         self.bytes.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    /// Writes `length` bytes at `offset`, fewer than a mebibyte, which the caller puts where they go: they are zeros at first.
+    ///
+    /// # Errors
+    /// As [`Output::write`], for an earlier write.
+    pub fn space(&mut self, offset: u64, length: usize) -> Result<&mut [u8], FormatError> {
+        self.make_room(offset, length)?;
+        let begin = self.bytes.len();
+        self.bytes.resize(begin + length, 0);
+        Ok(&mut self.bytes[begin..])
+    }
+
+    /// Hands over what was written before, unless `length` bytes at `offset` follow it and fit beside it.
+    fn make_room(&mut self, offset: u64, length: usize) -> Result<(), FormatError> {
+        let follows = offset == self.start + self.bytes.len() as u64;
+        if !follows || self.bytes.len() + length > Self::BYTES {
+            self.flush_bytes()?;
+            self.start = offset;
+        }
         Ok(())
     }
 

@@ -8,7 +8,7 @@ use zerocopy::IntoBytes as _;
 use super::Writer;
 use crate::attributes::InodeAttributes;
 use crate::census::{self, Body, COUNTED_SUBDIRECTORIES};
-use crate::checksum::crc32c;
+use crate::checksum::{crc32c, crc32c_zeros};
 use crate::directory::{Limits, inline_bytes};
 use crate::extents::{high, low};
 use crate::format::{Inode, InodeFlags, InodeNumber, file_kind};
@@ -253,32 +253,34 @@ impl<'a> Writer<'a> {
         content: Option<&Content<'_>>,
     ) -> Result<(), FormatError> {
         let size = usize::from(self.options.inode_size);
-        let mut space = [0; 1024];
-        let bytes = &mut space[..size];
-        let mut inode = content.map_or_else(empty, |content| {
-            fill(content, self.options, self.options.own_time())
-        });
-        let base = size_of::<Inode>().min(size);
-        if let Some(content) = content {
-            self.census.attributes.write_inline(
-                content.attributes,
-                content.beyond_map.as_deref(),
-                &mut bytes[base..],
-            );
-        }
-        bytes[..base].copy_from_slice(&inode.as_bytes()[..base]);
-        if let Some(seed) = self.inode_seed(number) {
-            let [a, b, c, d] = crc32c(seed, bytes).to_le_bytes();
-            inode.checksum_low = u16::from_le_bytes([a, b]).into();
-            if inode.extra_size.get() > 0 {
-                inode.checksum_high = u16::from_le_bytes([c, d]).into();
-            }
-            bytes[..base].copy_from_slice(&inode.as_bytes()[..base]);
-        }
         let (group, index) = self.layout.geometry.inode_place(number);
         let table = self.layout.space.tables[group as usize].inode_table;
         let place = self.offset(table) + u64::from(index) * size as u64;
-        self.output.write(place, bytes)
+        let seed = self.inode_seed(number);
+        let mut inode = content.map_or_else(empty, |content| {
+            fill(content, self.options, self.options.own_time())
+        });
+        let bytes = self.output.space(place, size)?;
+        let (base, beyond) = bytes.split_at_mut(size_of::<Inode>().min(size));
+        let beyond_is_zero = !content.is_some_and(|content| {
+            let attributes = &self.census.attributes;
+            attributes.write_inline(content.attributes, content.beyond_map.as_deref(), beyond)
+        });
+        if let Some(seed) = seed {
+            let sum = crc32c(seed, &inode.as_bytes()[..base.len()]);
+            let sum = if beyond_is_zero {
+                crc32c_zeros(sum, beyond.len())
+            } else {
+                crc32c(sum, beyond)
+            };
+            let (low, high) = halves(sum);
+            inode.checksum_low = low.into();
+            if inode.extra_size.get() > 0 {
+                inode.checksum_high = high.into();
+            }
+        }
+        base.copy_from_slice(&inode.as_bytes()[..base.len()]);
+        Ok(())
     }
 }
 
