@@ -16,10 +16,14 @@ const TIMES: u32 = 20;
 const OLD: &str = "an image from before";
 
 /// Uniform numbers, the same on every run (Marsaglia, Xorshift RNGs, 2003).
-struct Random(u64);
+pub struct Random(u64);
 
 impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
+    pub fn new() -> Self {
+        Self(0x9e37_79b9_7f4a_7c15)
+    }
+
+    pub fn below(&mut self, bound: u64) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
@@ -64,7 +68,7 @@ fn what_is_killed_leaves_no_part_of_an_image() {
     let whole = u64::try_from(begun.elapsed().as_micros()).unwrap();
     let complete = sha256(&image);
 
-    let mut random = Random(0x9e37_79b9_7f4a_7c15);
+    let mut random = Random::new();
     for turn in 0..2 * TIMES {
         let existing = turn % 2 == 1;
         fs::remove_file(&image).unwrap_or_default();

@@ -12,6 +12,7 @@
 mod build;
 mod debian;
 mod determinism;
+mod existing;
 mod guests;
 mod killed;
 mod raw;

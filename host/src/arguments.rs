@@ -1,6 +1,5 @@
 //! What was typed on the command line.
 
-use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::num::NonZeroUsize;
@@ -11,12 +10,16 @@ use clap_complete::Shell;
 use thiserror::Error;
 
 use crate::plan::MkfsRequest;
+use crate::spec::SizeRule;
 use crate::spec::size::parse_size;
-use crate::spec::value::{
-    ValueError, parse_assignment, parse_filesystem_id, parse_seed, parse_time,
-};
-use crate::spec::{FilesystemId, Loss, SizeRule, TypedContent};
+use crate::spec::value::{ValueError, parse_assignment, parse_seed};
 use crate::table::SectorSize;
+
+mod disks;
+mod filesystem;
+
+pub use disks::{Changing, Chosen, Cut, Fill, Splice};
+pub use filesystem::Filesystem;
 
 /// The environment variable with the time, in seconds since 1970, that reproducible builds stamp things with.
 const SOURCE_DATE_EPOCH: &str = "SOURCE_DATE_EPOCH";
@@ -32,6 +35,9 @@ Examples:
   cellblock build image.toml -o disk.img            build the disk that image.toml describes
   cellblock mkfs ext4 -o root.img --content root/   make one file system from a directory
   cellblock show disk.img                           show the partitions of an image
+  cellblock fill disk.img 2 --filesystem ext4       make a file system in a partition of it
+  cellblock splice disk.img root root.img           put a file into a partition
+  cellblock cut disk.img root -o root.img           and take it out
 
 Exit codes: 0 done, 1 the build failed, 2 the command line or the spec is wrong."
 )]
@@ -48,8 +54,14 @@ pub enum Command {
     Build(Build),
     /// Make one file system in a file of its own
     Mkfs(Mkfs),
-    /// Show the partition table of an image
+    /// Show the partition table of an image, and what is wrong with it
     Show(Show),
+    /// Make a file system in a partition of an image that exists
+    Fill(Fill),
+    /// Put a file into a partition of an image that exists
+    Splice(Splice),
+    /// Take the content of a partition out of an image
+    Cut(Cut),
     /// List the formatters, or describe one in a file
     Guests(Guests),
     /// Print the JSON Schema of the spec, for editors that check as one types
@@ -92,7 +104,7 @@ pub struct Build {
     /// An image that exists is replaced once the new one is complete, and stays as it is if the build fails
     #[arg(short, long, value_name = "IMAGE")]
     output: Option<PathBuf>,
-    /// What `build` and `mkfs` have in common.
+    /// What all commands have in common that make file systems.
     #[command(flatten)]
     pub run: Run,
 }
@@ -133,33 +145,13 @@ pub struct Mkfs {
     /// The size: 512MiB, minimum, "minimum + 20%" or "minimum + 64MiB"
     #[arg(long, default_value = "minimum", value_parser = size_rule)]
     size: SizeRule,
-    /// The volume label
-    #[arg(long)]
-    label: Option<String>,
-    /// The file system's UUID, or for FAT its serial number, such as ABCD-1234. Derived from the seed when absent
-    #[arg(long, value_parser = parse_filesystem_id)]
-    uuid: Option<FilesystemId>,
-    /// What identifiers derive from: 32 hexadecimal digits. All zero when absent
-    #[arg(long, value_parser = seed)]
-    seed: Option<Seed>,
-    /// The time stamped on the file system: 2024-01-31T12:00:00Z, or seconds since 1970. When absent,
-    /// SOURCE_DATE_EPOCH from the environment, and without that the time of the newest file
-    #[arg(long, value_parser = parse_time, allow_hyphen_values = true)]
-    time: Option<i64>,
+    /// What goes into it.
+    #[command(flatten)]
+    filesystem: Filesystem,
     /// Bytes in a sector of the disk that it is meant for: 512 or 4096
     #[arg(long, value_name = "BYTES", default_value = "512", value_parser = sector_size)]
     sector_size: SectorSize,
-    /// What goes in (see SOURCE below); repeatable, and of two sources with the same file the later wins
-    #[arg(long, value_name = "SOURCE", value_parser = TypedContent::parse)]
-    content: Vec<TypedContent>,
-    /// An option of the formatter; repeatable. `cellblock guests` lists them
-    #[arg(long = "option", value_name = "KEY=VALUE", value_parser = option)]
-    options: Vec<(String, String)>,
-    /// What the format may lose instead of refusing it: symlinks, special-files, hard-links, owners, permissions
-    /// or attributes; repeatable, or separated by commas
-    #[arg(long, value_name = "WHAT", value_delimiter = ',', value_parser = Loss::parse)]
-    drop: Vec<Loss>,
-    /// What `build` and `mkfs` have in common.
+    /// What all commands have in common that make file systems.
     #[command(flatten)]
     pub run: Run,
 }
@@ -170,34 +162,15 @@ impl Mkfs {
     /// # Errors
     /// When a source is missing, or the environment's time is no number.
     pub fn request(&self) -> Result<MkfsRequest, ArgumentError> {
-        let looked = self.content.iter().map(|content| {
-            let path = content.path().to_owned();
-            content
-                .clone()
-                .look()
-                .map_err(|source| ArgumentError::Content { path, source })
-        });
-        let sources = looked.collect::<Result<_, _>>()?;
-        let time = match self.time {
-            Some(time) => Some(time),
-            None => source_date_epoch()?,
-        };
         Ok(MkfsRequest {
-            kind: self.kind.clone(),
+            filesystem: self.filesystem.request(&self.kind)?,
             size: self.size,
             sector_size: self.sector_size,
-            label: self.label.clone().unwrap_or_default(),
-            uuid: self.uuid,
-            seed: self.seed.map_or([0; 16], |seed| seed.0),
-            time,
-            options: self.options.iter().cloned().collect::<BTreeMap<_, _>>(),
-            drop: self.drop.clone(),
-            sources,
         })
     }
 }
 
-/// What `build` and `mkfs` have in common.
+/// What all commands have in common that make file systems.
 #[derive(Debug, Args)]
 pub struct Run {
     /// How many cells work at a time; without it, one for each processor. The image does not depend on it
@@ -266,6 +239,9 @@ pub struct Show {
     /// Print JSON, in the shape of `sfdisk --json`
     #[arg(long)]
     pub json: bool,
+    /// Bytes in a sector of the disk, 512 or 4096. A GPT says it itself; an MBR does not, and is taken to count in 512
+    #[arg(long, value_name = "BYTES", value_parser = sector_size)]
+    pub sector_size: Option<SectorSize>,
 }
 
 /// The command `guests`.
@@ -377,6 +353,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::source::What;
+    use crate::spec::{FilesystemId, Loss};
 
     fn parse(line: &[&str]) -> Result<Arguments, clap::Error> {
         Arguments::try_parse_from([&["cellblock"], line].concat())
@@ -431,6 +408,7 @@ mod tests {
         .request()
         .unwrap();
         assert_eq!(request.size, SizeRule::parse("minimum + 10%").unwrap());
+        let request = request.filesystem;
         assert_eq!(
             (request.uuid, request.time),
             (Some(FilesystemId::Serial(0xABCD_1234)), Some(-1))

@@ -1,5 +1,6 @@
 //! What can go wrong, with the partition that it concerns.
 
+use crate::builder::DiskError;
 use crate::cell::CellError;
 use crate::guests::GuestError;
 use crate::image::ImageError;
@@ -37,6 +38,9 @@ pub enum Error {
     /// The image cannot be written.
     #[error(transparent)]
     Image(#[from] ImageError),
+    /// An image that exists cannot be changed or read as asked.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
 }
 
 /// Why a partition cannot be made.
@@ -59,7 +63,10 @@ impl Error {
     pub fn is_usage(&self) -> bool {
         matches!(
             self,
-            Self::Spec(_) | Self::Plan(_) | Self::Guest(GuestError::Unknown { .. })
+            Self::Spec(_)
+                | Self::Plan(_)
+                | Self::Guest(GuestError::Unknown { .. })
+                | Self::Disk(DiskError::Select { .. })
         )
     }
 }

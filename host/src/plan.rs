@@ -33,7 +33,7 @@ mod raw;
 mod tests;
 
 pub use error::{Named, Occupant, PlanError, Reason};
-pub use mkfs::{MkfsPlan, MkfsRequest, mkfs_plan};
+pub use mkfs::{FilesystemRequest, MkfsPlan, MkfsRequest, filesystem_alone, mkfs_plan};
 pub use raw::{RawLengths, raw_lengths};
 
 use error::Locate;

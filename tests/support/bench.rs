@@ -34,6 +34,12 @@ impl Bench {
         Self { folder }
     }
 
+    /// An empty folder in another one.
+    pub fn within(folder: &Path) -> Self {
+        let folder = tempfile::tempdir_in(folder).unwrap();
+        Self { folder }
+    }
+
     /// A folder with a copy of `tests/cases/NAME` in it, under its name.
     pub fn with_case(name: &str) -> Self {
         let bench = Self::new();

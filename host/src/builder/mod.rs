@@ -1,4 +1,4 @@
-//! The main job: a spec in, a whole image out.
+//! The main job: a spec in, a whole image out. And its parts: a file system alone, and partitions of a disk that exists.
 //!
 //! ```text
 //!     sources ──> trees ──┐
@@ -6,9 +6,11 @@
 //!     guests  ──> cells ──┘
 //! ```
 
+mod existing;
 mod filesystem;
 mod record;
 
+pub use existing::{Asked, Changed, DiskError, cut_partition, fill_partition, splice_partition};
 pub use record::{FilesystemRecord, PartitionRecord, Record, Timings};
 
 use std::collections::BTreeMap;

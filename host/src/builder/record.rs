@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::existing::Located;
 use super::filesystem::Filled;
 use crate::guests::hexadecimal;
+use crate::image::Change;
 use crate::plan::{Fill, Plan, PlannedPartition};
-use crate::table::{DiskId, PartitionType, Scheme};
+use crate::table::{DiskId, PartitionType, Scheme, Table};
 
 /// What was built.
 #[derive(Clone, Debug, Serialize)]
@@ -30,6 +32,9 @@ pub struct Record {
     /// The logical sector in bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sector_size: Option<u64>,
+    /// Whether an image that existed was replaced at once by a changed copy, and not written in place.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub atomic: Option<bool>,
     /// The partitions in the order of the disk.
     pub partitions: Vec<PartitionRecord>,
     /// How long it took.
@@ -164,6 +169,28 @@ impl Record {
         Self::new(path, size, vec![partition], publishing, total)
     }
 
+    pub(super) fn of_partition(
+        image: (&Path, u64),
+        table: &Table,
+        partition: PartitionRecord,
+        change: Change,
+        splicing: Duration,
+        total: Duration,
+    ) -> Self {
+        let (path, size) = image;
+        Self {
+            table: Some(match table.scheme() {
+                Scheme::Gpt if table.is_hybrid() => "hybrid",
+                Scheme::Gpt => "gpt",
+                Scheme::Mbr => "mbr",
+            }),
+            disk_id: Some(table.disk_id.to_string()),
+            sector_size: Some(table.sector_size.bytes()),
+            atomic: Some(change == Change::Replaced),
+            ..Self::new(path, size, vec![partition], splicing, total)
+        }
+    }
+
     fn new(
         path: &Path,
         size: u64,
@@ -178,6 +205,7 @@ impl Record {
             table: None,
             disk_id: None,
             sector_size: None,
+            atomic: None,
             partitions,
             timings: Timings {
                 splice: Some(splicing.as_secs_f64()),
@@ -188,15 +216,35 @@ impl Record {
     }
 }
 
+/// A GUID or an MBR byte.
+fn type_of(kind: PartitionType) -> String {
+    match kind {
+        PartitionType::Gpt(kind) => kind.to_string(),
+        PartitionType::Mbr(kind) => format!("{kind:#04x}"),
+    }
+}
+
 impl PartitionRecord {
+    /// A partition of a disk that exists, with the file system that was made in it.
+    pub(super) fn of_existing(located: &Located, filled: Option<Filled>) -> Self {
+        let partition = &located.partition;
+        Self {
+            number: Some(partition.number),
+            name: partition.name.clone(),
+            kind: Some(type_of(partition.kind)),
+            mbr_type: partition.mbr_type.map(|byte| format!("{byte:#04x}")),
+            id: partition.id.map(|id| id.to_string()),
+            start: located.place.start,
+            size: located.size(),
+            filesystem: filled.map(FilesystemRecord::of),
+        }
+    }
+
     fn of(planned: &PlannedPartition, filled: Option<Filled>) -> Self {
         Self {
             number: Some(planned.number),
             name: planned.name.clone(),
-            kind: Some(match planned.kind {
-                PartitionType::Gpt(kind) => kind.to_string(),
-                PartitionType::Mbr(kind) => format!("{kind:#04x}"),
-            }),
+            kind: Some(type_of(planned.kind)),
             mbr_type: planned.mbr_type.map(|byte| format!("{byte:#04x}")),
             id: planned.id.map(|id| id.to_string()),
             start: planned.start,

@@ -10,7 +10,7 @@ use crate::report::human;
 
 pub(super) fn run(mkfs: &Mkfs) -> Result<(), Failure> {
     let request = mkfs.request().map_err(Failure::usage)?;
-    let options = super::build_options(&mkfs.run, request.time);
+    let options = super::build_options(&mkfs.run, request.filesystem.time);
     let plan = plan::mkfs_plan(request).map_err(Failure::usage)?;
     let catalog = super::catalog(&mkfs.run, BTreeMap::new());
     let runtime = super::runtime(mkfs.run.limits)?;
@@ -29,13 +29,7 @@ pub(super) fn run(mkfs: &Mkfs) -> Result<(), Failure> {
             mkfs.kind,
             human(record.size)
         );
-        let filesystems = record
-            .partitions
-            .iter()
-            .filter_map(|it| it.filesystem.as_ref());
-        for (name, value) in filesystems.flat_map(|filesystem| &filesystem.properties) {
-            text.push_str(&format!("  {name}: {value}\n"));
-        }
+        text.push_str(&super::properties(&record));
         print(&text)?;
     }
     Ok(())

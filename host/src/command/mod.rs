@@ -1,9 +1,12 @@
 //! The commands of the program. Each says on standard output what somebody wants to keep, and the rest on standard error.
 
 mod build;
+mod cut;
+mod fill;
 mod guests;
 mod mkfs;
 mod show;
+mod splice;
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -11,12 +14,13 @@ use std::io::{self, IsTerminal as _, Write as _};
 use std::path::Path;
 use std::time::Duration;
 
-use crate::arguments::{self, Command, Run};
-use crate::builder::{self, BuildOptions, Record};
+use crate::arguments::{self, Chosen, Command, Run};
+use crate::builder::{self, Asked, BuildOptions, Changed, Record};
 use crate::cell::{Limits, LogLine, Runtime, RuntimeOptions};
 use crate::error::Error;
 use crate::guests::{Catalog, Foreign};
-use crate::report::{Progress, printable};
+use crate::image::Atomic;
+use crate::report::{Progress, human, printable};
 use crate::spec;
 
 /// What is said when a command fails, and how the program exits.
@@ -70,6 +74,9 @@ pub fn run(command: &Command) -> Result<(), Failure> {
         Command::Build(build) => build::run(build),
         Command::Mkfs(mkfs) => mkfs::run(mkfs),
         Command::Show(show) => show::run(show),
+        Command::Fill(fill) => fill::run(fill),
+        Command::Splice(splice) => splice::run(splice),
+        Command::Cut(cut) => cut::run(cut),
         Command::Guests(guests) => guests::run(guests),
         Command::Schema => print_json(&spec::json_schema()),
         Command::Completions { shell } => {
@@ -125,6 +132,54 @@ fn build_options(run: &Run, time: Option<i64>) -> BuildOptions {
         },
         time,
     }
+}
+
+/// What is asked for of an image that exists.
+fn asked(chosen: &Chosen, atomic: Atomic, quiet: bool) -> Asked {
+    let waiting = |image: &Path| {
+        eprintln!(
+            "waiting: {} is locked by somebody else",
+            printable(&image.display().to_string())
+        );
+    };
+    Asked {
+        image: chosen.image.clone(),
+        partition: chosen.partition.clone(),
+        expected_size: chosen.expect_size,
+        sector_size: chosen.sector_size,
+        atomic,
+        waiting: if quiet { |_| {} } else { waiting },
+    }
+}
+
+/// The line that says what a partition of an image now holds.
+fn changed(changed: &Changed, what: &str) -> String {
+    let record = &changed.record;
+    let size = record.partitions.iter().map(|one| one.size).sum();
+    let how = if record.atomic == Some(true) {
+        "in a copy that took the image's place"
+    } else {
+        "in place"
+    };
+    format!(
+        "{}: partition {}, {}: {what} {how} in {:.2} s\n",
+        record.image,
+        changed.partition,
+        human(size),
+        record.timings.total.unwrap_or_default(),
+    )
+}
+
+/// What formatters say of their file systems, one a line.
+fn properties(record: &Record) -> String {
+    let filesystems = record
+        .partitions
+        .iter()
+        .filter_map(|partition| partition.filesystem.as_ref());
+    filesystems
+        .flat_map(|filesystem| &filesystem.properties)
+        .map(|(name, value)| format!("  {name}: {value}\n"))
+        .collect()
 }
 
 fn write_record(run: &Run, record: &Record) -> Result<(), Failure> {

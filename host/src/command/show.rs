@@ -1,33 +1,20 @@
 //! `cellblock show`: the partition table of an image.
 
-use std::fs::File;
-use std::io;
-use std::os::unix::fs::FileExt as _;
-
 use super::{Failure, print, print_json};
 use crate::arguments::Show;
+use crate::image::Existing;
 use crate::report::{draw, json_like_sfdisk};
-use crate::table::{ReadAt, Severity, Table};
-
-/// A disk's file.
-struct Disk(File);
-
-impl ReadAt for Disk {
-    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
-        self.0.read_exact_at(buffer, offset)
-    }
-
-    fn size(&self) -> io::Result<u64> {
-        // The end of a device is found by seeking, not by asking for its length.
-        io::Seek::seek(&mut &self.0, io::SeekFrom::End(0))
-    }
-}
+use crate::table::{Severity, Table};
 
 pub(super) fn run(show: &Show) -> Result<(), Failure> {
     let name = show.image.display().to_string();
     let failed = |error: &dyn std::fmt::Display| Failure::failed(format_args!("{name}: {error}"));
-    let disk = Disk(File::open(&show.image).map_err(|error| failed(&error))?);
-    let decoded = Table::decode(&disk).map_err(|error| failed(&error))?;
+    let disk = Existing::open(&show.image).map_err(Failure::failed)?;
+    let decoded = match show.sector_size {
+        Some(sector_size) => Table::decode_as(&disk, sector_size),
+        None => Table::decode(&disk),
+    };
+    let decoded = decoded.map_err(|error| failed(&error))?;
     if show.json {
         print_json(&json_like_sfdisk(&decoded.table, &name))?;
     } else {

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io;
+use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::FileExt as _;
 
@@ -84,33 +85,43 @@ pub(super) fn data(
     to: u64,
     length: u64,
 ) -> io::Result<()> {
+    for extent in extents(source, from, length)? {
+        exact(source, extent.clone(), target, to + (extent.start - from))?;
+    }
+    Ok(())
+}
+
+/// Copies a range of `source`, all of it, to `to` of `target`.
+pub(super) fn exact(source: &File, from: Range<u64>, target: &File, to: u64) -> io::Result<()> {
+    let length = from.end - from.start;
+    let count = range(source.as_fd(), from.start, target, to, length)?;
+    if count < length {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    Ok(())
+}
+
+/// Where among the `length` bytes at `from` of `file` there is data, in ascending order; the rest are holes.
+pub(super) fn extents(file: &File, from: u64, length: u64) -> io::Result<Vec<Range<u64>>> {
     let end = from + length;
+    let mut extents = Vec::new();
     let mut position = from;
     while position < end {
-        let start = match rustix::fs::seek(source, SeekFrom::Data(position)) {
+        let start = match rustix::fs::seek(file, SeekFrom::Data(position)) {
             Ok(start) => start.min(end),
             Err(Errno::NXIO) => break,
             // A file system that does not tell: all of it is data.
             Err(Errno::INVAL | Errno::OPNOTSUPP) => position,
             Err(error) => return Err(error.into()),
         };
-        let stop = match rustix::fs::seek(source, SeekFrom::Hole(start)) {
+        let stop = match rustix::fs::seek(file, SeekFrom::Hole(start)) {
             Ok(stop) => stop.min(end),
             Err(_) => end,
         };
         if start < stop {
-            let count = range(
-                source.as_fd(),
-                start,
-                target,
-                to + (start - from),
-                stop - start,
-            )?;
-            if count < stop - start {
-                return Err(io::ErrorKind::UnexpectedEof.into());
-            }
+            extents.push(start..stop);
         }
         position = stop.max(position + 1);
     }
-    Ok(())
+    Ok(extents)
 }

@@ -67,6 +67,49 @@ pub enum ImageError {
         /// The reason.
         source: io::Error,
     },
+    /// An image that should exist cannot be opened.
+    #[error("{}: {source}", path.display())]
+    Open {
+        /// The name.
+        path: PathBuf,
+        /// The reason.
+        source: io::Error,
+    },
+    /// What should be changed is a device, a directory, a fifo or a socket.
+    #[error("{}: is no regular file, and only those are changed; change the image's file, then copy it there", path.display())]
+    NotChangeable {
+        /// The name.
+        path: PathBuf,
+    },
+    /// An image cannot be locked.
+    #[error("{}: cannot be locked against a change by somebody else: {source}", path.display())]
+    Lock {
+        /// The name.
+        path: PathBuf,
+        /// The reason.
+        source: io::Error,
+    },
+    /// The image cannot be changed in a copy.
+    #[error(
+        "{}: cannot be replaced by a changed copy: {reason}; use --atomic auto or never", path.display()
+    )]
+    NotReplaceable {
+        /// The name.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// A write in place failed in the middle.
+    #[error(
+        "{}: writing the partition in place failed: {source}; its content is now undefined, \
+         the table and all other partitions are as they were", path.display()
+    )]
+    Torn {
+        /// The name of the image.
+        path: PathBuf,
+        /// The reason.
+        source: io::Error,
+    },
     /// A raw file cannot be read.
     #[error("{}: {source}", path.display())]
     Raw {

@@ -8,12 +8,15 @@
 //!     Scratch ── unnamed file ──────> Image ── publish ──> the name, complete or not at all
 //! ```
 //!
+//! An image that [exists](Existing) is changed one partition at a time: in a clone that takes its place, or in place.
+//!
 //! Until it is published nothing has a name: whatever ends the process, the kernel takes the files back. The largest
 //! partition is filled right where it belongs in the image's own file, which holds nothing else while its cell runs, so
 //! that most bytes are written once and never copied.
 
 mod copy;
 mod error;
+mod existing;
 mod filling;
 mod partition;
 mod publish;
@@ -22,6 +25,7 @@ mod scratch;
 mod tests;
 
 pub use error::ImageError;
+pub use existing::{Atomic, Change, Content, Existing};
 pub use filling::Filling;
 pub use partition::PartitionFile;
 pub use publish::{Image, target};

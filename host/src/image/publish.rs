@@ -36,14 +36,19 @@ impl Image {
         Self::from_file(scratch, partition.file, size)
     }
 
-    fn from_file(scratch: &Scratch, file: File, size: u64) -> Result<Self, ImageError> {
-        file.set_len(size)
-            .map_err(|source| scratch.transfer_error("making room", 0, size, source))?;
-        Ok(Self {
+    /// An image whose file is `file`, whole and as long as it is.
+    pub(super) fn whole(scratch: &Scratch, file: File, size: u64) -> Self {
+        Self {
             file,
             size,
             scratch: scratch.clone(),
-        })
+        }
+    }
+
+    fn from_file(scratch: &Scratch, file: File, size: u64) -> Result<Self, ImageError> {
+        file.set_len(size)
+            .map_err(|source| scratch.transfer_error("making room", 0, size, source))?;
+        Ok(Self::whole(scratch, file, size))
     }
 
     /// The size in bytes.
@@ -141,6 +146,7 @@ impl Image {
         let named = scratch::create_named(&beside)?;
         let copied = named
             .set_len(self.size)
+            .and_then(|()| named.set_permissions(self.file.metadata()?.permissions()))
             .and_then(|()| copy::data(&self.file, 0, &named, 0, self.size));
         match copied {
             Ok(()) => rename(&beside, target),

@@ -1,4 +1,5 @@
-//! One file system in a file of its own, which is a disk of one partition without a table.
+//! One file system without a spec: in a file of its own, which is a disk of one partition without a table, or in a
+//! partition of a disk that exists.
 
 use std::collections::BTreeMap;
 
@@ -14,13 +15,9 @@ const NUMBER: u32 = 1;
 
 /// A file system as asked for, without a spec.
 #[derive(Clone, Debug)]
-pub struct MkfsRequest {
+pub struct FilesystemRequest {
     /// The kind, which names a guest.
     pub kind: String,
-    /// How long the file is to be.
-    pub size: SizeRule,
-    /// The size of a sector; the file's length is a multiple of it.
-    pub sector_size: SectorSize,
     /// The volume label; may be empty.
     pub label: String,
     /// The identifier; derived from the seed when absent.
@@ -35,6 +32,17 @@ pub struct MkfsRequest {
     pub drop: Vec<Loss>,
     /// What goes in; of two sources with the same file the later wins.
     pub sources: Vec<Source>,
+}
+
+/// A file system in a file of its own, as asked for.
+#[derive(Clone, Debug)]
+pub struct MkfsRequest {
+    /// The file system.
+    pub filesystem: FilesystemRequest,
+    /// How long the file is to be.
+    pub size: SizeRule,
+    /// The size of a sector; the file's length is a multiple of it.
+    pub sector_size: SectorSize,
 }
 
 /// A file system on its own with everything decided but a length that must be measured.
@@ -56,25 +64,40 @@ pub struct MkfsPlan {
 /// system stores.
 pub fn mkfs_plan(request: MkfsRequest) -> Result<MkfsPlan, PlanError> {
     let size = check_size(request.size, request.sector_size).map_err(|reason| reason.at(None))?;
-    let uuid = identity::filesystem_id(request.seed, NUMBER, &request.kind, request.uuid)
+    let (filesystem, time) = filesystem_alone(request.filesystem, NUMBER)?;
+    Ok(MkfsPlan {
+        filesystem,
+        time,
+        sector_size: request.sector_size,
+        size,
+    })
+}
+
+/// Decides everything about a file system that goes into partition `number` of a disk that a spec does not describe:
+/// what it is, and the time that it is stamped with. It is what a spec with the same seed makes of that partition.
+///
+/// # Errors
+/// When the identifier is of another kind than the file system stores.
+pub fn filesystem_alone(
+    request: FilesystemRequest,
+    number: u32,
+) -> Result<(FilesystemPlan, TimeRule), PlanError> {
+    let uuid = identity::filesystem_id(request.seed, number, &request.kind, request.uuid)
         .map_err(|reason| reason.at(None))?;
     let mut drop = request.drop;
     drop.sort_unstable();
     drop.dedup();
-    Ok(MkfsPlan {
-        filesystem: FilesystemPlan {
-            kind: request.kind,
-            label: request.label,
-            uuid,
-            seed: identity::hash_seed(request.seed, NUMBER),
-            options: request.options.into_iter().collect(),
-            drop,
-            sources: request.sources,
-        },
-        time: request.time.map_or(TimeRule::NewestFile, TimeRule::Fixed),
-        sector_size: request.sector_size,
-        size,
-    })
+    let filesystem = FilesystemPlan {
+        kind: request.kind,
+        label: request.label,
+        uuid,
+        seed: identity::hash_seed(request.seed, number),
+        options: request.options.into_iter().collect(),
+        drop,
+        sources: request.sources,
+    };
+    let time = request.time.map_or(TimeRule::NewestFile, TimeRule::Fixed);
+    Ok((filesystem, time))
 }
 
 fn check_size(size: SizeRule, sector_size: SectorSize) -> Result<SizeRule, Reason> {

@@ -395,16 +395,18 @@ fn a_missing_raw_file_is_named() {
 #[test]
 fn a_file_system_alone_is_planned_as_partition_one_is() {
     let request = |size| MkfsRequest {
-        kind: "ext4".to_owned(),
+        filesystem: FilesystemRequest {
+            kind: "ext4".to_owned(),
+            label: String::new(),
+            uuid: None,
+            seed: [0; 16],
+            time: None,
+            options: BTreeMap::new(),
+            drop: Vec::new(),
+            sources: Vec::new(),
+        },
         size,
         sector_size: SectorSize::B512,
-        label: String::new(),
-        uuid: None,
-        seed: [0; 16],
-        time: None,
-        options: BTreeMap::new(),
-        drop: Vec::new(),
-        sources: Vec::new(),
     };
     let alone = mkfs_plan(request(SizeRule::parse("minimum + 10%").unwrap())).unwrap();
     assert!(alone.wants_measurement());

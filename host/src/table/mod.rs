@@ -24,10 +24,12 @@ mod error;
 mod finding;
 mod gpt;
 mod mbr;
+mod select;
 #[cfg(test)]
 mod tests;
 mod types;
 
+use std::ops::Range;
 use std::{fmt, io};
 
 use uuid::Uuid;
@@ -37,6 +39,7 @@ pub use error::{Absence, Extent, TableError};
 pub use finding::{Finding, HeaderFault, Severity};
 pub use gpt::{MAX_NAME_UNITS, MAX_PARTITIONS};
 pub use mbr::{MAX_HYBRID, MAX_SECTORS as MAX_MBR_SECTORS};
+pub use select::{SelectError, Selector};
 pub use types::{TypeError, by_name, mbr_by_name, mbr_name_of, name_of, names};
 
 /// The boundary that partitions start on, in bytes: it suits every medium and lets file systems be
@@ -354,6 +357,13 @@ impl Table {
     #[must_use]
     pub fn disk_bytes(&self) -> u64 {
         Lba(self.disk_sectors).to_bytes(self.sector_size)
+    }
+
+    /// The bytes of the disk that a partition covers.
+    #[must_use]
+    pub fn place_of(&self, partition: &Partition) -> Range<u64> {
+        let end = Lba(partition.start.0.saturating_add(partition.sectors));
+        partition.start.to_bytes(self.sector_size)..end.to_bytes(self.sector_size)
     }
 
     /// The first sector that partitions may use that is also aligned to [`ALIGNMENT`].
