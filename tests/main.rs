@@ -19,6 +19,7 @@ mod raw;
 mod refusals;
 mod show;
 mod sources;
+mod splices;
 mod support;
 mod tables;
 mod unprivileged;

@@ -17,6 +17,9 @@ const LINK_LIMIT: u16 = 65_000;
 /// The most directories in a directory whose names are counted.
 pub(crate) const COUNTED_SUBDIRECTORIES: u32 = LINK_LIMIT as u32 - 2;
 
+/// Files of this size need the feature `LARGE_FILES`. Bytes.
+pub(crate) const LARGE_FILE: u64 = 1 << 31;
+
 /// The name of the directory for what e2fsck finds.
 const LOST_AND_FOUND: &[u8] = b"lost+found";
 
@@ -114,6 +117,8 @@ pub(crate) struct Census {
     children: Vec<Child>,
     /// Whether a directory is so large that its index needs a third level.
     pub(crate) has_large_directory: bool,
+    /// Whether the size of a file needs the feature `LARGE_FILES`.
+    pub(crate) has_large_file: bool,
 }
 
 impl Census {
@@ -203,6 +208,7 @@ impl<'a> Reader<'a> {
                 sparse: Vec::new(),
                 children: Vec::new(),
                 has_large_directory: false,
+                has_large_file: false,
             },
             entries: Vec::new(),
             of_nodes: Vec::new(),
@@ -340,6 +346,7 @@ impl<'a> Reader<'a> {
             Kind::Directory => Body::Directory(self.add_directory(index, parent)),
             Kind::File { size, sparse } => {
                 check::file_size(self.options, id, *size)?;
+                self.census.has_large_file |= *size >= LARGE_FILE;
                 Body::File {
                     node: id,
                     size: *size,

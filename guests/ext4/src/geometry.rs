@@ -328,10 +328,9 @@ fn wanted_inodes(options: &Options, nominal: u64) -> u64 {
     let ratio = match options.inodes {
         InodeCount::Count(count) => return u64::from(count),
         InodeCount::Ratio(ratio) => ratio,
-        InodeCount::Automatic => automatic_inode_ratio(size),
+        InodeCount::Automatic => automatic_inode_ratio(size).max(u64::from(options.block_size)),
     };
-    (size / ratio.max(u64::from(options.block_size)))
-        .clamp(u64::from(InodeNumber::FIRST.0) + 1, u64::from(u32::MAX))
+    (size / ratio).clamp(u64::from(InodeNumber::FIRST.0) + 1, u64::from(u32::MAX))
 }
 
 fn journal_blocks(options: &Options, nominal: u64) -> u32 {

@@ -31,10 +31,11 @@ pub(crate) const DESCRIPTIONS: &[OptionDescription] = &[
         name: "features",
         value: "NAME,^NAME,...",
         default: "those of the kind in the profile",
-        documentation: "Features to turn on, or off with ^: 64bit, dir_index, dir_nlink, ext_attr, extent, extra_isize, \
-                        filetype, flex_bg, has_journal, huge_file, inline_data, large_dir, large_file, meta_bg, metadata_csum, \
-                        metadata_csum_seed, orphan_file, resize_inode, sparse_super, sparse_super2, stable_inodes, \
-                        uninit_bg; none turns all off.",
+        documentation: "Features to turn on, or off with ^, as mke2fs has it: 64bit, dir_index, dir_nlink, ext_attr, extent, \
+                        extra_isize, filetype, flex_bg, has_journal, huge_file, inline_data, large_dir, large_file, meta_bg, \
+                        metadata_csum, metadata_csum_seed, orphan_file, resize_inode, sparse_super, sparse_super2, \
+                        stable_inodes, uninit_bg; none turns all off. What is in the tree turns on large_file, and in ext4 \
+                        large_dir without ^large_dir; so many groups that their descriptors fill the first one turn on meta_bg.",
     },
     OptionDescription {
         name: "hash-seed",

@@ -7,7 +7,7 @@ use std::fs::File;
 use std::process::Command;
 
 use cellblock_guest::memory::MemoryTree;
-use judge::{Image, make, program, run, temporary_path};
+use judge::{Image, make, path_for, program, run};
 
 /// What mke2fs and we write at different moments, or count otherwise.
 const DIFFERENT: [&str; 6] = [
@@ -39,9 +39,11 @@ struct Choice<'a> {
     block_size: &'a str,
     inode_size: &'a str,
     features: &'a str,
-    /// How many are asked for, if any are.
-    inodes: &'a str,
+    more: &'a [Setting<'a>],
 }
+
+/// An option of ours with its value, and of mke2fs.
+type Setting<'a> = ((&'a str, &'a str), [&'a str; 2]);
 
 const USUAL: Choice<'_> = Choice {
     kind: "ext4",
@@ -49,7 +51,7 @@ const USUAL: Choice<'_> = Choice {
     block_size: "4096",
     inode_size: "256",
     features: "",
-    inodes: "",
+    more: &[],
 };
 
 impl Choice<'_> {
@@ -61,14 +63,12 @@ impl Choice<'_> {
             ("inode-size", self.inode_size),
             ("features", self.features),
         ];
-        if !self.inodes.is_empty() {
-            settings.push(("inodes", self.inodes));
-        }
+        settings.extend(self.more.iter().map(|(ours, _)| *ours));
         make(&mut MemoryTree::new(), size, &settings).unwrap()
     }
 
     fn of_mke2fs(&self, size: u64) -> Image {
-        let path = temporary_path("img");
+        let path = path_for(size);
         File::create(&path).unwrap().set_len(size).unwrap();
         let image = Image {
             path,
@@ -90,28 +90,31 @@ impl Choice<'_> {
         if !self.features.is_empty() {
             command.args(["-O", self.features]);
         }
-        if !self.inodes.is_empty() {
-            command.args(["-N", self.inodes]);
-        }
+        command.args(self.more.iter().flat_map(|(_, theirs)| theirs));
         let output = command.arg(&image.path).output().unwrap();
         assert!(output.status.success(), "{output:?}");
         image
     }
 
+    /// Compares file systems of so many MiB.
     fn is_that_of_mke2fs(&self, sizes: &[u64]) {
         self.is_that_of_mke2fs_but_for(sizes, &[]);
     }
 
     fn is_that_of_mke2fs_but_for(&self, sizes: &[u64], different: &[&str]) {
         for mebibytes in sizes {
-            let size = mebibytes << 20;
-            let [ours, theirs] = [self.ours(size), self.of_mke2fs(size)].map(|image| {
-                let mut lines = describe(&image);
-                lines.retain(|line| !different.iter().any(|name| line.starts_with(name)));
-                lines
-            });
-            assert_eq!(ours, theirs, "{mebibytes} MiB, {self:?}");
+            self.is_that_of_mke2fs_at(mebibytes << 20, different);
         }
+    }
+
+    /// Compares file systems of so many bytes.
+    fn is_that_of_mke2fs_at(&self, size: u64, different: &[&str]) {
+        let [ours, theirs] = [self.ours(size), self.of_mke2fs(size)].map(|image| {
+            let mut lines = describe(&image);
+            lines.retain(|line| !different.iter().any(|name| line.starts_with(name)));
+            lines
+        });
+        assert_eq!(ours, theirs, "{size} bytes, {self:?}");
     }
 }
 
@@ -145,6 +148,10 @@ fn an_empty_file_system_is_described_as_that_of_mke2fs() {
         ("1024", "sparse_super2,^resize_inode,^sparse_super"),
         ("2048", "sparse_super2,meta_bg,^resize_inode"),
         ("4096", "stable_inodes"),
+        ("4096", "^ext_attr,^filetype,^large_file"),
+        ("2048", "large_dir,-dir_index"),
+        ("4096", "Clear,+extent 64bit"),
+        ("1024", "none"),
     ] {
         let choice = Choice {
             block_size,
@@ -176,6 +183,131 @@ fn each_kind_of_each_release_is_described_as_that_of_mke2fs() {
                     ..USUAL
                 };
                 choice.is_that_of_mke2fs(&[2, 33, 700]);
+            }
+        }
+    }
+}
+
+#[test]
+fn groups_with_checksums_alone_are_described_as_those_of_mke2fs() {
+    if judges_are_missing() {
+        return;
+    }
+    for (kind, features) in [
+        ("ext2", "uninit_bg"),
+        ("ext3", "uninit_bg"),
+        ("ext4", "^metadata_csum,uninit_bg"),
+    ] {
+        let choice = Choice {
+            kind,
+            features,
+            ..USUAL
+        };
+        choice.is_that_of_mke2fs(&[2, 33, 700]);
+    }
+}
+
+#[test]
+fn every_option_is_described_as_that_of_mke2fs() {
+    if judges_are_missing() {
+        return;
+    }
+    let settings: [&[Setting<'_>]; 11] = [
+        &[(("inode-ratio", "4096"), ["-i", "4096"])],
+        &[(("inode-ratio", "65536"), ["-i", "65536"])],
+        &[(("inodes", "12345"), ["-N", "12345"])],
+        &[(("reserved-blocks", "0%"), ["-m", "0"])],
+        &[(("reserved-blocks", "1.5%"), ["-m", "1.5"])],
+        &[(("reserved-blocks", "50%"), ["-m", "50"])],
+        &[(("last-mounted", "/srv/data"), ["-M", "/srv/data"])],
+        &[(("journal", "4MiB"), ["-J", "size=4"])],
+        &[(("journal", "64MiB"), ["-J", "size=64"])],
+        &[(("journal", "no"), ["-O", "^has_journal"])],
+        &[
+            (("journal", "8MiB"), ["-J", "size=8"]),
+            (("inode-ratio", "8192"), ["-i", "8192"]),
+            (("last-mounted", "/"), ["-M", "/"]),
+        ],
+    ];
+    for more in settings {
+        for kind in ["ext3", "ext4"] {
+            let choice = Choice {
+                kind,
+                more,
+                ..USUAL
+            };
+            choice.is_that_of_mke2fs(&[500, 3000]);
+        }
+    }
+}
+
+#[test]
+fn more_inodes_than_blocks_are_described_as_those_of_mke2fs() {
+    if judges_are_missing() {
+        return;
+    }
+    let choice = Choice {
+        more: &[(("inode-ratio", "1024"), ["-i", "1024"])],
+        ..USUAL
+    };
+    choice.is_that_of_mke2fs_but_for(&[100, 1000, 3000], &[FREE_BLOCKS, RESERVED_BLOCKS]);
+}
+
+#[test]
+fn journals_are_as_long_as_those_of_mke2fs() {
+    const STEPS: [u64; 8] = [
+        2 << 10,
+        32 << 10,
+        256 << 10,
+        512 << 10,
+        4 << 20,
+        8 << 20,
+        16 << 20,
+        32 << 20,
+    ];
+    if judges_are_missing() {
+        return;
+    }
+    for blocks in STEPS {
+        let choice = Choice {
+            kind: "ext3",
+            block_size: "1024",
+            ..USUAL
+        };
+        // mke2fs takes whole pages of memory. Where the journal is decides what maps it.
+        for blocks in [blocks - 4, blocks] {
+            choice.is_that_of_mke2fs_at(blocks * 1024, &[FREE_BLOCKS]);
+        }
+    }
+}
+
+/// Whether an image of `size` bytes can be had on this machine.
+fn takes_files_of(size: u64) -> bool {
+    let path = path_for(size);
+    let result = File::create(&path).and_then(|file| file.set_len(size));
+    let _ = std::fs::remove_file(path);
+    result.is_ok()
+}
+
+#[test]
+fn very_large_ones_are_described_as_those_of_mke2fs() {
+    const TEBIBYTE: u64 = 1 << 40;
+    if judges_are_missing() {
+        return;
+    }
+    for profile in ["debian-12", "debian-13"] {
+        let choice = Choice { profile, ..USUAL };
+        for size in [
+            4 * TEBIBYTE - 4096,
+            4 * TEBIBYTE,
+            16 * TEBIBYTE - 4096,
+            16 * TEBIBYTE,
+            17 * TEBIBYTE,
+        ] {
+            if takes_files_of(size) {
+                choice.is_that_of_mke2fs_at(size, &[]);
+            } else {
+                println!("skipped: no file of {size} bytes");
             }
         }
     }
@@ -237,7 +369,7 @@ fn groups_are_as_small_as_those_of_mke2fs_for_very_many_inodes() {
     ] {
         for block_size in ["1024", "4096"] {
             let choice = Choice {
-                inodes,
+                more: &[(("inodes", inodes), ["-N", inodes])],
                 features,
                 block_size,
                 ..USUAL

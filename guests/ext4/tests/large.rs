@@ -4,7 +4,6 @@
 mod judge;
 
 use std::fs::File;
-use std::path::PathBuf;
 
 use cellblock_ext4::Ext4;
 use cellblock_guest::memory::{FileOutput, MemoryTree};
@@ -12,7 +11,7 @@ use cellblock_guest::{
     FormatError, Formatter as _, Kind, Node, NodeId, Range, ReadError, Shortage, Summary,
     Timestamp, Tree,
 };
-use judge::{Image, fsck, request, run, temporary_path};
+use judge::{Image, fsck, path_for, request, run};
 
 const TEBIBYTE: u64 = 1 << 40;
 
@@ -80,19 +79,9 @@ impl Tree for Crowd {
     }
 }
 
-/// A path where files may be as large as they like, as long as they are empty.
-fn roomy_path() -> PathBuf {
-    let shared_memory = PathBuf::from("/dev/shm");
-    let path = temporary_path("img");
-    match path.file_name() {
-        Some(name) if shared_memory.is_dir() => shared_memory.join(name),
-        _ => path,
-    }
-}
-
 /// An image without content; none if the machine has no file of that size.
 fn make(tree: &mut dyn Tree, size: u64, settings: &[(&str, &str)]) -> Option<Image> {
-    let path = roomy_path();
+    let path = path_for(size);
     let file = File::create_new(&path).unwrap();
     let mut image = Image {
         path,

@@ -9,6 +9,7 @@ use cellblock_guest::{Device, FormatError, Kind, Shortage, Timestamp};
 use judge::{fsck, make, measure};
 use proptest::collection::vec;
 use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
 use trees::attribute;
 
 fn name() -> impl Strategy<Value = Vec<u8>> {
@@ -121,7 +122,12 @@ fn settings(limits: Limits) -> impl Strategy<Value = Settings> {
     } else {
         Just("ext4").boxed()
     };
-    let profile = prop_oneof![Just("debian-12"), Just("debian-13")];
+    let profile = prop_oneof![
+        Just("debian-12"),
+        Just("debian-13"),
+        Just("ubuntu-22.04"),
+        Just("ubuntu-24.04"),
+    ];
     let inode_size = if limits.small_inodes {
         Just("128").boxed()
     } else {
@@ -129,26 +135,50 @@ fn settings(limits: Limits) -> impl Strategy<Value = Settings> {
     };
     let block_size = prop_oneof![Just("1024"), Just("2048"), Just("4096")];
     let names = [
+        "none",
+        "has_journal",
         "^has_journal",
         "^resize_inode",
         "^metadata_csum",
-        "uninit_bg",
+        "^metadata_csum,uninit_bg",
         "^64bit",
         "^flex_bg",
         "^dir_index",
+        "^filetype",
+        "^large_file",
+        "^huge_file",
+        "^dir_nlink,^extra_isize",
         "^resize_inode,^sparse_super",
         "meta_bg,^resize_inode",
+        "metadata_csum,metadata_csum_seed",
         "orphan_file,has_journal",
         "sparse_super2",
+        "stable_inodes,large_dir",
         "inline_data",
     ];
-    let features = proptest::sample::subsequence(names.to_vec(), 0..3);
+    // None of them means that the profile's are taken as they are.
+    let features = proptest::sample::subsequence(names.to_vec(), 0..5);
     let ratio = prop_oneof![Just(None), (10_u64..20).prop_map(|log| Some(1 << log))];
+    let journal = prop_oneof![4 => Just(None), 1 => (1024_u64..3000).prop_map(Some)];
+    let reserved = prop_oneof![2 => Just("5%"), 1 => Just("0%"), 1 => Just("50%"), 1 => Just("77")];
     let sizes = (block_size, inode_size);
-    (kind, profile, sizes, features, ratio).prop_map(move |choice| {
-        let (kind, profile, (block_size, inode_size), mut features, ratio) = choice;
+    let amounts = (ratio, journal, reserved, any::<u128>());
+    (kind, profile, sizes, features, amounts).prop_map(move |choice| {
+        let (kind, profile, (block_size, inode_size), mut features, amounts) = choice;
+        let (ratio, journal, reserved, hash_seed) = amounts;
         if limits.small_inodes || kind != "ext4" {
             features.retain(|feature| *feature != "inline_data");
+        }
+        if !limits.lists {
+            // The trees have files of more than 2 TiB.
+            features.retain(|feature| *feature != "^huge_file");
+        }
+        if features.contains(&"none") {
+            // Attributes and larger files are in the trees, and lists of blocks map less than extents.
+            features.insert(1, "ext_attr,huge_file,sparse_super");
+            if !limits.lists {
+                features.push("extent");
+            }
         }
         if limits.lists && kind == "ext4" {
             features.push("^64bit,^extent");
@@ -156,49 +186,89 @@ fn settings(limits: Limits) -> impl Strategy<Value = Settings> {
         // Inodes take half of all bytes at most.
         let large_inodes = 2 * inode_size.parse::<u64>().unwrap();
         let ratio: Option<u64> = ratio.map(|ratio: u64| ratio.max(large_inodes));
+        let has_journal = !features
+            .iter()
+            .any(|feature| feature.contains("^has_journal"));
+        let block: u64 = block_size.parse().unwrap();
+        let journal = journal.filter(|_| has_journal).map(|blocks| blocks * block);
         let mut settings = vec![
             ("kind", kind.to_owned()),
             ("profile", profile.to_owned()),
             ("block-size", block_size.to_owned()),
             ("inode-size", inode_size.to_owned()),
             ("features", features.join(",")),
+            ("reserved-blocks", reserved.to_owned()),
+            ("hash-seed", format!("{hash_seed:032x}")),
         ];
         settings.extend(ratio.map(|ratio| ("inode-ratio", ratio.to_string())));
+        settings.extend(journal.map(|bytes| ("journal", bytes.to_string())));
         settings
     })
 }
 
-fn tree_and_settings() -> impl Strategy<Value = (MemoryTree, Settings)> {
-    (any::<bool>(), any::<bool>()).prop_flat_map(|(small_inodes, lists)| {
-        let limits = Limits {
-            small_inodes,
-            lists,
-        };
-        (tree(limits), settings(limits))
-    })
-}
-
-/// A few cases, or as many as `PROPTEST_CASES` says.
+/// How many cases of each property there are: some, or in all as many as `PROPTEST_CASES` says.
 fn config() -> ProptestConfig {
+    const PROPERTIES: u32 = 4;
     let cases = std::env::var("PROPTEST_CASES").ok();
+    let cases: Option<u32> = cases.and_then(|cases| cases.parse().ok());
     ProptestConfig {
-        cases: cases.and_then(|cases| cases.parse().ok()).unwrap_or(150),
+        cases: cases.unwrap_or(150).div_ceil(PROPERTIES),
         failure_persistence: None,
         ..ProptestConfig::default()
     }
 }
 
-proptest! {
-    #![proptest_config(config())]
-
-    #[test]
-    fn random_trees_are_clean((mut tree, settings) in tree_and_settings(), more in 0_u64..20 << 20) {
-        let settings: Vec<(&str, &str)> = settings.iter().map(|(name, value)| (*name, value.as_str())).collect();
+/// Fails unless trees within `limits` are clean at the smallest size and above, and refused below.
+fn trees_are_clean(limits: Limits) {
+    let more = 0_u64..20 << 20;
+    let cases = (tree(limits), settings(limits), more);
+    let outcome = TestRunner::new(config()).run(&cases, |(mut tree, settings, more)| {
+        let settings: Vec<(&str, &str)> = settings
+            .iter()
+            .map(|(name, value)| (*name, value.as_str()))
+            .collect();
         let needed = measure(&mut tree, &settings);
         fsck(&make(&mut tree, needed, &settings).unwrap());
         let available = needed - 512;
         let error = make(&mut tree, available, &settings).err();
-        prop_assert_eq!(error, Some(FormatError::TooSmall(Shortage { needed, available })));
+        let shortage = Shortage { needed, available };
+        prop_assert_eq!(error, Some(FormatError::TooSmall(shortage)));
         fsck(&make(&mut tree, needed + more, &settings).unwrap());
+        Ok(())
+    });
+    if let Err(error) = outcome {
+        panic!("{error}");
     }
+}
+
+#[test]
+fn random_trees_are_clean() {
+    trees_are_clean(Limits {
+        small_inodes: false,
+        lists: false,
+    });
+}
+
+#[test]
+fn random_trees_in_small_inodes_are_clean() {
+    trees_are_clean(Limits {
+        small_inodes: true,
+        lists: false,
+    });
+}
+
+#[test]
+fn random_trees_in_lists_of_blocks_are_clean() {
+    trees_are_clean(Limits {
+        small_inodes: false,
+        lists: true,
+    });
+}
+
+#[test]
+fn random_trees_in_lists_of_blocks_and_small_inodes_are_clean() {
+    trees_are_clean(Limits {
+        small_inodes: true,
+        lists: true,
+    });
 }

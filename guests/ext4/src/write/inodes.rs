@@ -132,12 +132,17 @@ impl<'a> Writer<'a> {
         }
     }
 
+    /// The size of the resize inode, which is that of the largest file without a third level of lists. Bytes.
+    pub(super) fn resize_size(&self) -> u64 {
+        let slots = u64::from(self.options.block_size / 4);
+        self.offset(slots * slots + slots + 12)
+    }
+
     fn resize_content(&self) -> Content<'static> {
         let geometry = &self.layout.geometry;
-        let slots = u64::from(self.options.block_size / 4);
         let superblocks = 1 + geometry.backup_groups().count() as u64;
         let mut content = self.own_content(file_kind::REGULAR | 0o600, 1);
-        content.size = self.offset(slots * slots + slots + 12);
+        content.size = self.resize_size();
         content.blocks = 1 + u64::from(geometry.reserved_descriptor_blocks) * superblocks;
         let place = low(self.places.resize.clone().take(1).start).to_le_bytes();
         content.map.as_chunks_mut().0[DOUBLE_INDIRECT_SLOT] = place;

@@ -4,6 +4,7 @@ use zerocopy::{FromZeros as _, IntoBytes as _};
 
 use super::Writer;
 use super::inodes::Tally;
+use crate::census::LARGE_FILE;
 use crate::checksum::{START, crc32c};
 use crate::extents::{high, low};
 use crate::format::{
@@ -112,7 +113,7 @@ impl Writer<'_> {
         let Features {
             mut compatible,
             mut incompatible,
-            read_only,
+            mut read_only,
         } = self.options.features;
         compatible.set(Compatible::JOURNAL, geometry.journal_blocks > 0);
         compatible.set(Compatible::ORPHAN_FILE, geometry.orphan_blocks > 0);
@@ -126,6 +127,10 @@ impl Writer<'_> {
         }
         if self.census.has_large_directory {
             incompatible |= Incompatible::LARGE_DIRECTORIES;
+        }
+        let has_large_map = geometry.has_resize_inode && self.resize_size() >= LARGE_FILE;
+        if self.census.has_large_file || has_large_map {
+            read_only |= ReadOnlyCompatible::LARGE_FILES;
         }
         superblock.compatible = compatible.bits().into();
         superblock.incompatible = incompatible.bits().into();

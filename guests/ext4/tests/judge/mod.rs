@@ -37,6 +37,21 @@ pub fn temporary_path(extension: &str) -> PathBuf {
     std::env::temp_dir().join(name)
 }
 
+/// A path for a file of `size` bytes. One that is large and mostly holes goes to memory if that has room: there it may have
+/// any size, and is gone in no time.
+pub fn path_for(size: u64) -> PathBuf {
+    const LARGE: u64 = 4 << 30;
+    const ROOM: u64 = 2 << 30;
+    let memory = Path::new("/dev/shm");
+    let has_room =
+        || rustix::fs::statvfs(memory).is_ok_and(|found| found.f_bavail * found.f_frsize >= ROOM);
+    let path = temporary_path("img");
+    match path.file_name() {
+        Some(name) if size > LARGE && has_room() => memory.join(name),
+        _ => path,
+    }
+}
+
 /// A request for a partition of `size` bytes: ext4, unless the settings begin with another `kind`.
 pub fn request(size: u64, settings: &[(&str, &str)]) -> Request {
     let (kind, settings) = match settings {
@@ -73,7 +88,7 @@ pub fn make(
 
 /// An image as requested.
 pub fn make_request(tree: &mut MemoryTree, request: &Request) -> Result<Image, FormatError> {
-    let path = temporary_path("img");
+    let path = path_for(request.size);
     let file = std::fs::File::options()
         .read(true)
         .write(true)
