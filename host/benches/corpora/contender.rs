@@ -11,6 +11,7 @@ use std::process::Command;
 use anyhow::{Context as _, Result};
 
 use crate::corpus::{BLOCK, Corpus};
+use crate::peer;
 
 /// The program that is measured.
 pub(crate) const CELLBLOCK: &str = env!("CARGO_BIN_EXE_cellblock");
@@ -22,6 +23,8 @@ pub(crate) enum Contender {
     Floor,
     /// `mke2fs -t ext4 -d` of the directory.
     Mke2fs,
+    /// The example program of the crate `mkext4`, on the directory: native, with fewer features than ours has by default.
+    Mkext4,
     /// `cellblock mkfs ext4` of the directory.
     Directory,
     /// `cellblock mkfs ext4` of the archive.
@@ -30,9 +33,10 @@ pub(crate) enum Contender {
     Disk,
 }
 
-pub(crate) const CONTENDERS: [Contender; 5] = [
+pub(crate) const CONTENDERS: [Contender; 6] = [
     Contender::Floor,
     Contender::Mke2fs,
+    Contender::Mkext4,
     Contender::Directory,
     Contender::Archive,
     Contender::Disk,
@@ -42,13 +46,15 @@ pub(crate) const CONTENDERS: [Contender; 5] = [
 #[derive(Clone, Debug)]
 pub(crate) struct Tools {
     pub(crate) mke2fs: Option<PathBuf>,
+    pub(crate) mkext4: Option<PathBuf>,
     /// GNU time, which tells a program's peak memory.
     pub(crate) time: Option<PathBuf>,
     pub(crate) e2fsck: Option<PathBuf>,
 }
 
 impl Tools {
-    pub(crate) fn find() -> Self {
+    /// Finds those that are installed, and builds in `folder` those that the registry has.
+    pub(crate) fn find(folder: &Path) -> Self {
         let find = |name| {
             let found = program(name);
             if found.is_none() {
@@ -58,6 +64,7 @@ impl Tools {
         };
         Self {
             mke2fs: find("mke2fs"),
+            mkext4: peer::mkext4(folder),
             time: find("time"),
             e2fsck: find("e2fsck"),
         }
@@ -79,6 +86,7 @@ impl Contender {
         match self {
             Self::Floor => "floor",
             Self::Mke2fs => "`mke2fs -d`",
+            Self::Mkext4 => "mkext4",
             Self::Directory => "directory",
             Self::Archive => "tar",
             Self::Disk => "disk with ESP",
@@ -100,6 +108,10 @@ impl Contender {
                 .mke2fs
                 .as_ref()
                 .map(|program| mke2fs(program, &corpus.directory, output, size)),
+            Self::Mkext4 => tools
+                .mkext4
+                .as_ref()
+                .map(|program| peer::run_mkext4(program, corpus, output)),
             Self::Directory => Some(mkfs("directory", &corpus.directory, output, size)),
             Self::Archive => corpus
                 .archive

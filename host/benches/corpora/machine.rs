@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::contender::{CELLBLOCK, Tools};
+use crate::peer::MKEXT4;
 
 /// The versions, the machine and the file system of `folder`, as a list.
 pub(crate) fn describe(folder: &Path, tools: &Tools) -> String {
@@ -12,10 +13,14 @@ pub(crate) fn describe(folder: &Path, tools: &Tools) -> String {
         || "no mke2fs".to_owned(),
         |program| first_line(program, "-V"),
     );
+    let mkext4 = match tools.mkext4 {
+        Some(_) => format!("mkext4 {MKEXT4}"),
+        None => "no mkext4".to_owned(),
+    };
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     [
         format!(
-            "{}, {mke2fs}",
+            "{}, {mke2fs}, {mkext4}",
             first_line(Path::new(CELLBLOCK), "--version")
         ),
         format!("{}, {cores} cores, {}", processor(), memory()),

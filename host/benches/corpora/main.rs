@@ -1,4 +1,4 @@
-//! Measures cellblock against `mke2fs -d`, and both against the bare copying of the bytes, on trees of several shapes.
+//! Measures cellblock against `mke2fs -d` and the crate `mkext4`, and all against the bare copying of the bytes, on trees of several shapes.
 //!
 //! ```text
 //! cargo bench --bench corpora                               small trees, made on the spot
@@ -14,6 +14,7 @@
 mod contender;
 mod corpus;
 mod machine;
+mod peer;
 mod report;
 mod start;
 mod synthetic;
@@ -62,7 +63,7 @@ fn run(arguments: &Arguments) -> Result<()> {
     std::fs::create_dir_all(&arguments.corpora)
         .with_context(|| arguments.corpora.display().to_string())?;
     let folder = arguments.corpora.canonicalize()?;
-    let tools = contender::Tools::find();
+    let tools = contender::Tools::find(&folder);
     println!("{}\n", machine::describe(&folder, &tools));
 
     let Some(esp) = Corpus::prepare(&corpus::ESP, &folder)? else {

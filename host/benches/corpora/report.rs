@@ -87,6 +87,7 @@ fn ratios(trials: &[Trial], arguments: &Arguments) -> Vec<Vec<String>> {
         "`mke2fs` / directory",
         "`mke2fs` / tar",
         "`mke2fs` / disk with ESP",
+        "mkext4 / directory",
         "directory / floor",
         "tar / floor",
     ])];
@@ -94,6 +95,7 @@ fn ratios(trials: &[Trial], arguments: &Arguments) -> Vec<Vec<String>> {
         (Contender::Mke2fs, Contender::Directory),
         (Contender::Mke2fs, Contender::Archive),
         (Contender::Mke2fs, Contender::Disk),
+        (Contender::Mkext4, Contender::Directory),
         (Contender::Directory, Contender::Floor),
         (Contender::Archive, Contender::Floor),
     ];

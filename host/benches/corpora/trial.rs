@@ -101,7 +101,7 @@ impl Stage<'_> {
         match (contender, command, &self.tools.time) {
             (Contender::Floor, _, _) => drop(self.measure(contender)?),
             (_, None, _) => return Ok(None),
-            (Contender::Mke2fs, Some(_), _) | (_, Some(_), None) => {
+            (Contender::Mke2fs | Contender::Mkext4, Some(_), _) | (_, Some(_), None) => {
                 outcome.stopped = self.measure(contender)?.is_none();
             }
             (_, Some(command), Some(time)) => {
