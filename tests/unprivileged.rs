@@ -13,7 +13,7 @@ use crate::support::{Bench, is_root, judge, skipped, text};
 const NOBODY: u32 = 65534;
 
 /// The demo where nobody can read it, the program beside it, and a folder `out` that nobody can write to.
-fn bench() -> Bench {
+pub fn bench() -> Bench {
     let bench = Bench::with_case("demo");
     fs::copy(program(), bench.path("cellblock")).unwrap();
     let out = bench.create_folder("out");
@@ -24,7 +24,7 @@ fn bench() -> Bench {
 }
 
 /// The arguments of setpriv that leave nothing but an ordinary user.
-fn without_rights() -> Vec<&'static str> {
+pub fn without_rights() -> Vec<&'static str> {
     let mut arguments = vec!["--no-new-privs"];
     if is_root() {
         arguments.extend([

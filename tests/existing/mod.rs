@@ -3,8 +3,11 @@
 mod fill;
 mod killed;
 mod locked;
+mod refused;
 mod replaced;
 mod splice;
+mod tables;
+mod unprivileged;
 
 use std::fs;
 use std::path::{Path, PathBuf};

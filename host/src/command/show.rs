@@ -16,7 +16,7 @@ pub(super) fn run(show: &Show) -> Result<(), Failure> {
     };
     let decoded = decoded.map_err(|error| failed(&error))?;
     if show.json {
-        print_json(&json_like_sfdisk(&decoded.table, &name))?;
+        print_json(&json_like_sfdisk(&decoded.table, &name).with_entries(decoded.entries))?;
     } else {
         print(&draw(&decoded.table, super::width(), super::color()))?;
     }
@@ -32,7 +32,8 @@ pub(super) fn run(show: &Show) -> Result<(), Failure> {
     }
     if damaged > 0 {
         return Err(failed(&format_args!(
-            "{damaged} faults in the partition table"
+            "{damaged} {} in the partition table",
+            if damaged == 1 { "fault" } else { "faults" }
         )));
     }
     Ok(())

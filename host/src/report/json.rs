@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::table::{DiskId, Partition, PartitionType, Scheme, Table};
+use crate::table::{DiskId, MAX_PARTITIONS, Partition, PartitionType, Scheme, Table};
 
 /// The document: one member that holds the table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -28,6 +28,9 @@ pub struct SfdiskTable {
     /// The last sector that partitions may use; GPT only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lastlba: Option<u64>,
+    /// The number of entries, unless it is the usual one; GPT only.
+    #[serde(rename = "table-length", skip_serializing_if = "Option::is_none")]
+    pub table_length: Option<String>,
     /// The size of a sector, in bytes.
     pub sectorsize: u64,
     /// The partitions, in the order of their numbers; left out when there are none.
@@ -64,6 +67,17 @@ pub struct SfdiskPartition {
     pub mbr_type: Option<String>,
 }
 
+impl SfdiskReport {
+    /// The same of a GPT with room for this many entries.
+    #[must_use]
+    pub fn with_entries(mut self, entries: Option<u32>) -> Self {
+        self.partitiontable.table_length = entries
+            .filter(|count| *count != MAX_PARTITIONS)
+            .map(|count| count.to_string());
+        self
+    }
+}
+
 /// The table of the disk with this path, in the form of `sfdisk --json`.
 #[must_use]
 pub fn json_like_sfdisk(table: &Table, device: &str) -> SfdiskReport {
@@ -81,6 +95,7 @@ pub fn json_like_sfdisk(table: &Table, device: &str) -> SfdiskReport {
             unit: "sectors",
             firstlba: gpt.then_some(table.first_usable.0),
             lastlba: gpt.then_some(table.last_usable.0),
+            table_length: None,
             sectorsize: table.sector_size.bytes(),
             partitions: partitions
                 .into_iter()

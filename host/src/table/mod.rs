@@ -255,6 +255,8 @@ pub struct Region {
 pub struct Decoded {
     /// The table.
     pub table: Table,
+    /// GPT: how many entries it has room for. One that is written has [`MAX_PARTITIONS`].
+    pub entries: Option<u32>,
     /// What is wrong or unusual with it, in the order of the disk.
     pub findings: Vec<Finding>,
 }

@@ -76,7 +76,11 @@ pub(in crate::table) fn decode(
     let mut table = reader.table(&copy, &mut findings);
     findings.extend(mbr::read_hybrid(record, &mut table.partitions));
     findings.extend(check::findings(&table));
-    Ok(Decoded { table, findings })
+    Ok(Decoded {
+        table,
+        entries: Some(copy.header.entry_count.get()),
+        findings,
+    })
 }
 
 /// What is to be said of the protective MBR.

@@ -91,7 +91,11 @@ pub(in crate::table) fn decode(
         table.partitions.extend(logicals);
     }
     findings.extend(check::findings(&table));
-    Ok(Decoded { table, findings })
+    Ok(Decoded {
+        table,
+        entries: None,
+        findings,
+    })
 }
 
 /// The logical partitions, numbered from 5 in the order of the chain.
