@@ -1,6 +1,6 @@
 //! What can go wrong, with the partition that it concerns.
 
-use crate::builder::DiskError;
+use crate::builder::{DiskError, TemplateError};
 use crate::cell::CellError;
 use crate::guests::GuestError;
 use crate::image::ImageError;
@@ -46,6 +46,9 @@ pub enum Error {
 /// Why a partition cannot be made.
 #[derive(Debug, thiserror::Error)]
 pub enum PartitionError {
+    /// A template of its content.
+    #[error(transparent)]
+    Template(#[from] TemplateError),
     /// Its content.
     #[error(transparent)]
     Source(#[from] SourceError),
@@ -61,12 +64,13 @@ impl Error {
     /// Whether the spec or the command line is wrong, and not something that happened while building.
     #[must_use]
     pub fn is_usage(&self) -> bool {
-        matches!(
-            self,
+        match self {
             Self::Spec(_)
-                | Self::Plan(_)
-                | Self::Guest(GuestError::Unknown { .. })
-                | Self::Disk(DiskError::Select { .. })
-        )
+            | Self::Plan(_)
+            | Self::Guest(GuestError::Unknown { .. })
+            | Self::Disk(DiskError::Select { .. }) => true,
+            Self::Partition { reason, .. } => matches!(**reason, PartitionError::Template(_)),
+            _ => false,
+        }
     }
 }

@@ -10,6 +10,7 @@
 //! [`builder::build_image`] is the whole of it.
 
 pub mod arguments;
+pub mod boot;
 pub mod builder;
 pub mod cell;
 pub mod command;

@@ -17,12 +17,13 @@ use std::path::PathBuf;
 
 use uuid::Uuid;
 
-use crate::source::Source;
-use crate::spec::{DiskSize, FilesystemSpec, Loss, Placed, SizeRule, Spec};
+use crate::spec::{Content, DiskSize, FilesystemSpec, Loss, Placed, SizeRule, Spec};
 use crate::table::{ALIGNMENT, Attributes, DiskId, PartitionType, Scheme, SectorSize};
 use crate::table::{Lba, Partition, Table, TableError};
 
+mod boot;
 mod error;
+mod facts;
 mod hybrid;
 mod identity;
 mod layout;
@@ -32,10 +33,13 @@ mod raw;
 #[cfg(test)]
 mod tests;
 
+pub use boot::{GrubPlan, esp};
 pub use error::{Named, Occupant, PlanError, Reason};
+pub use facts::{Facts, facts};
 pub use mkfs::{FilesystemRequest, MkfsPlan, MkfsRequest, filesystem_alone, mkfs_plan};
 pub use raw::{RawLengths, raw_lengths};
 
+use boot::Surroundings;
 use error::Locate;
 use identity::Identity;
 use layout::{Disk, Request};
@@ -61,6 +65,8 @@ pub struct Plan {
     pub partitions: Vec<PlannedPartition>,
     /// What is written around the partitions, in the order of writing. Offsets count from the start of the disk.
     pub raw: Vec<RawPiece>,
+    /// Where GRUB for a BIOS goes, if it is there.
+    pub grub: Option<GrubPlan>,
 }
 
 /// The time that a file system is stamped with.
@@ -124,7 +130,7 @@ pub struct FilesystemPlan {
     /// What the format may lose instead of refusing it, ascending, each once.
     pub drop: Vec<Loss>,
     /// What goes in, in order of precedence: the later wins.
-    pub sources: Vec<Source>,
+    pub contents: Vec<Content>,
 }
 
 /// Something that is written as it is.
@@ -281,10 +287,21 @@ pub fn plan(
         extents: &layout.extents,
         sector: disk.sector_size.bytes(),
     };
+    let mut taken = layout::taken(&disk, &requests, &layout);
+    let surroundings = Surroundings {
+        disk: &disk,
+        identities: &identities,
+        extents: &layout.extents,
+        taken: &taken,
+    };
+    let grub = boot::grub(spec, &surroundings, raw_lengths)?.map(|(grub, of_grub)| {
+        taken.extend(of_grub);
+        grub
+    });
     let around = Ground {
         what: "disk",
         size: layout.disk_size,
-        taken: layout::taken(&disk, &requests, &layout),
+        taken,
     };
     let around = raw::pieces(&spec.disk.raw, &around, &addresses, raw_lengths)?;
 
@@ -330,6 +347,7 @@ pub fn plan(
         time: time_rule(spec.disk.time.as_ref(), source_date_epoch),
         partitions,
         raw: around,
+        grub,
     })
 }
 
@@ -369,7 +387,7 @@ fn filesystem_plan(
             .map(|(name, value)| (name.clone(), value.value.clone()))
             .collect(),
         drop,
-        sources: filesystem.content.clone(),
+        contents: filesystem.content.clone(),
         kind,
     })
 }

@@ -4,15 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::builder::BuildOptions;
+use crate::builder::{BuildOptions, template};
 use crate::cell::{self, CellError, LogLine, Losses, Request, Runtime, Setting, Summary};
 use crate::error::{Error, PartitionError};
 use crate::guests::{Catalog, Formatter};
 use crate::image::{Filling, PartitionFile, Scratch};
 use crate::parallel;
-use crate::plan::{FilesystemPlan, TimeRule};
+use crate::plan::{Facts, FilesystemPlan, TimeRule};
 use crate::source;
-use crate::spec::Loss;
+use crate::spec::{Content, Loss};
 use crate::table::SectorSize;
 use crate::tree::{Timestamp, Tree};
 
@@ -22,6 +22,8 @@ pub(super) struct Preparation<'a> {
     pub(super) catalog: &'a Catalog,
     pub(super) scratch: &'a Scratch,
     pub(super) options: &'a BuildOptions,
+    /// What templates may name.
+    pub(super) facts: &'a Facts,
 }
 
 /// A file system whose tree has been read and whose formatter is ready.
@@ -120,14 +122,22 @@ impl Preparation<'_> {
     fn read_tree(
         &self,
         filesystem: &FilesystemPlan,
-    ) -> Result<(Arc<Tree>, Duration), source::SourceError> {
+    ) -> Result<(Arc<Tree>, Duration), PartitionError> {
         let begun = Instant::now();
         let time = self.options.time.map(|seconds| Timestamp {
             seconds,
             nanoseconds: 0,
         });
         let spool = || self.scratch.file();
-        let tree = source::read_sources(&filesystem.sources, &spool, SPOOL_LIMIT, time)?;
+        let sources = filesystem
+            .contents
+            .iter()
+            .map(|content| match content {
+                Content::Source(source) => Ok(source.clone()),
+                Content::Template(template) => template::filled(template, self.facts),
+            })
+            .collect::<Result<Vec<_>, _>>()?;
+        let tree = source::read_sources(&sources, &spool, SPOOL_LIMIT, time)?;
         Ok((Arc::new(tree), begun.elapsed()))
     }
 

@@ -9,9 +9,12 @@
 mod existing;
 mod filesystem;
 mod record;
+mod staging;
+mod template;
 
 pub use existing::{Asked, Changed, DiskError, cut_partition, fill_partition, splice_partition};
 pub use record::{FilesystemRecord, PartitionRecord, Record, Timings};
+pub use template::{Fault, FaultReason, TemplateError};
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt as _;
@@ -22,11 +25,12 @@ use crate::cell::{LogLine, Runtime};
 use crate::error::Error;
 use crate::guests::Catalog;
 use crate::image::{self, Image, ImageError, PartitionFile, Scratch};
-use crate::plan::{self, Fill, MkfsPlan, Plan, PlannedPartition, RawContent, RawPiece};
+use crate::plan::{self, Facts, Fill, MkfsPlan, Plan, PlannedPartition, RawContent, RawPiece};
 use crate::report::Progress;
 use crate::spec::Spec;
 use crate::table::Table;
 use filesystem::{Filled, Place, Preparation, Prepared};
+use staging::GrubImages;
 
 /// How an image is built; nothing of it changes a byte of the image.
 #[derive(Clone, Debug)]
@@ -68,14 +72,19 @@ pub fn build_image(
     let scratch = Scratch::beside(&image::target(path)?);
     let raw_lengths = plan::raw_lengths(spec)?;
     let wanted = plan::measurements_wanted(spec);
+    let grub = GrubImages::read(spec)?;
+    let facts = plan::facts(spec)?;
     let preparation = Preparation {
         runtime,
         catalog,
         scratch: &scratch,
         options,
+        facts: &facts,
     };
     let names = plan::names(spec)?;
-    let prepared = preparation.prepare(plan::filesystems(spec)?, &names)?;
+    let mut filesystems = plan::filesystems(spec)?;
+    staging::add_to_esp(spec, &mut filesystems)?;
+    let prepared = preparation.prepare(filesystems, &names)?;
     let measured = preparation.measure(&prepared, &wanted, plan::sector_size(spec)?)?;
     let plan = plan::plan(spec, &measured, &raw_lengths, options.time)?;
     let table = plan.table()?;
@@ -98,6 +107,9 @@ pub fn build_image(
         })?;
     }
     write_raw(&image, &plan.raw, 0)?;
+    if let (Some(images), Some(grub)) = (&grub, plan.grub) {
+        images.write(&image, grub)?;
+    }
     image.publish(path)?;
     let splicing = splicing.elapsed();
 
@@ -119,11 +131,14 @@ pub fn make_filesystem(
 ) -> Result<(Record, Vec<LogLine>), Error> {
     let begun = Instant::now();
     let scratch = Scratch::beside(&image::target(path)?);
+    // Without a spec there are no templates.
+    let facts = Facts::default();
     let preparation = Preparation {
         runtime,
         catalog,
         scratch: &scratch,
         options,
+        facts: &facts,
     };
     let name = plan.filesystem.kind.clone();
     let names = vec![name.clone()];

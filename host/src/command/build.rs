@@ -5,7 +5,7 @@ use std::path::Path;
 use super::{Failure, print, print_log, write_record};
 use crate::arguments::{self, Build};
 use crate::builder::{self, Built};
-use crate::error::Error;
+use crate::error::{Error, PartitionError};
 use crate::guests::Foreign;
 use crate::report::{draw, human};
 use crate::spec::Spec;
@@ -63,6 +63,14 @@ fn render(error: Error, build: &Build, text: &str) -> Failure {
     match error {
         Error::Spec(error) => Failure::rendered(error.render(&name, text, color)),
         Error::Plan(error) => Failure::rendered(error.render(&name, text, color)),
+        Error::Partition { name, reason } => match *reason {
+            PartitionError::Template(error) => Failure::rendered(error.render(&name, color)),
+            reason => Error::Partition {
+                name,
+                reason: Box::new(reason),
+            }
+            .into(),
+        },
         other => other.into(),
     }
 }

@@ -10,6 +10,7 @@ use uuid::Uuid;
 use super::identity::Identity;
 use super::layout::BOOT_CODE;
 use crate::report::size::{exact, grouped};
+use crate::spec::Placed;
 use crate::spec::diagnostic::{Diagnostic, render};
 use crate::table::{MAX_HYBRID, Scheme};
 
@@ -125,6 +126,15 @@ impl PlanError {
             help: None,
         };
         render(&[diagnostic], file_name, source, color)
+    }
+
+    /// The error of a file that the spec names and that cannot be used.
+    pub fn unusable(file: &Placed<PathBuf>, why: impl fmt::Display) -> Self {
+        let reason = Reason::RawFile {
+            file: file.value.clone(),
+            why: why.to_string(),
+        };
+        reason.at(Some(file.place.clone()))
     }
 
     /// The same error with the partition that it is about.
@@ -433,7 +443,7 @@ pub enum Reason {
         /// The sector size in bytes.
         sector: u64,
     },
-    /// A file to copy cannot be used.
+    /// A file that the spec names cannot be used.
     #[error("cannot use {}: {why}", .file.display())]
     RawFile {
         /// The file.
@@ -513,6 +523,47 @@ pub enum Reason {
     LongAddress {
         /// The sector.
         lba: u64,
+    },
+    /// Something for UEFI, and no partition that UEFI reads.
+    #[error(
+        "there is no EFI system partition to put this on: add a partition with type = \"esp\" and filesystem = \"vfat\""
+    )]
+    NoEsp,
+    /// GRUB for a BIOS on a GPT, and no partition for its core image.
+    #[error(
+        "GRUB's core image of {} has no place: add a partition with type = \"bios-boot\" and size = \"1MiB\", \
+         and nothing in it", exact(*.bytes)
+    )]
+    NoBiosBoot {
+        /// The length of the core image.
+        bytes: u64,
+    },
+    /// GRUB for a BIOS on a disk whose sectors it does not know.
+    #[error(
+        "GRUB's code for a BIOS reads sectors of 512 bytes, and those of this disk have {sector}: use GRUB for UEFI"
+    )]
+    GrubSector {
+        /// The sector size in bytes.
+        sector: u64,
+    },
+    /// GRUB's core image does not fit.
+    #[error(
+        "{} takes {}, and {}{occupant} has {}: {} are missing; {}",
+        .file.display(), exact(*.needed), if *.is_gap { "the gap before " } else { "" }, exact(*.size),
+        exact(needed - size),
+        if *.is_gap { "give that an `offset`" } else { "give it a larger `size`" }
+    )]
+    CoreTooLarge {
+        /// The core image.
+        file: PathBuf,
+        /// Its length in whole sectors, in bytes.
+        needed: u64,
+        /// The length of the room, in bytes.
+        size: u64,
+        /// Whether it is the gap before the occupant, and not the occupant itself.
+        is_gap: bool,
+        /// What is there.
+        occupant: Occupant,
     },
     /// An identifier of another kind than the file system stores.
     #[error("the file system {kind} has {expected}, which is not what `uuid` gives")]

@@ -22,7 +22,7 @@ use crate::spec::{FilesystemId, PartitionSpec, Spec};
 use crate::table::{DiskId, MAX_NAME_UNITS, MAX_PARTITIONS};
 
 /// The kinds of file system that are identified by a serial number of 32 bits.
-const FAT_KINDS: [&str; 4] = ["vfat", "fat12", "fat16", "fat32"];
+pub(super) const FAT_KINDS: [&str; 4] = ["vfat", "fat12", "fat16", "fat32"];
 /// Built-in kinds of file system that are identified by a UUID.
 const UUID_KINDS: [&str; 4] = ["ext2", "ext3", "ext4", "swap"];
 

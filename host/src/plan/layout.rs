@@ -145,7 +145,7 @@ impl Disk {
     }
 
     /// The first byte that a partition may use.
-    fn first_usable(&self) -> u64 {
+    pub(super) fn first_usable(&self) -> u64 {
         match self.scheme {
             Scheme::Gpt => 2 * self.sector_size.bytes() + GPT_ENTRIES,
             Scheme::Mbr => self.sector_size.bytes(),

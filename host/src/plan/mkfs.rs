@@ -8,7 +8,7 @@ use super::layout::MOST_BYTES;
 use super::length::{whole_sectors, with_margin};
 use super::{FilesystemPlan, SectorSize, TimeRule, identity};
 use crate::source::Source;
-use crate::spec::{FilesystemId, Loss, SizeRule};
+use crate::spec::{Content, FilesystemId, Loss, SizeRule};
 
 /// A file system on its own has the identifiers of partition number 1.
 const NUMBER: u32 = 1;
@@ -94,7 +94,7 @@ pub fn filesystem_alone(
         seed: identity::hash_seed(request.seed, number),
         options: request.options.into_iter().collect(),
         drop,
-        sources: request.sources,
+        contents: request.sources.into_iter().map(Content::from).collect(),
     };
     let time = request.time.map_or(TimeRule::NewestFile, TimeRule::Fixed);
     Ok((filesystem, time))

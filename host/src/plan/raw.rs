@@ -47,6 +47,12 @@ pub fn raw_lengths(spec: &Spec) -> Result<RawLengths, PlanError> {
             lengths.insert(file.value.clone(), length);
         }
     }
+    if let Some(grub) = &spec.boot.grub_bios {
+        let core = &grub.core_image;
+        let length =
+            regular_file_length(core).map_err(|reason| reason.at(Some(core.place.clone())))?;
+        lengths.insert(core.value.clone(), length);
+    }
     Ok(lengths)
 }
 
@@ -81,7 +87,7 @@ fn room(entry: &RawSpec, lengths: &RawLengths) -> u64 {
     }
 }
 
-fn length(file: &Placed<PathBuf>, lengths: &RawLengths) -> u64 {
+pub(super) fn length(file: &Placed<PathBuf>, lengths: &RawLengths) -> u64 {
     *lengths
         .get(&file.value)
         .expect("the length of every raw file has been looked up")

@@ -1,4 +1,4 @@
-//! What goes into a file system, as the command line's `--content` says it.
+//! What goes into a file system, and how the command line's `--content` says it.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -7,13 +7,72 @@ use std::path::{Path, PathBuf};
 use super::value::{ValueError, parse_destination, parse_mode, parse_owner};
 use crate::source::{ModeRule, Source, What};
 
-/// The same content with a relative path made relative to `directory`.
-pub(super) fn relative_to(what: What, directory: &Path) -> What {
-    match what {
-        What::Directory(path) => What::Directory(directory.join(path)),
-        What::Archive(path) => What::Archive(directory.join(path)),
-        What::File(path) => What::File(directory.join(path)),
-        What::Bytes(bytes) => What::Bytes(bytes),
+/// Something that goes into a file system.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// As it is.
+    Source(Source),
+    /// With placeholders filled in.
+    Template(Template),
+}
+
+impl From<Source> for Content {
+    fn from(source: Source) -> Self {
+        Self::Source(source)
+    }
+}
+
+/// A text with placeholders, which becomes a file: root's and of mode 0644 where nothing else is said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Template {
+    /// The text.
+    pub file: PathBuf,
+    /// The path of the file that it becomes.
+    pub to: Vec<u8>,
+    /// The owner, if another one is to have it.
+    pub owner: Option<(u32, u32)>,
+    /// The mode, if it is to have another one.
+    pub mode: Option<ModeRule>,
+}
+
+/// What becomes one file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SingleFile {
+    /// A file of the host.
+    Host(PathBuf),
+    /// These bytes.
+    Text(Vec<u8>),
+    /// A text with placeholders.
+    Template(PathBuf),
+}
+
+impl SingleFile {
+    /// The file as content. A text and a template need a path that they go `to`.
+    #[must_use]
+    pub fn content(
+        self,
+        to: Option<Vec<u8>>,
+        owner: Option<(u32, u32)>,
+        mode: Option<ModeRule>,
+    ) -> Content {
+        let what = match self {
+            Self::Host(path) => What::File(path),
+            Self::Text(bytes) => What::Bytes(bytes),
+            Self::Template(file) => {
+                return Content::Template(Template {
+                    file,
+                    to: to.unwrap_or_default(),
+                    owner,
+                    mode,
+                });
+            }
+        };
+        Content::Source(Source {
+            to,
+            owner,
+            mode,
+            ..Source::new(what)
+        })
     }
 }
 

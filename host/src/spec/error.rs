@@ -72,6 +72,11 @@ pub enum Within {
         /// Its name, if it has one.
         name: Option<String>,
     },
+    /// `[boot]`, or a table in it.
+    Boot {
+        /// The table, such as `grub-efi`.
+        part: Option<&'static str>,
+    },
     /// An entry of `[guests]`.
     Guest {
         /// The file system it makes.
@@ -91,6 +96,8 @@ impl fmt::Display for Within {
                 position,
                 name: None,
             } => write!(formatter, "partition {position}: "),
+            Self::Boot { part: None } => write!(formatter, "boot: "),
+            Self::Boot { part: Some(part) } => write!(formatter, "boot.{part}: "),
             Self::Guest { name } => write!(formatter, "guest '{name}': "),
         }
     }
@@ -149,15 +156,32 @@ pub enum ProblemKind {
     /// An empty partition with a size that only a formatter can decide.
     #[error("an empty partition has no minimum size")]
     EmptyMinimum,
-    /// A content source that names none or several of its four kinds.
-    #[error("a content source names {found} of `directory`, `archive`, `file` and `text`")]
+    /// A content source that names none or several of its kinds.
+    #[error(
+        "a content source names {found} of `directory`, `archive`, `file`, `text` and `template`"
+    )]
     ContentKinds {
         /// How many it names.
         found: usize,
     },
-    /// A text that has no name.
-    #[error("a `text` has no `to`")]
-    TextWithoutDestination,
+    /// A text or a template that has no name.
+    #[error("a `text` or `template` has no `to`")]
+    WithoutDestination,
+    /// A single file that names none or several of its kinds.
+    #[error("it names {found} of `file`, `text` and `template`")]
+    SingleFileKinds {
+        /// How many it names.
+        found: usize,
+    },
+    /// Two boot loaders that want to be what firmware starts.
+    #[error("both `grub-efi` and `systemd-boot` are there")]
+    TwoLoaders,
+    /// A name that systemd-boot does not take.
+    #[error("`{name}` is no name of a boot entry")]
+    NotAnEntry {
+        /// As it was written.
+        name: String,
+    },
     /// A text or file with patterns of names to leave out.
     #[error("`exclude` says nothing about a single file")]
     ExcludeOfFile,
@@ -213,7 +237,10 @@ impl ProblemKind {
             Self::FilesystemAndRaw => "one of them must go".to_owned(),
             Self::NeedsFilesystem { .. } => "this partition has none".to_owned(),
             Self::EmptyWithoutSize | Self::EmptyMinimum => "this partition".to_owned(),
-            Self::ContentKinds { .. } | Self::TextWithoutDestination => "this source".to_owned(),
+            Self::ContentKinds { .. } | Self::WithoutDestination => "this source".to_owned(),
+            Self::SingleFileKinds { .. } => "this file".to_owned(),
+            Self::TwoLoaders => "one of them must go".to_owned(),
+            Self::NotAnEntry { .. } => "this entry".to_owned(),
             Self::ExcludeOfFile => "on this source".to_owned(),
             Self::RawKinds { .. } => "this entry".to_owned(),
             Self::RawNeeds { .. } => "on this entry".to_owned(),
@@ -245,8 +272,14 @@ impl ProblemKind {
             Self::EmptyWithoutSize | Self::EmptyMinimum => {
                 Some("add a `size`, for example size = \"64MiB\"".to_owned())
             }
-            Self::ContentKinds { .. } => Some("name exactly one of them".to_owned()),
-            Self::TextWithoutDestination => {
+            Self::ContentKinds { .. } | Self::SingleFileKinds { .. } => {
+                Some("name exactly one of them".to_owned())
+            }
+            Self::TwoLoaders => Some("firmware starts one of them".to_owned()),
+            Self::NotAnEntry { .. } => Some(
+                "write letters, digits, `+`, `-`, `_` and `.`; `.conf` is put behind it".to_owned(),
+            ),
+            Self::WithoutDestination => {
                 Some("add the path of the file, for example to = \"/etc/hostname\"".to_owned())
             }
             Self::ExcludeOfFile => {

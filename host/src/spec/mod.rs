@@ -26,9 +26,9 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use uuid::Uuid;
 
-use crate::source::Source;
 use crate::table::{Attributes, DiskId, PartitionType, Scheme};
 
+pub mod boot;
 pub mod content;
 pub mod diagnostic;
 mod error;
@@ -42,7 +42,8 @@ pub mod size;
 mod tests;
 pub mod value;
 
-pub use content::TypedContent;
+pub use boot::{BootSpec, GrubBiosSpec, GrubEfiSpec, SystemdBootSpec};
+pub use content::{Content, SingleFile, Template, TypedContent};
 pub use error::{Problem, ProblemKind, SpecError, Within};
 pub use raw::{RawSpec, RawWhat};
 pub use schema::json_schema;
@@ -72,6 +73,9 @@ pub struct Spec {
     /// The partitions, in the order in which they lie on the disk.
     #[schemars(rename = "partition", length(min = 1))]
     pub partitions: Vec<PartitionSpec>,
+    /// What firmware starts.
+    #[schemars(default)]
+    pub boot: BootSpec,
     /// Formatters of your own, by the name of the file system that they make.
     #[schemars(default)]
     pub guests: BTreeMap<String, GuestSpec>,
@@ -219,7 +223,7 @@ pub struct FilesystemSpec {
     pub uuid: Option<Placed<FilesystemId>>,
     /// What goes into it; of two sources with the same file the later wins.
     #[schemars(default, with = "Vec<schema::Content>")]
-    pub content: Vec<Source>,
+    pub content: Vec<Content>,
     /// Options of the formatter; `cellblock guests` lists them.
     #[schemars(default, with = "BTreeMap<String, schema::OptionValue>")]
     pub options: BTreeMap<String, Placed<String>>,

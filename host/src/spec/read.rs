@@ -6,19 +6,19 @@ use std::path::{Path, PathBuf};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::content::relative_to;
 use super::error::{Problem, ProblemKind, SpecError, Within};
 use super::fields::{Fields, boolean, integer, loss, parsed, text, wrong_type};
 use super::size::parse_size;
 use super::value::{
-    ValueError, parse_choice, parse_destination, parse_disk_id, parse_filesystem_id, parse_mode,
-    parse_owner, parse_seed, parse_sha256, parse_time, parse_uuid, seconds_since_1970,
+    ValueError, parse_choice, parse_disk_id, parse_filesystem_id, parse_seed, parse_sha256,
+    parse_time, parse_uuid, seconds_since_1970,
 };
 use super::{
     DiskSize, DiskSpec, FilesystemSpec, GuestSpec, PartitionSpec, Placed, SizeRule, Spec, TableName,
 };
-use crate::source::{Source, What};
 use crate::table::{Attributes, PartitionType, Scheme};
+
+mod content;
 
 /// The sector sizes that disks have, in bytes.
 const SECTOR_SIZES: [u64; 2] = [512, 4096];
@@ -54,7 +54,7 @@ impl Spec {
 
 /// What reading needs to know beside the text.
 pub(super) struct Reader<'a> {
-    directory: &'a Path,
+    pub(super) directory: &'a Path,
 }
 
 impl Reader<'_> {
@@ -83,6 +83,7 @@ impl Reader<'_> {
         Spec {
             disk,
             partitions,
+            boot: self.boot(top),
             guests,
         }
     }
@@ -181,60 +182,6 @@ impl Reader<'_> {
                 .into_iter()
                 .map(|loss| loss.value)
                 .collect(),
-        })
-    }
-
-    fn content(&self, fields: &mut Fields<'_, '_>) -> Option<Source> {
-        let place = fields.place.clone();
-        let kinds = [
-            fields
-                .take("directory", text)
-                .map(|path| What::Directory(path.value.into())),
-            fields
-                .take("archive", text)
-                .map(|path| What::Archive(path.value.into())),
-            fields
-                .take("file", text)
-                .map(|path| What::File(path.value.into())),
-            fields
-                .take(
-                    "text",
-                    parsed(|text| Ok(What::Bytes(text.as_bytes().to_vec()))),
-                )
-                .map(|text| text.value),
-        ];
-        let to = fields
-            .take("to", parsed(parse_destination))
-            .map(|to| to.value);
-        let owner = fields
-            .take("owner", parsed(parse_owner))
-            .map(|owner| owner.value);
-        let mode = fields
-            .take("mode", parsed(parse_mode))
-            .map(|mode| mode.value);
-        let exclude = fields.take_list("exclude", text);
-        let mut named: Vec<What> = kinds.into_iter().flatten().collect();
-        let found = named.len();
-        let what = match named.pop() {
-            Some(what) if found == 1 => relative_to(what, self.directory),
-            _ => {
-                fields.problem(ProblemKind::ContentKinds { found }, place);
-                return None;
-            }
-        };
-        if let (What::Bytes(_), None) = (&what, &to) {
-            fields.problem(ProblemKind::TextWithoutDestination, place);
-        }
-        if let (What::Bytes(_) | What::File(_), Some(first)) = (&what, exclude.first()) {
-            fields.problem(ProblemKind::ExcludeOfFile, first.place.clone());
-        }
-        let exclude = exclude.into_iter().map(|pattern| pattern.value).collect();
-        Some(Source {
-            what,
-            to,
-            owner,
-            mode,
-            exclude,
         })
     }
 

@@ -81,6 +81,31 @@ enum ContentKind {
     File(String),
     /// The content of one file, written out here; `to` names it.
     Text(String),
+    /// A text with placeholders such as `{{ partition.root.uuid }}`, which are filled in; `to` names the file.
+    Template(String),
+}
+
+/// One file.
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+#[expect(dead_code, reason = "only its schema is used")]
+pub(super) enum SingleFile {
+    /// Its path.
+    Path(String),
+    /// A file, its content, or a template of it.
+    Kind(SingleFileKind),
+}
+
+#[derive(JsonSchema)]
+#[schemars(rename_all = "kebab-case")]
+#[expect(dead_code, reason = "only its schema is used")]
+pub(super) enum SingleFileKind {
+    /// The file.
+    File(String),
+    /// The content, written out here.
+    Text(String),
+    /// A text with placeholders such as `{{ partition.root.uuid }}`, which are filled in.
+    Template(String),
 }
 
 /// Gives a type the schema of what may be written for it.

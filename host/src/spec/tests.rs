@@ -77,7 +77,14 @@ fn the_spec_of_the_design_is_read() {
     let flags = root.attributes.as_ref().unwrap().value;
     assert_eq!(flags, Attributes::READ_ONLY | Attributes::GROW_FS);
     let root = root.filesystem.as_ref().unwrap();
-    let whats: Vec<&What> = root.content.iter().map(|source| &source.what).collect();
+    let whats: Vec<&What> = root
+        .content
+        .iter()
+        .filter_map(|content| match content {
+            Content::Source(source) => Some(&source.what),
+            Content::Template(_) => None,
+        })
+        .collect();
     assert_eq!(whats[0], &What::Archive("/specs/rootfs.tar".into()));
     assert_eq!(whats[2], &What::File("/srv/fstab".into()));
     assert_eq!(whats[3], &What::Bytes(b"demo\n".to_vec()));
@@ -207,7 +214,7 @@ fn bad_values_say_what_to_write() {
         ),
         (
             partition("filesystem = \"ext4\"\ncontent = [{ text = \"a\" }]"),
-            "a `text` has no `to`",
+            "a `text` or `template` has no `to`",
         ),
         (
             partition("filesystem = \"ext4\"\ncontent = [{ file = \"a\", owner = \"root:root\" }]"),

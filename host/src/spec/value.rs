@@ -102,6 +102,14 @@ pub enum ValueError {
         /// What was written.
         text: String,
     },
+    /// A unified kernel that systemd-boot would not show.
+    #[error(
+        "`{text}` has no name that ends in `.efi`, and boot loaders look for no others: rename it"
+    )]
+    NotAKernel {
+        /// What was written.
+        text: String,
+    },
     /// A partition type that the table does not know.
     #[error(transparent)]
     Type(#[from] TypeError),

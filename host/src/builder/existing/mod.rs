@@ -21,7 +21,7 @@ use crate::cell::{LogLine, Runtime};
 use crate::error::Error;
 use crate::guests::Catalog;
 use crate::image::{self, Atomic, Change, Content, Existing, Scratch};
-use crate::plan::{self, FilesystemRequest};
+use crate::plan::{self, Facts, FilesystemRequest};
 use crate::table::{Partition, SectorSize, Selector, Severity, Table};
 
 /// What is asked for of a disk that exists.
@@ -141,11 +141,14 @@ pub fn fill_partition(
     let located = asked.locate(&image)?;
     let called = located.partition.called();
     let scratch = Scratch::beside(image.path());
+    // Without a spec there are no templates.
+    let facts = Facts::default();
     let preparation = Preparation {
         runtime,
         catalog,
         scratch: &scratch,
         options,
+        facts: &facts,
     };
     let (filesystem, time) = plan::filesystem_alone(request, located.partition.number)?;
     let name = match located.partition.name.as_str() {

@@ -1,0 +1,109 @@
+//! EFI applications, as far as their paths depend on them: the headers of a PE image (PE/COFF 3.1 to 3.4).
+
+use zerocopy::FromBytes as _;
+use zerocopy::little_endian::{U16, U32};
+
+/// The most bytes from the beginning that [`architecture`] looks at.
+pub const HEAD_BYTES: usize = 64 << 10;
+
+/// The first two bytes of the program for DOS that every image begins with.
+const DOS_SIGNATURE: &[u8] = b"MZ";
+/// Where the offset of the image's own headers is, 32 bits.
+const HEADERS_OFFSET: usize = 0x3c;
+/// What the headers begin with.
+const SIGNATURE: &[u8] = b"PE\0\0";
+/// Where in the headers the machine is, 16 bits.
+const MACHINE: usize = 4;
+/// Where in the headers the subsystem is, 16 bits: at 68 in the optional header, which follows 24 bytes.
+const SUBSYSTEM: usize = 24 + 68;
+/// The subsystem of EFI applications, which boot loaders and kernels are.
+const EFI_APPLICATION: u16 = 10;
+
+/// Machines that there is firmware for, with their name in file names (UEFI 2.10, 3.5.1.1).
+const ARCHITECTURES: [(u16, Architecture); 6] = [
+    (0x014c, Architecture("ia32")),
+    (0x01c2, Architecture("arm")),
+    (0x5064, Architecture("riscv64")),
+    (0x6264, Architecture("loongarch64")),
+    (0x8664, Architecture("x64")),
+    (0xaa64, Architecture("aa64")),
+];
+
+/// What an EFI application runs on, by its name in file names: `x64`, `aa64`…
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Architecture(&'static str);
+
+impl Architecture {
+    /// The name in file names, in small letters.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        self.0
+    }
+
+    /// The name of the application that firmware starts where nothing else is set.
+    #[must_use]
+    pub fn default_application(self) -> String {
+        format!("BOOT{}.EFI", self.0.to_ascii_uppercase())
+    }
+}
+
+/// What an EFI application runs on; `None` if `head`, the first bytes of a file, is of none.
+#[must_use]
+pub fn architecture(head: &[u8]) -> Option<Architecture> {
+    if !head.starts_with(DOS_SIGNATURE) {
+        return None;
+    }
+    let (offset, _) = U32::read_from_prefix(head.get(HEADERS_OFFSET..)?).ok()?;
+    let headers = head.get(usize::try_from(offset.get()).ok()?..)?;
+    if !headers.starts_with(SIGNATURE) || bits16(headers, SUBSYSTEM)? != EFI_APPLICATION {
+        return None;
+    }
+    let machine = bits16(headers, MACHINE)?;
+    ARCHITECTURES
+        .iter()
+        .find(|(known, _)| *known == machine)
+        .map(|(_, architecture)| *architecture)
+}
+
+fn bits16(bytes: &[u8], at: usize) -> Option<u16> {
+    let (value, _) = U16::read_from_prefix(bytes.get(at..)?).ok()?;
+    Some(value.get())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The head of an application for a machine.
+    fn head(machine: [u8; 2], subsystem: u8) -> Vec<u8> {
+        let mut head = vec![0; 0x200];
+        head[..2].copy_from_slice(b"MZ");
+        head[0x3c] = 0x80;
+        head[0x80..0x84].copy_from_slice(b"PE\0\0");
+        head[0x84..0x86].copy_from_slice(&machine);
+        head[0x80 + 92] = subsystem;
+        head
+    }
+
+    #[test]
+    fn the_machine_names_the_default_application() {
+        let name =
+            |machine| architecture(&head(machine, 10)).map(Architecture::default_application);
+        assert_eq!(name([0x64, 0x86]).as_deref(), Some("BOOTX64.EFI"));
+        assert_eq!(name([0x64, 0xaa]).as_deref(), Some("BOOTAA64.EFI"));
+        assert_eq!(name([0x4c, 0x01]).as_deref(), Some("BOOTIA32.EFI"));
+        assert_eq!(name([0x00, 0x00]), None);
+    }
+
+    #[test]
+    fn what_is_no_efi_application_has_no_architecture() {
+        let whole = head([0x64, 0x86], 10);
+        assert_eq!(architecture(&head([0x64, 0x86], 3)), None);
+        for end in [0, 1, 2, 0x3f, 0x80, 0x85, 0x80 + 93] {
+            assert_eq!(architecture(&whole[..end]), None, "{end}");
+        }
+        let mut far = whole;
+        far[0x3c..0x40].fill(0xff);
+        assert_eq!(architecture(&far), None);
+    }
+}
