@@ -57,16 +57,29 @@ pub(crate) fn crc32c(seed: u32, bytes: &[u8]) -> u32 {
     let mut crc = seed;
     let (chunks, rest) = bytes.as_chunks::<SLICES>();
     for chunk in chunks {
-        let value = u128::from_le_bytes(*chunk) ^ u128::from(crc);
-        crc = 0;
-        for (index, byte) in value.to_le_bytes().into_iter().enumerate() {
-            crc ^= TABLES[SLICES - 1 - index][usize::from(byte)];
-        }
+        let [first, second, third, fourth] = words(chunk);
+        crc = slice(first ^ crc, 12) ^ slice(second, 8) ^ slice(third, 4) ^ slice(fourth, 0);
     }
     for byte in rest {
         crc = (crc >> 8) ^ TABLES[0][usize::from(crc.to_le_bytes()[0] ^ byte)];
     }
     crc
+}
+
+fn words(chunk: &[u8; SLICES]) -> [u32; 4] {
+    let words = chunk.as_chunks().0;
+    [0, 1, 2, 3].map(|index| u32::from_le_bytes(words[index]))
+}
+
+/// What four bytes add to the checksum of a chunk, `after` bytes before its end.
+fn slice(word: u32, after: usize) -> u32 {
+    if word == 0 {
+        return 0;
+    }
+    TABLES[after + 3][(word & 0xFF) as usize]
+        ^ TABLES[after + 2][(word >> 8 & 0xFF) as usize]
+        ^ TABLES[after + 1][(word >> 16 & 0xFF) as usize]
+        ^ TABLES[after][(word >> 24) as usize]
 }
 
 /// How many zero bytes one step takes.
