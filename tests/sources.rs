@@ -7,7 +7,7 @@ use std::path::Path;
 
 use crate::support::bench::{assert_same_bytes, set_time};
 use crate::support::judges::{judge_ext4, judge_fat};
-use crate::support::{Bench, Listing, reading};
+use crate::support::{Bench, Listing, Outcome, reading, skipped};
 
 /// Makes an ext4 file system with `content` in `name`.
 fn make(bench: &Bench, name: &str, content: &[&str]) -> std::path::PathBuf {
@@ -239,4 +239,35 @@ fn every_kind_can_be_made_alone() {
             assert!(said.contains("LABEL=LABEL\n"), "{said}");
         }
     }
+}
+
+#[test]
+fn sixteen_tebibytes_take_little_memory() {
+    const ROOM: u64 = 1 << 30;
+    // Most file systems on disks have no file of that size.
+    let memory = Path::new("/dev/shm");
+    let found = rustix::fs::statvfs(memory);
+    if !found.is_ok_and(|found| found.f_bavail * found.f_frsize > ROOM) {
+        skipped("no room in /dev/shm");
+        return;
+    }
+    let bench = Bench::with_case("demo");
+    let folder = tempfile::tempdir_in(memory).unwrap();
+    let image = folder.path().join("large.img");
+    let mut command = bench.cellblock();
+    command
+        .args([
+            "mkfs",
+            "ext4",
+            "-q",
+            "--size",
+            "16TiB",
+            "--content",
+            "demo/rootfs.tar",
+        ])
+        .args(["--memory-limit", "32MiB", "-o"])
+        .arg(&image);
+    Outcome::of(&mut command).done();
+    assert_eq!(fs::metadata(&image).unwrap().len(), 16 << 40);
+    judge_ext4(&image);
 }

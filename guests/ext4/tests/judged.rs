@@ -228,14 +228,22 @@ fn directories_too_large_for_the_index_of_older_kinds_have_none() {
     for index in 0..1000 {
         tree.insert(format!("small/{index}"), Entry::new(Kind::Fifo));
     }
-    let settings = [("kind", "ext3"), ("block-size", "1024")];
-    let image = make(&mut tree, 100 << 20, &settings).unwrap();
-    fsck(&image);
-    if let Some(said) = debugfs(&image, "stat /large") {
-        assert!(said.contains("Flags: 0x0\n"), "{said}");
-    }
-    if let Some(said) = debugfs(&image, "stat /small") {
-        assert!(said.contains("Flags: 0x1000\n"), "{said}");
+    for (kind, features, flags) in [
+        ("ext3", "", ["0x0", "0x1000"]),
+        ("ext4", "^large_dir", ["0x80000", "0x81000"]),
+    ] {
+        let settings = [
+            ("kind", kind),
+            ("block-size", "1024"),
+            ("features", features),
+        ];
+        let image = make(&mut tree, 100 << 20, &settings).unwrap();
+        fsck(&image);
+        for (path, flags) in ["/large", "/small"].iter().zip(flags) {
+            if let Some(said) = debugfs(&image, &format!("stat {path}")) {
+                assert!(said.contains(&format!("Flags: {flags}\n")), "{said}");
+            }
+        }
     }
 }
 

@@ -50,13 +50,20 @@ impl Mount {
 
 impl Drop for Mount {
     fn drop(&mut self) {
-        // A mount is busy while anything on the machine looks at it.
-        for _ in 0..50 {
-            let output = Command::new("umount").arg(&self.0).output();
-            if output.is_ok_and(|output| output.status.success()) {
-                break;
+        // A mount is busy while anything on the machine looks at it; in the end it goes when that stops.
+        let unmount = |options: &[&str]| {
+            let output = Command::new("umount").args(options).arg(&self.0).output();
+            output.is_ok_and(|output| output.status.success())
+        };
+        let is_gone = (0..50).any(|_| {
+            let done = unmount(&[]);
+            if !done {
+                std::thread::sleep(Duration::from_millis(100));
             }
-            std::thread::sleep(Duration::from_millis(100));
+            done
+        });
+        if !is_gone {
+            unmount(&["--lazy"]);
         }
         let _ = fs::remove_dir(&self.0);
     }
