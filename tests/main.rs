@@ -23,3 +23,4 @@ mod splices;
 mod support;
 mod tables;
 mod unprivileged;
+mod volumes;

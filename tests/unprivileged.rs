@@ -16,10 +16,7 @@ const NOBODY: u32 = 65534;
 pub fn bench() -> Bench {
     let bench = Bench::with_case("demo");
     fs::copy(program(), bench.path("cellblock")).unwrap();
-    let out = bench.create_folder("out");
-    if is_root() {
-        chown(out, Some(NOBODY), Some(NOBODY)).unwrap();
-    }
+    folder_of_nobody(&bench, "out");
     bench
 }
 
@@ -71,6 +68,55 @@ fn nobody_builds_the_same_bytes() {
     if is_root() {
         use std::os::unix::fs::MetadataExt as _;
         assert_eq!(fs::metadata(image).unwrap().uid(), NOBODY);
+    }
+}
+
+/// Makes the folder `name`, which nobody can write to.
+fn folder_of_nobody(bench: &Bench, name: &str) {
+    let folder = bench.create_folder(name);
+    if is_root() {
+        chown(folder, Some(NOBODY), Some(NOBODY)).unwrap();
+    }
+}
+
+#[test]
+fn nobody_builds_project_files_and_gadgets() {
+    let bench = Bench::with_case("gadget");
+    bench.copy_case("imagecraft", "imagecraft");
+    bench.write("root/etc/hostname", "minimal\n");
+    fs::copy(program(), bench.path("cellblock")).unwrap();
+    let Some(setpriv) = judge("setpriv") else {
+        return;
+    };
+    let commands = [
+        ["build", "gadget/meta/gadget.yaml", "--content", "data=root"],
+        [
+            "build",
+            "imagecraft/imagecraft.yaml",
+            "--content",
+            "rootfs=root",
+        ],
+    ];
+    bench.create_folder("expected");
+    folder_of_nobody(&bench, "out");
+    for command in commands {
+        bench.done(&[&command[..], &["-q", "-o", "expected"]].concat());
+        let output = Command::new(setpriv.program())
+            .args(without_rights())
+            .env_clear()
+            .current_dir(bench.folder())
+            .arg(bench.path("cellblock"))
+            .args(command)
+            .args(["-q", "-o", "out"])
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", text(&output));
+    }
+    let images = crate::support::bench::names(&bench.path("out"));
+    assert_eq!(images, ["disk.img", "extra.img", "pc.img"]);
+    for image in images {
+        let (out, expected) = (format!("out/{image}"), format!("expected/{image}"));
+        crate::support::bench::assert_same_bytes(&bench.path(out), &bench.path(expected));
     }
 }
 

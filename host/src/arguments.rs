@@ -1,6 +1,6 @@
 //! What was typed on the command line.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::{self, Write};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -11,13 +11,16 @@ use thiserror::Error;
 
 use crate::plan::MkfsRequest;
 use crate::spec::SizeRule;
+use crate::spec::project::Volume;
 use crate::spec::size::parse_size;
 use crate::spec::value::{ValueError, parse_assignment, parse_seed};
 use crate::table::SectorSize;
 
+mod contents;
 mod disks;
 mod filesystem;
 
+pub use contents::Contents;
 pub use disks::{Changing, Chosen, Cut, Fill, Splice};
 pub use filesystem::Filesystem;
 
@@ -33,6 +36,7 @@ const SOURCE_DATE_EPOCH: &str = "SOURCE_DATE_EPOCH";
     after_help = "\
 Examples:
   cellblock build image.toml -o disk.img            build the disk that image.toml describes
+  cellblock build imagecraft.yaml --prime DIR       build what an imagecraft.yaml describes
   cellblock mkfs ext4 -o root.img --content root/   make one file system from a directory
   cellblock show disk.img                           show the partitions of an image
   cellblock fill disk.img 2 --filesystem ext4       make a file system in a partition of it
@@ -50,8 +54,10 @@ pub struct Arguments {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Build a disk image from a spec
+    /// Build a disk image from a spec, imagecraft's project file or snapd's gadget
     Build(Build),
+    /// Print what `build` would build as a spec in TOML
+    Convert(Convert),
     /// Make one file system in a file of its own
     Mkfs(Mkfs),
     /// Show the partition table of an image, and what is wrong with it
@@ -86,8 +92,10 @@ pub enum Command {
 /// The command `build`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Example:
+Examples:
   cellblock build image.toml -o disk.img
+  cellblock build imagecraft.yaml --content rootfs=root/ --content efi=esp/ -o disk.img
+  cellblock build gadget/meta/gadget.yaml -o images/
 
 where image.toml says, for a disk with one ext4 file system made from the directory rootfs:
 
@@ -96,32 +104,84 @@ where image.toml says, for a disk with one ext4 file system made from the direct
   type = \"linux-generic\"
   size = \"minimum + 20%\"
   filesystem = \"ext4\"
-  content = [{ directory = \"rootfs\" }]")]
+  content = [{ directory = \"rootfs\" }]
+
+A file whose name ends in .yaml or .yml is imagecraft's project file or snapd's gadget; its volumes are built as they are
+described. Of a gadget with several volumes each becomes an image VOLUME.img in the directory that -o names, one after the
+other.")]
 pub struct Build {
-    /// The spec: a TOML file that describes the disk
+    /// The spec: a TOML file that describes the disk, an imagecraft.yaml, or a gadget.yaml
     pub spec: PathBuf,
-    /// The image to write; without it, the spec's name with .img, in the current directory.
-    /// An image that exists is replaced once the new one is complete, and stays as it is if the build fails
+    /// The image to write, or a directory to write VOLUME.img to; without it, the volume's or else the spec's name with
+    /// .img, in the current directory. An image that exists is replaced once the new one is complete, and stays as it
+    /// is if the build fails
     #[arg(short, long, value_name = "IMAGE")]
     output: Option<PathBuf>,
+    /// What goes in.
+    #[command(flatten)]
+    pub contents: Contents,
     /// What all commands have in common that make file systems.
     #[command(flatten)]
     pub run: Run,
 }
 
 impl Build {
-    /// The image to write.
-    pub fn output(&self) -> PathBuf {
-        let default = || {
-            let mut name = self
-                .spec
+    /// The images to write, one for each volume.
+    ///
+    /// # Errors
+    /// When several are to have one name.
+    pub fn outputs(&self, volumes: &[Volume]) -> Result<Vec<PathBuf>, ArgumentError> {
+        let stem = || {
+            self.spec
                 .file_stem()
-                .map_or_else(|| OsString::from("disk"), OsString::from);
-            name.push(".img");
-            PathBuf::from(name)
+                .unwrap_or(OsStr::new("disk"))
+                .to_owned()
         };
-        self.output.clone().unwrap_or_else(default)
+        let image = |volume: &Volume| {
+            let mut name = volume.name.as_ref().map_or_else(stem, OsString::from);
+            name.push(".img");
+            name
+        };
+        let folder = match &self.output {
+            None => Path::new(""),
+            Some(output) if is_folder(output) && volumes.iter().all(|it| it.name.is_some()) => {
+                output
+            }
+            Some(output) if volumes.len() == 1 => return Ok(vec![output.clone()]),
+            Some(output) => {
+                return Err(ArgumentError::OneOutput {
+                    output: output.clone(),
+                    volumes: volumes.len(),
+                });
+            }
+        };
+        Ok(volumes
+            .iter()
+            .map(|volume| folder.join(image(volume)))
+            .collect())
     }
+}
+
+/// Whether a path is there as a directory, or is written as one.
+fn is_folder(path: &Path) -> bool {
+    path.is_dir() || path.as_os_str().as_encoded_bytes().ends_with(b"/")
+}
+
+/// The command `convert`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+What is printed is complete and in a fixed form: `build` makes the same bytes of it as of FILE. Relative paths in it are
+relative to the current directory, so keep it there. Of several volumes, name one with --volume.
+
+Examples:
+  cellblock convert imagecraft.yaml --content rootfs=root/ > image.toml
+  cellblock convert gadget/meta/gadget.yaml --volume pc > pc.toml")]
+pub struct Convert {
+    /// The file to read: a spec in TOML, an imagecraft.yaml or a gadget.yaml
+    pub file: PathBuf,
+    /// What goes in.
+    #[command(flatten)]
+    pub contents: Contents,
 }
 
 /// The command `mkfs`.
@@ -269,6 +329,66 @@ pub enum ArgumentError {
         /// Why.
         source: io::Error,
     },
+    /// A partition that the file does not have, or several of that name.
+    #[error("--content {name}=…: {}; the partitions are {}", partitions_found(*.found), .known.join(", "))]
+    UnknownPartition {
+        /// As it was typed.
+        name: String,
+        /// How many have the name.
+        found: usize,
+        /// Those that there are.
+        known: Vec<String>,
+    },
+    /// Content for a partition that has no file system.
+    #[error("--content {name}=…: partition '{name}' has no file system to put it into")]
+    ContentWithoutFilesystem {
+        /// The partition.
+        name: String,
+    },
+    /// The directory with a directory for each partition cannot be opened.
+    #[error("--prime {}: {source}", .path.display())]
+    Prime {
+        /// The directory.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A partition that no directory is there for.
+    #[error(
+        "--prime: nothing is there for partition '{name}': make one of the directories {}, or say --content {name}=SOURCE",
+        listed(.places)
+    )]
+    NothingPrimed {
+        /// The partition.
+        name: String,
+        /// Where its directory could be.
+        places: Vec<PathBuf>,
+    },
+    /// A volume that the file does not have.
+    #[error("--volume {name}: there is none of that name; the volumes are {}", .known.join(", "))]
+    UnknownVolume {
+        /// As it was typed.
+        name: String,
+        /// Those that there are.
+        known: Vec<String>,
+    },
+    /// One image for several volumes.
+    #[error(
+        "--output {}: there are {volumes} volumes, each with an image of its own: name a directory that exists, or one volume with --volume",
+        .output.display()
+    )]
+    OneOutput {
+        /// As it was typed.
+        output: PathBuf,
+        /// How many volumes there are.
+        volumes: usize,
+    },
+    /// Several volumes where one is printed.
+    #[error("there are {} volumes, and one is printed at a time: name it with --volume: {}", .known.len(), .known.join(", "))]
+    SeveralVolumes {
+        /// Their names.
+        known: Vec<String>,
+    },
     /// The environment's time is no number.
     #[error(
         "{SOURCE_DATE_EPOCH} is {text:?}, which is no whole number of seconds since 1970: correct it, or unset it"
@@ -277,6 +397,21 @@ pub enum ArgumentError {
         /// What the variable holds.
         text: OsString,
     },
+}
+
+fn partitions_found(count: usize) -> &'static str {
+    match count {
+        0 => "no partition has that name",
+        _ => "several partitions have that name",
+    }
+}
+
+fn listed(paths: &[PathBuf]) -> String {
+    let paths: Vec<String> = paths
+        .iter()
+        .map(|path| path.display().to_string())
+        .collect();
+    paths.join(" or ")
 }
 
 /// The time that the environment asks for, in seconds since 1970. Nothing else of the environment reaches an image.
@@ -376,7 +511,10 @@ mod tests {
         let Command::Build(build) = parse(&["build", "specs/demo.toml"]).unwrap().command else {
             panic!("not build")
         };
-        assert_eq!(build.output(), Path::new("demo.img"));
+        let spec = "[[partition]]\ntype = \"linux\"\nsize = 512\n";
+        let project = crate::spec::Project::parse(spec, &build.spec).unwrap();
+        let outputs = build.outputs(&project.volumes).unwrap();
+        assert_eq!(outputs, [Path::new("demo.img")]);
         assert_eq!(
             (build.run.limits.memory_limit, build.run.limits.time_limit),
             (1 << 30, 3600)

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use clap::Args;
 
+use super::contents::look;
 use super::{ArgumentError, Seed, option, seed, source_date_epoch};
 use crate::plan::FilesystemRequest;
 use crate::spec::value::{parse_filesystem_id, parse_time};
@@ -43,13 +44,7 @@ impl Filesystem {
     /// # Errors
     /// When a source is missing, or the environment's time is no number.
     pub fn request(&self, kind: &str) -> Result<FilesystemRequest, ArgumentError> {
-        let looked = self.content.iter().map(|content| {
-            let path = content.path().to_owned();
-            content
-                .clone()
-                .look()
-                .map_err(|source| ArgumentError::Content { path, source })
-        });
+        let looked = self.content.iter().map(look);
         let sources = looked.collect::<Result<_, _>>()?;
         let time = match self.time {
             Some(time) => Some(time),

@@ -2,19 +2,47 @@
 
 use std::path::Path;
 
+use super::project::Described;
 use super::{Failure, print, print_log, write_record};
 use crate::arguments::{self, Build};
-use crate::builder::{self, Built};
-use crate::error::{Error, PartitionError};
+use crate::builder::{self, Built, Record};
+use crate::cell::Runtime;
 use crate::guests::Foreign;
 use crate::report::{draw, human};
 use crate::spec::Spec;
 
 pub(super) fn run(build: &Build) -> Result<(), Failure> {
-    let text = super::read_text(&build.spec)?;
-    let folder = build.spec.parent().unwrap_or(Path::new(""));
-    let located = |error: Error| render(error, build, &text);
-    let spec = Spec::parse(&text, folder).map_err(|error| located(error.into()))?;
+    let described = Described::read(&build.spec, &build.contents)?;
+    if !build.run.quiet {
+        described.print_notes();
+    }
+    let volumes = &described.project.volumes;
+    let outputs = build.outputs(volumes).map_err(Failure::usage)?;
+    let runtime = super::runtime(build.run.limits)?;
+    let mut records = Vec::with_capacity(volumes.len());
+    for (volume, output) in volumes.iter().zip(&outputs) {
+        records.push(build_one(
+            build,
+            &volume.spec,
+            output,
+            &runtime,
+            &described,
+        )?);
+    }
+    match &records[..] {
+        [record] => write_record(&build.run, record),
+        records => write_record(&build.run, &records),
+    }
+}
+
+/// Builds one image, and shows it.
+fn build_one(
+    build: &Build,
+    spec: &Spec,
+    output: &Path,
+    runtime: &Runtime,
+    described: &Described,
+) -> Result<Record, Failure> {
     let time = match &spec.disk.time {
         Some(time) => Some(time.value),
         None => arguments::source_date_epoch().map_err(Failure::usage)?,
@@ -31,20 +59,17 @@ pub(super) fn run(build: &Build) -> Result<(), Failure> {
         })
         .collect();
     let catalog = super::catalog(&build.run, foreign);
-    let runtime = super::runtime(build.run.limits)?;
     let options = super::build_options(&build.run, time);
-    let output = build.output();
-    let built = builder::build_image(&spec, &output, &runtime, &catalog, &options);
+    let built = builder::build_image(spec, output, runtime, &catalog, &options);
     options.progress.clear();
-    let built = built.map_err(located)?;
+    let built = built.map_err(|error| described.located(error))?;
     for (name, line) in &built.log {
         print_log(&build.run, name, line);
     }
-    write_record(&build.run, &built.record)?;
     if !build.run.quiet && !build.run.json_to_stdout() {
-        print(&shown(&built, &output))?;
+        print(&shown(&built, output))?;
     }
-    Ok(())
+    Ok(built.record)
 }
 
 fn shown(built: &Built, output: &Path) -> String {
@@ -55,22 +80,4 @@ fn shown(built: &Built, output: &Path) -> String {
         human(built.record.size),
         built.record.timings.total.unwrap_or_default(),
     )
-}
-
-fn render(error: Error, build: &Build, text: &str) -> Failure {
-    let name = build.spec.display().to_string();
-    let color = super::color_of_errors();
-    match error {
-        Error::Spec(error) => Failure::rendered(error.render(&name, text, color)),
-        Error::Plan(error) => Failure::rendered(error.render(&name, text, color)),
-        Error::Partition { name, reason } => match *reason {
-            PartitionError::Template(error) => Failure::rendered(error.render(&name, color)),
-            reason => Error::Partition {
-                name,
-                reason: Box::new(reason),
-            }
-            .into(),
-        },
-        other => other.into(),
-    }
 }

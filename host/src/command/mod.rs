@@ -1,10 +1,12 @@
 //! The commands of the program. Each says on standard output what somebody wants to keep, and the rest on standard error.
 
 mod build;
+mod convert;
 mod cut;
 mod fill;
 mod guests;
 mod mkfs;
+mod project;
 mod show;
 mod splice;
 
@@ -72,6 +74,7 @@ impl From<Error> for Failure {
 pub fn run(command: &Command) -> Result<(), Failure> {
     match command {
         Command::Build(build) => build::run(build),
+        Command::Convert(convert) => convert::run(convert),
         Command::Mkfs(mkfs) => mkfs::run(mkfs),
         Command::Show(show) => show::run(show),
         Command::Fill(fill) => fill::run(fill),
@@ -182,7 +185,7 @@ fn properties(record: &Record) -> String {
         .collect()
 }
 
-fn write_record(run: &Run, record: &Record) -> Result<(), Failure> {
+fn write_record(run: &Run, record: &impl serde::Serialize) -> Result<(), Failure> {
     let Some(file) = &run.json else {
         return Ok(());
     };

@@ -1,5 +1,6 @@
 //! The rule that gives a source's files and directories their modes.
 
+use std::fmt;
 use std::str::FromStr;
 
 /// What becomes of modes: a number, or changes as `chmod(1)` writes them. Symbolic links keep theirs.
@@ -82,6 +83,47 @@ impl Clause {
 pub struct ModeRuleError {
     /// What was written.
     pub text: String,
+}
+
+/// As it is written in a spec.
+impl fmt::Display for ModeRule {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Octal(mode) => write!(formatter, "{mode:04o}"),
+            Self::Symbolic(clauses) => {
+                for (index, clause) in clauses.iter().enumerate() {
+                    let comma = if index == 0 { "" } else { "," };
+                    write!(formatter, "{comma}{clause}")?;
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+impl fmt::Display for Clause {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let whom = [('u', USER), ('g', GROUP), ('o', OTHERS)];
+        let what = [
+            ('r', 0o444),
+            ('w', 0o222),
+            ('x', EXECUTE),
+            ('s', 0o6000),
+            ('t', 0o1000),
+        ];
+        let letters = |bits: u16, letters: &[(char, u16)]| -> String {
+            let set = letters.iter().filter(|(_, bit)| bits & bit == *bit);
+            set.map(|(letter, _)| *letter).collect()
+        };
+        let change = match self.change {
+            Change::Set => '=',
+            Change::Add => '+',
+            Change::Remove => '-',
+        };
+        let conditional = if self.conditional_execute { "X" } else { "" };
+        let (whom, what) = (letters(self.whom, &whom), letters(self.what, &what));
+        write!(formatter, "{whom}{change}{what}{conditional}")
+    }
 }
 
 impl FromStr for ModeRule {

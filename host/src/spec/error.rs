@@ -7,6 +7,8 @@ use thiserror::Error;
 
 use super::diagnostic::{Diagnostic, render};
 use super::value::ValueError;
+use super::volumes::VolumeFault;
+use super::yaml::YamlFault;
 
 /// A spec that cannot be used: everything that is wrong with it, in the order of the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,7 +54,7 @@ impl Problem {
         Diagnostic {
             title: self.to_string(),
             place: Some((self.place.clone(), self.kind.label())),
-            related: None,
+            related: self.kind.related(),
             help: self.kind.help(),
         }
     }
@@ -77,6 +79,19 @@ pub enum Within {
         /// The table, such as `grub-efi`.
         part: Option<&'static str>,
     },
+    /// A volume of imagecraft's or snapd's.
+    Volume {
+        /// Its name.
+        name: String,
+    },
+    /// A structure of snapd's, which need not be a partition: its place in the volume counted from 1, and its name if it
+    /// has one.
+    Structure {
+        /// Its place in the volume, counted from 1.
+        position: usize,
+        /// Its name, if it has one.
+        name: Option<String>,
+    },
     /// An entry of `[guests]`.
     Guest {
         /// The file system it makes.
@@ -98,6 +113,14 @@ impl fmt::Display for Within {
             } => write!(formatter, "partition {position}: "),
             Self::Boot { part: None } => write!(formatter, "boot: "),
             Self::Boot { part: Some(part) } => write!(formatter, "boot.{part}: "),
+            Self::Structure {
+                name: Some(name), ..
+            } => write!(formatter, "structure '{name}': "),
+            Self::Structure {
+                position,
+                name: None,
+            } => write!(formatter, "structure {position}: "),
+            Self::Volume { name } => write!(formatter, "volume '{name}': "),
             Self::Guest { name } => write!(formatter, "guest '{name}': "),
         }
     }
@@ -209,6 +232,12 @@ pub enum ProblemKind {
         /// What to write instead.
         instead: &'static str,
     },
+    /// The text is not YAML that can be read.
+    #[error(transparent)]
+    Yaml(#[from] YamlFault),
+    /// What imagecraft or snapd would refuse.
+    #[error(transparent)]
+    Volume(#[from] VolumeFault),
     /// A file system that no guest makes.
     #[error("unknown file system `{kind}`")]
     UnknownFilesystem {
@@ -225,7 +254,8 @@ impl ProblemKind {
     /// What to say at the place.
     fn label(&self) -> String {
         match self {
-            Self::Syntax { .. } => "here".to_owned(),
+            Self::Syntax { .. } | Self::Yaml(_) => "here".to_owned(),
+            Self::Volume(fault) => fault.label(),
             Self::UnknownKey {
                 nearest: Some(nearest),
                 ..
@@ -294,7 +324,18 @@ impl ProblemKind {
                 "the file systems are {}; a formatter of your own is named in [guests]",
                 known.join(", ")
             )),
-            Self::Syntax { .. } | Self::Value { .. } => None,
+            Self::Volume(fault) => fault.help(),
+            Self::Syntax { .. } | Self::Yaml(_) | Self::Value { .. } => None,
         }
+    }
+
+    /// The other place that it has to do with, and what to say there.
+    fn related(&self) -> Option<(Range<usize>, String)> {
+        let place = match self {
+            Self::Yaml(fault) => fault.related(),
+            Self::Volume(fault) => fault.related(),
+            _ => None,
+        };
+        place.map(|place| (place, "the other one".to_owned()))
     }
 }

@@ -17,6 +17,8 @@ pub(super) struct Fields<'a, 'text> {
     pub(super) place: Range<usize>,
     within: Within,
     known: Vec<&'static str>,
+    /// Whether keys that nobody asked for are left alone.
+    allows_others: bool,
     problems: &'a mut Vec<Problem>,
 }
 
@@ -32,6 +34,7 @@ impl<'a, 'text> Fields<'a, 'text> {
             place,
             within,
             known: Vec::new(),
+            allows_others: false,
             problems,
         }
     }
@@ -135,6 +138,12 @@ impl<'a, 'text> Fields<'a, 'text> {
         entries.into_iter().map(|(_, entry)| entry).collect()
     }
 
+    /// Where a key stands, or else the table.
+    pub(super) fn place_of(&self, key: &str) -> Range<usize> {
+        let found = self.table.keys().find(|name| name.get_ref() == key);
+        found.map_or(self.place.clone(), Spanned::span)
+    }
+
     /// What errors call the table.
     pub(super) fn within(&self) -> Within {
         self.within.clone()
@@ -143,6 +152,22 @@ impl<'a, 'text> Fields<'a, 'text> {
     /// The keys of the same table under another name for errors.
     pub(super) fn set_within(&mut self, within: Within) {
         self.within = within;
+    }
+
+    /// Leaves keys that nobody asks for alone.
+    pub(super) fn allow_others(&mut self) {
+        self.allows_others = true;
+    }
+
+    /// The fields of the table that is the value of a free key, which anything else is a problem for.
+    pub(super) fn inner_of<'b>(
+        &'b mut self,
+        key: &str,
+        value: &'b Spanned<DeValue<'text>>,
+        within: Within,
+    ) -> Option<Fields<'b, 'text>> {
+        let table = self.table_of(key, value)?;
+        Some(self.inner(table, value.span(), within))
     }
 
     /// The fields of a table that is the value of a free key.
@@ -193,7 +218,7 @@ impl<'a, 'text> Fields<'a, 'text> {
     pub(super) fn finish(self) {
         for (key, _) in self.table {
             let name: &str = key.get_ref();
-            if self.known.contains(&name) {
+            if self.allows_others || self.known.contains(&name) {
                 continue;
             }
             let kind = ProblemKind::UnknownKey {
@@ -256,6 +281,7 @@ impl<'a, 'text> Fields<'a, 'text> {
 /// The error for a value of another type than `expected`.
 pub(super) fn wrong_type(expected: &'static str, found: &DeValue<'_>) -> ValueError {
     let found = match found {
+        DeValue::String(text) if text.is_empty() => "empty",
         DeValue::String(_) => "a string",
         DeValue::Integer(_) => "an integer",
         DeValue::Float(_) => "a number with a fraction",

@@ -34,6 +34,8 @@ pub mod diagnostic;
 mod error;
 mod fields;
 pub(crate) mod nearest;
+mod print;
+pub mod project;
 pub mod raw;
 mod read;
 mod schema;
@@ -41,14 +43,20 @@ pub mod size;
 #[cfg(test)]
 mod tests;
 pub mod value;
+mod volumes;
+mod yaml;
 
 pub use boot::{BootSpec, GrubBiosSpec, GrubEfiSpec, SystemdBootSpec};
 pub use content::{Content, SingleFile, Template, TypedContent};
 pub use error::{Problem, ProblemKind, SpecError, Within};
+pub use print::PathError;
+pub use project::Project;
 pub use raw::{RawSpec, RawWhat};
 pub use schema::json_schema;
 pub use size::{Margin, SizeRule};
 pub use value::{FilesystemId, Loss};
+pub use volumes::VolumeFault;
+pub use yaml::YamlFault;
 
 /// A value and where it stands in the spec's text, in bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -175,6 +175,15 @@ pub fn parse_size(text: &str) -> Result<u64, SizeError> {
     })
 }
 
+/// A size as [`parse_size`] reads it: a whole number of the largest unit that divides it.
+pub(super) fn written(bytes: u64) -> String {
+    let divides = |(_, unit): &&(&str, u64)| bytes != 0 && bytes.is_multiple_of(*unit);
+    match UNITS.iter().rev().find(divides) {
+        Some((name, unit)) => format!("{}{name}", bytes / unit),
+        None => "0B".to_owned(),
+    }
+}
+
 fn parse_unit(text: &str, number: &str, unit: &str) -> Result<u64, SizeError> {
     if unit.is_empty() {
         return Ok(1);
@@ -271,6 +280,22 @@ mod tests {
                 matches!(parse_size(text), Err(SizeError::NotANumber { .. })),
                 "{text}"
             );
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        for (bytes, text) in [
+            (0, "0B"),
+            (1000, "1000B"),
+            (512, "512B"),
+            (3 << 30, "3GiB"),
+            (1536 * MIB, "1536MiB"),
+            (u64::MAX, "18446744073709551615B"),
+            (1 << 63, "8192PiB"),
+        ] {
+            assert_eq!(written(bytes), text);
+            assert_eq!(parse_size(text), Ok(bytes));
         }
     }
 

@@ -24,6 +24,39 @@ pub enum ValueError {
     /// A size or a size rule.
     #[error(transparent)]
     Size(#[from] SizeError),
+    /// A size in `volumes:`, which has a notation of its own.
+    #[error(
+        "`{text}` is not a size: write a number of bytes, or one with M (MiB) or G (GiB), such as 256M"
+    )]
+    NotAVolumeSize {
+        /// What was written.
+        text: String,
+    },
+    /// Not a type for both tables of a hybrid in `volumes:`.
+    #[error(
+        "`{text}` is no type of a hybrid table: write an MBR type, a comma and a GUID, such as \
+         0C,C12A7328-F81F-11D2-BA4B-00A0C93EC93B"
+    )]
+    NotAHybridType {
+        /// What was written.
+        text: String,
+    },
+    /// Not a type of a structure in a gadget.
+    #[error("`{text}` is no type of a volume with {scheme}: write {}, `bare` or `mbr`", gadget_type_form(*.scheme))]
+    NotAGadgetType {
+        /// What was written.
+        text: String,
+        /// The kind of table.
+        scheme: Scheme,
+    },
+    /// Not a place for an address in a gadget.
+    #[error(
+        "`{text}` is no place of an address: write an offset of at most 4G, or one behind the name of a structure, such as mbr+92"
+    )]
+    NotAnOffsetWrite {
+        /// What was written.
+        text: String,
+    },
     /// One of a fixed set of words.
     #[error("`{text}` is none of {}", Choices(.choices))]
     NotAChoice {
@@ -147,6 +180,13 @@ impl fmt::Display for Choices<'_> {
             write!(formatter, "{comma}`{choice}`")?;
         }
         Ok(())
+    }
+}
+
+fn gadget_type_form(scheme: Scheme) -> &'static str {
+    match scheme {
+        Scheme::Gpt => "a GUID, two hexadecimal digits with a comma and a GUID",
+        Scheme::Mbr => "two hexadecimal digits, these with a comma and a GUID",
     }
 }
 
