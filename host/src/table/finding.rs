@@ -185,6 +185,16 @@ pub enum Finding {
         /// The sector where reading stopped.
         at: Lba,
     },
+    /// The boot record of a logical partition lies inside a partition, whose content would overwrite it.
+    #[error("the boot record of partition {number} at sector {} lies inside {inside}", grouped(boot_record.0))]
+    BootRecordInside {
+        /// The logical partition that it describes.
+        number: u32,
+        /// Where it is.
+        boot_record: Lba,
+        /// The partition that it is in.
+        inside: Extent,
+    },
     /// A logical partition lies outside the extended one.
     #[error("logical {logical} lies outside the extended {extended}")]
     OutsideExtended {
@@ -274,7 +284,7 @@ pub enum HeaderFault {
         /// As computed.
         computed: u32,
     },
-    /// The usable range is empty, or begins in the table.
+    /// The usable range is empty, or holds a part of the table.
     #[error("usable sectors {} to {} are impossible", grouped(first.0), grouped(last.0))]
     UsableRange {
         /// The first usable sector, as stored.

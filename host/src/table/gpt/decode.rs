@@ -182,7 +182,14 @@ impl Reader<'_> {
             Lba(header.first_usable.get()),
             Lba(header.last_usable.get()),
         );
-        if first > last || first <= PRIMARY {
+        let entries = Lba(header.entries_lba.get());
+        let bytes = u64::from(header.entry_count.get()) * u64::from(header.entry_bytes.get());
+        let after = Lba(entries
+            .0
+            .saturating_add(self.sector_size.sectors_for(bytes)));
+        let own = Lba(header.my_lba.get());
+        let holds_the_table = first < after && entries <= last || first <= own && own <= last;
+        if first > last || first <= PRIMARY || holds_the_table {
             return Err(HeaderFault::UsableRange { first, last });
         }
         Ok(())

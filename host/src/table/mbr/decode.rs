@@ -88,6 +88,7 @@ pub(in crate::table) fn decode(
             logical: one.extent(),
             extended: extended.extent(),
         }));
+        findings.extend(records_inside(&logicals));
         table.partitions.extend(logicals);
     }
     findings.extend(check::findings(&table));
@@ -96,6 +97,26 @@ pub(in crate::table) fn decode(
         entries: None,
         findings,
     })
+}
+
+/// Every boot record that lies inside a logical partition.
+fn records_inside(logicals: &[Partition]) -> Vec<Finding> {
+    let records = logicals
+        .iter()
+        .filter_map(|logical| Some((logical.number, logical.boot_record?)));
+    records
+        .flat_map(|(number, boot_record)| {
+            let around = logicals
+                .iter()
+                .map(Partition::extent)
+                .filter(move |one| (one.first..=one.last).contains(&boot_record));
+            around.map(move |inside| Finding::BootRecordInside {
+                number,
+                boot_record,
+                inside,
+            })
+        })
+        .collect()
 }
 
 /// The logical partitions, numbered from 5 in the order of the chain.

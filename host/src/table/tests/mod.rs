@@ -292,6 +292,41 @@ fn a_chain_that_breaks_or_loops_ends() {
 }
 
 #[test]
+fn partitions_that_may_hold_the_table_itself_are_found() {
+    let table = gpt_table(SectorSize::B512);
+    let whole = disk(&table);
+    let last = whole.len() - 512;
+    for (header, at, usable) in [(512, 40, 33_u64), (last, 48, 131_039)] {
+        let mut disk = whole.clone();
+        disk[header + at..header + at + 8].copy_from_slice(&usable.to_le_bytes());
+        disk[header + 16..header + 20].fill(0);
+        let checksum = crc32fast::hash(&disk[header..header + 92]);
+        disk[header + 16..header + 20].copy_from_slice(&checksum.to_le_bytes());
+        let found = decode(&disk).unwrap().findings;
+        let expected = |finding: &Finding| {
+            let (Finding::Primary(fault) | Finding::Backup(fault)) = finding else {
+                return false;
+            };
+            matches!(fault, HeaderFault::UsableRange { .. })
+        };
+        assert!(found.iter().any(expected), "{found:?}");
+    }
+
+    let table = mbr_table();
+    let mut disk = disk(&table);
+    // The first logical partition grows over the boot record of the second.
+    let length = 0x1be + 12;
+    let first = 26_624 * 512;
+    disk[first + length..first + length + 4].copy_from_slice(&12_000_u32.to_le_bytes());
+    let found = decode(&disk).unwrap().findings;
+    assert_eq!(
+        found[0].to_string(),
+        "the boot record of partition 6 at sector 38 912 lies inside partition 5 (sectors 28 672 to 40 671)"
+    );
+    assert_eq!(found[0].severity(), Severity::Damage);
+}
+
+#[test]
 fn what_is_no_table_is_said() {
     let absence = |disk: &[u8]| match decode(disk) {
         Err(TableError::NoTable(absence)) => absence,
