@@ -24,3 +24,4 @@ mod support;
 mod tables;
 mod unprivileged;
 mod volumes;
+mod walls;

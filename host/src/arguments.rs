@@ -5,10 +5,11 @@ use std::io::{self, Write};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
-use clap::{Args, CommandFactory, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use thiserror::Error;
 
+use crate::cell::Walls;
 use crate::plan::MkfsRequest;
 use crate::spec::SizeRule;
 use crate::spec::project::Volume;
@@ -70,6 +71,9 @@ pub enum Command {
     Cut(Cut),
     /// List the formatters, or describe one in a file
     Guests(Guests),
+    /// Lock a process up as a formatter's is, have it try to get out, and show what the kernel says
+    #[command(after_help = "Example:\n  cellblock walls")]
+    Walls,
     /// Print the JSON Schema of the spec, for editors that check as one types
     #[command(after_help = "Example:\n  cellblock schema > image.schema.json")]
     Schema,
@@ -245,12 +249,32 @@ pub struct Run {
     /// Use a formatter of your own for the file system NAME, before one that is built in; repeatable
     #[arg(long = "guest", value_name = "NAME=FILE", value_parser = guest)]
     pub guests: Vec<(String, PathBuf)>,
+    /// What is to stand around each formatter: WebAssembly alone, or a process of its own as well that can do
+    /// nothing. Without it, the process where the kernel allows one; the record says which it was
+    #[arg(long, value_name = "WALLS")]
+    walls: Option<TypedWalls>,
     /// What each cell may use.
     #[command(flatten)]
     pub limits: Limits,
 }
 
+/// What is to stand around each formatter.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum TypedWalls {
+    Wasm,
+    Process,
+}
+
 impl Run {
+    /// What is to stand around each formatter.
+    pub fn walls(&self) -> Walls {
+        match self.walls {
+            None => Walls::Strongest,
+            Some(TypedWalls::Wasm) => Walls::Wasm,
+            Some(TypedWalls::Process) => Walls::Process,
+        }
+    }
+
     /// How many cells work at a time.
     pub fn jobs(&self) -> NonZeroUsize {
         let processors = || std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 
-use crate::cell::{CellError, Description, Guest, Runtime};
+use crate::cell::{CellError, Description, Guest, Runtime, Wall};
 use crate::parallel;
 
 /// A formatter that the program carries.
@@ -235,6 +235,8 @@ pub struct Portrait {
     pub size: u64,
     /// The functions that it imports.
     pub imports: Vec<String>,
+    /// What stands around it.
+    pub wall: Wall,
 }
 
 /// The portraits of the built-in formatters.
@@ -268,6 +270,7 @@ fn portrait(runtime: &Runtime, name: &str, bytes: &[u8]) -> Result<Portrait, Gue
         digest: guest.digest(),
         size: bytes.len() as u64,
         imports: guest.imports().to_vec(),
+        wall: guest.wall().clone(),
     })
 }
 

@@ -3,10 +3,13 @@
 use std::process::ExitCode;
 
 use cellblock::arguments::Arguments;
-use cellblock::command;
+use cellblock::{cell, command};
 use clap::Parser as _;
 
 fn main() -> ExitCode {
+    if let Some(ended) = cell::run_if_cell() {
+        return ended;
+    }
     let arguments = Arguments::parse();
     match command::run(&arguments.command) {
         Ok(()) => ExitCode::SUCCESS,

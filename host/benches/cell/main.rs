@@ -59,9 +59,10 @@ fn compare(source: &Path) -> Result<()> {
         .iter()
         .find(|guest| guest.name == "ext4")
         .context("no ext4")?;
-    let guest = runtime.load(built_in.name, built_in.bytes)?;
+    let guest = Arc::new(runtime.load(built_in.name, built_in.bytes)?);
     let size = guest
-        .measure(&request(&tree, 0), &tree)?
+        .cell(&tree)
+        .measure(&request(&tree, 0))?
         .next_multiple_of(1 << 20)
         + (64 << 20);
 
@@ -95,9 +96,11 @@ struct Run {
     digest: Option<[u8; 32]>,
 }
 
-fn in_cell(guest: &Guest, scratch: &Scratch, tree: &Arc<Tree>, size: u64) -> Result<Run> {
+fn in_cell(guest: &Arc<Guest>, scratch: &Scratch, tree: &Arc<Tree>, size: u64) -> Result<Run> {
     timed(scratch, tree, size, |filling| {
-        guest.format(&request(tree, size), tree, Arc::clone(filling) as _)?;
+        guest
+            .cell(tree)
+            .format(&request(tree, size), Arc::clone(filling) as _)?;
         Ok(())
     })
 }

@@ -5,9 +5,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::builder::{BuildOptions, template};
-use crate::cell::{self, CellError, LogLine, Losses, Request, Runtime, Setting, Summary};
+use crate::cell::{
+    self, Cell, CellError, LogLine, Losses, Request, Runtime, Setting, Summary, Wall,
+};
 use crate::error::{Error, PartitionError};
-use crate::guests::{Catalog, Formatter};
+use crate::guests::Catalog;
 use crate::image::{Filling, PartitionFile, Scratch};
 use crate::parallel;
 use crate::plan::{Facts, FilesystemPlan, TimeRule};
@@ -31,7 +33,10 @@ pub(super) struct Prepared {
     pub(super) index: usize,
     name: String,
     filesystem: FilesystemPlan,
-    formatter: Formatter,
+    /// The formatter, with the tree.
+    cell: Cell,
+    /// What the formatter calls the file system.
+    kind: String,
     pub(super) tree: Arc<Tree>,
     reading: Duration,
 }
@@ -68,6 +73,7 @@ pub(super) struct GuestIdentity {
     pub(super) name: String,
     pub(super) digest: [u8; 32],
     pub(super) imports: Vec<String>,
+    pub(super) wall: Wall,
 }
 
 /// SHA-256 digests of what went in and came out.
@@ -108,13 +114,17 @@ impl Preparation<'_> {
         Ok(filesystems
             .into_iter()
             .zip(trees?)
-            .map(|((index, filesystem), (tree, reading))| Prepared {
-                index,
-                name: names[index].clone(),
-                formatter: formatters[&filesystem.kind].clone(),
-                filesystem,
-                tree,
-                reading,
+            .map(|((index, filesystem), (tree, reading))| {
+                let formatter = &formatters[&filesystem.kind];
+                Prepared {
+                    index,
+                    name: names[index].clone(),
+                    cell: formatter.guest.cell(&tree),
+                    kind: formatter.kind.clone(),
+                    filesystem,
+                    tree,
+                    reading,
+                }
             })
             .collect())
     }
@@ -161,9 +171,8 @@ impl Preparation<'_> {
                 time: TimeRule::NewestFile,
             };
             let size = prepared
-                .formatter
-                .guest
-                .measure(&prepared.request(&place), &prepared.tree)
+                .cell
+                .measure(&prepared.request(&place))
                 .map_err(|error| partition_error(&prepared.name, error))?;
             Ok::<_, Error>((prepared.index, size))
         })?;
@@ -201,8 +210,10 @@ impl Preparation<'_> {
             self.options.jobs,
             move |bytes| advance.advance(bytes),
         ));
-        let guest = &prepared.formatter.guest;
-        let outcome = guest.format(&prepared.request(place), tree, Arc::clone(&filling) as _);
+        let guest = prepared.cell.guest();
+        let outcome = prepared
+            .cell
+            .format(&prepared.request(place), Arc::clone(&filling) as _);
         // What failed on the host's side is the better reason than the guest's, which only knows that something did.
         let partition = match (filling.finish(), &outcome) {
             (Err(failure), Ok(_) | Err(CellError::Refused(_))) => return Err(failure.into()),
@@ -226,6 +237,7 @@ impl Preparation<'_> {
                 name: guest.name().to_owned(),
                 digest: guest.digest(),
                 imports: guest.imports().to_vec(),
+                wall: guest.wall().clone(),
             },
             digests,
             nodes: tree.len(),
@@ -262,7 +274,7 @@ impl Prepared {
             TimeRule::NewestFile => self.tree.newest(),
         };
         Request {
-            kind: self.formatter.kind.clone(),
+            kind: self.kind.clone(),
             size: place.size,
             disk_offset: place.disk_offset,
             sector_size: u32::try_from(place.sector_size.bytes()).unwrap_or(u32::MAX),

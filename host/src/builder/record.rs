@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::existing::Located;
 use super::filesystem::Filled;
+use crate::cell::Wall;
 use crate::guests::hexadecimal;
 use crate::image::Change;
 use crate::plan::{Fill, Plan, PlannedPartition};
@@ -80,6 +81,9 @@ pub struct FilesystemRecord {
     pub guest_digest: String,
     /// What the guest could reach: the functions that it imports.
     pub capabilities: Vec<String>,
+    /// What stood around the guest.
+    #[serde(flatten)]
+    pub wall: Wall,
     /// The number of nodes.
     pub nodes: u32,
     /// The bytes of all files.
@@ -265,6 +269,7 @@ impl FilesystemRecord {
             guest: filled.guest.name,
             guest_digest: hexadecimal(&filled.guest.digest),
             capabilities: filled.guest.imports,
+            wall: filled.guest.wall,
             nodes: filled.nodes,
             content_bytes: filled.content_bytes,
             tree_digest: digests.map(|digests| hexadecimal(&digests.tree)),

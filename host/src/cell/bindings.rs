@@ -11,7 +11,10 @@ wasmtime::component::bindgen!({
     path: "../wit",
     world: "guest",
     imports: { default: trappable },
+    additional_derives: [serde::Serialize, serde::Deserialize],
     with: {
         "wasi:filesystem/types.descriptor": super::partition::Descriptor,
+        "wasi:io/error": super::io::error,
+        "wasi:io/streams": super::io::streams,
     },
 });

@@ -65,6 +65,33 @@ pub enum CellError {
         /// Which, with the numbers.
         what: String,
     },
+    /// The guest's process ended before it had answered.
+    #[error(
+        "the guest '{guest}' has lost its process ({how}): it was killed from outside, or needed more memory than there is"
+    )]
+    Lost {
+        /// The guest's name.
+        guest: String,
+        /// How the process ended.
+        how: String,
+    },
+    /// The guest's process says what no cell says, so the guest has taken it over.
+    #[error("the guest '{guest}' was stopped: its process sent {what}, which no cell does")]
+    Babble {
+        /// The guest's name.
+        guest: String,
+        /// What it sent.
+        what: String,
+    },
+    /// There can be no second wall.
+    #[error(
+        "a cell cannot be locked up in a process here: the kernel, or the container around this program, does not allow {missing}; \
+         use --walls wasm to do without"
+    )]
+    NoWall {
+        /// What is missing, and what the kernel says of it.
+        missing: String,
+    },
     /// The formatter says why there can be no file system.
     #[error(transparent)]
     Refused(#[from] Box<Refusal>),

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use wasmtime::ResourceLimiter;
 
 /// The limits of a cell. The defaults are never met by an ordinary image.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
     /// Linear memory of all of a cell's memories together, in bytes.
     pub memory: u64,
@@ -30,6 +31,11 @@ impl Default for Limits {
         }
     }
 }
+
+/// A limit that a guest met in a call of the host: the words for the user.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct Exceeded(pub(super) String);
 
 /// Counts what a cell uses.
 pub(super) struct Limiter {

@@ -1,20 +1,27 @@
 //! Cells: one guest instance with its partition, its tree and its limits. The only room that knows wasmtime.
 //!
 //! ```text
-//!     Runtime ── load ──> Guest ── describe, measure, format ──> a cell for each call
-//!                                                                  │
+//!     Runtime ── load ──> Guest ── with a tree ──> Cell ── measure, format
+//!                                                   │
 //!                 tree (shown) ────────> [ guest ] ────────> partition (one bounded file)
 //!                                                   └──────> placements (the host copies)
 //! ```
 //!
-//! A cell's import list is checked against the contract before anything of it is compiled into the process, and what is
-//! linked resolves no path. Each call gets an instance of its own that is dropped with its store.
+//! A cell's import list is checked against the contract before anything of it runs, and what is linked resolves no path.
+//! Each call gets an instance of its own that is dropped with its store. `wall/` is the second wall around it: a process
+//! that can do nothing but ask.
 
 mod bindings;
+mod cache;
+mod call;
 mod contract;
+mod engine;
 mod error;
+mod guest;
 mod imports;
+mod io;
 mod limits;
+mod local;
 mod occupied;
 mod partition;
 mod placement;
@@ -22,15 +29,18 @@ mod refusal;
 mod runtime;
 mod state;
 mod tree;
+mod wall;
 
 pub use bindings::exports::cellblock::format::formatter::{
     Description, Losses, OptionDescription, Property, Request, Setting, Summary,
 };
 pub use contract::{identifier, timestamp};
 pub use error::CellError;
+pub use guest::{Cell, Guest, Outcome};
 pub use limits::Limits;
+pub use local::LogLine;
 pub use partition::Partition;
 pub use placement::Placement;
 pub use refusal::Refusal;
-pub use runtime::{Guest, Outcome, Runtime, RuntimeOptions};
-pub use state::LogLine;
+pub use runtime::{Runtime, RuntimeOptions, Wall, Walls};
+pub use wall::{Attempt, run_if_cell};

@@ -12,9 +12,10 @@ use super::bindings::wasi::filesystem::types::{
     ErrorCode, Filesize, Host, HostDescriptor, HostDirectoryEntryStream, MetadataHashValue,
     NewTimestamp, OpenFlags, PathFlags,
 };
-use super::bindings::wasi::io::streams::{Error, InputStream, OutputStream};
+use super::io::streams::{Error, InputStream, OutputStream};
+use super::local::Local;
 use super::placement::Placement;
-use super::state::State;
+use super::state::{Answer, Services, State};
 
 /// A partition that a cell fills: a file of a fixed size that reads as zeros at first.
 pub trait Partition: Send + Sync {
@@ -53,9 +54,7 @@ pub struct Descriptor;
 /// A longer read than this is answered with this many bytes.
 const READ_LIMIT: u64 = 16 << 20;
 
-type Answer<T> = wasmtime::Result<Result<T, ErrorCode>>;
-
-impl State {
+impl<S: Services> State<S> {
     /// Traps a guest that uses a handle of something else.
     fn descriptor(&self, descriptor: &Resource<Descriptor>) -> wasmtime::Result<()> {
         self.table.get(descriptor)?;
@@ -66,8 +65,14 @@ impl State {
         self.descriptor(descriptor)?;
         Ok(Err(code))
     }
+}
 
-    fn read_partition(&self, length: u64, offset: u64) -> Result<(Vec<u8>, bool), ErrorCode> {
+impl Local {
+    pub(super) fn read_within(
+        &self,
+        length: u64,
+        offset: u64,
+    ) -> Result<(Vec<u8>, bool), ErrorCode> {
         let partition = self.partition.as_ref().ok_or(ErrorCode::BadDescriptor)?;
         let rest = partition
             .size()
@@ -85,7 +90,7 @@ impl State {
         Ok((buffer, count == rest))
     }
 
-    fn write_partition(&mut self, bytes: &[u8], offset: u64) -> Result<u64, ErrorCode> {
+    pub(super) fn write_within(&mut self, bytes: &[u8], offset: u64) -> Result<u64, ErrorCode> {
         let partition = self.partition.as_ref().ok_or(ErrorCode::BadDescriptor)?;
         let count = bytes.len() as u64;
         let end = offset
@@ -101,7 +106,7 @@ impl State {
     }
 }
 
-impl HostDescriptor for State {
+impl<S: Services> HostDescriptor for State<S> {
     fn read(
         &mut self,
         this: Resource<Descriptor>,
@@ -109,7 +114,7 @@ impl HostDescriptor for State {
         offset: Filesize,
     ) -> Answer<(Vec<u8>, bool)> {
         self.descriptor(&this)?;
-        Ok(self.read_partition(length, offset))
+        self.services.read_partition(length, offset)
     }
 
     fn write(
@@ -119,21 +124,15 @@ impl HostDescriptor for State {
         offset: Filesize,
     ) -> Answer<Filesize> {
         self.descriptor(&this)?;
-        self.check_scattering()?;
-        Ok(self.write_partition(&buffer, offset))
+        self.services.write_partition(buffer, offset)
     }
 
     fn set_size(&mut self, this: Resource<Descriptor>, size: Filesize) -> Answer<()> {
         self.descriptor(&this)?;
-        let same = self
-            .partition
-            .as_ref()
-            .is_some_and(|partition| partition.size() == size);
-        Ok(if same {
-            Ok(())
-        } else {
-            Err(ErrorCode::NotPermitted)
-        })
+        if self.services.partition_size() == Some(size) {
+            return Ok(Ok(()));
+        }
+        Ok(Err(ErrorCode::NotPermitted))
     }
 
     fn stat(&mut self, this: Resource<Descriptor>) -> Answer<DescriptorStat> {
@@ -141,10 +140,7 @@ impl HostDescriptor for State {
         Ok(Ok(DescriptorStat {
             type_: DescriptorType::RegularFile,
             link_count: 1,
-            size: self
-                .partition
-                .as_ref()
-                .map_or(0, |partition| partition.size()),
+            size: self.services.partition_size().unwrap_or_default(),
             data_access_timestamp: None,
             data_modification_timestamp: None,
             status_change_timestamp: None,
@@ -325,7 +321,7 @@ impl HostDescriptor for State {
     }
 }
 
-impl HostDirectoryEntryStream for State {
+impl<S: Services> HostDirectoryEntryStream for State<S> {
     fn read_directory_entry(
         &mut self,
         _this: Resource<DirectoryEntryStream>,
@@ -339,7 +335,7 @@ impl HostDirectoryEntryStream for State {
     }
 }
 
-impl Host for State {
+impl<S: Services> Host for State<S> {
     fn filesystem_error_code(
         &mut self,
         _error: Resource<Error>,

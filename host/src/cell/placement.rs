@@ -1,7 +1,8 @@
 //! The contract's `placement`: every request is checked here, on the cell's thread, before it is handed on.
 
 use super::bindings::cellblock::format::placement::{Host, PlaceError, Placement as Requested};
-use super::state::State;
+use super::limits::Exceeded;
+use super::local::Local;
 use crate::tree::{Kind, NodeId};
 
 /// A request of a guest that has been checked: the file is a regular file of the tree and holds the range, the partition
@@ -23,7 +24,7 @@ pub struct Placement {
 /// More separate ranges than any file system writes or places.
 const SCATTERED_LIMIT: usize = 4_000_000;
 
-impl Host for State {
+impl Host for Local {
     fn place(&mut self, batch: Vec<Requested>) -> wasmtime::Result<Result<(), PlaceError>> {
         let Some(partition) = self.partition.clone() else {
             return Ok(Err(PlaceError::Failed));
@@ -43,7 +44,7 @@ impl Host for State {
     }
 }
 
-impl State {
+impl Local {
     fn check(
         &mut self,
         requested: &Requested,
@@ -84,10 +85,10 @@ impl State {
     /// Bounds what the host remembers for a cell.
     pub(super) fn check_scattering(&mut self) -> wasmtime::Result<()> {
         if self.placed.len() + self.written.len() > SCATTERED_LIMIT {
-            self.limiter.met = Some(format!(
+            let what = format!(
                 "it scattered writes and placements over more than {SCATTERED_LIMIT} ranges"
-            ));
-            return Err(wasmtime::Error::msg("too scattered"));
+            );
+            return Err(Exceeded(what).into());
         }
         Ok(())
     }

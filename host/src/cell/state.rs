@@ -1,89 +1,41 @@
-//! What the host keeps for one cell.
-
-use std::sync::Arc;
+//! What a cell's store holds, and what it asks for.
 
 use wasmtime::component::ResourceTable;
 
-use super::bindings::cellblock::format::progress::{Host, Level};
+use super::bindings::cellblock::format::{placement, progress, tree};
+use super::bindings::wasi::filesystem::types::ErrorCode;
 use super::limits::{Limiter, Limits};
-use super::occupied::Occupied;
-use super::partition::Partition;
-use crate::tree::Tree;
 
-/// A line that a guest logged. Control characters are escaped.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
-pub struct LogLine {
-    /// `debug`, `info` or `warning`.
-    pub level: &'static str,
-    /// The text, at most [`LogLine::LIMIT`] characters of it.
-    pub text: String,
-}
+/// An answer to a guest; the outer error ends the cell.
+pub(super) type Answer<T> = wasmtime::Result<Result<T, ErrorCode>>;
 
-impl LogLine {
-    /// The longest text in characters, before escaping.
-    pub const LIMIT: usize = 1000;
-    /// The most lines that are kept of a cell.
-    pub const LINES: usize = 1000;
+/// Who answers a guest: this process, or the one on the other side of the second wall.
+pub(super) trait Services: tree::Host + placement::Host + progress::Host + 'static {
+    /// The size in bytes of the partition, if the guest has one.
+    fn partition_size(&self) -> Option<u64>;
+
+    /// The bytes at `offset`, at most `length`, and whether they reach the end of the partition.
+    fn read_partition(&mut self, length: u64, offset: u64) -> Answer<(Vec<u8>, bool)>;
+
+    /// Writes `bytes` at `offset`; their number.
+    fn write_partition(&mut self, bytes: Vec<u8>, offset: u64) -> Answer<u64>;
 }
 
 /// The data of a cell's store.
-pub(super) struct State {
+pub(super) struct State<S> {
     pub(super) table: ResourceTable,
-    pub(super) tree: Arc<Tree>,
-    /// The id of the node that `tree.next` gives next.
-    pub(super) position: u32,
-    pub(super) partition: Option<Arc<dyn Partition>>,
-    /// What the guest wrote.
-    pub(super) written: Occupied,
-    /// What holds placed content.
-    pub(super) placed: Occupied,
     pub(super) limiter: Limiter,
-    pub(super) log: Vec<LogLine>,
-    /// The first failure of the tree's source, which the guest only knows as `source`.
-    pub(super) source_failure: Option<crate::source::SourceError>,
+    pub(super) services: S,
 }
 
-impl State {
-    pub(super) fn new(
-        tree: Arc<Tree>,
-        partition: Option<Arc<dyn Partition>>,
-        limits: Limits,
-    ) -> Self {
+impl<S> State<S> {
+    pub(super) fn new(services: S, limits: Limits) -> Self {
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits.handles);
         Self {
             table,
-            tree,
-            position: 0,
-            partition,
-            written: Occupied::default(),
-            placed: Occupied::default(),
             limiter: Limiter::new(limits),
-            log: Vec::new(),
-            source_failure: None,
+            services,
         }
-    }
-}
-
-impl Host for State {
-    fn log(&mut self, level: Level, message: String) -> wasmtime::Result<()> {
-        if self.log.len() < LogLine::LINES {
-            self.log.push(LogLine {
-                level: match level {
-                    Level::Debug => "debug",
-                    Level::Info => "info",
-                    Level::Warning => "warning",
-                },
-                text: message
-                    .chars()
-                    .take(LogLine::LIMIT)
-                    .map(|character| match character {
-                        control if control.is_control() => control.escape_default().to_string(),
-                        plain => plain.to_string(),
-                    })
-                    .collect(),
-            });
-        }
-        Ok(())
     }
 }

@@ -3,7 +3,7 @@
 use super::bindings::cellblock::format::tree::{
     Attribute, Host, Kind as ContractKind, NodeId as Id, Nodes, Range, ReadError,
 };
-use super::state::State;
+use super::local::Local;
 use crate::source::SourceError;
 use crate::tree::{Kind, Node, NodeId};
 
@@ -14,7 +14,7 @@ const BATCH_BYTES: usize = 1 << 20;
 /// The longest read in bytes.
 const READ_LIMIT: u32 = 16 << 20;
 
-impl Host for State {
+impl Host for Local {
     fn next(&mut self, limit: u32) -> wasmtime::Result<Nodes> {
         let most = limit
             .min(BATCH_NODES)
@@ -61,7 +61,7 @@ impl Host for State {
     }
 }
 
-impl State {
+impl Local {
     fn file_size(&self, file: Id) -> Result<u64, ReadError> {
         match (file < self.tree.len()).then(|| self.tree.node(NodeId(file)).kind) {
             Some(Kind::File { size, .. }) => Ok(*size),

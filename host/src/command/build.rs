@@ -18,7 +18,7 @@ pub(super) fn run(build: &Build) -> Result<(), Failure> {
     }
     let volumes = &described.project.volumes;
     let outputs = build.outputs(volumes).map_err(Failure::usage)?;
-    let runtime = super::runtime(build.run.limits)?;
+    let runtime = super::runtime(&build.run)?;
     let mut records = Vec::with_capacity(volumes.len());
     for (volume, output) in volumes.iter().zip(&outputs) {
         records.push(build_one(

@@ -14,7 +14,7 @@ pub(super) fn run(fill: &Fill) -> Result<(), Failure> {
     let options = super::build_options(&fill.run, request.time);
     let asked = super::asked(&fill.chosen, fill.changing.atomic(), fill.run.quiet);
     let catalog = super::catalog(&fill.run, BTreeMap::new());
-    let runtime = super::runtime(fill.run.limits)?;
+    let runtime = super::runtime(&fill.run)?;
     let filled = builder::fill_partition(&asked, request, &runtime, &catalog, &options);
     options.progress.clear();
     let filled = filled?;

@@ -3,13 +3,14 @@
 use super::{Failure, print, print_json};
 use crate::arguments::Guests;
 use crate::builder;
-use crate::cell::{Losses, Runtime, RuntimeOptions};
+use crate::cell::{Losses, Runtime, RuntimeOptions, Walls};
 use crate::guests::{Portrait, built_in_portraits, foreign_portrait, hexadecimal};
 use crate::report::{human, printable};
 
 pub(super) fn run(guests: &Guests) -> Result<(), Failure> {
     let options = RuntimeOptions {
         cache: builder::cache_folder(),
+        walls: Walls::Strongest,
         ..RuntimeOptions::default()
     };
     let runtime = Runtime::new(&options).map_err(Failure::failed)?;

@@ -9,6 +9,7 @@ mod mkfs;
 mod project;
 mod show;
 mod splice;
+mod walls;
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -81,6 +82,7 @@ pub fn run(command: &Command) -> Result<(), Failure> {
         Command::Splice(splice) => splice::run(splice),
         Command::Cut(cut) => cut::run(cut),
         Command::Guests(guests) => guests::run(guests),
+        Command::Walls => walls::run(),
         Command::Schema => print_json(&spec::json_schema()),
         Command::Completions { shell } => {
             arguments::write_completions(*shell, &mut io::stdout()).map_err(Failure::failed)
@@ -91,7 +93,8 @@ pub fn run(command: &Command) -> Result<(), Failure> {
     }
 }
 
-fn runtime(limits: arguments::Limits) -> Result<Runtime, Failure> {
+fn runtime(run: &Run) -> Result<Runtime, Failure> {
+    let limits = run.limits;
     let cache = if limits.no_cache {
         None
     } else {
@@ -106,6 +109,7 @@ fn runtime(limits: arguments::Limits) -> Result<Runtime, Failure> {
             handles: limits.handle_limit as usize,
         },
         cache,
+        walls: run.walls(),
     };
     Runtime::new(&options).map_err(Failure::failed)
 }

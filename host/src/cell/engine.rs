@@ -1,0 +1,198 @@
+//! A guest in the engine: compiled, linked to the contract and to nothing else, and run.
+
+use std::path::Path;
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use wasmtime::component::{Component, HasSelf, Linker};
+use wasmtime::{Cache, CacheConfig, Config, Engine, OptLevel, Store};
+
+use super::bindings::cellblock::format::{placement, progress, tree};
+use super::bindings::wasi::filesystem;
+use super::bindings::{Guest as Exports, GuestPre};
+use super::call::{Call, Returned, Stopped};
+use super::partition::Descriptor;
+use super::state::{Services, State};
+use super::{CellError, Limits, imports, io};
+
+/// Guests check at this interval whether their time is over.
+const TICK: Duration = Duration::from_millis(50);
+/// The stack of a guest in bytes.
+const STACK: usize = 1 << 20;
+
+/// A formatter that can be called.
+pub(super) struct Compiled<S: Services> {
+    pre: GuestPre<State<S>>,
+    imports: Vec<String>,
+}
+
+/// Why a component cannot be used.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum LoadFailure {
+    /// It is no component that this host can run: what the engine says.
+    Malformed(String),
+    /// The first import that the contract does not have.
+    Import(String),
+    /// It does not fit the contract: what is missing or of another type.
+    Contract(String),
+}
+
+impl LoadFailure {
+    /// The same with its text rewritten.
+    pub(super) fn map(self, rewrite: impl Fn(&str) -> String) -> Self {
+        match self {
+            Self::Malformed(reason) => Self::Malformed(rewrite(&reason)),
+            Self::Import(import) => Self::Import(rewrite(&import)),
+            Self::Contract(reason) => Self::Contract(rewrite(&reason)),
+        }
+    }
+
+    pub(super) fn of(self, guest: &str) -> CellError {
+        let guest = guest.to_owned();
+        match self {
+            Self::Malformed(reason) => CellError::Malformed { guest, reason },
+            Self::Import(import) => CellError::Import { guest, import },
+            Self::Contract(reason) => CellError::Contract { guest, reason },
+        }
+    }
+}
+
+/// An engine that keeps compiled guests in the folder `cache`, if there is one.
+pub(super) fn engine(cache: Option<&Path>, threads: Threads) -> Result<Engine, CellError> {
+    let mut config = Config::new();
+    config
+        .wasm_component_model(true)
+        .cranelift_nan_canonicalization(true)
+        .wasm_relaxed_simd(false)
+        .relaxed_simd_deterministic(true)
+        .wasm_memory64(false)
+        .cranelift_opt_level(OptLevel::Speed)
+        .epoch_interruption(true)
+        .memory_init_cow(false)
+        .parallel_compilation(threads == Threads::Many)
+        .max_wasm_stack(STACK);
+    if let Some(folder) = cache {
+        let mut cache = CacheConfig::new();
+        cache.with_directory(folder);
+        // A cache that cannot be used costs time, not the build.
+        config.cache(Cache::new(cache).ok());
+    }
+    Engine::new(&config).map_err(|error| CellError::Engine(format!("{error:#}")))
+}
+
+/// How many threads compile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Threads {
+    One,
+    Many,
+}
+
+impl<S: Services> Compiled<S> {
+    /// Compiles the component in `bytes`, or takes it from the engine's cache, and links it.
+    pub(super) fn load(engine: &Engine, bytes: &[u8]) -> Result<Self, LoadFailure> {
+        let component = Component::from_binary(engine, bytes)
+            .map_err(|error| LoadFailure::Malformed(format!("{error:#}")))?;
+        let imports = imports::list(engine, &component);
+        if let Some(import) = imports::first_beyond_contract(&imports) {
+            return Err(LoadFailure::Import(import.clone()));
+        }
+        let pre = contract_linker(engine)
+            .and_then(|linker| linker.instantiate_pre(&component))
+            .and_then(GuestPre::new)
+            .map_err(|error| LoadFailure::Contract(format!("{error:#}")))?;
+        Ok(Self { pre, imports })
+    }
+
+    /// Its capabilities: the functions that it imports, each as `interface#function`.
+    pub(super) fn imports(&self) -> &[String] {
+        &self.imports
+    }
+
+    /// Calls the formatter in an instance of its own, which `services` answers.
+    pub(super) fn call(
+        &self,
+        call: &Call,
+        services: S,
+        limits: Limits,
+    ) -> (Result<Returned, Stopped>, S) {
+        let mut store = Store::new(self.pre.engine(), State::new(services, limits));
+        store.limiter(|state| &mut state.limiter);
+        let ticks = limits.time.as_millis().div_ceil(TICK.as_millis());
+        store.set_epoch_deadline(u64::try_from(ticks).unwrap_or(u64::MAX / 2));
+        store.epoch_deadline_trap();
+        let returned = self
+            .pre
+            .instantiate(&mut store)
+            .and_then(|exports| enter(&exports, &mut store, call));
+        let mut state = store.into_data();
+        let returned = returned.map_err(|error| match state.limiter.met.take() {
+            Some(what) => Stopped::Limit(what),
+            None => Stopped::because_of(&error),
+        });
+        (returned, state.services)
+    }
+}
+
+fn enter<S: Services>(
+    exports: &Exports,
+    store: &mut Store<State<S>>,
+    call: &Call,
+) -> wasmtime::Result<Returned> {
+    let formatter = exports.cellblock_format_formatter();
+    Ok(match call {
+        Call::Describe => Returned::Described(formatter.call_describe(store)?),
+        Call::Measure(request) => Returned::Measured(formatter.call_measure(store, request)?),
+        Call::Format(request) => {
+            let partition = store.data_mut().table.push(Descriptor)?;
+            Returned::Formatted(formatter.call_format(store, partition, request)?)
+        }
+    })
+}
+
+fn contract_linker<S: Services>(engine: &Engine) -> wasmtime::Result<Linker<State<S>>> {
+    let mut linker = Linker::new(engine);
+    tree::add_to_linker::<State<S>, HasSelf<S>>(&mut linker, |state| &mut state.services)?;
+    placement::add_to_linker::<State<S>, HasSelf<S>>(&mut linker, |state| &mut state.services)?;
+    progress::add_to_linker::<State<S>, HasSelf<S>>(&mut linker, |state| &mut state.services)?;
+    filesystem::types::add_to_linker::<State<S>, HasSelf<State<S>>>(&mut linker, |state| state)?;
+    io::error::add_to_linker::<State<S>, HasSelf<State<S>>>(&mut linker, |state| state)?;
+    io::streams::add_to_linker::<State<S>, HasSelf<State<S>>>(&mut linker, |state| state)?;
+    Ok(linker)
+}
+
+/// Advances the engine's epoch, by which guests know that time passes.
+pub(super) struct Ticker {
+    stop: Option<Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Ticker {
+    pub(super) fn start(engine: &Engine) -> Self {
+        let engine = engine.weak();
+        let (stop, stopped) = mpsc::channel();
+        let thread = std::thread::spawn(move || {
+            while stopped.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
+                let Some(engine) = engine.upgrade() else {
+                    return;
+                };
+                engine.increment_epoch();
+            }
+        });
+        Self {
+            stop: Some(stop),
+            thread: Some(thread),
+        }
+    }
+}
+
+impl Drop for Ticker {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            // It has nothing to report.
+            let _ = thread.join();
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! What serves a cell: its tree, its partition, and what the guest made of them so far.
+
+use std::sync::Arc;
+
+use super::bindings::cellblock::format::progress::{Host, Level};
+use super::occupied::Occupied;
+use super::partition::Partition;
+use super::state::{Answer, Services};
+use crate::source::SourceError;
+use crate::tree::Tree;
+
+/// A line that a guest logged. Control characters are escaped.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct LogLine {
+    /// `debug`, `info` or `warning`.
+    pub level: &'static str,
+    /// The text, at most [`LogLine::LIMIT`] characters of it.
+    pub text: String,
+}
+
+impl LogLine {
+    /// The longest text in characters, before escaping.
+    pub const LIMIT: usize = 1000;
+    /// The most lines that are kept of a cell.
+    pub const LINES: usize = 1000;
+}
+
+/// The services of this process, which holds the tree and the partition.
+pub(super) struct Local {
+    pub(super) tree: Arc<Tree>,
+    /// The id of the node that `tree.next` gives next.
+    pub(super) position: u32,
+    pub(super) partition: Option<Arc<dyn Partition>>,
+    /// What the guest wrote.
+    pub(super) written: Occupied,
+    /// What holds placed content.
+    pub(super) placed: Occupied,
+    pub(super) log: Vec<LogLine>,
+    /// The first failure of the tree's source, which the guest only knows as `source`.
+    pub(super) source_failure: Option<SourceError>,
+}
+
+impl Local {
+    pub(super) fn new(tree: Arc<Tree>, partition: Option<Arc<dyn Partition>>) -> Self {
+        Self {
+            tree,
+            position: 0,
+            partition,
+            written: Occupied::default(),
+            placed: Occupied::default(),
+            log: Vec::new(),
+            source_failure: None,
+        }
+    }
+}
+
+impl Services for Local {
+    fn partition_size(&self) -> Option<u64> {
+        self.partition.as_ref().map(|partition| partition.size())
+    }
+
+    fn read_partition(&mut self, length: u64, offset: u64) -> Answer<(Vec<u8>, bool)> {
+        Ok(self.read_within(length, offset))
+    }
+
+    fn write_partition(&mut self, bytes: Vec<u8>, offset: u64) -> Answer<u64> {
+        self.check_scattering()?;
+        Ok(self.write_within(&bytes, offset))
+    }
+}
+
+impl Host for Local {
+    fn log(&mut self, level: Level, message: String) -> wasmtime::Result<()> {
+        if self.log.len() < LogLine::LINES {
+            self.log.push(LogLine {
+                level: match level {
+                    Level::Debug => "debug",
+                    Level::Info => "info",
+                    Level::Warning => "warning",
+                },
+                text: message
+                    .chars()
+                    .take(LogLine::LIMIT)
+                    .map(|character| match character {
+                        control if control.is_control() => control.escape_default().to_string(),
+                        plain => plain.to_string(),
+                    })
+                    .collect(),
+            });
+        }
+        Ok(())
+    }
+}
