@@ -79,15 +79,19 @@ fn endless(bench: &Bench) -> (Child, Pid) {
         .args(["build", "image.toml", "-o", "disk.img", "-q"])
         .args(["--guest", "hostile=endless-loop.wasm", "--walls", "process"])
         .stderr(Stdio::piped());
-    let build = build.spawn().unwrap();
+    let mut build = build.spawn().unwrap();
     let begun = Instant::now();
-    while begun.elapsed() < Duration::from_secs(60) {
+    loop {
         if let Some(cell) = cell_of(&build).filter(|cell| is_running(*cell)) {
             return (build, cell);
         }
+        if begun.elapsed() > Duration::from_secs(60) {
+            build.kill().unwrap();
+            build.wait().unwrap();
+            panic!("no process of a cell");
+        }
         thread::sleep(Duration::from_millis(10));
     }
-    panic!("no process of a cell");
 }
 
 /// The process that a build has started.

@@ -15,7 +15,7 @@ use super::message::{Attempt, Hello};
 /// Tries everything, and tells how it went.
 pub(super) fn all(host: Option<Pid>, hello: &Hello) -> Vec<Attempt> {
     let inside_cache = hello.cache.as_ref().map(|folder| folder.join("attempt"));
-    let create = |path| OpenOptions::new().write(true).create(true).open(path);
+    let create = |path| OpenOptions::new().write(true).create_new(true).open(path);
     let host = host.ok_or(io::ErrorKind::NotFound);
     let mut attempts = vec![
         attempt("open a file", File::open("/etc/passwd")),

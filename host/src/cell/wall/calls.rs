@@ -37,7 +37,7 @@ pub(super) const ON_MEMORY: [i64; 3] = [libc::SYS_mmap, libc::SYS_mprotect, libc
 
 /// What compiling a guest takes beyond that, and keeping the result, and the way to the second stage.
 #[cfg(target_arch = "x86_64")]
-pub(super) const LOADING: [i64; 32] = [
+pub(super) const LOADING: [i64; 33] = [
     libc::SYS_access,
     libc::SYS_mkdir,
     libc::SYS_open,
@@ -52,6 +52,7 @@ pub(super) const LOADING: [i64; 32] = [
     libc::SYS_ftruncate,
     libc::SYS_getcwd,
     libc::SYS_getdents64,
+    libc::SYS_getpriority,
     libc::SYS_landlock_add_rule,
     libc::SYS_landlock_create_ruleset,
     libc::SYS_landlock_restrict_self,
@@ -74,13 +75,14 @@ pub(super) const LOADING: [i64; 32] = [
 
 /// What compiling a guest takes beyond that, and keeping the result, and the way to the second stage.
 #[cfg(not(target_arch = "x86_64"))]
-pub(super) const LOADING: [i64; 25] = [
+pub(super) const LOADING: [i64; 26] = [
     libc::SYS_faccessat,
     libc::SYS_fcntl,
     libc::SYS_fstat,
     libc::SYS_ftruncate,
     libc::SYS_getcwd,
     libc::SYS_getdents64,
+    libc::SYS_getpriority,
     libc::SYS_landlock_add_rule,
     libc::SYS_landlock_create_ruleset,
     libc::SYS_landlock_restrict_self,

@@ -109,7 +109,10 @@ fn running(channel: RawFd) -> Result<BpfProgram, String> {
     let anonymous = u64::from(libc::MAP_ANONYMOUS.unsigned_abs());
     let unexecutable = (2, SeccompCmpOp::MaskedEq(executable), 0);
     let of_no_file = (3, SeccompCmpOp::MaskedEq(anonymous), anonymous);
-    rules.insert(libc::SYS_mprotect, vec![rule(&[unexecutable.clone()])?]);
+    rules.insert(
+        libc::SYS_mprotect,
+        vec![rule(std::slice::from_ref(&unexecutable))?],
+    );
     rules.insert(libc::SYS_mmap, vec![rule(&[unexecutable, of_no_file])?]);
     // How a process aborts.
     rules.insert(libc::SYS_tgkill, vec![rule(&[(0, SeccompCmpOp::Eq, own)])?]);

@@ -149,7 +149,7 @@ impl Process {
                     import: fit(import),
                 }),
             },
-            Loaded::Failed(failure) => Err(failure.map(&fit).of(&self.guest)),
+            Loaded::Failed(failure) => Err(failure.map(fit).of(&self.guest)),
             Loaded::Open(missing) => Err(CellError::NoWall {
                 missing: fit(&missing),
             }),
@@ -167,7 +167,7 @@ impl Process {
             .channel
             .send(call, &[])
             .and_then(|()| serve(&mut self.channel, local));
-        Ok(self.heard(ended)?.map_err(|stopped| stopped.map(&fit)))
+        Ok(self.heard(ended)?.map_err(|stopped| stopped.map(fit)))
     }
 
     /// Has the process try to get out.
@@ -219,5 +219,8 @@ fn end(child: &mut Child) -> String {
 /// A text of a process that may be hostile, fit for a terminal.
 fn fit(text: &str) -> String {
     let kept: String = text.chars().take(LogLine::LIMIT).collect();
-    printable(&kept)
+    kept.split('\n')
+        .map(printable)
+        .collect::<Vec<String>>()
+        .join("\n")
 }
