@@ -52,6 +52,9 @@ pub struct Runtime {
     starter: Option<Arc<Starter>>,
 }
 
+/// The largest component in bytes: a real one has a few MiB.
+const COMPONENT_LIMIT: usize = 128 << 20;
+
 impl Runtime {
     /// Makes ready for guests.
     ///
@@ -73,6 +76,15 @@ impl Runtime {
     /// # Errors
     /// [`CellError`] if it is no component, imports more than the contract gives, or does not export a formatter.
     pub fn load(&self, name: &str, bytes: &[u8]) -> Result<Guest, CellError> {
+        if bytes.len() > COMPONENT_LIMIT {
+            return Err(CellError::Malformed {
+                guest: name.to_owned(),
+                reason: format!(
+                    "it has {} bytes, and the most is {COMPONENT_LIMIT}",
+                    bytes.len()
+                ),
+            });
+        }
         let digest = Sha256::digest(bytes).into();
         let (place, missing) = match &self.starter {
             None => (self.here(name, bytes, &digest)?, None),

@@ -3,7 +3,7 @@
 use super::{Failure, print, print_json};
 use crate::arguments::Guests;
 use crate::builder;
-use crate::cell::{Losses, Runtime, RuntimeOptions, Walls};
+use crate::cell::{Losses, Runtime, RuntimeOptions, Wall, Walls};
 use crate::guests::{Portrait, built_in_portraits, foreign_portrait, hexadecimal};
 use crate::report::{human, printable};
 
@@ -39,6 +39,7 @@ fn as_text(portrait: &Portrait) -> String {
             human(portrait.size),
             hexadecimal(&portrait.digest)
         ),
+        format!("  walls         {}", walls(&portrait.wall)),
         format!("  label         at most {} bytes", description.label_limit),
         format!("  cannot store  {}", lacks(description.lacks)),
     ];
@@ -58,6 +59,13 @@ fn as_text(portrait: &Portrait) -> String {
         .iter()
         .map(|line| format!("{}\n", printable(line)))
         .collect()
+}
+
+fn walls(wall: &Wall) -> String {
+    match &wall.missing {
+        Some(missing) => format!("{}, without {missing}", wall.wall),
+        None => wall.wall.to_owned(),
+    }
 }
 
 fn lacks(losses: Losses) -> String {
@@ -105,6 +113,7 @@ fn as_json(portrait: &Portrait) -> serde_json::Value {
         "size": portrait.size,
         "sha256": hexadecimal(&portrait.digest),
         "capabilities": portrait.imports,
+        "wall": portrait.wall.wall,
         "label-limit": description.label_limit,
         "lacks": names(description.lacks).collect::<Vec<_>>(),
         "options": options,

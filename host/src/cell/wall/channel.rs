@@ -104,8 +104,12 @@ impl Channel {
             return Err(ChannelError::Malformed(what));
         }
         let head = self.read(head)?;
-        let head = postcard::from_bytes(&head)
+        let (head, rest) = postcard::take_from_bytes(&head)
             .map_err(|error| ChannelError::Malformed(format!("a message that is none: {error}")))?;
+        if !rest.is_empty() {
+            let what = format!("a message with {} bytes too many", rest.len());
+            return Err(ChannelError::Malformed(what));
+        }
         Ok((head, self.read(bytes)?))
     }
 

@@ -69,9 +69,10 @@ pub(super) fn limit_memory(limits: Limits) -> Result<(), String> {
 pub(super) fn leave_calls() -> Result<(), String> {
     let rules = calls::LOADING
         .iter()
-        .chain(&calls::RUNNING)
-        .chain(&calls::ON_CHANNEL)
-        .chain(&calls::ON_MEMORY)
+        .chain(calls::LOADING_OLDER)
+        .chain(calls::RUNNING)
+        .chain(calls::ON_CHANNEL)
+        .chain(calls::ON_MEMORY)
         .map(|call| (*call, Vec::new()));
     apply(&filter(rules.collect())?)
 }
@@ -103,7 +104,7 @@ fn running(channel: RawFd) -> Result<BpfProgram, String> {
         .collect();
     let on_channel = rule(&[(0, SeccompCmpOp::Eq, channel)])?;
     for call in calls::ON_CHANNEL {
-        rules.insert(call, vec![on_channel.clone()]);
+        rules.insert(*call, vec![on_channel.clone()]);
     }
     let executable = u64::from(libc::PROT_EXEC.unsigned_abs());
     let anonymous = u64::from(libc::MAP_ANONYMOUS.unsigned_abs());
@@ -198,8 +199,8 @@ mod tests {
             assert_eq!(allowed(call, refused_everything), by_number, "{call}");
         }
         for call in calls::ON_CHANNEL {
-            assert!(allowed(call, [CHANNEL, 0, 0, 0, 0, 0]));
-            assert!(!allowed(call, [CHANNEL + 1, 0, 0, 0, 0, 0]));
+            assert!(allowed(*call, [CHANNEL, 0, 0, 0, 0, 0]));
+            assert!(!allowed(*call, [CHANNEL + 1, 0, 0, 0, 0, 0]));
         }
         let [read, write, execute] = [1, 2, 4];
         let [private, anonymous] = [0x02, 0x20];

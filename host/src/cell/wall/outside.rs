@@ -128,9 +128,17 @@ impl Process {
             .channel
             .send(hello, &[])
             .and_then(|()| process.channel.receive::<Greeting>());
-        match process.heard(greeting)? {
-            (Greeting::Ready, _) => Ok(process),
-            (Greeting::Missing(what), _) => Err(NoProcess::Missing(fit(&what))),
+        match greeting {
+            Ok((Greeting::Ready, _)) => Ok(process),
+            Ok((Greeting::Missing(what), _)) => Err(NoProcess::Missing(fit(&what))),
+            // It has not seen a byte of the guest: it was the kernel that ended it.
+            Err(ChannelError::Closed) => {
+                let how = end(&mut process.child);
+                Err(NoProcess::Missing(format!(
+                    "its process, which ended ({how})"
+                )))
+            }
+            Err(error) => Err(process.failure(error).into()),
         }
     }
 
@@ -182,21 +190,25 @@ impl Process {
     }
 
     fn heard<T>(&mut self, result: Result<T, ChannelError>) -> Result<T, CellError> {
-        let guest = || self.guest.clone();
-        result.map_err(|error| match error {
+        result.map_err(|error| self.failure(error))
+    }
+
+    fn failure(&mut self, error: ChannelError) -> CellError {
+        let guest = self.guest.clone();
+        match error {
             ChannelError::Deadline => CellError::Deadline {
-                guest: guest(),
+                guest,
                 limit: self.hello.limits.time,
             },
             ChannelError::Malformed(what) => CellError::Babble {
-                guest: guest(),
+                guest,
                 what: fit(&what),
             },
             ChannelError::Closed | ChannelError::Io(_) => CellError::Lost {
-                guest: guest(),
+                guest,
                 how: end(&mut self.child),
             },
-        })
+        }
     }
 }
 
