@@ -71,6 +71,7 @@ fn images_are_the_same_within_each_wall() {
 }
 
 /// Starts to build with the formatter that never returns, until its process is there: the build, and that process.
+#[expect(clippy::zombie_processes, reason = "the caller waits for it")]
 fn endless(bench: &Bench) -> (Child, Pid) {
     component::formatter(bench, "endless-loop");
     bench.write("image.toml", ENDLESS);
