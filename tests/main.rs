@@ -9,6 +9,7 @@
     clippy::expect_used
 )]
 
+mod boot;
 mod build;
 mod debian;
 mod determinism;

@@ -10,7 +10,7 @@ use crate::support::bench::{program, sha256};
 use crate::support::{Bench, is_root, judge, skipped, text};
 
 /// `nobody`.
-const NOBODY: u32 = 65534;
+pub const NOBODY: u32 = 65534;
 
 /// The demo where nobody can read it, the program beside it, and a folder `out` that nobody can write to.
 pub fn bench() -> Bench {

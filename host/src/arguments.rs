@@ -112,7 +112,10 @@ where image.toml says, for a disk with one ext4 file system made from the direct
 
 A file whose name ends in .yaml or .yml is imagecraft's project file or snapd's gadget; its volumes are built as they are
 described. Of a gadget with several volumes each becomes an image VOLUME.img in the directory that -o names, one after the
-other.")]
+other.
+
+A spec can also put boot loaders where firmware finds them ([boot]), write files and addresses at offsets (raw), and
+fill identifiers into files (template). cellblock schema lists every key.")]
 pub struct Build {
     /// The spec: a TOML file that describes the disk, an imagecraft.yaml, or a gadget.yaml
     pub spec: PathBuf,

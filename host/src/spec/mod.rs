@@ -12,6 +12,9 @@
 //! filesystem = "ext4"
 //! content = [{ archive = "rootfs.tar" }, { file = "fstab", to = "/etc/fstab" }]
 //!
+//! [boot.grub-efi]
+//! image = "grub.efi"
+//!
 //! [guests]
 //! minix = "minix.wasm"
 //! ```
