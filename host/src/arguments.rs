@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
-use thiserror::Error;
 
 use crate::cell::Walls;
 use crate::plan::MkfsRequest;
@@ -19,10 +18,14 @@ use crate::table::SectorSize;
 
 mod contents;
 mod disks;
+mod error;
 mod filesystem;
+#[cfg(test)]
+mod tests;
 
 pub use contents::Contents;
 pub use disks::{Changing, Chosen, Cut, Fill, Splice};
+pub use error::ArgumentError;
 pub use filesystem::Filesystem;
 
 /// The environment variable with the time, in seconds since 1970, that reproducible builds stamp things with.
@@ -345,102 +348,6 @@ pub struct Guests {
     pub json: bool,
 }
 
-/// A command line that can be understood, but not used.
-#[derive(Debug, Error)]
-pub enum ArgumentError {
-    /// A content source cannot be opened.
-    #[error("--content {}: {source}", .path.display())]
-    Content {
-        /// The source.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// A partition that the file does not have, or several of that name.
-    #[error("--content {name}=…: {}; the partitions are {}", partitions_found(*.found), .known.join(", "))]
-    UnknownPartition {
-        /// As it was typed.
-        name: String,
-        /// How many have the name.
-        found: usize,
-        /// Those that there are.
-        known: Vec<String>,
-    },
-    /// Content for a partition that has no file system.
-    #[error("--content {name}=…: partition '{name}' has no file system to put it into")]
-    ContentWithoutFilesystem {
-        /// The partition.
-        name: String,
-    },
-    /// The directory with a directory for each partition cannot be opened.
-    #[error("--prime {}: {source}", .path.display())]
-    Prime {
-        /// The directory.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// A partition that no directory is there for.
-    #[error(
-        "--prime: nothing is there for partition '{name}': make one of the directories {}, or say --content {name}=SOURCE",
-        listed(.places)
-    )]
-    NothingPrimed {
-        /// The partition.
-        name: String,
-        /// Where its directory could be.
-        places: Vec<PathBuf>,
-    },
-    /// A volume that the file does not have.
-    #[error("--volume {name}: there is none of that name; the volumes are {}", .known.join(", "))]
-    UnknownVolume {
-        /// As it was typed.
-        name: String,
-        /// Those that there are.
-        known: Vec<String>,
-    },
-    /// One image for several volumes.
-    #[error(
-        "--output {}: there are {volumes} volumes, each with an image of its own: name a directory that exists, or one volume with --volume",
-        .output.display()
-    )]
-    OneOutput {
-        /// As it was typed.
-        output: PathBuf,
-        /// How many volumes there are.
-        volumes: usize,
-    },
-    /// Several volumes where one is printed.
-    #[error("there are {} volumes, and one is printed at a time: name it with --volume: {}", .known.len(), .known.join(", "))]
-    SeveralVolumes {
-        /// Their names.
-        known: Vec<String>,
-    },
-    /// The environment's time is no number.
-    #[error(
-        "{SOURCE_DATE_EPOCH} is {text:?}, which is no whole number of seconds since 1970: correct it, or unset it"
-    )]
-    SourceDateEpoch {
-        /// What the variable holds.
-        text: OsString,
-    },
-}
-
-fn partitions_found(count: usize) -> &'static str {
-    match count {
-        0 => "no partition has that name",
-        _ => "several partitions have that name",
-    }
-}
-
-fn listed(paths: &[PathBuf]) -> String {
-    let paths: Vec<String> = paths
-        .iter()
-        .map(|path| path.display().to_string())
-        .collect();
-    paths.join(" or ")
-}
-
 /// The time that the environment asks for, in seconds since 1970. Nothing else of the environment reaches an image.
 ///
 /// # Errors
@@ -508,154 +415,4 @@ fn option(text: &str) -> Result<(String, String), ValueError> {
 
 fn guest(text: &str) -> Result<(String, PathBuf), ValueError> {
     parse_assignment(text, "NAME=FILE").map(|(name, file)| (name, PathBuf::from(file)))
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-    use crate::source::What;
-    use crate::spec::{FilesystemId, Loss};
-
-    fn parse(line: &[&str]) -> Result<Arguments, clap::Error> {
-        Arguments::try_parse_from([&["cellblock"], line].concat())
-    }
-
-    fn mkfs(line: &[&str]) -> Mkfs {
-        match parse(&[&["mkfs"], line].concat()).unwrap().command {
-            Command::Mkfs(mkfs) => mkfs,
-            other => panic!("{other:?} is not mkfs"),
-        }
-    }
-
-    #[test]
-    fn the_definition_is_consistent() {
-        Arguments::command().debug_assert();
-    }
-
-    #[test]
-    fn the_image_is_named_after_the_spec() {
-        let Command::Build(build) = parse(&["build", "specs/demo.toml"]).unwrap().command else {
-            panic!("not build")
-        };
-        let spec = "[[partition]]\ntype = \"linux\"\nsize = 512\n";
-        let project = crate::spec::Project::parse(spec, &build.spec).unwrap();
-        let outputs = build.outputs(&project.volumes).unwrap();
-        assert_eq!(outputs, [Path::new("demo.img")]);
-        assert_eq!(
-            (build.run.limits.memory_limit, build.run.limits.time_limit),
-            (1 << 30, 3600)
-        );
-        assert!(!build.run.json_to_stdout());
-    }
-
-    #[test]
-    fn mkfs_says_what_is_asked_for() {
-        let request = mkfs(&[
-            "vfat",
-            "-o",
-            "esp.img",
-            "--size",
-            "minimum + 10%",
-            "--uuid",
-            "ABCD-1234",
-            "--time",
-            "-1",
-            "--option",
-            "fat=16",
-            "--option",
-            "a=b=c",
-            "--drop",
-            "owners,symlinks",
-            "--content",
-            "directory:esp,to=/EFI",
-        ])
-        .request()
-        .unwrap();
-        assert_eq!(request.size, SizeRule::parse("minimum + 10%").unwrap());
-        let request = request.filesystem;
-        assert_eq!(
-            (request.uuid, request.time),
-            (Some(FilesystemId::Serial(0xABCD_1234)), Some(-1))
-        );
-        let options: Vec<_> = request.options.into_iter().collect();
-        assert_eq!(
-            options,
-            [("a".into(), "b=c".into()), ("fat".into(), "16".into())]
-        );
-        assert_eq!(request.drop, [Loss::Owners, Loss::Symlinks]);
-        assert_eq!(request.sources[0].what, What::Directory("esp".into()));
-        assert_eq!(request.sources[0].to, Some(b"/EFI".to_vec()));
-    }
-
-    #[test]
-    fn wrong_values_are_refused_with_what_to_write() {
-        for (line, message) in [
-            (
-                &["mkfs", "ext4", "-o", "x", "--size", "4GB"][..],
-                "write \"4GiB\"",
-            ),
-            (
-                &["mkfs", "ext4", "-o", "x", "--drop", "links"],
-                "`links` is none of `symlinks`",
-            ),
-            (
-                &["mkfs", "ext4", "-o", "x", "--option", "k"],
-                "write KEY=VALUE",
-            ),
-            (
-                &["mkfs", "ext4", "-o", "x", "--guest", "=a"],
-                "write NAME=FILE",
-            ),
-            (
-                &["mkfs", "ext4", "-o", "x", "--sector-size", "520"],
-                "`520` is none of `512`, `4096`",
-            ),
-            (
-                &["mkfs", "ext4", "-o", "x", "--content", "a,owner=me"],
-                "write two numbers",
-            ),
-            (&["mkfs", "ext4"], "--output"),
-            (&["build", "x", "--jobs", "0"], "--jobs"),
-        ] {
-            let error = parse(line).unwrap_err();
-            assert_eq!(error.exit_code(), 2);
-            assert!(
-                error.to_string().contains(message),
-                "{message} is not in\n{error}"
-            );
-        }
-    }
-
-    #[test]
-    fn a_missing_source_is_named() {
-        let error = mkfs(&["ext4", "-o", "x", "--content", "absent/file"])
-            .request()
-            .unwrap_err();
-        assert!(
-            error
-                .to_string()
-                .starts_with("--content absent/file: No such file"),
-            "{error}"
-        );
-    }
-
-    #[test]
-    fn the_environments_time_is_a_number() {
-        assert_eq!(epoch("1700000000".into()).unwrap(), 1_700_000_000);
-        assert!(
-            epoch("today".into())
-                .unwrap_err()
-                .to_string()
-                .contains("\"today\"")
-        );
-    }
-
-    #[test]
-    fn every_command_shows_an_example() {
-        for command in Arguments::command().get_subcommands() {
-            let help = command.clone().render_long_help().to_string();
-            assert!(help.contains("Example"), "{} has none", command.get_name());
-        }
-    }
 }

@@ -1,0 +1,105 @@
+//! What is wrong with a command line that can be understood.
+
+use std::ffi::OsString;
+use std::io;
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+use super::SOURCE_DATE_EPOCH;
+
+/// A command line that can be understood, but not used.
+#[derive(Debug, Error)]
+pub enum ArgumentError {
+    /// A content source cannot be opened.
+    #[error("--content {}: {source}", .path.display())]
+    Content {
+        /// The source.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A partition that the file does not have, or several of that name.
+    #[error("--content {name}=…: {}; the partitions are {}", partitions_found(*.found), .known.join(", "))]
+    UnknownPartition {
+        /// As it was typed.
+        name: String,
+        /// How many have the name.
+        found: usize,
+        /// Those that there are.
+        known: Vec<String>,
+    },
+    /// Content for a partition that has no file system.
+    #[error("--content {name}=…: partition '{name}' has no file system to put it into")]
+    ContentWithoutFilesystem {
+        /// The partition.
+        name: String,
+    },
+    /// The directory with a directory for each partition cannot be opened.
+    #[error("--prime {}: {source}", .path.display())]
+    Prime {
+        /// The directory.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A partition that no directory is there for.
+    #[error(
+        "--prime: nothing is there for partition '{name}': make one of the directories {}, or say --content {name}=SOURCE",
+        listed(.places)
+    )]
+    NothingPrimed {
+        /// The partition.
+        name: String,
+        /// Where its directory could be.
+        places: Vec<PathBuf>,
+    },
+    /// A volume that the file does not have.
+    #[error("--volume {name}: there is none of that name; the volumes are {}", .known.join(", "))]
+    UnknownVolume {
+        /// As it was typed.
+        name: String,
+        /// Those that there are.
+        known: Vec<String>,
+    },
+    /// One image for several volumes.
+    #[error(
+        "--output {}: there are {volumes} volumes, each with an image of its own: name a directory that exists, or one volume with --volume",
+        .output.display()
+    )]
+    OneOutput {
+        /// As it was typed.
+        output: PathBuf,
+        /// How many volumes there are.
+        volumes: usize,
+    },
+    /// Several volumes where one is printed.
+    #[error("there are {} volumes, and one is printed at a time: name it with --volume: {}", .known.len(), .known.join(", "))]
+    SeveralVolumes {
+        /// Their names.
+        known: Vec<String>,
+    },
+    /// The environment's time is no number.
+    #[error(
+        "{SOURCE_DATE_EPOCH} is {text:?}, which is no whole number of seconds since 1970: correct it, or unset it"
+    )]
+    SourceDateEpoch {
+        /// What the variable holds.
+        text: OsString,
+    },
+}
+
+fn partitions_found(count: usize) -> &'static str {
+    match count {
+        0 => "no partition has that name",
+        _ => "several partitions have that name",
+    }
+}
+
+fn listed(paths: &[PathBuf]) -> String {
+    let paths: Vec<String> = paths
+        .iter()
+        .map(|path| path.display().to_string())
+        .collect();
+    paths.join(" or ")
+}
