@@ -47,8 +47,6 @@ pub(crate) const CONTENDERS: [Contender; 6] = [
 pub(crate) struct Tools {
     pub(crate) mke2fs: Option<PathBuf>,
     pub(crate) mkext4: Option<PathBuf>,
-    /// GNU time, which tells a program's peak memory.
-    pub(crate) time: Option<PathBuf>,
     pub(crate) e2fsck: Option<PathBuf>,
 }
 
@@ -65,7 +63,6 @@ impl Tools {
         Self {
             mke2fs: find("mke2fs"),
             mkext4: peer::mkext4(folder),
-            time: find("time"),
             e2fsck: find("e2fsck"),
         }
     }

@@ -14,6 +14,7 @@
 mod contender;
 mod corpus;
 mod machine;
+mod memory;
 mod peer;
 mod report;
 mod start;

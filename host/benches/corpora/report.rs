@@ -21,7 +21,7 @@ pub(crate) fn tables(trials: &[Trial], arguments: &Arguments) -> String {
         table(&seconds(trials, arguments)),
         format!("### Times faster: median of the ratios in {rounds} rounds; in brackets, synced\n"),
         table(&ratios(trials, arguments)),
-        "### Peak memory in MB, and the bound of 64 MB and 1 KB a node\n".to_owned(),
+        "### Peak memory in MB, the processes of the cells with it, and the bound of 64 MB and 1 KB a node\n".to_owned(),
         table(&memory(trials)),
     ]
     .map(|part| part + "\n")

@@ -15,6 +15,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use crate::Arguments;
 use crate::contender::{self, CONTENDERS, Contender, Tools};
 use crate::corpus::Corpus;
+use crate::memory;
 
 /// How long a contender took.
 #[derive(Clone, Copy, Debug)]
@@ -32,7 +33,7 @@ pub(crate) struct Outcome {
     pub(crate) runs: Vec<Run>,
     /// Whether it took longer than the limit.
     pub(crate) stopped: bool,
-    /// The most memory that it had, in units of 1,000 bytes; not measured for all.
+    /// The most memory that its processes had, in units of 1,000 bytes; not measured for all.
     pub(crate) peak: Option<u64>,
 }
 
@@ -97,16 +98,15 @@ impl Stage<'_> {
     /// The run that is not counted, which takes the peak of memory; none if the contender cannot take part.
     fn warm_up(&self, contender: Contender) -> Result<Option<Outcome>> {
         let mut outcome = Outcome::default();
-        let command = self.command(contender)?;
-        match (contender, command, &self.tools.time) {
-            (Contender::Floor, _, _) => drop(self.measure(contender)?),
-            (_, None, _) => return Ok(None),
-            (Contender::Mke2fs | Contender::Mkext4, Some(_), _) | (_, Some(_), None) => {
+        match (contender, self.command(contender)?) {
+            (Contender::Floor, _) => drop(self.measure(contender)?),
+            (_, None) => return Ok(None),
+            (Contender::Mke2fs | Contender::Mkext4, Some(_)) => {
                 outcome.stopped = self.measure(contender)?.is_none();
             }
-            (_, Some(command), Some(time)) => {
+            (_, Some(mut command)) => {
                 self.clear()?;
-                outcome.peak = Some(peak_memory(&command, time, &self.output)?);
+                outcome.peak = Some(memory::peak(&mut command)?);
             }
         }
         if matches!(contender, Contender::Directory | Contender::Archive) {
@@ -196,20 +196,4 @@ pub(crate) fn wait(command: &mut Command, limit: Duration) -> Result<Option<Dura
         Ok(_) if !status.success() => bail!("{command:?}: {status}"),
         ended => Ok(ended.ok()),
     }
-}
-
-/// The most memory that `command` has at a time, in units of 1,000 bytes.
-fn peak_memory(command: &Command, time: &Path, output: &Path) -> Result<u64> {
-    let figure = output.with_extension("peak");
-    let status = Command::new(time)
-        .args(["--quiet", "--format=%M", "--output"])
-        .arg(&figure)
-        .arg(command.get_program())
-        .args(command.get_args())
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .status()?;
-    ensure!(status.success(), "{command:?}: {status}");
-    let kibibytes: u64 = fs::read_to_string(&figure)?.trim().parse()?;
-    Ok(kibibytes * 1024 / 1000)
 }
