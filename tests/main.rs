@@ -15,6 +15,7 @@ mod debian;
 mod determinism;
 mod existing;
 mod guests;
+mod hostile;
 mod killed;
 mod raw;
 mod refusals;

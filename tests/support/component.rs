@@ -1,4 +1,4 @@
-//! Hostile guests, from the text in `tests/hostile/`.
+//! Hostile guests, from text.
 
 use std::path::{Path, PathBuf};
 
@@ -6,32 +6,47 @@ use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use wit_parser::Resolve;
 
 use super::Bench;
+use crate::hostile::template;
+
+/// A world with a resource of the guest's own.
+const RESOURCES: &str = "
+    package hostile:more;
+    interface things { resource thing; }
+    world guest { include cellblock:format/guest@0.1.0; export things; }
+";
 
 /// Puts the formatter `tests/hostile/NAME.wat` into the bench as `NAME.wasm`.
-///
-/// The text holds the imports of a core module, and a function `$format` that is given the handle of the partition and
-/// returns the error code to refuse with, or -1. What every formatter has stands in `formatter.wat`.
 pub fn formatter(bench: &Bench, name: &str) -> PathBuf {
-    let module = format!("(module {}\n{})", read(name), read("formatter"));
-    let mut module = wat::parse_str(module).unwrap();
+    bench.write(&format!("{name}.wasm"), formatter_of(&read(name)))
+}
+
+/// The component of a formatter that does what `text` says; [`template::module`] tells how.
+pub fn formatter_of(text: &str) -> Vec<u8> {
+    let mut module = wat::parse_str(template::module(text)).unwrap();
     let mut contract = Resolve::default();
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../wit");
-    let (package, _) = contract.push_dir(folder).unwrap();
+    let (mut package, _) = contract.push_dir(folder).unwrap();
+    if text.contains("hostile:more/things") {
+        package = contract.push_str("more.wit", RESOURCES).unwrap();
+    }
     let world = contract.select_world(&[package], Some("guest")).unwrap();
     embed_component_metadata(&mut module, &contract, world, StringEncoding::UTF8).unwrap();
-    let component = ComponentEncoder::default()
+    ComponentEncoder::default()
         .validate(true)
         .module(&module)
         .unwrap()
         .encode()
-        .unwrap();
-    bench.write(&format!("{name}.wasm"), component)
+        .unwrap()
 }
 
 /// Puts the component `tests/hostile/NAME.wat` into the bench as `NAME.wasm`.
 pub fn component(bench: &Bench, name: &str) -> PathBuf {
-    let component = wat::parse_str(read(name)).unwrap();
-    bench.write(&format!("{name}.wasm"), component)
+    bench.write(&format!("{name}.wasm"), component_of(&read(name)))
+}
+
+/// The component that the text describes.
+pub fn component_of(text: &str) -> Vec<u8> {
+    wat::parse_str(text).unwrap()
 }
 
 fn read(name: &str) -> String {

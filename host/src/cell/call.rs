@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use wasmtime::Trap;
 
 use super::bindings::exports::cellblock::format::formatter::FormatError;
+use super::legible::legible;
 use super::limits::Exceeded;
 use super::{Description, Request, Summary};
 
@@ -52,7 +53,8 @@ impl Stopped {
         match error.downcast_ref::<Trap>() {
             Some(Trap::Interrupt) => Self::Deadline,
             Some(trap) => Self::Trap(trap.to_string()),
-            None => Self::Trap(format!("{error:#}")),
+            // The root alone: what stands around it names the guest's functions, which may be called anything.
+            None => Self::Trap(legible(&error.root_cause().to_string())),
         }
     }
 }

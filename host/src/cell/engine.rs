@@ -13,12 +13,15 @@ use super::bindings::cellblock::format::{placement, progress, tree};
 use super::bindings::wasi::filesystem;
 use super::bindings::{Guest as Exports, GuestPre};
 use super::call::{Call, Returned, Stopped};
+use super::legible::legible;
 use super::partition::Descriptor;
 use super::state::{Services, State};
 use super::{CellError, Limits, imports, io};
 
 /// Guests check at this interval whether their time is over.
 const TICK: Duration = Duration::from_millis(50);
+/// The bytes that a guest may hand to the host in one call.
+const CROSSING: usize = 128 << 20;
 /// The stack of a guest in bytes.
 const STACK: usize = 1 << 20;
 
@@ -93,15 +96,15 @@ impl<S: Services> Compiled<S> {
     /// Compiles the component in `bytes`, or takes it from the engine's cache, and links it.
     pub(super) fn load(engine: &Engine, bytes: &[u8]) -> Result<Self, LoadFailure> {
         let component = Component::from_binary(engine, bytes)
-            .map_err(|error| LoadFailure::Malformed(format!("{error:#}")))?;
+            .map_err(|error| LoadFailure::Malformed(legible(&format!("{error:#}"))))?;
         let imports = imports::list(engine, &component);
         if let Some(import) = imports::first_beyond_contract(&imports) {
-            return Err(LoadFailure::Import(import.clone()));
+            return Err(LoadFailure::Import(legible(import)));
         }
         let pre = contract_linker(engine)
             .and_then(|linker| linker.instantiate_pre(&component))
             .and_then(GuestPre::new)
-            .map_err(|error| LoadFailure::Contract(format!("{error:#}")))?;
+            .map_err(|error| LoadFailure::Contract(legible(&format!("{error:#}"))))?;
         Ok(Self { pre, imports })
     }
 
@@ -119,6 +122,8 @@ impl<S: Services> Compiled<S> {
     ) -> (Result<Returned, Stopped>, S) {
         let mut store = Store::new(self.pre.engine(), State::new(services, limits));
         store.limiter(|state| &mut state.limiter);
+        store.set_hostcall_fuel(CROSSING);
+        store.set_max_component_handles(limits.handles);
         let ticks = limits.time.as_millis().div_ceil(TICK.as_millis());
         store.set_epoch_deadline(u64::try_from(ticks).unwrap_or(u64::MAX / 2));
         store.epoch_deadline_trap();

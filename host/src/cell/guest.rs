@@ -1,10 +1,12 @@
 //! Guests, and the cells that they run in.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use super::bindings::exports::cellblock::format::formatter::FormatError;
 use super::call::{Call, Returned, Stopped};
 use super::engine::{Compiled, Ticker};
+use super::legible;
 use super::local::Local;
 use super::partition::Partition;
 use super::wall::{Confined, Process};
@@ -101,7 +103,7 @@ impl Guest {
             confined.give_back(process);
         }
         match returned? {
-            Returned::Described(description) => Ok(description),
+            Returned::Described(description) => Ok(legible::description(description)),
             _ => Err(self.babbled()),
         }
     }
@@ -113,6 +115,7 @@ impl Guest {
         mut local: Local,
         process: &mut Option<Process>,
     ) -> (Result<Returned, CellError>, Local) {
+        local.deadline = Instant::now().checked_add(self.limits.time);
         match &self.place {
             Place::Here(compiled, _) => {
                 let (ended, local) = compiled.call(call, local, self.limits);
@@ -173,6 +176,11 @@ impl Cell {
                 .call(&Call::Measure(request.clone()), local, &mut process);
         *self.lock() = process;
         match self.returned(returned, &mut local)? {
+            // No plan has room for it, and none would say whose it is.
+            Returned::Measured(Ok(0)) => {
+                let reason = "it says that its file system takes no bytes".to_owned();
+                Err(self.guest.stopped(Stopped::Trap(reason)))
+            }
             Returned::Measured(answer) => {
                 answer.map_err(|error| self.refused(error, request, local))
             }
@@ -198,7 +206,10 @@ impl Cell {
         drop(process);
         let log = std::mem::take(&mut local.log);
         match self.returned(returned, &mut local)? {
-            Returned::Formatted(Ok(summary)) => Ok(Outcome { summary, log }),
+            Returned::Formatted(Ok(summary)) => Ok(Outcome {
+                summary: legible::summary(summary),
+                log,
+            }),
             Returned::Formatted(Err(error)) => Err(self.refused(error, request, local)),
             _ => Err(self.guest.babbled()),
         }
@@ -219,7 +230,7 @@ impl Cell {
     fn refused(&self, error: FormatError, request: &Request, mut local: Local) -> CellError {
         match local.source_failure.take() {
             Some(failure) => Box::new(failure).into(),
-            None => Box::new(Refusal::new(error, request, &local.tree)).into(),
+            None => Box::new(Refusal::new(legible::error(error), request, &local.tree)).into(),
         }
     }
 

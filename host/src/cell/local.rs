@@ -1,8 +1,12 @@
 //! What serves a cell: its tree, its partition, and what the guest made of them so far.
 
 use std::sync::Arc;
+use std::time::Instant;
+
+use wasmtime::Trap;
 
 use super::bindings::cellblock::format::progress::{Host, Level};
+use super::legible::{self, legible};
 use super::occupied::Occupied;
 use super::partition::Partition;
 use super::state::{Answer, Services};
@@ -20,7 +24,7 @@ pub struct LogLine {
 
 impl LogLine {
     /// The longest text in characters, before escaping.
-    pub const LIMIT: usize = 1000;
+    pub const LIMIT: usize = legible::CHARACTERS;
     /// The most lines that are kept of a cell.
     pub const LINES: usize = 1000;
 }
@@ -35,6 +39,8 @@ pub(super) struct Local {
     pub(super) written: Occupied,
     /// What holds placed content.
     pub(super) placed: Occupied,
+    /// When the time of its call is over; none if that is beyond what the clock counts.
+    pub(super) deadline: Option<Instant>,
     pub(super) log: Vec<LogLine>,
     /// The first failure of the tree's source, which the guest only knows as `source`.
     pub(super) source_failure: Option<SourceError>,
@@ -48,8 +54,17 @@ impl Local {
             partition,
             written: Occupied::default(),
             placed: Occupied::default(),
+            deadline: None,
             log: Vec::new(),
             source_failure: None,
+        }
+    }
+
+    /// Stops a guest whose time is over; for calls in which the host works for long.
+    pub(super) fn check_deadline(&self) -> wasmtime::Result<()> {
+        match self.deadline {
+            Some(deadline) if Instant::now() >= deadline => Err(Trap::Interrupt.into()),
+            _ => Ok(()),
         }
     }
 }
@@ -78,14 +93,7 @@ impl Host for Local {
                     Level::Info => "info",
                     Level::Warning => "warning",
                 },
-                text: message
-                    .chars()
-                    .take(LogLine::LIMIT)
-                    .map(|character| match character {
-                        control if control.is_control() => control.escape_default().to_string(),
-                        plain => plain.to_string(),
-                    })
-                    .collect(),
+                text: legible(&message),
             });
         }
         Ok(())

@@ -20,6 +20,7 @@ mod error;
 mod guest;
 mod imports;
 mod io;
+mod legible;
 mod limits;
 mod local;
 mod occupied;

@@ -55,6 +55,9 @@ impl Occupied {
 
     /// Frees the bytes from `start` to `end`, which [`Self::insert`] occupied.
     pub(super) fn remove(&mut self, start: u64, end: u64) {
+        if start == end {
+            return;
+        }
         let Some((&range_start, &range_end)) = self.ranges.range(..=start).next_back() else {
             return;
         };
@@ -120,5 +123,7 @@ mod tests {
         occupied.remove(3, 5);
         assert!(occupied.overlaps(0, 3) && occupied.overlaps(5, 20));
         assert!(!occupied.overlaps(3, 5));
+        occupied.remove(50, 50);
+        assert!(!occupied.overlaps(20, 60));
     }
 }

@@ -23,6 +23,8 @@ pub struct Placement {
 
 /// More separate ranges than any file system writes or places.
 const SCATTERED_LIMIT: usize = 4_000_000;
+/// The most placements that are handed on at once; between two such parts the guest's time is looked at.
+const HANDED_ON: usize = 4096;
 
 impl Host for Local {
     fn place(&mut self, batch: Vec<Requested>) -> wasmtime::Result<Result<(), PlaceError>> {
@@ -40,7 +42,13 @@ impl Host for Local {
             }
         }
         self.check_scattering()?;
-        Ok(partition.place(checked).map_err(|_| PlaceError::Failed))
+        for part in checked.chunks(HANDED_ON) {
+            self.check_deadline()?;
+            if partition.place(part.to_vec()).is_err() {
+                return Ok(Err(PlaceError::Failed));
+            }
+        }
+        Ok(Ok(()))
     }
 }
 

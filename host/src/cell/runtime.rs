@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::mpsc::{self, RecvTimeoutError};
 
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
@@ -128,7 +129,27 @@ impl Runtime {
 
     fn here(&self, name: &str, bytes: &[u8], digest: &[u8; 32]) -> Result<Place, CellError> {
         let engine = engine::engine(self.folder(digest).as_deref(), Threads::Many)?;
-        let compiled = Compiled::load(&engine, bytes).map_err(|failure| failure.of(name))?;
+        let (sender, loaded) = mpsc::sync_channel(1);
+        let (compiling, bytes) = (engine.clone(), bytes.to_vec());
+        // Nothing can stop a compiler: once the time is over it is left alone, and nobody listens any more.
+        std::thread::spawn(move || sender.send(Compiled::load(&compiling, &bytes)));
+        let limit = self.options.limits.time;
+        let guest = || name.to_owned();
+        let compiled = match loaded.recv_timeout(limit) {
+            Ok(loaded) => loaded.map_err(|failure| failure.of(name))?,
+            Err(RecvTimeoutError::Timeout) => {
+                return Err(CellError::Deadline {
+                    guest: guest(),
+                    limit,
+                });
+            }
+            Err(RecvTimeoutError::Disconnected) => {
+                return Err(CellError::Malformed {
+                    guest: guest(),
+                    reason: "the compiler failed".to_owned(),
+                });
+            }
+        };
         Ok(Place::Here(compiled, Ticker::start(&engine)))
     }
 

@@ -175,6 +175,7 @@ fn jobs(batch: Vec<Placement>) -> Vec<Job> {
     let mut bytes = 0;
     for placement in batch {
         let end = joined.last().map(end);
+        let placement = with_bounded_padding(placement);
         let total = placement.length + u64::from(placement.padding);
         let large = placement.length >= LARGE;
         if large || end != Some(placement.partition_offset) || bytes + total > JOINED {
@@ -194,6 +195,20 @@ fn jobs(batch: Vec<Placement>) -> Vec<Job> {
         jobs.push(Job::Joined(joined));
     }
     jobs
+}
+
+/// The placement without its padding if that is more than is written at once: the partition reads as zeros there, where
+/// nothing was written.
+fn with_bounded_padding(placement: Placement) -> Placement {
+    let padding = if u64::from(placement.padding) > JOINED {
+        0
+    } else {
+        placement.padding
+    };
+    Placement {
+        padding,
+        ..placement
+    }
 }
 
 fn end(placement: &Placement) -> u64 {

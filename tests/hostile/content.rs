@@ -1,0 +1,142 @@
+//! Guests that read and place what they may not: the tree has the root 0, a file 1 of 100,000 bytes, and a file 2 of
+//! 524,288 bytes that is one hole.
+
+use super::runner::{Attack, formatter, withstand};
+use super::template::format;
+
+/// A placement: file, first byte in the file, first byte in the partition, length, padding.
+type Record = (u32, u64, u64, u64, u32);
+
+const PLACEMENTS: &str = "check of placements";
+const READS: &str = "check of reads";
+/// Returns the error of a placement, if there is one.
+const REFUSE: &str = "(if (i32.load8_u (i32.const 1024))
+  (then (call $refuse (i32.const 8) (i32.load8_u (i32.const 1028))) (return (i32.const -2))))";
+
+/// The records as text, from address 2048 on.
+fn data(records: &[Record]) -> String {
+    let mut bytes = Vec::new();
+    for (file, file_offset, offset, length, padding) in records {
+        bytes.extend_from_slice(&u64::from(*file).to_le_bytes());
+        for number in [*file_offset, *offset, *length, u64::from(*padding)] {
+            bytes.extend_from_slice(&number.to_le_bytes());
+        }
+    }
+    let escaped: String = bytes.iter().map(|byte| format!("\\{byte:02x}")).collect();
+    format!("(data (i32.const 2048) \"{escaped}\")")
+}
+
+fn place(name: &str, records: &[Record]) -> Attack {
+    let count = records.len();
+    let body = format!(
+        "(call $place (i32.const 2048) (i32.const {count}) (i32.const 1024)) {REFUSE} (i32.const -1)"
+    );
+    formatter(
+        name,
+        PLACEMENTS,
+        &format!("{}{}", data(records), format(&body)),
+    )
+}
+
+fn refused(name: &str, records: &[Record], cause: &str) -> Attack {
+    place(name, records).refused(format!(
+        "the formatter asked for a placement that cannot be: {cause}\n"
+    ))
+}
+
+/// Reads, and refuses with the error, which the contract's `tree` has at 1028.
+fn read(name: &str, file: u32, offset: i64, length: i64) -> Attack {
+    let call = format!(
+        "(call $read_file (i32.const {file}) (i64.const {offset}) (i32.const {length}) (i32.const 1024))"
+    );
+    told(name, &call)
+}
+
+fn told(name: &str, call: &str) -> Attack {
+    let body = format!(
+        "{call} (if (i32.load8_u (i32.const 1024))
+           (then (call $refuse (i32.const 7) (i32.load8_u (i32.const 1028))) (return (i32.const -2)))) (i32.const -1)"
+    );
+    formatter(name, READS, &format(&body))
+}
+
+#[test]
+fn reads() {
+    let no_file = "the formatter asked for the content of something that is no file\n";
+    let outside = "the formatter asked for content outside a file\n";
+    withstand(
+        "reads",
+        vec![
+            read("a file that is not in the tree", 3, 0, 1).refused(no_file),
+            read("the file 2^32 - 1", u32::MAX, 0, 1).refused(no_file),
+            read("the content of a directory", 0, 0, 1).refused(no_file),
+            read("a byte past the end", 1, 100_000, 1).refused(outside),
+            read("a range across the end", 1, 99_999, 2).refused(outside),
+            read("a range that wraps around", 1, -1, 2).refused(outside),
+            read("a range at 2^63", 1, i64::MIN, 1).refused(outside),
+            read("2^32 - 1 bytes", 1, 0, -1).refused(outside),
+            told("holes of what is not in the tree", "(call $ranges (i32.const 9) (i32.const 1024))").refused(no_file),
+            told("holes of a directory", "(call $ranges (i32.const 0) (i32.const 1024))").refused(no_file),
+            formatter("nodes after the last one", READS, &format(
+                "(call $next (i32.const -1) (i32.const 1024)) (call $next (i32.const -1) (i32.const 1024))
+                 (if (i32.load (i32.const 1028)) (then (unreachable))) (i32.const -1)")),
+        ],
+    );
+}
+
+#[test]
+fn placements() {
+    const END: u64 = 1 << 20;
+    let (past_file, past_end, covers) = (
+        "it reaches past the end of its file",
+        "it reaches past the end of the partition",
+        "it covers other content",
+    );
+    let written = |first: &str, second: &str| {
+        let body = format!("{first} {second} {REFUSE} (i32.const -1)");
+        format!("{}{}", data(&[(1, 0, 4096, 4096, 0)]), format(&body))
+    };
+    let place_one = "(call $place (i32.const 2048) (i32.const 1) (i32.const 1024))";
+    let write = "(call $write (local.get $p) (i32.const 0) (i32.const 8) (i64.const 8190) (i32.const 1024))";
+    withstand(
+        "placements",
+        vec![
+            refused("what is not in the tree", &[(7, 0, 0, 1, 0)], "it is of no file"),
+            refused("a directory", &[(0, 0, 0, 0, 0)], "it is of no file"),
+            refused("more than a file has", &[(1, 0, 0, 100_001, 0)], past_file),
+            refused("a file's range that wraps around", &[(1, u64::MAX, 0, 2, 0)], past_file),
+            refused("a file's range of 2^64 - 1", &[(1, 1, 0, u64::MAX, 0)], past_file),
+            refused("past the end", &[(1, 0, END - 1, 2, 0)], past_end),
+            refused("at 2^63", &[(1, 0, 1 << 63, 1, 0)], past_end),
+            refused("at 2^64 - 1", &[(1, 0, u64::MAX, 1, 0)], past_end),
+            refused("a padding past the end", &[(1, 0, END - 8, 4, 5)], past_end),
+            refused("a padding of 2^32 - 1", &[(1, 0, 0, 1, u32::MAX)], past_end),
+            refused("the same twice", &[(1, 0, 0, 4096, 0), (1, 0, 0, 4096, 0)], covers),
+            refused("one inside another", &[(1, 0, 0, 65536, 0), (2, 0, 4096, 1, 0)], covers),
+            refused("a padding over another", &[(1, 0, 4096, 4096, 0), (1, 0, 0, 4096, 1)], covers),
+            refused("an empty one, given back", &[(1, 0, 0, 9, 0), (1, 0, 900_000, 0, 0), (9, 0, 0, 1, 0)], "it is of no file"),
+            formatter("over what is written", PLACEMENTS, &written(write, place_one))
+                .refused(format!("the formatter asked for a placement that cannot be: {covers}\n")),
+            formatter("a write over what is placed", PLACEMENTS, &format!("{}{}", data(&[(1, 0, 4096, 4096, 0)]), format(&format!(
+                "{place_one} {write} (if (i32.load8_u (i32.const 1024)) (then (return (i32.load8_u (i32.const 1032))))) (i32.const -1)"))))
+                .refused("the formatter could not use its partition: busy"),
+            place("holes", &[(2, 0, 0, 524_288, 0), (2, 0, 524_288, 524_288, 0)]),
+            place("an empty one at the end", &[(1, 100_000, END, 0, 0)]),
+            formatter("records from outside its memory", "checked addresses", &format("(call $place (i32.const 65528) (i32.const 1000) (i32.const 1024)) (i32.const -1)"))
+                .refused("the guest 'hostile' failed: "),
+            formatter("2^32 - 1 records", "checked addresses", &format("(call $place (i32.const 0) (i32.const -1) (i32.const 1024)) (i32.const -1)"))
+                .refused("the guest 'hostile' failed: "),
+            formatter("a million single bytes", "queue of the host", &format(
+                "(drop (memory.grow (i32.const 700)))
+                 (loop $again
+                   (i32.store (i32.add (i32.const 65536) (i32.mul (local.get $i) (i32.const 40))) (i32.const 1))
+                   (i64.store (i32.add (i32.const 65552) (i32.mul (local.get $i) (i32.const 40))) (i64.extend_i32_u (local.get $i)))
+                   (i64.store (i32.add (i32.const 65560) (i32.mul (local.get $i) (i32.const 40))) (i64.const 1))
+                   (local.set $i (i32.add (local.get $i) (i32.const 1)))
+                   (br_if $again (i32.lt_u (local.get $i) (i32.const 1000000))))
+                 (call $place (i32.const 65536) (i32.const 1000000) (i32.const 1024))
+                 (if (i32.load8_u (i32.const 1024)) (then (unreachable)))
+                 (i32.const -1)")),
+        ],
+    );
+}
