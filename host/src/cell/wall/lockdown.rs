@@ -80,7 +80,6 @@ pub(super) fn leave_calls() -> Result<(), String> {
 /// Leaves nothing but memory and the channel, which is the descriptor `channel`, in all threads.
 pub(super) fn leave_all_else(channel: RawFd) -> Result<(), String> {
     leave_files(None)?;
-    limit(Resource::Fsize, 0)?;
     limit(Resource::Nofile, 0)?;
     apply(&running(channel)?)
 }
