@@ -85,7 +85,7 @@ fn raise_limit() -> io::Result<()> {
         maximum: Some(1 << 20),
     };
     Ok(rustix::process::setrlimit(
-        rustix::process::Resource::Fsize,
+        rustix::process::Resource::Nofile,
         most,
     )?)
 }
