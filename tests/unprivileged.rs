@@ -7,6 +7,7 @@ use std::process::Command;
 
 use crate::determinism::DEMO;
 use crate::support::bench::{program, sha256};
+use crate::support::judges::Judge;
 use crate::support::{Bench, is_root, judge, skipped, text};
 
 /// `nobody`.
@@ -71,8 +72,23 @@ fn nobody_builds_the_same_bytes() {
     }
 }
 
-/// Makes the folder `name`, which nobody can write to.
-fn folder_of_nobody(bench: &Bench, name: &str) {
+/// Runs the program as the user nobody, with no right and nothing in the environment, in the folder of `bench`.
+pub fn as_nobody(bench: &Bench, setpriv: &Judge, arguments: &[&str]) {
+    let copy = bench.path("cellblock");
+    fs::copy(program(), &copy).unwrap();
+    let output = Command::new(setpriv.program())
+        .args(without_rights())
+        .arg(copy)
+        .args(arguments)
+        .env_clear()
+        .current_dir(bench.folder())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", text(&output));
+}
+
+/// Makes the folder `name`, which the user nobody can write to.
+pub fn folder_of_nobody(bench: &Bench, name: &str) {
     let folder = bench.create_folder(name);
     if is_root() {
         chown(folder, Some(NOBODY), Some(NOBODY)).unwrap();
@@ -84,7 +100,6 @@ fn nobody_builds_project_files_and_gadgets() {
     let bench = Bench::with_case("gadget");
     bench.copy_case("imagecraft", "imagecraft");
     bench.write("root/etc/hostname", "minimal\n");
-    fs::copy(program(), bench.path("cellblock")).unwrap();
     let Some(setpriv) = judge("setpriv") else {
         return;
     };
@@ -101,16 +116,11 @@ fn nobody_builds_project_files_and_gadgets() {
     folder_of_nobody(&bench, "out");
     for command in commands {
         bench.done(&[&command[..], &["-q", "-o", "expected"]].concat());
-        let output = Command::new(setpriv.program())
-            .args(without_rights())
-            .env_clear()
-            .current_dir(bench.folder())
-            .arg(bench.path("cellblock"))
-            .args(command)
-            .args(["-q", "-o", "out"])
-            .output()
-            .unwrap();
-        assert!(output.status.success(), "{}", text(&output));
+        as_nobody(
+            &bench,
+            &setpriv,
+            &[&command[..], &["-q", "-o", "out"]].concat(),
+        );
     }
     let images = crate::support::bench::names(&bench.path("out"));
     assert_eq!(images, ["disk.img", "extra.img", "pc.img"]);

@@ -2,18 +2,16 @@
 
 use std::fs;
 use std::io::{Read as _, Write as _};
-use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 use super::grub::{GRUB, make_core};
-use crate::support::bench::program;
 use crate::support::disk::cut_out;
 use crate::support::judges::{judge_ext4, judge_fat, judge_table};
 use crate::support::{Bench, is_root, judge, skipped, text};
-use crate::unprivileged::{NOBODY, without_rights};
+use crate::unprivileged::{as_nobody, folder_of_nobody};
 
 /// Where Debian has UEFI for a virtual machine.
 const UEFI: &str = "/usr/share/ovmf/OVMF.fd";
@@ -213,26 +211,19 @@ fn make_grub(bench: &Bench) {
 fn build(bench: &Bench, way: &Way) -> PathBuf {
     bench.write("fstab.in", &way.fstab);
     bench.write("image.toml", way.spec());
-    let copy = bench.path("cellblock");
-    fs::copy(program(), &copy).unwrap();
-    let out = bench.create_folder("out");
-    chown(&out, Some(NOBODY), Some(NOBODY)).unwrap();
+    folder_of_nobody(bench, "out");
     let begun = Instant::now();
-    let output = Command::new(judge("setpriv").unwrap().program())
-        .args(without_rights())
-        .arg(copy)
-        .args(["build", "image.toml", "-o", "out/disk.img", "-q"])
-        .env_clear()
-        .current_dir(bench.folder())
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{}", text(&output));
+    as_nobody(
+        bench,
+        &judge("setpriv").unwrap(),
+        &["build", "image.toml", "-o", "out/disk.img", "-q"],
+    );
     println!(
         "{}: built in {:.1} s",
         way.name,
         begun.elapsed().as_secs_f64()
     );
-    let image = out.join("disk.img");
+    let image = bench.path("out/disk.img");
     judge_table(&image, !way.name.contains("MBR"));
     image
 }

@@ -1,13 +1,9 @@
 //! An ordinary user makes the same disk.
 
-use std::fs;
-use std::os::unix::fs::chown;
-use std::process::Command;
-
 use super::grub;
-use crate::support::bench::{assert_same_bytes, program};
-use crate::support::{is_root, judge, text};
-use crate::unprivileged::{NOBODY, without_rights};
+use crate::support::bench::assert_same_bytes;
+use crate::support::judge;
+use crate::unprivileged::{as_nobody, folder_of_nobody};
 
 #[test]
 fn nobody_makes_the_same_disk() {
@@ -25,20 +21,11 @@ fn nobody_makes_the_same_disk() {
         )
     );
     let ours = bench.build_text(&spec);
-    let copy = bench.path("cellblock");
-    fs::copy(program(), &copy).unwrap();
-    let out = bench.create_folder("out");
-    if is_root() {
-        chown(&out, Some(NOBODY), Some(NOBODY)).unwrap();
-    }
-    let output = Command::new(setpriv.program())
-        .args(without_rights())
-        .arg(copy)
-        .args(["build", "image.toml", "-o", "out/disk.img", "-q"])
-        .env_clear()
-        .current_dir(bench.folder())
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{}", text(&output));
-    assert_same_bytes(&ours, &out.join("disk.img"));
+    folder_of_nobody(&bench, "out");
+    as_nobody(
+        &bench,
+        &setpriv,
+        &["build", "image.toml", "-o", "out/disk.img", "-q"],
+    );
+    assert_same_bytes(&ours, &bench.path("out/disk.img"));
 }
