@@ -11,6 +11,7 @@
 
 mod boot;
 mod build;
+mod commands;
 mod debian;
 mod determinism;
 mod existing;

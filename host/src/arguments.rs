@@ -9,6 +9,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use crate::cell::Walls;
+use crate::guests::CommandLine;
 use crate::plan::MkfsRequest;
 use crate::spec::SizeRule;
 use crate::spec::project::Volume;
@@ -255,6 +256,11 @@ pub struct Run {
     /// Use a formatter of your own for the file system NAME, before one that is built in; repeatable
     #[arg(long = "guest", value_name = "NAME=FILE", value_parser = guest)]
     pub guests: Vec<(String, PathBuf)>,
+    /// Say how the formatter NAME is called, which then is a WASI command: words such as 'mkfs.fat [-n {label}]
+    /// {partition}'. Words in brackets are left out where a placeholder in them is empty. There are {partition},
+    /// {label}, {uuid}, {serial}, {seed}, {size}, {sector-size}, {time}, {disk-offset} and {option:KEY}; repeatable
+    #[arg(long = "guest-command", value_name = "NAME=COMMAND", value_parser = guest_command)]
+    pub commands: Vec<(String, CommandLine)>,
     /// What is to stand around each formatter: WebAssembly alone, or a process of its own as well that can do
     /// nothing. Without it, the process where the kernel allows one; the record says which it was
     #[arg(long, value_name = "WALLS")]
@@ -411,6 +417,11 @@ fn sector_size(text: &str) -> Result<SectorSize, ValueError> {
 
 fn option(text: &str) -> Result<(String, String), ValueError> {
     parse_assignment(text, "KEY=VALUE")
+}
+
+fn guest_command(text: &str) -> Result<(String, CommandLine), ValueError> {
+    let (name, line) = parse_assignment(text, "NAME=COMMAND")?;
+    Ok((name, CommandLine::parse(&line)?))
 }
 
 fn guest(text: &str) -> Result<(String, PathBuf), ValueError> {

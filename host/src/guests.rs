@@ -1,5 +1,7 @@
 //! The formatters: those that are built in, and those that somebody brings.
 
+mod command_line;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -8,6 +10,8 @@ use sha2::{Digest as _, Sha256};
 
 use crate::cell::{CellError, Description, Guest, Runtime, Wall};
 use crate::parallel;
+
+pub use command_line::{Argument, CommandLine, CommandLineError, Placeholder, Word};
 
 /// A formatter that the program carries.
 #[derive(Clone, Copy, Debug)]
@@ -47,10 +51,12 @@ pub fn built_in_kinds() -> impl Iterator<Item = &'static str> {
 /// A formatter that somebody brings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Foreign {
-    /// The component's file.
+    /// The file of the component or the command.
     pub file: PathBuf,
     /// The digest that the file must have.
     pub sha256: Option<[u8; 32]>,
+    /// How it is called, if it is a WASI command and no component of the contract.
+    pub command: Option<CommandLine>,
 }
 
 /// Why a formatter cannot be used.
@@ -171,7 +177,13 @@ impl Catalog {
         kinds: &[&str],
     ) -> Result<Vec<(String, Formatter)>, GuestError> {
         if let Some(foreign) = self.foreign.get(name) {
-            let guest = Arc::new(runtime.load(name, &foreign.read(name)?)?);
+            let bytes = foreign.read(name)?;
+            if let Some(line) = &foreign.command {
+                let guest = Arc::new(runtime.load_command(name, &bytes, line)?);
+                let kind = name.to_owned();
+                return Ok(vec![(kind.clone(), Formatter { guest, kind })]);
+            }
+            let guest = Arc::new(runtime.load(name, &bytes)?);
             let offered = guest.describe()?.kinds;
             let kind = offered
                 .iter()
@@ -227,8 +239,8 @@ fn read_component(name: &str, file: &Path) -> Result<Vec<u8>, GuestError> {
 pub struct Portrait {
     /// Its name here.
     pub name: String,
-    /// What it says of itself.
-    pub description: Description,
+    /// What it says of itself; a command says nothing.
+    pub description: Option<Description>,
     /// The SHA-256 digest of its bytes.
     pub digest: [u8; 32],
     /// Its size in bytes.
@@ -263,10 +275,20 @@ pub fn foreign_portrait(runtime: &Runtime, file: &Path) -> Result<Portrait, Gues
 }
 
 fn portrait(runtime: &Runtime, name: &str, bytes: &[u8]) -> Result<Portrait, GuestError> {
-    let guest = runtime.load(name, bytes)?;
+    let guest = match runtime.load(name, bytes) {
+        Err(CellError::IsCommand { .. }) => {
+            let line = CommandLine::of_words(&[name]);
+            runtime.load_command(name, bytes, &line)?
+        }
+        loaded => loaded?,
+    };
+    let description = match guest.command_line() {
+        Some(_) => None,
+        None => Some(guest.describe()?),
+    };
     Ok(Portrait {
         name: name.to_owned(),
-        description: guest.describe()?,
+        description,
         digest: guest.digest(),
         size: bytes.len() as u64,
         imports: guest.imports().to_vec(),

@@ -74,6 +74,8 @@ pub(super) struct GuestIdentity {
     pub(super) digest: [u8; 32],
     pub(super) imports: Vec<String>,
     pub(super) wall: Wall,
+    /// The arguments of a command.
+    pub(super) arguments: Vec<String>,
 }
 
 /// SHA-256 digests of what went in and came out.
@@ -238,6 +240,7 @@ impl Preparation<'_> {
                 digest: guest.digest(),
                 imports: guest.imports().to_vec(),
                 wall: guest.wall().clone(),
+                arguments: outcome.arguments,
             },
             digests,
             nodes: tree.len(),

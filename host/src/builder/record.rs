@@ -79,6 +79,9 @@ pub struct FilesystemRecord {
     pub guest: String,
     /// The SHA-256 digest of the guest.
     pub guest_digest: String,
+    /// How the guest was called, if it is a command.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub command: Vec<String>,
     /// What the guest could reach: the functions that it imports.
     pub capabilities: Vec<String>,
     /// What stood around the guest.
@@ -268,6 +271,7 @@ impl FilesystemRecord {
             kind: filled.kind,
             guest: filled.guest.name,
             guest_digest: hexadecimal(&filled.guest.digest),
+            command: filled.guest.arguments,
             capabilities: filled.guest.imports,
             wall: filled.guest.wall,
             nodes: filled.nodes,

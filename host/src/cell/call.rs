@@ -4,27 +4,50 @@ use serde::{Deserialize, Serialize};
 use wasmtime::Trap;
 
 use super::bindings::exports::cellblock::format::formatter::FormatError;
+use super::command::{Exit, Invocation};
 use super::legible::legible;
 use super::limits::Exceeded;
 use super::{Description, Request, Summary};
 
-/// A call of one of the functions that a formatter exports.
+/// What a guest is, which decides what it may import and how it is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Role {
+    /// A component that exports the contract's formatter.
+    Formatter,
+    /// A WASI command.
+    Command,
+}
+
+/// A call of one of the functions that a formatter exports, or the run of a command.
 #[derive(Serialize, Deserialize)]
 pub(super) enum Call {
     Describe,
     Measure(Request),
     Format(Request),
+    Run(Invocation),
 }
 
-/// What a formatter returns.
+impl Call {
+    /// The size in bytes of the partition that the call is about, if there is one.
+    pub(super) fn partition_size(&self) -> Option<u64> {
+        match self {
+            Self::Describe | Self::Measure(_) => None,
+            Self::Format(request) => Some(request.size),
+            Self::Run(invocation) => Some(invocation.request.size),
+        }
+    }
+}
+
+/// What a guest returns.
 #[derive(Serialize, Deserialize)]
 pub(super) enum Returned {
     Described(Description),
     Measured(Result<u64, FormatError>),
     Formatted(Result<Summary, FormatError>),
+    Ended(Exit),
 }
 
-/// Why a formatter does not return.
+/// Why a guest does not return.
 #[derive(Serialize, Deserialize)]
 pub(super) enum Stopped {
     /// It met a limit: which, with the numbers.

@@ -7,13 +7,15 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use wasmtime::component::{Component, HasSelf, Linker};
-use wasmtime::{Cache, CacheConfig, Config, Engine, OptLevel, Store};
+use wasmtime::{Cache, CacheConfig, Config, Engine, InstancePre, Module, OptLevel, Store};
 
 use super::bindings::cellblock::format::{placement, progress, tree};
 use super::bindings::wasi::filesystem;
 use super::bindings::{Guest as Exports, GuestPre};
-use super::call::{Call, Returned, Stopped};
+use super::call::{Call, Returned, Role, Stopped};
+use super::command::preview1;
 use super::legible::legible;
+use super::limits::Limiter;
 use super::partition::Descriptor;
 use super::state::{Services, State};
 use super::{CellError, Limits, imports, io};
@@ -25,19 +27,29 @@ const CROSSING: usize = 128 << 20;
 /// The stack of a guest in bytes.
 const STACK: usize = 1 << 20;
 
-/// A formatter that can be called.
+/// How a core module begins; a component has another version.
+const MODULE: &[u8] = b"\0asm\x01\0\0\0";
+
+/// A guest that can be called.
 pub(super) struct Compiled<S: Services> {
-    pre: GuestPre<State<S>>,
+    code: Code<S>,
     imports: Vec<String>,
 }
 
-/// Why a component cannot be used.
+enum Code<S: Services> {
+    Formatter(GuestPre<State<S>>),
+    Module(InstancePre<preview1::State<S>>),
+}
+
+/// Why a guest cannot be used.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum LoadFailure {
     /// It is no component that this host can run: what the engine says.
     Malformed(String),
-    /// The first import that the contract does not have.
-    Import(String),
+    /// It is a command, and was to be a formatter of the contract.
+    IsCommand,
+    /// The first import that it does not get.
+    Import(Role, String),
     /// It does not fit the contract: what is missing or of another type.
     Contract(String),
 }
@@ -47,7 +59,8 @@ impl LoadFailure {
     pub(super) fn map(self, rewrite: impl Fn(&str) -> String) -> Self {
         match self {
             Self::Malformed(reason) => Self::Malformed(rewrite(&reason)),
-            Self::Import(import) => Self::Import(rewrite(&import)),
+            Self::IsCommand => Self::IsCommand,
+            Self::Import(role, import) => Self::Import(role, rewrite(&import)),
             Self::Contract(reason) => Self::Contract(rewrite(&reason)),
         }
     }
@@ -56,7 +69,9 @@ impl LoadFailure {
         let guest = guest.to_owned();
         match self {
             Self::Malformed(reason) => CellError::Malformed { guest, reason },
-            Self::Import(import) => CellError::Import { guest, import },
+            Self::IsCommand => CellError::IsCommand { guest },
+            Self::Import(Role::Formatter, import) => CellError::Import { guest, import },
+            Self::Import(Role::Command, import) => CellError::CommandImport { guest, import },
             Self::Contract(reason) => CellError::Contract { guest, reason },
         }
     }
@@ -93,19 +108,37 @@ pub(super) enum Threads {
 }
 
 impl<S: Services> Compiled<S> {
-    /// Compiles the component in `bytes`, or takes it from the engine's cache, and links it.
-    pub(super) fn load(engine: &Engine, bytes: &[u8]) -> Result<Self, LoadFailure> {
-        let component = Component::from_binary(engine, bytes)
-            .map_err(|error| LoadFailure::Malformed(legible(&format!("{error:#}"))))?;
-        let imports = imports::list(engine, &component);
-        if let Some(import) = imports::first_beyond_contract(&imports) {
-            return Err(LoadFailure::Import(legible(import)));
+    /// Compiles the guest in `bytes`, or takes it from the engine's cache, and links it.
+    pub(super) fn load(engine: &Engine, role: Role, bytes: &[u8]) -> Result<Self, LoadFailure> {
+        match role {
+            Role::Formatter if bytes.starts_with(MODULE) => Err(LoadFailure::IsCommand),
+            Role::Formatter => Self::formatter(engine, bytes),
+            Role::Command => Self::module(engine, bytes),
         }
+    }
+
+    fn formatter(engine: &Engine, bytes: &[u8]) -> Result<Self, LoadFailure> {
+        let component = Component::from_binary(engine, bytes).map_err(malformed)?;
+        let imports = imports::list(engine, &component);
+        check_imports(Role::Formatter, &imports)?;
         let pre = contract_linker(engine)
             .and_then(|linker| linker.instantiate_pre(&component))
             .and_then(GuestPre::new)
-            .map_err(|error| LoadFailure::Contract(legible(&format!("{error:#}"))))?;
-        Ok(Self { pre, imports })
+            .map_err(unfit)?;
+        Ok(Self {
+            code: Code::Formatter(pre),
+            imports,
+        })
+    }
+
+    fn module(engine: &Engine, bytes: &[u8]) -> Result<Self, LoadFailure> {
+        let module = Module::from_binary(engine, bytes).map_err(malformed)?;
+        let imports = preview1::imports(&module);
+        check_imports(Role::Command, &imports)?;
+        Ok(Self {
+            code: Code::Module(preview1::link(engine, &module).map_err(unfit)?),
+            imports,
+        })
     }
 
     /// Its capabilities: the functions that it imports, each as `interface#function`.
@@ -113,30 +146,71 @@ impl<S: Services> Compiled<S> {
         &self.imports
     }
 
-    /// Calls the formatter in an instance of its own, which `services` answers.
+    /// Calls the guest in an instance of its own, which `services` answers.
     pub(super) fn call(
         &self,
         call: &Call,
         services: S,
         limits: Limits,
     ) -> (Result<Returned, Stopped>, S) {
-        let mut store = Store::new(self.pre.engine(), State::new(services, limits));
-        store.limiter(|state| &mut state.limiter);
-        store.set_hostcall_fuel(CROSSING);
-        store.set_max_component_handles(limits.handles);
-        let ticks = limits.time.as_millis().div_ceil(TICK.as_millis());
-        store.set_epoch_deadline(u64::try_from(ticks).unwrap_or(u64::MAX / 2));
-        store.epoch_deadline_trap();
-        let returned = self
-            .pre
-            .instantiate(&mut store)
-            .and_then(|exports| enter(&exports, &mut store, call));
-        let mut state = store.into_data();
-        let returned = returned.map_err(|error| match state.limiter.met.take() {
-            Some(what) => Stopped::Limit(what),
-            None => Stopped::because_of(&error),
-        });
-        (returned, state.services)
+        match (&self.code, call) {
+            (Code::Formatter(pre), call) => {
+                let mut store = store(pre.engine(), State::new(services, limits), limits);
+                store.limiter(|state| &mut state.limiter);
+                let returned = pre
+                    .instantiate(&mut store)
+                    .and_then(|exports| enter(&exports, &mut store, call));
+                let mut state = store.into_data();
+                (ended(returned, &mut state.limiter), state.services)
+            }
+            (Code::Module(module), Call::Run(invocation)) => {
+                let state = preview1::State::new(invocation, services, limits);
+                let mut store = store(module.module().engine(), state, limits);
+                store.limiter(|state| &mut state.limiter);
+                let returned = preview1::run(module, &mut store).map(Returned::Ended);
+                let mut state = store.into_data();
+                (ended(returned, &mut state.limiter), state.process.services)
+            }
+            (Code::Module(_), _) => (Err(no_such_call()), services),
+        }
+    }
+}
+
+/// A store with limits, but for those of a limiter.
+fn store<T>(engine: &Engine, state: T, limits: Limits) -> Store<T> {
+    let mut store = Store::new(engine, state);
+    store.set_hostcall_fuel(CROSSING);
+    store.set_max_component_handles(limits.handles);
+    let ticks = limits.time.as_millis().div_ceil(TICK.as_millis());
+    store.set_epoch_deadline(u64::try_from(ticks).unwrap_or(u64::MAX / 2));
+    store.epoch_deadline_trap();
+    store
+}
+
+fn ended(returned: wasmtime::Result<Returned>, limiter: &mut Limiter) -> Result<Returned, Stopped> {
+    returned.map_err(|error| match limiter.met.take() {
+        Some(what) => Stopped::Limit(what),
+        None => Stopped::because_of(&error),
+    })
+}
+
+/// The host calls a guest as what it was loaded.
+fn no_such_call() -> Stopped {
+    Stopped::Trap("it was called as what it is not".to_owned())
+}
+
+fn malformed(error: wasmtime::Error) -> LoadFailure {
+    LoadFailure::Malformed(legible(&format!("{error:#}")))
+}
+
+fn unfit(error: wasmtime::Error) -> LoadFailure {
+    LoadFailure::Contract(legible(&format!("{error:#}")))
+}
+
+fn check_imports(role: Role, imports: &[String]) -> Result<(), LoadFailure> {
+    match imports::first_beyond(role, imports) {
+        Some(import) => Err(LoadFailure::Import(role, legible(import))),
+        None => Ok(()),
     }
 }
 
@@ -153,6 +227,7 @@ fn enter<S: Services>(
             let partition = store.data_mut().table.push(Descriptor)?;
             Returned::Formatted(formatter.call_format(store, partition, request)?)
         }
+        Call::Run(_) => wasmtime::bail!("a formatter is no command"),
     })
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Refusal;
+use super::{Refusal, StartError};
 use crate::source::SourceError;
 
 /// Why a guest cannot be used, or a cell did not end well.
@@ -29,6 +29,67 @@ pub enum CellError {
         guest: String,
         /// The first import that is refused, as `interface#function`.
         import: String,
+    },
+    /// The guest is a command, and was to be a formatter of the contract.
+    #[error(
+        "the guest '{guest}' is a WASI command and no component of the contract; say how it is called: \
+         command = [\"mkfs\", \"{{partition}}\"] in [guests.{guest}], or --guest-command {guest}='mkfs {{partition}}'"
+    )]
+    IsCommand {
+        /// The guest's name.
+        guest: String,
+    },
+    /// The command wants more than a command gets.
+    #[error(
+        "the command '{guest}' imports {import}, which it does not get: \
+         a command has its arguments, its partition, standard streams, clocks and random numbers"
+    )]
+    CommandImport {
+        /// The guest's name.
+        guest: String,
+        /// The first import that is refused, as `interface#function`.
+        import: String,
+    },
+    /// The command cannot say how large its file system will be.
+    #[error(
+        "the command '{guest}' cannot tell the smallest size; give one, such as size = \"256MiB\" or --size 256MiB"
+    )]
+    Unmeasured {
+        /// The guest's name.
+        guest: String,
+    },
+    /// The command cannot be started.
+    #[error("the command '{guest}': {reason}")]
+    Start {
+        /// The guest's name.
+        guest: String,
+        /// Why.
+        reason: Box<StartError>,
+    },
+    /// The command ended with an error.
+    #[error(
+        "the command '{guest}' ended with exit code {code}{}",
+        said(last_words)
+    )]
+    Exit {
+        /// The guest's name.
+        guest: String,
+        /// The exit code, which is not 0.
+        code: u32,
+        /// The last lines that it wrote to standard error.
+        last_words: Vec<String>,
+    },
+    /// The command ended as if all were well, and had not read its content.
+    #[error(
+        "the command '{guest}' ended without an error, and without having read its content, \
+         which would be lost: the tar archive on its standard input, to the end{}",
+        said(last_words)
+    )]
+    Unread {
+        /// The guest's name.
+        guest: String,
+        /// The last lines that it wrote to standard error.
+        last_words: Vec<String>,
     },
     /// The guest does not export the contract's formatter.
     #[error("the guest '{guest}' does not fit the contract: {reason}")]
@@ -98,4 +159,13 @@ pub enum CellError {
     /// The content failed while the guest read it.
     #[error(transparent)]
     Source(#[from] Box<SourceError>),
+}
+
+/// Lines, each indented below a message.
+fn said(lines: &[String]) -> String {
+    if lines.is_empty() {
+        return String::new();
+    }
+    let lines: String = lines.iter().map(|line| format!("\n    {line}")).collect();
+    format!("; it says:{lines}")
 }

@@ -10,14 +10,17 @@ use super::legible;
 use super::local::Local;
 use super::partition::Partition;
 use super::wall::{Confined, Process};
-use super::{CellError, Description, Limits, LogLine, Refusal, Request, Summary, Wall};
+use super::{CellError, Description, Limits, LogLine, Refusal, Request, Summary, Wall, command};
+use crate::guests::CommandLine;
 use crate::source;
 use crate::tree::Tree;
 
-/// A formatter, compiled and linked to the contract and to nothing else.
+/// A formatter, compiled and linked to the contract, or to what a command gets, and to nothing else.
 pub struct Guest {
     pub(super) name: String,
     pub(super) digest: [u8; 32],
+    /// How it is called, if it is a command.
+    pub(super) line: Option<CommandLine>,
     pub(super) limits: Limits,
     pub(super) wall: Wall,
     pub(super) place: Place,
@@ -49,6 +52,8 @@ pub struct Outcome {
     pub summary: Summary,
     /// What it logged.
     pub log: Vec<LogLine>,
+    /// The arguments of a command, its name first; none of a component of the contract.
+    pub arguments: Vec<String>,
 }
 
 impl Guest {
@@ -71,6 +76,12 @@ impl Guest {
             Place::Here(compiled, _) => compiled.imports(),
             Place::Behind(confined) => confined.imports(),
         }
+    }
+
+    /// How it is called, if it is a command.
+    #[must_use]
+    pub fn command_line(&self) -> Option<&CommandLine> {
+        self.line.as_ref()
     }
 
     /// What stands between it and the rest of the machine.
@@ -169,6 +180,11 @@ impl Cell {
     /// # Errors
     /// [`CellError`] if no size would do, or the cell does not end well.
     pub fn measure(&self, request: &Request) -> Result<u64, CellError> {
+        if self.guest.line.is_some() {
+            return Err(CellError::Unmeasured {
+                guest: self.guest.name.clone(),
+            });
+        }
         let local = Local::new(Arc::clone(&self.tree), None);
         let mut process = self.take_process();
         let (returned, mut local) =
@@ -198,6 +214,9 @@ impl Cell {
         request: &Request,
         partition: Arc<dyn Partition>,
     ) -> Result<Outcome, CellError> {
+        if let Some(line) = &self.guest.line {
+            return self.run(line, request, partition);
+        }
         let local = Local::new(Arc::clone(&self.tree), Some(partition));
         let mut process = self.take_process();
         let (returned, mut local) =
@@ -209,10 +228,59 @@ impl Cell {
             Returned::Formatted(Ok(summary)) => Ok(Outcome {
                 summary: legible::summary(summary),
                 log,
+                arguments: Vec::new(),
             }),
             Returned::Formatted(Err(error)) => Err(self.refused(error, request, local)),
             _ => Err(self.guest.babbled()),
         }
+    }
+
+    /// Runs a command.
+    fn run(
+        &self,
+        line: &CommandLine,
+        request: &Request,
+        partition: Arc<dyn Partition>,
+    ) -> Result<Outcome, CellError> {
+        let guest = || self.guest.name.clone();
+        let invocation =
+            command::invocation(line, request, &self.tree).map_err(|reason| CellError::Start {
+                guest: guest(),
+                reason: Box::new(reason),
+            })?;
+        let arguments = invocation.arguments.clone();
+        let local = Local::new(Arc::clone(&self.tree), Some(partition));
+        let mut process = self.take_process();
+        let (returned, mut local) = self.guest.call(&Call::Run(invocation), local, &mut process);
+        drop(process);
+        let Returned::Ended(exit) = self.returned(returned, &mut local)? else {
+            return Err(self.guest.babbled());
+        };
+        if let Some(failure) = local.source_failure.take() {
+            return Err(Box::new(failure).into());
+        }
+        let last_words = legible::lines(&exit.last_words);
+        if exit.code != 0 {
+            return Err(CellError::Exit {
+                guest: guest(),
+                code: exit.code,
+                last_words,
+            });
+        }
+        if self.tree.len() > 1 && !exit.has_read_all {
+            return Err(CellError::Unread {
+                guest: guest(),
+                last_words,
+            });
+        }
+        Ok(Outcome {
+            summary: Summary {
+                used: local.written.total(),
+                properties: Vec::new(),
+            },
+            log: std::mem::take(&mut local.log),
+            arguments,
+        })
     }
 
     /// What failed in the tree's source is the better reason than the guest's.

@@ -4,6 +4,9 @@ use wasmtime::Engine;
 use wasmtime::component::Component;
 use wasmtime::component::types::ComponentItem;
 
+use super::call::Role;
+use super::command::preview1;
+
 /// The interfaces whose functions are linked, without their versions.
 const LINKED: [&str; 4] = [
     "cellblock:format/tree",
@@ -32,15 +35,20 @@ pub(super) fn list(engine: &Engine, component: &Component) -> Vec<String> {
     imports
 }
 
-/// The first of `imports` that the contract does not have.
-pub(super) fn first_beyond_contract(imports: &[String]) -> Option<&String> {
-    imports.iter().find(|import| {
-        let interface = import
-            .split_once('#')
-            .map_or(import.as_str(), |(interface, _)| interface);
-        let unversioned = interface
-            .split_once('@')
-            .map_or(interface, |(unversioned, _)| unversioned);
-        !LINKED.contains(&unversioned)
+/// The first of `imports` that a guest of this role does not get.
+pub(super) fn first_beyond(role: Role, imports: &[String]) -> Option<&String> {
+    imports.iter().find(|import| match role {
+        Role::Formatter => !is_in_contract(import),
+        Role::Command => !preview1::is_linked(import),
     })
+}
+
+fn is_in_contract(import: &str) -> bool {
+    let interface = import
+        .split_once('#')
+        .map_or(import, |(interface, _)| interface);
+    let unversioned = interface
+        .split_once('@')
+        .map_or(interface, |(unversioned, _)| unversioned);
+    LINKED.contains(&unversioned)
 }

@@ -28,6 +28,12 @@ fn acts(character: char) -> bool {
     character.is_control() || turns
 }
 
+/// The last lines of a command, which are few.
+pub(super) fn lines(told: &[String]) -> Vec<String> {
+    const LINES: usize = 10;
+    told.iter().take(LINES).map(|line| legible(line)).collect()
+}
+
 /// What a formatter says that it is.
 pub(super) fn description(told: Description) -> Description {
     let option = |option: OptionDescription| OptionDescription {

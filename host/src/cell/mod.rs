@@ -9,11 +9,12 @@
 //!
 //! A cell's import list is checked against the contract before anything of it runs, and what is linked resolves no path.
 //! Each call gets an instance of its own that is dropped with its store. `wall/` is the second wall around it: a process
-//! that can do nothing but ask.
+//! that can do nothing but ask. `command/` has guests that are WASI commands, and not components of the contract.
 
 mod bindings;
 mod cache;
 mod call;
+mod command;
 mod contract;
 mod engine;
 mod error;
@@ -35,6 +36,7 @@ mod wall;
 pub use bindings::exports::cellblock::format::formatter::{
     Description, Losses, OptionDescription, Property, Request, Setting, Summary,
 };
+pub use command::StartError;
 pub use contract::{identifier, timestamp};
 pub use error::CellError;
 pub use guest::{Cell, Guest, Outcome};

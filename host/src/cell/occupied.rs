@@ -70,6 +70,23 @@ impl Occupied {
         }
     }
 
+    /// Frees the bytes from `start` on: the ranges that were occupied.
+    pub(super) fn cut(&mut self, start: u64) -> Vec<(u64, u64)> {
+        let mut freed = self.ranges.split_off(&start);
+        if let Some(mut last) = self.ranges.last_entry()
+            && *last.get() > start
+        {
+            freed.insert(start, *last.get());
+            last.insert(start);
+        }
+        freed.into_iter().collect()
+    }
+
+    /// How many bytes are occupied.
+    pub(super) fn total(&self) -> u64 {
+        self.ranges.iter().map(|(start, end)| end - start).sum()
+    }
+
     /// How many ranges there are.
     pub(super) fn len(&self) -> usize {
         self.ranges.len()
@@ -109,6 +126,18 @@ mod tests {
         assert_eq!(occupied.len(), 2);
         assert!(!occupied.overlaps(5, 10));
         assert!(occupied.overlaps(59, 60) && !occupied.overlaps(60, 61));
+    }
+
+    #[test]
+    fn what_is_cut_is_free_again() {
+        let mut occupied = Occupied::default();
+        occupied.cover(0, 10);
+        occupied.cover(20, 30);
+        occupied.cover(40, 50);
+        assert_eq!(occupied.cut(25), [(25, 30), (40, 50)]);
+        assert_eq!((occupied.len(), occupied.total()), (2, 15));
+        assert_eq!(occupied.cut(25), []);
+        assert_eq!(occupied.cut(0), [(0, 10), (20, 25)]);
     }
 
     #[test]

@@ -7,10 +7,12 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
+use super::call::Role;
 use super::engine::{self, Compiled, Threads, Ticker};
 use super::guest::{Guest, Place};
 use super::wall::{self, Attempt, Confined, NoProcess, Starter};
 use super::{CellError, Limits, cache};
+use crate::guests::CommandLine;
 
 /// How the runtime is set up.
 #[derive(Clone, Debug, Default)]
@@ -77,6 +79,32 @@ impl Runtime {
     /// # Errors
     /// [`CellError`] if it is no component, imports more than the contract gives, or does not export a formatter.
     pub fn load(&self, name: &str, bytes: &[u8]) -> Result<Guest, CellError> {
+        self.load_as(name, bytes, None)
+    }
+
+    /// Compiles the WASI command in `bytes` in the same way; `line` says how it is called.
+    ///
+    /// # Errors
+    /// [`CellError`] if it is no command, or imports more than a command gets.
+    pub fn load_command(
+        &self,
+        name: &str,
+        bytes: &[u8],
+        line: &CommandLine,
+    ) -> Result<Guest, CellError> {
+        self.load_as(name, bytes, Some(line))
+    }
+
+    fn load_as(
+        &self,
+        name: &str,
+        bytes: &[u8],
+        line: Option<&CommandLine>,
+    ) -> Result<Guest, CellError> {
+        let role = match line {
+            None => Role::Formatter,
+            Some(_) => Role::Command,
+        };
         if bytes.len() > COMPONENT_LIMIT {
             return Err(CellError::Malformed {
                 guest: name.to_owned(),
@@ -88,14 +116,15 @@ impl Runtime {
         }
         let digest = Sha256::digest(bytes).into();
         let (place, missing) = match &self.starter {
-            None => (self.here(name, bytes, &digest)?, None),
+            None => (self.here(name, role, bytes, &digest)?, None),
             Some(starter) => {
                 let cache = self.folder(&digest);
-                match Confined::load(starter, name, bytes, self.options.limits, cache) {
+                let limits = self.options.limits;
+                match Confined::load(starter, name, role, bytes, limits, cache) {
                     Ok(confined) => (Place::Behind(confined), None),
                     Err(NoProcess::Missing(missing)) => {
                         self.without(&missing)?;
-                        (self.here(name, bytes, &digest)?, Some(missing))
+                        (self.here(name, role, bytes, &digest)?, Some(missing))
                     }
                     Err(NoProcess::Failed(error)) => return Err(error),
                 }
@@ -111,6 +140,7 @@ impl Runtime {
         Ok(Guest {
             name: name.to_owned(),
             digest,
+            line: line.cloned(),
             limits: self.options.limits,
             wall,
             place,
@@ -127,12 +157,18 @@ impl Runtime {
         Ok(wall::attempts(&starter, self.options.limits, cache)?)
     }
 
-    fn here(&self, name: &str, bytes: &[u8], digest: &[u8; 32]) -> Result<Place, CellError> {
+    fn here(
+        &self,
+        name: &str,
+        role: Role,
+        bytes: &[u8],
+        digest: &[u8; 32],
+    ) -> Result<Place, CellError> {
         let engine = engine::engine(self.folder(digest).as_deref(), Threads::Many)?;
         let (sender, loaded) = mpsc::sync_channel(1);
         let (compiling, bytes) = (engine.clone(), bytes.to_vec());
         // Nothing can stop a compiler: once the time is over it is left alone, and nobody listens any more.
-        std::thread::spawn(move || sender.send(Compiled::load(&compiling, &bytes)));
+        std::thread::spawn(move || sender.send(Compiled::load(&compiling, role, &bytes)));
         let limit = self.options.limits.time;
         let guest = || name.to_owned();
         let compiled = match loaded.recv_timeout(limit) {

@@ -54,11 +54,12 @@ fn build_one(
             let foreign = Foreign {
                 file: guest.file.value.clone(),
                 sha256: guest.sha256,
+                command: guest.command.clone(),
             };
             (name.clone(), foreign)
         })
         .collect();
-    let catalog = super::catalog(&build.run, foreign);
+    let catalog = super::catalog(&build.run, foreign)?;
     let options = super::build_options(&build.run, time);
     let built = builder::build_image(spec, output, runtime, &catalog, &options);
     options.progress.clear();

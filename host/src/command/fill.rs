@@ -13,7 +13,7 @@ pub(super) fn run(fill: &Fill) -> Result<(), Failure> {
         .map_err(Failure::usage)?;
     let options = super::build_options(&fill.run, request.time);
     let asked = super::asked(&fill.chosen, fill.changing.atomic(), fill.run.quiet);
-    let catalog = super::catalog(&fill.run, BTreeMap::new());
+    let catalog = super::catalog(&fill.run, BTreeMap::new())?;
     let runtime = super::runtime(&fill.run)?;
     let filled = builder::fill_partition(&asked, request, &runtime, &catalog, &options);
     options.progress.clear();

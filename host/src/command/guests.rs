@@ -27,27 +27,36 @@ pub(super) fn run(guests: &Guests) -> Result<(), Failure> {
 }
 
 fn as_text(portrait: &Portrait) -> String {
-    let description = &portrait.description;
-    let mut lines = vec![
-        format!(
-            "{} {}: {}",
-            portrait.name, description.version, description.summary
-        ),
-        format!("  makes         {}", description.kinds.join(", ")),
-        format!(
-            "  component     {}, sha256 {}",
-            human(portrait.size),
-            hexadecimal(&portrait.digest)
-        ),
-        format!("  walls         {}", walls(&portrait.wall)),
-        format!("  label         at most {} bytes", description.label_limit),
-        format!("  cannot store  {}", lacks(description.lacks)),
-    ];
+    let file = format!(
+        "{}, sha256 {}",
+        human(portrait.size),
+        hexadecimal(&portrait.digest)
+    );
+    let walls = format!("  walls         {}", walls(&portrait.wall));
+    let mut lines = match &portrait.description {
+        Some(description) => vec![
+            format!(
+                "{} {}: {}",
+                portrait.name, description.version, description.summary
+            ),
+            format!("  makes         {}", description.kinds.join(", ")),
+            format!("  component     {file}"),
+            walls,
+            format!("  label         at most {} bytes", description.label_limit),
+            format!("  cannot store  {}", lacks(description.lacks)),
+        ],
+        None => vec![
+            format!("{}: a WASI command", portrait.name),
+            format!("  command       {file}"),
+            walls,
+        ],
+    };
     for (index, import) in portrait.imports.iter().enumerate() {
         let heading = if index == 0 { "capabilities" } else { "" };
         lines.push(format!("  {heading:12}  {import}"));
     }
-    for (index, option) in description.options.iter().enumerate() {
+    let options = portrait.description.iter().flat_map(|known| &known.options);
+    for (index, option) in options.enumerate() {
         let heading = if index == 0 { "options" } else { "" };
         lines.push(format!(
             "  {heading:12}  {}={} (default: {})",
@@ -92,7 +101,16 @@ fn names(losses: Losses) -> impl Iterator<Item = &'static str> {
 }
 
 fn as_json(portrait: &Portrait) -> serde_json::Value {
-    let description = &portrait.description;
+    let Some(description) = &portrait.description else {
+        return serde_json::json!({
+            "name": portrait.name,
+            "command": true,
+            "size": portrait.size,
+            "sha256": hexadecimal(&portrait.digest),
+            "capabilities": portrait.imports,
+            "wall": portrait.wall.wall,
+        });
+    };
     let options: Vec<_> = description
         .options
         .iter()

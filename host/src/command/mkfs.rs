@@ -12,7 +12,7 @@ pub(super) fn run(mkfs: &Mkfs) -> Result<(), Failure> {
     let request = mkfs.request().map_err(Failure::usage)?;
     let options = super::build_options(&mkfs.run, request.filesystem.time);
     let plan = plan::mkfs_plan(request).map_err(Failure::usage)?;
-    let catalog = super::catalog(&mkfs.run, BTreeMap::new());
+    let catalog = super::catalog(&mkfs.run, BTreeMap::new())?;
     let runtime = super::runtime(&mkfs.run)?;
     let made = builder::make_filesystem(&plan, &mkfs.output, &runtime, &catalog, &options);
     options.progress.clear();

@@ -115,16 +115,25 @@ fn runtime(run: &Run) -> Result<Runtime, Failure> {
 }
 
 /// The formatters of the command line, over those of the spec.
-fn catalog(run: &Run, of_spec: BTreeMap<String, Foreign>) -> Catalog {
+fn catalog(run: &Run, of_spec: BTreeMap<String, Foreign>) -> Result<Catalog, Failure> {
     let mut foreign = of_spec;
     for (name, file) in &run.guests {
         let guest = Foreign {
             file: file.clone(),
             sha256: None,
+            command: None,
         };
         foreign.insert(name.clone(), guest);
     }
-    Catalog::new(foreign)
+    for (name, line) in &run.commands {
+        let guest = foreign.get_mut(name).ok_or_else(|| {
+            Failure::usage(format_args!(
+                "--guest-command {name}: no --guest {name}=FILE.wasm names its file"
+            ))
+        })?;
+        guest.command = Some(line.clone());
+    }
+    Ok(Catalog::new(foreign))
 }
 
 fn build_options(run: &Run, time: Option<i64>) -> BuildOptions {

@@ -29,6 +29,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use uuid::Uuid;
 
+use crate::guests::CommandLine;
 use crate::table::{Attributes, DiskId, PartitionType, Scheme};
 
 pub mod boot;
@@ -247,10 +248,12 @@ pub struct FilesystemSpec {
 #[derive(Clone, Debug, PartialEq, Eq, JsonSchema)]
 #[schemars(with = "schema::Guest")]
 pub struct GuestSpec {
-    /// The component.
+    /// The component, or the WASI command.
     pub file: Placed<PathBuf>,
     /// The SHA-256 digest that the file must have, if it is pinned.
     pub sha256: Option<[u8; 32]>,
+    /// How it is called, if it is a WASI command.
+    pub command: Option<CommandLine>,
 }
 
 impl Spec {

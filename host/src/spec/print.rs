@@ -15,6 +15,7 @@ use super::{
     Content, DiskSize, DiskSpec, FilesystemId, FilesystemSpec, GuestSpec, Loss, Margin,
     PartitionSpec, RawSpec, RawWhat, SizeRule, Spec, TableName, Template,
 };
+use crate::guests::{Argument, Word, hexadecimal};
 use crate::source::{ModeRule, Source, What};
 use crate::table::PartitionType;
 
@@ -337,19 +338,27 @@ fn print_raw(raw: &RawSpec) -> Result<String, PathError> {
 }
 
 fn print_guest(guest: &GuestSpec) -> Result<String, PathError> {
-    let GuestSpec { file, sha256 } = guest;
+    let GuestSpec {
+        file,
+        sha256,
+        command,
+    } = guest;
     let file = quoted_path(&file.value)?;
-    let Some(digest) = sha256 else {
+    if sha256.is_none() && command.is_none() {
         return Ok(file);
-    };
-    let mut digits = String::new();
-    for byte in digest {
-        let _ = write!(digits, "{byte:02x}");
     }
-    let entries = [
-        format!("file = {file}"),
-        format!("sha256 = {}", quoted(&digits)),
-    ];
+    let mut entries = vec![format!("file = {file}")];
+    if let Some(digest) = sha256 {
+        entries.push(format!("sha256 = {}", quoted(&hexadecimal(digest))));
+    }
+    if let Some(line) = command {
+        let words = |words: &[Word]| list(words.iter().map(|word| quoted(word.text())));
+        let arguments = line.arguments().iter().map(|argument| match argument {
+            Argument::Word(word) => quoted(word.text()),
+            Argument::Group(group) => words(group),
+        });
+        entries.push(format!("command = {}", list(arguments)));
+    }
     Ok(braced(entries))
 }
 

@@ -16,6 +16,7 @@ use super::value::{
 use super::{
     DiskSize, DiskSpec, FilesystemSpec, GuestSpec, PartitionSpec, Placed, SizeRule, Spec, TableName,
 };
+use crate::guests::{Argument, CommandLine, Word};
 use crate::table::{Attributes, PartitionType, Scheme};
 
 mod content;
@@ -199,12 +200,21 @@ impl Reader<'_> {
                     let sha256 = inner
                         .take("sha256", parsed(parse_sha256))
                         .map(|digest| digest.value);
+                    let command = command(&mut inner);
                     inner.finish();
-                    file.map(|file| GuestSpec { file, sha256 })
+                    file.map(|file| GuestSpec {
+                        file,
+                        sha256,
+                        command,
+                    })
                 }
                 None => fields
                     .read(name, value, |value| self.path(value))
-                    .map(|file| GuestSpec { file, sha256: None }),
+                    .map(|file| GuestSpec {
+                        file,
+                        sha256: None,
+                        command: None,
+                    }),
             };
             guests.extend(guest.map(|guest| (name.to_owned(), guest)));
         }
@@ -331,6 +341,43 @@ fn options(fields: &mut Fields<'_, '_>) -> BTreeMap<String, Placed<String>> {
         .into_iter()
         .filter_map(|(key, value)| Some((key.to_owned(), table.read(key, value, option_value)?)))
         .collect()
+}
+
+/// How a guest is called: words, and lists of words that stay or go together.
+fn command(fields: &mut Fields<'_, '_>) -> Option<CommandLine> {
+    let place = fields.get("command")?.span();
+    let read = fields.take_list("command", argument);
+    let count = read.len();
+    let arguments = read.into_iter().map(|argument| argument.value).collect();
+    match CommandLine::new(arguments) {
+        Ok(line) => Some(line),
+        Err(error) => {
+            // With a word that could not be read, that is the problem to show.
+            let written = fields
+                .get("command")
+                .and_then(|value| value.get_ref().as_array());
+            if written.is_some_and(|written| written.len() == count) {
+                let key = "command".to_owned();
+                let error = error.into();
+                fields.problem(ProblemKind::Value { key, error }, place);
+            }
+            None
+        }
+    }
+}
+
+fn argument(value: &DeValue<'_>) -> Result<Argument, ValueError> {
+    match value {
+        DeValue::Array(words) => {
+            let words: Result<_, _> = words.iter().map(|value| word(value.get_ref())).collect();
+            words.map(Argument::Group)
+        }
+        value => word(value).map(Argument::Word),
+    }
+}
+
+fn word(value: &DeValue<'_>) -> Result<Word, ValueError> {
+    parsed(|text| Ok(Word::parse(text)?))(value)
 }
 
 fn option_value(value: &DeValue<'_>) -> Result<String, ValueError> {

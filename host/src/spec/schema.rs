@@ -162,11 +162,22 @@ written_as! {
             {
                 "type": "object",
                 "properties": {
-                    "file": { "type": "string", "description": "The component." },
+                    "file": { "type": "string", "description": "The component, or the WASI command." },
                     "sha256": {
                         "type": "string",
                         "pattern": "^[0-9A-Fa-f]{64}$",
                         "description": "The SHA-256 digest that the file must have."
+                    },
+                    "command": {
+                        "type": "array",
+                        "minItems": 1,
+                        "items": {
+                            "oneOf": [
+                                { "type": "string" },
+                                { "type": "array", "items": { "type": "string" } }
+                            ]
+                        },
+                        "description": "How it is called, if it is a WASI command. {partition}, {label}, {uuid}, {serial}, {seed}, {size}, {sector-size}, {time}, {disk-offset} and {option:NAME} are filled in; a list in the list is left out where a placeholder in it is empty."
                     }
                 },
                 "required": ["file"],

@@ -7,6 +7,7 @@ use toml::value::{Datetime, Offset};
 use uuid::Uuid;
 
 use super::size::SizeError;
+use crate::guests::CommandLineError;
 use crate::source::{ModeRule, ModeRuleError};
 use crate::table::{DiskId, Scheme, TypeError};
 
@@ -21,6 +22,9 @@ pub enum ValueError {
         /// The type that was written.
         found: &'static str,
     },
+    /// The command line of a guest.
+    #[error(transparent)]
+    Command(#[from] CommandLineError),
     /// A size or a size rule.
     #[error(transparent)]
     Size(#[from] SizeError),

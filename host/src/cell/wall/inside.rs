@@ -65,11 +65,14 @@ fn run(mut channel: Channel) -> Result<(), ChannelError> {
     };
     channel.send(&Greeting::Ready, &[])?;
     let ((), bytes) = channel.receive()?;
-    if hello.purpose == Purpose::Attempts {
-        let stands = lockdown::leave_all_else(channel.number());
-        return channel.send(&stands.map(|()| attempts::all(host, &hello)), &[]);
-    }
-    let loaded = Compiled::load(&engine, &bytes);
+    let role = match hello.purpose {
+        Purpose::Guest(role) => role,
+        Purpose::Attempts => {
+            let stands = lockdown::leave_all_else(channel.number());
+            return channel.send(&stands.map(|()| attempts::all(host, &hello)), &[]);
+        }
+    };
+    let loaded = Compiled::load(&engine, role, &bytes);
     drop(bytes);
     let stands = lockdown::leave_all_else(channel.number());
     let guest = match (loaded, stands) {
@@ -90,10 +93,7 @@ fn answer_calls(
         let (call, _) = channel.receive::<Call>()?;
         let remote = Remote {
             channel,
-            partition_size: match &call {
-                Call::Format(request) => Some(request.size),
-                _ => None,
-            },
+            partition_size: call.partition_size(),
         };
         // The host watches the time: it ends this process.
         let (ended, remote) = guest.call(&call, remote, hello.limits);

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use crate::cell::Limits;
 use crate::cell::bindings::cellblock::format::placement::Placement;
 use crate::cell::bindings::cellblock::format::progress::Level;
-use crate::cell::call::{Returned, Stopped};
+use crate::cell::call::{Returned, Role, Stopped};
 use crate::cell::engine::LoadFailure;
 
 /// What a cell may use, and what it is for.
@@ -34,7 +34,7 @@ pub(super) struct Hello {
 #[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Purpose {
     /// Running a guest, whose bytes follow.
-    Guest,
+    Guest(Role),
     /// Trying, in place of a guest, to get out.
     Attempts,
 }

@@ -32,6 +32,7 @@ pub use inside::run_if_cell;
 pub use message::Attempt;
 pub(super) use outside::{NoProcess, Process, Starter};
 
+use super::call::Role;
 use super::{CellError, Limits};
 use message::{Hello, Purpose};
 
@@ -42,6 +43,7 @@ const ARGUMENT: &str = "cell";
 pub(super) struct Confined {
     starter: Arc<Starter>,
     name: String,
+    role: Role,
     bytes: Vec<u8>,
     imports: Vec<String>,
     hello: Hello,
@@ -50,10 +52,11 @@ pub(super) struct Confined {
 }
 
 impl Confined {
-    /// Loads the component in `bytes` in a process of its own.
+    /// Loads the guest in `bytes` in a process of its own.
     pub(super) fn load(
         starter: &Arc<Starter>,
         name: &str,
+        role: Role,
         bytes: &[u8],
         limits: Limits,
         cache: Option<PathBuf>,
@@ -61,13 +64,14 @@ impl Confined {
         let hello = Hello {
             limits,
             cache,
-            purpose: Purpose::Guest,
+            purpose: Purpose::Guest(role),
         };
         let mut process = Process::start(starter, name, &hello)?;
         Ok(Self {
             starter: Arc::clone(starter),
             name: name.to_owned(),
-            imports: process.load(bytes)?,
+            role,
+            imports: process.load(role, bytes)?,
             bytes: bytes.to_vec(),
             hello,
             idle: Mutex::new(Some(process)),
@@ -85,7 +89,7 @@ impl Confined {
             return Ok(idle);
         }
         let mut process = Process::start(&self.starter, &self.name, &self.hello)?;
-        process.load(&self.bytes)?;
+        process.load(self.role, &self.bytes)?;
         Ok(process)
     }
 

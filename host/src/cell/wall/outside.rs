@@ -11,7 +11,8 @@ use super::ARGUMENT;
 use super::channel::{Channel, ChannelError};
 use super::message::{Attempt, Greeting, Hello, Loaded};
 use super::serve::serve;
-use crate::cell::call::{Call, Returned, Stopped};
+use crate::cell::call::{Call, Returned, Role, Stopped};
+use crate::cell::engine::LoadFailure;
 use crate::cell::local::{Local, LogLine};
 use crate::cell::{CellError, imports};
 use crate::report::printable;
@@ -143,19 +144,16 @@ impl Process {
     }
 
     /// Has the process load its guest and close the wall for good: the functions that the guest imports.
-    pub(super) fn load(&mut self, bytes: &[u8]) -> Result<Vec<String>, CellError> {
+    pub(super) fn load(&mut self, role: Role, bytes: &[u8]) -> Result<Vec<String>, CellError> {
         self.channel.expect_within(self.hello.limits.time);
         let loaded = self
             .channel
             .send(&(), bytes)
             .and_then(|()| self.channel.receive::<Loaded>());
         match self.heard(loaded)?.0 {
-            Loaded::Ready(imports) => match imports::first_beyond_contract(&imports) {
+            Loaded::Ready(imports) => match imports::first_beyond(role, &imports) {
                 None => Ok(imports),
-                Some(import) => Err(CellError::Import {
-                    guest: self.guest.clone(),
-                    import: fit(import),
-                }),
+                Some(import) => Err(LoadFailure::Import(role, fit(import)).of(&self.guest)),
             },
             Loaded::Failed(failure) => Err(failure.map(fit).of(&self.guest)),
             Loaded::Open(missing) => Err(CellError::NoWall {

@@ -1,0 +1,181 @@
+//! How commands end that do not end well.
+
+use super::{WALLS, failed, mkfs, module};
+use crate::support::Bench;
+
+#[test]
+fn an_exit_code_is_told_with_the_last_lines() {
+    assert_eq!(
+        failed("fail", &[]),
+        "error: the command 'fail' ended with exit code 3; it says:\n    first\n    \\u{1b}[2Jred\n    put\n"
+    );
+}
+
+#[test]
+fn content_that_is_not_read_is_an_error() {
+    for name in ["silent", "half"] {
+        let error = failed(
+            name,
+            &[
+                "--content",
+                "file:/etc/hostname,to=/hostname",
+                "--time",
+                "0",
+            ],
+        );
+        let start = format!(
+            "error: the command '{name}' ended without an error, and without having read its content, \
+             which would be lost"
+        );
+        assert!(error.starts_with(&start), "{error}");
+    }
+}
+
+#[test]
+fn without_content_nothing_need_be_read() {
+    assert!(super::made("silent", &[]).iter().all(|byte| *byte == 0));
+}
+
+#[test]
+fn an_endless_loop_is_stopped() {
+    let error = failed("loop", &["--time-limit", "1"]);
+    assert!(
+        error.contains("the guest 'loop' was stopped after 1 seconds"),
+        "{error}"
+    );
+}
+
+#[test]
+fn memory_has_a_limit() {
+    let error = failed("hog", &["--memory-limit", "16MiB"]);
+    assert!(
+        error.contains("bytes of memory, and the limit is 16777216"),
+        "{error}"
+    );
+}
+
+#[test]
+fn what_it_says_is_bounded() {
+    for walls in WALLS {
+        let bench = Bench::new();
+        bench.write("flood.wasm", module("flood"));
+        let outcome = bench.run(&[
+            "mkfs",
+            "flood",
+            "-o",
+            "made.img",
+            "--size",
+            "1MiB",
+            "--walls",
+            walls,
+            "--guest",
+            "flood=flood.wasm",
+            "--guest-command",
+            "flood=flood",
+        ]);
+        assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+        let lines = outcome.stderr.lines().count();
+        assert!((900..=1000).contains(&lines), "{lines}");
+        assert!(outcome.stderr.len() < 100_000);
+    }
+}
+
+/// A command that imports one function more.
+fn importing(interface: &str, name: &str) -> Vec<u8> {
+    wat::parse_str(format!(
+        "(module (import \"{interface}\" \"{name}\" (func)) (memory (export \"memory\") 1) (func (export \"_start\")))"
+    ))
+    .unwrap()
+}
+
+#[test]
+fn what_it_does_not_get_is_refused_by_name() {
+    for (interface, name) in [
+        ("wasi_snapshot_preview1", "sock_accept"),
+        ("wasi", "thread-spawn"),
+        ("env", "run_program"),
+        ("wasi_unstable", "fd_write"),
+    ] {
+        for walls in WALLS {
+            let bench = Bench::new();
+            bench.write("greedy.wasm", importing(interface, name));
+            let outcome = bench.run(&[
+                "mkfs",
+                "greedy",
+                "-o",
+                "made.img",
+                "--size",
+                "1MiB",
+                "--walls",
+                walls,
+                "--guest",
+                "greedy=greedy.wasm",
+                "--guest-command",
+                "greedy=greedy",
+            ]);
+            assert_eq!(
+                outcome.stderr,
+                format!(
+                    "error: the command 'greedy' imports {interface}#{name}, which it does not get: a command has \
+                     its arguments, its partition, standard streams, clocks and random numbers\n"
+                )
+            );
+            assert_eq!(bench.names(), ["greedy.wasm"]);
+        }
+    }
+}
+
+#[test]
+fn what_is_no_command_is_refused() {
+    let no_start = "(module (memory (export \"memory\") 1))";
+    let no_memory = "(module (func (export \"_start\")))";
+    for (text, what) in [
+        (no_start, "no function '_start'"),
+        (no_memory, "no memory 'memory'"),
+    ] {
+        let bench = Bench::new();
+        bench.write("none.wasm", wat::parse_str(text).unwrap());
+        let outcome = bench.run(&[
+            "mkfs",
+            "none",
+            "-o",
+            "made.img",
+            "--size",
+            "1MiB",
+            "--guest",
+            "none=none.wasm",
+            "--guest-command",
+            "none=none",
+        ]);
+        assert_eq!(outcome.code, Some(1));
+        assert!(outcome.stderr.contains(what), "{}", outcome.stderr);
+    }
+}
+
+#[test]
+fn a_command_without_its_command_line_is_told_so() {
+    let bench = Bench::new();
+    bench.write("silent.wasm", module("silent"));
+    let outcome = bench.run(&[
+        "mkfs",
+        "silent",
+        "-o",
+        "made.img",
+        "--size",
+        "1MiB",
+        "--guest",
+        "silent=silent.wasm",
+    ]);
+    assert_eq!(outcome.code, Some(1));
+    let hint = "--guest-command silent='mkfs {partition}'";
+    assert!(outcome.stderr.contains(hint), "{}", outcome.stderr);
+}
+
+#[test]
+fn a_command_measures_nothing() {
+    let bench = Bench::new();
+    let outcome = mkfs(&bench, "silent", &[]);
+    assert_eq!(outcome.code, Some(1));
+    let error = "error: the command 'silent' cannot tell the smallest size; give one";
+    assert!(outcome.stderr.starts_with(error), "{}", outcome.stderr);
+}

@@ -1,0 +1,31 @@
+;; Writes around the end of the partition of 1 MiB, and makes it shorter and longer.
+(func $try (param $errno i32) (call $note (local.get $errno)))
+(func $size (param $file i32)
+  (call $must (call $fd_filestat_get (local.get $file) (i32.const 2048)))
+  (call $note (i32.wrap_i64 (i64.shr_u (i64.load (i32.const 2080)) (i64.const 12)))))
+(func $main
+  (local $file i32)
+  (local.set $file (call $open))
+  (memory.fill (i32.const 131072) (i32.const 0xaa) (i32.const 65536))
+  ;; The last 4 KiB fit, of 8 KiB the half, and behind the end nothing.
+  (call $must (call $fd_seek (local.get $file) (i64.const 1044480) (i32.const 0) (i32.const 2000)))
+  (call $try (call $try_write (local.get $file) (i32.const 131072) (i32.const 8192)))
+  (call $note (i32.shr_u (call $result) (i32.const 12)))
+  (call $try (call $try_write (local.get $file) (i32.const 131072) (i32.const 1)))
+  (call $try (call $fd_pwrite (local.get $file) (call $piece (i32.const 131072) (i32.const 1)) (i32.const 1) (i64.const -1) (i32.const 8)))
+  (call $try (call $fd_filestat_set_size (local.get $file) (i64.const 1048577)))
+  (call $try (call $fd_allocate (local.get $file) (i64.const 1048576) (i64.const 1)))
+  ;; What is cut off reads as zeros once it is back.
+  (call $try (call $fd_filestat_set_size (local.get $file) (i64.const 524288)))
+  (call $size (local.get $file))
+  (call $try (call $fd_pread (local.get $file) (call $piece (i32.const 4096) (i32.const 100)) (i32.const 1) (i64.const 524288) (i32.const 8)))
+  (call $note (call $result))
+  (call $try (call $fd_filestat_set_size (local.get $file) (i64.const 1048576)))
+  (call $size (local.get $file))
+  (call $try (call $fd_pread (local.get $file) (call $piece (i32.const 4096) (i32.const 100)) (i32.const 1) (i64.const 1044480) (i32.const 8)))
+  (call $note (call $result))
+  (call $note (i32.load8_u (i32.const 4096)))
+  ;; Opened to be written anew, it is empty.
+  (call $try (call $open_path (i32.const 16) (i32.const 13) (i32.const 9)))
+  (call $size (local.get $file))
+  (call $write_notes))

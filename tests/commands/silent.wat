@@ -1,0 +1,2 @@
+;; Ends, and says that all is well.
+(func $main)
