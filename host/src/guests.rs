@@ -134,6 +134,12 @@ impl Catalog {
         kinds
     }
 
+    /// How the formatter of `kind` is called, if it is a command.
+    #[must_use]
+    pub fn command_line(&self, kind: &str) -> Option<&CommandLine> {
+        self.foreign.get(kind)?.command.as_ref()
+    }
+
     /// Makes the formatters of `kinds` ready, on `jobs` threads.
     ///
     /// # Errors

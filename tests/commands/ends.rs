@@ -12,6 +12,17 @@ fn an_exit_code_is_told_with_the_last_lines() {
 }
 
 #[test]
+fn a_trap_is_told_with_the_last_lines() {
+    let error = failed("trap", &[]);
+    assert!(
+        error.starts_with("error: the command 'trap' failed: "),
+        "{error}"
+    );
+    assert!(error.contains("unreachable"), "{error}");
+    assert!(error.ends_with("; it says:\n    it is over\n"), "{error}");
+}
+
+#[test]
 fn content_that_is_not_read_is_an_error() {
     for name in ["silent", "half"] {
         let error = failed(
@@ -52,6 +63,12 @@ fn memory_has_a_limit() {
         error.contains("bytes of memory, and the limit is 16777216"),
         "{error}"
     );
+}
+
+#[test]
+fn descriptors_have_a_limit() {
+    let error = failed("open", &["--handle-limit", "50"]);
+    assert_eq!(error, "error: the command 'open' ended with exit code 33\n");
 }
 
 #[test]

@@ -76,6 +76,15 @@ fn the_file_never_grows_past_the_partition() {
 }
 
 #[test]
+fn addresses_outside_its_memory_are_refused() {
+    let made = made("pointers", &[]);
+    let expected = [
+        21, 21, 21, 21, 21, 28, 21, 21, 21, 28, 21, 21, 8, 8, 31, 70, 28, 0, 8,
+    ];
+    assert_eq!(made[..expected.len()], expected);
+}
+
+#[test]
 fn the_clock_stands_and_randomness_has_a_seed() {
     let seed = |digit: &str| digit.repeat(32);
     let with = |seed: &str| made("environment", &["--time", "1000", "--seed", seed]);

@@ -1,5 +1,6 @@
 //! WASI commands as formatters: what they get, what they do not get, and how they end.
 
+mod component;
 mod ends;
 mod gets;
 mod input;
@@ -23,24 +24,28 @@ const WALLS: [&str; 2] = ["wasm", "process"];
 
 /// Has the command `name` make a file system of its own, with further `options`.
 fn mkfs(bench: &Bench, name: &str, options: &[&str]) -> Outcome {
-    bench.write(&format!("{name}.wasm"), module(name));
-    let guest = format!("{name}={name}.wasm");
-    let command = format!("{name}={name} {{partition}}");
-    let arguments = [
-        "mkfs",
-        name,
-        "-o",
-        "made.img",
-        "-q",
-        "--guest",
-        &guest,
-        "--guest-command",
-        &command,
-    ];
-    bench.run(&[&arguments[..], options].concat())
+    mkfs_with(bench, name, module(name), options)
 }
 
-/// The first bytes of what the command `name` makes of 1 MiB, which are the same within each wall.
+/// The same with a command of these bytes.
+fn mkfs_with(bench: &Bench, name: &str, command: Vec<u8>, options: &[&str]) -> Outcome {
+    bench.write(&format!("{name}.wasm"), command);
+    let line = line(name);
+    let line: Vec<&str> = line.iter().map(String::as_str).collect();
+    bench.run(&[&["mkfs", name, "-o", "made.img", "-q"], &line[..], options].concat())
+}
+
+/// The options that bring the command `name`.
+fn line(name: &str) -> [String; 4] {
+    [
+        "--guest".to_owned(),
+        format!("{name}={name}.wasm"),
+        "--guest-command".to_owned(),
+        format!("{name}={name} {{partition}}"),
+    ]
+}
+
+/// What the command `name` makes of 1 MiB, which is the same within each wall.
 fn made(name: &str, options: &[&str]) -> Vec<u8> {
     let [wasm, process] = WALLS.map(|walls| {
         let bench = Bench::new();

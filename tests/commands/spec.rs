@@ -1,7 +1,9 @@
 //! Commands in a spec: `[guests.NAME]` with a `command`.
 
 use super::{WALLS, module};
-use crate::support::Bench;
+use crate::support::bench::assert_same_bytes;
+use crate::support::{Bench, judge};
+use crate::unprivileged::{as_nobody, folder_of_nobody};
 
 const SPEC: &str = r#"
 [[partition]]
@@ -63,24 +65,71 @@ fn a_placeholder_that_means_nothing_is_an_error_at_its_place() {
 }
 
 #[test]
-fn what_the_command_line_has_no_place_for_is_an_error() {
-    let error = refused("[\"-n\", \"{label}\"], ", "");
-    assert!(error.contains("partition 'boot': "), "{error}");
-    assert!(error.contains("the label 'BOOT' would be lost"), "{error}");
-    let error = refused(
+fn what_the_command_line_has_no_place_for_is_an_error_at_its_place() {
+    let label = refused("[\"-n\", \"{label}\"], ", "");
+    let uuid = refused("label = \"BOOT\"", "label = \"BOOT\"\nuuid = \"ABCD-1234\"");
+    let option = refused(
         "label = \"BOOT\"",
         "label = \"BOOT\"\noptions = { depth = 3 }",
     );
-    assert!(error.contains("has no {option:depth}"), "{error}");
+    for (error, what, placeholder, line) in [
+        (label, "label", "{label}", 7),
+        (uuid, "uuid", "{uuid}", 8),
+        (option, "option depth", "{option:depth}", 8),
+    ] {
+        let title = format!(
+            "partition 'boot': the {what} would be lost: the command line of this file system has no {placeholder}"
+        );
+        assert!(error.contains(&title), "{error}");
+        assert!(error.contains(&format!("image.toml:{line}:")), "{error}");
+    }
 }
 
 #[test]
-fn a_size_that_nothing_measures_is_an_error() {
-    for size in ["", "size = \"minimum + 10%\""] {
+fn a_size_that_nothing_measures_is_an_error_at_its_place() {
+    let title =
+        "partition 'boot': a command makes this file system, and cannot tell its smallest size";
+    for (size, line) in [("", 6), ("size = \"minimum + 10%\"", 5)] {
         let error = refused("size = \"2MiB\"", size);
-        assert!(error.contains("partition 'boot'"), "{error}");
-        assert!(error.contains("cannot tell the smallest size"), "{error}");
+        assert!(error.contains(title), "{error}");
+        assert!(error.contains(&format!("image.toml:{line}:")), "{error}");
     }
+}
+
+#[test]
+fn options_become_arguments() {
+    let bench = Bench::new();
+    bench.write("copy.wasm", module("arguments"));
+    let spec = SPEC
+        .replace("label = \"BOOT\"", "options = { depth = 3 }")
+        .replace("content =", "# content =")
+        .replace(
+            "[\"-n\", \"{label}\"]",
+            "\"-d{option:depth}\", [\"-x\", \"{option:other}\"]",
+        );
+    bench.write("image.toml", spec);
+    bench.done(&["build", "image.toml", "-o", "disk.img", "-q"]);
+    let partition = bench.cut(&bench.path("disk.img"), 1 << 20, 2 << 20, "boot.img");
+    let bytes = std::fs::read(partition).unwrap();
+    assert!(bytes.starts_with(b"copy\0-d3\0/partition.img\0\0"));
+}
+
+#[test]
+fn nobody_builds_with_commands_too() {
+    let Some(setpriv) = judge("setpriv") else {
+        return;
+    };
+    let bench = Bench::new();
+    bench.write("copy.wasm", module("copy"));
+    bench.write("image.toml", SPEC);
+    bench.done(&["build", "image.toml", "-o", "disk.img", "-q"]);
+    folder_of_nobody(&bench, "out");
+    as_nobody(
+        &bench,
+        &setpriv,
+        &["build", "image.toml", "-o", "out/disk.img", "-q"],
+    );
+    assert_same_bytes(&bench.path("out/disk.img"), &bench.path("disk.img"));
 }
 
 #[test]

@@ -69,6 +69,7 @@ pub fn build_image(
 ) -> Result<Built, Error> {
     let begun = Instant::now();
     spec.check_filesystems(&catalog.kinds())?;
+    spec.check_commands(|kind| catalog.command_line(kind))?;
     let scratch = Scratch::beside(&image::target(path)?);
     let raw_lengths = plan::raw_lengths(spec)?;
     let wanted = plan::measurements_wanted(spec);

@@ -13,7 +13,7 @@ use super::bindings::cellblock::format::{placement, progress, tree};
 use super::bindings::wasi::filesystem;
 use super::bindings::{Guest as Exports, GuestPre};
 use super::call::{Call, Returned, Role, Stopped};
-use super::command::preview1;
+use super::command::{End, Process, component, preview1};
 use super::legible::legible;
 use super::limits::Limiter;
 use super::partition::Descriptor;
@@ -39,6 +39,7 @@ pub(super) struct Compiled<S: Services> {
 enum Code<S: Services> {
     Formatter(GuestPre<State<S>>),
     Module(InstancePre<preview1::State<S>>),
+    Component(component::CommandPre<component::State<S>>),
 }
 
 /// Why a guest cannot be used.
@@ -113,12 +114,16 @@ impl<S: Services> Compiled<S> {
         match role {
             Role::Formatter if bytes.starts_with(MODULE) => Err(LoadFailure::IsCommand),
             Role::Formatter => Self::formatter(engine, bytes),
-            Role::Command => Self::module(engine, bytes),
+            Role::Command if bytes.starts_with(MODULE) => Self::module(engine, bytes),
+            Role::Command => Self::command(engine, bytes),
         }
     }
 
     fn formatter(engine: &Engine, bytes: &[u8]) -> Result<Self, LoadFailure> {
         let component = Component::from_binary(engine, bytes).map_err(malformed)?;
+        if imports::runs(engine, &component) {
+            return Err(LoadFailure::IsCommand);
+        }
         let imports = imports::list(engine, &component);
         check_imports(Role::Formatter, &imports)?;
         let pre = contract_linker(engine)
@@ -137,6 +142,16 @@ impl<S: Services> Compiled<S> {
         check_imports(Role::Command, &imports)?;
         Ok(Self {
             code: Code::Module(preview1::link(engine, &module).map_err(unfit)?),
+            imports,
+        })
+    }
+
+    fn command(engine: &Engine, bytes: &[u8]) -> Result<Self, LoadFailure> {
+        let component = Component::from_binary(engine, bytes).map_err(malformed)?;
+        let imports = imports::list(engine, &component);
+        check_imports(Role::Command, &imports)?;
+        Ok(Self {
+            code: Code::Component(component::link(engine, &component).map_err(unfit)?),
             imports,
         })
     }
@@ -160,18 +175,26 @@ impl<S: Services> Compiled<S> {
                 let returned = pre
                     .instantiate(&mut store)
                     .and_then(|exports| enter(&exports, &mut store, call));
-                let mut state = store.into_data();
-                (ended(returned, &mut state.limiter), state.services)
+                let state = store.into_data();
+                (ended(returned, state.limiter), state.services)
             }
             (Code::Module(module), Call::Run(invocation)) => {
                 let state = preview1::State::new(invocation, services, limits);
                 let mut store = store(module.module().engine(), state, limits);
                 store.limiter(|state| &mut state.limiter);
-                let returned = preview1::run(module, &mut store).map(Returned::Ended);
-                let mut state = store.into_data();
-                (ended(returned, &mut state.limiter), state.process.services)
+                let code = preview1::run(module, &mut store);
+                let state = store.into_data();
+                exited(code, state.limiter, state.process)
             }
-            (Code::Module(_), _) => (Err(no_such_call()), services),
+            (Code::Component(component), Call::Run(invocation)) => {
+                let state = component::State::new(invocation, services, limits);
+                let mut store = store(component.engine(), state, limits);
+                store.limiter(|state| &mut state.limiter);
+                let code = component::run(component, &mut store);
+                let state = store.into_data();
+                exited(code, state.limiter, state.process)
+            }
+            (Code::Module(_) | Code::Component(_), _) => (Err(no_such_call()), services),
         }
     }
 }
@@ -187,11 +210,34 @@ fn store<T>(engine: &Engine, state: T, limits: Limits) -> Store<T> {
     store
 }
 
-fn ended(returned: wasmtime::Result<Returned>, limiter: &mut Limiter) -> Result<Returned, Stopped> {
-    returned.map_err(|error| match limiter.met.take() {
+fn ended(returned: wasmtime::Result<Returned>, limiter: Limiter) -> Result<Returned, Stopped> {
+    returned.map_err(|error| match limiter.met {
         Some(what) => Stopped::Limit(what),
         None => Stopped::because_of(&error),
     })
+}
+
+/// A command that was refused memory ends with an exit code or a trap, and the limit is the better reason. What it said
+/// before a trap is told with it.
+fn exited<S: Services>(
+    code: wasmtime::Result<u32>,
+    limiter: Limiter,
+    mut process: Process<S>,
+) -> (Result<Returned, Stopped>, S) {
+    let how = match (code, limiter.met) {
+        (Ok(0), _) => Ok(End::Code(0)),
+        (_, Some(what)) => Err(Stopped::Limit(what)),
+        (Ok(code), None) => Ok(End::Code(code)),
+        (Err(error), None) => match Stopped::because_of(&error) {
+            Stopped::Trap(reason) => Ok(End::Trap(reason)),
+            stopped => Err(stopped),
+        },
+    };
+    let exit = how.and_then(|how| {
+        let exit = process.end(how);
+        exit.map_err(|fault| Stopped::because_of(&fault.into()))
+    });
+    (exit.map(Returned::Ended), process.services)
 }
 
 /// The host calls a guest as what it was loaded.

@@ -79,6 +79,16 @@ pub enum CellError {
         /// The last lines that it wrote to standard error.
         last_words: Vec<String>,
     },
+    /// The command was stopped by a trap.
+    #[error("the command '{guest}' failed: {reason}{}", said(last_words))]
+    CommandTrap {
+        /// The guest's name.
+        guest: String,
+        /// The trap.
+        reason: String,
+        /// The last lines that it wrote to standard error.
+        last_words: Vec<String>,
+    },
     /// The command ended as if all were well, and had not read its content.
     #[error(
         "the command '{guest}' ended without an error, and without having read its content, \

@@ -5,8 +5,9 @@ use std::time::Instant;
 
 use super::bindings::exports::cellblock::format::formatter::FormatError;
 use super::call::{Call, Returned, Stopped};
+use super::command::End;
 use super::engine::{Compiled, Ticker};
-use super::legible;
+use super::legible::{self, legible};
 use super::local::Local;
 use super::partition::Partition;
 use super::wall::{Confined, Process};
@@ -260,12 +261,22 @@ impl Cell {
             return Err(Box::new(failure).into());
         }
         let last_words = legible::lines(&exit.last_words);
-        if exit.code != 0 {
-            return Err(CellError::Exit {
-                guest: guest(),
-                code: exit.code,
-                last_words,
-            });
+        match exit.how {
+            End::Code(0) => {}
+            End::Code(code) => {
+                return Err(CellError::Exit {
+                    guest: guest(),
+                    code,
+                    last_words,
+                });
+            }
+            End::Trap(reason) => {
+                return Err(CellError::CommandTrap {
+                    guest: guest(),
+                    reason: legible(&reason),
+                    last_words,
+                });
+            }
         }
         if self.tree.len() > 1 && !exit.has_read_all {
             return Err(CellError::Unread {

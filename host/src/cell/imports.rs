@@ -5,7 +5,7 @@ use wasmtime::component::Component;
 use wasmtime::component::types::ComponentItem;
 
 use super::call::Role;
-use super::command::preview1;
+use super::command::{component, preview1};
 
 /// The interfaces whose functions are linked, without their versions.
 const LINKED: [&str; 4] = [
@@ -35,20 +35,32 @@ pub(super) fn list(engine: &Engine, component: &Component) -> Vec<String> {
     imports
 }
 
+/// Whether `component` exports what a WASI command does.
+pub(super) fn runs(engine: &Engine, component: &Component) -> bool {
+    component
+        .component_type()
+        .exports(engine)
+        .any(|(name, _)| interface(name) == "wasi:cli/run")
+}
+
 /// The first of `imports` that a guest of this role does not get.
 pub(super) fn first_beyond(role: Role, imports: &[String]) -> Option<&String> {
     imports.iter().find(|import| match role {
         Role::Formatter => !is_in_contract(import),
-        Role::Command => !preview1::is_linked(import),
+        Role::Command => !preview1::is_linked(import) && !component::is_linked(interface(import)),
     })
 }
 
 fn is_in_contract(import: &str) -> bool {
+    LINKED.contains(&interface(import))
+}
+
+/// The interface of an import, without its version.
+fn interface(import: &str) -> &str {
     let interface = import
         .split_once('#')
         .map_or(import, |(interface, _)| interface);
-    let unversioned = interface
+    interface
         .split_once('@')
-        .map_or(interface, |(unversioned, _)| unversioned);
-    LINKED.contains(&unversioned)
+        .map_or(interface, |(unversioned, _)| unversioned)
 }

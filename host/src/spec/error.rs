@@ -238,6 +238,17 @@ pub enum ProblemKind {
     /// What imagecraft or snapd would refuse.
     #[error(transparent)]
     Volume(#[from] VolumeFault),
+    /// A size that a formatter would have to measure that is a command.
+    #[error("a command makes this file system, and cannot tell its smallest size")]
+    Unmeasured,
+    /// A value that a command does not get.
+    #[error("the {what} would be lost: the command line of this file system has no {placeholder}")]
+    NotInCommandLine {
+        /// What it is, such as `label`.
+        what: String,
+        /// What the command line would have to name.
+        placeholder: String,
+    },
     /// A file system that no guest makes.
     #[error("unknown file system `{kind}`")]
     UnknownFilesystem {
@@ -275,6 +286,8 @@ impl ProblemKind {
             Self::RawKinds { .. } => "this entry".to_owned(),
             Self::RawNeeds { .. } => "on this entry".to_owned(),
             Self::NotInThisTable { table, .. } => format!("not in {table}"),
+            Self::Unmeasured => "nothing measures this".to_owned(),
+            Self::NotInCommandLine { .. } => "nothing takes this".to_owned(),
             Self::UnknownFilesystem {
                 nearest: Some(nearest),
                 ..
@@ -320,6 +333,10 @@ impl ProblemKind {
             ),
             Self::RawNeeds { .. } => Some("remove it".to_owned()),
             Self::NotInThisTable { instead, .. } => Some((*instead).to_owned()),
+            Self::Unmeasured => Some("give a size, for example size = \"64MiB\"".to_owned()),
+            Self::NotInCommandLine { what, placeholder } => Some(format!(
+                "add {placeholder} to `command`, or remove the {what}"
+            )),
             Self::UnknownFilesystem { known, .. } => Some(format!(
                 "the file systems are {}; a formatter of your own is named in [guests]",
                 known.join(", ")

@@ -33,6 +33,7 @@ use crate::guests::CommandLine;
 use crate::table::{Attributes, DiskId, PartitionType, Scheme};
 
 pub mod boot;
+mod commands;
 pub mod content;
 pub mod diagnostic;
 mod error;

@@ -12,6 +12,7 @@
 
 mod archive;
 mod clock;
+pub(super) mod component;
 mod file;
 mod output;
 mod path;
@@ -41,12 +42,20 @@ pub(super) struct Invocation {
 /// How a command ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Exit {
-    /// Its exit code.
-    pub(super) code: u32,
+    pub(super) how: End,
     /// Whether it has read the tree to its end.
     pub(super) has_read_all: bool,
     /// The last lines that it wrote to standard error.
     pub(super) last_words: Vec<String>,
+}
+
+/// What ended a command.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum End {
+    /// It ended by itself, with this exit code.
+    Code(u32),
+    /// It trapped: why.
+    Trap(String),
 }
 
 /// A command's own wish to end.

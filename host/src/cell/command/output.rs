@@ -15,7 +15,7 @@ const LINE: usize = 4 * LogLine::LIMIT;
 
 /// The two streams.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Stream {
+pub(in crate::cell) enum Stream {
     Output,
     Error,
 }

@@ -8,7 +8,7 @@ use super::archive::Archive;
 use super::clock::Clock;
 use super::file::File;
 use super::output::{Output, Stream};
-use super::{Exit, Fault, Invocation};
+use super::{End, Exit, Fault, Invocation};
 use crate::cell::Request;
 use crate::cell::state::Services;
 
@@ -70,11 +70,11 @@ impl<S: Services> Process<S> {
         self.random.fill_bytes(bytes);
     }
 
-    /// It has ended with `code`.
-    pub(super) fn end(&mut self, code: u32) -> Result<Exit, Fault> {
+    /// It has ended.
+    pub(in crate::cell) fn end(&mut self, how: End) -> Result<Exit, Fault> {
         self.file.flush(&mut self.services)?;
         Ok(Exit {
-            code,
+            how,
             has_read_all: self.input.is_at_end(),
             last_words: self.output.finish(&mut self.services)?,
         })

@@ -16,7 +16,7 @@ mod system;
 
 use wasmtime::{Caller, Engine, Extern, InstancePre, Linker, Module, Store};
 
-use super::{Exit, Exited, Invocation, Process};
+use super::{Exited, Invocation, Process};
 use crate::cell::limits::{Limiter, Limits};
 use crate::cell::state::Services;
 use descriptors::Descriptors;
@@ -71,11 +71,11 @@ pub(in crate::cell) fn link<S: Services>(
     linker(engine)?.instantiate_pre(module)
 }
 
-/// Runs a module to its end.
+/// Runs a module to its end: its exit code.
 pub(in crate::cell) fn run<S: Services>(
     module: &InstancePre<State<S>>,
     store: &mut Store<State<S>>,
-) -> wasmtime::Result<Exit> {
+) -> wasmtime::Result<u32> {
     let instance = module.instantiate(&mut *store)?;
     let start = instance.get_typed_func::<(), ()>(&mut *store, "_start")?;
     let code = match start.call(&mut *store, ()) {
@@ -85,7 +85,7 @@ pub(in crate::cell) fn run<S: Services>(
             None => return Err(error),
         },
     };
-    Ok(store.data_mut().process.end(code)?)
+    Ok(code)
 }
 
 /// Links functions of the interface, and lists their names.
