@@ -149,12 +149,12 @@ impl Attributes {
         &mut self,
         options: &Options,
         node: NodeId,
-        attributes: Vec<Attribute>,
+        attributes: &[Attribute],
     ) -> Result<Option<InodeAttributes>, FormatError> {
         if attributes.is_empty() {
             return Ok(None);
         }
-        let set = match self.by_content.get(&attributes) {
+        let set = match self.by_content.get(attributes) {
             Some(set) => *set,
             None => self.add_set(options, node, attributes)?,
         };
@@ -166,10 +166,10 @@ impl Attributes {
         &mut self,
         options: &Options,
         node: NodeId,
-        attributes: Vec<Attribute>,
+        attributes: &[Attribute],
     ) -> Result<u32, FormatError> {
         let mut stored = Vec::with_capacity(attributes.len());
-        for attribute in &attributes {
+        for attribute in attributes {
             match Stored::new(attribute).filter(|_| options.has_attributes()) {
                 Some(attribute) => stored.push(attribute),
                 None if options.drop_attributes => {}
@@ -192,7 +192,7 @@ impl Attributes {
             inline,
             block: None,
         });
-        self.by_content.insert(attributes, id);
+        self.by_content.insert(attributes.to_vec(), id);
         Ok(id)
     }
 

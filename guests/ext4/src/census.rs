@@ -3,7 +3,7 @@
 mod check;
 mod inline;
 
-use cellblock_guest::{FormatError, Kind, Node, NodeId, NodeProblem, Nodes, Timestamp, Tree};
+use cellblock_guest::{FormatError, Kind, Node, NodeId, NodeProblem, Timestamp, Tree, each_node};
 
 use crate::attributes::{Attributes, InodeAttributes};
 use crate::directory::{self, Child, Names, Shape};
@@ -128,9 +128,7 @@ impl Census {
     /// [`FormatError::Node`] for the first node that cannot be stored; [`FormatError::Tree`] if it cannot be read.
     pub(crate) fn take(options: &Options, tree: &mut dyn Tree) -> Result<Self, FormatError> {
         let mut reader = Reader::new(options);
-        for (id, node) in Nodes::of(tree) {
-            reader.add(id, node)?;
-        }
+        each_node(tree, |id, node| reader.add(id, &node))?;
         reader.read_inline(tree)?;
         reader.read_ranges(tree)?;
         reader.finish()
@@ -216,9 +214,9 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn add(&mut self, id: NodeId, node: Node) -> Result<(), FormatError> {
+    fn add(&mut self, id: NodeId, node: &Node<'_>) -> Result<(), FormatError> {
         if id == NodeId::ROOT {
-            let inode = self.inode(id, &node, Body::Directory(0))?;
+            let inode = self.inode(id, node, Body::Directory(0))?;
             self.census.inodes[0] = self.with_attributes(id, inode, node)?;
             self.of_nodes.push(InodeIndex::ROOT);
             return Ok(());
@@ -228,7 +226,7 @@ impl<'a> Reader<'a> {
         let (index, file_type) = if let Kind::HardLink(target) = node.kind {
             self.link(id, target)?
         } else {
-            self.add_inode(id, parent, &node)?
+            self.add_inode(id, parent, node)?
         };
         let child = self.child(&node.name, index, file_type)?;
         self.entries.push((parent, child));
@@ -237,7 +235,7 @@ impl<'a> Reader<'a> {
             let attributes = self
                 .census
                 .attributes
-                .add(self.options, id, node.attributes)?;
+                .add(self.options, id, &node.attributes)?;
             self.census.inodes[index.position()].attributes = attributes;
         }
         Ok(())
@@ -247,12 +245,12 @@ impl<'a> Reader<'a> {
         &mut self,
         id: NodeId,
         mut inode: Inode,
-        node: Node,
+        node: &Node<'_>,
     ) -> Result<Inode, FormatError> {
         inode.attributes = self
             .census
             .attributes
-            .add(self.options, id, node.attributes)?;
+            .add(self.options, id, &node.attributes)?;
         Ok(inode)
     }
 
@@ -306,9 +304,9 @@ impl<'a> Reader<'a> {
         &mut self,
         id: NodeId,
         parent: u32,
-        node: &Node,
+        node: &Node<'_>,
     ) -> Result<(InodeIndex, FileType), FormatError> {
-        let is_lost_and_found = parent == 0 && node.name == LOST_AND_FOUND;
+        let is_lost_and_found = parent == 0 && *node.name == *LOST_AND_FOUND;
         let next = InodeIndex(
             u32::try_from(self.census.inodes.len())
                 .ok()
@@ -340,7 +338,7 @@ impl<'a> Reader<'a> {
         id: NodeId,
         index: InodeIndex,
         parent: u32,
-        kind: &Kind,
+        kind: &Kind<'_>,
     ) -> Result<Body, FormatError> {
         Ok(match kind {
             Kind::Directory => Body::Directory(self.add_directory(index, parent)),
@@ -391,7 +389,7 @@ impl<'a> Reader<'a> {
         u32::try_from(directories.len() - 1).unwrap_or(u32::MAX)
     }
 
-    fn inode(&self, id: NodeId, node: &Node, body: Body) -> Result<Inode, FormatError> {
+    fn inode(&self, id: NodeId, node: &Node<'_>, body: Body) -> Result<Inode, FormatError> {
         check::time(self.options, id, node.modified)?;
         Ok(Inode {
             mode: kind_bits(&node.kind) | (node.mode & 0o7777),
@@ -536,7 +534,7 @@ fn block_ranges(
     result
 }
 
-fn kind_bits(kind: &Kind) -> u16 {
+fn kind_bits(kind: &Kind<'_>) -> u16 {
     match kind {
         Kind::Directory => file_kind::DIRECTORY,
         Kind::File { .. } | Kind::HardLink(_) => file_kind::REGULAR,

@@ -60,6 +60,10 @@ pub(crate) fn crc32c(seed: u32, bytes: &[u8]) -> u32 {
         let [first, second, third, fourth] = words(chunk);
         crc = slice(first ^ crc, 12) ^ slice(second, 8) ^ slice(third, 4) ^ slice(fourth, 0);
     }
+    let (words, rest) = rest.as_chunks();
+    for word in words {
+        crc = slice(u32::from_le_bytes(*word) ^ crc, 0);
+    }
     for byte in rest {
         crc = (crc >> 8) ^ TABLES[0][usize::from(crc.to_le_bytes()[0] ^ byte)];
     }

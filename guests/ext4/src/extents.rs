@@ -27,6 +27,15 @@ impl<'a> ExtentTree<'a> {
 
     /// The nodes below the root.
     pub(crate) fn node_count(self) -> u64 {
+        // Of nearly all files, the blocks are one extent.
+        if let [] | [_] = self.runs
+            && self
+                .runs
+                .iter()
+                .all(|mapped| mapped.run.count <= u64::from(MAXIMUM_EXTENT_BLOCKS))
+        {
+            return 0;
+        }
         let of_run =
             |mapped: &MappedRun| mapped.run.count.div_ceil(u64::from(MAXIMUM_EXTENT_BLOCKS));
         let mut level: u64 = self.runs.iter().map(of_run).sum();
@@ -68,7 +77,12 @@ impl<'a> ExtentTree<'a> {
             let mut above = Vec::new();
             for entries in level.chunks(self.node_entries() as usize) {
                 let mut block = vec![0; self.block_size as usize];
-                write_node(&mut block, self.node_entries(), depth, entries);
+                write_node(
+                    &mut block,
+                    self.node_entries(),
+                    depth,
+                    entries.iter().copied(),
+                );
                 if let Some(seed) = seed {
                     let covered = (ExtentHeader::SIZE * (1 + self.node_entries())) as usize;
                     let checksum = crc32c(seed, &block[..covered]).to_le_bytes();
@@ -86,26 +100,23 @@ impl<'a> ExtentTree<'a> {
             depth += 1;
         }
         let mut root = [0; 60];
-        write_node(&mut root, ExtentHeader::ROOT_ENTRIES, depth, &level);
+        write_node(
+            &mut root,
+            ExtentHeader::ROOT_ENTRIES,
+            depth,
+            level.into_iter(),
+        );
         Ok(root)
     }
 
-    /// The root of a tree that has no nodes below it.
-    pub(crate) fn small_root(self) -> [u8; 60] {
-        let mut entries = [Entry::default(); ExtentHeader::ROOT_ENTRIES as usize];
-        let mut count = 0;
-        for (slot, extent) in entries.iter_mut().zip(self.extents()) {
-            *slot = extent;
-            count += 1;
-        }
-        let mut root = [0; 60];
-        write_node(&mut root, ExtentHeader::ROOT_ENTRIES, 0, &entries[..count]);
-        root
+    /// Writes the root of a tree that has no nodes below it.
+    pub(crate) fn write_small_root(self, root: &mut [u8; 60]) {
+        write_node(root, ExtentHeader::ROOT_ENTRIES, 0, self.extents());
     }
 }
 
 /// An extent, or a node below.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy)]
 struct Entry {
     logical: u32,
     block: u64,
@@ -113,21 +124,14 @@ struct Entry {
     length: u16,
 }
 
-fn write_node(bytes: &mut [u8], maximum: u32, depth: u16, entries: &[Entry]) {
-    let narrow = |value: usize| u16::try_from(value).unwrap_or(u16::MAX);
-    let header = ExtentHeader {
-        magic: ExtentHeader::MAGIC.into(),
-        entries: narrow(entries.len()).into(),
-        maximum: narrow(maximum as usize).into(),
-        depth: depth.into(),
-        generation: 0.into(),
-    };
+fn write_node(bytes: &mut [u8], maximum: u32, depth: u16, entries: impl Iterator<Item = Entry>) {
     let (slots, _) = bytes.as_chunks_mut::<{ ExtentHeader::SIZE as usize }>();
     let Some((first, slots)) = slots.split_first_mut() else {
         return;
     };
-    first.copy_from_slice(header.as_bytes());
+    let mut count = 0;
     for (slot, entry) in slots.iter_mut().zip(entries) {
+        count += 1;
         let high = u16::try_from(entry.block >> 32).unwrap_or(u16::MAX).into();
         if depth == 0 {
             let extent = Extent {
@@ -147,6 +151,14 @@ fn write_node(bytes: &mut [u8], maximum: u32, depth: u16, entries: &[Entry]) {
             slot.copy_from_slice(index.as_bytes());
         }
     }
+    let header = ExtentHeader {
+        magic: ExtentHeader::MAGIC.into(),
+        entries: count.into(),
+        maximum: u16::try_from(maximum).unwrap_or(u16::MAX).into(),
+        depth: depth.into(),
+        generation: 0.into(),
+    };
+    first.copy_from_slice(header.as_bytes());
 }
 
 /// The low 32 bits.

@@ -59,13 +59,16 @@ impl Mapping {
         for range in ranges {
             self.map_range(cursor, *range);
         }
-        let nodes = if self.has_extents {
+        for _ in 0..self.node_count() {
+            self.nodes.push(cursor.take(1).start);
+        }
+    }
+
+    fn node_count(&self) -> u64 {
+        if self.has_extents {
             self.extent_tree().node_count()
         } else {
             self.indirect_map().node_count()
-        };
-        for _ in 0..nodes {
-            self.nodes.push(cursor.take(1).start);
         }
     }
 
@@ -139,17 +142,18 @@ impl Mapping {
         }
     }
 
-    /// What stands in the inode.
-    pub(crate) fn root(&self) -> Result<[u8; 60], FormatError> {
+    /// Writes what stands in the inode to `root`, which is zeros.
+    pub(crate) fn write_root(&self, root: &mut [u8; 60]) -> Result<(), FormatError> {
         if !self.has_extents {
-            return Ok(self.indirect_map().root(&self.nodes));
-        }
-        if self.has_nodes() {
-            return self
+            *root = self.indirect_map().root(&self.nodes);
+        } else if self.has_nodes() {
+            *root = self
                 .extent_tree()
-                .write(&self.nodes, None, &mut |_, _| Ok(()));
+                .write(&self.nodes, None, &mut |_, _| Ok(()))?;
+        } else {
+            self.extent_tree().write_small_root(root);
         }
-        Ok(self.extent_tree().small_root())
+        Ok(())
     }
 
     /// What the inode's flags say of the map.

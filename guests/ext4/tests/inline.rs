@@ -35,7 +35,7 @@ fn files_and_targets_up_to_the_room_of_an_inode_stand_in_it() {
             Entry::file(trees::bytes(1, length)),
         );
         if length > 0 {
-            let target = Kind::Symlink(vec![b'x'; length]);
+            let target = Kind::symlink(vec![b'x'; length]);
             tree.insert(format!("link-{length}"), Entry::new(target));
         }
     }
@@ -77,7 +77,7 @@ fn attributes_take_the_room_first() {
         tree.insert(format!("directory-{length}"), entry);
         tree.insert(format!("directory-{length}/{:0>60}", 1), Entry::file(""));
     }
-    let mut link = Entry::new(Kind::Symlink(vec![b'x'; 70]));
+    let mut link = Entry::new(Kind::symlink(vec![b'x'; 70]));
     link.attributes = vec![attribute("trusted.name", "value")];
     tree.insert("link", link.clone());
     link.attributes = vec![attribute("trusted.name", trees::bytes(1, 100))];
@@ -223,7 +223,7 @@ fn content_in_inodes_needs_no_other_feature() {
                 format!("{length}/file"),
                 Entry::file(trees::bytes(1, length)),
             );
-            let link = Kind::Symlink(vec![b'x'; length]);
+            let link = Kind::symlink(vec![b'x'; length]);
             tree.insert(format!("{length}/link"), Entry::new(link));
         }
         let settings = [("features", features)];

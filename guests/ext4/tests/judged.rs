@@ -81,7 +81,7 @@ fn targets_at_the_limit_of_an_inode_read_back() {
     let mut tree = MemoryTree::new();
     for length in [1, 58, 59, 60, 61, 1023, 4094, 4095] {
         let target = vec![b'x'; length];
-        tree.insert(format!("link-{length}"), Entry::new(Kind::Symlink(target)));
+        tree.insert(format!("link-{length}"), Entry::new(Kind::symlink(target)));
     }
     let image = make(&mut tree, 16 << 20, &[]).unwrap();
     fsck(&image);

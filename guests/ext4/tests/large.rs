@@ -8,7 +8,7 @@ use std::fs::File;
 use cellblock_ext4::Ext4;
 use cellblock_guest::memory::{FileOutput, MemoryTree};
 use cellblock_guest::{
-    FormatError, Formatter as _, Kind, Node, NodeId, Range, ReadError, Shortage, Summary,
+    Batch, FormatError, Formatter as _, Kind, Node, NodeId, Range, ReadError, Shortage, Summary,
     Timestamp, Tree,
 };
 use judge::{Image, fsck, path_for, request, run};
@@ -28,7 +28,7 @@ impl Crowd {
         Self { files, position: 0 }
     }
 
-    fn node(&self, id: u32) -> Node {
+    fn node(&self, id: u32) -> Node<'static> {
         let (kind, parent) = match id {
             0 => (Kind::Directory, 0),
             _ if id % Self::OF_DIRECTORY == 1 => (Kind::Directory, 0),
@@ -46,19 +46,20 @@ impl Crowd {
                 Vec::new()
             } else {
                 format!("{id:0>10}").into_bytes()
-            },
+            }
+            .into(),
             kind,
             mode: 0o755,
             uid: 0,
             gid: 0,
             modified: Timestamp::default(),
-            attributes: Vec::new(),
+            attributes: Vec::new().into(),
         }
     }
 }
 
 impl Tree for Crowd {
-    fn next(&mut self, limit: u32) -> Vec<Node> {
+    fn next(&mut self, limit: u32) -> Batch {
         let all = 1 + self.files + self.files.div_ceil(Self::OF_DIRECTORY - 1);
         let end = all.min(self.position + limit);
         let nodes = (self.position..end).map(|id| self.node(id)).collect();

@@ -53,8 +53,8 @@ fn kind(limits: Limits) -> impl Strategy<Value = Entry> {
     prop_oneof![
         8 => file(limits),
         2 => Just(Entry::new(Kind::Directory)),
-        2 => vec(1_u8.., 1..120).prop_map(|target| Entry::new(Kind::Symlink(target))),
-        1 => vec(1_u8.., 1..1000).prop_map(|target| Entry::new(Kind::Symlink(target))),
+        2 => vec(1_u8.., 1..120).prop_map(|target| Entry::new(Kind::symlink(target))),
+        1 => vec(1_u8.., 1..1000).prop_map(|target| Entry::new(Kind::symlink(target))),
         1 => device.prop_map(|device| Entry::new(Kind::BlockDevice(device))),
         1 => Just(Entry::new(Kind::Fifo)),
         1 => Just(Entry::new(Kind::Socket)),

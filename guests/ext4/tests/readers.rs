@@ -14,7 +14,7 @@ use judge::{Image, make};
 use mkext4::reader::Fs;
 
 /// A node, and a file's data with its offsets.
-type NodeAndData = (Node, Vec<(u64, Vec<u8>)>);
+type NodeAndData = (Node<'static>, Vec<(u64, Vec<u8>)>);
 
 /// The inode of the root.
 const ROOT: u32 = 2;
@@ -26,7 +26,7 @@ fn tree(block_size: &str) -> MemoryTree {
     let mut tree = trees::all_but_times(block_size.parse().unwrap());
     // It takes no targets either with a name longer than 255 bytes.
     let target = b"directory/".repeat(100);
-    tree.insert("dev/link-1000", Entry::new(Kind::Symlink(target)));
+    tree.insert("dev/link-1000", Entry::new(Kind::symlink(target)));
     for index in 0..3000 {
         tree.insert(format!("crowd/{index:0>60}"), Entry::file(""));
     }
@@ -41,7 +41,7 @@ fn paths(nodes: &[NodeAndData]) -> Vec<Vec<u8>> {
         if node.parent != NodeId::ROOT {
             path.push(b'/');
         }
-        path.extend(&node.name);
+        path.extend_from_slice(&node.name);
         paths.push(path);
     }
     paths
@@ -60,7 +60,7 @@ fn names(nodes: &[NodeAndData], directory: usize) -> BTreeSet<Vec<u8>> {
     nodes[1..]
         .iter()
         .filter(|(node, _)| node.parent.index() == directory)
-        .map(|(node, _)| node.name.clone())
+        .map(|(node, _)| node.name.to_vec())
         .collect()
 }
 
@@ -87,7 +87,11 @@ fn compare_with_ext4_view(image: &Image, tree: &mut MemoryTree) {
                 assert_eq!(found, names(nodes, index), "{path:?}");
             }
             Kind::Symlink(target) => {
-                assert_eq!(read.read_link(path).unwrap().as_ref(), target, "{path:?}");
+                assert_eq!(
+                    read.read_link(path).unwrap().as_ref(),
+                    &**target,
+                    "{path:?}"
+                );
             }
             // It takes a list of blocks that is a hole for the first block.
             Kind::File { sparse: true, .. } if image.kind != "ext4" => {}
@@ -110,7 +114,7 @@ fn compare_with_ext4_view(image: &Image, tree: &mut MemoryTree) {
     }
 }
 
-fn compare_metadata(path: Path<'_>, node: &Node, metadata: &Metadata, image: &Image) {
+fn compare_metadata(path: Path<'_>, node: &Node<'_>, metadata: &Metadata, image: &Image) {
     let file_type = match node.kind {
         Kind::Directory => FileType::Directory,
         Kind::File { size, .. } => {
@@ -152,7 +156,7 @@ fn compare_with_mkext4(image: &Image, tree: &mut MemoryTree) {
         let name = &named.name;
         let inode = match index {
             0 => ROOT,
-            _ => entries[&(inodes[named.parent.index()], name.clone())],
+            _ => entries[&(inodes[named.parent.index()], name.to_vec())],
         };
         inodes.push(inode);
         if named.kind == Kind::Directory {

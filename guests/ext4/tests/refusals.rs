@@ -34,7 +34,7 @@ fn nodes_without_room_are_refused() {
     let device = |major, minor| Entry::new(Kind::BlockDevice(Device { major, minor }));
     assert_eq!(problem_of(device(4096, 0)), NodeProblem::Device);
     assert_eq!(problem_of(device(0, 1 << 20)), NodeProblem::Device);
-    let symlink = |target: Vec<u8>| Entry::new(Kind::Symlink(target));
+    let symlink = |target: Vec<u8>| Entry::new(Kind::symlink(target));
     assert_eq!(
         problem_of(symlink(vec![b'x'; 4096])),
         NodeProblem::TargetTooLong(4095)

@@ -3,10 +3,11 @@
 
 use std::marker::PhantomData;
 
+use crate::batch::Type;
 use crate::{
-    Attribute, Device, FormatError, Formatter, Kind, LabelProblem, Losses, Node, NodeId,
-    NodeProblem, Output, PartitionError, PlaceError, Placement, Range, ReadError, Request,
-    SettingProblem, Timestamp, Tree, Uuid,
+    Attribute, Batch, FormatError, Formatter, LabelProblem, Losses, NodeId, NodeProblem, Output,
+    PartitionError, PlaceError, Placement, Range, ReadError, Request, SettingProblem, Timestamp,
+    Tree, Uuid,
 };
 
 #[allow(missing_docs, unreachable_pub, unused_qualifications, clippy::all)]
@@ -96,8 +97,8 @@ impl<F: Formatter> contract::Guest for Component<F> {
 struct HostTree;
 
 impl Tree for HostTree {
-    fn next(&mut self, limit: u32) -> Vec<Node> {
-        nodes(tree::next(limit))
+    fn next(&mut self, limit: u32) -> Batch {
+        tree::next(limit).into()
     }
 
     fn rewind(&mut self) {
@@ -161,62 +162,47 @@ impl Output for HostOutput {
     }
 }
 
-/// The nodes of a batch, from its columns.
-fn nodes(batch: tree::Nodes) -> Vec<Node> {
-    let mut nodes = Vec::with_capacity(batch.parents.len());
-    let mut names = batch.names.as_slice();
-    let mut targets = batch.targets.as_slice();
-    for (index, (&kind, &value)) in batch.kinds.iter().zip(&batch.values).enumerate() {
-        nodes.push(Node {
-            parent: NodeId(batch.parents[index]),
-            name: take(&mut names, u64::from(batch.name_lengths[index])),
-            kind: node_kind(kind, value, &mut targets),
-            mode: batch.modes[index],
-            uid: batch.uids[index],
-            gid: batch.gids[index],
-            modified: Timestamp {
-                seconds: batch.seconds[index],
-                nanoseconds: batch.nanoseconds[index],
-            },
-            attributes: Vec::new(),
-        });
+impl From<tree::Nodes> for Batch {
+    fn from(nodes: tree::Nodes) -> Self {
+        let (attributed, attributes) = nodes
+            .attributes
+            .into_iter()
+            .map(|attribute| {
+                let (name, value) = (attribute.name, attribute.value);
+                (attribute.node, Attribute { name, value })
+            })
+            .unzip();
+        Self {
+            parents: nodes.parents,
+            types: nodes.kinds.into_iter().map(Type::from).collect(),
+            values: nodes.values,
+            modes: nodes.modes,
+            uids: nodes.uids,
+            gids: nodes.gids,
+            seconds: nodes.seconds,
+            nanoseconds: nodes.nanoseconds,
+            name_lengths: nodes.name_lengths,
+            names: nodes.names,
+            targets: nodes.targets,
+            attributed,
+            attributes,
+        }
     }
-    for attribute in batch.attributes {
-        nodes[attribute.node as usize].attributes.push(Attribute {
-            name: attribute.name,
-            value: attribute.value,
-        });
-    }
-    nodes
 }
 
-/// The first `length` bytes of what is left of a column. The host keeps its lists as long as they must be.
-fn take(bytes: &mut &[u8], length: u64) -> Vec<u8> {
-    let length = usize::try_from(length).unwrap_or(usize::MAX);
-    let (first, rest) = bytes.split_at(length);
-    *bytes = rest;
-    first.to_vec()
-}
-
-fn node_kind(kind: tree::Kind, value: u64, targets: &mut &[u8]) -> Kind {
-    let [high, low] = [value >> 32, value & u64::from(u32::MAX)]
-        .map(|half| u32::try_from(half).unwrap_or(u32::MAX));
-    let device = Device {
-        major: high,
-        minor: low,
-    };
-    match kind {
-        tree::Kind::Directory => Kind::Directory,
-        tree::Kind::File | tree::Kind::SparseFile => Kind::File {
-            size: value,
-            sparse: kind == tree::Kind::SparseFile,
-        },
-        tree::Kind::Symlink => Kind::Symlink(take(targets, value)),
-        tree::Kind::HardLink => Kind::HardLink(NodeId(low)),
-        tree::Kind::CharacterDevice => Kind::CharacterDevice(device),
-        tree::Kind::BlockDevice => Kind::BlockDevice(device),
-        tree::Kind::Fifo => Kind::Fifo,
-        tree::Kind::Socket => Kind::Socket,
+impl From<tree::Kind> for Type {
+    fn from(kind: tree::Kind) -> Self {
+        match kind {
+            tree::Kind::Directory => Self::Directory,
+            tree::Kind::File => Self::File,
+            tree::Kind::SparseFile => Self::SparseFile,
+            tree::Kind::Symlink => Self::Symlink,
+            tree::Kind::HardLink => Self::HardLink,
+            tree::Kind::CharacterDevice => Self::CharacterDevice,
+            tree::Kind::BlockDevice => Self::BlockDevice,
+            tree::Kind::Fifo => Self::Fifo,
+            tree::Kind::Socket => Self::Socket,
+        }
     }
 }
 

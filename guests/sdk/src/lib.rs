@@ -11,6 +11,7 @@
 //!                        summary
 //! ```
 
+mod batch;
 mod error;
 mod formatter;
 mod output;
@@ -22,6 +23,7 @@ pub mod component;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod memory;
 
+pub use batch::Batch;
 pub use error::{
     FormatError, LabelProblem, NodeError, NodeProblem, PartitionError, PlaceError, ReadError,
     SettingError, SettingProblem, Shortage,
@@ -30,4 +32,4 @@ pub use formatter::{
     Description, Formatter, Losses, OptionDescription, Property, Request, Summary, Uuid,
 };
 pub use output::{Buffered, Output, Placement};
-pub use tree::{Attribute, Device, Kind, Node, NodeId, Nodes, Range, Timestamp, Tree};
+pub use tree::{Attribute, Device, Kind, Node, NodeId, Range, Timestamp, Tree, each_node};

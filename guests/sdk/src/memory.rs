@@ -6,8 +6,8 @@ use std::io;
 use std::os::unix::fs::FileExt as _;
 
 use crate::{
-    Attribute, FormatError, Kind, Node, NodeId, Output, PartitionError, PlaceError, Placement,
-    Range, ReadError, Timestamp, Tree,
+    Attribute, Batch, FormatError, Kind, Node, NodeId, Output, PartitionError, PlaceError,
+    Placement, Range, ReadError, Timestamp, Tree,
 };
 
 /// A file's data: offset and bytes, ascending and disjoint; the rest is holes.
@@ -17,7 +17,7 @@ pub type Data = Vec<(u64, Vec<u8>)>;
 #[derive(Clone, Debug)]
 pub struct Entry {
     /// What it is. [`Kind::HardLink`] is made by [`MemoryTree::hard_link`] only.
-    pub kind: Kind,
+    pub kind: Kind<'static>,
     /// The 12 permission bits.
     pub mode: u16,
     /// The owner.
@@ -36,7 +36,7 @@ pub struct Entry {
 impl Entry {
     /// A node of `kind` without content: root's, with the mode 0755 for directories and 0644 otherwise.
     #[must_use]
-    pub fn new(kind: Kind) -> Self {
+    pub fn new(kind: Kind<'static>) -> Self {
         let mode = if kind == Kind::Directory {
             0o755
         } else {
@@ -84,7 +84,7 @@ impl Entry {
 #[derive(Clone, Debug)]
 pub struct MemoryTree {
     entries: BTreeMap<Vec<Vec<u8>>, Entry>,
-    nodes: Vec<(Node, Data)>,
+    nodes: Vec<(Node<'static>, Data)>,
     position: usize,
 }
 
@@ -132,7 +132,7 @@ impl MemoryTree {
     ///
     /// # Panics
     /// If a hard link's target is not in the tree, or comes from another link.
-    pub fn nodes(&mut self) -> &[(Node, Data)] {
+    pub fn nodes(&mut self) -> &[(Node<'static>, Data)] {
         if self.nodes.is_empty() {
             self.resolve();
         }
@@ -162,13 +162,13 @@ impl MemoryTree {
                     parent: path
                         .split_last()
                         .map_or(NodeId::ROOT, |(_, parent)| ids[parent]),
-                    name: path.last().cloned().unwrap_or_default(),
+                    name: path.last().cloned().unwrap_or_default().into(),
                     kind,
                     mode: content.mode,
                     uid: content.uid,
                     gid: content.gid,
                     modified: content.modified,
-                    attributes,
+                    attributes: attributes.into(),
                 },
                 content.data.clone(),
             ));
@@ -197,9 +197,9 @@ fn components(path: &[u8]) -> Vec<Vec<u8>> {
 }
 
 impl Tree for MemoryTree {
-    fn next(&mut self, limit: u32) -> Vec<Node> {
+    fn next(&mut self, limit: u32) -> Batch {
         let position = self.position;
-        let batch: Vec<Node> = self
+        let batch: Batch = self
             .nodes()
             .iter()
             .skip(position)

@@ -1,6 +1,8 @@
 //! The tree that goes into a file system.
 
-use crate::ReadError;
+use std::borrow::Cow;
+
+use crate::{Batch, FormatError, ReadError};
 
 /// The position of a node in the stream; the root is 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -46,7 +48,7 @@ pub struct Attribute {
 
 /// What a node is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum Kind<'a> {
     /// A directory.
     Directory,
     /// A regular file, in its first appearance.
@@ -57,7 +59,7 @@ pub enum Kind {
         sparse: bool,
     },
     /// A symbolic link and its target.
-    Symlink(Vec<u8>),
+    Symlink(Cow<'a, [u8]>),
     /// Another name of this node, which has a smaller id and is no directory.
     HardLink(NodeId),
     /// A character device.
@@ -70,15 +72,23 @@ pub enum Kind {
     Socket,
 }
 
-/// A name in the tree with its metadata.
+impl Kind<'_> {
+    /// A symbolic link that keeps its target.
+    #[must_use]
+    pub fn symlink(target: impl Into<Vec<u8>>) -> Kind<'static> {
+        Kind::Symlink(Cow::Owned(target.into()))
+    }
+}
+
+/// A name in the tree with its metadata. What is long is borrowed from the [`Batch`] that it came in.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Node {
+pub struct Node<'a> {
     /// The directory that holds the name; the root is its own parent.
     pub parent: NodeId,
     /// The name's bytes; empty for the root.
-    pub name: Vec<u8>,
+    pub name: Cow<'a, [u8]>,
     /// What the name stands for.
-    pub kind: Kind,
+    pub kind: Kind<'a>,
     /// The permission bits with set-user-ID, set-group-ID and sticky: the low 12 bits.
     pub mode: u16,
     /// The owner.
@@ -88,7 +98,7 @@ pub struct Node {
     /// When the content was last modified.
     pub modified: Timestamp,
     /// The extended attributes, by ascending name.
-    pub attributes: Vec<Attribute>,
+    pub attributes: Cow<'a, [Attribute]>,
 }
 
 /// A range of bytes of a file.
@@ -104,7 +114,7 @@ pub struct Range {
 pub trait Tree {
     /// The next nodes, at most `limit`: depth first, parents before children, siblings by the bytes of their names;
     /// empty at the end.
-    fn next(&mut self, limit: u32) -> Vec<Node>;
+    fn next(&mut self, limit: u32) -> Batch;
 
     /// Starts the stream again from the root.
     fn rewind(&mut self);
@@ -122,39 +132,27 @@ pub trait Tree {
     fn read(&mut self, file: NodeId, offset: u64, length: u32) -> Result<Vec<u8>, ReadError>;
 }
 
-/// All nodes of a tree from the root on, with their ids; asks the host for many at a time.
-pub struct Nodes<'a> {
-    tree: &'a mut dyn Tree,
-    batch: std::vec::IntoIter<Node>,
-    next_id: u32,
-}
+/// The most nodes that are asked for at once.
+const BATCH: u32 = 1024;
 
-impl Nodes<'_> {
-    const BATCH: u32 = 1024;
-}
-
-impl<'a> Nodes<'a> {
-    /// Rewinds `tree` and walks it.
-    pub fn of(tree: &'a mut dyn Tree) -> Self {
-        tree.rewind();
-        Self {
-            tree,
-            batch: Vec::new().into_iter(),
-            next_id: 0,
+/// Shows `take` all nodes of a tree from the root on, with their ids; asks the host for many at a time.
+///
+/// # Errors
+/// The first that `take` returns.
+pub fn each_node(
+    tree: &mut dyn Tree,
+    mut take: impl FnMut(NodeId, Node<'_>) -> Result<(), FormatError>,
+) -> Result<(), FormatError> {
+    tree.rewind();
+    let mut next_id = 0;
+    loop {
+        let batch = tree.next(BATCH);
+        if batch.is_empty() {
+            return Ok(());
         }
-    }
-}
-
-impl Iterator for Nodes<'_> {
-    type Item = (NodeId, Node);
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.batch.len() == 0 {
-            self.batch = self.tree.next(Self::BATCH).into_iter();
+        for node in batch.nodes() {
+            take(NodeId(next_id), node)?;
+            next_id += 1;
         }
-        let node = self.batch.next()?;
-        let id = NodeId(self.next_id);
-        self.next_id += 1;
-        Some((id, node))
     }
 }

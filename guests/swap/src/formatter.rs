@@ -1,8 +1,8 @@
 //! The formatter: a request in, a swap space out.
 
 use cellblock_guest::{
-    Description, FormatError, Formatter, NodeProblem, Nodes, Output, Property, Request, Summary,
-    Tree,
+    Description, FormatError, Formatter, NodeId, NodeProblem, Output, Property, Request, Summary,
+    Tree, each_node,
 };
 
 use crate::layout::{DESCRIPTION, Layout};
@@ -44,10 +44,10 @@ impl Formatter for SwapFormatter {
 
 /// Refuses everything but a root directory: there are no files in a swap space.
 fn check_empty(tree: &mut dyn Tree) -> Result<(), FormatError> {
-    match Nodes::of(tree).nth(1) {
-        Some((id, _)) => Err(FormatError::node(id, NodeProblem::Kind)),
-        None => Ok(()),
-    }
+    each_node(tree, |id, _| match id {
+        NodeId::ROOT => Ok(()),
+        _ => Err(FormatError::node(id, NodeProblem::Kind)),
+    })
 }
 
 fn property(name: &'static str, value: String) -> Property {

@@ -1,8 +1,8 @@
 //! What goes where. All arithmetic on sizes is here, and none of it can overflow: the tree may be anybody's.
 
 use cellblock_guest::{
-    FormatError, Kind, LabelProblem, Losses, Node, NodeId, NodeProblem, Nodes, ReadError, Request,
-    SettingProblem, Tree,
+    FormatError, Kind, LabelProblem, Losses, Node, NodeId, NodeProblem, ReadError, Request,
+    SettingProblem, Tree, each_node,
 };
 
 use crate::format::{LABEL_BYTES, Record, Superblock};
@@ -89,13 +89,13 @@ impl Layout {
     fn take_in(&mut self, drop: Losses, tree: &mut dyn Tree) -> Result<(), FormatError> {
         // The number of each node's record; a node that was dropped has none.
         let mut numbers: Vec<Option<u32>> = Vec::new();
-        for (id, node) in Nodes::of(tree) {
+        each_node(tree, |id, node| {
             let content = self.content(id, &node.kind, &numbers, drop)?;
             let number = u32::try_from(self.items.len())
                 .map_err(|_| FormatError::TooManyNodes(u32::MAX.into()))?;
             numbers.push(content.is_some().then_some(number));
             let Some(content) = content else {
-                continue;
+                return Ok(());
             };
             if !node.attributes.is_empty() && !drop.contains(Losses::ATTRIBUTES) {
                 return Err(FormatError::node(id, NodeProblem::Attributes));
@@ -103,16 +103,15 @@ impl Layout {
             // The host gives parents before children: anything else is no tree.
             let parent = numbers.get(node.parent.index()).copied().flatten();
             let parent = parent.ok_or(ReadError::Source)?;
-            self.push(id, node, parent, content)?;
-        }
-        Ok(())
+            self.push(id, &node, parent, content)
+        })
     }
 
     /// What a node of `kind` holds: `None` if it is dropped, `Some(None)` if it is a directory.
     fn content(
         &self,
         id: NodeId,
-        kind: &Kind,
+        kind: &Kind<'_>,
         numbers: &[Option<u32>],
         drop: Losses,
     ) -> Result<Option<Option<Content>>, FormatError> {
@@ -156,7 +155,7 @@ impl Layout {
     fn push(
         &mut self,
         id: NodeId,
-        node: Node,
+        node: &Node<'_>,
         parent: u32,
         content: Option<Content>,
     ) -> Result<(), FormatError> {

@@ -118,7 +118,7 @@ fn what_the_format_lacks_is_refused_or_dropped() {
     let mut tree = MemoryTree::new();
     tree.insert("a", Entry::file(*b"content"));
     tree.hard_link("b", "a");
-    tree.insert("c", Entry::new(Kind::Symlink(b"a".to_vec())));
+    tree.insert("c", Entry::new(Kind::symlink(b"a".to_vec())));
     tree.insert("d", Entry::new(Kind::Fifo));
     let mut entry = Entry::file(*b"x");
     entry.attributes.push(Attribute {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use cellblock_guest::{
-    FormatError, Kind, Losses, Node, NodeId, NodeProblem, Nodes, ReadError, Request, Tree,
+    FormatError, Kind, Losses, Node, NodeId, NodeProblem, ReadError, Request, Tree, each_node,
 };
 
 use crate::format::{Attributes, SLOT_BYTES};
@@ -87,9 +87,7 @@ impl Contents {
         tree: &mut dyn Tree,
     ) -> Result<Self, FormatError> {
         let mut reader = Reader::new(request.drop);
-        for (id, node) in Nodes::of(tree) {
-            reader.add(id, node)?;
-        }
+        each_node(tree, |id, node| reader.add(id, node))?;
         let mut contents = reader.contents;
         if contents.directories.is_empty() {
             return Err(ReadError::Source.into());
@@ -194,7 +192,7 @@ impl Reader {
         }
     }
 
-    fn add(&mut self, id: NodeId, node: Node) -> Result<(), FormatError> {
+    fn add(&mut self, id: NodeId, node: Node<'_>) -> Result<(), FormatError> {
         let fate = self.fate(&node.kind).map_err(|failure| failure.of(id))?;
         self.fates.push(fate);
         if matches!(fate, Fate::Dropped) {
@@ -230,7 +228,8 @@ impl Reader {
             attributes.set(Attributes::READ_ONLY, node.mode & WRITE_BITS == 0);
         }
         if !is_root {
-            let name = names::check(node.name).map_err(|problem| FormatError::node(id, problem))?;
+            let name = names::check(node.name.into_owned())
+                .map_err(|problem| FormatError::node(id, problem))?;
             self.contents.directories[parent].entries.push(Entry {
                 node: id,
                 name,
@@ -244,7 +243,7 @@ impl Reader {
     }
 
     /// What becomes of a node of `kind`. A file's content is taken in at once.
-    fn fate(&mut self, kind: &Kind) -> Result<Fate, Failure> {
+    fn fate(&mut self, kind: &Kind<'_>) -> Result<Fate, Failure> {
         match kind {
             Kind::Directory => Ok(Fate::Directory(self.contents.directories.len())),
             Kind::File { size, sparse } => {
@@ -289,7 +288,7 @@ impl Reader {
         }
     }
 
-    fn check_losses(&mut self, node: &Node) -> Result<(), NodeProblem> {
+    fn check_losses(&mut self, node: &Node<'_>) -> Result<(), NodeProblem> {
         let owner = (node.uid, node.gid);
         let is_directory = node.kind == Kind::Directory;
         let lost = [

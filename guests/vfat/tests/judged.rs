@@ -281,7 +281,7 @@ fn hard_links_become_copies_where_that_is_wanted() {
     let mut tree = MemoryTree::new();
     tree.insert("a", Entry::file(vec![1; 5000]));
     tree.hard_link("b", "a");
-    tree.insert("c", Entry::new(Kind::Symlink(b"a".to_vec())));
+    tree.insert("c", Entry::new(Kind::symlink(b"a".to_vec())));
     let mut request = request("vfat", 4 * MIB);
     request.drop = Losses::HARD_LINKS | Losses::SYMLINKS;
     let volume = format(&request, &tree).unwrap();

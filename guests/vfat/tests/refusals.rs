@@ -34,7 +34,7 @@ fn with(path: &str, entry: Entry) -> MemoryTree {
 fn what_is_no_file_is_refused_or_dropped() {
     let device = Device { major: 1, minor: 3 };
     let cases = [
-        (Kind::Symlink(b"target".to_vec()), Losses::SYMLINKS),
+        (Kind::symlink(b"target"), Losses::SYMLINKS),
         (Kind::CharacterDevice(device), Losses::SPECIAL_FILES),
         (Kind::BlockDevice(device), Losses::SPECIAL_FILES),
         (Kind::Fifo, Losses::SPECIAL_FILES),

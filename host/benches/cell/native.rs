@@ -6,8 +6,8 @@ use cellblock::cell::{self, Partition as _};
 use cellblock::image::Filling;
 use cellblock::tree::{self, Tree};
 use cellblock_guest::{
-    Attribute, Device, FormatError, Kind, Node, NodeId, PartitionError, PlaceError, Placement,
-    Range, ReadError, Request, Timestamp, Uuid,
+    Attribute, Batch, Device, FormatError, Kind, Node, NodeId, PartitionError, PlaceError,
+    Placement, Range, ReadError, Request, Timestamp, Uuid,
 };
 
 /// A partition of the host, filled by a formatter in the same process.
@@ -60,7 +60,7 @@ impl<'a> Nodes<'a> {
 }
 
 impl cellblock_guest::Tree for Nodes<'_> {
-    fn next(&mut self, limit: u32) -> Vec<Node> {
+    fn next(&mut self, limit: u32) -> Batch {
         let end = self.tree.len().min(self.position.saturating_add(limit));
         let batch = (self.position..end)
             .map(|id| node(&self.tree.node(tree::NodeId(id))))
@@ -97,21 +97,21 @@ impl cellblock_guest::Tree for Nodes<'_> {
     }
 }
 
-fn node(node: &tree::Node<'_>) -> Node {
+fn node<'a>(node: &tree::Node<'a>) -> Node<'a> {
     let device = |major: &u32, minor: &u32| Device {
         major: *major,
         minor: *minor,
     };
     Node {
         parent: NodeId(node.parent.0),
-        name: node.name.to_vec(),
+        name: node.name.into(),
         kind: match node.kind {
             tree::Kind::Directory => Kind::Directory,
             tree::Kind::File { size, sparse } => Kind::File {
                 size: *size,
                 sparse: *sparse,
             },
-            tree::Kind::Symlink(target) => Kind::Symlink(target.to_vec()),
+            tree::Kind::Symlink(target) => Kind::Symlink(target[..].into()),
             tree::Kind::HardLink(original) => Kind::HardLink(NodeId(original.0)),
             tree::Kind::CharacterDevice { major, minor } => {
                 Kind::CharacterDevice(device(major, minor))

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use cellblock_guest::{FormatError, Timestamp};
-use zerocopy::IntoBytes as _;
+use zerocopy::{FromBytes as _, IntoBytes as _};
 
 use super::Writer;
 use crate::attributes::InodeAttributes;
@@ -262,17 +262,30 @@ impl<'a> Writer<'a> {
         let table = self.layout.space.tables[group as usize].inode_table;
         let place = self.offset(table) + u64::from(index) * size as u64;
         let seed = self.inode_seed(number);
-        let mut inode = content.map_or_else(empty, |content| {
-            fill(content, self.options, self.options.own_time())
-        });
+        let (options, attributes) = (self.options, &self.census.attributes);
         let bytes = self.output.space(place, size)?;
         let (base, beyond) = bytes.split_at_mut(size_of::<Inode>().min(size));
         let beyond_is_zero = !content.is_some_and(|content| {
-            let attributes = &self.census.attributes;
             attributes.write_inline(content.attributes, content.beyond_map.as_deref(), beyond)
         });
+        let fill = |inode: &mut Inode| {
+            if let Some(content) = content {
+                fill(inode, content, options);
+            }
+        };
+        let Ok(inode) = Inode::mut_from_bytes(base) else {
+            // What is beyond the first fields has no room.
+            let mut inode = empty();
+            fill(&mut inode);
+            if let Some(seed) = seed {
+                inode.checksum_low = halves(crc32c(seed, &inode.as_bytes()[..size])).0.into();
+            }
+            base.copy_from_slice(&inode.as_bytes()[..size]);
+            return Ok(());
+        };
+        fill(inode);
         if let Some(seed) = seed {
-            let sum = crc32c(seed, &inode.as_bytes()[..base.len()]);
+            let sum = crc32c(seed, inode.as_bytes());
             let sum = if beyond_is_zero {
                 crc32c_zeros(sum, beyond.len())
             } else {
@@ -284,7 +297,6 @@ impl<'a> Writer<'a> {
                 inode.checksum_high = high.into();
             }
         }
-        base.copy_from_slice(&inode.as_bytes()[..base.len()]);
         Ok(())
     }
 }
@@ -292,8 +304,7 @@ impl<'a> Writer<'a> {
 fn set_map(content: &mut Content<'_>, mapping: &Mapping) -> Result<(), FormatError> {
     content.flags |= mapping.flags();
     content.blocks = mapping.blocks();
-    content.map = mapping.root()?;
-    Ok(())
+    mapping.write_root(&mut content.map)
 }
 
 /// A directory has its name, its `.`, and the `..` of each directory in it; 1 stands for too many to count.
@@ -333,8 +344,8 @@ fn halves(value: u32) -> (u16, u16) {
     (u16::from_le_bytes([a, b]), u16::from_le_bytes([c, d]))
 }
 
-fn fill(content: &Content<'_>, options: &Options, creation: Timestamp) -> Inode {
-    let mut inode = empty();
+/// Fills an inode of zeros.
+fn fill(inode: &mut Inode, content: &Content<'_>, options: &Options) {
     let (uid_low, uid_high) = halves(content.uid);
     let (gid_low, gid_high) = halves(content.gid);
     let (time, time_extra) = split_time(content.modified);
@@ -359,7 +370,7 @@ fn fill(content: &Content<'_>, options: &Options, creation: Timestamp) -> Inode 
     inode.attribute_block_low = low(content.attribute_block).into();
     inode.attribute_block_high = halves(high(content.attribute_block)).0.into();
     if options.inode_size > Inode::BASE_SIZE && content.mode != 0 {
-        let (creation, creation_extra) = split_time(creation);
+        let (creation, creation_extra) = split_time(options.own_time());
         inode.extra_size = Inode::EXTRA_SIZE.into();
         inode.read_time_extra = time_extra.into();
         inode.change_time_extra = time_extra.into();
@@ -367,5 +378,4 @@ fn fill(content: &Content<'_>, options: &Options, creation: Timestamp) -> Inode 
         inode.creation_time = creation.into();
         inode.creation_time_extra = creation_extra.into();
     }
-    inode
 }

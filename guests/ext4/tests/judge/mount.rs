@@ -24,7 +24,7 @@ const MACHINE: [&str; 5] = [
 ];
 
 /// A node, and a file's data with its offsets.
-type NodeAndData = (Node, Vec<(u64, Vec<u8>)>);
+type NodeAndData = (Node<'static>, Vec<(u64, Vec<u8>)>);
 
 /// A mount that ends with its value.
 pub struct Mount(PathBuf);
@@ -151,7 +151,7 @@ fn paths(nodes: &[NodeAndData]) -> Vec<PathBuf> {
         if index == NodeId::ROOT.index() {
             paths.push(PathBuf::new());
         } else {
-            let name = std::ffi::OsString::from_vec(node.name.clone());
+            let name = std::ffi::OsString::from_vec(node.name.to_vec());
             paths.push(paths[node.parent.index()].join(name));
         }
     }
@@ -175,7 +175,7 @@ fn walk(top: &Path) -> Vec<PathBuf> {
     found
 }
 
-fn compare_metadata(path: &Path, node: &Node, metadata: &fs::Metadata, image: &Image) {
+fn compare_metadata(path: &Path, node: &Node<'_>, metadata: &fs::Metadata, image: &Image) {
     let file_type = metadata.file_type();
     let number = Device {
         major: major(metadata.rdev()),
@@ -189,7 +189,11 @@ fn compare_metadata(path: &Path, node: &Node, metadata: &fs::Metadata, image: &I
         }
         Kind::Symlink(target) => {
             let found = fs::read_link(path).unwrap();
-            assert_eq!(found.as_os_str().as_bytes(), target, "target of {path:?}");
+            assert_eq!(
+                found.as_os_str().as_bytes(),
+                &**target,
+                "target of {path:?}"
+            );
         }
         Kind::CharacterDevice(device) => {
             assert!(file_type.is_char_device(), "{path:?}");
@@ -241,7 +245,7 @@ fn compare_content(path: &Path, size: u64, data: &[(u64, Vec<u8>)]) {
     }
 }
 
-fn compare_attributes(path: &Path, node: &Node) {
+fn compare_attributes(path: &Path, node: &Node<'_>) {
     let mut names = vec![0_u8; 65536];
     let length = llistxattr(path, &mut names).unwrap();
     let mut found: Vec<&[u8]> = names[..length]
@@ -251,7 +255,7 @@ fn compare_attributes(path: &Path, node: &Node) {
     found.sort_unstable();
     let expected: Vec<&[u8]> = node.attributes.iter().map(|a| a.name.as_slice()).collect();
     assert_eq!(found, expected, "attributes of {path:?}");
-    for attribute in &node.attributes {
+    for attribute in &*node.attributes {
         let mut value = vec![0_u8; 65536];
         let name = std::ffi::OsStr::from_bytes(&attribute.name);
         let length = lgetxattr(path, name, &mut value).unwrap();

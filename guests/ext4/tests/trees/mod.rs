@@ -133,7 +133,7 @@ fn add_special_files(tree: &mut MemoryTree) {
         let target = vec![b't'; length];
         tree.insert(
             format!("dev/link-{length}"),
-            Entry::new(Kind::Symlink(target)),
+            Entry::new(Kind::symlink(target)),
         );
     }
 }

@@ -133,7 +133,7 @@ fn listing(tree: &mut MemoryTree) -> BTreeMap<String, Option<Vec<u8>>> {
     let mut paths: Vec<String> = Vec::new();
     let mut result = BTreeMap::new();
     for (node, data) in tree.nodes().to_vec() {
-        let name = String::from_utf8(node.name).unwrap();
+        let name = String::from_utf8(node.name.into_owned()).unwrap();
         let path = match paths.get(node.parent.index()) {
             Some(parent) => format!("{parent}/{name}"),
             None => String::new(),
