@@ -1,7 +1,9 @@
 //! How commands end that do not end well.
 
 use super::{WALLS, failed, mkfs, module};
+use crate::refusals::output::small_disk;
 use crate::support::Bench;
+use crate::support::bench::names;
 
 #[test]
 fn an_exit_code_is_told_with_the_last_lines() {
@@ -63,6 +65,25 @@ fn memory_has_a_limit() {
         error.contains("bytes of memory, and the limit is 16777216"),
         "{error}"
     );
+}
+
+#[test]
+fn a_full_disk_is_the_reason_that_is_told() {
+    for walls in WALLS {
+        let bench = Bench::new();
+        let Some(_disk) = small_disk(&bench) else {
+            return;
+        };
+        let options = ["--size", "64MiB", "--walls", walls, "-o", "small/made.img"];
+        let outcome = mkfs(&bench, "fill", &options);
+        assert_eq!(outcome.code, Some(1));
+        assert!(
+            outcome.stderr.contains("the disk is full: "),
+            "{}",
+            outcome.stderr
+        );
+        assert!(names(&bench.path("small")).is_empty());
+    }
 }
 
 #[test]

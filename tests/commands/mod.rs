@@ -32,7 +32,11 @@ fn mkfs_with(bench: &Bench, name: &str, command: Vec<u8>, options: &[&str]) -> O
     bench.write(&format!("{name}.wasm"), command);
     let line = line(name);
     let line: Vec<&str> = line.iter().map(String::as_str).collect();
-    bench.run(&[&["mkfs", name, "-o", "made.img", "-q"], &line[..], options].concat())
+    let output: &[&str] = match options.contains(&"-o") {
+        true => &[],
+        false => &["-o", "made.img"],
+    };
+    bench.run(&[&["mkfs", name, "-q"], &line[..], output, options].concat())
 }
 
 /// The options that bring the command `name`.

@@ -1,7 +1,7 @@
 //! What cannot be is refused with a reason and numbers; nothing is written, and an image that exists stays as it is.
 
 mod content;
-mod output;
+pub mod output;
 mod spec;
 
 use std::fs;

@@ -52,7 +52,7 @@ fn an_output_that_is_a_fifo_is_refused() {
 }
 
 /// A disk of 1 MiB in the folder `small`.
-fn small_disk(bench: &Bench) -> Option<Mount> {
+pub fn small_disk(bench: &Bench) -> Option<Mount> {
     if !is_root() {
         skipped("only the superuser mounts a small disk");
         return None;

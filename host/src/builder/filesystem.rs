@@ -5,9 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::builder::{BuildOptions, template};
-use crate::cell::{
-    self, Cell, CellError, LogLine, Losses, Request, Runtime, Setting, Summary, Wall,
-};
+use crate::cell::{self, Cell, LogLine, Losses, Request, Runtime, Setting, Summary, Wall};
 use crate::error::{Error, PartitionError};
 use crate::guests::Catalog;
 use crate::image::{Filling, PartitionFile, Scratch};
@@ -218,7 +216,8 @@ impl Preparation<'_> {
             .format(&prepared.request(place), Arc::clone(&filling) as _);
         // What failed on the host's side is the better reason than the guest's, which only knows that something did.
         let partition = match (filling.finish(), &outcome) {
-            (Err(failure), Ok(_) | Err(CellError::Refused(_))) => return Err(failure.into()),
+            (Err(failure), Ok(_)) => return Err(failure.into()),
+            (Err(failure), Err(error)) if error.is_of_guest() => return Err(failure.into()),
             (result, _) => result,
         };
         let outcome = outcome?;

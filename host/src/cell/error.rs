@@ -171,6 +171,20 @@ pub enum CellError {
     Source(#[from] Box<SourceError>),
 }
 
+impl CellError {
+    /// Whether a guest ended a call by itself, perhaps because the host had failed it.
+    pub(crate) fn is_of_guest(&self) -> bool {
+        matches!(
+            self,
+            Self::Refused(_)
+                | Self::Trap { .. }
+                | Self::Exit { .. }
+                | Self::CommandTrap { .. }
+                | Self::Unread { .. }
+        )
+    }
+}
+
 /// Lines, each indented below a message.
 fn said(lines: &[String]) -> String {
     if lines.is_empty() {

@@ -2,7 +2,7 @@
 //!
 //! The root is `./`, and every other member has its path without anything before it. What may be dropped is left out here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use super::Fault;
 use super::tar::{BLOCK, Member, headers, padding};
@@ -59,7 +59,7 @@ struct Content {
     size: u64,
     offset: u64,
     /// Where it has data; the first range ends behind `offset`.
-    ranges: std::collections::VecDeque<Range>,
+    ranges: VecDeque<Range>,
 }
 
 impl Archive {
@@ -127,12 +127,36 @@ impl Archive {
 
     /// Writes the headers of a node.
     fn begin(&mut self, services: &mut impl Services, node: Node) -> Result<(), Fault> {
-        let Node {
-            id,
-            parent,
-            name,
-            mut member,
-        } = node;
+        let mut member = node.member;
+        member.path = self.enter(node.id, node.parent, &node.name, member.kind);
+        lose(&mut member, self.drop);
+        if let Some(original) = self
+            .originals
+            .as_mut()
+            .and_then(|all| all.get_mut(&node.id))
+        {
+            *original = Some(member.clone());
+        }
+        let (file, member) = match member.kind {
+            Kind::HardLink => self.link(member)?,
+            _ => (node.id, member),
+        };
+        if is_dropped(member.kind, self.drop) {
+            return Ok(());
+        }
+        self.buffer.extend(headers(&member));
+        if matches!(member.kind, Kind::File | Kind::SparseFile) && member.value > 0 {
+            self.content = Some(Content::of(services, file, &member)?);
+        }
+        Ok(())
+    }
+
+    /// The path of a node, which comes next.
+    fn enter(&mut self, id: u32, parent: u32, name: &[u8], kind: Kind) -> Vec<u8> {
+        if id == 0 {
+            self.ancestors.push((id, 0));
+            return b"./".to_vec();
+        }
         while self
             .ancestors
             .last()
@@ -143,49 +167,35 @@ impl Archive {
         let above = self.ancestors.last().map_or(0, |(_, length)| *length);
         self.path.truncate(above);
         self.path.extend(name);
-        if member.kind == Kind::Directory {
-            self.path.extend(if id == 0 { &b""[..] } else { b"/" });
+        if kind == Kind::Directory {
+            self.path.push(b'/');
             self.ancestors.push((id, self.path.len()));
         }
-        member.path = match id {
-            0 => b"./".to_vec(),
-            _ => self.path.clone(),
-        };
-        lose(&mut member, self.drop);
-        let mut file = id;
-        if let Some(original) = self.originals.as_mut().and_then(|all| all.get_mut(&id)) {
-            *original = Some(member.clone());
-        }
-        if member.kind == Kind::HardLink {
-            file = u32::try_from(member.value).map_err(|_| ErrorCode::Io)?;
-            let original = self
-                .originals
-                .as_ref()
-                .and_then(|all| all.get(&file)?.as_ref());
-            let original = original.ok_or(ErrorCode::Io)?;
-            if is_dropped(original.kind, self.drop) {
-                return Ok(());
+        self.path.clone()
+    }
+
+    /// What a hard link becomes, and whose content it has: a link to the path of its original, or the same once more where
+    /// links may be lost, or there is no original because that may be.
+    fn link(&self, link: Member) -> Result<(u32, Member), Fault> {
+        let file = u32::try_from(link.value).map_err(|_| ErrorCode::Io)?;
+        let originals = self.originals.as_ref();
+        let original = originals
+            .and_then(|all| all.get(&file)?.as_ref())
+            .ok_or(ErrorCode::Io)?;
+        let is_lost =
+            self.drop.contains(Losses::HARD_LINKS) || is_dropped(original.kind, self.drop);
+        let member = if is_lost {
+            Member {
+                path: link.path,
+                ..original.clone()
             }
-            member = if self.drop.contains(Losses::HARD_LINKS) {
-                Member {
-                    path: member.path,
-                    ..original.clone()
-                }
-            } else {
-                Member {
-                    target: original.path.clone(),
-                    ..member
-                }
-            };
-        }
-        if is_dropped(member.kind, self.drop) {
-            return Ok(());
-        }
-        self.buffer.extend(headers(&member));
-        if matches!(member.kind, Kind::File | Kind::SparseFile) && member.value > 0 {
-            self.content = Some(Content::of(services, file, &member)?);
-        }
-        Ok(())
+        } else {
+            Member {
+                target: original.path.clone(),
+                ..link
+            }
+        };
+        Ok((file, member))
     }
 }
 

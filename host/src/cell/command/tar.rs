@@ -76,7 +76,8 @@ pub(super) fn headers(member: &Member) -> Vec<u8> {
         record(&mut records, b"mtime", time(member).as_bytes());
     }
     for (name, value) in &member.attributes {
-        record(&mut records, &[b"SCHILY.xattr.", &name[..]].concat(), value);
+        let key = [b"SCHILY.xattr.", &encoded(name)[..]].concat();
+        record(&mut records, &key, value);
     }
     if matches!(member.kind, Kind::CharacterDevice | Kind::BlockDevice) {
         number(&mut block, DEVICE_MAJOR, member.value >> 32);
@@ -148,6 +149,17 @@ fn extended(records: &[u8]) -> Vec<u8> {
     header
 }
 
+/// The name of an attribute without `=`, which ends a key: as GNU tar writes it.
+fn encoded(name: &[u8]) -> Vec<u8> {
+    name.iter()
+        .flat_map(|byte| match byte {
+            b'=' => b"%3D".to_vec(),
+            b'%' => b"%25".to_vec(),
+            other => vec![*other],
+        })
+        .collect()
+}
+
 /// Adds `LENGTH KEY=VALUE\n`, whose length counts its own digits.
 fn record(records: &mut Vec<u8>, key: &[u8], value: &[u8]) {
     let others = key.len() + value.len() + 3;
@@ -204,4 +216,95 @@ fn seal(block: &mut [u8; BLOCK]) {
     put(block, CHECKSUM, &[b' '; CHECKSUM.1]);
     let sum: u64 = block.iter().map(|byte| u64::from(*byte)).sum();
     put(block, CHECKSUM, format!("{sum:06o}\0 ").as_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn file(path: &[u8], size: u64) -> Member {
+        Member {
+            path: path.to_vec(),
+            kind: Kind::File,
+            value: size,
+            target: Vec::new(),
+            mode: 0o644,
+            uid: 0,
+            gid: 0,
+            seconds: 1,
+            nanoseconds: 0,
+            attributes: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_file_of_8_gib_has_its_size_in_a_record_and_in_binary() {
+        let largest = headers(&file(b"f", (8 << 30) - 1));
+        assert_eq!(largest.len(), BLOCK);
+        assert_eq!(&largest[124..136], b"77777777777\0");
+        let headers = headers(&file(b"f", 8 << 30));
+        assert_eq!(headers.len(), 3 * BLOCK);
+        assert!(headers[BLOCK..].starts_with(b"19 size=8589934592\n\0"));
+        let header = tar::Header::from_byte_slice(&headers[2 * BLOCK..]);
+        assert_eq!(header.entry_size().unwrap(), 8 << 30);
+    }
+
+    #[test]
+    fn a_record_counts_its_own_digits() {
+        for (value, length) in [(92, 98), (93, 99), (94, 101), (95, 102)] {
+            let mut records = Vec::new();
+            record(&mut records, b"k", &vec![b'v'; value]);
+            assert_eq!(records.len(), length);
+            assert!(records.starts_with(format!("{length} k=v").as_bytes()));
+        }
+    }
+
+    #[test]
+    fn a_path_is_split_where_it_can_be() {
+        let name = "n".repeat(100);
+        for (path, prefix) in [
+            (name.clone(), Some("")),
+            (format!("p/{name}"), Some("p")),
+            (
+                format!("{}/{name}", "p".repeat(155)),
+                Some(&"p".repeat(155)[..]),
+            ),
+            (format!("{}/{name}", "p".repeat(156)), None),
+            (format!("{name}n"), None),
+            (format!("{name}/"), None),
+        ] {
+            let split = split(path.as_bytes()).map(|(prefix, _)| prefix);
+            assert_eq!(split, prefix.map(str::as_bytes), "{path}");
+        }
+    }
+
+    #[test]
+    fn times_before_1970_have_their_fraction() {
+        let written = |seconds, nanoseconds| {
+            time(&Member {
+                seconds,
+                nanoseconds,
+                ..file(b"f", 0)
+            })
+        };
+        assert_eq!(written(5, 0), "5");
+        assert_eq!(written(5, 1), "5.000000001");
+        assert_eq!(written(-2, 750_000_000), "-1.250000000");
+        assert_eq!(written(-1, 999_999_999), "-0.000000001");
+        assert_eq!(written(-3, 0), "-3");
+    }
+
+    #[test]
+    fn the_name_of_an_attribute_does_not_end_its_key() {
+        let mut member = file(b"f", 0);
+        member.attributes = vec![(b"user.a=b%".to_vec(), b"c=d".to_vec())];
+        let headers = headers(&member);
+        let expected = b"34 SCHILY.xattr.user.a%3Db%25=c=d\n\0";
+        assert!(
+            headers[BLOCK..].starts_with(expected),
+            "{}",
+            headers[BLOCK..600].escape_ascii()
+        );
+    }
 }

@@ -73,7 +73,7 @@ impl Extensions {
             .chain(self.local.iter().map(|(key, value)| (key, value)));
         for (key, value) in records {
             if let Some(name) = key.strip_prefix(ATTRIBUTE) {
-                attributes.insert(name.to_vec(), value.clone());
+                attributes.insert(gnu_decoded(name), value.clone());
             } else if let Some(name) = key.strip_prefix(ENCODED_ATTRIBUTE) {
                 let value = base64(value).ok_or(AttributeError::Encoding)?;
                 attributes
@@ -191,6 +191,22 @@ fn time(text: &[u8]) -> Result<Timestamp, &'static str> {
     })
 }
 
+/// The name of an attribute, in which GNU tar writes `=`, which would end the key, as `%3D`, and `%` as `%25`.
+fn gnu_decoded(name: &[u8]) -> Vec<u8> {
+    let mut decoded = Vec::new();
+    let mut rest = name;
+    while let Some((first, after)) = rest.split_first() {
+        let (byte, next) = match (rest.strip_prefix(b"%3D"), rest.strip_prefix(b"%25")) {
+            (Some(next), _) => (b'=', next),
+            (_, Some(next)) => (b'%', next),
+            _ => (*first, after),
+        };
+        decoded.push(byte);
+        rest = next;
+    }
+    decoded
+}
+
 fn percent_decoded(text: &[u8]) -> Option<Vec<u8>> {
     let digit = |byte: u8| {
         let value = char::from(byte).to_digit(16)?;
@@ -292,5 +308,6 @@ mod tests {
         assert!(base64(b"a*bc").is_none());
         assert_eq!(percent_decoded(b"user.a%3Db").unwrap(), b"user.a=b");
         assert!(percent_decoded(b"%4").is_none());
+        assert_eq!(gnu_decoded(b"user.a%3Db%253D%41%"), b"user.a=b%3D%41%");
     }
 }
