@@ -409,7 +409,8 @@ impl Table {
     /// The bytes of the table, by ascending offset; the regions do not overlap.
     ///
     /// A GPT is two regions: the protective or hybrid MBR with the primary header and entries, and the backup
-    /// at the end of the disk. An MBR is one sector, and one more for each logical partition.
+    /// at the end of the disk. An MBR is one sector, and one more for each logical partition, or for an extended one
+    /// without any.
     ///
     /// # Errors
     /// The first rule of the table's kind that the partitions break; nothing is written that

@@ -59,7 +59,7 @@ struct Logical<'a> {
     record: Lba,
 }
 
-/// The extended boot records, in the order of the chain.
+/// The extended boot records, in the order of the chain; an empty one for an extended partition without logical ones.
 fn chain(table: &Table) -> Result<Vec<Region>, TableError> {
     let mut logicals: Vec<Logical<'_>> = table
         .partitions
@@ -73,7 +73,10 @@ fn chain(table: &Table) -> Result<Vec<Region>, TableError> {
         .collect();
     logicals.sort_by_key(|logical| logical.partition.number);
     let Some(first) = logicals.first() else {
-        return Ok(Vec::new());
+        // What else stands at its start may be taken for a boot record.
+        let empty = BootRecord::new(0, [Entry::default(); 4]);
+        let records = table.extended().map(|it| region(table, it.start, &empty));
+        return Ok(records.into_iter().collect());
     };
     let Some(extended) = table.extended() else {
         return Err(TableError::NoExtended {
