@@ -18,6 +18,9 @@ mod command;
 mod contract;
 mod engine;
 mod error;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod guest;
 mod imports;
 mod io;

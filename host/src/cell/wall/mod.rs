@@ -18,6 +18,8 @@
 mod attempts;
 mod calls;
 mod channel;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(super) mod fuzzing;
 mod inside;
 mod lockdown;
 mod message;

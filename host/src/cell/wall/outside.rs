@@ -150,16 +150,7 @@ impl Process {
             .channel
             .send(&(), bytes)
             .and_then(|()| self.channel.receive::<Loaded>());
-        match self.heard(loaded)?.0 {
-            Loaded::Ready(imports) => match imports::first_beyond(role, &imports) {
-                None => Ok(imports),
-                Some(import) => Err(LoadFailure::Import(role, fit(import)).of(&self.guest)),
-            },
-            Loaded::Failed(failure) => Err(failure.map(fit).of(&self.guest)),
-            Loaded::Open(missing) => Err(CellError::NoWall {
-                missing: fit(&missing),
-            }),
-        }
+        imports_of(self.heard(loaded)?.0, role, &self.guest)
     }
 
     /// Calls the guest, which `local` answers.
@@ -216,6 +207,25 @@ impl Drop for Process {
     }
 }
 
+/// The functions that the guest imports, if the process has loaded it.
+pub(super) fn imports_of(
+    loaded: Loaded,
+    role: Role,
+    guest: &str,
+) -> Result<Vec<String>, CellError> {
+    match loaded {
+        Loaded::Ready(imports) => match imports::first_beyond(role, &imports) {
+            // The name of the interface is the contract's; that of the function may be anything.
+            None => Ok(imports.iter().map(|import| printable(import)).collect()),
+            Some(import) => Err(LoadFailure::Import(role, fit(import)).of(guest)),
+        },
+        Loaded::Failed(failure) => Err(failure.map(fit).of(guest)),
+        Loaded::Open(missing) => Err(CellError::NoWall {
+            missing: fit(&missing),
+        }),
+    }
+}
+
 /// Ends a process if it has not ended: how it did.
 fn end(child: &mut Child) -> String {
     // There is nothing to kill where it has been waited for.
@@ -227,7 +237,7 @@ fn end(child: &mut Child) -> String {
 }
 
 /// A text of a process that may be hostile, fit for a terminal.
-fn fit(text: &str) -> String {
+pub(super) fn fit(text: &str) -> String {
     let kept: String = text.chars().take(LogLine::LIMIT).collect();
     kept.split('\n')
         .map(printable)

@@ -1,0 +1,84 @@
+//! What somebody wants on a disk, in TOML or in YAML.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use cellblock::plan;
+use cellblock::spec::{Project, RawSpec, Spec};
+
+/// What every formatter measures, in bytes.
+const MEASURED: u64 = 10_000_000;
+/// How long every file is that is copied as it is, in bytes.
+const RAW_LENGTH: u64 = 5000;
+
+/// An `image.toml`.
+pub fn spec(data: &[u8]) {
+    if let Ok(text) = str::from_utf8(data) {
+        read(text, "/specs/image.toml");
+    }
+}
+
+/// Another tool's file, whose name the first byte tells.
+pub fn yaml(data: &[u8]) {
+    const NAMES: [&str; 3] = ["imagecraft.yaml", "meta/gadget.yaml", "disk.yml"];
+    let Some((name, text)) = data.split_first() else {
+        return;
+    };
+    if let Ok(text) = str::from_utf8(text) {
+        read(text, NAMES[usize::from(*name) % NAMES.len()]);
+    }
+}
+
+/// Reads, plans and prints; or says what is wrong, and where.
+fn read(text: &str, name: &str) {
+    match Project::parse(text, Path::new(name)) {
+        Ok(project) => {
+            for note in &project.notes {
+                assert!(note.line(text) <= 1 + text.matches('\n').count());
+            }
+            for volume in &project.volumes {
+                print_and_read(&volume.spec);
+                make_plan(&volume.spec, name, text);
+            }
+        }
+        Err(error) => {
+            assert!(!error.problems.is_empty() && !error.to_string().is_empty());
+            for color in [false, true] {
+                assert!(!error.render(name, text, color).is_empty());
+            }
+        }
+    }
+}
+
+/// What is printed means what was read.
+fn print_and_read(spec: &Spec) {
+    let Ok(printed) = spec.to_toml() else {
+        return;
+    };
+    let again = Spec::parse(&printed, Path::new(""))
+        .unwrap_or_else(|error| panic!("{}", error.render("printed", &printed, false)));
+    assert_eq!(again.to_toml().as_ref(), Ok(&printed));
+}
+
+/// What can be planned has a table that can be written.
+fn make_plan(spec: &Spec, name: &str, text: &str) {
+    let wanted = plan::measurements_wanted(spec);
+    let measured = wanted.into_iter().map(|index| (index, MEASURED)).collect();
+    let raw = spec.partitions.iter().flat_map(|partition| &partition.raw);
+    let files = raw.chain(&spec.disk.raw).filter_map(RawSpec::file);
+    let core = spec.boot.grub_bios.iter().map(|grub| &grub.core_image);
+    let lengths: BTreeMap<_, _> = files
+        .chain(core)
+        .map(|file| (file.value.clone(), RAW_LENGTH))
+        .collect();
+    match plan::plan(spec, &measured, &lengths, None) {
+        Ok(plan) => {
+            let table = plan.table().unwrap_or_else(|error| panic!("{error}"));
+            if let Err(error) = table.encode() {
+                panic!("{error}");
+            }
+            assert!(plan::facts(spec).is_ok());
+        }
+        Err(error) => assert!(!error.render(name, text, true).is_empty()),
+    }
+}

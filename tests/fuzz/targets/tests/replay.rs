@@ -1,0 +1,39 @@
+//! Every seed, and every crash that was found, through the function that was fuzzed; and structured cases of any bytes.
+
+use cellblock_fuzz_targets as targets;
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+macro_rules! targets {
+    ($($target:ident),+) => {
+        mod seeds {
+            $(#[test]
+            fn $target() {
+                super::targets::replay(stringify!($target), super::targets::$target);
+            })+
+        }
+
+        mod any_bytes {
+            use super::*;
+
+            proptest! {
+                #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+
+                $(#[test]
+                fn $target(bytes in vec(any::<u8>(), 0..2000)) {
+                    super::targets::$target(&bytes);
+                })+
+            }
+        }
+    };
+}
+
+targets!(spec, yaml, archive, table, ext4, vfat, swap, catalog);
+
+#[test]
+fn every_folder_of_seeds_belongs_to_a_target() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../seeds");
+    let count = std::fs::read_dir(folder).expect("seeds").count();
+    // Two are the host's own: `cell::fuzzing`.
+    assert_eq!(count, 8 + 2);
+}
