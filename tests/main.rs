@@ -18,6 +18,7 @@ mod existing;
 mod guests;
 mod hostile;
 mod killed;
+mod plugins;
 mod raw;
 mod refusals;
 mod show;

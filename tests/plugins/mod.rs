@@ -1,0 +1,91 @@
+//! Formatters that are WASI commands as other people make them, built by `tests/plugins/build`: in C, in Rust, and Debian's
+//! own mkfs programs, unpatched.
+
+mod contents;
+mod debian;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::support::bench::{assert_same_bytes, sha256};
+use crate::support::{Bench, judge, skipped, text};
+use crate::unprivileged::{as_nobody, folder_of_nobody};
+
+/// What the script's exit code says: it lacks something, and has said what.
+const LACKS_SOMETHING: i32 = 77;
+
+/// Builds the plugin `name` into the bench, as `NAME.wasm`; if that cannot be done here, says why.
+fn plugin(bench: &Bench, name: &str) -> Option<()> {
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
+    let output = Command::new(script())
+        .args(["--again", name])
+        .arg(bench.path(format!("{name}.wasm")))
+        .env("CARGO_TARGET_DIR", target)
+        .output()
+        .unwrap();
+    if output.status.code() == Some(LACKS_SOMETHING) {
+        skipped(text(&output).trim());
+        return None;
+    }
+    assert!(output.status.success(), "{}", text(&output));
+    Some(())
+}
+
+fn script() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/plugins/build")
+}
+
+/// Builds the spec within each wall and as nobody: the image, which is always the same.
+fn built(bench: &Bench, spec: &str) -> PathBuf {
+    bench.write("image.toml", spec);
+    let [wasm, process] = ["wasm", "process"].map(|walls| {
+        let image = format!("{walls}.img");
+        bench.done(&["build", "image.toml", "-q", "--walls", walls, "-o", &image]);
+        bench.path(image)
+    });
+    assert_same_bytes(&wasm, &process);
+    if let Some(setpriv) = judge("setpriv") {
+        folder_of_nobody(bench, "out");
+        as_nobody(
+            bench,
+            &setpriv,
+            &["build", "image.toml", "-q", "-o", "out/nobody.img"],
+        );
+        assert_same_bytes(&wasm, &bench.path("out/nobody.img"));
+    }
+    wasm
+}
+
+#[test]
+fn a_plugin_is_what_the_spec_pins_and_what_the_record_tells() {
+    let bench = Bench::new();
+    let Some(()) = plugin(&bench, "cramfs") else {
+        return;
+    };
+    let digest = sha256(&bench.path("cramfs.wasm"));
+    let pinned = |digest: &str| {
+        contents::cramfs(
+            "1MiB",
+            &format!("file = \"cramfs.wasm\"\nsha256 = \"{digest}\""),
+        )
+    };
+    bench.write("root/file", "content");
+
+    bench.write("image.toml", pinned(&digest));
+    let record = bench.done(&["build", "image.toml", "-o", "disk.img", "--json", "-"]);
+    let record: serde_json::Value = serde_json::from_str(&record).unwrap();
+    let filesystem = &record["partitions"][0]["filesystem"];
+    assert_eq!(filesystem["guest-digest"], digest);
+    assert_eq!(
+        filesystem["command"],
+        serde_json::json!(["cramfs", "-n", "Example", "/partition.img"])
+    );
+
+    let other = "0".repeat(64);
+    bench.write("image.toml", pinned(&other));
+    let refused = bench.run(&["build", "image.toml", "-o", "other.img"]);
+    assert_eq!(refused.code, Some(1), "{}", refused.stderr);
+    assert!(refused.stderr.contains(&digest), "{}", refused.stderr);
+    assert!(refused.stderr.contains(&other), "{}", refused.stderr);
+    assert!(!bench.path("other.img").exists());
+}
