@@ -12,6 +12,8 @@
 mod boot;
 mod build;
 mod commands;
+mod content;
+mod contract;
 mod debian;
 mod determinism;
 mod existing;
@@ -26,6 +28,7 @@ mod sources;
 mod splices;
 mod support;
 mod tables;
+mod times;
 mod unprivileged;
 mod volumes;
 mod walls;

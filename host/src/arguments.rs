@@ -14,7 +14,7 @@ use crate::plan::MkfsRequest;
 use crate::spec::SizeRule;
 use crate::spec::project::Volume;
 use crate::spec::size::parse_size;
-use crate::spec::value::{ValueError, parse_assignment, parse_seed};
+use crate::spec::value::{ValueError, parse_assignment, parse_seed, parse_sha256};
 use crate::table::SectorSize;
 
 mod contents;
@@ -218,7 +218,7 @@ pub struct Mkfs {
     size: SizeRule,
     /// What goes into it.
     #[command(flatten)]
-    filesystem: Filesystem,
+    pub filesystem: Filesystem,
     /// Bytes in a sector of the disk that it is meant for: 512 or 4096
     #[arg(long, value_name = "BYTES", default_value = "512", value_parser = sector_size)]
     sector_size: SectorSize,
@@ -253,9 +253,10 @@ pub struct Run {
     /// Show no progress and no picture of the result; errors are shown all the same
     #[arg(short, long)]
     pub quiet: bool,
-    /// Use a formatter of your own for the file system NAME, before one that is built in; repeatable
-    #[arg(long = "guest", value_name = "NAME=FILE", value_parser = guest)]
-    pub guests: Vec<(String, PathBuf)>,
+    /// Use a formatter of your own for the file system NAME, before one that is built in; with `,sha256=HEX` behind it only
+    /// if the file has that digest; repeatable
+    #[arg(long = "guest", value_name = "NAME=FILE", value_parser = TypedGuest::parse)]
+    pub guests: Vec<TypedGuest>,
     /// Say how the formatter NAME is called, which then is a WASI command: words such as 'mkfs.fat [-n {label}]
     /// {partition}'. Words in brackets are left out where a placeholder in them is empty. There are {partition},
     /// {label}, {uuid}, {serial}, {seed}, {size}, {sector-size}, {time}, {disk-offset} and {option:KEY}; repeatable
@@ -265,6 +266,10 @@ pub struct Run {
     /// nothing. Without it, the process where the kernel allows one; the record says which it was
     #[arg(long, value_name = "WALLS")]
     walls: Option<TypedWalls>,
+    /// The bytes that the compressed archives of a file system may decompress to, such as 20GiB. Without it, what its
+    /// partition could make use of; where its size follows from the content, and the disk's does too, 64GiB
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    pub archive_limit: Option<u64>,
     /// What each cell may use.
     #[command(flatten)]
     pub limits: Limits,
@@ -424,6 +429,28 @@ fn guest_command(text: &str) -> Result<(String, CommandLine), ValueError> {
     Ok((name, CommandLine::parse(&line)?))
 }
 
-fn guest(text: &str) -> Result<(String, PathBuf), ValueError> {
-    parse_assignment(text, "NAME=FILE").map(|(name, file)| (name, PathBuf::from(file)))
+/// A formatter that somebody brings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TypedGuest {
+    /// The file system that it makes.
+    pub name: String,
+    /// The component.
+    pub file: PathBuf,
+    /// The digest that the file must have.
+    pub sha256: Option<[u8; 32]>,
+}
+
+impl TypedGuest {
+    fn parse(text: &str) -> Result<Self, ValueError> {
+        let (name, rest) = parse_assignment(text, "NAME=FILE")?;
+        let (file, digest) = match rest.rsplit_once(",sha256=") {
+            Some((file, digest)) => (file, Some(digest)),
+            None => (rest.as_str(), None),
+        };
+        Ok(Self {
+            name,
+            file: PathBuf::from(file),
+            sha256: digest.map(parse_sha256).transpose()?,
+        })
+    }
 }

@@ -72,9 +72,9 @@ pub enum GuestError {
         /// The reason.
         source: std::io::Error,
     },
-    /// The file is not the one that the spec pins.
+    /// The file is not the one that the spec or the command line pins.
     #[error(
-        "{}: the guest '{name}' has the SHA-256 digest {is}, and the spec pins {pinned}",
+        "{}: the guest '{name}' has the SHA-256 digest {is}, and is pinned to {pinned}",
         file.display()
     )]
     Digest {
@@ -84,7 +84,7 @@ pub enum GuestError {
         file: PathBuf,
         /// The digest of the file.
         is: String,
-        /// The digest in the spec.
+        /// The digest that it must have.
         pinned: String,
     },
     /// Nothing makes the file system.
@@ -140,6 +140,12 @@ impl Catalog {
         self.foreign.get(kind)?.command.as_ref()
     }
 
+    /// Whether somebody brought the formatter of `kind`.
+    #[must_use]
+    pub fn is_foreign(&self, kind: &str) -> bool {
+        self.foreign.contains_key(kind)
+    }
+
     /// Makes the formatters of `kinds` ready, on `jobs` threads.
     ///
     /// # Errors
@@ -163,7 +169,7 @@ impl Catalog {
 
     /// The name of the guest that makes `kind`: a foreign one has its kind's name.
     fn guest_of<'a>(&self, kind: &'a str) -> Result<&'a str, GuestError> {
-        if self.foreign.contains_key(kind) {
+        if self.is_foreign(kind) {
             return Ok(kind);
         }
         BUILT_IN

@@ -17,7 +17,7 @@ use std::path::PathBuf;
 
 use uuid::Uuid;
 
-use crate::spec::{Content, DiskSize, FilesystemSpec, Loss, Placed, SizeRule, Spec};
+use crate::spec::{Content, DiskSize, FilesystemSpec, Loss, PartitionSpec, Placed, SizeRule, Spec};
 use crate::table::{ALIGNMENT, Attributes, DiskId, PartitionType, Scheme, SectorSize};
 use crate::table::{Lba, Partition, Table, TableError};
 
@@ -74,7 +74,7 @@ pub struct Plan {
 pub enum TimeRule {
     /// This many seconds since 1970.
     Fixed(i64),
-    /// The time of the newest file in its tree.
+    /// The time of the newest file in its tree, or without any 1980-01-01.
     NewestFile,
 }
 
@@ -131,6 +131,8 @@ pub struct FilesystemPlan {
     pub drop: Vec<Loss>,
     /// What goes in, in order of precedence: the later wins.
     pub contents: Vec<Content>,
+    /// The most bytes that its partition can have, where that is known before anything is measured.
+    pub most: Option<u64>,
 }
 
 /// Something that is written as it is.
@@ -217,7 +219,10 @@ pub fn filesystems(spec: &Spec) -> Result<BTreeMap<usize, FilesystemPlan>, PlanE
     let mut filesystems = BTreeMap::new();
     for (index, (partition, identity)) in spec.partitions.iter().zip(&identities).enumerate() {
         if let Some(filesystem) = &partition.filesystem {
-            filesystems.insert(index, filesystem_plan(spec, filesystem, identity)?);
+            filesystems.insert(
+                index,
+                filesystem_plan(spec, partition, filesystem, identity)?,
+            );
         }
     }
     Ok(filesystems)
@@ -310,7 +315,9 @@ pub fn plan(
         spec.partitions.iter().zip(&identities).zip(&layout.extents)
     {
         let fill = match &partition.filesystem {
-            Some(filesystem) => Fill::Filesystem(filesystem_plan(spec, filesystem, identity)?),
+            Some(filesystem) => {
+                Fill::Filesystem(filesystem_plan(spec, partition, filesystem, identity)?)
+            }
             None if partition.raw.is_empty() => Fill::Empty,
             None => {
                 let ground = Ground {
@@ -360,6 +367,7 @@ fn time_rule(spec: Option<&Placed<i64>>, source_date_epoch: Option<i64>) -> Time
 
 fn filesystem_plan(
     spec: &Spec,
+    partition: &PartitionSpec,
     filesystem: &FilesystemSpec,
     identity: &Identity,
 ) -> Result<FilesystemPlan, PlanError> {
@@ -388,8 +396,21 @@ fn filesystem_plan(
             .collect(),
         drop,
         contents: filesystem.content.clone(),
+        most: most(spec, partition),
         kind,
     })
+}
+
+/// The most bytes that a partition can have, where the spec says it.
+fn most(spec: &Spec, partition: &PartitionSpec) -> Option<u64> {
+    match (partition.size_rule(), fixed_disk_size(spec)) {
+        (SizeRule::Fixed(bytes), _) => Some(bytes),
+        (_, Some(disk)) => match disk.value {
+            DiskSize::Fixed(bytes) => Some(bytes),
+            DiskSize::Auto => None,
+        },
+        _ => None,
+    }
 }
 
 /// The size of the disk, when the spec fixes it.

@@ -48,6 +48,14 @@ pub struct Timestamp {
     pub nanoseconds: u32,
 }
 
+impl Timestamp {
+    /// 1980-01-01T00:00:00Z: the time of a tree of which nobody says any. It is the earliest that FAT stores.
+    pub const FALLBACK: Self = Self {
+        seconds: 315_532_800,
+        nanoseconds: 0,
+    };
+}
+
 /// An extended attribute in the kernel's own encoding.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Attribute {
@@ -167,6 +175,8 @@ pub struct Tree {
     pub(crate) contents: Vec<Content>,
     pub(crate) stores: Vec<Store>,
     pub(crate) newest: Timestamp,
+    /// Whether any source has a time.
+    pub(crate) dated: bool,
 }
 
 impl Tree {
@@ -226,10 +236,17 @@ impl Tree {
         join_path(names.into_iter().rev())
     }
 
-    /// The newest time of any node that a source has; the default time when there is none.
+    /// The newest time of any node that a source has; when there is none, the default time, or else
+    /// [`Timestamp::FALLBACK`].
     #[must_use]
     pub fn newest(&self) -> Timestamp {
         self.newest
+    }
+
+    /// Whether any node has a time from its source.
+    #[must_use]
+    pub fn is_dated(&self) -> bool {
+        self.dated
     }
 
     /// The lengths of all files together, in bytes, holes included and hard links counted once.

@@ -9,7 +9,7 @@ mod memory;
 mod modules;
 mod partition;
 mod paths;
-mod runner;
+pub mod runner;
 pub mod template;
 mod time;
 mod words;

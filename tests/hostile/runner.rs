@@ -1,13 +1,13 @@
 //! Builds with a hostile formatter, and holds the outcome against what it must be.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io::Write as _;
 use std::path::Path;
-use std::process::{Child, ExitStatus};
+use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
+use crate::support::watch::watch;
 use crate::support::{Bench, component};
 
 /// A formatter, and how the build with it must end.
@@ -38,7 +38,7 @@ enum End {
 const OVERHEAD: u64 = 512 << 20;
 /// A build may take this much longer than its cell.
 const SLACK: Duration = Duration::from_secs(20);
-const MEBIBYTE: u64 = 1 << 20;
+pub const MEBIBYTE: u64 = 1 << 20;
 /// The second partition table at the end of the disk, in bytes.
 const TABLE: u64 = 33 * 512;
 
@@ -185,11 +185,12 @@ fn run(attack: &Attack, walls: &str) -> Ended {
         .stderr(file("stderr"))
         .spawn()
         .unwrap();
-    let (status, peak) = watch(child, Duration::from_secs(attack.seconds) + SLACK);
-    let time = begun.elapsed();
+    let watched = watch(child, Duration::from_secs(attack.seconds) + SLACK);
+    let (time, peak) = (begun.elapsed(), watched.memory);
     let said = std::fs::read(output.path("stderr")).unwrap();
     let said = String::from_utf8_lossy(&said);
-    let verdict = status
+    let verdict = watched
+        .ended
         .and_then(|status| judge(attack, &bench, status, &said))
         .and_then(|()| check_traces(&bench, &names, &said, &output.path("stdout")))
         .and_then(|()| match peak <= attack.memory + OVERHEAD {
@@ -203,55 +204,8 @@ fn run(attack: &Attack, walls: &str) -> Ended {
     }
 }
 
-const PREVIOUS: &[u8] = b"an image from before";
-
-/// Waits for the end, but not for longer than `limit`, and looks how much memory the process and those that it started
-/// had at the most, all together.
-fn watch(mut child: Child, limit: Duration) -> (Result<ExitStatus, String>, u64) {
-    let begun = Instant::now();
-    let mut peaks = BTreeMap::new();
-    let total = |peaks: &BTreeMap<u32, u64>| peaks.values().sum();
-    loop {
-        if let Some(ended) = child.try_wait().unwrap() {
-            return (Ok(ended), total(&peaks));
-        }
-        for process in children(child.id()).chain([child.id()]) {
-            let peak = peaks.entry(process).or_default();
-            *peak = high_water(process).max(*peak);
-        }
-        if begun.elapsed() > limit {
-            child.kill().unwrap();
-            child.wait().unwrap();
-            return (Err(format!("it still ran after {limit:?}")), total(&peaks));
-        }
-        std::thread::sleep(Duration::from_millis(2));
-    }
-}
-
-/// The processes that threads of a process have started, and that still run.
-fn children(process: u32) -> impl Iterator<Item = u32> {
-    let threads = std::fs::read_dir(format!("/proc/{process}/task"));
-    let lists: Vec<String> = threads
-        .into_iter()
-        .flatten()
-        .filter_map(|thread| std::fs::read_to_string(thread.ok()?.path().join("children")).ok())
-        .collect();
-    let numbers = |list: String| -> Vec<u32> {
-        list.split_whitespace()
-            .filter_map(|number| number.parse().ok())
-            .collect()
-    };
-    lists.into_iter().flat_map(numbers)
-}
-
-/// The line `VmHWM`, which is in units of 1024 bytes and only grows.
-fn high_water(process: u32) -> u64 {
-    let text = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
-    text.lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))
-        .and_then(|rest| rest.trim().strip_suffix(" kB"))
-        .map_or(0, |number| number.parse::<u64>().unwrap() << 10)
-}
+/// What stands in the image before.
+pub const PREVIOUS: &[u8] = b"an image from before";
 
 fn judge(attack: &Attack, bench: &Bench, status: ExitStatus, said: &str) -> Result<(), String> {
     let (code, parts) = match &attack.end {
@@ -300,7 +254,12 @@ fn check_outside(attack: &Attack, bench: &Bench, image: &Path) -> Result<(), Str
 }
 
 /// No file is left, and nothing that is said acts on a terminal or fills it.
-fn check_traces(bench: &Bench, names: &[String], said: &str, stdout: &Path) -> Result<(), String> {
+pub fn check_traces(
+    bench: &Bench,
+    names: &[String],
+    said: &str,
+    stdout: &Path,
+) -> Result<(), String> {
     if bench.names() != names {
         return Err(format!("it left {:?}", bench.names()));
     }

@@ -8,6 +8,7 @@ pub mod judges;
 pub mod listing;
 pub mod mount;
 pub mod reading;
+pub mod watch;
 
 pub use bench::{Bench, Outcome, text};
 pub use judges::{is_root, judge, skipped};

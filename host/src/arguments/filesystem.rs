@@ -23,7 +23,7 @@ pub struct Filesystem {
     #[arg(long, value_parser = seed)]
     seed: Option<Seed>,
     /// The time stamped on the file system: 2024-01-31T12:00:00Z, or seconds since 1970. When absent,
-    /// SOURCE_DATE_EPOCH from the environment, and without that the time of the newest file
+    /// SOURCE_DATE_EPOCH from the environment, without that the time of the newest file, and without any 1980-01-01
     #[arg(long, value_parser = parse_time, allow_hyphen_values = true)]
     time: Option<i64>,
     /// What goes in (see SOURCE below); repeatable, and of two sources with the same file the later wins
@@ -39,6 +39,11 @@ pub struct Filesystem {
 }
 
 impl Filesystem {
+    /// Whether a time was typed.
+    pub fn has_time(&self) -> bool {
+        self.time.is_some()
+    }
+
     /// What is asked for of a kind of file system, after a look at what each source is.
     ///
     /// # Errors

@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use serde::Serialize;
+
 use crate::builder::{BuildOptions, template};
 use crate::cell::{self, Cell, LogLine, Losses, Request, Runtime, Setting, Summary, Wall};
 use crate::error::{Error, PartitionError};
@@ -11,7 +13,7 @@ use crate::guests::Catalog;
 use crate::image::{Filling, PartitionFile, Scratch};
 use crate::parallel;
 use crate::plan::{Facts, FilesystemPlan, TimeRule};
-use crate::source;
+use crate::source::{self, Room};
 use crate::spec::{Content, Loss};
 use crate::table::SectorSize;
 use crate::tree::{Timestamp, Tree};
@@ -59,6 +61,7 @@ pub(super) struct Filled {
     pub(super) summary: Summary,
     pub(super) log: Vec<LogLine>,
     pub(super) guest: GuestIdentity,
+    pub(super) time: (i64, TimeSource),
     pub(super) digests: Option<Digests>,
     pub(super) nodes: u32,
     pub(super) content_bytes: u64,
@@ -76,6 +79,31 @@ pub(super) struct GuestIdentity {
     pub(super) arguments: Vec<String>,
 }
 
+/// Where the time of a file system is from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TimeSource {
+    /// The spec, or the command line.
+    Given,
+    /// `SOURCE_DATE_EPOCH`.
+    Environment,
+    /// The newest file of its tree.
+    NewestFile,
+    /// Nowhere: it is [`Timestamp::FALLBACK`].
+    Fallback,
+}
+
+impl TimeSource {
+    fn of(rule: TimeRule, tree: &Tree, options: &BuildOptions) -> Self {
+        match rule {
+            TimeRule::Fixed(_) if options.time_of_environment => Self::Environment,
+            TimeRule::Fixed(_) => Self::Given,
+            TimeRule::NewestFile if tree.is_dated() => Self::NewestFile,
+            TimeRule::NewestFile => Self::Fallback,
+        }
+    }
+}
+
 /// SHA-256 digests of what went in and came out.
 pub(super) struct Digests {
     pub(super) tree: [u8; 32],
@@ -83,8 +111,10 @@ pub(super) struct Digests {
     pub(super) partition: [u8; 32],
 }
 
-/// All archives of a file system may fill this many bytes when they are decompressed.
-const SPOOL_LIMIT: u64 = 1 << 40;
+/// What the archives of a file system may decompress to, beside twice its partition: headers, and what fills up blocks.
+const HEADERS: u64 = 256 << 20;
+/// What they may decompress to where nothing is known of the partition's size.
+const UNBOUNDED: u64 = 64 << 30;
 
 impl Preparation<'_> {
     /// Reads the trees, and makes the formatters ready at the same time.
@@ -147,8 +177,24 @@ impl Preparation<'_> {
                 Content::Template(template) => template::filled(template, self.facts),
             })
             .collect::<Result<Vec<_>, _>>()?;
-        let tree = source::read_sources(&sources, &spool, SPOOL_LIMIT, time)?;
+        let tree = source::read_sources(&sources, &spool, self.room(filesystem), time)?;
         Ok((Arc::new(tree), begun.elapsed()))
+    }
+
+    /// What archives may decompress to: what the user says, or what the partition could make use of. Nobody knows that of a
+    /// formatter that may compress in its turn.
+    fn room(&self, filesystem: &FilesystemPlan) -> Room {
+        let most = filesystem
+            .most
+            .filter(|_| !self.catalog.is_foreign(&filesystem.kind));
+        match (self.options.archive_limit, most) {
+            (Some(limit), _) => Room::from(limit),
+            (None, Some(most)) => Room {
+                expanded: most.saturating_mul(2).saturating_add(HEADERS),
+                partition: Some(most),
+            },
+            (None, None) => Room::from(UNBOUNDED),
+        }
     }
 
     /// The smallest sizes in bytes of the `wanted` file systems.
@@ -234,6 +280,10 @@ impl Preparation<'_> {
             kind: prepared.filesystem.kind.clone(),
             summary: outcome.summary,
             log: outcome.log,
+            time: (
+                prepared.time(place).seconds,
+                TimeSource::of(place.time, tree, self.options),
+            ),
             guest: GuestIdentity {
                 name: guest.name().to_owned(),
                 digest: guest.digest(),
@@ -266,15 +316,18 @@ fn partition_error(name: &str, reason: impl Into<PartitionError>) -> Error {
 }
 
 impl Prepared {
-    fn request(&self, place: &Place) -> Request {
-        let filesystem = &self.filesystem;
-        let time = match place.time {
+    fn time(&self, place: &Place) -> Timestamp {
+        match place.time {
             TimeRule::Fixed(seconds) => Timestamp {
                 seconds,
                 nanoseconds: 0,
             },
             TimeRule::NewestFile => self.tree.newest(),
-        };
+        }
+    }
+
+    fn request(&self, place: &Place) -> Request {
+        let filesystem = &self.filesystem;
         Request {
             kind: self.kind.clone(),
             size: place.size,
@@ -283,7 +336,7 @@ impl Prepared {
             label: filesystem.label.clone(),
             uuid: cell::identifier(filesystem.uuid.into_bytes()),
             seed: cell::identifier(filesystem.seed),
-            time: cell::timestamp(time),
+            time: cell::timestamp(self.time(place)),
             drop: losses(&filesystem.drop),
             settings: filesystem
                 .options

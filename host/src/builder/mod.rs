@@ -13,6 +13,7 @@ mod staging;
 mod template;
 
 pub use existing::{Asked, Changed, DiskError, cut_partition, fill_partition, splice_partition};
+pub use filesystem::TimeSource;
 pub use record::{FilesystemRecord, PartitionRecord, Record, Timings};
 pub use template::{Fault, FaultReason, TemplateError};
 
@@ -41,8 +42,12 @@ pub struct BuildOptions {
     pub digests: bool,
     /// Where progress is shown.
     pub progress: Progress,
+    /// The bytes that the archives of a file system may decompress to; absent, what its partition could make use of.
+    pub archive_limit: Option<u64>,
     /// The time of all that no source gives one, in seconds since 1970: the spec's, or the environment's.
     pub time: Option<i64>,
+    /// Whether that is the environment's.
+    pub time_of_environment: bool,
 }
 
 /// An image that has been built and published.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::existing::Located;
-use super::filesystem::Filled;
+use super::filesystem::{Filled, TimeSource};
 use crate::cell::Wall;
 use crate::guests::hexadecimal;
 use crate::image::Change;
@@ -87,6 +87,10 @@ pub struct FilesystemRecord {
     /// What stood around the guest.
     #[serde(flatten)]
     pub wall: Wall,
+    /// The time that it is stamped with, in seconds since 1970.
+    pub time: i64,
+    /// Where that is from: `given`, `environment`, `newest-file` or `fallback`.
+    pub time_from: TimeSource,
     /// The number of nodes.
     pub nodes: u32,
     /// The bytes of all files.
@@ -274,6 +278,8 @@ impl FilesystemRecord {
             command: filled.guest.arguments,
             capabilities: filled.guest.imports,
             wall: filled.guest.wall,
+            time: filled.time.0,
+            time_from: filled.time.1,
             nodes: filled.nodes,
             content_bytes: filled.content_bytes,
             tree_digest: digests.map(|digests| hexadecimal(&digests.tree)),

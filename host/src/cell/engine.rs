@@ -18,6 +18,7 @@ use super::legible::legible;
 use super::limits::Limiter;
 use super::partition::Descriptor;
 use super::state::{Services, State};
+use super::version::{self, Unserved};
 use super::{CellError, Limits, imports, io};
 
 /// Guests check at this interval whether their time is over.
@@ -47,6 +48,8 @@ enum Code<S: Services> {
 pub(super) enum LoadFailure {
     /// It is no component that this host can run: what the engine says.
     Malformed(String),
+    /// The version of the contract that it is built for.
+    Version(String),
     /// It is a command, and was to be a formatter of the contract.
     IsCommand,
     /// The first import that it does not get.
@@ -60,6 +63,7 @@ impl LoadFailure {
     pub(super) fn map(self, rewrite: impl Fn(&str) -> String) -> Self {
         match self {
             Self::Malformed(reason) => Self::Malformed(rewrite(&reason)),
+            Self::Version(version) => Self::Version(rewrite(&version)),
             Self::IsCommand => Self::IsCommand,
             Self::Import(role, import) => Self::Import(role, rewrite(&import)),
             Self::Contract(reason) => Self::Contract(rewrite(&reason)),
@@ -70,6 +74,11 @@ impl LoadFailure {
         let guest = guest.to_owned();
         match self {
             Self::Malformed(reason) => CellError::Malformed { guest, reason },
+            Self::Version(needed) => CellError::Version {
+                guest,
+                needed,
+                ours: version::ours().to_string(),
+            },
             Self::IsCommand => CellError::IsCommand { guest },
             Self::Import(Role::Formatter, import) => CellError::Import { guest, import },
             Self::Import(Role::Command, import) => CellError::CommandImport { guest, import },
@@ -124,6 +133,7 @@ impl<S: Services> Compiled<S> {
         if imports::runs(engine, &component) {
             return Err(LoadFailure::IsCommand);
         }
+        check_version(engine, &component)?;
         let imports = imports::list(engine, &component);
         check_imports(Role::Formatter, &imports)?;
         let pre = contract_linker(engine)
@@ -275,6 +285,17 @@ fn enter<S: Services>(
         }
         Call::Run(_) => wasmtime::bail!("a formatter is no command"),
     })
+}
+
+/// Another version of the contract may have what this one has not: it is the better reason than the first such import.
+fn check_version(engine: &Engine, component: &Component) -> Result<(), LoadFailure> {
+    let kind = component.component_type();
+    let imported = kind.imports(engine).map(|(name, _)| name);
+    let names = imported.chain(kind.exports(engine).map(|(name, _)| name));
+    match version::first_unserved(names, version::ours()) {
+        Some(Unserved(version)) => Err(LoadFailure::Version(legible(&version))),
+        None => Ok(()),
+    }
 }
 
 fn contract_linker<S: Services>(engine: &Engine) -> wasmtime::Result<Linker<State<S>>> {

@@ -19,6 +19,19 @@ pub enum CellError {
         /// What the engine says.
         reason: String,
     },
+    /// The guest is built for a version of the contract that this host does not serve.
+    #[error(
+        "the guest '{guest}' needs cellblock:format {needed}, and this program has {ours}: \
+         get a cellblock that has it, or build the guest for {ours}"
+    )]
+    Version {
+        /// The guest's name.
+        guest: String,
+        /// The version that it is built for.
+        needed: String,
+        /// The version that there is.
+        ours: String,
+    },
     /// The guest wants more than the contract gives.
     #[error(
         "the guest '{guest}' imports {import}, which is not in the contract: \

@@ -34,6 +34,7 @@ mod refusal;
 mod runtime;
 mod state;
 mod tree;
+mod version;
 mod wall;
 
 pub use bindings::exports::cellblock::format::formatter::{

@@ -8,6 +8,7 @@ use super::bindings::exports::cellblock::format::formatter::{
     FormatError, LabelProblem, NodeProblem, Request, SettingProblem,
 };
 use crate::report::{exact, grouped};
+use crate::source::PathBytes;
 use crate::tree::{NodeId, Tree};
 
 /// A formatter's reason why there can be no file system.
@@ -26,7 +27,7 @@ pub struct Refusal {
 impl Refusal {
     pub(super) fn new(error: FormatError, request: &Request, tree: &Tree) -> Self {
         let known = |id: u32| (id < tree.len()).then_some(NodeId(id));
-        let path = |id: NodeId| tree.path(id).escape_ascii().to_string();
+        let path = |id: NodeId| PathBytes(tree.path(id)).to_string();
         let node_error = match &error {
             FormatError::Node(node) => Some(node),
             _ => None,

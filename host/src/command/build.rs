@@ -60,7 +60,7 @@ fn build_one(
         })
         .collect();
     let catalog = super::catalog(&build.run, foreign)?;
-    let options = super::build_options(&build.run, time);
+    let options = super::build_options(&build.run, time, spec.disk.time.is_some());
     let built = builder::build_image(spec, output, runtime, &catalog, &options);
     options.progress.clear();
     let built = built.map_err(|error| described.located(error))?;

@@ -11,7 +11,7 @@ pub(super) fn run(fill: &Fill) -> Result<(), Failure> {
         .filesystem
         .request(&fill.kind)
         .map_err(Failure::usage)?;
-    let options = super::build_options(&fill.run, request.time);
+    let options = super::build_options(&fill.run, request.time, fill.filesystem.has_time());
     let asked = super::asked(&fill.chosen, fill.changing.atomic(), fill.run.quiet);
     let catalog = super::catalog(&fill.run, BTreeMap::new())?;
     let runtime = super::runtime(&fill.run)?;

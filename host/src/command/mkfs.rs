@@ -10,7 +10,11 @@ use crate::report::human;
 
 pub(super) fn run(mkfs: &Mkfs) -> Result<(), Failure> {
     let request = mkfs.request().map_err(Failure::usage)?;
-    let options = super::build_options(&mkfs.run, request.filesystem.time);
+    let options = super::build_options(
+        &mkfs.run,
+        request.filesystem.time,
+        mkfs.filesystem.has_time(),
+    );
     let plan = plan::mkfs_plan(request).map_err(Failure::usage)?;
     let catalog = super::catalog(&mkfs.run, BTreeMap::new())?;
     let runtime = super::runtime(&mkfs.run)?;

@@ -117,13 +117,13 @@ fn runtime(run: &Run) -> Result<Runtime, Failure> {
 /// The formatters of the command line, over those of the spec.
 fn catalog(run: &Run, of_spec: BTreeMap<String, Foreign>) -> Result<Catalog, Failure> {
     let mut foreign = of_spec;
-    for (name, file) in &run.guests {
-        let guest = Foreign {
-            file: file.clone(),
-            sha256: None,
+    for guest in &run.guests {
+        let brought = Foreign {
+            file: guest.file.clone(),
+            sha256: guest.sha256,
             command: None,
         };
-        foreign.insert(name.clone(), guest);
+        foreign.insert(guest.name.clone(), brought);
     }
     for (name, line) in &run.commands {
         let guest = foreign.get_mut(name).ok_or_else(|| {
@@ -136,7 +136,8 @@ fn catalog(run: &Run, of_spec: BTreeMap<String, Foreign>) -> Result<Catalog, Fai
     Ok(Catalog::new(foreign))
 }
 
-fn build_options(run: &Run, time: Option<i64>) -> BuildOptions {
+/// How to build; the `time` is the environment's if it was not `given`.
+fn build_options(run: &Run, time: Option<i64>, given: bool) -> BuildOptions {
     let shown = !run.quiet && io::stderr().is_terminal();
     BuildOptions {
         jobs: run.jobs().get(),
@@ -146,7 +147,9 @@ fn build_options(run: &Run, time: Option<i64>) -> BuildOptions {
         } else {
             Progress::hidden()
         },
+        archive_limit: run.archive_limit,
         time,
+        time_of_environment: !given,
     }
 }
 

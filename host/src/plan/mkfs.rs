@@ -64,7 +64,11 @@ pub struct MkfsPlan {
 /// system stores.
 pub fn mkfs_plan(request: MkfsRequest) -> Result<MkfsPlan, PlanError> {
     let size = check_size(request.size, request.sector_size).map_err(|reason| reason.at(None))?;
-    let (filesystem, time) = filesystem_alone(request.filesystem, NUMBER)?;
+    let most = match size {
+        SizeRule::Fixed(bytes) => Some(bytes),
+        SizeRule::Minimum(_) | SizeRule::Rest => None,
+    };
+    let (filesystem, time) = filesystem_alone(request.filesystem, NUMBER, most)?;
     Ok(MkfsPlan {
         filesystem,
         time,
@@ -74,13 +78,15 @@ pub fn mkfs_plan(request: MkfsRequest) -> Result<MkfsPlan, PlanError> {
 }
 
 /// Decides everything about a file system that goes into partition `number` of a disk that a spec does not describe:
-/// what it is, and the time that it is stamped with. It is what a spec with the same seed makes of that partition.
+/// what it is, and the time that it is stamped with. It is what a spec with the same seed makes of that partition, which
+/// has `most` bytes at the most, if that is known.
 ///
 /// # Errors
 /// When the identifier is of another kind than the file system stores.
 pub fn filesystem_alone(
     request: FilesystemRequest,
     number: u32,
+    most: Option<u64>,
 ) -> Result<(FilesystemPlan, TimeRule), PlanError> {
     let uuid = identity::filesystem_id(request.seed, number, &request.kind, request.uuid)
         .map_err(|reason| reason.at(None))?;
@@ -95,6 +101,7 @@ pub fn filesystem_alone(
         options: request.options.into_iter().collect(),
         drop,
         contents: request.sources.into_iter().map(Content::from).collect(),
+        most,
     };
     let time = request.time.map_or(TimeRule::NewestFile, TimeRule::Fixed);
     Ok((filesystem, time))

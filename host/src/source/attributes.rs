@@ -22,6 +22,8 @@ const USUAL: usize = 512;
 pub(crate) struct AttributeSets {
     sets: Vec<Arc<[Attribute]>>,
     numbers: BTreeMap<Arc<[Attribute]>, u32>,
+    /// Of all names and values.
+    bytes: u64,
 }
 
 impl AttributeSets {
@@ -29,6 +31,7 @@ impl AttributeSets {
         let mut sets = Self {
             sets: Vec::new(),
             numbers: BTreeMap::new(),
+            bytes: 0,
         };
         sets.number(Vec::new());
         sets
@@ -45,9 +48,16 @@ impl AttributeSets {
             return *number;
         }
         let number = u32::try_from(self.sets.len()).expect("there are fewer sets than nodes");
+        let lengths = set.iter().map(|it| it.name.len() + it.value.len());
+        self.bytes += u64::try_from(lengths.sum::<usize>()).expect("a length fits 64 bits");
         self.sets.push(Arc::clone(&set));
         self.numbers.insert(set, number);
         number
+    }
+
+    /// The bytes of all names and values, those of equal sets counted once.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
     }
 
     /// The set that a node of set `number` has after its mode became `mode`: an access control list holds the mode too.

@@ -4,26 +4,42 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
-/// A path as bytes, shown on one line: text as it is, control characters and other bytes escaped.
+/// A path as bytes, shown on one line: text as it is, control characters and other bytes escaped. Of one that no system
+/// call takes, its beginning and its end are shown.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PathBytes(pub Vec<u8>);
 
+/// The longest path that is shown whole, in bytes: `PATH_MAX`.
+const SHOWN_WHOLE: usize = 4096;
+/// The bytes at both ends of a longer one that are shown.
+const SHOWN_ENDS: usize = 256;
+
 impl fmt::Display for PathBytes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for chunk in self.0.utf8_chunks() {
-            for character in chunk.valid().chars() {
-                if character.is_control() {
-                    write!(f, "{}", character.escape_default())?;
-                } else {
-                    write!(f, "{character}")?;
-                }
-            }
-            for byte in chunk.invalid() {
-                write!(f, "\\x{byte:02x}")?;
+        if self.0.len() <= SHOWN_WHOLE {
+            return escaped(&self.0, f);
+        }
+        escaped(&self.0[..SHOWN_ENDS], f)?;
+        f.write_str("…")?;
+        escaped(&self.0[self.0.len() - SHOWN_ENDS..], f)?;
+        write!(f, " ({} bytes)", self.0.len())
+    }
+}
+
+fn escaped(bytes: &[u8], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    for chunk in bytes.utf8_chunks() {
+        for character in chunk.valid().chars() {
+            if character.is_control() {
+                write!(f, "{}", character.escape_default())?;
+            } else {
+                write!(f, "{character}")?;
             }
         }
-        Ok(())
+        for byte in chunk.invalid() {
+            write!(f, "\\x{byte:02x}")?;
+        }
     }
+    Ok(())
 }
 
 impl fmt::Debug for PathBytes {
@@ -334,9 +350,60 @@ pub enum ArchiveError {
         reason: &'static str,
     },
 
+    /// More headers than one member has.
+    #[error("more than {limit} headers before the member at byte {offset}; the archive is damaged")]
+    TooManyHeaders {
+        /// Where the first one too many begins.
+        offset: u64,
+        /// How many there may be.
+        limit: usize,
+    },
+
+    /// Paths through more directories than the archive has.
+    #[error(
+        "member '{member}' is below directories that are no members: there are {implied} of those, and of {members} members \
+         no more than {limit} are taken; make the archive with its directories"
+    )]
+    ImpliedDirectories {
+        /// The member's name.
+        member: PathBytes,
+        /// How many directories there are so far that no member had been.
+        implied: u64,
+        /// How many members there are so far.
+        members: u64,
+        /// How many such directories there may be.
+        limit: u64,
+    },
+
+    /// More attributes than are kept in memory.
+    #[error(
+        "with member '{member}', extended attributes take more than {limit} bytes; make the archive without them, or split \
+         the content over several partitions"
+    )]
+    Attributes {
+        /// The member's name.
+        member: PathBytes,
+        /// The limit in bytes.
+        limit: u64,
+    },
+
+    /// A compressed archive has more content than its partition could hold.
+    #[error(
+        "its files, up to member '{member}', have {stored} bytes, and the partition has {partition}; make the partition \
+         larger, or if the archive is right, allow what it decompresses to with --archive-limit"
+    )]
+    BeyondPartition {
+        /// The member with which it is too much.
+        member: PathBytes,
+        /// The bytes of all files up to there.
+        stored: u64,
+        /// The bytes that the partition has at the most.
+        partition: u64,
+    },
+
     /// A compressed archive is larger than allowed.
     #[error(
-        "decompresses to more than the {limit} bytes that are allowed; raise the limit if the archive is honest"
+        "decompresses to more than the {limit} bytes that are allowed; if the archive is right, allow more with --archive-limit"
     )]
     SpoolLimit {
         /// The bytes that were left of the limit for this archive.
@@ -367,4 +434,20 @@ pub enum ArchiveError {
     /// It has more members than nodes can be numbered.
     #[error("more than {} members", u32::MAX)]
     TooManyMembers,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_shown_on_one_line_and_a_long_one_by_its_ends() {
+        let shown = |path: &[u8]| PathBytes(path.to_vec()).to_string();
+        assert_eq!(shown("a/ü\n\u{9b}".as_bytes()), "a/ü\\n\\u{9b}");
+        assert_eq!(shown(b"\xff"), "\\xff");
+        assert_eq!(shown(&[b'a'; 4096]).len(), 4096);
+        let (start, end) = ("b".repeat(256), "c".repeat(256));
+        let long = [&[b'b'; 3000][..], &[b'c'; 3000]].concat();
+        assert_eq!(shown(&long), format!("{start}…{end} (6000 bytes)"));
+    }
 }

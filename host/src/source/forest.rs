@@ -28,7 +28,7 @@ pub(crate) struct Metadata {
     pub(crate) mode: u16,
     pub(crate) uid: u32,
     pub(crate) gid: u32,
-    /// `None` is the default time, or else the newest one of the tree.
+    /// `None` is the default time, or else the newest one of the tree, or else [`Timestamp::FALLBACK`].
     pub(crate) modified: Option<Timestamp>,
     /// Index into the attribute sets; 0 is the empty one.
     pub(crate) attributes: u32,
@@ -114,6 +114,11 @@ impl Forest {
         Self {
             inodes: vec![implied_directory()],
         }
+    }
+
+    /// Number of inodes, those without a name included.
+    pub(crate) fn len(&self) -> u64 {
+        u64::try_from(self.inodes.len()).expect("a length fits 64 bits")
     }
 
     pub(crate) fn add(&mut self, inode: Inode) -> Result<InodeId, Full> {
@@ -361,7 +366,8 @@ impl Flattening {
                 attribute_sets: sets.into_vec(),
                 contents: Vec::new(),
                 stores,
-                newest: Timestamp::default(),
+                newest: Timestamp::FALLBACK,
+                dated: false,
             },
             inodes: forest.inodes,
         }
@@ -454,11 +460,12 @@ impl Flattening {
     }
 
     fn finish(mut self, default_time: Option<Timestamp>) -> Tree {
-        let invented = default_time.or(self.newest).unwrap_or_default();
+        let invented = default_time.or(self.newest).unwrap_or(Timestamp::FALLBACK);
         for id in &self.timeless {
             self.tree.entries[index(id.0)].modified = invented;
         }
         self.tree.newest = self.newest.unwrap_or(invented);
+        self.tree.dated = self.newest.is_some();
         self.tree.entries.shrink_to_fit();
         self.tree
     }

@@ -9,7 +9,7 @@
 //! there, be it a directory over a file or a file over a directory with all that is in it; only a directory over a
 //! symbolic link is refused, because what lies behind the link would be lost to its users. Hard links outlive
 //! it: when one name is replaced, the others still share their file. Missing parents are root's, of mode 0755, with the
-//! default time or else the newest time of the tree.
+//! default time, or else the newest time of the tree, or else 1980-01-01.
 
 pub(crate) mod attributes;
 pub(crate) mod beneath;
@@ -83,17 +83,37 @@ impl Source {
     }
 }
 
+/// What compressed archives may come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Room {
+    /// The bytes that all of them together may be decompressed to.
+    pub expanded: u64,
+    /// The bytes of the partition that they go into. An archive whose files have more than twice as many is refused with the
+    /// header that says so, and nothing of what follows is decompressed; not if some of it is excluded.
+    pub partition: Option<u64>,
+}
+
+impl From<u64> for Room {
+    /// So many bytes in all.
+    fn from(expanded: u64) -> Self {
+        Self {
+            expanded,
+            partition: None,
+        }
+    }
+}
+
 /// Reads and merges sources, in order, into one tree. Without sources that is an empty root directory.
 ///
-/// `spool` makes an unnamed temporary file, into which a compressed archive is decompressed once, and of which all archives
-/// together may fill `spool_limit` bytes. `default_time` is the time of what no source describes.
+/// `spool` makes an unnamed temporary file, into which a compressed archive is decompressed once, as far as there is `room`.
+/// `default_time` is the time of what no source describes.
 ///
 /// # Errors
 /// When a source cannot be read or is malformed, or its destination is not usable.
 pub fn read_sources(
     sources: &[Source],
     spool: &dyn Fn() -> io::Result<File>,
-    spool_limit: u64,
+    room: impl Into<Room>,
     default_time: Option<Timestamp>,
 ) -> Result<Tree, SourceError> {
     let mut merging = Merging {
@@ -101,7 +121,7 @@ pub fn read_sources(
         stores: Vec::new(),
         sets: AttributeSets::new(),
         spool,
-        spool_left: spool_limit,
+        room: room.into(),
     };
     for source in sources {
         merging.add(source)?;
@@ -116,7 +136,7 @@ struct Merging<'a> {
     stores: Vec<Store>,
     sets: AttributeSets,
     spool: &'a dyn Fn() -> io::Result<File>,
-    spool_left: u64,
+    room: Room,
 }
 
 impl Merging<'_> {
@@ -155,15 +175,19 @@ impl Merging<'_> {
 
     fn archive(&mut self, path: &Path, patterns: &Patterns) -> Result<Forest, SourceError> {
         let store = self.next_store()?;
-        let opened = archive::open(path, self.spool, self.spool_left)?;
-        self.spool_left -= opened.spooled;
-        let forest =
-            archive::read(&opened, store, &mut self.sets).map_err(|error| SourceError::Archive {
-                path: path.into(),
-                error,
-            });
-        self.stores.push(opened.store);
-        let mut forest = forest?;
+        let opened = archive::open(path)?;
+        let mut room = self.room;
+        if !patterns.is_empty() {
+            room.partition = None;
+        }
+        let read = archive::read(path, opened, self.spool, room, store, &mut self.sets);
+        let read = read.map_err(|error| SourceError::Archive {
+            path: path.into(),
+            error,
+        })?;
+        self.room.expanded -= read.expanded;
+        self.stores.push(read.store);
+        let mut forest = read.forest;
         if !patterns.is_empty() {
             forest.prune(|path, is_directory| patterns.exclude(path, is_directory));
         }

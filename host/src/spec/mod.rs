@@ -113,7 +113,8 @@ pub struct DiskSpec {
     #[schemars(with = "Option<String>")]
     pub id: Option<Placed<DiskId>>,
     /// The time that file systems are stamped with: "2024-01-31T12:00:00Z" or seconds since 1970.
-    /// When absent, the environment's `SOURCE_DATE_EPOCH`, and without that the newest file of each tree.
+    /// When absent, the environment's `SOURCE_DATE_EPOCH`, without that the newest file of each tree, and without
+    /// any 1980-01-01.
     #[schemars(with = "Option<schema::Time>")]
     pub time: Option<Placed<i64>>,
     /// Partitions start at multiples of this; 1 MiB when absent.

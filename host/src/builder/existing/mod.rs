@@ -150,7 +150,8 @@ pub fn fill_partition(
         options,
         facts: &facts,
     };
-    let (filesystem, time) = plan::filesystem_alone(request, located.partition.number)?;
+    let number = located.partition.number;
+    let (filesystem, time) = plan::filesystem_alone(request, number, Some(located.size()))?;
     let name = match located.partition.name.as_str() {
         "" => located.partition.number.to_string(),
         name => name.to_owned(),

@@ -18,19 +18,33 @@ const WIDE_WINDOW: usize = 256 * 1024;
 /// A skip of at most so many bytes is short.
 const SHORT_SKIP: u64 = 64 * 1024;
 
-/// Bytes that can be read anywhere.
+/// The bytes of an archive, which can be read anywhere.
 pub(super) trait ReadAt {
     /// Reads into the beginning of the buffer; 0 bytes at the end.
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
+
+    /// How many bytes there are: all of them, or, where that is not known yet, `end` of them or more.
+    fn reach(&self, end: u64) -> Result<u64, ArchiveError>;
 }
 
-impl ReadAt for File {
+/// A file that is an archive as it is.
+pub(super) struct Plain<'f> {
+    pub(super) file: &'f File,
+    /// In bytes.
+    pub(super) length: u64,
+}
+
+impl ReadAt for Plain<'_> {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        FileExt::read_at(self, buffer, offset)
+        FileExt::read_at(self.file, buffer, offset)
+    }
+
+    fn reach(&self, _: u64) -> Result<u64, ArchiveError> {
+        Ok(self.length)
     }
 }
 
-impl ReadAt for [u8] {
+impl ReadAt for Vec<u8> {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         let from = usize::try_from(offset).unwrap_or(usize::MAX);
         let rest = self.get(from..).unwrap_or_default();
@@ -38,17 +52,14 @@ impl ReadAt for [u8] {
         buffer[..count].copy_from_slice(&rest[..count]);
         Ok(count)
     }
-}
 
-impl ReadAt for Vec<u8> {
-    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        self.as_slice().read_at(buffer, offset)
+    fn reach(&self, _: u64) -> Result<u64, ArchiveError> {
+        Ok(u64::try_from(self.len()).expect("a length fits 64 bits"))
     }
 }
 
 pub(super) struct Blocks<'a, R> {
     bytes: &'a R,
-    length: u64,
     /// Where the next block begins.
     offset: u64,
     window: Vec<u8>,
@@ -59,10 +70,9 @@ pub(super) struct Blocks<'a, R> {
 }
 
 impl<'a, R: ReadAt> Blocks<'a, R> {
-    pub(super) fn new(bytes: &'a R, length: u64) -> Self {
+    pub(super) fn new(bytes: &'a R) -> Self {
         Self {
             bytes,
-            length,
             offset: 0,
             window: Vec::new(),
             window_offset: 0,
@@ -82,10 +92,11 @@ impl<'a, R: ReadAt> Blocks<'a, R> {
 
     /// The next block; `None` at the end of the archive.
     pub(super) fn header(&mut self) -> Result<Option<[u8; BLOCK]>, ArchiveError> {
-        if self.offset == self.length {
+        let length = self.bytes.reach(self.offset + BLOCK_BYTES)?;
+        if self.offset == length {
             return Ok(None);
         }
-        if self.length < BLOCK_BYTES {
+        if length < BLOCK_BYTES {
             return Err(ArchiveError::NotAnArchive {
                 hint: Some("it is shorter than one header"),
             });
@@ -113,10 +124,12 @@ impl<'a, R: ReadAt> Blocks<'a, R> {
     }
 
     fn fill_window(&mut self) -> Result<(), ArchiveError> {
-        let left = usize::try_from(self.length - self.offset).unwrap_or(usize::MAX);
         let window_end = self.window_offset + self.window.len() as u64;
         let short = self.window_offset > 0 && self.offset.abs_diff(window_end) <= SHORT_SKIP;
         let window = if short { WIDE_WINDOW } else { WINDOW };
+        let wanted = u64::try_from(window).expect("a small number");
+        let there = self.bytes.reach(self.offset.saturating_add(wanted))?;
+        let left = usize::try_from(there - self.offset).unwrap_or(usize::MAX);
         self.window.resize(window.min(left), 0);
         self.window_offset = self.offset;
         read_exact(self.bytes, &mut self.window, self.offset)
@@ -160,11 +173,12 @@ impl<'a, R: ReadAt> Blocks<'a, R> {
 
     fn require(&self, length: u64, what: &'static str) -> Result<(), ArchiveError> {
         let needed = self.offset.saturating_add(length);
-        if needed <= self.length {
+        let end = self.bytes.reach(needed)?;
+        if needed <= end {
             return Ok(());
         }
         Err(ArchiveError::Truncated {
-            end: self.length,
+            end,
             what,
             member: self.member.clone(),
             needed,

@@ -1,15 +1,17 @@
-//! Opening an archive: telling how it is compressed, and decompressing it into a temporary file.
+//! Opening an archive: telling how it is compressed, and decompressing it into a temporary file while it is read.
 
 use super::super::content::{Stamp, Store, status};
 use super::super::error::{ArchiveError, SourceError};
 use super::super::single::noun;
-use super::Opened;
+use super::blocks::ReadAt;
 use flate2::read::MultiGzDecoder;
 use liblzma::read::XzDecoder;
 use liblzma::stream::{CONCATENATED, Stream};
 use rustix::fs::FileType;
+use std::cell::RefCell;
 use std::fs::File;
 use std::io::{self, Chain, Cursor, Read, Write};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 /// Bytes that tell a compression: as many as the longest mark has.
@@ -60,7 +62,7 @@ impl Compression {
         }
     }
 
-    fn decompressor<'r>(self, input: impl Read + 'r) -> io::Result<Box<dyn Read + 'r>> {
+    fn decompressor(self, input: impl Read + 'static) -> io::Result<Box<dyn Read>> {
         Ok(match self {
             Self::None => Box::new(input),
             Self::Gzip => Box::new(MultiGzDecoder::new(input)),
@@ -73,13 +75,16 @@ impl Compression {
     }
 }
 
-/// Opens the archive at `path`; a symbolic link there is followed, for the path is the user's. What is compressed, or comes
-/// through a pipe, is copied into a file from `spool`, up to `spool_limit` bytes.
-pub(in super::super) fn open(
-    path: &Path,
-    spool: &dyn Fn() -> io::Result<File>,
-    spool_limit: u64,
-) -> Result<Opened, SourceError> {
+/// An archive that has been opened.
+pub(in super::super) enum Opened {
+    /// A file that is one as it is.
+    Plain(Store),
+    /// One that is compressed, or comes through a pipe.
+    Packed(Packed),
+}
+
+/// Opens the archive at `path`; a symbolic link there is followed, for the path is the user's.
+pub(in super::super) fn open(path: &Path) -> Result<Opened, SourceError> {
     let open_error = |error| SourceError::Open {
         path: path.into(),
         error,
@@ -101,76 +106,127 @@ pub(in super::super) fn open(
         path: path.into(),
         error,
     };
-    let (start, input) = peek(&file).map_err(archive_error)?;
+    let start = peek(&file).map_err(archive_error)?;
     let compression = Compression::detect(&start).map_err(archive_error)?;
     if compression == Compression::None && found == FileType::RegularFile {
-        drop(input);
-        return Ok(Opened {
-            store: Store::Shared {
-                path: path.into(),
-                file,
-                stamp: Stamp::of_open(&status),
-                size: status.stx_size,
-            },
-            spooled: 0,
-        });
-    }
-    let (file, spooled) =
-        decompress(compression, input, spool, spool_limit).map_err(archive_error)?;
-    Ok(Opened {
-        store: Store::Private {
+        return Ok(Opened::Plain(Store::Shared {
             path: path.into(),
             file,
-        },
-        spooled,
-    })
+            stamp: Stamp::of_open(&status),
+            size: status.stx_size,
+        }));
+    }
+    Ok(Opened::Packed(Packed {
+        compression,
+        input: Cursor::new(start).chain(file),
+    }))
 }
 
-type Input<'f> = Chain<Cursor<Vec<u8>>, &'f File>;
-
-/// The first bytes of a file, and all of it.
-fn peek(file: &File) -> Result<(Vec<u8>, Input<'_>), ArchiveError> {
+/// The first bytes of a file.
+fn peek(file: &File) -> Result<Vec<u8>, ArchiveError> {
     let mut start = Vec::new();
     let mark = u64::try_from(MARK).expect("a small number");
     file.take(mark)
         .read_to_end(&mut start)
         .map_err(ArchiveError::Read)?;
-    Ok((start.clone(), Cursor::new(start).chain(file)))
+    Ok(start)
 }
 
-fn decompress(
+/// An archive that is still to be decompressed.
+pub(in super::super) struct Packed {
     compression: Compression,
-    input: impl Read,
-    spool: &dyn Fn() -> io::Result<File>,
-    limit: u64,
-) -> Result<(File, u64), ArchiveError> {
-    let damaged = |decompressed| {
-        move |error| ArchiveError::Decompress {
-            format: compression.name(),
-            decompressed,
+    input: Chain<Cursor<Vec<u8>>, File>,
+}
+
+impl Packed {
+    /// Decompresses it into the file `spool` as far as it is read, up to `limit` bytes.
+    pub(super) fn unpack(self, spool: File, limit: u64) -> Result<Unpacking, ArchiveError> {
+        let format = self.compression.name();
+        let decompressor = self.compression.decompressor(self.input);
+        let output = decompressor.map_err(|error| ArchiveError::Decompress {
+            format,
+            decompressed: 0,
             error,
-        }
-    };
-    let mut output = compression.decompressor(input).map_err(damaged(0))?;
-    let mut file = spool().map_err(ArchiveError::Spool)?;
-    let mut buffer = vec![0; CHUNK];
-    let mut total = 0;
-    loop {
-        let filled = fill(&mut output, &mut buffer).map_err(damaged(total))?;
-        if filled == 0 {
-            break;
-        }
-        total += u64::try_from(filled).expect("a chunk is small");
-        if total > limit {
-            return Err(ArchiveError::SpoolLimit { limit });
-        }
-        file.write_all(&buffer[..filled])
-            .map_err(ArchiveError::Spool)?;
+        })?;
+        Ok(Unpacking {
+            file: spool,
+            rest: RefCell::new(Rest {
+                output,
+                format,
+                done: 0,
+                limit,
+                ended: false,
+                buffer: vec![0; CHUNK],
+            }),
+        })
     }
-    if total == 0 {
-        return Err(ArchiveError::Empty);
+}
+
+/// An archive that is decompressed into a temporary file as it is read: no further than somebody asks, so that what is
+/// found to be wrong ends it there.
+pub(super) struct Unpacking {
+    file: File,
+    rest: RefCell<Rest>,
+}
+
+/// What has not been decompressed yet.
+struct Rest {
+    output: Box<dyn Read>,
+    format: &'static str,
+    /// Bytes that have been.
+    done: u64,
+    /// Bytes that may be.
+    limit: u64,
+    ended: bool,
+    buffer: Vec<u8>,
+}
+
+impl Rest {
+    /// The next piece; empty at the end.
+    fn next(&mut self) -> Result<&[u8], ArchiveError> {
+        let filled =
+            fill(&mut self.output, &mut self.buffer).map_err(|error| ArchiveError::Decompress {
+                format: self.format,
+                decompressed: self.done,
+                error,
+            })?;
+        self.done += u64::try_from(filled).expect("a chunk is small");
+        self.ended = filled == 0;
+        if self.done > self.limit {
+            return Err(ArchiveError::SpoolLimit { limit: self.limit });
+        }
+        if self.done == 0 {
+            return Err(ArchiveError::Empty);
+        }
+        Ok(&self.buffer[..filled])
     }
-    Ok((file, total))
+}
+
+impl ReadAt for Unpacking {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        FileExt::read_at(&self.file, buffer, offset)
+    }
+
+    fn reach(&self, end: u64) -> Result<u64, ArchiveError> {
+        let mut rest = self.rest.borrow_mut();
+        while rest.done < end && !rest.ended {
+            let piece = rest.next()?;
+            (&self.file).write_all(piece).map_err(ArchiveError::Spool)?;
+        }
+        Ok(rest.done)
+    }
+}
+
+impl Unpacking {
+    /// Reads what is behind the end of the archive, which nobody needs, for the checksums of the compression. Returns the
+    /// temporary file, and how many bytes there were.
+    pub(super) fn finish(self) -> Result<(File, u64), ArchiveError> {
+        let mut rest = self.rest.into_inner();
+        while !rest.ended {
+            rest.next()?;
+        }
+        Ok((self.file, rest.done))
+    }
 }
 
 /// Reads until the buffer is full or the input ends, for decompressors give little at a time.

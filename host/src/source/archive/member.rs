@@ -7,10 +7,17 @@ use super::header::{check, field, name};
 use super::pax::{AttributeError, Extensions};
 use super::sparse;
 use crate::tree::{Attribute, Kind, Timestamp};
+use std::rc::Rc;
 use tar::Header;
 
 /// Bytes of one pax header.
 const PAX_LIMIT: u64 = 1024 * 1024;
+/// Bytes of all global pax headers: they count for every member.
+const GLOBAL_LIMIT: u64 = 16 * 1024;
+/// Headers that a member may have beside its own: a pax header, GNU's two, and whatever else tells of it.
+const HEADERS: usize = 256;
+/// The files of an archive may have so many times the bytes of their partition: some may be replaced.
+const SPARE: u64 = 2;
 /// Bytes of one path.
 const PATH_LIMIT: u64 = 64 * 1024;
 /// Bytes that all members of a kind of header may need in a path, as `usize`.
@@ -24,7 +31,8 @@ pub(super) struct Member {
     pub(super) uid: u32,
     pub(super) gid: u32,
     pub(super) modified: Timestamp,
-    pub(super) attributes: Vec<Attribute>,
+    /// One and the same for members that follow each other and have none of their own.
+    pub(super) attributes: Rc<[Attribute]>,
     pub(super) what: What,
 }
 
@@ -44,17 +52,26 @@ pub(super) enum What {
 
 pub(super) struct Members<'a, R> {
     blocks: Blocks<'a, R>,
+    /// Bytes of the partition that they go into, where that bounds them.
+    partition: Option<u64>,
+    /// Bytes that the archive has of all files so far.
+    stored: u64,
     extensions: Extensions,
+    /// The attributes that global headers give to all.
+    of_all: Option<Rc<[Attribute]>>,
     /// From GNU's own headers for long names.
     long_path: Option<Vec<u8>>,
     long_link: Option<Vec<u8>>,
 }
 
 impl<'a, R: ReadAt> Members<'a, R> {
-    pub(super) fn new(blocks: Blocks<'a, R>) -> Self {
+    pub(super) fn new(blocks: Blocks<'a, R>, partition: Option<u64>) -> Self {
         Self {
             blocks,
+            partition,
+            stored: 0,
             extensions: Extensions::default(),
+            of_all: None,
             long_path: None,
             long_link: None,
         }
@@ -63,7 +80,7 @@ impl<'a, R: ReadAt> Members<'a, R> {
     /// The next member; `None` at the end of the archive.
     pub(super) fn next(&mut self) -> Result<Option<Member>, ArchiveError> {
         let mut extended = false;
-        loop {
+        for _ in 0..=HEADERS {
             let offset = self.blocks.offset();
             let block = match self.blocks.header()? {
                 Some(block) if block != [0; BLOCK] => block,
@@ -75,7 +92,8 @@ impl<'a, R: ReadAt> Members<'a, R> {
             match type_flag {
                 b'g' => {
                     let data = self.extension(header, PAX_LIMIT, "global pax header")?;
-                    self.extensions.add_global(&data, offset)?;
+                    self.extensions.add_global(&data, offset, GLOBAL_LIMIT)?;
+                    self.of_all = None;
                     continue;
                 }
                 b'x' | b'X' => {
@@ -98,6 +116,10 @@ impl<'a, R: ReadAt> Members<'a, R> {
             }
             extended = true;
         }
+        Err(ArchiveError::TooManyHeaders {
+            offset: self.blocks.offset(),
+            limit: HEADERS,
+        })
     }
 
     fn missing_member(&self, at_mark: bool) -> ArchiveError {
@@ -223,8 +245,21 @@ impl<'a, R: ReadAt> Members<'a, R> {
         }
     }
 
-    fn attributes(&self, member: &[u8]) -> Result<Vec<Attribute>, ArchiveError> {
-        self.extensions.attributes().map_err(|error| match error {
+    fn attributes(&mut self, member: &[u8]) -> Result<Rc<[Attribute]>, ArchiveError> {
+        if self.extensions.adds_attributes() {
+            return self.read_attributes(member);
+        }
+        if let Some(of_all) = &self.of_all {
+            return Ok(Rc::clone(of_all));
+        }
+        let of_all = self.read_attributes(member)?;
+        self.of_all = Some(Rc::clone(&of_all));
+        Ok(of_all)
+    }
+
+    fn read_attributes(&self, member: &[u8]) -> Result<Rc<[Attribute]>, ArchiveError> {
+        let attributes = self.extensions.attributes().map(Rc::from);
+        attributes.map_err(|error| match error {
             AttributeError::Encoding => number_error(
                 member,
                 "extended attribute",
@@ -295,6 +330,7 @@ impl<'a, R: ReadAt> Members<'a, R> {
         } else {
             sparse::pax(&self.extensions, &mut self.blocks, &mut stored, path)?
         };
+        self.count(stored, path)?;
         let position = self.blocks.skip(stored, "the data")?;
         let (size, sparse, place) = match map {
             Some(map) => map.place(position, stored, path)?,
@@ -314,6 +350,21 @@ impl<'a, R: ReadAt> Members<'a, R> {
             sparse,
             place,
         })
+    }
+
+    /// Counts the bytes of a file before they are read.
+    fn count(&mut self, stored: u64, path: &[u8]) -> Result<(), ArchiveError> {
+        self.stored = self.stored.saturating_add(stored);
+        match self.partition {
+            Some(partition) if self.stored > partition.saturating_mul(SPARE) => {
+                Err(ArchiveError::BeyondPartition {
+                    member: path.into(),
+                    stored: self.stored,
+                    partition,
+                })
+            }
+            _ => Ok(()),
+        }
     }
 
     fn device(&self, header: &Header, path: &[u8]) -> Result<(u32, u32), ArchiveError> {

@@ -1,7 +1,8 @@
 //! A tar archive as a source.
 //!
 //! The archive is read, never unpacked: its headers become a forest, and the bytes of its files stay where they are, in
-//! the archive itself, or, if that is compressed, in a temporary file that it is decompressed into once.
+//! the archive itself, or, if that is compressed, in a temporary file that it is decompressed into as it is read: a header is
+//! judged before anything behind it is decompressed.
 //!
 //! Understood are POSIX ustar and pax, GNU (long names, sparse members, large numbers) and the v7 format. Where an archive
 //! has a name more than once the last member holds, as it would on unpacking. Owners are taken by number; user and group names
@@ -17,48 +18,92 @@ mod sparse;
 
 pub(super) use compression::open;
 
+use super::Room;
 use super::attributes::AttributeSets;
 use super::content::{Content, Store};
 use super::error::{ArchiveError, PathBytes};
 use super::forest::{Blocked, Body, Forest, Full, Inode, InodeId, Metadata};
-use crate::tree::Kind;
-use blocks::{Blocks, ReadAt};
+use crate::tree::{Attribute, Kind};
+use blocks::{Blocks, Plain, ReadAt};
+use compression::Opened;
 use member::{Member, Members, What};
 use std::fs::File;
+use std::io;
+use std::path::Path;
+use std::rc::Rc;
 
-/// An archive that is ready to be read.
-#[derive(Debug)]
-pub(super) struct Opened {
+/// Directories that an archive may need without having them as members, beside [`IMPLIED_BY_MEMBER`] for each member:
+/// half a kilobyte of a path can stand for hundreds.
+const IMPLIED: u64 = 100_000;
+/// Directories that each member of an archive may need.
+const IMPLIED_BY_MEMBER: u64 = 16;
+/// Bytes that the attributes of a tree may take, equal sets counted once.
+const ATTRIBUTES_LIMIT: u64 = 128 * 1024 * 1024;
+
+/// An archive that has been read.
+pub(super) struct Archive {
+    pub(super) forest: Forest,
     /// What holds its bytes: uncompressed.
     pub(super) store: Store,
-    /// Bytes of temporary file that it takes.
-    pub(super) spooled: u64,
+    /// Bytes that it was decompressed to.
+    pub(super) expanded: u64,
 }
 
-/// Reads the headers of an archive.
+/// Reads the headers of an archive. What is compressed, or comes through a pipe, goes into a file from `spool`, as far as
+/// there is room for it.
 pub(super) fn read(
-    opened: &Opened,
+    path: &Path,
+    opened: Opened,
+    spool: &dyn Fn() -> io::Result<File>,
+    room: Room,
     store: u32,
     sets: &mut AttributeSets,
-) -> Result<Forest, ArchiveError> {
-    match &opened.store {
-        Store::Shared { file, size, .. } => read_from(file, *size, store, sets),
-        Store::Private { file, .. } => read_from::<File>(file, opened.spooled, store, sets),
-        Store::Directory(_) | Store::Memory(_) => unreachable!("archives are files"),
+) -> Result<Archive, ArchiveError> {
+    match opened {
+        Opened::Plain(opened) => {
+            let Store::Shared { file, size, .. } = &opened else {
+                unreachable!("a plain archive is a file of the host");
+            };
+            let plain = Plain {
+                file,
+                length: *size,
+            };
+            let forest = read_from(&plain, None, store, sets)?;
+            Ok(Archive {
+                forest,
+                store: opened,
+                expanded: 0,
+            })
+        }
+        Opened::Packed(packed) => {
+            let spool = spool().map_err(ArchiveError::Spool)?;
+            let unpacking = packed.unpack(spool, room.expanded)?;
+            let forest = read_from(&unpacking, room.partition, store, sets)?;
+            let (file, expanded) = unpacking.finish()?;
+            let path = path.into();
+            Ok(Archive {
+                forest,
+                store: Store::Private { path, file },
+                expanded,
+            })
+        }
     }
 }
 
 fn read_from<R: ReadAt>(
     bytes: &R,
-    length: u64,
+    partition: Option<u64>,
     store: u32,
     sets: &mut AttributeSets,
 ) -> Result<Forest, ArchiveError> {
-    let mut members = Members::new(Blocks::new(bytes, length));
+    let mut members = Members::new(Blocks::new(bytes), partition);
     let mut planting = Planting {
         forest: Forest::new(),
+        members: 0,
+        implied: 0,
         store,
         sets,
+        attributes: (Rc::from([]), 0),
     };
     while let Some(member) = members.next()? {
         planting.add(member)?;
@@ -69,20 +114,32 @@ fn read_from<R: ReadAt>(
 /// The growing forest of an archive.
 struct Planting<'a> {
     forest: Forest,
+    members: u64,
+    /// Directories that were needed before they were members, if they ever are.
+    implied: u64,
     store: u32,
     sets: &'a mut AttributeSets,
+    /// The attributes of the last member, and their number.
+    attributes: (Rc<[Attribute]>, u32),
 }
 
 impl Planting<'_> {
     fn add(&mut self, member: Member) -> Result<(), ArchiveError> {
         let path = names(&member.path, &member.path)?;
+        self.members += 1;
         let metadata = Metadata {
             mode: member.mode,
             uid: member.uid,
             gid: member.gid,
             modified: Some(member.modified),
-            attributes: self.sets.number(member.attributes),
+            attributes: self.number(&member.attributes),
         };
+        if self.sets.bytes() > ATTRIBUTES_LIMIT {
+            return Err(ArchiveError::Attributes {
+                member: member.path.as_slice().into(),
+                limit: ATTRIBUTES_LIMIT,
+            });
+        }
         let body = match member.what {
             What::HardLink(target) => return self.link(&member.path, &path, &target),
             What::Directory => Body::Directory(Default::default()),
@@ -109,6 +166,14 @@ impl Planting<'_> {
             body,
         };
         Ok(self.forest.insert(parent, name, inode)?)
+    }
+
+    fn number(&mut self, attributes: &Rc<[Attribute]>) -> u32 {
+        if !Rc::ptr_eq(attributes, &self.attributes.0) {
+            let number = self.sets.number(attributes.to_vec());
+            self.attributes = (Rc::clone(attributes), number);
+        }
+        self.attributes.1
     }
 
     /// The member `./`: the root directory itself.
@@ -148,7 +213,9 @@ impl Planting<'_> {
     }
 
     fn directory(&mut self, member: &[u8], parents: &[&[u8]]) -> Result<InodeId, ArchiveError> {
-        self.forest
+        let before = self.forest.len();
+        let found = self
+            .forest
             .directory_at(parents)
             .map_err(|blocked| match blocked {
                 Blocked::Full => ArchiveError::TooManyMembers,
@@ -157,7 +224,18 @@ impl Planting<'_> {
                     parent: PathBytes(parents[..names].join(&b'/')),
                     found,
                 },
-            })
+            })?;
+        self.implied += self.forest.len() - before;
+        let limit = IMPLIED.saturating_add(self.members.saturating_mul(IMPLIED_BY_MEMBER));
+        if self.implied > limit {
+            return Err(ArchiveError::ImpliedDirectories {
+                member: member.into(),
+                implied: self.implied,
+                members: self.members,
+                limit,
+            });
+        }
+        Ok(found)
     }
 }
 

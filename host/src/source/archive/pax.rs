@@ -26,8 +26,27 @@ pub(super) struct Extensions {
 type Record = (Vec<u8>, Vec<u8>);
 
 impl Extensions {
-    pub(super) fn add_global(&mut self, data: &[u8], offset: u64) -> Result<(), ArchiveError> {
+    /// Adds what holds for all members to come, of which there may be `limit` bytes in all.
+    pub(super) fn add_global(
+        &mut self,
+        data: &[u8],
+        offset: u64,
+        limit: u64,
+    ) -> Result<(), ArchiveError> {
         self.global.extend(parse(data, offset)?);
+        let lengths = self
+            .global
+            .iter()
+            .map(|(key, value)| key.len() + value.len());
+        let length = u64::try_from(lengths.sum::<usize>()).expect("a length fits 64 bits");
+        if length > limit {
+            return Err(ArchiveError::TooLong {
+                what: "set of global pax records",
+                offset,
+                length,
+                limit,
+            });
+        }
         Ok(())
     }
 
@@ -62,6 +81,16 @@ impl Extensions {
 
     pub(super) fn modified(&self) -> Result<Option<Timestamp>, &'static str> {
         self.get(b"mtime").map(time).transpose()
+    }
+
+    /// Whether the member has attributes beside those that all have.
+    pub(super) fn adds_attributes(&self) -> bool {
+        self.local.iter().any(|(key, _)| {
+            key.starts_with(ATTRIBUTE)
+                || key.starts_with(ENCODED_ATTRIBUTE)
+                || key.starts_with(b"SCHILY.acl.")
+                || key == LABEL
+        })
     }
 
     /// Extended attributes and access control lists.

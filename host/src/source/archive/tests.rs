@@ -71,8 +71,7 @@ impl Builder {
 }
 
 fn parse(archive: &[u8]) -> Result<Forest, ArchiveError> {
-    let length = u64::try_from(archive.len()).unwrap();
-    read_from(&archive.to_vec(), length, 0, &mut AttributeSets::new())
+    read_from(&archive.to_vec(), None, 0, &mut AttributeSets::new())
 }
 
 fn tree_of(archive: &[u8]) -> Result<Tree, SourceError> {

@@ -1,0 +1,71 @@
+//! The time that a file system is stamped with, and what the record says of it.
+
+use serde_json::Value;
+
+use crate::support::bench::{Outcome, set_time};
+use crate::support::judges::{judge_ext4, judge_fat};
+use crate::support::{Bench, judge};
+
+/// Makes a disk with one file system from `content`; its time, and where that is from.
+fn built(bench: &Bench, filesystem: &str, disk: &str, content: &str, epoch: &str) -> (i64, String) {
+    let spec = format!(
+        "[disk]\n{disk}\n[[partition]]\nname = \"data\"\ntype = \"linux-generic\"\nsize = \"4MiB\"\n\
+         filesystem = \"{filesystem}\"\ncontent = [{content}]\n"
+    );
+    bench.write("image.toml", spec);
+    let mut command = bench.cellblock();
+    command
+        .args(["build", "image.toml", "-o", "disk.img", "--json", "-"])
+        .env("SOURCE_DATE_EPOCH", epoch);
+    let record: Value = serde_json::from_str(&Outcome::of(&mut command).done()).unwrap();
+    let filesystem = &record["partitions"][0]["filesystem"];
+    let from = filesystem["time-from"].as_str().unwrap().to_owned();
+    (filesystem["time"].as_i64().unwrap(), from)
+}
+
+const TEXT: &str = "{ text = \"hello\", to = \"/hello.txt\" }";
+const FILE: &str = "{ file = \"file\", to = \"/file\", owner = \"0:0\" }";
+
+#[test]
+fn the_record_says_where_the_time_is_from() {
+    let bench = Bench::new();
+    let file = bench.write("file", "content");
+    set_time(&file, 1_000_000_000, 0);
+    let given = "time = 1200000000";
+    let both = format!("{TEXT}, {FILE}");
+    for filesystem in ["ext4", "vfat"] {
+        for (disk, content, epoch, time, from) in [
+            (given, &*both, "1100000000", 1_200_000_000, "given"),
+            ("", &*both, "1100000000", 1_100_000_000, "environment"),
+            ("", &*both, "", 1_000_000_000, "newest-file"),
+            ("", TEXT, "", 315_532_800, "fallback"),
+            ("", "", "", 315_532_800, "fallback"),
+        ] {
+            let found = built(&bench, filesystem, disk, content, epoch);
+            assert_eq!(found, (time, from.to_owned()), "{filesystem}: {content}");
+        }
+    }
+}
+
+#[test]
+fn content_without_any_time_is_of_1980() {
+    let bench = Bench::new();
+    built(&bench, "vfat", "", TEXT, "");
+    let part = crate::support::disk::cut_out(&bench, &bench.path("disk.img"), "data");
+    judge_fat(&part);
+    if let Some(mdir) = judge("mdir") {
+        let listed = mdir.content_with(&["-i"], &part);
+        let line = listed
+            .lines()
+            .find(|line| line.to_lowercase().starts_with("hello"))
+            .unwrap();
+        assert!(line.contains("1980-01-01"), "{listed}");
+    }
+    built(&bench, "ext4", "", TEXT, "");
+    let part = crate::support::disk::cut_out(&bench, &bench.path("disk.img"), "data");
+    judge_ext4(&part);
+    if let Some(debugfs) = judge("debugfs") {
+        let shown = debugfs.content_with(&["-R", "stat /hello.txt"], &part);
+        assert!(shown.contains("mtime: 0x12cea600"), "{shown}");
+    }
+}
