@@ -83,7 +83,12 @@ fn modules() {
         vec![
             malformed("nothing", ""),
             malformed("a text", "no component"),
-            malformed("a header alone, of a module", EMPTY_MODULE),
+            bytes(
+                "a header alone, of a module",
+                "validation",
+                EMPTY_MODULE.to_vec(),
+            )
+            .not_loaded("is a WASI command and no component of the contract"),
             malformed("half of a component", &sound[..sound.len() / 2]),
             malformed("a component with 64 bytes of 255", flipped),
             malformed("a section of 4 GiB that is not there", short),
