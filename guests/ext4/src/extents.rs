@@ -27,15 +27,6 @@ impl<'a> ExtentTree<'a> {
 
     /// The nodes below the root.
     pub(crate) fn node_count(self) -> u64 {
-        // Of nearly all files, the blocks are one extent.
-        if let [] | [_] = self.runs
-            && self
-                .runs
-                .iter()
-                .all(|mapped| mapped.run.count <= u64::from(MAXIMUM_EXTENT_BLOCKS))
-        {
-            return 0;
-        }
         let of_run =
             |mapped: &MappedRun| mapped.run.count.div_ceil(u64::from(MAXIMUM_EXTENT_BLOCKS));
         let mut level: u64 = self.runs.iter().map(of_run).sum();

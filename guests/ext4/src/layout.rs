@@ -6,7 +6,7 @@
 
 use cellblock_guest::{FormatError, Shortage};
 
-use crate::census::{BlockRange, Body, Census, Inode};
+use crate::census::{Body, Census, Inode};
 use crate::format::InodeNumber;
 use crate::geometry::{Geometry, fewest_blocks, most_blocks, next_usage_type};
 use crate::mapping::Mapping;
@@ -103,13 +103,7 @@ pub(crate) fn map_file(
     };
     match census.ranges(ranges) {
         Some(ranges) => mapping.map(cursor, ranges),
-        None => {
-            let all = BlockRange {
-                first: 0,
-                count: options.blocks_for(size),
-            };
-            mapping.map(cursor, &[all]);
-        }
+        None => mapping.map_all(cursor, options.blocks_for(size)),
     }
     true
 }

@@ -4,7 +4,7 @@ use cellblock_guest::FormatError;
 
 use crate::census::BlockRange;
 use crate::extents::ExtentTree;
-use crate::format::InodeFlags;
+use crate::format::{InodeFlags, MAXIMUM_EXTENT_BLOCKS};
 use crate::indirect::IndirectMap;
 use crate::options::Options;
 use crate::space::{Cursor, Run};
@@ -44,6 +44,19 @@ impl Mapping {
 
     /// Maps the first `blocks` blocks of a file to the next free blocks.
     pub(crate) fn map_all(&mut self, cursor: &mut Cursor<'_>, blocks: u64) {
+        // Nearly all files are one extent, which needs no blocks for the map.
+        if self.has_extents
+            && blocks <= u64::from(MAXIMUM_EXTENT_BLOCKS)
+            && let Some(run) = cursor.take_together(blocks)
+        {
+            self.runs.clear();
+            if blocks > 0 {
+                self.runs.push(MappedRun { logical: 0, run });
+            }
+            self.nodes.clear();
+            self.data_blocks = blocks;
+            return;
+        }
         let all = BlockRange {
             first: 0,
             count: blocks,

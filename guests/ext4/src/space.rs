@@ -223,6 +223,21 @@ impl Cursor<'_> {
         }
     }
 
+    /// Takes the next blocks if so many are consecutive.
+    pub(crate) fn take_together(&mut self, blocks: u64) -> Option<Run> {
+        let run = self.free.first()?;
+        let taken = self.taken.checked_add(blocks)?;
+        if taken > run.count {
+            return None;
+        }
+        let start = run.start + self.taken;
+        self.taken = taken;
+        Some(Run {
+            start,
+            count: blocks,
+        })
+    }
+
     /// The block after the last that was taken.
     pub(crate) fn position(&self) -> u64 {
         self.free
