@@ -145,6 +145,8 @@ struct Candidate {
 #[derive(Debug)]
 pub(crate) struct Candidates {
     list: Vec<Candidate>,
+    /// For sizes whose usual shape holds less than that of a smaller one.
+    unusual: Vec<Candidate>,
     sector_bytes: u32,
 }
 
@@ -153,6 +155,7 @@ impl Candidates {
     pub(crate) fn new(options: &Options, root_slots: u32) -> Result<Self, FormatError> {
         let mut candidates = Self {
             list: Vec::new(),
+            unusual: Vec::new(),
             sector_bytes: options.sector_bytes,
         };
         if let Some(limit) = options.root_slots.filter(|limit| *limit < root_slots) {
@@ -216,6 +219,13 @@ impl Candidates {
             return self.add(shape(given), 0..=u64::MAX);
         }
         let sector_bytes = u64::from(options.sector_bytes);
+        if matches!(options.kind, KindOfFat::Automatic) {
+            let below = 0..=FAT32_FROM_BYTES / sector_bytes - 1;
+            for sectors_per_cluster in [8, 4, 2, 1] {
+                let shape = shape(sectors_per_cluster * options.sector_bytes);
+                self.unusual.extend(candidate(shape, &below));
+            }
+        }
         let mut first = match options.kind {
             KindOfFat::Automatic => FAT32_FROM_BYTES / sector_bytes,
             _ => 0,
@@ -235,18 +245,7 @@ impl Candidates {
 
     /// Adds `shape` for volumes of so many sectors, as far as it is valid for them.
     fn add(&mut self, shape: Shape, sectors: RangeInclusive<u64>) {
-        if shape.cluster_bytes() > MAXIMUM_CLUSTER_BYTES {
-            return;
-        }
-        let valid = shape.valid_sectors();
-        let first = *sectors.start().max(valid.start());
-        let last = *sectors.end().min(valid.end());
-        if first <= last {
-            self.list.push(Candidate {
-                shape,
-                sizes: first..=last,
-            });
-        }
+        self.list.extend(candidate(shape, &sectors));
     }
 
     /// The largest volume that there can be, in sectors.
@@ -263,20 +262,20 @@ impl Candidates {
         FormatError::TooLarge(self.largest() * u64::from(self.sector_bytes))
     }
 
-    /// The smallest volume of at least `sectors` that holds `contents`.
-    fn smallest_from(&self, sectors: u64, contents: &Contents) -> Option<u64> {
+    /// The smallest volume that holds `contents`, in sectors.
+    fn smallest(&self, contents: &Contents) -> Option<u64> {
         (0..self.list.len())
-            .filter_map(|index| self.smallest_of(index, sectors, contents))
+            .filter_map(|index| self.smallest_of(index, contents))
             .min()
     }
 
-    /// The smallest volume of at least `sectors` that is of this candidate and holds `contents`.
-    fn smallest_of(&self, index: usize, sectors: u64, contents: &Contents) -> Option<u64> {
+    /// The smallest volume that is of this candidate and holds `contents`.
+    fn smallest_of(&self, index: usize, contents: &Contents) -> Option<u64> {
         let Candidate { shape, sizes } = &self.list[index];
         let clusters = u32::try_from(shape.clusters_of(contents))
             .ok()
             .filter(|clusters| clusters <= shape.width.clusters().end())?;
-        let mut size = shape.sectors_for(clusters).max(*sizes.start()).max(sectors);
+        let mut size = shape.sectors_for(clusters).max(*sizes.start());
         while let Some(earlier) = self.list[..index]
             .iter()
             .find(|earlier| earlier.sizes.contains(&size))
@@ -288,38 +287,63 @@ impl Candidates {
 
     /// The bytes of the smallest volume that holds `contents`.
     pub(crate) fn measure(&self, contents: &Contents) -> Result<u64, FormatError> {
-        let sectors = self
-            .smallest_from(0, contents)
-            .ok_or_else(|| self.too_large())?;
+        let sectors = self.smallest(contents).ok_or_else(|| self.too_large())?;
         Ok(sectors * u64::from(self.sector_bytes))
     }
 
-    /// The volume for a partition of so many bytes that holds `contents`.
+    /// The volume for a partition of so many bytes that holds `contents`: for every size from the measured one on there
+    /// is one.
     pub(crate) fn volume(&self, bytes: u64, contents: &Contents) -> Result<Volume, FormatError> {
         let sectors = bytes / u64::from(self.sector_bytes);
-        let chosen = self
-            .list
-            .iter()
-            .find(|candidate| candidate.sizes.contains(&sectors));
-        if let Some(Candidate { shape, .. }) = chosen
-            && shape.clusters_of(contents) <= u64::from(shape.clusters_in(sectors))
+        let usual = self.list.iter().find(|it| it.sizes.contains(&sectors));
+        if let Some(Candidate { shape, .. }) = usual
+            && shape.holds(contents, sectors)
         {
             return Ok(Volume::new(shape, sectors));
         }
-        // A larger volume can be of another shape that holds less: what is needed is then larger still.
-        let needed = self
-            .smallest_from(sectors, contents)
-            .ok_or_else(|| self.too_large())?;
-        Err(FormatError::TooSmall(Shortage {
-            needed: needed * u64::from(self.sector_bytes),
-            available: bytes,
-        }))
+        let needed = self.smallest(contents).ok_or_else(|| self.too_large())?;
+        if sectors > self.largest() {
+            return Err(self.too_large());
+        }
+        if sectors < needed {
+            return Err(FormatError::TooSmall(Shortage {
+                needed: needed * u64::from(self.sector_bytes),
+                available: bytes,
+            }));
+        }
+        self.unusual(sectors, contents)
+            .ok_or_else(|| self.too_large())
+    }
+
+    /// The volume for a size whose usual shape holds less than that of a smaller one: with larger clusters there are fewer
+    /// for small files, and FAT32 has larger tables. A FAT32 below its usual sizes, or else a volume that leaves the end of
+    /// the partition out.
+    fn unusual(&self, sectors: u64, contents: &Contents) -> Option<Volume> {
+        let small_32 = self
+            .unusual
+            .iter()
+            .find(|it| it.sizes.contains(&sectors) && it.shape.holds(contents, sectors));
+        if let Some(Candidate { shape, .. }) = small_32 {
+            return Some(Volume::new(shape, sectors));
+        }
+        self.list
+            .iter()
+            .filter(|it| *it.sizes.start() <= sectors)
+            .map(|it| (sectors.min(*it.sizes.end()), &it.shape))
+            .filter(|(size, shape)| shape.holds(contents, *size))
+            .max_by_key(|(size, _)| *size)
+            .map(|(size, shape)| Volume::new(shape, size))
     }
 }
 
 impl Shape {
     fn clusters_of(&self, contents: &Contents) -> u64 {
         contents.clusters(self.cluster_bytes(), self.width == Width::Fat32)
+    }
+
+    /// Whether a volume of so many sectors has room for `contents`.
+    fn holds(&self, contents: &Contents, sectors: u64) -> bool {
+        self.clusters_of(contents) <= u64::from(self.clusters_in(sectors))
     }
 }
 
@@ -339,6 +363,20 @@ fn shape(
         minimum_reserved_sectors: reserved,
         aligned: options.reserved_sectors.is_none(),
     }
+}
+
+/// `shape` for volumes of so many sectors, as far as it is valid for them.
+fn candidate(shape: Shape, sectors: &RangeInclusive<u64>) -> Option<Candidate> {
+    if shape.cluster_bytes() > MAXIMUM_CLUSTER_BYTES {
+        return None;
+    }
+    let valid = shape.valid_sectors();
+    let first = *sectors.start().max(valid.start());
+    let last = *sectors.end().min(valid.end());
+    (first <= last).then_some(Candidate {
+        shape,
+        sizes: first..=last,
+    })
 }
 
 /// A volume with every number decided.
