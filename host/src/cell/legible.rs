@@ -3,6 +3,7 @@
 use super::bindings::exports::cellblock::format::formatter::{
     FormatError, OptionDescription, SettingError, SettingProblem,
 };
+use super::call::{Returned, Stopped};
 use super::{Description, Property, Summary};
 
 /// The longest text of a guest in characters, before escaping.
@@ -23,6 +24,27 @@ pub(super) fn legible(text: &str) -> String {
     legible
 }
 
+/// The text cut as [`legible`] cuts it.
+pub(super) fn cut(text: &str) -> String {
+    text.chars().take(CHARACTERS).collect()
+}
+
+/// What a call came to, cut to what is shown of it.
+pub(super) fn cut_ended(ended: Result<Returned, Stopped>) -> Result<Returned, Stopped> {
+    match ended {
+        Ok(Returned::Described(told)) => Ok(Returned::Described(description_with(told, cut))),
+        Ok(Returned::Measured(told)) => Ok(Returned::Measured(
+            told.map_err(|told| error_with(told, cut)),
+        )),
+        Ok(Returned::Formatted(told)) => Ok(Returned::Formatted(
+            told.map(|told| summary_with(told, cut))
+                .map_err(|told| error_with(told, cut)),
+        )),
+        Ok(Returned::Ended(exit)) => Ok(Returned::Ended(exit)),
+        Err(stopped) => Err(stopped.map(cut)),
+    }
+}
+
 fn acts(character: char) -> bool {
     let turns = matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     character.is_control() || turns
@@ -36,21 +58,25 @@ pub(super) fn lines(told: &[String]) -> Vec<String> {
 
 /// What a formatter says that it is.
 pub(super) fn description(told: Description) -> Description {
+    description_with(told, legible)
+}
+
+fn description_with(told: Description, fit: fn(&str) -> String) -> Description {
     let option = |option: OptionDescription| OptionDescription {
-        name: legible(&option.name),
-        value: legible(&option.value),
-        default: legible(&option.default),
-        documentation: legible(&option.documentation),
+        name: fit(&option.name),
+        value: fit(&option.value),
+        default: fit(&option.default),
+        documentation: fit(&option.documentation),
     };
     Description {
-        name: legible(&told.name),
-        version: legible(&told.version),
-        summary: legible(&told.summary),
+        name: fit(&told.name),
+        version: fit(&told.version),
+        summary: fit(&told.summary),
         kinds: told
             .kinds
             .iter()
             .take(ENTRIES)
-            .map(|kind| legible(kind))
+            .map(|kind| fit(kind))
             .collect(),
         options: told.options.into_iter().take(ENTRIES).map(option).collect(),
         ..told
@@ -59,9 +85,13 @@ pub(super) fn description(told: Description) -> Description {
 
 /// What a formatter says of a file system.
 pub(super) fn summary(told: Summary) -> Summary {
+    summary_with(told, legible)
+}
+
+fn summary_with(told: Summary, fit: fn(&str) -> String) -> Summary {
     let property = |property: Property| Property {
-        name: legible(&property.name),
-        value: legible(&property.value),
+        name: fit(&property.name),
+        value: fit(&property.value),
     };
     Summary {
         properties: told
@@ -76,12 +106,16 @@ pub(super) fn summary(told: Summary) -> Summary {
 
 /// Why a formatter says that there can be no file system.
 pub(super) fn error(told: FormatError) -> FormatError {
+    error_with(told, legible)
+}
+
+fn error_with(told: FormatError, fit: fn(&str) -> String) -> FormatError {
     match told {
         FormatError::Setting(SettingError { name, problem }) => {
             FormatError::Setting(SettingError {
-                name: legible(&name),
+                name: fit(&name),
                 problem: match problem {
-                    SettingProblem::Conflict(other) => SettingProblem::Conflict(legible(&other)),
+                    SettingProblem::Conflict(other) => SettingProblem::Conflict(fit(&other)),
                     other => other,
                 },
             })

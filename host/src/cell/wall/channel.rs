@@ -17,6 +17,8 @@ use serde::de::DeserializeOwned;
 
 /// The longest message in bytes: more than the engine lets a guest hand over in one call.
 const LIMIT: usize = 192 << 20;
+/// The longest head that a cell may send, since what is decoded of it can take many times its bytes.
+const CELLS_HEAD: usize = 20 << 20;
 /// Memory grows by this many bytes at a time.
 const STEP: usize = 1 << 20;
 
@@ -53,14 +55,26 @@ impl From<io::Error> for ChannelError {
 pub(in crate::cell) struct Channel {
     stream: UnixStream,
     deadline: Option<Instant>,
+    /// The longest head that is taken.
+    head_limit: usize,
 }
 
 impl Channel {
-    /// An end that waits as long as it takes.
-    pub(super) fn new(stream: UnixStream) -> Self {
+    /// The cell's end, which believes the host and waits as long as it takes.
+    pub(super) fn to_host(stream: UnixStream) -> Self {
         Self {
             stream,
             deadline: None,
+            head_limit: LIMIT,
+        }
+    }
+
+    /// The host's end.
+    pub(super) fn to_cell(stream: UnixStream) -> Self {
+        Self {
+            stream,
+            deadline: None,
+            head_limit: CELLS_HEAD,
         }
     }
 
@@ -99,7 +113,7 @@ impl Channel {
             length.copy_from_slice(&lengths[start..start + 4]);
             usize::try_from(u32::from_le_bytes(length)).unwrap_or(usize::MAX)
         });
-        if head.saturating_add(bytes) > LIMIT {
+        if head > self.head_limit || head.saturating_add(bytes) > LIMIT {
             let what = format!("a message of {head} + {bytes} bytes");
             return Err(ChannelError::Malformed(what));
         }
@@ -180,7 +194,7 @@ mod tests {
 
     fn pair() -> (Channel, Channel) {
         let (one, other) = UnixStream::pair().unwrap();
-        (Channel::new(one), Channel::new(other))
+        (Channel::to_host(one), Channel::to_cell(other))
     }
 
     #[test]
@@ -208,6 +222,14 @@ mod tests {
         one.write(&[2, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff]).unwrap();
         assert!(matches!(
             other.receive::<u8>(),
+            Err(ChannelError::Malformed(_))
+        ));
+        let (mut one, mut other) = pair();
+        let length = u32::try_from(CELLS_HEAD + 1).unwrap();
+        one.write(&length.to_le_bytes()).unwrap();
+        one.write(&[0; 4]).unwrap();
+        assert!(matches!(
+            other.receive::<Vec<String>>(),
             Err(ChannelError::Malformed(_))
         ));
         let (one, mut other) = pair();

@@ -39,7 +39,7 @@ pub fn channel(data: &[u8]) {
             let mut heard = [0; 4096];
             while cell.read(&mut heard).is_ok_and(|count| count > 0) {}
         });
-        listen(mode & 0x7f, Channel::new(host));
+        listen(mode & 0x7f, Channel::to_cell(host));
     });
 }
 

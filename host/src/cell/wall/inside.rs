@@ -15,6 +15,7 @@ use super::message::{FromCell, Greeting, Hello, Loaded, Purpose};
 use super::remote::Remote;
 use crate::cell::call::Call;
 use crate::cell::engine::{self, Compiled, Threads};
+use crate::cell::legible::{cut, cut_ended};
 
 /// Runs a cell if this process was started to be one, and says how it is to end. A program that asks for the second wall
 /// begins its `main` with this: it is started once more for each cell.
@@ -40,7 +41,7 @@ pub fn run_if_cell() -> Option<ExitCode> {
 fn host() -> Option<Channel> {
     let input = std::io::stdin().as_fd().try_clone_to_owned().ok()?;
     let stream = UnixStream::from(input);
-    stream.peer_addr().is_ok().then(|| Channel::new(stream))
+    stream.peer_addr().is_ok().then(|| Channel::to_host(stream))
 }
 
 fn run(mut channel: Channel) -> Result<(), ChannelError> {
@@ -76,7 +77,7 @@ fn run(mut channel: Channel) -> Result<(), ChannelError> {
     drop(bytes);
     let stands = lockdown::leave_all_else(channel.number());
     let guest = match (loaded, stands) {
-        (Err(failure), _) => return channel.send(&Loaded::Failed(failure), &[]),
+        (Err(failure), _) => return channel.send(&Loaded::Failed(failure.map(cut)), &[]),
         (_, Err(open)) => return channel.send(&Loaded::Open(open), &[]),
         (Ok(guest), Ok(())) => guest,
     };
@@ -98,6 +99,7 @@ fn answer_calls(
         // The host watches the time: it ends this process.
         let (ended, remote) = guest.call(&call, remote, hello.limits);
         channel = remote.channel;
-        channel.send(&FromCell::Ended(ended), &[])?;
+        // The host would cut it too, and takes no long message.
+        channel.send(&FromCell::Ended(cut_ended(ended)), &[])?;
     }
 }

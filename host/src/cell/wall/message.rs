@@ -76,7 +76,8 @@ pub(super) enum Question {
         offset: u64,
         length: u32,
     },
-    Place(Vec<Placement>),
+    /// With the placements, each in [`PLACEMENT`] bytes.
+    Place,
     Log(Level, String),
     /// Answered with the bytes.
     ReadPartition {
@@ -89,6 +90,42 @@ pub(super) enum Question {
     },
 }
 
+/// The bytes of a placement: little-endian, in the order of its fields.
+pub(super) const PLACEMENT: usize = 32;
+
+/// A batch of placements as bytes, which take no more memory once they are read.
+pub(super) fn to_bytes(batch: &[Placement]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(batch.len() * PLACEMENT);
+    for placement in batch {
+        bytes.extend(placement.file.to_le_bytes());
+        bytes.extend(placement.file_offset.to_le_bytes());
+        bytes.extend(placement.partition_offset.to_le_bytes());
+        bytes.extend(placement.length.to_le_bytes());
+        bytes.extend(placement.padding.to_le_bytes());
+    }
+    bytes
+}
+
+/// The placements that were made into `bytes`; none if these are no whole number of them.
+pub(super) fn from_bytes(bytes: &[u8]) -> Option<Vec<Placement>> {
+    let (placements, rest) = bytes.as_chunks::<PLACEMENT>();
+    let placement = |bytes: &[u8; PLACEMENT]| Placement {
+        file: u32::from_le_bytes(field(bytes, 0)),
+        file_offset: u64::from_le_bytes(field(bytes, 4)),
+        partition_offset: u64::from_le_bytes(field(bytes, 12)),
+        length: u64::from_le_bytes(field(bytes, 20)),
+        padding: u32::from_le_bytes(field(bytes, 28)),
+    };
+    rest.is_empty()
+        .then(|| placements.iter().map(placement).collect())
+}
+
+fn field<const N: usize>(bytes: &[u8; PLACEMENT], start: usize) -> [u8; N] {
+    let mut field = [0; N];
+    field.copy_from_slice(&bytes[start..start + N]);
+    field
+}
+
 /// What a cell tried in order to get out, and what the kernel said.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attempt {
@@ -96,4 +133,32 @@ pub struct Attempt {
     pub what: String,
     /// The kernel's refusal; none if it succeeded.
     pub refusal: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn placements_arrive_as_they_went() {
+        let placement = |file, padding| Placement {
+            file,
+            file_offset: u64::MAX - 1,
+            partition_offset: 1 << 40,
+            length: 3,
+            padding,
+        };
+        let bytes = to_bytes(&[placement(u32::MAX, 5), placement(7, u32::MAX)]);
+        let batch = from_bytes(&bytes).unwrap();
+        assert_eq!(to_bytes(&batch), bytes);
+        let (first, last) = (&batch[0], &batch[1]);
+        assert_eq!((first.file, first.padding), (u32::MAX, 5));
+        assert_eq!(
+            (first.file_offset, first.partition_offset),
+            (u64::MAX - 1, 1 << 40)
+        );
+        assert_eq!((last.file, last.length, last.padding), (7, 3, u32::MAX));
+        assert!(from_bytes(&bytes[1..]).is_none());
+    }
 }

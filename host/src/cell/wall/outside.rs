@@ -122,7 +122,7 @@ impl Process {
             guest: guest.to_owned(),
             hello: hello.clone(),
             child,
-            channel: Channel::new(stream),
+            channel: Channel::to_cell(stream),
         };
         process.channel.expect_within(hello.limits.time);
         let greeting = process

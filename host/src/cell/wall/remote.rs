@@ -5,12 +5,12 @@ use std::fmt::Display;
 use serde::de::DeserializeOwned;
 
 use super::channel::Channel;
-use super::message::{FromCell, Question};
+use super::message::{self, FromCell, Question};
 use crate::cell::bindings::cellblock::format::placement::{self, PlaceError, Placement};
 use crate::cell::bindings::cellblock::format::progress::{self, Level};
 use crate::cell::bindings::cellblock::format::tree::{self, NodeId, Nodes, Range, ReadError};
 use crate::cell::bindings::wasi::filesystem::types::ErrorCode;
-use crate::cell::local::LogLine;
+use crate::cell::legible::cut;
 use crate::cell::state::{Answer, Services};
 
 /// The host, as a cell sees it.
@@ -73,14 +73,13 @@ impl tree::Host for Remote {
 
 impl placement::Host for Remote {
     fn place(&mut self, batch: Vec<Placement>) -> wasmtime::Result<Result<(), PlaceError>> {
-        Ok(self.ask(Question::Place(batch), &[])?.0)
+        Ok(self.ask(Question::Place, &message::to_bytes(&batch))?.0)
     }
 }
 
 impl progress::Host for Remote {
     fn log(&mut self, level: Level, message: String) -> wasmtime::Result<()> {
-        let kept = message.chars().take(LogLine::LIMIT).collect();
-        self.tell(Question::Log(level, kept), &[])
+        self.tell(Question::Log(level, cut(&message)), &[])
     }
 }
 

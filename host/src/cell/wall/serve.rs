@@ -2,7 +2,7 @@
 //! nothing is believed that is not checked.
 
 use super::channel::{Channel, ChannelError};
-use super::message::{FromCell, Question};
+use super::message::{self, FromCell, Question};
 use crate::cell::bindings::cellblock::format::placement::Host as _;
 use crate::cell::bindings::cellblock::format::progress::Host as _;
 use crate::cell::bindings::cellblock::format::tree::Host as _;
@@ -50,7 +50,13 @@ fn answer(
             Ok(content) => channel.send(&Ok::<_, ()>(()), &content),
             Err(error) => channel.send(&Err::<(), _>(error), &[]),
         },
-        Question::Place(batch) => channel.send(&local.place(batch)?, &[]),
+        Question::Place => match message::from_bytes(&bytes) {
+            Some(batch) => channel.send(&local.place(batch)?, &[]),
+            None => Err(ChannelError::Malformed(format!(
+                "placements in {} bytes",
+                bytes.len()
+            ))),
+        },
         Question::Log(level, message) => {
             local.log(level, message)?;
             Ok(())
@@ -117,12 +123,12 @@ mod tests {
         speak: impl FnOnce(&mut Channel) + Send + 'static,
     ) -> Result<Result<Returned, Stopped>, ChannelError> {
         let (host, cell) = UnixStream::pair().unwrap();
-        let speaking = std::thread::spawn(move || speak(&mut Channel::new(cell)));
+        let speaking = std::thread::spawn(move || speak(&mut Channel::to_host(cell)));
         let no_spool = || Err(io::ErrorKind::Unsupported.into());
         let tree = source::read_sources(&[], &no_spool, 0, None).unwrap();
         let partition = Memory(Mutex::new(vec![0; SIZE]));
         let mut local = Local::new(Arc::new(tree), Some(Arc::new(partition)));
-        let served = serve(&mut Channel::new(host), &mut local);
+        let served = serve(&mut Channel::to_cell(host), &mut local);
         speaking.join().unwrap();
         served
     }
@@ -160,7 +166,7 @@ mod tests {
                     length: 1,
                     padding: 0,
                 };
-                ask(channel, Question::Place(vec![placement]), &[]);
+                ask(channel, Question::Place, &message::to_bytes(&[placement]));
                 let (answer, _) = channel.receive::<Result<(), PlaceError>>().unwrap();
                 assert!(matches!(answer, Err(PlaceError::NotAFile(0))));
             }
