@@ -88,7 +88,7 @@ impl LoadFailure {
 }
 
 /// An engine that keeps compiled guests in the folder `cache`, if there is one.
-pub(super) fn engine(cache: Option<&Path>, threads: Threads) -> Result<Engine, CellError> {
+pub(super) fn engine(cache: Option<&Path>, home: Home) -> Result<Engine, CellError> {
     let mut config = Config::new();
     config
         .wasm_component_model(true)
@@ -97,9 +97,9 @@ pub(super) fn engine(cache: Option<&Path>, threads: Threads) -> Result<Engine, C
         .relaxed_simd_deterministic(true)
         .wasm_memory64(false)
         .cranelift_opt_level(OptLevel::Speed)
-        .epoch_interruption(true)
+        .epoch_interruption(home == Home::Host)
         .memory_init_cow(false)
-        .parallel_compilation(threads == Threads::Many)
+        .parallel_compilation(home == Home::Host)
         .max_wasm_stack(STACK);
     if let Some(folder) = cache {
         let mut cache = CacheConfig::new();
@@ -110,11 +110,13 @@ pub(super) fn engine(cache: Option<&Path>, threads: Threads) -> Result<Engine, C
     Engine::new(&config).map_err(|error| CellError::Engine(format!("{error:#}")))
 }
 
-/// How many threads compile.
+/// The process that guests run in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Threads {
-    One,
-    Many,
+pub(super) enum Home {
+    /// The host's: their code looks at the time, and is compiled by all threads.
+    Host,
+    /// One of their own, which has one thread. The host ends it when their time is over, so that their code need not look.
+    Own,
 }
 
 impl<S: Services> Compiled<S> {

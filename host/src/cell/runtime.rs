@@ -8,7 +8,7 @@ use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
 use super::call::Role;
-use super::engine::{self, Compiled, Threads, Ticker};
+use super::engine::{self, Compiled, Home, Ticker};
 use super::guest::{Guest, Place};
 use super::wall::{self, Attempt, Confined, NoProcess, Starter};
 use super::{CellError, Limits, cache};
@@ -164,7 +164,7 @@ impl Runtime {
         bytes: &[u8],
         digest: &[u8; 32],
     ) -> Result<Place, CellError> {
-        let engine = engine::engine(self.folder(digest).as_deref(), Threads::Many)?;
+        let engine = engine::engine(self.folder(digest).as_deref(), Home::Host)?;
         let (sender, loaded) = mpsc::sync_channel(1);
         let (compiling, bytes) = (engine.clone(), bytes.to_vec());
         // Nothing can stop a compiler: once the time is over it is left alone, and nobody listens any more.

@@ -14,7 +14,7 @@ use super::lockdown;
 use super::message::{FromCell, Greeting, Hello, Loaded, Purpose};
 use super::remote::Remote;
 use crate::cell::call::Call;
-use crate::cell::engine::{self, Compiled, Threads};
+use crate::cell::engine::{self, Compiled, Home};
 use crate::cell::legible::{cut, cut_ended};
 
 /// Runs a cell if this process was started to be one, and says how it is to end. A program that asks for the second wall
@@ -55,8 +55,8 @@ fn run(mut channel: Channel) -> Result<(), ChannelError> {
         .and_then(|()| lockdown::limit_memory(hello.limits));
     let engine = first_stage.and_then(|()| {
         // It starts a thread that keeps the folder of compiled guests tidy, and has seen nothing of a guest.
-        let engine = engine::engine(hello.cache.as_deref(), Threads::One)
-            .map_err(|error| error.to_string())?;
+        let engine =
+            engine::engine(hello.cache.as_deref(), Home::Own).map_err(|error| error.to_string())?;
         lockdown::leave_calls()?;
         Ok(engine)
     });
