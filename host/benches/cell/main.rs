@@ -4,8 +4,8 @@
 //! cargo bench --bench cell -- SOURCE...      directories or tar archives
 //! ```
 //!
-//! Both sides use the host's tree, its partition files and its placing threads; they differ in where the formatter's code
-//! runs, and in the crossing of the contract.
+//! All use the host's tree, its partition files and its placing threads; they differ in where the formatter's code runs, and
+//! in the crossing of the contract: behind the first wall in this process, or behind the second in one that is started for it.
 
 mod native;
 
@@ -15,7 +15,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result};
-use cellblock::cell::{Guest, Request, Runtime, RuntimeOptions, identifier, timestamp};
+use cellblock::cell::{
+    Guest, Request, Runtime, RuntimeOptions, Walls, identifier, run_if_cell, timestamp,
+};
 use cellblock::guests::BUILT_IN;
 use cellblock::image::{Filling, PartitionFile, Scratch};
 use cellblock::source::{Source, What, read_sources};
@@ -23,10 +25,13 @@ use cellblock::tree::Tree;
 use cellblock_ext4::Ext4;
 use cellblock_guest::Formatter as _;
 
-const ROUNDS: usize = 7;
+const ROUNDS: usize = 11;
 const THREADS: usize = 2;
 
 fn main() -> ExitCode {
+    if let Some(ended) = run_if_cell() {
+        return ended;
+    }
     let sources: Vec<PathBuf> = std::env::args_os()
         .skip(1)
         .filter(|argument| argument != "--bench")
@@ -54,13 +59,10 @@ fn compare(source: &Path) -> Result<()> {
     };
     let tree = read_sources(&[Source::new(what)], &|| scratch.file(), u64::MAX, None)?;
     let tree = Arc::new(tree);
-    let runtime = Runtime::new(&RuntimeOptions::default())?;
-    let built_in = BUILT_IN
-        .iter()
-        .find(|guest| guest.name == "ext4")
-        .context("no ext4")?;
-    let guest = Arc::new(runtime.load(built_in.name, built_in.bytes)?);
-    let size = guest
+    let cells =
+        [Walls::Wasm, Walls::Process].map(|walls| guest(walls, &folder.path().join("cache")));
+    let cells = cells.into_iter().collect::<Result<Vec<_>>>()?;
+    let size = cells[0]
         .cell(&tree)
         .measure(&request(&tree, 0))?
         .next_multiple_of(1 << 20)
@@ -69,26 +71,46 @@ fn compare(source: &Path) -> Result<()> {
     let mut rounds = Vec::new();
     for round in 0..=ROUNDS {
         let native = native(&scratch, &tree, size)?;
-        let cell = in_cell(&guest, &scratch, &tree, size)?;
-        if round == 0 {
+        let mut seconds = vec![native.seconds];
+        for guest in &cells {
+            let cell = in_cell(guest, &scratch, &tree, size)?;
             anyhow::ensure!(native.digest == cell.digest, "the two differ");
-        } else {
-            rounds.push((native.seconds, cell.seconds));
+            seconds.push(cell.seconds);
+        }
+        // The first round compiles, and warms the caches.
+        if round > 0 {
+            rounds.push(seconds);
         }
     }
-    let median = |mut values: Vec<f64>| {
+    let median = |value: &dyn Fn(&[f64]) -> f64| {
+        let mut values: Vec<f64> = rounds.iter().map(|round| value(round)).collect();
         values.sort_by(f64::total_cmp);
         values[values.len() / 2]
     };
     println!(
-        "{}: {} nodes; native {:.3} s, in its cell {:.3} s, ratio {:.3} (medians of {ROUNDS} rounds)",
+        "{}: {} nodes; medians of {ROUNDS} rounds: native {:.3} s; in its cell {:.3} s, ratio {:.3}; behind both walls {:.3} s, ratio {:.3}",
         source.display(),
         tree.len(),
-        median(rounds.iter().map(|round| round.0).collect()),
-        median(rounds.iter().map(|round| round.1).collect()),
-        median(rounds.iter().map(|round| round.1 / round.0).collect()),
+        median(&|round| round[0]),
+        median(&|round| round[1]),
+        median(&|round| round[1] / round[0]),
+        median(&|round| round[2]),
+        median(&|round| round[2] / round[0]),
     );
     Ok(())
+}
+
+fn guest(walls: Walls, cache: &Path) -> Result<Arc<Guest>> {
+    let built_in = BUILT_IN
+        .iter()
+        .find(|guest| guest.name == "ext4")
+        .context("no ext4")?;
+    let runtime = Runtime::new(&RuntimeOptions {
+        walls,
+        cache: Some(cache.to_owned()),
+        ..RuntimeOptions::default()
+    })?;
+    Ok(Arc::new(runtime.load(built_in.name, built_in.bytes)?))
 }
 
 struct Run {
