@@ -13,7 +13,8 @@ use super::message::{Attempt, Greeting, Hello, Loaded};
 use super::serve::serve;
 use crate::cell::call::{Call, Returned, Role, Stopped};
 use crate::cell::engine::LoadFailure;
-use crate::cell::local::{Local, LogLine};
+use crate::cell::legible::cut;
+use crate::cell::local::Local;
 use crate::cell::{CellError, imports};
 use crate::report::printable;
 
@@ -238,8 +239,8 @@ fn end(child: &mut Child) -> String {
 
 /// A text of a process that may be hostile, fit for a terminal.
 pub(super) fn fit(text: &str) -> String {
-    let kept: String = text.chars().take(LogLine::LIMIT).collect();
-    kept.split('\n')
+    cut(text)
+        .split('\n')
         .map(printable)
         .collect::<Vec<String>>()
         .join("\n")
