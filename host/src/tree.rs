@@ -14,12 +14,14 @@
 
 mod digest;
 mod reader;
+mod totals;
 
 use crate::source::SourceError;
 use crate::source::content::{Content, Store};
 use std::sync::Arc;
 
 pub use reader::{Data, Extent, Portion, Reader};
+pub use totals::Totals;
 
 /// A node's position in the tree's order; the root is 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

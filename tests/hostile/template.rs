@@ -6,20 +6,21 @@
 //! ```
 
 /// The functions of the contract: the name in the text, where it is from, its name there, its core type.
-const IMPORTS: [(&str, &str, &str, &str); 28] = [
+const IMPORTS: [(&str, &str, &str, &str); 29] = [
     ("$next", TREE, "next", "(param i32 i32)"),
     ("$rewind", TREE, "rewind", ""),
+    ("$sum", TREE, "sum", "(param i32 i32)"),
     ("$ranges", TREE, "ranges", "(param i32 i32)"),
     ("$read_file", TREE, "read", "(param i32 i64 i32 i32)"),
     (
         "$place",
-        "cellblock:format/placement@0.1.0",
+        "cellblock:format/placement@0.1.1",
         "place",
         "(param i32 i32 i32)",
     ),
     (
         "$log",
-        "cellblock:format/progress@0.1.0",
+        "cellblock:format/progress@0.1.1",
         "log",
         "(param i32 i32 i32)",
     ),
@@ -146,7 +147,7 @@ const IMPORTS: [(&str, &str, &str, &str); 28] = [
         "(param i32 i32 i32 i32 i32 i64 i32 i32 i64 i32 i32)",
     ),
 ];
-const TREE: &str = "cellblock:format/tree@0.1.0";
+const TREE: &str = "cellblock:format/tree@0.1.1";
 const FILES: &str = "wasi:filesystem/types@0.2.12";
 
 /// The parts of a formatter, each left out if the attack has its own: the function that it defines, and the text.
@@ -184,20 +185,20 @@ const PARTS: [(&str, &str); 6] = [
     (
         "(func $describe ",
         r#"
-(func $describe (export "cellblock:format/formatter@0.1.0#describe") (result i32)
+(func $describe (export "cellblock:format/formatter@0.1.1#describe") (result i32)
   (i32.const 256))"#,
     ),
     (
         "(func $measure ",
         r#"
-(func $measure (export "cellblock:format/formatter@0.1.0#measure")
+(func $measure (export "cellblock:format/formatter@0.1.1#measure")
   (param i32 i32 i64 i64 i32 i32 i32 i64 i64 i64 i64 i64 i32 i32 i32 i32) (result i32)
   (call $measured (i64.const 1048576)))"#,
     ),
     (
         "(func $exported ",
         r#"
-(func $exported (export "cellblock:format/formatter@0.1.0#format") (param $arguments i32) (result i32)
+(func $exported (export "cellblock:format/formatter@0.1.1#format") (param $arguments i32) (result i32)
   (local $code i32)
   (local.set $code (call $format (i32.load (local.get $arguments))))
   (if (i32.eq (local.get $code) (i32.const -1))

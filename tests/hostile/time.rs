@@ -24,9 +24,9 @@ fn stopped(name: &str, text: &str) -> Attack {
 fn time_without_end() {
     let loop_in = "(loop $again (br $again)) (unreachable)";
     let describe = format!(
-        r#"(func $describe (export "cellblock:format/formatter@0.1.0#describe") (result i32) {loop_in})"#
+        r#"(func $describe (export "cellblock:format/formatter@0.1.1#describe") (result i32) {loop_in})"#
     );
-    let answered = r#"(func $after (export "cabi_post_cellblock:format/formatter@0.1.0#format") (param i32)
+    let answered = r#"(func $after (export "cabi_post_cellblock:format/formatter@0.1.1#format") (param i32)
         (loop $again (br $again)))"#;
     let reallocation = format!(
         r#"(func $realloc (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) {loop_in})"#
@@ -43,6 +43,10 @@ fn time_without_end() {
             endless(
                 "endless rewinding of the tree",
                 "(global.set $free (i32.const 4096)) (call $rewind) (call $next (i32.const 100) (i32.const 1024))",
+            ),
+            endless(
+                "endless sums over the tree",
+                "(call $sum (i32.const 0) (i32.const 1024))",
             ),
             endless(
                 "endless reads of a file",

@@ -3,7 +3,9 @@
 mod check;
 mod inline;
 
-use cellblock_guest::{FormatError, Kind, Node, NodeId, NodeProblem, Timestamp, Tree, each_node};
+use cellblock_guest::{
+    FormatError, Kind, Node, NodeId, NodeProblem, Timestamp, Totals, Tree, each_node,
+};
 
 use crate::attributes::{Attributes, InodeAttributes};
 use crate::directory::{self, Child, Names, Shape};
@@ -28,7 +30,7 @@ const LOST_AND_FOUND: &[u8] = b"lost+found";
 pub(crate) struct InodeIndex(u32);
 
 impl InodeIndex {
-    const ROOT: Self = Self(0);
+    pub(crate) const ROOT: Self = Self(0);
     const LOST_AND_FOUND: Self = Self(1);
     /// Directories that always have blocks.
     const IN_BLOCKS: [Self; 2] = [Self::ROOT, Self::LOST_AND_FOUND];
@@ -39,6 +41,11 @@ impl InodeIndex {
             Self::ROOT => InodeNumber::ROOT,
             Self(index) => InodeNumber(index + InodeNumber::FIRST.0 - 1),
         }
+    }
+
+    /// The one after it.
+    pub(crate) fn next(self) -> Self {
+        Self(self.0 + 1)
     }
 
     fn position(self) -> usize {
@@ -122,13 +129,23 @@ pub(crate) struct Census {
 }
 
 impl Census {
-    /// Reads `tree`.
+    /// Reads `tree`, which has these `totals`, and shows what is known to `follow` after each node.
     ///
     /// # Errors
-    /// [`FormatError::Node`] for the first node that cannot be stored; [`FormatError::Tree`] if it cannot be read.
-    pub(crate) fn take(options: &Options, tree: &mut dyn Tree) -> Result<Self, FormatError> {
+    /// [`FormatError::Node`] for the first node that cannot be stored; [`FormatError::Tree`] if it cannot be read; those of
+    /// `follow`.
+    pub(crate) fn take(
+        options: &Options,
+        totals: &Totals,
+        tree: &mut dyn Tree,
+        mut follow: impl FnMut(&Self) -> Result<(), FormatError>,
+    ) -> Result<Self, FormatError> {
         let mut reader = Reader::new(options);
-        each_node(tree, |id, node| reader.add(id, &node))?;
+        reader.make_room(totals);
+        each_node(tree, |id, node| {
+            reader.add(id, &node)?;
+            follow(&reader.census)
+        })?;
         reader.read_inline(tree)?;
         reader.read_ranges(tree)?;
         reader.finish()
@@ -137,6 +154,11 @@ impl Census {
     /// The inodes from the first on, whether the tree needs them or the format.
     pub(crate) fn last_inode(&self) -> InodeNumber {
         InodeNumber(InodeNumber::FIRST.0 + u32::try_from(self.inodes.len()).unwrap_or(0) - 2)
+    }
+
+    /// An inode, if it is known.
+    pub(crate) fn inode(&self, index: InodeIndex) -> Option<&Inode> {
+        self.inodes.get(index.position())
     }
 
     /// All inodes with their numbers, ascending.
@@ -212,6 +234,15 @@ impl<'a> Reader<'a> {
             of_nodes: Vec::new(),
             has_lost_and_found: false,
         }
+    }
+
+    /// Takes memory once for all nodes.
+    fn make_room(&mut self, totals: &Totals) {
+        let nodes = totals.nodes as usize;
+        self.census.inodes.reserve_exact(nodes);
+        self.census.names.make_room(totals);
+        self.entries.reserve_exact(nodes);
+        self.of_nodes.reserve_exact(nodes);
     }
 
     fn add(&mut self, id: NodeId, node: &Node<'_>) -> Result<(), FormatError> {

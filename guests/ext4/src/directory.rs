@@ -3,7 +3,7 @@
 mod inline;
 mod write;
 
-use cellblock_guest::FormatError;
+use cellblock_guest::{FormatError, Totals};
 
 use crate::format::{
     DirectoryTail, EntryHeader, FileType, INLINE_MAP_SPACE, IndexEntry, IndexTail, InodeNumber,
@@ -29,6 +29,12 @@ const LARGE_DIRECTORY: u64 = 1 << 31;
 pub(crate) struct Names(Vec<u8>);
 
 impl Names {
+    /// Takes memory once for all names and targets.
+    pub(crate) fn make_room(&mut self, totals: &Totals) {
+        let bytes = totals.names.saturating_add(totals.targets);
+        self.0.reserve_exact(usize::try_from(bytes).unwrap_or(0));
+    }
+
     /// Keeps `bytes`, and tells where.
     pub(crate) fn add(&mut self, bytes: &[u8]) -> Result<u32, FormatError> {
         let start = u32::try_from(self.0.len())
@@ -224,6 +230,23 @@ pub(crate) fn arrange(
         index: Some(index),
         inline_rest: None,
     })
+}
+
+/// The most blocks that the directories of trees of these `totals` have.
+pub(crate) fn most_blocks(options: &Options, totals: &Totals) -> u64 {
+    /// Those of `lost+found`, and its own name.
+    const LOST_AND_FOUND: u64 = 13;
+    const ROUNDED_UP: u64 = 3;
+    let names = u64::from(totals.nodes);
+    let entries = totals
+        .names
+        .saturating_add(names.saturating_mul(u64::from(EntryHeader::SIZE) + ROUNDED_UP));
+    // What does not fit any more leaves less than its own length.
+    let filled = Limits::new(options).entry_space - entry_length(u8::MAX);
+    // The root of an index is a block more where there are two full ones, and each hundred or more have a node.
+    u64::from(totals.directories)
+        .saturating_add(LOST_AND_FOUND)
+        .saturating_add(entries.div_ceil(u64::from(filled)).saturating_mul(2))
 }
 
 /// The entries of each block, as many as fit.

@@ -1,12 +1,14 @@
 //! What goes where: a geometry that holds the tree, and the place of each kind of block in it.
 //!
-//! The tree's blocks fill the free blocks from the first on: the resize inode's map, directories, targets of symbolic
-//! links, attributes, the journal, the orphan file, and the content of files. Within a kind they follow the inodes, so that a cursor at the start of
+//! The tree's blocks fill the free blocks from the first on: the resize inode's map, the journal, the orphan file, the content
+//! of files, directories, targets of symbolic links, attributes. Content comes first of what depends on the tree, so that it
+//! can be placed while the tree is still read. Within a kind the blocks follow the inodes, so that a cursor at the start of
 //! each kind finds every place again, and nothing is kept for a file.
 
-use cellblock_guest::{FormatError, Shortage};
+use cellblock_guest::{FormatError, Shortage, Totals};
 
 use crate::census::{Body, Census, Inode};
+use crate::forecast::Forecast;
 use crate::format::InodeNumber;
 use crate::geometry::{Geometry, fewest_blocks, most_blocks, next_usage_type};
 use crate::mapping::Mapping;
@@ -16,33 +18,50 @@ use crate::space::{Cursor, Space};
 /// A symbolic link with a target shorter than this keeps it in the inode. Bytes.
 pub(crate) const FAST_SYMLINK_LIMIT: u16 = 60;
 
-/// Where each kind of block begins.
+/// Where the blocks begin that do not depend on the tree, and where content begins after them.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Places<'a> {
     pub(crate) resize: Cursor<'a>,
-    pub(crate) directories: Cursor<'a>,
-    pub(crate) symlinks: Cursor<'a>,
-    pub(crate) attributes: Cursor<'a>,
     pub(crate) journal: Cursor<'a>,
     pub(crate) orphans: Cursor<'a>,
-    pub(crate) files: Cursor<'a>,
-    /// After all.
-    pub(crate) end: Cursor<'a>,
+    pub(crate) content: Cursor<'a>,
 }
 
 impl<'a> Places<'a> {
-    /// Puts everything from `start` on.
-    pub(crate) fn new(
-        options: &Options,
-        census: &Census,
-        geometry: &Geometry,
-        start: Cursor<'a>,
-    ) -> Self {
+    fn new(options: &Options, geometry: &Geometry, start: Cursor<'a>) -> Self {
         let mut mapping = Mapping::new(options);
         let mut cursor = start;
         let resize = cursor;
         take_all(&mut cursor, u64::from(geometry.has_resize_inode));
 
+        let journal = cursor;
+        mapping.map_all(&mut cursor, u64::from(geometry.journal_blocks));
+
+        let orphans = cursor;
+        mapping.map_all(&mut cursor, u64::from(geometry.orphan_blocks));
+        Self {
+            resize,
+            journal,
+            orphans,
+            content: cursor,
+        }
+    }
+}
+
+/// Where each kind of block begins that stands after the content of files.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PlacesAfterContent<'a> {
+    pub(crate) directories: Cursor<'a>,
+    pub(crate) symlinks: Cursor<'a>,
+    pub(crate) attributes: Cursor<'a>,
+    /// After all.
+    pub(crate) end: Cursor<'a>,
+}
+
+impl<'a> PlacesAfterContent<'a> {
+    pub(crate) fn new(options: &Options, census: &Census, start: Cursor<'a>) -> Self {
+        let mut mapping = Mapping::new(options);
+        let mut cursor = start;
         let directories = cursor;
         for directory in &census.directories {
             mapping.map_all(&mut cursor, u64::from(directory.shape.blocks));
@@ -53,28 +72,23 @@ impl<'a> Places<'a> {
 
         let attributes = cursor;
         take_all(&mut cursor, census.attributes.blocks());
-
-        let journal = cursor;
-        mapping.map_all(&mut cursor, u64::from(geometry.journal_blocks));
-
-        let orphans = cursor;
-        mapping.map_all(&mut cursor, u64::from(geometry.orphan_blocks));
-
-        let files = cursor;
-        for inode in &census.inodes {
-            map_file(options, census, inode, &mut cursor, &mut mapping);
-        }
         Self {
-            resize,
             directories,
             symlinks,
             attributes,
-            journal,
-            orphans,
-            files,
             end: cursor,
         }
     }
+}
+
+/// The place after all that the tree takes from `start` on.
+pub(crate) fn end_of_tree<'a>(options: &Options, census: &Census, start: Cursor<'a>) -> Cursor<'a> {
+    let mut mapping = Mapping::new(options);
+    let mut cursor = start;
+    for inode in &census.inodes {
+        map_file(options, census, inode, &mut cursor, &mut mapping);
+    }
+    PlacesAfterContent::new(options, census, cursor).end
 }
 
 /// Takes blocks that need not be consecutive.
@@ -124,6 +138,24 @@ impl Layout {
     /// [`FormatError::TooLarge`] if none is large enough.
     pub(crate) fn smallest(options: &Options, census: &Census) -> Result<Self, FormatError> {
         Search::new(options, census).smallest()
+    }
+
+    /// A layout for a partition of `size` bytes, if that is so large that it holds any tree of these `totals`.
+    pub(crate) fn foreseen(options: &Options, totals: &Totals, size: u64) -> Option<Self> {
+        let forecast = Forecast::new(options, totals)?;
+        let blocks = size / u64::from(options.block_size);
+        if blocks > most_blocks(options) {
+            return None;
+        }
+        let geometry = Geometry::new(options, blocks, blocks, forecast.inodes)?;
+        let space = Space::new(&geometry)?;
+        let interruptions = space.fixed.len() as u64;
+        let needed = forecast.blocks(options, &geometry, interruptions);
+        (needed <= geometry.blocks).then_some(Self {
+            partition_blocks: blocks,
+            geometry,
+            space,
+        })
     }
 
     /// A layout for a partition of `size` bytes.
@@ -176,8 +208,8 @@ impl Layout {
         InodeNumber(of_tree.0 + u32::from(self.geometry.orphan_blocks > 0))
     }
 
-    pub(crate) fn places(&self, options: &Options, census: &Census) -> Places<'_> {
-        Places::new(options, census, &self.geometry, self.space.cursor())
+    pub(crate) fn places(&self, options: &Options) -> Places<'_> {
+        Places::new(options, &self.geometry, self.space.cursor())
     }
 }
 
@@ -203,25 +235,12 @@ struct Search<'a> {
 impl<'a> Search<'a> {
     fn new(options: &'a Options, census: &'a Census) -> Self {
         let inodes = census.last_inode().0 + u32::from(options.has_orphan_file());
-        let mut search = Self {
+        Self {
             options,
             census,
             inodes,
-            tree_blocks: 0,
-        };
-        let mut mapping = Mapping::new(options);
-        let mut cursor = Cursor::endless();
-        for directory in &census.directories {
-            mapping.map_all(&mut cursor, u64::from(directory.shape.blocks));
+            tree_blocks: end_of_tree(options, census, Cursor::endless()).position(),
         }
-        for inode in &census.inodes {
-            map_file(options, census, inode, &mut cursor, &mut mapping);
-        }
-        let slow_symlinks = census.inodes.iter().filter(|inode| is_slow_symlink(inode));
-        take_all(&mut cursor, slow_symlinks.count() as u64);
-        take_all(&mut cursor, census.attributes.blocks());
-        search.tree_blocks = cursor.position();
-        search
     }
 
     fn geometry(&self, blocks: u64, nominal: u64) -> Option<Geometry> {
@@ -253,7 +272,8 @@ impl<'a> Search<'a> {
             geometry,
             space,
         };
-        let needed = layout.places(self.options, self.census).end.position();
+        let content = layout.places(self.options).content;
+        let needed = end_of_tree(self.options, self.census, content).position();
         if needed > layout.geometry.blocks {
             let geometry = layout.geometry;
             return Attempt::Short { geometry, needed };

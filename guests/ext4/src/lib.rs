@@ -10,7 +10,7 @@
 //! |        |        |              |       |                              |  25,27 ...)  |
 //! +--------+--------------------------------------------------------------+--------------+----
 //!   then from the first free block on, broken only by the above:
-//!   directories | long link targets | attributes | journal | content of files, in the tree's order
+//!   journal | orphan file | content of files, in the tree's order | directories | long link targets | attributes
 //! ```
 //!
 //! Little-endian, but for the journal. Blocks have 1, 2 or 4 KiB, groups 8 blocks for each byte of a block. The layout
@@ -24,6 +24,7 @@ mod census;
 mod checksum;
 mod directory;
 mod extents;
+mod forecast;
 mod format;
 mod geometry;
 mod hash;
@@ -44,6 +45,7 @@ use cellblock_guest::{
 use crate::census::Census;
 use crate::layout::Layout;
 use crate::options::Options;
+use crate::write::Contents;
 
 /// Makes ext2, ext3 and ext4 file systems.
 pub struct Ext4;
@@ -63,7 +65,8 @@ impl Formatter for Ext4 {
 
     fn measure(request: &Request, tree: &mut dyn Tree) -> Result<u64, FormatError> {
         let options = checked_options(request)?;
-        let census = Census::take(&options, tree)?;
+        let totals = tree.totals(options.block_size);
+        let census = Census::take(&options, &totals, tree, |_| Ok(()))?;
         Ok(Layout::smallest(&options, &census)?.geometry.bytes())
     }
 
@@ -73,9 +76,17 @@ impl Formatter for Ext4 {
         output: &mut dyn Output,
     ) -> Result<Summary, FormatError> {
         let options = checked_options(request)?;
-        let census = Census::take(&options, tree)?;
+        let totals = tree.totals(options.block_size);
+        if let Some(layout) = Layout::foreseen(&options, &totals, request.size) {
+            // Nothing that the tree may hold changes the layout: the host copies content while the tree is read.
+            let mut contents = Contents::new(&options, &layout, output);
+            let census = Census::take(&options, &totals, tree, |census| contents.follow(census))?;
+            return write::write(&options, &census, &layout, contents);
+        }
+        let census = Census::take(&options, &totals, tree, |_| Ok(()))?;
         let layout = Layout::for_size(&options, &census, request.size)?;
-        write::write(&options, &census, &layout, output)
+        let contents = Contents::new(&options, &layout, output);
+        write::write(&options, &census, &layout, contents)
     }
 }
 

@@ -1,47 +1,46 @@
 //! Emission: content is placed, then metadata is written from the tree's blocks to the superblocks.
 
+mod content;
 mod groups;
 mod inodes;
 mod orphans;
 mod superblock;
 
-use cellblock_guest::{Buffered, FormatError, NodeId, Output, Placement, Property, Summary};
+use cellblock_guest::{Buffered, FormatError, Property, Summary};
 use zerocopy::IntoBytes as _;
 
 use crate::census::{Body, Census, Directory};
-use crate::checksum::{self, crc32c};
+use crate::checksum;
 use crate::directory::{DirectoryWriter, Identity, Limits};
 use crate::format::{InodeNumber, JournalSuperblock};
 use crate::hash::NameHash;
-use crate::layout::{Layout, Places, is_slow_symlink, map_file};
+use crate::layout::{Layout, Places, PlacesAfterContent, is_slow_symlink};
 use crate::mapping::Mapping;
 use crate::options::Options;
 
-/// Writes a file system.
+pub(crate) use content::Contents;
+
+/// Writes a file system, of which some of the `contents` may have been placed already.
 ///
 /// # Errors
 /// [`FormatError`] if the host fails.
-pub(crate) fn write(
-    options: &Options,
-    census: &Census,
-    layout: &Layout,
-    output: &mut dyn Output,
+pub(crate) fn write<'a>(
+    options: &'a Options,
+    census: &'a Census,
+    layout: &'a Layout,
+    mut contents: Contents<'a>,
 ) -> Result<Summary, FormatError> {
-    let places = layout.places(options, census);
-    let seed = options
-        .has_metadata_checksums()
-        .then(|| crc32c(checksum::START, &options.uuid));
+    let end_of_content = contents.finish(census)?;
+    // The host copies while the metadata is made.
     let mut writer = Writer {
         options,
         census,
         layout,
-        places,
-        seed,
-        output: Buffered::new(output),
+        places: contents.places,
+        after_content: PlacesAfterContent::new(options, census, end_of_content),
+        seed: contents.seed,
+        output: contents.output,
     };
-    writer.place_files()?;
-    // From now on the host can copy, while the metadata is made.
-    writer.output.flush()?;
     writer.write_directories()?;
     writer.write_symlinks()?;
     writer.write_attribute_blocks()?;
@@ -60,6 +59,7 @@ struct Writer<'a> {
     census: &'a Census,
     layout: &'a Layout,
     places: Places<'a>,
+    after_content: PlacesAfterContent<'a>,
     /// The seed of the file system's checksums, if there are any.
     seed: Option<u32>,
     output: Buffered<'a>,
@@ -84,57 +84,14 @@ impl Writer<'_> {
         Mapping::new(self.options)
     }
 
-    fn place_files(&mut self) -> Result<(), FormatError> {
-        let mut mapping = self.mapping();
-        let mut cursor = self.places.files;
-        for (number, inode) in self.census.numbered() {
-            if !map_file(self.options, self.census, inode, &mut cursor, &mut mapping) {
-                continue;
-            }
-            if let Body::File { node, size, .. } = inode.body {
-                self.place_file(node, size, &mapping)?;
-            }
-            if mapping.has_nodes() {
-                self.write_nodes(number, &mapping)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn place_file(
-        &mut self,
-        file: NodeId,
-        size: u64,
-        mapping: &Mapping,
-    ) -> Result<(), FormatError> {
-        for mapped in mapping.runs() {
-            let file_offset = self.offset(u64::from(mapped.logical));
-            let space = self.offset(mapped.run.count);
-            let length = space.min(size.saturating_sub(file_offset));
-            self.output.place(Placement {
-                file,
-                file_offset,
-                partition_offset: self.offset(mapped.run.start),
-                length,
-                padding: u32::try_from(space - length).unwrap_or(0),
-            })?;
-        }
-        Ok(())
-    }
-
     /// Writes the blocks of the map of an inode.
     fn write_nodes(&mut self, inode: InodeNumber, mapping: &Mapping) -> Result<(), FormatError> {
-        let block_size = u64::from(self.options.block_size);
-        let seed = self.inode_seed(inode);
-        let output = &mut self.output;
-        mapping.write_nodes(seed, &mut |block, bytes| {
-            output.write(block * block_size, bytes)
-        })
+        content::write_nodes(self.options, self.seed, &mut self.output, inode, mapping)
     }
 
     fn write_directories(&mut self) -> Result<(), FormatError> {
         let mut mapping = self.mapping();
-        let mut cursor = self.places.directories;
+        let mut cursor = self.after_content.directories;
         let mut writer = DirectoryWriter::new(
             Limits::new(self.options),
             &self.census.names,
@@ -165,7 +122,7 @@ impl Writer<'_> {
     }
 
     fn write_symlinks(&mut self) -> Result<(), FormatError> {
-        let mut cursor = self.places.symlinks;
+        let mut cursor = self.after_content.symlinks;
         let mut block = vec![0; self.options.block_size as usize];
         for inode in self
             .census
@@ -185,7 +142,7 @@ impl Writer<'_> {
     }
 
     fn write_attribute_blocks(&mut self) -> Result<(), FormatError> {
-        let mut cursor = self.places.attributes;
+        let mut cursor = self.after_content.attributes;
         let mut bytes = vec![0; self.options.block_size as usize];
         for block in self.census.attributes.block_ids() {
             let place = cursor.take(1).start;

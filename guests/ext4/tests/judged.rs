@@ -321,7 +321,7 @@ fn the_same_request_gives_the_same_bytes() {
     // Changes only with a change of the format on disk that is meant.
     assert_eq!(
         digest(),
-        "5541a433b8a8278689d3e1a9fe8f6ed5d6455e5aea15d96f0e2bd16d9f44676b"
+        "5d725fb1c3fbd6fc567514bfac68506d501607a3c84030897e4e3ff98d986909"
     );
     assert_eq!(digest(), digest());
 }

@@ -9,7 +9,7 @@ use cellblock_ext4::Ext4;
 use cellblock_guest::memory::{FileOutput, MemoryTree};
 use cellblock_guest::{
     Batch, FormatError, Formatter as _, Kind, Node, NodeId, Range, ReadError, Shortage, Summary,
-    Timestamp, Tree,
+    Timestamp, Totals, Tree,
 };
 use judge::{Image, fsck, path_for, request, run};
 
@@ -26,6 +26,11 @@ impl Crowd {
 
     fn of(files: u32) -> Self {
         Self { files, position: 0 }
+    }
+
+    /// The nodes, with the root and the directories.
+    fn all(&self) -> u32 {
+        1 + self.files + self.files.div_ceil(Self::OF_DIRECTORY - 1)
     }
 
     fn node(&self, id: u32) -> Node<'static> {
@@ -60,8 +65,7 @@ impl Crowd {
 
 impl Tree for Crowd {
     fn next(&mut self, limit: u32) -> Batch {
-        let all = 1 + self.files + self.files.div_ceil(Self::OF_DIRECTORY - 1);
-        let end = all.min(self.position + limit);
+        let end = self.all().min(self.position + limit);
         let nodes = (self.position..end).map(|id| self.node(id)).collect();
         self.position = end;
         nodes
@@ -69,6 +73,12 @@ impl Tree for Crowd {
 
     fn rewind(&mut self) {
         self.position = 0;
+    }
+
+    fn totals(&mut self, unit: u32) -> Totals {
+        (0..self.all()).fold(Totals::default(), |totals, id| {
+            totals.with(&self.node(id), unit)
+        })
     }
 
     fn ranges(&mut self, _: NodeId) -> Result<Vec<Range>, ReadError> {

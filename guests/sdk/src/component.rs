@@ -7,7 +7,7 @@ use crate::batch::Type;
 use crate::{
     Attribute, Batch, FormatError, Formatter, LabelProblem, Losses, NodeId, NodeProblem, Output,
     PartitionError, PlaceError, Placement, Range, ReadError, Request, SettingProblem, Timestamp,
-    Tree, Uuid,
+    Totals, Tree, Uuid,
 };
 
 #[allow(missing_docs, unreachable_pub, unused_qualifications, clippy::all)]
@@ -103,6 +103,19 @@ impl Tree for HostTree {
 
     fn rewind(&mut self) {
         tree::rewind();
+    }
+
+    fn totals(&mut self, unit: u32) -> Totals {
+        let totals = tree::sum(unit);
+        Totals {
+            nodes: totals.nodes,
+            directories: totals.directories,
+            hard_links: totals.hard_links,
+            attributed: totals.attributed,
+            names: totals.names,
+            targets: totals.targets,
+            content: totals.content,
+        }
     }
 
     fn ranges(&mut self, file: NodeId) -> Result<Vec<Range>, ReadError> {

@@ -32,4 +32,4 @@ pub use formatter::{
     Description, Formatter, Losses, OptionDescription, Property, Request, Summary, Uuid,
 };
 pub use output::{Buffered, Output, Placement};
-pub use tree::{Attribute, Device, Kind, Node, NodeId, Range, Timestamp, Tree, each_node};
+pub use tree::{Attribute, Device, Kind, Node, NodeId, Range, Timestamp, Totals, Tree, each_node};

@@ -7,7 +7,7 @@ use std::os::unix::fs::FileExt as _;
 
 use crate::{
     Attribute, Batch, FormatError, Kind, Node, NodeId, Output, PartitionError, PlaceError,
-    Placement, Range, ReadError, Timestamp, Tree,
+    Placement, Range, ReadError, Timestamp, Totals, Tree,
 };
 
 /// A file's data: offset and bytes, ascending and disjoint; the rest is holes.
@@ -212,6 +212,14 @@ impl Tree for MemoryTree {
 
     fn rewind(&mut self) {
         self.position = 0;
+    }
+
+    fn totals(&mut self, unit: u32) -> Totals {
+        self.nodes()
+            .iter()
+            .fold(Totals::default(), |totals, (node, _)| {
+                totals.with(node, unit)
+            })
     }
 
     fn ranges(&mut self, file: NodeId) -> Result<Vec<Range>, ReadError> {

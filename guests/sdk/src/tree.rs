@@ -110,6 +110,50 @@ pub struct Range {
     pub length: u64,
 }
 
+/// Sums over a whole tree.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// All nodes, the root among them.
+    pub nodes: u32,
+    /// Those that are directories.
+    pub directories: u32,
+    /// Those that are hard links: other names of nodes.
+    pub hard_links: u32,
+    /// Those with extended attributes.
+    pub attributed: u32,
+    /// The bytes of all names.
+    pub names: u64,
+    /// The bytes of the targets of all symbolic links.
+    pub targets: u64,
+    /// The bytes of all regular files with their holes, each file's rounded up to whole units.
+    pub content: u64,
+}
+
+impl Totals {
+    /// The same with `node`, where files take whole units of `unit` bytes.
+    #[must_use]
+    pub fn with(self, node: &Node<'_>, unit: u32) -> Self {
+        let (mut target, mut size) = (0, 0);
+        match &node.kind {
+            Kind::Symlink(bytes) => target = bytes.len() as u64,
+            Kind::File { size: bytes, .. } => size = *bytes,
+            _ => {}
+        }
+        let content = size
+            .checked_next_multiple_of(u64::from(unit.max(1)))
+            .unwrap_or(u64::MAX);
+        Self {
+            nodes: self.nodes.saturating_add(1),
+            directories: self.directories + u32::from(node.kind == Kind::Directory),
+            hard_links: self.hard_links + u32::from(matches!(node.kind, Kind::HardLink(_))),
+            attributed: self.attributed + u32::from(!node.attributes.is_empty()),
+            names: self.names + node.name.len() as u64,
+            targets: self.targets + target,
+            content: self.content.saturating_add(content),
+        }
+    }
+}
+
 /// The tree as the host shows it.
 pub trait Tree {
     /// The next nodes, at most `limit`: depth first, parents before children, siblings by the bytes of their names;
@@ -118,6 +162,9 @@ pub trait Tree {
 
     /// Starts the stream again from the root.
     fn rewind(&mut self);
+
+    /// What the whole tree amounts to, where files take whole units of `unit` bytes; at any time.
+    fn totals(&mut self, unit: u32) -> Totals;
 
     /// Where `file` has data, ascending and disjoint; the rest reads as zeros.
     ///
@@ -133,7 +180,7 @@ pub trait Tree {
 }
 
 /// The most nodes that are asked for at once.
-const BATCH: u32 = 1024;
+const BATCH: u32 = 4096;
 
 /// Shows `take` all nodes of a tree from the root on, with their ids; asks the host for many at a time.
 ///

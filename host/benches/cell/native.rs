@@ -7,7 +7,7 @@ use cellblock::image::Filling;
 use cellblock::tree::{self, Tree};
 use cellblock_guest::{
     Attribute, Batch, Device, FormatError, Kind, Node, NodeId, PartitionError, PlaceError,
-    Placement, Range, ReadError, Request, Timestamp, Uuid,
+    Placement, Range, ReadError, Request, Timestamp, Totals, Uuid,
 };
 
 /// A partition of the host, filled by a formatter in the same process.
@@ -71,6 +71,19 @@ impl cellblock_guest::Tree for Nodes<'_> {
 
     fn rewind(&mut self) {
         self.position = 0;
+    }
+
+    fn totals(&mut self, unit: u32) -> Totals {
+        let totals = self.tree.totals(unit);
+        Totals {
+            nodes: totals.nodes,
+            directories: totals.directories,
+            hard_links: totals.hard_links,
+            attributed: totals.attributed,
+            names: totals.names,
+            targets: totals.targets,
+            content: totals.content,
+        }
     }
 
     fn ranges(&mut self, file: NodeId) -> Result<Vec<Range>, ReadError> {

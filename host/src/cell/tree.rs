@@ -2,6 +2,7 @@
 
 use super::bindings::cellblock::format::tree::{
     Attribute, Host, Kind as ContractKind, NodeId as Id, Nodes, Range, ReadError,
+    Totals as ContractTotals,
 };
 use super::local::Local;
 use crate::source::SourceError;
@@ -35,6 +36,20 @@ impl Host for Local {
     fn rewind(&mut self) -> wasmtime::Result<()> {
         self.position = 0;
         Ok(())
+    }
+
+    fn sum(&mut self, unit: u32) -> wasmtime::Result<ContractTotals> {
+        self.check_deadline()?;
+        let totals = self.tree.totals(unit);
+        Ok(ContractTotals {
+            nodes: totals.nodes,
+            directories: totals.directories,
+            hard_links: totals.hard_links,
+            attributed: totals.attributed,
+            names: totals.names,
+            targets: totals.targets,
+            content: totals.content,
+        })
     }
 
     fn ranges(&mut self, file: Id) -> wasmtime::Result<Result<Vec<Range>, ReadError>> {

@@ -30,6 +30,8 @@ struct Shared {
 #[derive(Default)]
 struct Queue {
     jobs: VecDeque<Job>,
+    /// Placements in `jobs`.
+    waiting: usize,
     running: usize,
     closed: bool,
     failure: Option<ImageError>,
@@ -49,8 +51,35 @@ const JOINED: u64 = 1 << 20;
 const LARGE: u64 = 256 << 10;
 /// A large file is shared out among the threads in pieces of this many bytes.
 const PIECE: u64 = 64 << 20;
-/// When this many jobs wait, the cell waits as well.
-const WAITING: usize = 256;
+/// As many placements as this, and one more for each node, can wait before the cell waits as well.
+const WAITING: usize = 4096;
+
+impl Job {
+    fn placements(&self) -> usize {
+        match self {
+            Self::Joined(placements) => placements.len(),
+            Self::Large(_) => 1,
+        }
+    }
+}
+
+impl Queue {
+    fn push(&mut self, job: Job) {
+        self.waiting += job.placements();
+        self.jobs.push_back(job);
+    }
+
+    fn pop(&mut self) -> Option<Job> {
+        let job = self.jobs.pop_front()?;
+        self.waiting -= job.placements();
+        Some(job)
+    }
+
+    fn clear(&mut self) {
+        self.jobs.clear();
+        self.waiting = 0;
+    }
+}
 
 impl Filling {
     /// Fills `partition` with content of `tree` on `threads` threads; `progress` is told of each number of bytes that
@@ -120,6 +149,8 @@ impl Filling {
 impl Drop for Filling {
     fn drop(&mut self) {
         if !std::thread::panicking() {
+            // Nobody wants the partition any more.
+            self.shared.lock().clear();
             self.stop();
         }
     }
@@ -141,15 +172,16 @@ impl Partition for Filling {
     }
 
     fn place(&self, batch: Vec<Placement>) -> io::Result<()> {
+        let limit = WAITING + self.shared.tree.len() as usize;
         for job in jobs(batch) {
             let mut queue = self.shared.lock();
-            while queue.jobs.len() >= WAITING {
+            while queue.waiting >= limit {
                 queue = wait(&self.shared.drained, queue);
             }
             if queue.failure.is_some() {
                 return Err(io::ErrorKind::Other.into());
             }
-            queue.jobs.push_back(job);
+            queue.push(job);
             drop(queue);
             self.shared.filled.notify_one();
         }
@@ -261,7 +293,7 @@ impl Shared {
             if let Err(error) = result {
                 let mut queue = self.lock();
                 queue.failure.get_or_insert(error);
-                queue.jobs.clear();
+                queue.clear();
             }
             drop(running);
         }
@@ -270,7 +302,7 @@ impl Shared {
     fn take(&self) -> Option<Job> {
         let mut queue = self.lock();
         loop {
-            if let Some(job) = queue.jobs.pop_front() {
+            if let Some(job) = queue.pop() {
                 queue.running += 1;
                 drop(queue);
                 self.drained.notify_all();
@@ -356,7 +388,7 @@ impl Drop for Running<'_> {
         let mut queue = self.0.lock();
         queue.running -= 1;
         if std::thread::panicking() {
-            queue.jobs.clear();
+            queue.clear();
         }
         drop(queue);
         self.0.drained.notify_all();

@@ -113,7 +113,7 @@ impl Writer<'_> {
     fn content_before(&self) -> Run {
         Run {
             start: 0,
-            count: self.places.end.position(),
+            count: self.after_content.end.position(),
         }
     }
 

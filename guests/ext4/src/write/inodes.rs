@@ -61,9 +61,9 @@ impl<'a> Writer<'a> {
             journal_map: [0; 60],
         };
         let mut cursors = Cursors {
-            directories: self.places.directories,
-            symlinks: self.places.symlinks,
-            files: self.places.files,
+            directories: self.after_content.directories,
+            symlinks: self.after_content.symlinks,
+            files: self.places.content,
             mapping: self.mapping(),
         };
         let attribute_blocks = self.attribute_blocks();
@@ -159,7 +159,7 @@ impl<'a> Writer<'a> {
 
     /// Where the attribute blocks stand.
     fn attribute_blocks(&self) -> Vec<u64> {
-        let mut cursor = self.places.attributes;
+        let mut cursor = self.after_content.attributes;
         (0..self.census.attributes.blocks())
             .map(|_| cursor.take(1).start)
             .collect()

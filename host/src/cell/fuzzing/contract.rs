@@ -54,6 +54,7 @@ enum Call {
     Drop(u32),
     /// Not the guest's: from here on the host's disk fails.
     BreakDown,
+    Sum(u32),
 }
 
 /// A cell, and what is known of it from outside.
@@ -100,6 +101,12 @@ impl Cell {
             Call::Rewind => {
                 local.rewind().expect("a tree is rewound at any time");
                 self.position = 0;
+            }
+            Call::Sum(unit) => {
+                let totals = local.sum(unit).expect("they are told at any time");
+                let tree = &local.tree;
+                assert_eq!(totals.nodes, tree.len());
+                assert!(totals.content >= tree.total_file_bytes());
             }
             Call::Ranges(file) => {
                 let answer = local.ranges(file).expect("no trap");

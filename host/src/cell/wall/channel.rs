@@ -19,6 +19,8 @@ use serde::de::DeserializeOwned;
 const LIMIT: usize = 192 << 20;
 /// The longest head that a cell may send, since what is decoded of it can take many times its bytes.
 const CELLS_HEAD: usize = 20 << 20;
+/// From this many bytes on, a call of their own is cheaper than a copy.
+const WORTH_A_CALL: usize = 16 << 10;
 /// Memory grows by this many bytes at a time.
 const STEP: usize = 1 << 20;
 
@@ -96,7 +98,7 @@ impl Channel {
         message.extend(length(head.len())?.to_le_bytes());
         message.extend(length(bytes.len())?.to_le_bytes());
         message.extend(head);
-        if bytes.len() < STEP {
+        if bytes.len() < WORTH_A_CALL {
             message.extend(bytes);
             return self.write(&message);
         }

@@ -88,6 +88,7 @@ pub(super) enum Question {
     WritePartition {
         offset: u64,
     },
+    Sum(u32),
 }
 
 /// The bytes of a placement: little-endian, in the order of its fields.

@@ -18,6 +18,7 @@
 mod attempts;
 mod calls;
 mod channel;
+mod columns;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(super) mod fuzzing;
 mod inside;

@@ -5,10 +5,13 @@ use std::fmt::Display;
 use serde::de::DeserializeOwned;
 
 use super::channel::Channel;
+use super::columns;
 use super::message::{self, FromCell, Question};
 use crate::cell::bindings::cellblock::format::placement::{self, PlaceError, Placement};
 use crate::cell::bindings::cellblock::format::progress::{self, Level};
-use crate::cell::bindings::cellblock::format::tree::{self, NodeId, Nodes, Range, ReadError};
+use crate::cell::bindings::cellblock::format::tree::{
+    self, NodeId, Nodes, Range, ReadError, Totals,
+};
 use crate::cell::bindings::wasi::filesystem::types::ErrorCode;
 use crate::cell::legible::cut;
 use crate::cell::state::{Answer, Services};
@@ -44,11 +47,16 @@ fn lost(error: impl Display) -> wasmtime::Error {
 
 impl tree::Host for Remote {
     fn next(&mut self, limit: u32) -> wasmtime::Result<Nodes> {
-        Ok(self.ask(Question::Next(limit), &[])?.0)
+        let (head, columns) = self.ask(Question::Next(limit), &[])?;
+        columns::from_bytes(head, &columns).ok_or_else(|| lost("nodes that are none"))
     }
 
     fn rewind(&mut self) -> wasmtime::Result<()> {
         self.tell(Question::Rewind, &[])
+    }
+
+    fn sum(&mut self, unit: u32) -> wasmtime::Result<Totals> {
+        Ok(self.ask(Question::Sum(unit), &[])?.0)
     }
 
     fn ranges(&mut self, file: NodeId) -> wasmtime::Result<Result<Vec<Range>, ReadError>> {

@@ -2,6 +2,7 @@
 //! nothing is believed that is not checked.
 
 use super::channel::{Channel, ChannelError};
+use super::columns;
 use super::message::{self, FromCell, Question};
 use crate::cell::bindings::cellblock::format::placement::Host as _;
 use crate::cell::bindings::cellblock::format::progress::Host as _;
@@ -36,7 +37,11 @@ fn answer(
     bytes: Vec<u8>,
 ) -> wasmtime::Result<Result<(), ChannelError>> {
     Ok(match question {
-        Question::Next(limit) => channel.send(&local.next(limit)?, &[]),
+        Question::Next(limit) => {
+            let (head, columns) = columns::to_bytes(local.next(limit)?);
+            channel.send(&head, &columns)
+        }
+        Question::Sum(unit) => channel.send(&local.sum(unit)?, &[]),
         Question::Rewind => {
             local.rewind()?;
             Ok(())
