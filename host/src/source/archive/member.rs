@@ -7,7 +7,7 @@ use super::header::{check, field, name};
 use super::pax::{AttributeError, Extensions};
 use super::sparse;
 use crate::tree::{Attribute, Kind, Timestamp};
-use std::rc::Rc;
+use std::sync::Arc;
 use tar::Header;
 
 /// Bytes of one pax header.
@@ -32,7 +32,7 @@ pub(super) struct Member {
     pub(super) gid: u32,
     pub(super) modified: Timestamp,
     /// One and the same for members that follow each other and have none of their own.
-    pub(super) attributes: Rc<[Attribute]>,
+    pub(super) attributes: Arc<[Attribute]>,
     pub(super) what: What,
 }
 
@@ -58,10 +58,18 @@ pub(super) struct Members<'a, R> {
     stored: u64,
     extensions: Extensions,
     /// The attributes that global headers give to all.
-    of_all: Option<Rc<[Attribute]>>,
+    of_all: Option<Arc<[Attribute]>>,
     /// From GNU's own headers for long names.
     long_path: Option<Vec<u8>>,
     long_link: Option<Vec<u8>>,
+}
+
+impl<R: ReadAt> Iterator for Members<'_, R> {
+    type Item = Result<Member, ArchiveError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.next_member().transpose()
+    }
 }
 
 impl<'a, R: ReadAt> Members<'a, R> {
@@ -78,7 +86,7 @@ impl<'a, R: ReadAt> Members<'a, R> {
     }
 
     /// The next member; `None` at the end of the archive.
-    pub(super) fn next(&mut self) -> Result<Option<Member>, ArchiveError> {
+    fn next_member(&mut self) -> Result<Option<Member>, ArchiveError> {
         let mut extended = false;
         for _ in 0..=HEADERS {
             let offset = self.blocks.offset();
@@ -245,20 +253,20 @@ impl<'a, R: ReadAt> Members<'a, R> {
         }
     }
 
-    fn attributes(&mut self, member: &[u8]) -> Result<Rc<[Attribute]>, ArchiveError> {
+    fn attributes(&mut self, member: &[u8]) -> Result<Arc<[Attribute]>, ArchiveError> {
         if self.extensions.adds_attributes() {
             return self.read_attributes(member);
         }
         if let Some(of_all) = &self.of_all {
-            return Ok(Rc::clone(of_all));
+            return Ok(Arc::clone(of_all));
         }
         let of_all = self.read_attributes(member)?;
-        self.of_all = Some(Rc::clone(&of_all));
+        self.of_all = Some(Arc::clone(&of_all));
         Ok(of_all)
     }
 
-    fn read_attributes(&self, member: &[u8]) -> Result<Rc<[Attribute]>, ArchiveError> {
-        let attributes = self.extensions.attributes().map(Rc::from);
+    fn read_attributes(&self, member: &[u8]) -> Result<Arc<[Attribute]>, ArchiveError> {
+        let attributes = self.extensions.attributes().map(Arc::from);
         attributes.map_err(|error| match error {
             AttributeError::Encoding => number_error(
                 member,

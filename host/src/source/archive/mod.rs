@@ -9,6 +9,7 @@
 //! are not looked up, as they would mean something else on each machine. The end is a block of zeros or, as for GNU tar, the
 //! end of the file after a complete member; anything after a block of zeros is ignored.
 
+mod ahead;
 mod blocks;
 mod compression;
 mod header;
@@ -24,13 +25,13 @@ use super::content::{Content, Store};
 use super::error::{ArchiveError, PathBytes};
 use super::forest::{Blocked, Body, Forest, Full, Inode, InodeId, Metadata};
 use crate::tree::{Attribute, Kind};
-use blocks::{Blocks, Plain, ReadAt};
+use blocks::{Blocks, Plain};
 use compression::Opened;
 use member::{Member, Members, What};
 use std::fs::File;
 use std::io;
 use std::path::Path;
-use std::rc::Rc;
+use std::sync::Arc;
 
 /// Directories that an archive may need without having them as members, beside [`IMPLIED_BY_MEMBER`] for each member:
 /// half a kilobyte of a path can stand for hundreds.
@@ -68,7 +69,8 @@ pub(super) fn read(
                 file,
                 length: *size,
             };
-            let forest = read_from(&plain, None, store, sets)?;
+            let members = Members::new(Blocks::new(&plain), None);
+            let forest = ahead::read_ahead(members, |members| plant(members, store, sets))?;
             Ok(Archive {
                 forest,
                 store: opened,
@@ -78,7 +80,9 @@ pub(super) fn read(
         Opened::Packed(packed) => {
             let spool = spool().map_err(ArchiveError::Spool)?;
             let unpacking = packed.unpack(spool, room.expanded)?;
-            let forest = read_from(&unpacking, room.partition, store, sets)?;
+            // Nothing is read ahead of what is judged: it would be decompressed.
+            let members = Members::new(Blocks::new(&unpacking), room.partition);
+            let forest = plant(members, store, sets)?;
             let (file, expanded) = unpacking.finish()?;
             let path = path.into();
             Ok(Archive {
@@ -90,23 +94,21 @@ pub(super) fn read(
     }
 }
 
-fn read_from<R: ReadAt>(
-    bytes: &R,
-    partition: Option<u64>,
+fn plant(
+    members: impl Iterator<Item = Result<Member, ArchiveError>>,
     store: u32,
     sets: &mut AttributeSets,
 ) -> Result<Forest, ArchiveError> {
-    let mut members = Members::new(Blocks::new(bytes), partition);
     let mut planting = Planting {
         forest: Forest::new(),
         members: 0,
         implied: 0,
         store,
         sets,
-        attributes: (Rc::from([]), 0),
+        attributes: (Arc::from([]), 0),
     };
-    while let Some(member) = members.next()? {
-        planting.add(member)?;
+    for member in members {
+        planting.add(member?)?;
     }
     Ok(planting.forest)
 }
@@ -120,7 +122,7 @@ struct Planting<'a> {
     store: u32,
     sets: &'a mut AttributeSets,
     /// The attributes of the last member, and their number.
-    attributes: (Rc<[Attribute]>, u32),
+    attributes: (Arc<[Attribute]>, u32),
 }
 
 impl Planting<'_> {
@@ -168,10 +170,10 @@ impl Planting<'_> {
         Ok(self.forest.insert(parent, name, inode)?)
     }
 
-    fn number(&mut self, attributes: &Rc<[Attribute]>) -> u32 {
-        if !Rc::ptr_eq(attributes, &self.attributes.0) {
+    fn number(&mut self, attributes: &Arc<[Attribute]>) -> u32 {
+        if !Arc::ptr_eq(attributes, &self.attributes.0) {
             let number = self.sets.number(attributes.to_vec());
-            self.attributes = (Rc::clone(attributes), number);
+            self.attributes = (Arc::clone(attributes), number);
         }
         self.attributes.1
     }

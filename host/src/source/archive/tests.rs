@@ -71,7 +71,11 @@ impl Builder {
 }
 
 fn parse(archive: &[u8]) -> Result<Forest, ArchiveError> {
-    read_from(&archive.to_vec(), None, 0, &mut AttributeSets::new())
+    let archive = archive.to_vec();
+    let members = Members::new(Blocks::new(&archive), None);
+    ahead::read_ahead(members, |members| {
+        plant(members, 0, &mut AttributeSets::new())
+    })
 }
 
 fn tree_of(archive: &[u8]) -> Result<Tree, SourceError> {
