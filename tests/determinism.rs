@@ -7,7 +7,7 @@ use crate::support::Bench;
 use crate::support::bench::{assert_same_bytes, sha256};
 
 /// The SHA-256 digest of the demo's image. It changes when the demo or the formatters do, and must not change otherwise.
-pub const DEMO: &str = "d65faa0ff66ae1b4188ba16d28ecd32a2cb70adad7333911c4c1a762780fe9cd";
+pub const DEMO: &str = "8d94a73eb1d8760f59fac1a7e5671ef89b21c236cb61fc866b9208601cb39075";
 
 /// Builds the demo with more options and another environment.
 fn demo_with(options: &[&str], environment: &[(&str, Option<&str>)]) -> String {

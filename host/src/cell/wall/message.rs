@@ -67,6 +67,7 @@ pub(super) enum FromCell {
 /// What a guest asks of the host. `Rewind` and `Log` are not answered.
 #[derive(Serialize, Deserialize)]
 pub(super) enum Question {
+    /// Answered with the columns of the nodes.
     Next(u32),
     Rewind,
     Ranges(u32),
