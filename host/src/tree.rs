@@ -254,13 +254,7 @@ impl Tree {
     /// The lengths of all files together, in bytes, holes included and hard links counted once.
     #[must_use]
     pub fn total_file_bytes(&self) -> u64 {
-        self.entries
-            .iter()
-            .map(|entry| match entry.kind {
-                Kind::File { size, .. } => size,
-                _ => 0,
-            })
-            .fold(0, u64::saturating_add)
+        self.totals(1).content
     }
 
     /// Where `file` has data; see [`Reader::ranges`], which is cheaper for many files.
