@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use cellblock::report::grouped;
+use cellblock_build::text::grouped;
 
 use crate::support::judges::{Judge, judge_ext4, judge_fat, judge_table};
 use crate::support::{Bench, disk, judge, mount, skipped};

@@ -6,15 +6,15 @@ mod gets;
 mod input;
 mod spec;
 
-use std::path::Path;
+use crate::support::bench::repository;
 
 use crate::support::{Bench, Outcome};
 
 /// The command `tests/commands/NAME.wat`, in the template of all of them.
 fn module(name: &str) -> Vec<u8> {
     let text = |name: &str| {
-        let file = format!("../tests/commands/{name}.wat");
-        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap()
+        let file = format!("tests/commands/{name}.wat");
+        std::fs::read_to_string(repository(file)).unwrap()
     };
     wat::parse_str(text("template").replacen("BODY", &text(name), 1)).unwrap()
 }

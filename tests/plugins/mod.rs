@@ -7,7 +7,7 @@ mod debian;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::support::bench::{assert_same_bytes, sha256};
+use crate::support::bench::{assert_same_bytes, repository, sha256};
 use crate::support::{Bench, judge, skipped, text};
 use crate::unprivileged::{as_nobody, folder_of_nobody};
 
@@ -32,7 +32,7 @@ fn plugin(bench: &Bench, name: &str) -> Option<()> {
 }
 
 fn script() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/plugins/build")
+    repository("tests/plugins/build")
 }
 
 /// Builds the spec within each wall and as nobody: the image, which is always the same.

@@ -175,11 +175,16 @@ pub fn cache() -> PathBuf {
     folder
 }
 
+/// A file or a folder of the repository.
+pub fn repository(path: impl AsRef<Path>) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../..")
+        .join(path)
+}
+
 /// The folder of a case.
 pub fn case(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../tests/cases")
-        .join(name)
+    repository("tests/cases").join(name)
 }
 
 /// The names in `folder`, sorted.

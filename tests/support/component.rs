@@ -1,11 +1,12 @@
 //! Hostile guests, from text.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use wit_parser::Resolve;
 
 use super::Bench;
+use super::bench::repository;
 use crate::hostile::template;
 
 /// A world with a resource of the guest's own.
@@ -24,7 +25,7 @@ pub fn formatter(bench: &Bench, name: &str) -> PathBuf {
 pub fn formatter_of(text: &str) -> Vec<u8> {
     let mut module = wat::parse_str(template::module(text)).unwrap();
     let mut contract = Resolve::default();
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../wit");
+    let folder = repository("wit");
     let (mut package, _) = contract.push_dir(folder).unwrap();
     if text.contains("hostile:more/things") {
         package = contract.push_str("more.wit", RESOURCES).unwrap();
@@ -50,6 +51,6 @@ pub fn component_of(text: &str) -> Vec<u8> {
 }
 
 fn read(name: &str) -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../tests/hostile/{name}.wat"));
+    let path = repository(format!("tests/hostile/{name}.wat"));
     std::fs::read_to_string(path).unwrap()
 }

@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| cellblock::cell::fuzzing::contract(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| cellblock_cell::fuzzing::contract(data));

@@ -4,8 +4,8 @@ use std::fs::File;
 use std::io::{self, Write as _};
 use std::os::fd::AsRawFd as _;
 
-use cellblock::source::{Source, What, read_sources};
-use cellblock::tree::{Kind, Node, Tree};
+use cellblock_tree::source::{Source, What, read_sources};
+use cellblock_tree::{Kind, Node, Tree};
 use rustix::fs::{MemfdFlags, memfd_create};
 
 /// The most bytes that an archive is decompressed into.

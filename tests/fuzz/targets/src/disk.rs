@@ -2,7 +2,7 @@
 
 use std::io;
 
-use cellblock::table::{ReadAt, Region};
+use cellblock_table::{ReadAt, Region};
 
 /// See the [module](self).
 #[derive(Clone)]

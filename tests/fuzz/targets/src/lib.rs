@@ -9,7 +9,7 @@
 //!                 swap, catalog   at the measured size and around it
 //! ```
 //!
-//! The host's side of a cell has targets of its own, in `cellblock::cell::fuzzing`.
+//! The host's side of a cell has targets of its own, in `cellblock_cell::fuzzing`.
 
 mod archive;
 mod disk;

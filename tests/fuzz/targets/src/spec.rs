@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use cellblock::plan;
-use cellblock::spec::{Project, RawSpec, Spec};
+use cellblock_build::plan;
+use cellblock_spec::{Project, RawSpec, Spec};
 
 /// What every formatter measures, in bytes.
 const MEASURED: u64 = 10_000_000;

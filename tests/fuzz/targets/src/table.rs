@@ -1,8 +1,9 @@
 //! A disk's partition table.
 
 use arbitrary::{Result, Unstructured};
-use cellblock::report::{draw, json_like_sfdisk};
-use cellblock::table::{Decoded, SectorSize, Severity, Table, TableError};
+use cellblock::report::draw;
+use cellblock_table::json_like_sfdisk;
+use cellblock_table::{Decoded, SectorSize, Severity, Table, TableError};
 
 use crate::disk::Disk;
 
@@ -106,7 +107,7 @@ fn write_back(table: &Table) {
         partition.boot_record = table.boot_record(partition);
     }
     assert_eq!(again.table, settled);
-    let damage = |finding: &&cellblock::table::Finding| finding.severity() != Severity::Advice;
+    let damage = |finding: &&cellblock_table::Finding| finding.severity() != Severity::Advice;
     assert_eq!(again.findings.iter().find(damage), None);
 }
 

@@ -1,0 +1,235 @@
+//! The main job: a spec in, a whole image out. And one file system alone.
+//!
+//! ```text
+//!     sources ──> trees ──┐
+//!                         ├──> measure ──> plan ──> format (a cell a partition) ──> splice ──> publish
+//!     guests  ──> cells ──┘
+//! ```
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Instant;
+
+use cellblock_cell::Runtime;
+use cellblock_contract::LogLine;
+use cellblock_image::{self as image, Image, ImageError, PartitionFile, Scratch};
+use cellblock_spec::Spec;
+use cellblock_table::Table;
+
+use crate::BuildOptions;
+use crate::catalogue::Catalog;
+use crate::error::Error;
+use crate::filesystem::{Filled, Place, Preparation, Prepared};
+use crate::plan::{self, Facts, Fill, MkfsPlan, Plan, PlannedPartition, RawContent, RawPiece};
+use crate::record::Record;
+use crate::staging::{self, GrubImages};
+
+/// An image that has been built and published.
+#[derive(Debug)]
+pub struct Built {
+    /// Its partition table.
+    pub table: Table,
+    /// What was done.
+    pub record: Record,
+    /// What the formatters logged, by partition.
+    pub log: Vec<(String, LogLine)>,
+}
+
+/// Builds what `spec` says and gives it the name `path`.
+///
+/// # Errors
+/// [`Error`]; nothing is left behind, and what had the name before is as it was.
+pub fn build_image(
+    spec: &Spec,
+    path: &Path,
+    runtime: &Runtime,
+    catalog: &Catalog,
+    options: &BuildOptions,
+) -> Result<Built, Error> {
+    let begun = Instant::now();
+    spec.check_filesystems(&catalog.kinds())?;
+    spec.check_commands(|kind| catalog.command_line(kind))?;
+    let scratch = Scratch::beside(&image::target(path)?);
+    let raw_lengths = plan::raw_lengths(spec)?;
+    let wanted = plan::measurements_wanted(spec);
+    let grub = GrubImages::read(spec)?;
+    let facts = plan::facts(spec)?;
+    let preparation = Preparation {
+        runtime,
+        catalog,
+        scratch: &scratch,
+        options,
+        facts: &facts,
+    };
+    let names = plan::names(spec)?;
+    let mut filesystems = plan::filesystems(spec)?;
+    staging::add_to_esp(spec, &mut filesystems)?;
+    let prepared = preparation.prepare(filesystems, &names)?;
+    let measured = preparation.measure(&prepared, &wanted, plan::sector_size(spec)?)?;
+    let plan = plan::plan(spec, &measured, &raw_lengths, options.time)?;
+    let table = plan.table()?;
+    let regions = table.encode()?;
+
+    let places = places(&plan, &prepared);
+    let mut filled = preparation.fill(prepared, &places)?;
+    let splicing = Instant::now();
+    let image = match host_partition(&mut filled, &places) {
+        Some(partition) => Image::around(&scratch, partition, plan.size)?,
+        None => Image::new(&scratch, plan.size)?,
+    };
+    for region in &regions {
+        image.write(region.offset, &region.bytes)?;
+    }
+    for (index, partition) in plan.partitions.iter().enumerate() {
+        splice(&image, partition, filled.get(&index)).map_err(|reason| Error::Partition {
+            name: partition.name.clone(),
+            reason: Box::new(reason.into()),
+        })?;
+    }
+    write_raw(&image, &plan.raw, 0)?;
+    if let (Some(images), Some(grub)) = (&grub, plan.grub) {
+        images.write(&image, grub)?;
+    }
+    image.publish(path)?;
+    let splicing = splicing.elapsed();
+
+    let log = collect_log(&mut filled, &names);
+    let record = Record::of_image(path, &plan, filled, splicing, begun.elapsed());
+    Ok(Built { table, record, log })
+}
+
+/// Makes one file system in a file of its own.
+///
+/// # Errors
+/// [`Error`]; nothing is left behind, and what had the name before is as it was.
+pub fn make_filesystem(
+    plan: &MkfsPlan,
+    path: &Path,
+    runtime: &Runtime,
+    catalog: &Catalog,
+    options: &BuildOptions,
+) -> Result<(Record, Vec<LogLine>), Error> {
+    let begun = Instant::now();
+    let scratch = Scratch::beside(&image::target(path)?);
+    // Without a spec there are no templates.
+    let facts = Facts::default();
+    let preparation = Preparation {
+        runtime,
+        catalog,
+        scratch: &scratch,
+        options,
+        facts: &facts,
+    };
+    let name = plan.filesystem.kind.clone();
+    let names = vec![name.clone()];
+    let filesystems = BTreeMap::from([(0, plan.filesystem.clone())]);
+    let prepared = preparation.prepare(filesystems, &names).map_err(unnamed)?;
+    let wanted: &[usize] = if plan.wants_measurement() { &[0] } else { &[] };
+    let sector_size = plan.sector_size;
+    let measured = preparation
+        .measure(&prepared, wanted, sector_size)
+        .map_err(unnamed)?;
+    let size = plan.size(measured.get(&0).copied().unwrap_or_default())?;
+    let place = Place {
+        disk_offset: 0,
+        base: 0,
+        size,
+        sector_size,
+        time: plan.time,
+    };
+    let places = BTreeMap::from([(0, place)]);
+    let mut filled = preparation.fill(prepared, &places).map_err(unnamed)?;
+    let publishing = Instant::now();
+    if let Some(partition) = filled
+        .get_mut(&0)
+        .and_then(|filled| filled.partition.take())
+    {
+        Image::around(&scratch, partition, size)?.publish(path)?;
+    }
+    let publishing = publishing.elapsed();
+    let log = collect_log(&mut filled, &names);
+    let record = Record::of_filesystem(path, &name, size, filled, publishing, begun.elapsed());
+    Ok((record, log.into_iter().map(|(_, line)| line).collect()))
+}
+
+/// Without a disk there is no partition to name.
+fn unnamed(error: Error) -> Error {
+    match error {
+        Error::Partition { reason, .. } => Error::Filesystem(reason),
+        other => other,
+    }
+}
+
+fn places(plan: &Plan, prepared: &[Prepared]) -> BTreeMap<usize, Place> {
+    let host = prepared
+        .iter()
+        .max_by_key(|prepared| {
+            (
+                prepared.tree.total_file_bytes(),
+                std::cmp::Reverse(prepared.index),
+            )
+        })
+        .map(|prepared| prepared.index);
+    plan.partitions
+        .iter()
+        .enumerate()
+        .filter(|(_, partition)| matches!(partition.fill, Fill::Filesystem(_)))
+        .map(|(index, partition)| {
+            let is_host = host == Some(index);
+            let place = Place {
+                disk_offset: partition.start,
+                base: if is_host { partition.start } else { 0 },
+                size: partition.size,
+                sector_size: plan.sector_size,
+                time: plan.time,
+            };
+            (index, place)
+        })
+        .collect()
+}
+
+/// The partition that was filled where it belongs: its file becomes the image.
+fn host_partition(
+    filled: &mut BTreeMap<usize, Filled>,
+    places: &BTreeMap<usize, Place>,
+) -> Option<PartitionFile> {
+    let (index, _) = places.iter().find(|(_, place)| place.base > 0)?;
+    filled.get_mut(index)?.partition.take()
+}
+
+fn splice(
+    image: &Image,
+    planned: &PlannedPartition,
+    filled: Option<&Filled>,
+) -> Result<(), ImageError> {
+    if let Some(partition) = filled.and_then(|filled| filled.partition.as_ref()) {
+        image.splice(partition, planned.start)?;
+    }
+    if let Fill::Raw(pieces) = &planned.fill {
+        write_raw(image, pieces, planned.start)?;
+    }
+    Ok(())
+}
+
+/// Writes pieces whose offsets count from `base`.
+fn write_raw(image: &Image, pieces: &[RawPiece], base: u64) -> Result<(), ImageError> {
+    pieces.iter().try_for_each(|piece| {
+        let offset = base + piece.offset;
+        match &piece.content {
+            RawContent::File(file) => image.splice_file(file, offset, piece.length),
+            RawContent::Bytes(bytes) => image.write(offset, bytes),
+        }
+    })
+}
+
+fn collect_log(filled: &mut BTreeMap<usize, Filled>, names: &[String]) -> Vec<(String, LogLine)> {
+    filled
+        .iter_mut()
+        .flat_map(|(index, filled)| {
+            let name = names[*index].clone();
+            std::mem::take(&mut filled.log)
+                .into_iter()
+                .map(move |line| (name.clone(), line))
+        })
+        .collect()
+}

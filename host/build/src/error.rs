@@ -1,0 +1,76 @@
+//! What can go wrong, with the partition that it concerns.
+
+use crate::catalogue::GuestError;
+use crate::plan::PlanError;
+use crate::{DiskError, TemplateError};
+use cellblock_cell::CellError;
+use cellblock_image::ImageError;
+use cellblock_spec::SpecError;
+use cellblock_table::TableError;
+use cellblock_tree::source::SourceError;
+
+/// Why there is no image. Whatever had its name before is as it was.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The spec cannot be understood.
+    #[error(transparent)]
+    Spec(#[from] SpecError),
+    /// The spec is understood, and cannot be carried out.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// A formatter cannot be used.
+    #[error(transparent)]
+    Guest(#[from] GuestError),
+    /// A partition cannot be made.
+    #[error("partition '{name}': {reason}")]
+    Partition {
+        /// The partition's name.
+        name: String,
+        /// The reason.
+        reason: Box<PartitionError>,
+    },
+    /// A file system without a disk cannot be made.
+    #[error(transparent)]
+    Filesystem(Box<PartitionError>),
+    /// The partition table cannot be made.
+    #[error(transparent)]
+    Table(#[from] TableError),
+    /// The image cannot be written.
+    #[error(transparent)]
+    Image(#[from] ImageError),
+    /// An image that exists cannot be changed or read as asked.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+}
+
+/// Why a partition cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum PartitionError {
+    /// A template of its content.
+    #[error(transparent)]
+    Template(#[from] TemplateError),
+    /// Its content.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// Its cell.
+    #[error(transparent)]
+    Cell(#[from] CellError),
+    /// Its file.
+    #[error(transparent)]
+    Image(#[from] ImageError),
+}
+
+impl Error {
+    /// Whether the spec or the command line is wrong, and not something that happened while building.
+    #[must_use]
+    pub fn is_usage(&self) -> bool {
+        match self {
+            Self::Spec(_)
+            | Self::Plan(_)
+            | Self::Guest(GuestError::Unknown { .. })
+            | Self::Disk(DiskError::Select { .. }) => true,
+            Self::Partition { reason, .. } => matches!(**reason, PartitionError::Template(_)),
+            _ => false,
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! Why a partition of a disk that exists is not what was asked for.
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+
+use cellblock_table::{Finding, SelectError, TableError};
+use cellblock_text::{exact, grouped};
+
+/// Why a disk that exists is left as it is.
+#[derive(Debug, thiserror::Error)]
+pub enum DiskError {
+    /// It has no table that can be read.
+    #[error("{}: {source}", path.display())]
+    Table {
+        /// The image.
+        path: PathBuf,
+        /// Why.
+        source: TableError,
+    },
+    /// Its table breaks a rule, so what it says of partitions is not to be trusted.
+    #[error("{}: the partition table is damaged, so nothing is done:{}", path.display(), Lines(findings))]
+    Damaged {
+        /// The image.
+        path: PathBuf,
+        /// What is wrong.
+        findings: Vec<Finding>,
+    },
+    /// It has no such partition, or several.
+    #[error("{}: {source}", path.display())]
+    Select {
+        /// The image.
+        path: PathBuf,
+        /// Why.
+        source: SelectError,
+    },
+    /// The partition has another size than expected.
+    #[error(
+        "{}: partition {partition} has {}, and {} were expected", path.display(), exact(*size), grouped(*expected)
+    )]
+    Size {
+        /// The image.
+        path: PathBuf,
+        /// The partition.
+        partition: String,
+        /// Its size in bytes.
+        size: u64,
+        /// What was expected.
+        expected: u64,
+    },
+    /// The table is another one than before the partition was made.
+    #[error(
+        "{}: its partition table has changed while the content of partition {partition} was made: begin again",
+        path.display()
+    )]
+    TableChanged {
+        /// The image.
+        path: PathBuf,
+        /// The partition.
+        partition: String,
+    },
+    /// The file does not fit.
+    #[error(
+        "{}: {} has {}, and partition {partition} has {}: {} are missing",
+        path.display(), file.display(), exact(*length), grouped(*size), grouped(length - size)
+    )]
+    TooLong {
+        /// The image.
+        path: PathBuf,
+        /// The file.
+        file: PathBuf,
+        /// Its length in bytes.
+        length: u64,
+        /// The partition.
+        partition: String,
+        /// Its size in bytes.
+        size: u64,
+    },
+    /// The file cannot be used.
+    #[error("{}: {source}", file.display())]
+    File {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The file is a directory, a device, a fifo or a socket.
+    #[error("{}: is no regular file", file.display())]
+    NotAFile {
+        /// The file.
+        file: PathBuf,
+    },
+    /// The file is the image.
+    #[error("{}: is the image itself; name another file", file.display())]
+    SameFile {
+        /// The file.
+        file: PathBuf,
+    },
+}
+
+/// Findings, each on a line of its own.
+struct Lines<'a>(&'a [Finding]);
+
+impl fmt::Display for Lines<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0
+            .iter()
+            .try_for_each(|finding| write!(f, "\n  {finding}"))
+    }
+}

@@ -1,0 +1,267 @@
+//! One partition of a disk that exists: made anew, put in, or taken out.
+//!
+//! ```text
+//!     image ──> table, checked ──> partition ──> content ready ──> image locked, table the same ──> splice
+//! ```
+
+mod error;
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+pub use error::DiskError;
+
+use super::filesystem::{Filled, Place, Preparation};
+use super::record::PartitionRecord;
+use super::{BuildOptions, Record};
+use crate::catalogue::Catalog;
+use crate::error::Error;
+use crate::plan::{self, Facts, FilesystemRequest};
+use cellblock_cell::Runtime;
+use cellblock_contract::LogLine;
+use cellblock_image::{self as image, Atomic, Change, Content, Existing, Scratch};
+use cellblock_table::{Partition, SectorSize, Selector, Severity, Table};
+
+/// What is asked for of a disk that exists.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    /// The image.
+    pub image: PathBuf,
+    /// The partition.
+    pub partition: Selector,
+    /// The size in bytes that it must have.
+    pub expected_size: Option<u64>,
+    /// The size of a sector, where the table does not say it.
+    pub sector_size: Option<SectorSize>,
+    /// Whether the image is replaced by a changed copy.
+    pub atomic: Atomic,
+    /// Called before waiting for somebody else who has locked the image.
+    pub waiting: fn(&Path),
+}
+
+/// A partition whose content has been made anew or taken out.
+#[derive(Debug)]
+pub struct Changed {
+    /// What the partition is called: number and name.
+    pub partition: String,
+    /// What was done. It has no file system if none was made.
+    pub record: Record,
+    /// What the formatter logged.
+    pub log: Vec<LogLine>,
+}
+
+/// A partition of a disk whose table is sound.
+pub(super) struct Located {
+    table: Table,
+    pub(super) partition: Partition,
+    /// Its bytes on the disk.
+    pub(super) place: Range<u64>,
+}
+
+impl Located {
+    /// The size in bytes.
+    pub(super) fn size(&self) -> u64 {
+        self.place.end - self.place.start
+    }
+}
+
+impl Asked {
+    /// The partition in an image.
+    fn locate(&self, image: &Existing) -> Result<Located, DiskError> {
+        let path = || self.image.clone();
+        let decoded = match self.sector_size {
+            Some(sector_size) => Table::decode_as(image, sector_size),
+            None => Table::decode(image),
+        };
+        let decoded = decoded.map_err(|source| DiskError::Table {
+            path: path(),
+            source,
+        })?;
+        let is_damage = |finding: &cellblock_table::Finding| finding.severity() == Severity::Damage;
+        if decoded.findings.iter().any(is_damage) {
+            let findings = decoded.findings.into_iter().filter(is_damage).collect();
+            return Err(DiskError::Damaged {
+                path: path(),
+                findings,
+            });
+        }
+        let table = decoded.table;
+        let partition = table
+            .select(&self.partition)
+            .map_err(|source| DiskError::Select {
+                path: path(),
+                source,
+            })?
+            .clone();
+        let place = table.place_of(&partition);
+        let size = place.end - place.start;
+        match self.expected_size {
+            Some(expected) if expected != size => Err(DiskError::Size {
+                path: path(),
+                partition: partition.called(),
+                size,
+                expected,
+            }),
+            _ => Ok(Located {
+                table,
+                partition,
+                place,
+            }),
+        }
+    }
+
+    /// Opens the image for this change alone, and finds the partition where it was `before`.
+    fn lock(&self, before: &Located) -> Result<Existing, Error> {
+        let image = Existing::open_alone(&self.image, &|| (self.waiting)(&self.image))?;
+        if self.locate(&image)?.table != before.table {
+            return Err(Error::Disk(DiskError::TableChanged {
+                path: self.image.clone(),
+                partition: before.partition.called(),
+            }));
+        }
+        Ok(image)
+    }
+}
+
+/// Makes a file system in a partition of an image that exists.
+///
+/// # Errors
+/// [`Error`]; unless it says otherwise, the image is as it was.
+pub fn fill_partition(
+    asked: &Asked,
+    request: FilesystemRequest,
+    runtime: &Runtime,
+    catalog: &Catalog,
+    options: &BuildOptions,
+) -> Result<Changed, Error> {
+    let begun = Instant::now();
+    let image = Existing::open_changeable(&asked.image)?;
+    let located = asked.locate(&image)?;
+    let called = located.partition.called();
+    let scratch = Scratch::beside(image.path());
+    // Without a spec there are no templates.
+    let facts = Facts::default();
+    let preparation = Preparation {
+        runtime,
+        catalog,
+        scratch: &scratch,
+        options,
+        facts: &facts,
+    };
+    let number = located.partition.number;
+    let (filesystem, time) = plan::filesystem_alone(request, number, Some(located.size()))?;
+    let name = match located.partition.name.as_str() {
+        "" => located.partition.number.to_string(),
+        name => name.to_owned(),
+    };
+    let prepared = preparation.prepare(BTreeMap::from([(0, filesystem)]), &[name])?;
+    let place = Place {
+        disk_offset: located.place.start,
+        base: 0,
+        size: located.size(),
+        sector_size: located.table.sector_size,
+        time,
+    };
+    let mut filled = preparation.fill(prepared, &BTreeMap::from([(0, place)]))?;
+    let mut filled = filled.remove(&0);
+    let splicing = Instant::now();
+    let mut change = Change::InPlace;
+    if let Some(partition) = filled.as_mut().and_then(|filled| filled.partition.take()) {
+        let image = asked.lock(&located)?;
+        let new = Content::of_partition(&partition)?;
+        change = image.splice(located.place.clone(), &new, asked.atomic)?;
+    }
+    let log = filled
+        .as_mut()
+        .map(|filled| std::mem::take(&mut filled.log));
+    Ok(Changed {
+        partition: called,
+        record: record(asked, &located, filled, change, splicing, begun),
+        log: log.unwrap_or_default(),
+    })
+}
+
+/// Puts a file into a partition of an image that exists; what is left of the partition becomes zeros.
+///
+/// # Errors
+/// [`Error`]; unless it says otherwise, the image is as it was.
+pub fn splice_partition(asked: &Asked, file: &Path) -> Result<Changed, Error> {
+    let begun = Instant::now();
+    let image = Existing::open_alone(&asked.image, &|| (asked.waiting)(&asked.image))?;
+    let located = asked.locate(&image)?;
+    let failed = |source| DiskError::File {
+        file: file.to_owned(),
+        source,
+    };
+    if !fs::metadata(file).map_err(failed)?.is_file() {
+        let file = file.to_owned();
+        return Err(DiskError::NotAFile { file }.into());
+    }
+    let content = File::open(file).map_err(failed)?;
+    if image.is(&content).map_err(failed)? {
+        let file = file.to_owned();
+        return Err(DiskError::SameFile { file }.into());
+    }
+    let new = Content::of_file(&content).map_err(failed)?;
+    if new.length() > located.size() {
+        return Err(Error::Disk(DiskError::TooLong {
+            path: asked.image.clone(),
+            file: file.to_owned(),
+            length: new.length(),
+            partition: located.partition.called(),
+            size: located.size(),
+        }));
+    }
+    let splicing = Instant::now();
+    let change = image.splice(located.place.clone(), &new, asked.atomic)?;
+    Ok(Changed {
+        partition: located.partition.called(),
+        record: record(asked, &located, None, change, splicing, begun),
+        log: Vec::new(),
+    })
+}
+
+/// Takes the content of a partition out of an image, into a file of its own.
+///
+/// # Errors
+/// [`Error`]; what had the file's name before is as it was.
+pub fn cut_partition(asked: &Asked, file: &Path) -> Result<Changed, Error> {
+    let begun = Instant::now();
+    let image = Existing::open_unchanging(&asked.image, &|| (asked.waiting)(&asked.image))?;
+    let located = asked.locate(&image)?;
+    let target = image::target(file)?;
+    let is_image = File::open(&target).and_then(|existing| image.is(&existing));
+    if is_image.unwrap_or(false) {
+        return Err(Error::Disk(DiskError::SameFile { file: target }));
+    }
+    let splicing = Instant::now();
+    image
+        .cut(located.place.clone(), &Scratch::beside(&target))?
+        .publish(file)?;
+    Ok(Changed {
+        partition: located.partition.called(),
+        record: record(asked, &located, None, Change::InPlace, splicing, begun),
+        log: Vec::new(),
+    })
+}
+
+fn record(
+    asked: &Asked,
+    located: &Located,
+    filled: Option<Filled>,
+    change: Change,
+    splicing: Instant,
+    begun: Instant,
+) -> Record {
+    Record::of_partition(
+        (&asked.image, located.table.disk_bytes()),
+        &located.table,
+        PartitionRecord::of_existing(located, filled),
+        change,
+        splicing.elapsed(),
+        begun.elapsed(),
+    )
+}

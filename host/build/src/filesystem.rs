@@ -1,0 +1,351 @@
+//! From the content of a partition to its file: tree, measurement, cell.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+
+use crate::catalogue::Catalog;
+use crate::error::{Error, PartitionError};
+use crate::parallel;
+use crate::plan::{Facts, FilesystemPlan, TimeRule};
+use crate::progress::Bar;
+use crate::{BuildOptions, template};
+use cellblock_cell::{Cell, Runtime, Wall};
+use cellblock_contract::{LogLine, Request, Setting, Summary};
+use cellblock_image::{Filling, PartitionFile, Scratch};
+use cellblock_spec::Content;
+use cellblock_table::SectorSize;
+use cellblock_tree::source::{self, Room};
+use cellblock_tree::{Timestamp, Tree};
+
+/// What all file systems of a build share.
+pub(crate) struct Preparation<'a> {
+    pub(crate) runtime: &'a Runtime,
+    pub(crate) catalog: &'a Catalog,
+    pub(crate) scratch: &'a Scratch,
+    pub(crate) options: &'a BuildOptions,
+    /// What templates may name.
+    pub(crate) facts: &'a Facts,
+}
+
+/// A file system whose tree has been read and whose formatter is ready.
+pub(crate) struct Prepared {
+    pub(crate) index: usize,
+    name: String,
+    filesystem: FilesystemPlan,
+    /// The formatter, with the tree.
+    cell: Cell,
+    /// What the formatter calls the file system.
+    kind: String,
+    pub(crate) tree: Arc<Tree>,
+    reading: Duration,
+}
+
+/// Where a file system goes. Bytes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place {
+    /// Where its partition begins on the disk.
+    pub(crate) disk_offset: u64,
+    /// Where it begins in the file that it is made in.
+    pub(crate) base: u64,
+    pub(crate) size: u64,
+    pub(crate) sector_size: SectorSize,
+    pub(crate) time: TimeRule,
+}
+
+/// A file system that has been made.
+pub(crate) struct Filled {
+    /// None once it has become the image.
+    pub(crate) partition: Option<PartitionFile>,
+    pub(crate) kind: String,
+    pub(crate) summary: Summary,
+    pub(crate) log: Vec<LogLine>,
+    pub(crate) guest: GuestIdentity,
+    pub(crate) time: (i64, TimeSource),
+    pub(crate) digests: Option<Digests>,
+    pub(crate) nodes: u32,
+    pub(crate) content_bytes: u64,
+    pub(crate) reading: Duration,
+    pub(crate) formatting: Duration,
+}
+
+/// Which guest made a file system, and what it could reach.
+pub(crate) struct GuestIdentity {
+    pub(crate) name: String,
+    pub(crate) digest: [u8; 32],
+    pub(crate) imports: Vec<String>,
+    pub(crate) wall: Wall,
+    /// The arguments of a command.
+    pub(crate) arguments: Vec<String>,
+}
+
+/// Where the time of a file system is from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TimeSource {
+    /// The spec, or the command line.
+    Given,
+    /// `SOURCE_DATE_EPOCH`.
+    Environment,
+    /// The newest file of its tree.
+    NewestFile,
+    /// Nowhere: it is [`Timestamp::FALLBACK`].
+    Fallback,
+}
+
+impl TimeSource {
+    fn of(rule: TimeRule, tree: &Tree, options: &BuildOptions) -> Self {
+        match rule {
+            TimeRule::Fixed(_) if options.time_of_environment => Self::Environment,
+            TimeRule::Fixed(_) => Self::Given,
+            TimeRule::NewestFile if tree.is_dated() => Self::NewestFile,
+            TimeRule::NewestFile => Self::Fallback,
+        }
+    }
+}
+
+/// SHA-256 digests of what went in and came out.
+pub(crate) struct Digests {
+    pub(crate) tree: [u8; 32],
+    pub(crate) content: [u8; 32],
+    pub(crate) partition: [u8; 32],
+}
+
+/// What the archives of a file system may decompress to, beside twice its partition: headers, and what fills up blocks.
+const HEADERS: u64 = 256 << 20;
+/// What they may decompress to where nothing is known of the partition's size.
+const UNBOUNDED: u64 = 64 << 30;
+
+impl Preparation<'_> {
+    /// Reads the trees, and makes the formatters ready at the same time.
+    pub(crate) fn prepare(
+        &self,
+        filesystems: BTreeMap<usize, FilesystemPlan>,
+        names: &[String],
+    ) -> Result<Vec<Prepared>, Error> {
+        let jobs = self.options.jobs;
+        let filesystems: Vec<(usize, FilesystemPlan)> = filesystems.into_iter().collect();
+        let kinds: BTreeSet<&str> = filesystems
+            .iter()
+            .map(|(_, filesystem)| filesystem.kind.as_str())
+            .collect();
+        let (trees, formatters) = std::thread::scope(|scope| {
+            let formatters = scope.spawn(|| self.catalog.load(self.runtime, &kinds, jobs));
+            let trees = parallel::map(jobs, &filesystems, |(index, filesystem)| {
+                self.read_tree(filesystem)
+                    .map_err(|error| partition_error(&names[*index], error))
+            });
+            let formatters = formatters
+                .join()
+                .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            (trees, formatters)
+        });
+        let formatters = formatters?;
+        Ok(filesystems
+            .into_iter()
+            .zip(trees?)
+            .map(|((index, filesystem), (tree, reading))| {
+                let formatter = &formatters[&filesystem.kind];
+                Prepared {
+                    index,
+                    name: names[index].clone(),
+                    cell: formatter.guest.cell(&tree),
+                    kind: formatter.kind.clone(),
+                    filesystem,
+                    tree,
+                    reading,
+                }
+            })
+            .collect())
+    }
+
+    fn read_tree(
+        &self,
+        filesystem: &FilesystemPlan,
+    ) -> Result<(Arc<Tree>, Duration), PartitionError> {
+        let begun = Instant::now();
+        let time = self.options.time.map(|seconds| Timestamp {
+            seconds,
+            nanoseconds: 0,
+        });
+        let spool = || self.scratch.file();
+        let sources = filesystem
+            .contents
+            .iter()
+            .map(|content| match content {
+                Content::Source(source) => Ok(source.clone()),
+                Content::Template(template) => template::filled(template, self.facts),
+            })
+            .collect::<Result<Vec<_>, _>>()?;
+        let tree = source::read_sources(&sources, &spool, self.room(filesystem), time)?;
+        Ok((Arc::new(tree), begun.elapsed()))
+    }
+
+    /// What archives may decompress to: what the user says, or what the partition could make use of. Nobody knows that of a
+    /// formatter that may compress in its turn.
+    fn room(&self, filesystem: &FilesystemPlan) -> Room {
+        let most = filesystem
+            .most
+            .filter(|_| !self.catalog.is_foreign(&filesystem.kind));
+        match (self.options.archive_limit, most) {
+            (Some(limit), _) => Room::from(limit),
+            (None, Some(most)) => Room {
+                expanded: most.saturating_mul(2).saturating_add(HEADERS),
+                partition: Some(most),
+            },
+            (None, None) => Room::from(UNBOUNDED),
+        }
+    }
+
+    /// The smallest sizes in bytes of the `wanted` file systems.
+    pub(crate) fn measure(
+        &self,
+        prepared: &[Prepared],
+        wanted: &[usize],
+        sector_size: SectorSize,
+    ) -> Result<BTreeMap<usize, u64>, Error> {
+        let wanted: Vec<&Prepared> = prepared
+            .iter()
+            .filter(|prepared| wanted.contains(&prepared.index))
+            .collect();
+        let sizes = parallel::map(self.options.jobs, &wanted, |prepared| {
+            let place = Place {
+                disk_offset: 0,
+                base: 0,
+                size: 0,
+                sector_size,
+                time: TimeRule::NewestFile,
+            };
+            let size = prepared
+                .cell
+                .measure(&prepared.request(&place))
+                .map_err(|error| partition_error(&prepared.name, error))?;
+            Ok::<_, Error>((prepared.index, size))
+        })?;
+        Ok(sizes.into_iter().collect())
+    }
+
+    /// Makes the file systems, each in its cell.
+    pub(crate) fn fill(
+        &self,
+        prepared: Vec<Prepared>,
+        places: &BTreeMap<usize, Place>,
+    ) -> Result<BTreeMap<usize, Filled>, Error> {
+        let filled = parallel::map(self.options.jobs, &prepared, |prepared| {
+            let filled = self
+                .fill_one(prepared, &places[&prepared.index])
+                .map_err(|reason| partition_error(&prepared.name, reason))?;
+            Ok::<_, Error>((prepared.index, filled))
+        })?;
+        Ok(filled.into_iter().collect())
+    }
+
+    fn fill_one(&self, prepared: &Prepared, place: &Place) -> Result<Filled, PartitionError> {
+        let begun = Instant::now();
+        let tree = &prepared.tree;
+        let content_bytes = tree.total_file_bytes();
+        let progress = &self.options.progress;
+        let bar: Arc<dyn Bar> = progress.partition(&prepared.name, content_bytes).into();
+        let partition = PartitionFile::within(self.scratch, place.base, place.size)?;
+        let advance = Arc::clone(&bar);
+        let filling = Arc::new(Filling::new(
+            partition,
+            Arc::clone(tree),
+            self.options.jobs,
+            move |bytes| advance.advance(bytes),
+        ));
+        let guest = prepared.cell.guest();
+        let outcome = prepared
+            .cell
+            .format(&prepared.request(place), Arc::clone(&filling) as _);
+        // What failed on the host's side is the better reason than the guest's, which only knows that something did.
+        let partition = match (filling.finish(), &outcome) {
+            (Err(failure), Ok(_)) => return Err(failure.into()),
+            (Err(failure), Err(error)) if error.is_of_guest() => return Err(failure.into()),
+            (result, _) => result,
+        };
+        let outcome = outcome?;
+        let partition = partition?;
+        bar.finish();
+        let formatting = begun.elapsed();
+        let digests = self
+            .options
+            .digests
+            .then(|| digests(tree, &partition))
+            .transpose()?;
+        Ok(Filled {
+            partition: Some(partition),
+            kind: prepared.filesystem.kind.clone(),
+            summary: outcome.summary,
+            log: outcome.log,
+            time: (
+                prepared.time(place).seconds,
+                TimeSource::of(place.time, tree, self.options),
+            ),
+            guest: GuestIdentity {
+                name: guest.name().to_owned(),
+                digest: guest.digest(),
+                imports: guest.imports().to_vec(),
+                wall: guest.wall().clone(),
+                arguments: outcome.arguments,
+            },
+            digests,
+            nodes: tree.len(),
+            content_bytes,
+            reading: prepared.reading,
+            formatting,
+        })
+    }
+}
+
+fn digests(tree: &Tree, partition: &PartitionFile) -> Result<Digests, PartitionError> {
+    Ok(Digests {
+        tree: tree.digest(),
+        content: tree.content_digest()?,
+        partition: partition.digest()?,
+    })
+}
+
+fn partition_error(name: &str, reason: impl Into<PartitionError>) -> Error {
+    Error::Partition {
+        name: name.to_owned(),
+        reason: Box::new(reason.into()),
+    }
+}
+
+impl Prepared {
+    fn time(&self, place: &Place) -> Timestamp {
+        match place.time {
+            TimeRule::Fixed(seconds) => Timestamp {
+                seconds,
+                nanoseconds: 0,
+            },
+            TimeRule::NewestFile => self.tree.newest(),
+        }
+    }
+
+    fn request(&self, place: &Place) -> Request {
+        let filesystem = &self.filesystem;
+        Request {
+            kind: self.kind.clone(),
+            size: place.size,
+            disk_offset: place.disk_offset,
+            sector_size: u32::try_from(place.sector_size.bytes()).unwrap_or(u32::MAX),
+            label: filesystem.label.clone(),
+            uuid: filesystem.uuid.into_bytes(),
+            seed: filesystem.seed,
+            time: self.time(place),
+            drop: filesystem.drop.iter().copied().collect(),
+            settings: filesystem
+                .options
+                .iter()
+                .map(|(name, value)| Setting {
+                    name: name.clone(),
+                    value: value.clone(),
+                })
+                .collect(),
+        }
+    }
+}

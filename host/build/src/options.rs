@@ -1,0 +1,36 @@
+//! How an image is built.
+
+use std::sync::Arc;
+
+use crate::progress::{Hidden, Progress};
+
+/// How an image is built; nothing of it changes a byte of the image.
+#[derive(Clone, Debug)]
+pub struct BuildOptions {
+    /// How many cells and threads work at a time.
+    pub jobs: usize,
+    /// Whether the record's digests are computed, which reads all content and partitions once more.
+    pub digests: bool,
+    /// Where progress is shown.
+    pub progress: Arc<dyn Progress>,
+    /// The bytes that the archives of a file system may decompress to; absent, what its partition could make use of.
+    pub archive_limit: Option<u64>,
+    /// The time of all that no source gives one, in seconds since 1970: the spec's, or the environment's.
+    pub time: Option<i64>,
+    /// Whether that is the environment's.
+    pub time_of_environment: bool,
+}
+
+impl Default for BuildOptions {
+    /// As many jobs as the machine runs at once, and nobody who watches.
+    fn default() -> Self {
+        Self {
+            jobs: std::thread::available_parallelism().map_or(1, usize::from),
+            digests: false,
+            progress: Arc::new(Hidden),
+            archive_limit: None,
+            time: None,
+            time_of_environment: false,
+        }
+    }
+}

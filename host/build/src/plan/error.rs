@@ -1,0 +1,579 @@
+//! Why a spec cannot become a plan.
+
+use std::fmt;
+use std::ops::Range;
+use std::path::PathBuf;
+
+use thiserror::Error;
+use uuid::Uuid;
+
+use super::identity::Identity;
+use super::layout::BOOT_CODE;
+use cellblock_spec::Placed;
+use cellblock_spec::diagnostic::{Diagnostic, render};
+use cellblock_table::{MAX_HYBRID, Scheme};
+use cellblock_text::{exact, grouped};
+
+/// A partition, as errors call it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Named {
+    /// Its number in the table.
+    pub number: u32,
+    /// Its name.
+    pub name: String,
+}
+
+impl fmt::Display for Named {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            formatter,
+            "partition '{}' (number {})",
+            self.name, self.number
+        )
+    }
+}
+
+/// What takes room on a disk, as errors call it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Occupant {
+    /// The partition table, or a copy of it.
+    Table,
+    /// The boot record of a logical partition.
+    BootRecord(Named),
+    /// A partition.
+    Partition(Named),
+    /// A file that is copied as it is.
+    File(PathBuf),
+    /// The address of the partition of this name.
+    AddressOf(String),
+}
+
+impl fmt::Display for Occupant {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Table => write!(formatter, "the partition table"),
+            Self::BootRecord(named) => write!(formatter, "the boot record of {named}"),
+            Self::Partition(named) => write!(formatter, "{named}"),
+            Self::File(file) => write!(formatter, "{}", file.display()),
+            Self::AddressOf(name) => write!(formatter, "the address of partition '{name}'"),
+        }
+    }
+}
+
+impl Occupant {
+    /// What to do about something else where this one is.
+    fn advice(&self, range: &Range<u64>) -> String {
+        match self {
+            Self::Table if range.start == BOOT_CODE => format!(
+                "there is room for {BOOT_CODE} bytes before it, and from {} on behind it",
+                range.end
+            ),
+            Self::Table | Self::BootRecord(_) => "move it elsewhere".to_owned(),
+            Self::Partition(_) => {
+                "what goes into a partition is written in the partition's own `raw`".to_owned()
+            }
+            Self::File(_) | Self::AddressOf(_) => "move one of them".to_owned(),
+        }
+    }
+}
+
+/// A range of bytes, for people.
+struct Bytes<'a>(&'a Range<u64>);
+
+impl fmt::Display for Bytes<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (start, end) = (grouped(self.0.start), grouped(self.0.end));
+        write!(formatter, "bytes {start} to {end}")
+    }
+}
+
+/// A name that is spelled nearly the same, as a question.
+struct DidYouMean<'a>(&'a Option<String>);
+
+impl fmt::Display for DidYouMean<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(name) => write!(formatter, ": did you mean '{name}'?"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A spec that cannot become a plan: the reason, the partition, and where in the spec it shows.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{}{reason}", Prefix(.partition))]
+pub struct PlanError {
+    /// Why.
+    pub reason: Box<Reason>,
+    /// The partition, unless it is the disk as a whole.
+    pub partition: Option<Named>,
+    /// Where in the spec's text, in bytes.
+    pub place: Option<Range<usize>>,
+    /// The other place that it has to do with.
+    pub related: Option<Range<usize>>,
+}
+
+impl PlanError {
+    /// Draws the error beside its line; `source` is the text of the spec. The result ends without a newline.
+    pub fn render(&self, file_name: &str, source: &str, color: bool) -> String {
+        let diagnostic = Diagnostic {
+            title: self.to_string(),
+            place: self.place.clone().map(|place| (place, "here".to_owned())),
+            related: self
+                .related
+                .clone()
+                .map(|place| (place, "the other one".to_owned())),
+            help: None,
+        };
+        render(&[diagnostic], file_name, source, color)
+    }
+
+    /// The error of a file that the spec names and that cannot be used.
+    pub fn unusable(file: &Placed<PathBuf>, why: impl fmt::Display) -> Self {
+        let reason = Reason::RawFile {
+            file: file.value.clone(),
+            why: why.to_string(),
+        };
+        reason.at(Some(file.place.clone()))
+    }
+
+    /// The same error with the partition that it is about.
+    pub(super) fn of(self, identity: &Identity) -> Self {
+        self.of_named(identity.named())
+    }
+
+    pub(super) fn of_named(self, named: Named) -> Self {
+        Self {
+            partition: Some(named),
+            ..self
+        }
+    }
+
+    pub(super) fn with_related(self, related: Range<usize>) -> Self {
+        Self {
+            related: Some(related),
+            ..self
+        }
+    }
+}
+
+/// The partition before its error.
+struct Prefix<'a>(&'a Option<Named>);
+
+impl fmt::Display for Prefix<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0
+            .as_ref()
+            .map_or(Ok(()), |named| write!(formatter, "{named}: "))
+    }
+}
+
+/// Makes an error of a reason.
+pub(super) trait Locate {
+    /// The error at a place of the spec, if it has one.
+    fn at(self, place: Option<Range<usize>>) -> PlanError;
+}
+
+impl Locate for Reason {
+    fn at(self, place: Option<Range<usize>>) -> PlanError {
+        PlanError {
+            reason: Box::new(self),
+            partition: None,
+            place,
+            related: None,
+        }
+    }
+}
+
+/// Why a spec cannot become a plan.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum Reason {
+    /// Two partitions have one name.
+    #[error(
+        "partition {other} has the same name: names must differ, since errors and commands use them"
+    )]
+    DuplicateName {
+        /// The number of the other one.
+        other: u32,
+    },
+    /// Two partitions have one number.
+    #[error(
+        "number {number} is also asked for by partition '{other}': choose another, or leave one out"
+    )]
+    DuplicateNumber {
+        /// The number.
+        number: u32,
+        /// The name of the other one, or its place in the file.
+        other: String,
+    },
+    /// Two partitions, or a partition and the disk, have one identifier.
+    #[error("{other} has the identifier {id} too: identifiers must differ")]
+    DuplicateId {
+        /// The identifier.
+        id: Uuid,
+        /// What else has it.
+        other: String,
+    },
+    /// A name is too long for a GPT.
+    #[error("the name has {units} UTF-16 units, and a GPT holds {most}: shorten it by {}", units - most)]
+    NameTooLong {
+        /// Its length in UTF-16 units.
+        units: usize,
+        /// The most that there is room for.
+        most: usize,
+    },
+    /// A name with a control character in it.
+    #[error("the name contains the control character {character:?}: remove it")]
+    NameHasControl {
+        /// The character.
+        character: char,
+    },
+    /// A number that this kind of table does not have.
+    #[error("number {number} does not exist in {scheme}, which has numbers 1 to {most}")]
+    NumberOutOfRange {
+        /// The number.
+        number: u32,
+        /// The kind of table.
+        scheme: Scheme,
+        /// The highest number.
+        most: u32,
+    },
+    /// Number 4 of an MBR with logical partitions.
+    #[error(
+        "number 4 is the extended partition that holds the logical ones: choose 1 to 3, or 5 and above"
+    )]
+    ExtendedNumber,
+    /// A type that only the host itself gives.
+    #[error(
+        "an extended partition is made by itself when there are more than four partitions: give the type of its content"
+    )]
+    ExtendedType,
+    /// A logical partition out of turn.
+    #[error(
+        "logical partitions are numbered in their order on the disk: this one must be number {expected}, not {number}"
+    )]
+    LogicalOutOfTurn {
+        /// Its number.
+        number: u32,
+        /// The number that its place gives it.
+        expected: u32,
+    },
+    /// A primary partition after a logical one.
+    #[error("it is primary, and follows a logical partition: move it before number 5")]
+    PrimaryAfterLogical,
+    /// More partitions than numbers.
+    #[error("{count} partitions are more than {scheme} holds, which is {most}")]
+    TooManyPartitions {
+        /// How many there are.
+        count: usize,
+        /// The kind of table.
+        scheme: Scheme,
+        /// The highest number.
+        most: u32,
+    },
+    /// A size or an offset that is not a whole number of sectors.
+    #[error(
+        "its {what} of {} is no multiple of the sector of {sector} bytes: write {below} or {above}",
+        exact(*.bytes)
+    )]
+    NotWholeSectors {
+        /// `size` or `offset`.
+        what: &'static str,
+        /// In bytes.
+        bytes: u64,
+        /// The sector size in bytes.
+        sector: u64,
+        /// The next smaller multiple.
+        below: u64,
+        /// The next larger multiple.
+        above: u64,
+    },
+    /// A size of zero.
+    #[error("its size is 0: give it one sector or more")]
+    EmptySize,
+    /// An alignment that is zero or no multiple of the sector size.
+    #[error("the alignment of {} is no multiple of the sector of {sector} bytes: write, for example, \"1MiB\"", exact(*.alignment))]
+    Alignment {
+        /// In bytes.
+        alignment: u64,
+        /// The sector size in bytes.
+        sector: u64,
+    },
+    /// An offset inside the partition table.
+    #[error("its offset of {} lies in the partition table, which ends at {}", exact(*.offset), exact(*.first))]
+    InsideTable {
+        /// In bytes.
+        offset: u64,
+        /// The first byte that partitions may use.
+        first: u64,
+    },
+    /// An offset before the start of the partition before it.
+    #[error(
+        "its offset of {} lies before {other}, which starts at {}: partitions are listed in the order of the disk",
+        exact(*.offset), exact(*.start)
+    )]
+    Misordered {
+        /// In bytes.
+        offset: u64,
+        /// The partition listed before it.
+        other: Named,
+        /// Where that one starts.
+        start: u64,
+    },
+    /// An offset inside the partition before it.
+    #[error(
+        "its offset of {} overlaps {other}, which ends at {}: write {free} or more, or leave the offset out",
+        exact(*.offset), exact(*.end)
+    )]
+    Overlap {
+        /// In bytes.
+        offset: u64,
+        /// The partition listed before it.
+        other: Named,
+        /// Where that one ends, exclusive.
+        end: u64,
+        /// The first offset that is free.
+        free: u64,
+    },
+    /// A logical partition without space for its boot record.
+    #[error(
+        "its offset of {} leaves no room for its boot record, which takes {} before it: write {free} or more",
+        exact(*.offset), exact(*.record)
+    )]
+    NoRoomForBootRecord {
+        /// In bytes.
+        offset: u64,
+        /// The space for the record.
+        record: u64,
+        /// The first offset that is free.
+        free: u64,
+    },
+    /// Two partitions want the rest.
+    #[error("{other} takes the \"rest\" already: only one partition can")]
+    SecondRest {
+        /// The first of them.
+        other: Named,
+    },
+    /// A rest of a disk whose size follows from its partitions.
+    #[error(
+        "it takes the \"rest\" of a disk whose size is \"auto\": give the disk a size, such as size = \"4GiB\""
+    )]
+    RestOfAuto,
+    /// The disk's size is no whole number of sectors.
+    #[error(
+        "the disk's size of {} is no multiple of the sector of {sector} bytes: write {below} or {above}",
+        exact(*.bytes)
+    )]
+    DiskNotWholeSectors {
+        /// In bytes.
+        bytes: u64,
+        /// The sector size in bytes.
+        sector: u64,
+        /// The next smaller multiple.
+        below: u64,
+        /// The next larger multiple.
+        above: u64,
+    },
+    /// The partitions do not fit.
+    #[error(
+        "the disk of {} is too small: the partitions and the table need {}, so {} are missing",
+        exact(*.disk), exact(*.needed), exact(*.missing)
+    )]
+    DiskTooSmall {
+        /// The size of the disk in bytes.
+        disk: u64,
+        /// The smallest size that is enough.
+        needed: u64,
+        /// The difference.
+        missing: u64,
+    },
+    /// The disk is longer than a file can be.
+    #[error("the disk would be longer than {}, the most that a file can have", exact(*.most))]
+    TooLarge {
+        /// The longest file, in bytes.
+        most: u64,
+    },
+    /// A partition reaches beyond what an MBR can address.
+    #[error(
+        "it ends at {}, and an MBR with sectors of {sector} bytes ends at {}: use table = \"gpt\"",
+        exact(*.end), exact(*.limit)
+    )]
+    BeyondMbr {
+        /// Where it would end, in bytes.
+        end: u64,
+        /// The end of what can be addressed.
+        limit: u64,
+        /// The sector size in bytes.
+        sector: u64,
+    },
+    /// A hybrid table without anything that makes it one.
+    #[error(
+        "no partition of the hybrid table has an `mbr-type`: give one to each that the MBR is to describe, such as \
+         mbr-type = \"0x0c\", or write table = \"gpt\""
+    )]
+    HybridEmpty,
+    /// More partitions for the MBR of a hybrid table than it has room for.
+    #[error(
+        "{count} partitions have an `mbr-type`, and the MBR of a hybrid table has room for {MAX_HYBRID}: \
+         remove {}", count - MAX_HYBRID
+    )]
+    HybridTooMany {
+        /// How many there are.
+        count: usize,
+    },
+    /// A type that no partition has in a hybrid MBR.
+    #[error(
+        "type 0x{kind:02x} has a meaning of its own in the MBR of a hybrid table: \
+         write the type of the content, such as \"0x0c\""
+    )]
+    HybridType {
+        /// The type.
+        kind: u8,
+    },
+    /// A partition in a hybrid MBR reaches beyond what that can address.
+    #[error(
+        "it ends at {}, and the MBR of a hybrid table with sectors of {sector} bytes ends at {}: \
+         move it before that, or remove its `mbr-type`", exact(*.end), exact(*.limit)
+    )]
+    HybridBeyond {
+        /// Where it would end, in bytes.
+        end: u64,
+        /// The end of what can be addressed.
+        limit: u64,
+        /// The sector size in bytes.
+        sector: u64,
+    },
+    /// A file that the spec names cannot be used.
+    #[error("cannot use {}: {why}", .file.display())]
+    RawFile {
+        /// The file.
+        file: PathBuf,
+        /// What the system says.
+        why: String,
+    },
+    /// A file is larger than the room that the spec gives it.
+    #[error(
+        "{} has {}, and its `size` is {}: {} are too many",
+        .file.display(), exact(*.length), exact(*.size), exact(length - size)
+    )]
+    RawLargerThanSize {
+        /// The file.
+        file: PathBuf,
+        /// Its length in bytes.
+        length: u64,
+        /// The most that it may have.
+        size: u64,
+    },
+    /// Something reaches beyond the partition or the disk that it is written into.
+    #[error(
+        "{occupant} ends at {} and the {ground} at {}: {} are missing",
+        exact(*.end), exact(*.size), exact(end - size)
+    )]
+    RawTooLong {
+        /// What is written.
+        occupant: Occupant,
+        /// Where it would end, in bytes from the start of the partition or the disk.
+        end: u64,
+        /// `partition` or `disk`.
+        ground: &'static str,
+        /// The length of that.
+        size: u64,
+    },
+    /// Something is written where something else is.
+    #[error(
+        "{first} at {} overlaps {second} at {}: {}",
+        Bytes(.first_range), Bytes(.second_range), .second.advice(.second_range)
+    )]
+    RawOverlap {
+        /// What is written.
+        first: Occupant,
+        /// Where, in bytes.
+        first_range: Range<u64>,
+        /// What is there.
+        second: Occupant,
+        /// Where that is, in bytes.
+        second_range: Range<u64>,
+    },
+    /// The address of a partition that there is none of.
+    #[error("there is no partition '{name}'{}", DidYouMean(.nearest))]
+    NoSuchPartition {
+        /// As it was written.
+        name: String,
+        /// The partition that is spelled most like it.
+        nearest: Option<String>,
+    },
+    /// The address of something behind the partition that it is to be in.
+    #[error(
+        "`plus` of {} leads beyond {partition}, which has {}",
+        exact(*.plus), exact(*.size)
+    )]
+    BeyondPartition {
+        /// The distance from the start of the partition, in bytes.
+        plus: u64,
+        /// The partition.
+        partition: Named,
+        /// Its size in bytes.
+        size: u64,
+    },
+    /// An address that does not fit where it is to be stored.
+    #[error(
+        "sector {lba} has no address of 4 bytes, which end at {}: move the partition to the front",
+        u32::MAX
+    )]
+    LongAddress {
+        /// The sector.
+        lba: u64,
+    },
+    /// Something for UEFI, and no partition that UEFI reads.
+    #[error(
+        "there is no EFI system partition to put this on: add a partition with type = \"esp\" and filesystem = \"vfat\""
+    )]
+    NoEsp,
+    /// GRUB for a BIOS on a GPT, and no partition for its core image.
+    #[error(
+        "GRUB's core image of {} has no place: add a partition with type = \"bios-boot\" and size = \"1MiB\", \
+         and nothing in it", exact(*.bytes)
+    )]
+    NoBiosBoot {
+        /// The length of the core image.
+        bytes: u64,
+    },
+    /// GRUB for a BIOS on a disk whose sectors it does not know.
+    #[error(
+        "GRUB's code for a BIOS reads sectors of 512 bytes, and those of this disk have {sector}: use GRUB for UEFI"
+    )]
+    GrubSector {
+        /// The sector size in bytes.
+        sector: u64,
+    },
+    /// GRUB's core image does not fit.
+    #[error(
+        "{} takes {}, and {}{occupant} has {}: {} are missing; {}",
+        .file.display(), exact(*.needed), if *.is_gap { "the gap before " } else { "" }, exact(*.size),
+        exact(needed - size),
+        if *.is_gap { "give that an `offset`" } else { "give it a larger `size`" }
+    )]
+    CoreTooLarge {
+        /// The core image.
+        file: PathBuf,
+        /// Its length in whole sectors, in bytes.
+        needed: u64,
+        /// The length of the room, in bytes.
+        size: u64,
+        /// Whether it is the gap before the occupant, and not the occupant itself.
+        is_gap: bool,
+        /// What is there.
+        occupant: Occupant,
+    },
+    /// An identifier of another kind than the file system stores.
+    #[error("the file system {kind} has {expected}, which is not what `uuid` gives")]
+    FilesystemId {
+        /// The kind of file system.
+        kind: String,
+        /// What it stores, with an example.
+        expected: &'static str,
+    },
+    /// A file system of its own has nothing to take the rest of.
+    #[error("a file system in a file of its own has no \"rest\": write a size, or \"minimum\"")]
+    RestOfFile,
+}

@@ -1,0 +1,328 @@
+//! Numbers, names and identifiers.
+//!
+//! Every identifier that the spec does not give derives from its seed: a UUID of version 5 (RFC 9562, 5.5) whose
+//! namespace is the seed and whose name says what it identifies:
+//!
+//! | Name | Identifies |
+//! |---|---|
+//! | `disk` | the disk; an MBR takes the first 32 bits |
+//! | `partition/N` | partition number N |
+//! | `filesystem/N` | the file system in partition number N; FAT takes the first 32 bits |
+//! | `hash-seed/N` | the seed that the formatter of partition number N gets |
+//!
+//! A file system made on its own counts as number 1.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use uuid::Uuid;
+
+use super::error::{Locate, Named, PlanError, Reason};
+use super::{EXTENDED_NUMBER, Scheme};
+use cellblock_spec::{FilesystemId, PartitionSpec, Spec};
+use cellblock_table::{DiskId, MAX_NAME_UNITS, MAX_PARTITIONS};
+
+/// The kinds of file system that are identified by a serial number of 32 bits.
+pub(super) const FAT_KINDS: [&str; 4] = ["vfat", "fat12", "fat16", "fat32"];
+/// Built-in kinds of file system that are identified by a UUID.
+const UUID_KINDS: [&str; 4] = ["ext2", "ext3", "ext4", "swap"];
+
+/// What tells a partition from the others.
+#[derive(Clone, Debug)]
+pub(super) struct Identity {
+    pub(super) number: u32,
+    pub(super) name: String,
+    /// `None` on an MBR, which stores none.
+    pub(super) id: Option<Uuid>,
+}
+
+impl Identity {
+    pub(super) fn named(&self) -> Named {
+        Named {
+            number: self.number,
+            name: self.name.clone(),
+        }
+    }
+}
+
+/// The spec's seed; all zero when there is none.
+pub(super) fn seed(spec: &Spec) -> [u8; 16] {
+    spec.disk.seed.as_ref().map_or([0; 16], |seed| seed.value)
+}
+
+/// The disk's identifier, given or derived.
+pub(super) fn disk_id(spec: &Spec) -> DiskId {
+    let derived = derive(seed(spec), "disk");
+    spec.disk.id.as_ref().map_or_else(
+        || match spec.disk.scheme() {
+            Scheme::Gpt => DiskId::Gpt(derived),
+            Scheme::Mbr => DiskId::Mbr(first_32_bits(derived)),
+        },
+        |id| id.value,
+    )
+}
+
+/// The identifier of a file system, given or derived.
+pub(super) fn filesystem_id(
+    seed: [u8; 16],
+    number: u32,
+    kind: &str,
+    given: Option<FilesystemId>,
+) -> Result<Uuid, Reason> {
+    let is_fat = FAT_KINDS.contains(&kind);
+    let wrong = |expected| Reason::FilesystemId {
+        kind: kind.to_owned(),
+        expected,
+    };
+    match given {
+        Some(FilesystemId::Uuid(_)) if is_fat => {
+            Err(wrong("a serial number, such as \"ABCD-1234\""))
+        }
+        Some(FilesystemId::Serial(_)) if UUID_KINDS.contains(&kind) => {
+            Err(wrong("a UUID of 32 hexadecimal digits"))
+        }
+        Some(FilesystemId::Uuid(uuid)) => Ok(uuid),
+        Some(FilesystemId::Serial(serial)) => Ok(Uuid::from_u128(u128::from(serial))),
+        None => {
+            let derived = derive(seed, &format!("filesystem/{number}"));
+            let serial = || Uuid::from_u128(u128::from(first_32_bits(derived)));
+            Ok(if is_fat { serial() } else { derived })
+        }
+    }
+}
+
+/// What a formatter derives its own values from.
+pub(super) fn hash_seed(seed: [u8; 16], number: u32) -> [u8; 16] {
+    derive(seed, &format!("hash-seed/{number}")).into_bytes()
+}
+
+fn derive(seed: [u8; 16], name: &str) -> Uuid {
+    Uuid::new_v5(&Uuid::from_bytes(seed), name.as_bytes())
+}
+
+fn first_32_bits(uuid: Uuid) -> u32 {
+    uuid.as_fields().0
+}
+
+/// The identity of every partition, in the order of the spec.
+pub(super) fn identities(spec: &Spec) -> Result<Vec<Identity>, PlanError> {
+    let scheme = spec.disk.scheme();
+    let numbers = numbers(spec, scheme)?;
+    let names = names(spec, scheme, &numbers)?;
+    let seed = seed(spec);
+    let identities: Vec<Identity> = spec
+        .partitions
+        .iter()
+        .zip(numbers.into_iter().zip(names))
+        .map(|(partition, (number, name))| {
+            let given = partition.id.as_ref().map(|id| id.value);
+            let id = given.unwrap_or_else(|| derive(seed, &format!("partition/{number}")));
+            Identity {
+                number,
+                name,
+                id: (scheme == Scheme::Gpt).then_some(id),
+            }
+        })
+        .collect();
+    check_ids(spec, &identities)?;
+    Ok(identities)
+}
+
+/// The numbers: as given, otherwise the lowest that is free.
+fn numbers(spec: &Spec, scheme: Scheme) -> Result<Vec<u32>, PlanError> {
+    let given = given_numbers(spec)?;
+    let count = spec.partitions.len();
+    let has_logicals = scheme == Scheme::Mbr
+        && (u32::try_from(count).is_ok_and(|count| count > EXTENDED_NUMBER)
+            || given.keys().any(|number| *number > EXTENDED_NUMBER));
+    let most = MAX_PARTITIONS;
+    let mut free = (1..=most)
+        .filter(|number| !given.contains_key(number))
+        .filter(|number| !has_logicals || *number != EXTENDED_NUMBER);
+    let mut numbers = Vec::with_capacity(count);
+    for partition in &spec.partitions {
+        let place = partition
+            .number
+            .as_ref()
+            .map_or(&partition.place, |number| &number.place);
+        let number = match partition.number.as_ref().map(|number| number.value) {
+            Some(number) if number > most => {
+                return Err(Reason::NumberOutOfRange {
+                    number,
+                    scheme,
+                    most,
+                }
+                .at(Some(place.clone())));
+            }
+            Some(EXTENDED_NUMBER) if has_logicals => {
+                return Err(Reason::ExtendedNumber.at(Some(place.clone())));
+            }
+            Some(number) => number,
+            None => free.next().ok_or_else(|| {
+                Reason::TooManyPartitions {
+                    count,
+                    scheme,
+                    most,
+                }
+                .at(Some(place.clone()))
+            })?,
+        };
+        numbers.push(number);
+    }
+    if scheme == Scheme::Mbr {
+        check_mbr_order(spec, &numbers)?;
+    }
+    Ok(numbers)
+}
+
+/// The numbers that the spec gives, each with the index of its partition.
+fn given_numbers(spec: &Spec) -> Result<BTreeMap<u32, usize>, PlanError> {
+    let mut given: BTreeMap<u32, usize> = BTreeMap::new();
+    for (index, partition) in spec.partitions.iter().enumerate() {
+        let Some(number) = &partition.number else {
+            continue;
+        };
+        if let Some(earlier) = given.insert(number.value, index) {
+            let earlier_partition = &spec.partitions[earlier];
+            let other = earlier_partition
+                .name
+                .as_ref()
+                .map_or_else(|| (earlier + 1).to_string(), |name| name.value.clone());
+            let reason = Reason::DuplicateNumber {
+                number: number.value,
+                other,
+            };
+            let related = earlier_partition
+                .number
+                .as_ref()
+                .map(|number| number.place.clone());
+            let error = reason.at(Some(number.place.clone()));
+            let error = error.of_named(Named {
+                number: number.value,
+                name: partition
+                    .name
+                    .as_ref()
+                    .map_or_else(|| (index + 1).to_string(), |name| name.value.clone()),
+            });
+            return Err(PlanError { related, ..error });
+        }
+    }
+    Ok(given)
+}
+
+/// On an MBR primaries come first, and logical partitions are numbered in their order; nobody asks for an extended one.
+fn check_mbr_order(spec: &Spec, numbers: &[u32]) -> Result<(), PlanError> {
+    let mut expected = EXTENDED_NUMBER + 1;
+    for (partition, number) in spec.partitions.iter().zip(numbers.iter().copied()) {
+        let place = partition
+            .number
+            .as_ref()
+            .map_or(&partition.place, |number| &number.place);
+        let named = Named {
+            number,
+            name: given_or_default_name(partition, number),
+        };
+        if partition.kind.value.is_extended() {
+            return Err(Reason::ExtendedType
+                .at(Some(partition.kind.place.clone()))
+                .of_named(named));
+        }
+        let reason = if number <= EXTENDED_NUMBER && expected > EXTENDED_NUMBER + 1 {
+            Reason::PrimaryAfterLogical
+        } else if number > EXTENDED_NUMBER && number != expected {
+            Reason::LogicalOutOfTurn { number, expected }
+        } else {
+            expected += u32::from(number > EXTENDED_NUMBER);
+            continue;
+        };
+        return Err(reason.at(Some(place.clone())).of_named(named));
+    }
+    Ok(())
+}
+
+/// The names: as given, otherwise after the type, with a number behind it from the second on.
+fn names(spec: &Spec, scheme: Scheme, numbers: &[u32]) -> Result<Vec<String>, PlanError> {
+    let mut taken: BTreeMap<String, (u32, std::ops::Range<usize>)> = BTreeMap::new();
+    for (partition, number) in spec.partitions.iter().zip(numbers.iter().copied()) {
+        let Some(name) = &partition.name else {
+            continue;
+        };
+        let named = Named {
+            number,
+            name: name.value.clone(),
+        };
+        check_name(&name.value, scheme)
+            .map_err(|reason| reason.at(Some(name.place.clone())).of_named(named.clone()))?;
+        if let Some((other, place)) = taken.insert(name.value.clone(), (number, name.place.clone()))
+        {
+            let error = Reason::DuplicateName { other }.at(Some(name.place.clone()));
+            return Err(error.of_named(named).with_related(place));
+        }
+    }
+    let mut used: BTreeSet<String> = taken.into_keys().collect();
+    let mut names = Vec::with_capacity(numbers.len());
+    for (partition, number) in spec.partitions.iter().zip(numbers.iter().copied()) {
+        let name = match &partition.name {
+            Some(name) => name.value.clone(),
+            None => unused_name(given_or_default_name(partition, number), &used),
+        };
+        used.insert(name.clone());
+        names.push(name);
+    }
+    Ok(names)
+}
+
+fn given_or_default_name(partition: &PartitionSpec, number: u32) -> String {
+    partition.name.as_ref().map_or_else(
+        || {
+            let type_name = partition.kind.value.name();
+            type_name.map_or_else(|| format!("partition-{number}"), str::to_owned)
+        },
+        |name| name.value.clone(),
+    )
+}
+
+/// `base`, or the first of `base-2`, `base-3`… that is not used.
+fn unused_name(base: String, used: &BTreeSet<String>) -> String {
+    if !used.contains(&base) {
+        return base;
+    }
+    let numbered = (2_u32..).map(|count| format!("{base}-{count}"));
+    numbered
+        .into_iter()
+        .find(|name| !used.contains(name))
+        .unwrap_or(base)
+}
+
+fn check_name(name: &str, scheme: Scheme) -> Result<(), Reason> {
+    if let Some(character) = name.chars().find(|character| character.is_control()) {
+        return Err(Reason::NameHasControl { character });
+    }
+    let units = name.encode_utf16().count();
+    if scheme == Scheme::Gpt && units > MAX_NAME_UNITS {
+        return Err(Reason::NameTooLong {
+            units,
+            most: MAX_NAME_UNITS,
+        });
+    }
+    Ok(())
+}
+
+fn check_ids(spec: &Spec, identities: &[Identity]) -> Result<(), PlanError> {
+    let mut seen: BTreeMap<Uuid, String> = BTreeMap::new();
+    if let DiskId::Gpt(id) = disk_id(spec) {
+        seen.insert(id, "the disk".to_owned());
+    }
+    for (partition, identity) in spec.partitions.iter().zip(identities) {
+        let Some(id) = identity.id else { continue };
+        if let Some(other) = seen.insert(id, identity.named().to_string()) {
+            let place = partition
+                .id
+                .as_ref()
+                .map_or(&partition.place, |id| &id.place);
+            return Err(Reason::DuplicateId { id, other }
+                .at(Some(place.clone()))
+                .of(identity));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,423 @@
+//! Spec -> [`Plan`]: every size, offset and identifier decided. All arithmetic of sizes and offsets is here.
+//!
+//! The order of work: [`filesystems`] says what is to be made, the caller measures those that
+//! [`measurements_wanted`] names, [`plan`] lays out the disk.
+//!
+//! ```text
+//! GPT  | table | 1 MiB: partition | ... aligned ... | partition | backup table |
+//! MBR  | table | 1 MiB: primary | primary | primary | record, 1 MiB | logical | record, 1 MiB | logical |
+//! ```
+//!
+//! Partitions lie in the order of the spec. Each starts at the first multiple of the alignment behind the one before
+//! it, or at its `offset`, which may be any whole sector that is free. Of more than four partitions on an MBR the
+//! first three are primary, number 4 is the extended partition, and the others are logical, from number 5 on.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use uuid::Uuid;
+
+use cellblock_contract::Loss;
+use cellblock_spec::{Content, DiskSize, FilesystemSpec, PartitionSpec, Placed, SizeRule, Spec};
+use cellblock_table::{ALIGNMENT, Attributes, DiskId, PartitionType, Scheme, SectorSize};
+use cellblock_table::{Lba, Partition, Table, TableError};
+
+mod boot;
+mod error;
+mod facts;
+mod hybrid;
+mod identity;
+mod layout;
+mod length;
+mod mkfs;
+mod raw;
+#[cfg(test)]
+mod tests;
+
+pub use boot::{GrubPlan, esp};
+pub use error::{Named, Occupant, PlanError, Reason};
+pub use facts::{Facts, facts};
+pub use mkfs::{FilesystemRequest, MkfsPlan, MkfsRequest, filesystem_alone, mkfs_plan};
+pub use raw::{RawLengths, raw_lengths};
+
+use boot::Surroundings;
+use error::Locate;
+use identity::Identity;
+use layout::{Disk, Request};
+use raw::{Addresses, Ground};
+
+/// The number of the extended partition of an MBR.
+const EXTENDED_NUMBER: u32 = 4;
+
+/// A disk with every size, offset and identifier decided.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// The kind of partition table.
+    pub scheme: Scheme,
+    /// The size of a sector.
+    pub sector_size: SectorSize,
+    /// The length of the disk, in bytes.
+    pub size: u64,
+    /// The disk's identifier.
+    pub disk_id: DiskId,
+    /// The time that file systems are stamped with.
+    pub time: TimeRule,
+    /// The partitions, in the order in which they lie on the disk. The extended partition of an MBR is not among them.
+    pub partitions: Vec<PlannedPartition>,
+    /// What is written around the partitions, in the order of writing. Offsets count from the start of the disk.
+    pub raw: Vec<RawPiece>,
+    /// Where GRUB for a BIOS goes, if it is there.
+    pub grub: Option<GrubPlan>,
+}
+
+/// The time that a file system is stamped with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TimeRule {
+    /// This many seconds since 1970.
+    Fixed(i64),
+    /// The time of the newest file in its tree, or without any 1980-01-01.
+    NewestFile,
+}
+
+/// One partition of a plan.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlannedPartition {
+    /// Its number in the table, from 1.
+    pub number: u32,
+    /// Its name in a GPT, and what errors call it.
+    pub name: String,
+    /// What it is for.
+    pub kind: PartitionType,
+    /// Where it begins, in bytes from the start of the disk; a whole sector.
+    pub start: u64,
+    /// Its length in bytes; whole sectors.
+    pub size: u64,
+    /// Its UUID. An MBR stores none.
+    pub id: Option<Uuid>,
+    /// Its attributes (GPT).
+    pub attributes: Attributes,
+    /// Its type in the MBR of a hybrid table.
+    pub mbr_type: Option<u8>,
+    /// Whether a BIOS boots it (MBR, also that of a hybrid table).
+    pub active: bool,
+    /// What goes into it.
+    pub fill: Fill,
+}
+
+/// What goes into a partition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fill {
+    /// A file system, made in a cell.
+    Filesystem(FilesystemPlan),
+    /// What is written as it is, in the order of writing. Offsets count from the start of the partition.
+    Raw(Vec<RawPiece>),
+    /// Nothing: zeroes.
+    Empty,
+}
+
+/// A file system to be made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FilesystemPlan {
+    /// The kind, which names a guest.
+    pub kind: String,
+    /// The volume label; may be empty.
+    pub label: String,
+    /// The identifier. The serial number of a FAT is in the low 32 bits, and the others are zero.
+    pub uuid: Uuid,
+    /// What the formatter derives its own random-looking values from, such as the seed of a directory hash.
+    pub seed: [u8; 16],
+    /// The formatter's options, by name in ascending order.
+    pub options: Vec<(String, String)>,
+    /// What the format may lose instead of refusing it, ascending, each once.
+    pub drop: Vec<Loss>,
+    /// What goes in, in order of precedence: the later wins.
+    pub contents: Vec<Content>,
+    /// The most bytes that its partition can have, where that is known before anything is measured.
+    pub most: Option<u64>,
+}
+
+/// Something that is written as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RawPiece {
+    /// What.
+    pub content: RawContent,
+    /// Where it goes, in bytes.
+    pub offset: u64,
+    /// Its length in bytes.
+    pub length: u64,
+}
+
+/// What is written as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RawContent {
+    /// A file.
+    File(PathBuf),
+    /// These bytes.
+    Bytes(Vec<u8>),
+}
+
+impl Plan {
+    /// Whether the table is a GPT whose MBR describes partitions too.
+    #[must_use]
+    pub fn is_hybrid(&self) -> bool {
+        self.partitions
+            .iter()
+            .any(|partition| partition.mbr_type.is_some())
+    }
+
+    /// The partition table to write: the partitions, and for logical ones the extended partition around them.
+    ///
+    /// # Errors
+    /// When the disk has no room for the table.
+    pub fn table(&self) -> Result<Table, TableError> {
+        let sectors = self.size / self.sector_size.bytes();
+        let mut table = match self.disk_id {
+            DiskId::Gpt(id) => Table::gpt(id, self.sector_size, sectors)?,
+            DiskId::Mbr(id) => Table::mbr(id, self.sector_size, sectors)?,
+        };
+        let mut partitions: Vec<Partition> = self
+            .partitions
+            .iter()
+            .map(|planned| planned.entry(self.sector_size))
+            .collect();
+        partitions.sort_by_key(|partition| partition.number);
+        let logicals: Vec<Partition> = partitions
+            .iter()
+            .filter(|partition| partition.is_logical())
+            .cloned()
+            .collect();
+        partitions.extend(table.extended_around(EXTENDED_NUMBER, &logicals));
+        partitions.sort_by_key(|partition| partition.number);
+        table.partitions = partitions;
+        Ok(table)
+    }
+}
+
+impl PlannedPartition {
+    fn entry(&self, sector_size: SectorSize) -> Partition {
+        let start = Lba(self.start / sector_size.bytes());
+        let mut entry = Partition::new(
+            self.number,
+            start,
+            self.size / sector_size.bytes(),
+            self.kind,
+        );
+        entry.id = self.id;
+        entry.name.clone_from(&self.name);
+        entry.attributes = self.attributes;
+        entry.mbr_type = self.mbr_type;
+        entry.active = self.active;
+        entry
+    }
+}
+
+/// The file systems of a spec by the index of their partition, without their sizes: what there is to measure and make.
+///
+/// # Errors
+/// When names, numbers or identifiers contradict each other.
+pub fn filesystems(spec: &Spec) -> Result<BTreeMap<usize, FilesystemPlan>, PlanError> {
+    let identities = identity::identities(spec)?;
+    let mut filesystems = BTreeMap::new();
+    for (index, (partition, identity)) in spec.partitions.iter().zip(&identities).enumerate() {
+        if let Some(filesystem) = &partition.filesystem {
+            filesystems.insert(
+                index,
+                filesystem_plan(spec, partition, filesystem, identity)?,
+            );
+        }
+    }
+    Ok(filesystems)
+}
+
+/// The names of a spec's partitions, in its order, as errors call them.
+///
+/// # Errors
+/// When names, numbers or identifiers contradict each other.
+pub fn names(spec: &Spec) -> Result<Vec<String>, PlanError> {
+    Ok(identity::identities(spec)?
+        .into_iter()
+        .map(|identity| identity.name)
+        .collect())
+}
+
+/// The size of a sector of the disk.
+///
+/// # Errors
+/// When the spec's disk cannot be.
+pub fn sector_size(spec: &Spec) -> Result<SectorSize, PlanError> {
+    Ok(Disk::of(spec)?.sector_size)
+}
+
+/// The indices of the partitions whose size follows from a measurement by their formatter.
+pub fn measurements_wanted(spec: &Spec) -> Vec<usize> {
+    let wanted = spec.partitions.iter().enumerate().filter(|(_, partition)| {
+        partition.filesystem.is_some() && matches!(partition.size_rule(), SizeRule::Minimum(_))
+    });
+    wanted.map(|(index, _)| index).collect()
+}
+
+/// Decides everything. `measured` holds the smallest size in bytes of each partition that [`measurements_wanted`]
+/// names, `raw_lengths` the lengths of the files that are copied, `source_date_epoch` the environment's time.
+///
+/// # Errors
+/// [`PlanError`] when the spec contradicts itself or the disk has too little room.
+///
+/// # Panics
+/// When a measurement that is wanted or the length of a raw file is missing: that is an error of the caller.
+pub fn plan(
+    spec: &Spec,
+    measured: &BTreeMap<usize, u64>,
+    raw_lengths: &RawLengths,
+    source_date_epoch: Option<i64>,
+) -> Result<Plan, PlanError> {
+    let disk = Disk::of(spec)?;
+    let identities = identity::identities(spec)?;
+    let mut requests = Vec::with_capacity(identities.len());
+    for (index, (partition, identity)) in spec.partitions.iter().zip(&identities).enumerate() {
+        let length = length::length(&disk, partition, measured.get(&index), raw_lengths)
+            .map_err(|error| error.of(identity))?;
+        requests.push(Request {
+            named: identity.named(),
+            length,
+            length_place: partition.size.as_ref().map(|size| size.place.clone()),
+            offset: partition.offset.clone(),
+            place: partition.place.clone(),
+            is_logical: disk.scheme == Scheme::Mbr && identity.number > EXTENDED_NUMBER,
+        });
+    }
+    let raw_end = raw::end_of(&spec.disk.raw, raw_lengths).unwrap_or(u64::MAX);
+    let layout = layout::lay_out(&disk, &requests, raw_end)?;
+    hybrid::check(spec, &disk, &identities, &layout)?;
+    let addresses = Addresses {
+        identities: &identities,
+        extents: &layout.extents,
+        sector: disk.sector_size.bytes(),
+    };
+    let mut taken = layout::taken(&disk, &requests, &layout);
+    let surroundings = Surroundings {
+        disk: &disk,
+        identities: &identities,
+        extents: &layout.extents,
+        taken: &taken,
+    };
+    let grub = boot::grub(spec, &surroundings, raw_lengths)?.map(|(grub, of_grub)| {
+        taken.extend(of_grub);
+        grub
+    });
+    let around = Ground {
+        what: "disk",
+        size: layout.disk_size,
+        taken,
+    };
+    let around = raw::pieces(&spec.disk.raw, &around, &addresses, raw_lengths)?;
+
+    let mut partitions = Vec::with_capacity(identities.len());
+    for ((partition, identity), extent) in
+        spec.partitions.iter().zip(&identities).zip(&layout.extents)
+    {
+        let fill = match &partition.filesystem {
+            Some(filesystem) => {
+                Fill::Filesystem(filesystem_plan(spec, partition, filesystem, identity)?)
+            }
+            None if partition.raw.is_empty() => Fill::Empty,
+            None => {
+                let ground = Ground {
+                    what: "partition",
+                    size: extent.size,
+                    taken: Vec::new(),
+                };
+                let pieces = raw::pieces(&partition.raw, &ground, &addresses, raw_lengths)
+                    .map_err(|error| error.of(identity))?;
+                Fill::Raw(pieces)
+            }
+        };
+        partitions.push(PlannedPartition {
+            number: identity.number,
+            name: identity.name.clone(),
+            kind: partition.kind.value,
+            start: extent.start,
+            size: extent.size,
+            id: identity.id,
+            attributes: partition
+                .attributes
+                .as_ref()
+                .map_or(Attributes::empty(), |flags| flags.value),
+            mbr_type: partition.mbr_type.as_ref().map(|kind| kind.value),
+            active: partition.active.as_ref().is_some_and(|active| active.value),
+            fill,
+        });
+    }
+    Ok(Plan {
+        scheme: disk.scheme,
+        sector_size: disk.sector_size,
+        size: layout.disk_size,
+        disk_id: identity::disk_id(spec),
+        time: time_rule(spec.disk.time.as_ref(), source_date_epoch),
+        partitions,
+        raw: around,
+        grub,
+    })
+}
+
+/// The spec's time, else the environment's, else the newest file's.
+fn time_rule(spec: Option<&Placed<i64>>, source_date_epoch: Option<i64>) -> TimeRule {
+    spec.map(|time| time.value)
+        .or(source_date_epoch)
+        .map_or(TimeRule::NewestFile, TimeRule::Fixed)
+}
+
+fn filesystem_plan(
+    spec: &Spec,
+    partition: &PartitionSpec,
+    filesystem: &FilesystemSpec,
+    identity: &Identity,
+) -> Result<FilesystemPlan, PlanError> {
+    let seed = identity::seed(spec);
+    let kind = filesystem.kind.value.clone();
+    let given = filesystem.uuid.as_ref().map(|uuid| uuid.value);
+    let uuid = identity::filesystem_id(seed, identity.number, &kind, given).map_err(|reason| {
+        reason
+            .at(filesystem.uuid.as_ref().map(|uuid| uuid.place.clone()))
+            .of(identity)
+    })?;
+    let mut drop = filesystem.drop.clone();
+    drop.sort_unstable();
+    drop.dedup();
+    Ok(FilesystemPlan {
+        label: filesystem
+            .label
+            .as_ref()
+            .map_or_else(String::new, |label| label.value.clone()),
+        uuid,
+        seed: identity::hash_seed(seed, identity.number),
+        options: filesystem
+            .options
+            .iter()
+            .map(|(name, value)| (name.clone(), value.value.clone()))
+            .collect(),
+        drop,
+        contents: filesystem.content.clone(),
+        most: most(spec, partition),
+        kind,
+    })
+}
+
+/// The most bytes that a partition can have, where the spec says it.
+fn most(spec: &Spec, partition: &PartitionSpec) -> Option<u64> {
+    match (partition.size_rule(), fixed_disk_size(spec)) {
+        (SizeRule::Fixed(bytes), _) => Some(bytes),
+        (_, Some(disk)) => match disk.value {
+            DiskSize::Fixed(bytes) => Some(bytes),
+            DiskSize::Auto => None,
+        },
+        _ => None,
+    }
+}
+
+/// The size of the disk, when the spec fixes it.
+fn fixed_disk_size(spec: &Spec) -> Option<&Placed<DiskSize>> {
+    spec.disk
+        .size
+        .as_ref()
+        .filter(|size| size.value != DiskSize::Auto)
+}

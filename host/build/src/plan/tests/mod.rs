@@ -1,0 +1,534 @@
+#![allow(clippy::unwrap_used)]
+
+use std::path::Path;
+
+use proptest::prelude::*;
+
+use super::*;
+use cellblock_spec::RawSpec;
+
+mod raw;
+mod volumes;
+
+const MIB: u64 = 1 << 20;
+
+fn parse(source: &str) -> Spec {
+    Spec::parse(source, Path::new("/specs"))
+        .unwrap_or_else(|error| panic!("{}", error.render("image.toml", source, false)))
+}
+
+/// Plans a spec whose formatters all measure 10,000,000 bytes and whose raw files are 5,000 bytes long.
+fn try_plan(source: &str) -> Result<Plan, PlanError> {
+    let spec = parse(source);
+    let measured = measurements_wanted(&spec)
+        .into_iter()
+        .map(|index| (index, 10_000_000))
+        .collect();
+    let raw = spec.partitions.iter().flat_map(|partition| &partition.raw);
+    let files = raw.chain(&spec.disk.raw).filter_map(RawSpec::file);
+    let lengths = files.map(|file| (file.value.clone(), 5000)).collect();
+    plan(&spec, &measured, &lengths, None)
+}
+
+fn planned(source: &str) -> Plan {
+    try_plan(source).unwrap_or_else(|error| panic!("{}", error.render("image.toml", source, false)))
+}
+
+fn refusal(source: &str) -> String {
+    try_plan(source)
+        .unwrap_err()
+        .render("image.toml", source, false)
+}
+
+/// A spec of partitions of a type, each with its own lines.
+fn spec_of(disk: &str, partitions: &[&str]) -> String {
+    let mut spec = format!("[disk]\n{disk}\n");
+    for lines in partitions {
+        spec.push_str(&format!("[[partition]]\ntype = \"linux\"\n{lines}\n"));
+    }
+    spec
+}
+
+fn extents(plan: &Plan) -> Vec<(u32, u64, u64)> {
+    plan.partitions
+        .iter()
+        .map(|it| (it.number, it.start, it.size))
+        .collect()
+}
+
+#[test]
+fn partitions_are_packed_at_aligned_places() {
+    let plan = planned(&spec_of(
+        "",
+        &[
+            "size = \"1536KiB\"",
+            "filesystem = \"ext4\"\nsize = \"minimum + 20%\"",
+            "filesystem = \"ext4\"",
+            "raw = [{ file = \"core.img\", offset = 512 }]",
+            "size = 512\noffset = \"40MiB\"",
+        ],
+    ));
+    assert_eq!(
+        extents(&plan),
+        [
+            (1, MIB, 3 * MIB / 2),
+            (2, 3 * MIB, 12 * MIB),
+            (3, 15 * MIB, 10 * MIB),
+            (4, 25 * MIB, 5632),
+            (5, 40 * MIB, 512),
+        ]
+    );
+    assert_eq!(plan.size, 41 * MIB);
+    plan.table().unwrap().encode().unwrap();
+}
+
+#[test]
+fn the_rest_is_what_the_others_leave() {
+    let plan = planned(&spec_of(
+        "size = \"100MiB\"",
+        &["size = \"10MiB\"", "size = \"rest\"", "size = \"1536KiB\""],
+    ));
+    assert_eq!(
+        extents(&plan)[1..],
+        [(2, 11 * MIB, 87 * MIB), (3, 98 * MIB, 3 * MIB / 2)]
+    );
+    let plan = planned(&spec_of(
+        "size = \"100MiB\"",
+        &[
+            "size = \"rest\"",
+            "size = \"1MiB\"",
+            "size = 512\noffset = \"50MiB\"",
+        ],
+    ));
+    assert_eq!(extents(&plan)[0], (1, MIB, 48 * MIB));
+    let plan = planned(&spec_of(
+        "size = \"100MiB\"\ntable = \"mbr\"",
+        &["size = \"rest\""],
+    ));
+    assert_eq!(extents(&plan), [(1, MIB, 99 * MIB)]);
+}
+
+#[test]
+fn the_fifth_partition_of_an_mbr_makes_logical_ones() {
+    let plan = planned(&spec_of("table = \"mbr\"", &["size = \"1MiB\""; 5]));
+    assert_eq!(
+        extents(&plan),
+        [
+            (1, MIB, MIB),
+            (2, 2 * MIB, MIB),
+            (3, 3 * MIB, MIB),
+            (5, 5 * MIB, MIB),
+            (6, 7 * MIB, MIB)
+        ]
+    );
+    let table = plan.table().unwrap();
+    assert_eq!(table.extended().unwrap().start, Lba(4 * MIB / 512));
+    table.encode().unwrap();
+}
+
+#[test]
+fn identifiers_follow_from_the_seed() {
+    let spec = |seed: &str| {
+        planned(&spec_of(
+            seed,
+            &["filesystem = \"ext4\"", "filesystem = \"vfat\""],
+        ))
+    };
+    let (first, again) = (spec(""), spec(""));
+    assert_eq!(first, again);
+    let other = spec("seed = \"00000000000000000000000000000001\"");
+    assert_ne!(first.disk_id, other.disk_id);
+    for (one, two) in first.partitions.iter().zip(&other.partitions) {
+        assert_ne!(one.id, two.id);
+        let (Fill::Filesystem(one), Fill::Filesystem(two)) = (&one.fill, &two.fill) else {
+            panic!("both are file systems")
+        };
+        assert_ne!((one.uuid, one.seed), (two.uuid, two.seed));
+    }
+    let Fill::Filesystem(fat) = &first.partitions[1].fill else {
+        panic!("a file system")
+    };
+    assert!(fat.uuid.as_u128() <= u128::from(u32::MAX));
+    // RFC 9562, 5.5, as other implementations compute it: what existing images were made with must not change.
+    assert_eq!(
+        first.disk_id.to_string(),
+        "f7e3985a-bc56-50e0-9464-8666343dc1b0"
+    );
+}
+
+#[test]
+fn names_follow_from_types() {
+    let plan = planned(&spec_of(
+        "",
+        &[
+            "size = 512",
+            "size = 512",
+            "size = 512\nname = \"linux-generic-2\"",
+        ],
+    ));
+    let names: Vec<&str> = plan.partitions.iter().map(|it| it.name.as_str()).collect();
+    assert_eq!(
+        names,
+        ["linux-generic", "linux-generic-3", "linux-generic-2"]
+    );
+}
+
+#[test]
+fn time_is_the_specs_then_the_environments_then_the_newest_files() {
+    let time = |disk: &str, environment| {
+        let spec = parse(&spec_of(disk, &["size = 512"]));
+        plan(&spec, &BTreeMap::new(), &RawLengths::new(), environment)
+            .unwrap()
+            .time
+    };
+    assert_eq!(time("time = 5", Some(6)), TimeRule::Fixed(5));
+    assert_eq!(time("", Some(6)), TimeRule::Fixed(6));
+    assert_eq!(time("", None), TimeRule::NewestFile);
+}
+
+#[test]
+fn an_overlap_names_both_partitions_and_numbers() {
+    let source = spec_of(
+        "",
+        &[
+            "name = \"a\"\nsize = \"2MiB\"",
+            "name = \"b\"\nsize = 512\noffset = \"2MiB\"",
+        ],
+    );
+    let expected = "\
+error: partition 'b' (number 2): its offset of 2 097 152 bytes overlaps partition 'a' (number 1), which ends at \
+3 145 728 bytes: write 3145728 or more, or leave the offset out
+  --> image.toml:11:10
+   |
+ 3 | [[partition]]
+   | ------------- the other one
+...
+11 | offset = \"2MiB\"
+   |          ^^^^^^ here";
+    assert_eq!(refusal(&source), expected);
+}
+
+#[test]
+fn contradictions_are_refused() {
+    let two = |disk: &str, first: &str, second: &str| spec_of(disk, &[first, second]);
+    let sized = |lines: &str| format!("size = \"1MiB\"\n{lines}");
+    for (source, message) in [
+        (
+            two(
+                "",
+                "size = 512\noffset = \"8MiB\"",
+                "size = 512\noffset = \"4MiB\"",
+            ),
+            "(number 2): its offset of 4 194 304 bytes lies before partition 'linux-generic' (number 1), which starts at 8 388 608 bytes",
+        ),
+        (
+            two("", &sized("offset = 512"), &sized("")),
+            "lies in the partition table, which ends at 17 408 bytes",
+        ),
+        (
+            two("", &sized("name = \"a\""), &sized("name = \"a\"")),
+            "partition 'a' (number 2): partition 1 has the same name",
+        ),
+        (
+            two("", &sized("number = 2"), &sized("number = 2")),
+            "number 2 is also asked for by partition '1'",
+        ),
+        (
+            two(
+                "",
+                &sized("id = \"00000000-0000-0000-0000-000000000001\""),
+                &sized("id = \"00000000-0000-0000-0000-000000000001\""),
+            ),
+            "has the identifier 00000000",
+        ),
+        (
+            two("", "size = 1000", &sized("")),
+            "its size of 1000 bytes is no multiple of the sector of 512 bytes: write 512 or 1024",
+        ),
+        (
+            two("sector-size = 4096", "size = 512", &sized("")),
+            "write 0 or 4096",
+        ),
+        (two("", "size = 0", &sized("")), "its size is 0"),
+        (
+            two("", &sized("offset = 1048577"), &sized("")),
+            "its offset of 1 048 577 bytes is no multiple",
+        ),
+        (
+            two("size = \"10MiB\"", "size = \"rest\"", "size = \"rest\""),
+            "partition 'linux-generic' (number 1) takes the \"rest\" already",
+        ),
+        (
+            two("", "size = \"rest\"", &sized("")),
+            "of a disk whose size is \"auto\"",
+        ),
+        (
+            two("size = \"3MiB\"", &sized(""), &sized("")),
+            "(number 2): the disk of 3 145 728 bytes is too small: the partitions and the table need 4 194 304 bytes, so 1 048 576 bytes are missing",
+        ),
+        (
+            two("size = \"3MiB\"", &sized(""), "size = \"rest\""),
+            "so 1 048 576 bytes are missing",
+        ),
+        (
+            two("size = 1000", &sized(""), &sized("")),
+            "the disk's size of 1000 bytes is no multiple of the sector of 512 bytes: write 512 or 1024",
+        ),
+        (
+            two("alignment = 100", &sized(""), &sized("")),
+            "the alignment of 100 bytes is no multiple",
+        ),
+        (
+            two("table = \"mbr\"", "size = \"2TiB\"", &sized("")),
+            "use table = \"gpt\"",
+        ),
+        (
+            two(
+                "table = \"mbr\"",
+                &sized("number = 5"),
+                &sized("number = 1"),
+            ),
+            "it is primary, and follows a logical partition",
+        ),
+        (
+            two(
+                "table = \"mbr\"",
+                &sized("number = 5"),
+                &sized("number = 7"),
+            ),
+            "must be number 6, not 7",
+        ),
+        (
+            two(
+                "table = \"mbr\"",
+                &sized("number = 4"),
+                &sized("number = 5"),
+            ),
+            "number 4 is the extended partition",
+        ),
+        (
+            two(
+                "table = \"mbr\"",
+                &sized("number = 5"),
+                &sized("number = 6\noffset = \"3MiB\""),
+            ),
+            "no room for its boot record, which takes 1 048 576 bytes before it: write 4194304 or more",
+        ),
+        (two("", "size = \"7EiB\"", &sized("")), "unknown unit"),
+        (
+            two("", "size = \"8191PiB\"", "size = \"8191PiB\""),
+            "longer than 9 223 372 036 854 775 807 bytes",
+        ),
+        (
+            two("", "size = 512\nraw = [{ file = \"a\" }]", &sized("")),
+            "/specs/a ends at 5000 bytes and the partition at 512 bytes: 4488 bytes are missing",
+        ),
+        (
+            two(
+                "",
+                "raw = [{ file = \"a\" }, { file = \"b\", offset = 4999 }]",
+                &sized(""),
+            ),
+            "/specs/b at bytes 4999 to 9999 overlaps /specs/a at bytes 0 to 5000: move one of them",
+        ),
+        (
+            two(
+                "",
+                "filesystem = \"vfat\"\nuuid = \"00000000-0000-0000-0000-000000000001\"",
+                &sized(""),
+            ),
+            "the file system vfat has a serial number",
+        ),
+        (
+            two(
+                "",
+                "filesystem = \"ext4\"\nuuid = \"ABCD-1234\"",
+                &sized(""),
+            ),
+            "the file system ext4 has a UUID",
+        ),
+        (
+            two(
+                "",
+                &sized("name = \"0123456789012345678901234567890123456\""),
+                &sized(""),
+            ),
+            "has 37 UTF-16 units, and a GPT holds 36: shorten it by 1",
+        ),
+        (
+            two("", &sized("name = \"a\\u0000b\""), &sized("")),
+            "control character '\\0'",
+        ),
+    ] {
+        let text = refusal_or_parse_error(&source);
+        assert!(text.contains(message), "{message} is not in\n{text}");
+    }
+}
+
+fn refusal_or_parse_error(source: &str) -> String {
+    match Spec::parse(source, Path::new("/specs")) {
+        Ok(_) => refusal(source),
+        Err(error) => error.render("image.toml", source, false),
+    }
+}
+
+#[test]
+fn a_missing_raw_file_is_named() {
+    let spec = parse(&spec_of(
+        "",
+        &["name = \"boot\"\nraw = [{ file = \"absent.img\" }]"],
+    ));
+    let message = raw_lengths(&spec).unwrap_err().to_string();
+    assert!(
+        message
+            .starts_with("partition 'boot' (number 1): cannot use /specs/absent.img: No such file"),
+        "{message}"
+    );
+    let spec = parse(&spec_of("", &["raw = [{ file = \"/\" }]"]));
+    assert!(
+        raw_lengths(&spec)
+            .unwrap_err()
+            .to_string()
+            .contains("no regular file")
+    );
+}
+
+#[test]
+fn a_file_system_alone_is_planned_as_partition_one_is() {
+    let request = |size| MkfsRequest {
+        filesystem: FilesystemRequest {
+            kind: "ext4".to_owned(),
+            label: String::new(),
+            uuid: None,
+            seed: [0; 16],
+            time: None,
+            options: BTreeMap::new(),
+            drop: Vec::new(),
+            sources: Vec::new(),
+        },
+        size,
+        sector_size: SectorSize::B512,
+    };
+    let alone = mkfs_plan(request(SizeRule::parse("minimum + 10%").unwrap())).unwrap();
+    assert!(alone.wants_measurement());
+    assert_eq!(alone.size(40_960), Ok(45_056));
+    assert_eq!(alone.size(4096), Ok(4608));
+    let disk = planned(&spec_of("", &["filesystem = \"ext4\""]));
+    assert_eq!(disk.partitions[0].fill, Fill::Filesystem(alone.filesystem));
+    assert_eq!(
+        *mkfs_plan(request(SizeRule::Rest)).unwrap_err().reason,
+        Reason::RestOfFile
+    );
+    assert!(
+        mkfs_plan(request(SizeRule::Fixed(1000)))
+            .unwrap_err()
+            .to_string()
+            .contains("write 512 or 1024")
+    );
+}
+
+fn partition_lines() -> impl Strategy<Value = String> {
+    let size = prop_oneof![
+        20 => (1..40_u64).prop_map(|half| format!("size = \"{}KiB\"", half * 512)),
+        3 => Just("size = \"rest\"".to_owned()),
+        5 => (0..100_u64).prop_map(|margin| format!("filesystem = \"ext4\"\nsize = \"minimum + {margin}%\"")),
+        5 => Just("raw = [{ file = \"a\" }, { file = \"b\", offset = \"8KiB\" }]".to_owned()),
+        1 => any::<u64>().prop_map(|bytes| format!("size = \"{bytes}\"")),
+    ];
+    let offset = prop_oneof![
+        40 => Just(String::new()),
+        4 => (0..64_u64).prop_map(|mib| format!("\noffset = \"{mib}MiB\"")),
+        1 => any::<u64>().prop_map(|bytes| format!("\noffset = \"{bytes}\"")),
+    ];
+    let number = prop_oneof![20 => Just(String::new()), 1 => (1..9_u32).prop_map(|number| format!("\nnumber = {number}"))];
+    (size, offset, number).prop_map(|(size, offset, number)| format!("{size}{offset}{number}"))
+}
+
+fn disk_lines() -> impl Strategy<Value = String> {
+    let size = prop_oneof![
+        10 => Just(String::new()),
+        20 => (1..300_u64).prop_map(|mib| format!("size = \"{mib}MiB\"\n")),
+        1 => any::<u64>().prop_map(|bytes| format!("size = \"{bytes}\"\n")),
+    ];
+    let alignment = prop_oneof![
+        4 => Just(String::new()),
+        1 => (1..5_u64).prop_map(|mib| format!("alignment = \"{mib}MiB\"\n")),
+        1 => (1..9_u64).prop_map(|pages| format!("alignment = {}\n", pages * 4096)),
+    ];
+    let table = prop::sample::select(vec!["", "table = \"mbr\"\n", "sector-size = 4096\n"]);
+    (size, alignment, table)
+        .prop_map(|(size, alignment, table)| format!("{size}{alignment}{table}"))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    #[test]
+    fn plans_keep_their_promises(
+        disk in disk_lines(),
+        partitions in prop::collection::vec(partition_lines(), 1..8),
+    ) {
+        let partitions: Vec<&str> = partitions.iter().map(String::as_str).collect();
+        let source = spec_of(&disk, &partitions);
+        let plan = match try_plan(&source) {
+            Ok(plan) => plan,
+            Err(error) => {
+                prop_assert!(!error.render("image.toml", &source, false).is_empty());
+                return Ok(());
+            }
+        };
+        let spec = parse(&source);
+        let sector = plan.sector_size.bytes();
+        prop_assert_eq!(plan.size % sector, 0);
+        let alignment = spec.disk.alignment.as_ref().map_or(MIB, |alignment| alignment.value);
+        let mut end = 0;
+        for (planned, asked) in plan.partitions.iter().zip(&spec.partitions) {
+            prop_assert!(planned.start >= end);
+            prop_assert!(planned.size > 0);
+            prop_assert_eq!(planned.size % sector, 0);
+            match &asked.offset {
+                Some(offset) => prop_assert_eq!(planned.start, offset.value),
+                None => prop_assert_eq!(planned.start % alignment, 0),
+            }
+            end = planned.start + planned.size;
+        }
+        prop_assert!(end <= plan.size);
+        if let Err(error) = plan.table().unwrap().encode() {
+            return Err(TestCaseError::fail(format!("{error}\n{source}\n{plan:#?}")));
+        }
+    }
+}
+
+#[test]
+fn a_hybrid_table_has_some_partitions_in_its_mbr() {
+    let in_mbr = "size = \"1MiB\"\nmbr-type = \"0x0c\"";
+    let alone = "size = \"1MiB\"";
+    let hybrid = "table = \"hybrid\"";
+    let plan = planned(&spec_of(hybrid, &[alone, in_mbr, alone, in_mbr, in_mbr]));
+    assert!(plan.is_hybrid());
+    let types: Vec<_> = plan.partitions.iter().map(|it| it.mbr_type).collect();
+    assert_eq!(types, [None, Some(12), None, Some(12), Some(12)]);
+    plan.table().unwrap().encode().unwrap();
+
+    let refused = |disk: &str, partitions: &[&str]| refusal(&spec_of(disk, partitions));
+    let message = refused(hybrid, &[alone]);
+    assert!(
+        message.contains("no partition of the hybrid table has an `mbr-type`"),
+        "{message}"
+    );
+    let message = refused(hybrid, &[in_mbr, in_mbr, in_mbr, in_mbr, in_mbr]);
+    let expected = "partition 'linux-generic-4' (number 4): 5 partitions have an `mbr-type`, \
+                    and the MBR of a hybrid table has room for 3: remove 2";
+    assert!(message.contains(expected), "{message}");
+    for kind in ["0xee", "extended"] {
+        let message = refused(hybrid, &[&format!("size = 512\nmbr-type = \"{kind}\"")]);
+        assert!(message.contains("has a meaning of its own"), "{message}");
+    }
+    let message = refused(hybrid, &["size = \"3TiB\"\nmbr-type = \"0x0c\""]);
+    assert!(message.contains("it ends at 3 298 535 931 904 bytes, and the MBR of a hybrid table with sectors of 512 bytes ends at 2 199 023 255 552 bytes"), "{message}");
+    planned(&spec_of(hybrid, &[in_mbr, "size = \"3TiB\""]));
+    planned(&spec_of(
+        "table = \"hybrid\"\nsector-size = 4096",
+        &["size = \"3TiB\"\nmbr-type = \"0x0c\""],
+    ));
+}

@@ -1,0 +1,302 @@
+//! The record of a build: what went in, who touched it, what came out. The shape of `--json`.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::existing::Located;
+use super::filesystem::{Filled, TimeSource};
+use crate::plan::{Fill, Plan, PlannedPartition};
+use cellblock_cell::Wall;
+use cellblock_image::Change;
+use cellblock_table::{DiskId, PartitionType, Scheme, Table};
+use cellblock_text::hexadecimal;
+
+/// What was built.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Record {
+    /// The version of this program.
+    pub cellblock: &'static str,
+    /// The file.
+    pub image: String,
+    /// Its size in bytes.
+    pub size: u64,
+    /// `gpt`, `mbr` or `hybrid`; none if it is one file system without a table.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub table: Option<&'static str>,
+    /// The disk's identifier.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub disk_id: Option<String>,
+    /// The logical sector in bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sector_size: Option<u64>,
+    /// Whether an image that existed was replaced at once by a changed copy, and not written in place.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub atomic: Option<bool>,
+    /// The partitions in the order of the disk.
+    pub partitions: Vec<PartitionRecord>,
+    /// How long it took.
+    pub timings: Timings,
+}
+
+/// One partition.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct PartitionRecord {
+    /// Its number in the table.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub number: Option<u32>,
+    /// Its name.
+    pub name: String,
+    /// Its type: a GUID or an MBR byte.
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    /// Its type in the MBR of a hybrid table.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mbr_type: Option<String>,
+    /// Its UUID.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// Where it begins, in bytes.
+    pub start: u64,
+    /// Its size in bytes.
+    pub size: u64,
+    /// The file system in it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub filesystem: Option<FilesystemRecord>,
+}
+
+/// One file system.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct FilesystemRecord {
+    /// Its kind.
+    pub kind: String,
+    /// The name of the guest that made it.
+    pub guest: String,
+    /// The SHA-256 digest of the guest.
+    pub guest_digest: String,
+    /// How the guest was called, if it is a command.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub command: Vec<String>,
+    /// What the guest could reach: the functions that it imports.
+    pub capabilities: Vec<String>,
+    /// What stood around the guest.
+    #[serde(flatten)]
+    pub wall: Wall,
+    /// The time that it is stamped with, in seconds since 1970.
+    pub time: i64,
+    /// Where that is from: `given`, `environment`, `newest-file` or `fallback`.
+    pub time_from: TimeSource,
+    /// The number of nodes.
+    pub nodes: u32,
+    /// The bytes of all files.
+    pub content_bytes: u64,
+    /// The SHA-256 digest of the tree's metadata.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tree_digest: Option<String>,
+    /// The SHA-256 digest of the bytes of all files, in the tree's order.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub content_digest: Option<String>,
+    /// The SHA-256 digest of the partition.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub partition_digest: Option<String>,
+    /// The bytes of the partition that hold metadata or content.
+    pub used: u64,
+    /// What the formatter says of it.
+    pub properties: BTreeMap<String, String>,
+    /// How long it took.
+    pub timings: Timings,
+}
+
+/// Seconds on the wall.
+#[derive(Clone, Debug, Default, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Timings {
+    /// Reading the sources into a tree.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub read: Option<f64>,
+    /// The cell, with the copying of its content.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub format: Option<f64>,
+    /// Splicing and publishing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub splice: Option<f64>,
+    /// All of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub total: Option<f64>,
+}
+
+impl Record {
+    pub(crate) fn of_image(
+        path: &Path,
+        plan: &Plan,
+        mut filled: BTreeMap<usize, Filled>,
+        splicing: Duration,
+        total: Duration,
+    ) -> Self {
+        let partitions = plan
+            .partitions
+            .iter()
+            .enumerate()
+            .map(|(index, planned)| PartitionRecord::of(planned, filled.remove(&index)))
+            .collect();
+        Self {
+            table: Some(match plan.scheme {
+                Scheme::Gpt if plan.is_hybrid() => "hybrid",
+                Scheme::Gpt => "gpt",
+                Scheme::Mbr => "mbr",
+            }),
+            disk_id: Some(match plan.disk_id {
+                DiskId::Gpt(id) => id.to_string(),
+                DiskId::Mbr(id) => format!("{id:#010x}"),
+            }),
+            sector_size: Some(plan.sector_size.bytes()),
+            ..Self::new(path, plan.size, partitions, splicing, total)
+        }
+    }
+
+    pub(crate) fn of_filesystem(
+        path: &Path,
+        name: &str,
+        size: u64,
+        mut filled: BTreeMap<usize, Filled>,
+        publishing: Duration,
+        total: Duration,
+    ) -> Self {
+        let partition = PartitionRecord {
+            number: None,
+            name: name.to_owned(),
+            kind: None,
+            mbr_type: None,
+            id: None,
+            start: 0,
+            size,
+            filesystem: filled.remove(&0).map(FilesystemRecord::of),
+        };
+        Self::new(path, size, vec![partition], publishing, total)
+    }
+
+    pub(crate) fn of_partition(
+        image: (&Path, u64),
+        table: &Table,
+        partition: PartitionRecord,
+        change: Change,
+        splicing: Duration,
+        total: Duration,
+    ) -> Self {
+        let (path, size) = image;
+        Self {
+            table: Some(match table.scheme() {
+                Scheme::Gpt if table.is_hybrid() => "hybrid",
+                Scheme::Gpt => "gpt",
+                Scheme::Mbr => "mbr",
+            }),
+            disk_id: Some(table.disk_id.to_string()),
+            sector_size: Some(table.sector_size.bytes()),
+            atomic: Some(change == Change::Replaced),
+            ..Self::new(path, size, vec![partition], splicing, total)
+        }
+    }
+
+    fn new(
+        path: &Path,
+        size: u64,
+        partitions: Vec<PartitionRecord>,
+        splicing: Duration,
+        total: Duration,
+    ) -> Self {
+        Self {
+            cellblock: env!("CARGO_PKG_VERSION"),
+            image: path.display().to_string(),
+            size,
+            table: None,
+            disk_id: None,
+            sector_size: None,
+            atomic: None,
+            partitions,
+            timings: Timings {
+                splice: Some(splicing.as_secs_f64()),
+                total: Some(total.as_secs_f64()),
+                ..Timings::default()
+            },
+        }
+    }
+}
+
+/// A GUID or an MBR byte.
+fn type_of(kind: PartitionType) -> String {
+    match kind {
+        PartitionType::Gpt(kind) => kind.to_string(),
+        PartitionType::Mbr(kind) => format!("{kind:#04x}"),
+    }
+}
+
+impl PartitionRecord {
+    /// A partition of a disk that exists, with the file system that was made in it.
+    pub(crate) fn of_existing(located: &Located, filled: Option<Filled>) -> Self {
+        let partition = &located.partition;
+        Self {
+            number: Some(partition.number),
+            name: partition.name.clone(),
+            kind: Some(type_of(partition.kind)),
+            mbr_type: partition.mbr_type.map(|byte| format!("{byte:#04x}")),
+            id: partition.id.map(|id| id.to_string()),
+            start: located.place.start,
+            size: located.size(),
+            filesystem: filled.map(FilesystemRecord::of),
+        }
+    }
+
+    fn of(planned: &PlannedPartition, filled: Option<Filled>) -> Self {
+        Self {
+            number: Some(planned.number),
+            name: planned.name.clone(),
+            kind: Some(type_of(planned.kind)),
+            mbr_type: planned.mbr_type.map(|byte| format!("{byte:#04x}")),
+            id: planned.id.map(|id| id.to_string()),
+            start: planned.start,
+            size: planned.size,
+            filesystem: match planned.fill {
+                Fill::Filesystem(_) => filled.map(FilesystemRecord::of),
+                _ => None,
+            },
+        }
+    }
+}
+
+impl FilesystemRecord {
+    fn of(filled: Filled) -> Self {
+        let digests = filled.digests.as_ref();
+        Self {
+            kind: filled.kind,
+            guest: filled.guest.name,
+            guest_digest: hexadecimal(&filled.guest.digest),
+            command: filled.guest.arguments,
+            capabilities: filled.guest.imports,
+            wall: filled.guest.wall,
+            time: filled.time.0,
+            time_from: filled.time.1,
+            nodes: filled.nodes,
+            content_bytes: filled.content_bytes,
+            tree_digest: digests.map(|digests| hexadecimal(&digests.tree)),
+            content_digest: digests.map(|digests| hexadecimal(&digests.content)),
+            partition_digest: digests.map(|digests| hexadecimal(&digests.partition)),
+            used: filled.summary.used,
+            properties: filled
+                .summary
+                .properties
+                .into_iter()
+                .map(|property| (property.name, property.value))
+                .collect(),
+            timings: Timings {
+                read: Some(filled.reading.as_secs_f64()),
+                format: Some(filled.formatting.as_secs_f64()),
+                ..Timings::default()
+            },
+        }
+    }
+}

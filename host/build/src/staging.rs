@@ -1,0 +1,88 @@
+//! What firmware starts: read, looked at, and told where it lies.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read as _;
+use std::path::PathBuf;
+
+use crate::boot::pe::{self, Architecture};
+use crate::boot::{esp, grub};
+use crate::plan::{self, FilesystemPlan, GrubPlan, PlanError};
+use cellblock_image::{Image, ImageError};
+use cellblock_spec::{Placed, Spec};
+use cellblock_table::Lba;
+
+/// Adds what `[boot]` puts on the EFI system partition to what goes there already; of two files with one path it wins.
+pub(crate) fn add_to_esp(
+    spec: &Spec,
+    filesystems: &mut BTreeMap<usize, FilesystemPlan>,
+) -> Result<(), PlanError> {
+    let Some(index) = plan::esp(spec)? else {
+        return Ok(());
+    };
+    if let Some(filesystem) = filesystems.get_mut(&index) {
+        let contents = esp::contents(&spec.boot, architecture)?;
+        filesystem.contents.extend(contents);
+    }
+    Ok(())
+}
+
+fn architecture(file: &Placed<PathBuf>) -> Result<Architecture, PlanError> {
+    let head = read(file, pe::HEAD_BYTES)?;
+    pe::architecture(&head).ok_or_else(|| {
+        PlanError::unusable(
+            file,
+            "it is no EFI application (a PE image of subsystem 10, for a machine that UEFI has)",
+        )
+    })
+}
+
+/// GRUB's images for a BIOS.
+pub(crate) struct GrubImages {
+    boot: Vec<u8>,
+    core: Vec<u8>,
+}
+
+impl GrubImages {
+    /// The images that a spec names, if it does.
+    pub(crate) fn read(spec: &Spec) -> Result<Option<Self>, PlanError> {
+        let Some(named) = &spec.boot.grub_bios else {
+            return Ok(None);
+        };
+        let images = Self {
+            boot: read(&named.boot_image, grub::SECTOR_BYTES + 1)?,
+            core: read(&named.core_image, grub::MOST_CORE_BYTES + 1)?,
+        };
+        let unusable = |file| move |fault| PlanError::unusable(file, fault);
+        grub::boot_code(&images.boot, Lba(0)).map_err(unusable(&named.boot_image))?;
+        grub::core(&images.core, Lba(0)).map_err(unusable(&named.core_image))?;
+        Ok(Some(images))
+    }
+
+    /// Writes them where the plan says.
+    pub(crate) fn write(&self, image: &Image, plan: GrubPlan) -> Result<(), ImageError> {
+        let sector = grub::SECTOR_BYTES as u64;
+        let (Ok(code), Ok(core)) = (
+            grub::boot_code(&self.boot, plan.core),
+            grub::core(&self.core, plan.core),
+        ) else {
+            unreachable!("both were looked at when they were read");
+        };
+        image.write(0, &code)?;
+        image.write(plan.core.0 * sector, &core)
+    }
+}
+
+/// The first bytes of a regular file, at most `most`.
+fn read(file: &Placed<PathBuf>, most: usize) -> Result<Vec<u8>, PlanError> {
+    let failed = |error: std::io::Error| PlanError::unusable(file, error);
+    let metadata = std::fs::metadata(&file.value).map_err(failed)?;
+    if !metadata.is_file() {
+        return Err(PlanError::unusable(file, "it is no regular file"));
+    }
+    let mut bytes = Vec::new();
+    File::open(&file.value)
+        .and_then(|file| file.take(most as u64).read_to_end(&mut bytes))
+        .map_err(failed)?;
+    Ok(bytes)
+}

@@ -1,0 +1,263 @@
+//! Templates: texts in which `{{ partition.root.uuid }}` stands for what that is.
+//!
+//! A placeholder begins and ends on one line. `{{{{` stands for two braces.
+
+use std::fmt;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use crate::plan::Facts;
+use cellblock_spec::Template;
+use cellblock_spec::diagnostic::{Diagnostic, render as draw};
+use cellblock_text::nearest;
+use cellblock_tree::source::{Source, What};
+
+const OPEN: &str = "{{";
+const CLOSE: &str = "}}";
+
+/// Why a template cannot be filled in.
+#[derive(Debug, thiserror::Error)]
+pub enum TemplateError {
+    /// The file cannot be read.
+    #[error("{}: {why}", file.display())]
+    Read {
+        /// The template.
+        file: PathBuf,
+        /// What the system says.
+        why: String,
+    },
+    /// Placeholders that cannot be filled in.
+    #[error("{}", Faults(.file, .text, .faults))]
+    Placeholders {
+        /// The template.
+        file: PathBuf,
+        /// Its text.
+        text: String,
+        /// What is wrong with it, in the order of the text; at least one.
+        faults: Vec<Fault>,
+    },
+}
+
+/// One placeholder that cannot be filled in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// Where it is, in bytes of the text.
+    pub place: Range<usize>,
+    /// What is wrong with it.
+    pub reason: FaultReason,
+}
+
+/// What is wrong with a placeholder.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FaultReason {
+    /// It does not end.
+    #[error("`{{{{` is not closed on its line")]
+    Open,
+    /// It names nothing.
+    #[error("there is no value `{name}`")]
+    Unknown {
+        /// The name.
+        name: String,
+        /// The name of a value that is spelled most like it.
+        nearest: Option<String>,
+        /// All names.
+        known: Vec<String>,
+    },
+}
+
+impl FaultReason {
+    fn label(&self) -> String {
+        match self {
+            Self::Open => "this one".to_owned(),
+            Self::Unknown {
+                nearest: Some(nearest),
+                ..
+            } => format!("did you mean `{nearest}`?"),
+            Self::Unknown { .. } => "nothing has this name".to_owned(),
+        }
+    }
+
+    fn help(&self) -> String {
+        match self {
+            Self::Open => "write `}}` behind the name, or `{{{{` for two braces".to_owned(),
+            Self::Unknown { known, .. } => format!("the values are {}", known.join(", ")),
+        }
+    }
+}
+
+/// Faults with their lines.
+struct Faults<'a>(&'a Path, &'a str, &'a [Fault]);
+
+impl fmt::Display for Faults<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(file, text, faults) = self;
+        for (index, fault) in faults.iter().enumerate() {
+            let separator = if index == 0 { "" } else { "; " };
+            let line = text[..fault.place.start].matches('\n').count() + 1;
+            let file = file.display();
+            write!(formatter, "{separator}{file}:{line}: {}", fault.reason)?;
+        }
+        Ok(())
+    }
+}
+
+impl TemplateError {
+    /// Draws the error of the partition `name` beside the template's lines. The result ends without a newline.
+    #[must_use]
+    pub fn render(&self, name: &str, color: bool) -> String {
+        let title = |what: &dyn fmt::Display| format!("partition '{name}': {what}");
+        match self {
+            Self::Read { .. } => format!("error: {}", title(self)),
+            Self::Placeholders { file, text, faults } => {
+                let diagnostics: Vec<Diagnostic> = faults
+                    .iter()
+                    .map(|fault| Diagnostic {
+                        title: title(&fault.reason),
+                        place: Some((fault.place.clone(), fault.reason.label())),
+                        related: None,
+                        help: Some(fault.reason.help()),
+                    })
+                    .collect();
+                draw(&diagnostics, &file.display().to_string(), text, color)
+            }
+        }
+    }
+}
+
+/// The file that a template becomes.
+pub(crate) fn filled(template: &Template, facts: &Facts) -> Result<Source, TemplateError> {
+    let text = read(&template.file)?;
+    let bytes = fill(&text, facts).map_err(|faults| TemplateError::Placeholders {
+        file: template.file.clone(),
+        text,
+        faults,
+    })?;
+    Ok(Source {
+        to: Some(template.to.clone()),
+        owner: template.owner,
+        mode: template.mode.clone(),
+        ..Source::new(What::Bytes(bytes.into_bytes()))
+    })
+}
+
+fn read(file: &Path) -> Result<String, TemplateError> {
+    let failed = |why: String| TemplateError::Read {
+        file: file.to_owned(),
+        why,
+    };
+    let metadata = std::fs::metadata(file).map_err(|error| failed(error.to_string()))?;
+    if !metadata.is_file() {
+        return Err(failed("it is no regular file".to_owned()));
+    }
+    std::fs::read_to_string(file).map_err(|error| failed(error.to_string()))
+}
+
+/// The text with every placeholder filled in.
+fn fill(text: &str, facts: &Facts) -> Result<String, Vec<Fault>> {
+    let mut filled = String::with_capacity(text.len());
+    let mut faults = Vec::new();
+    let mut at = 0;
+    while let Some(open) = text[at..].find(OPEN).map(|distance| at + distance) {
+        filled.push_str(&text[at..open]);
+        let inside = open + OPEN.len();
+        let rest = &text[inside..];
+        if rest.starts_with(OPEN) {
+            filled.push_str(OPEN);
+            at = inside + OPEN.len();
+            continue;
+        }
+        let line = rest.lines().next().unwrap_or_default();
+        let Some(close) = line.find(CLOSE) else {
+            faults.push(Fault {
+                place: open..inside,
+                reason: FaultReason::Open,
+            });
+            at = inside + line.len();
+            continue;
+        };
+        let name = line[..close].trim();
+        match facts.get(name) {
+            Some(value) => filled.push_str(value),
+            None => faults.push(unknown(name, inside + line.find(name).unwrap_or(0), facts)),
+        }
+        at = inside + close + CLOSE.len();
+    }
+    filled.push_str(&text[at..]);
+    if faults.is_empty() {
+        Ok(filled)
+    } else {
+        Err(faults)
+    }
+}
+
+fn unknown(name: &str, start: usize, facts: &Facts) -> Fault {
+    Fault {
+        place: start..start + name.len(),
+        reason: FaultReason::Unknown {
+            name: name.to_owned(),
+            nearest: nearest(name, facts.names()).map(str::to_owned),
+            known: facts.names().map(str::to_owned).collect(),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use proptest::prelude::*;
+
+    use super::*;
+    use cellblock_spec::Spec;
+
+    fn facts() -> Facts {
+        let source = "[disk]\ntable = \"mbr\"\nid = \"0x0000002a\"\n\
+                      [[partition]]\nname = \"root\"\ntype = \"linux\"\nsize = 512\n";
+        crate::plan::facts(&Spec::parse(source, Path::new("")).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn placeholders_become_values_and_all_else_stays() {
+        for (text, expected) in [
+            ("", ""),
+            ("a {b} ${c} }} ${d%{}", "a {b} ${c} }} ${d%{}"),
+            ("{{disk.id}}", "0000002a"),
+            (
+                "root=PARTUUID={{ partition.root.uuid }}\r\n{{partition.root.number }}\n",
+                "root=PARTUUID=0000002a-01\r\n1\n",
+            ),
+            ("{{{{ disk.id }}", "{{ disk.id }}"),
+            ("${{{{disk.id}}{{disk.id}}}", "${{disk.id}}0000002a}"),
+        ] {
+            assert_eq!(fill(text, &facts()).as_deref(), Ok(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn faults_are_named_with_their_places() {
+        let faults = fill("ä {{ disk.od }}\n{{ disk.id\n}} {{}}", &facts()).unwrap_err();
+        let found: Vec<(Range<usize>, String)> = faults
+            .iter()
+            .map(|fault| (fault.place.clone(), fault.reason.to_string()))
+            .collect();
+        let expected = [
+            (6..13, "there is no value `disk.od`"),
+            (17..19, "`{{` is not closed on its line"),
+            (33..33, "there is no value ``"),
+        ];
+        assert_eq!(
+            found,
+            expected.map(|(place, reason)| (place, reason.to_owned()))
+        );
+        assert_eq!(faults[0].reason.label(), "did you mean `disk.id`?");
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_filled_in_or_refused(text in "[{} a\nä.dik]{0,40}") {
+            if let Err(faults) = fill(&text, &facts()) {
+                let error = TemplateError::Placeholders { file: "t".into(), text, faults };
+                prop_assert!(!error.render("root", false).is_empty());
+            }
+        }
+    }
+}

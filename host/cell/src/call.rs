@@ -1,0 +1,82 @@
+//! The calls of a formatter, and how they end.
+
+use serde::{Deserialize, Serialize};
+use wasmtime::Trap;
+
+use super::legible::legible;
+use super::limiter::Exceeded;
+use super::wasi::{Exit, Invocation};
+use cellblock_contract::{Description, FormatError, Request, Summary};
+
+/// What a guest is, which decides what it may import and how it is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Role {
+    /// A component that exports the contract's formatter.
+    Formatter,
+    /// A WASI command.
+    Command,
+}
+
+/// A call of one of the functions that a formatter exports, or the run of a command.
+#[derive(Serialize, Deserialize)]
+pub(super) enum Call {
+    Describe,
+    Measure(Request),
+    Format(Request),
+    Run(Invocation),
+}
+
+impl Call {
+    /// The size in bytes of the partition that the call is about, if there is one.
+    pub(super) fn partition_size(&self) -> Option<u64> {
+        match self {
+            Self::Describe | Self::Measure(_) => None,
+            Self::Format(request) => Some(request.size),
+            Self::Run(invocation) => Some(invocation.request.size),
+        }
+    }
+}
+
+/// What a guest returns.
+#[derive(Serialize, Deserialize)]
+pub(super) enum Returned {
+    Described(Description),
+    Measured(Result<u64, FormatError>),
+    Formatted(Result<Summary, FormatError>),
+    Ended(Exit),
+}
+
+/// Why a guest does not return.
+#[derive(Serialize, Deserialize)]
+pub(super) enum Stopped {
+    /// It met a limit: which, with the numbers.
+    Limit(String),
+    /// Its time was over.
+    Deadline,
+    /// It trapped: why.
+    Trap(String),
+}
+
+impl Stopped {
+    /// The same with its text rewritten.
+    pub(super) fn map(self, rewrite: impl Fn(&str) -> String) -> Self {
+        match self {
+            Self::Limit(what) => Self::Limit(rewrite(&what)),
+            Self::Deadline => Self::Deadline,
+            Self::Trap(why) => Self::Trap(rewrite(&why)),
+        }
+    }
+
+    /// The reason in what the engine says.
+    pub(super) fn because_of(error: &wasmtime::Error) -> Self {
+        if let Some(Exceeded(what)) = error.downcast_ref() {
+            return Self::Limit(what.clone());
+        }
+        match error.downcast_ref::<Trap>() {
+            Some(Trap::Interrupt) => Self::Deadline,
+            Some(trap) => Self::Trap(trap.to_string()),
+            // The root alone: what stands around it names the guest's functions, which may be called anything.
+            None => Self::Trap(legible(&error.root_cause().to_string())),
+        }
+    }
+}

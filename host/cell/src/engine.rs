@@ -1,0 +1,353 @@
+//! A guest in the engine: compiled, linked to the contract and to nothing else, and run.
+
+use std::path::Path;
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use wasmtime::component::{Component, HasSelf, Linker};
+use wasmtime::{Cache, CacheConfig, Config, Engine, InstancePre, Module, OptLevel, Store};
+
+use super::bindings::cellblock::format::{placement, progress, tree};
+use super::bindings::wasi::filesystem;
+use super::bindings::{Guest as Exports, GuestPre};
+use super::call::{Call, Returned, Role, Stopped};
+use super::legible::legible;
+use super::limiter::Limiter;
+use super::partition::Descriptor;
+use super::state::{Services, State};
+use super::version::{self, Unserved};
+use super::wasi::{End, Process, component, preview1};
+use super::{CellError, imports, io};
+use cellblock_contract::Limits;
+
+/// Guests check at this interval whether their time is over.
+const TICK: Duration = Duration::from_millis(50);
+/// The bytes that a guest may hand to the host in one call.
+const CROSSING: usize = 128 << 20;
+/// The stack of a guest in bytes.
+const STACK: usize = 1 << 20;
+
+/// How a core module begins; a component has another version.
+const MODULE: &[u8] = b"\0asm\x01\0\0\0";
+
+/// A guest that can be called.
+pub(super) struct Compiled<S: Services> {
+    code: Code<S>,
+    imports: Vec<String>,
+}
+
+enum Code<S: Services> {
+    Formatter(GuestPre<State<S>>),
+    Module(InstancePre<preview1::State<S>>),
+    Component(component::CommandPre<component::State<S>>),
+}
+
+/// Why a guest cannot be used.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum LoadFailure {
+    /// It is no component that this host can run: what the engine says.
+    Malformed(String),
+    /// The version of the contract that it is built for.
+    Version(String),
+    /// It is a command, and was to be a formatter of the contract.
+    IsCommand,
+    /// The first import that it does not get.
+    Import(Role, String),
+    /// It does not fit the contract: what is missing or of another type.
+    Contract(String),
+}
+
+impl LoadFailure {
+    /// The same with its text rewritten.
+    pub(super) fn map(self, rewrite: impl Fn(&str) -> String) -> Self {
+        match self {
+            Self::Malformed(reason) => Self::Malformed(rewrite(&reason)),
+            Self::Version(version) => Self::Version(rewrite(&version)),
+            Self::IsCommand => Self::IsCommand,
+            Self::Import(role, import) => Self::Import(role, rewrite(&import)),
+            Self::Contract(reason) => Self::Contract(rewrite(&reason)),
+        }
+    }
+
+    pub(super) fn of(self, guest: &str) -> CellError {
+        let guest = guest.to_owned();
+        match self {
+            Self::Malformed(reason) => CellError::Malformed { guest, reason },
+            Self::Version(needed) => CellError::Version {
+                guest,
+                needed,
+                ours: version::ours().to_string(),
+            },
+            Self::IsCommand => CellError::IsCommand { guest },
+            Self::Import(Role::Formatter, import) => CellError::Import { guest, import },
+            Self::Import(Role::Command, import) => CellError::CommandImport { guest, import },
+            Self::Contract(reason) => CellError::Contract { guest, reason },
+        }
+    }
+}
+
+/// An engine that keeps compiled guests in the folder `cache`, if there is one.
+pub(super) fn engine(cache: Option<&Path>, home: Home) -> Result<Engine, CellError> {
+    let mut config = Config::new();
+    config
+        .wasm_component_model(true)
+        .cranelift_nan_canonicalization(true)
+        .wasm_relaxed_simd(false)
+        .relaxed_simd_deterministic(true)
+        .wasm_memory64(false)
+        .cranelift_opt_level(OptLevel::Speed)
+        .epoch_interruption(home == Home::Host)
+        .memory_init_cow(false)
+        .parallel_compilation(home == Home::Host)
+        .max_wasm_stack(STACK);
+    if let Some(folder) = cache {
+        let mut cache = CacheConfig::new();
+        cache.with_directory(folder);
+        // A cache that cannot be used costs time, not the build.
+        config.cache(Cache::new(cache).ok());
+    }
+    Engine::new(&config).map_err(|error| CellError::Engine(format!("{error:#}")))
+}
+
+/// The process that guests run in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Home {
+    /// The host's: their code looks at the time, and is compiled by all threads.
+    Host,
+    /// One of their own, which has one thread. The host ends it when their time is over, so that their code need not look.
+    Own,
+}
+
+impl<S: Services> Compiled<S> {
+    /// Compiles the guest in `bytes`, or takes it from the engine's cache, and links it.
+    pub(super) fn load(engine: &Engine, role: Role, bytes: &[u8]) -> Result<Self, LoadFailure> {
+        match role {
+            Role::Formatter if bytes.starts_with(MODULE) => Err(LoadFailure::IsCommand),
+            Role::Formatter => Self::formatter(engine, bytes),
+            Role::Command if bytes.starts_with(MODULE) => Self::module(engine, bytes),
+            Role::Command => Self::command(engine, bytes),
+        }
+    }
+
+    fn formatter(engine: &Engine, bytes: &[u8]) -> Result<Self, LoadFailure> {
+        let component = Component::from_binary(engine, bytes).map_err(malformed)?;
+        if imports::runs(engine, &component) {
+            return Err(LoadFailure::IsCommand);
+        }
+        check_version(engine, &component)?;
+        let imports = imports::list(engine, &component);
+        check_imports(Role::Formatter, &imports)?;
+        let pre = contract_linker(engine)
+            .and_then(|linker| linker.instantiate_pre(&component))
+            .and_then(GuestPre::new)
+            .map_err(unfit)?;
+        Ok(Self {
+            code: Code::Formatter(pre),
+            imports,
+        })
+    }
+
+    fn module(engine: &Engine, bytes: &[u8]) -> Result<Self, LoadFailure> {
+        let module = Module::from_binary(engine, bytes).map_err(malformed)?;
+        let imports = preview1::imports(&module);
+        check_imports(Role::Command, &imports)?;
+        Ok(Self {
+            code: Code::Module(preview1::link(engine, &module).map_err(unfit)?),
+            imports,
+        })
+    }
+
+    fn command(engine: &Engine, bytes: &[u8]) -> Result<Self, LoadFailure> {
+        let component = Component::from_binary(engine, bytes).map_err(malformed)?;
+        let imports = imports::list(engine, &component);
+        check_imports(Role::Command, &imports)?;
+        Ok(Self {
+            code: Code::Component(component::link(engine, &component).map_err(unfit)?),
+            imports,
+        })
+    }
+
+    /// Its capabilities: the functions that it imports, each as `interface#function`.
+    pub(super) fn imports(&self) -> &[String] {
+        &self.imports
+    }
+
+    /// Calls the guest in an instance of its own, which `services` answers.
+    pub(super) fn call(
+        &self,
+        call: &Call,
+        services: S,
+        limits: Limits,
+    ) -> (Result<Returned, Stopped>, S) {
+        match (&self.code, call) {
+            (Code::Formatter(pre), call) => {
+                let mut store = store(pre.engine(), State::new(services, limits), limits);
+                store.limiter(|state| &mut state.limiter);
+                let returned = pre
+                    .instantiate(&mut store)
+                    .and_then(|exports| enter(&exports, &mut store, call));
+                let state = store.into_data();
+                (ended(returned, state.limiter), state.services)
+            }
+            (Code::Module(module), Call::Run(invocation)) => {
+                let state = preview1::State::new(invocation, services, limits);
+                let mut store = store(module.module().engine(), state, limits);
+                store.limiter(|state| &mut state.limiter);
+                let code = preview1::run(module, &mut store);
+                let state = store.into_data();
+                exited(code, state.limiter, state.process)
+            }
+            (Code::Component(component), Call::Run(invocation)) => {
+                let state = component::State::new(invocation, services, limits);
+                let mut store = store(component.engine(), state, limits);
+                store.limiter(|state| &mut state.limiter);
+                let code = component::run(component, &mut store);
+                let state = store.into_data();
+                exited(code, state.limiter, state.process)
+            }
+            (Code::Module(_) | Code::Component(_), _) => (Err(no_such_call()), services),
+        }
+    }
+}
+
+/// A store with limits, but for those of a limiter.
+fn store<T>(engine: &Engine, state: T, limits: Limits) -> Store<T> {
+    let mut store = Store::new(engine, state);
+    store.set_hostcall_fuel(CROSSING);
+    store.set_max_component_handles(limits.handles);
+    let ticks = limits.time.as_millis().div_ceil(TICK.as_millis());
+    store.set_epoch_deadline(u64::try_from(ticks).unwrap_or(u64::MAX / 2));
+    store.epoch_deadline_trap();
+    store
+}
+
+fn ended(returned: wasmtime::Result<Returned>, limiter: Limiter) -> Result<Returned, Stopped> {
+    returned.map_err(|error| match limiter.met {
+        Some(what) => Stopped::Limit(what),
+        None => Stopped::because_of(&error),
+    })
+}
+
+/// A command that was refused memory ends with an exit code or a trap, and the limit is the better reason. What it said
+/// before a trap is told with it.
+fn exited<S: Services>(
+    code: wasmtime::Result<u32>,
+    limiter: Limiter,
+    mut process: Process<S>,
+) -> (Result<Returned, Stopped>, S) {
+    let how = match (code, limiter.met) {
+        (Ok(0), _) => Ok(End::Code(0)),
+        (_, Some(what)) => Err(Stopped::Limit(what)),
+        (Ok(code), None) => Ok(End::Code(code)),
+        (Err(error), None) => match Stopped::because_of(&error) {
+            Stopped::Trap(reason) => Ok(End::Trap(reason)),
+            stopped => Err(stopped),
+        },
+    };
+    let exit = how.and_then(|how| {
+        let exit = process.end(how);
+        exit.map_err(|fault| Stopped::because_of(&fault.into()))
+    });
+    (exit.map(Returned::Ended), process.services)
+}
+
+/// The host calls a guest as what it was loaded.
+fn no_such_call() -> Stopped {
+    Stopped::Trap("it was called as what it is not".to_owned())
+}
+
+fn malformed(error: wasmtime::Error) -> LoadFailure {
+    LoadFailure::Malformed(legible(&format!("{error:#}")))
+}
+
+fn unfit(error: wasmtime::Error) -> LoadFailure {
+    LoadFailure::Contract(legible(&format!("{error:#}")))
+}
+
+fn check_imports(role: Role, imports: &[String]) -> Result<(), LoadFailure> {
+    match imports::first_beyond(role, imports) {
+        Some(import) => Err(LoadFailure::Import(role, legible(import))),
+        None => Ok(()),
+    }
+}
+
+fn enter<S: Services>(
+    exports: &Exports,
+    store: &mut Store<State<S>>,
+    call: &Call,
+) -> wasmtime::Result<Returned> {
+    let formatter = exports.cellblock_format_formatter();
+    Ok(match call {
+        Call::Describe => Returned::Described(formatter.call_describe(store)?.into()),
+        Call::Measure(request) => Returned::Measured(
+            formatter
+                .call_measure(store, &request.into())?
+                .map_err(Into::into),
+        ),
+        Call::Format(request) => {
+            let partition = store.data_mut().table.push(Descriptor)?;
+            let ended = formatter.call_format(store, partition, &request.into())?;
+            Returned::Formatted(ended.map(Into::into).map_err(Into::into))
+        }
+        Call::Run(_) => wasmtime::bail!("a formatter is no command"),
+    })
+}
+
+/// Another version of the contract may have what this one has not: it is the better reason than the first such import.
+fn check_version(engine: &Engine, component: &Component) -> Result<(), LoadFailure> {
+    let kind = component.component_type();
+    let imported = kind.imports(engine).map(|(name, _)| name);
+    let names = imported.chain(kind.exports(engine).map(|(name, _)| name));
+    match version::first_unserved(names, version::ours()) {
+        Some(Unserved(version)) => Err(LoadFailure::Version(legible(&version))),
+        None => Ok(()),
+    }
+}
+
+fn contract_linker<S: Services>(engine: &Engine) -> wasmtime::Result<Linker<State<S>>> {
+    let mut linker = Linker::new(engine);
+    tree::add_to_linker::<State<S>, HasSelf<S>>(&mut linker, |state| &mut state.services)?;
+    placement::add_to_linker::<State<S>, HasSelf<S>>(&mut linker, |state| &mut state.services)?;
+    progress::add_to_linker::<State<S>, HasSelf<S>>(&mut linker, |state| &mut state.services)?;
+    filesystem::types::add_to_linker::<State<S>, HasSelf<State<S>>>(&mut linker, |state| state)?;
+    io::error::add_to_linker::<State<S>, HasSelf<State<S>>>(&mut linker, |state| state)?;
+    io::streams::add_to_linker::<State<S>, HasSelf<State<S>>>(&mut linker, |state| state)?;
+    Ok(linker)
+}
+
+/// Advances the engine's epoch, by which guests know that time passes.
+pub(super) struct Ticker {
+    stop: Option<Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Ticker {
+    pub(super) fn start(engine: &Engine) -> Self {
+        let engine = engine.weak();
+        let (stop, stopped) = mpsc::channel();
+        let thread = std::thread::spawn(move || {
+            while stopped.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
+                let Some(engine) = engine.upgrade() else {
+                    return;
+                };
+                engine.increment_epoch();
+            }
+        });
+        Self {
+            stop: Some(stop),
+            thread: Some(thread),
+        }
+    }
+}
+
+impl Drop for Ticker {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            // It has nothing to report.
+            let _ = thread.join();
+        }
+    }
+}

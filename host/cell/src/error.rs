@@ -1,0 +1,209 @@
+//! What can go wrong with a guest. The partition's name is added by the caller.
+
+use std::time::Duration;
+
+use super::{Refusal, StartError};
+use cellblock_tree::source::SourceError;
+
+/// Why a guest cannot be used, or a cell did not end well.
+#[derive(Debug, thiserror::Error)]
+pub enum CellError {
+    /// The engine could not be set up.
+    #[error("the WebAssembly engine does not start: {0}")]
+    Engine(String),
+    /// The bytes are no component that this host can run.
+    #[error("the guest '{guest}' is not a WebAssembly component that can run here: {reason}")]
+    Malformed {
+        /// The guest's name.
+        guest: String,
+        /// What the engine says.
+        reason: String,
+    },
+    /// The guest is built for a version of the contract that this host does not serve.
+    #[error(
+        "the guest '{guest}' needs cellblock:format {needed}, and this program has {ours}: \
+         get a cellblock that has it, or build the guest for {ours}"
+    )]
+    Version {
+        /// The guest's name.
+        guest: String,
+        /// The version that it is built for.
+        needed: String,
+        /// The version that there is.
+        ours: String,
+    },
+    /// The guest wants more than the contract gives.
+    #[error(
+        "the guest '{guest}' imports {import}, which is not in the contract: \
+         a formatter gets its partition, its tree and nothing else"
+    )]
+    Import {
+        /// The guest's name.
+        guest: String,
+        /// The first import that is refused, as `interface#function`.
+        import: String,
+    },
+    /// The guest is a command, and was to be a formatter of the contract.
+    #[error(
+        "the guest '{guest}' is a WASI command and no component of the contract; say how it is called: \
+         command = [\"mkfs\", \"{{partition}}\"] in [guests.{guest}], or --guest-command {guest}='mkfs {{partition}}'"
+    )]
+    IsCommand {
+        /// The guest's name.
+        guest: String,
+    },
+    /// The command wants more than a command gets.
+    #[error(
+        "the command '{guest}' imports {import}, which it does not get: \
+         a command has its arguments, its partition, standard streams, clocks and random numbers"
+    )]
+    CommandImport {
+        /// The guest's name.
+        guest: String,
+        /// The first import that is refused, as `interface#function`.
+        import: String,
+    },
+    /// The command cannot say how large its file system will be.
+    #[error(
+        "the command '{guest}' cannot tell the smallest size; give one, such as size = \"256MiB\" or --size 256MiB"
+    )]
+    Unmeasured {
+        /// The guest's name.
+        guest: String,
+    },
+    /// The command cannot be started.
+    #[error("the command '{guest}': {reason}")]
+    Start {
+        /// The guest's name.
+        guest: String,
+        /// Why.
+        reason: Box<StartError>,
+    },
+    /// The command ended with an error.
+    #[error(
+        "the command '{guest}' ended with exit code {code}{}",
+        said(last_words)
+    )]
+    Exit {
+        /// The guest's name.
+        guest: String,
+        /// The exit code, which is not 0.
+        code: u32,
+        /// The last lines that it wrote to standard error.
+        last_words: Vec<String>,
+    },
+    /// The command was stopped by a trap.
+    #[error("the command '{guest}' failed: {reason}{}", said(last_words))]
+    CommandTrap {
+        /// The guest's name.
+        guest: String,
+        /// The trap.
+        reason: String,
+        /// The last lines that it wrote to standard error.
+        last_words: Vec<String>,
+    },
+    /// The command ended as if all were well, and had not read its content.
+    #[error(
+        "the command '{guest}' ended without an error, and without having read its content, \
+         which would be lost: the tar archive on its standard input, to the end{}",
+        said(last_words)
+    )]
+    Unread {
+        /// The guest's name.
+        guest: String,
+        /// The last lines that it wrote to standard error.
+        last_words: Vec<String>,
+    },
+    /// The guest does not export the contract's formatter.
+    #[error("the guest '{guest}' does not fit the contract: {reason}")]
+    Contract {
+        /// The guest's name.
+        guest: String,
+        /// What is missing or of another type.
+        reason: String,
+    },
+    /// The guest was stopped by a trap.
+    #[error("the guest '{guest}' failed: {reason}")]
+    Trap {
+        /// The guest's name.
+        guest: String,
+        /// The trap.
+        reason: String,
+    },
+    /// The guest ran for too long.
+    #[error(
+        "the guest '{guest}' was stopped after {} seconds; give it more with --time-limit",
+        limit.as_secs()
+    )]
+    Deadline {
+        /// The guest's name.
+        guest: String,
+        /// The limit.
+        limit: Duration,
+    },
+    /// The guest met a limit.
+    #[error("the guest '{guest}' met a limit: {what}")]
+    Limit {
+        /// The guest's name.
+        guest: String,
+        /// Which, with the numbers.
+        what: String,
+    },
+    /// The guest's process ended before it had answered.
+    #[error(
+        "the guest '{guest}' has lost its process ({how}): it was killed from outside, or needed more memory than there is"
+    )]
+    Lost {
+        /// The guest's name.
+        guest: String,
+        /// How the process ended.
+        how: String,
+    },
+    /// The guest's process says what no cell says, so the guest has taken it over.
+    #[error("the guest '{guest}' was stopped: its process sent {what}, which no cell does")]
+    Babble {
+        /// The guest's name.
+        guest: String,
+        /// What it sent.
+        what: String,
+    },
+    /// There can be no second wall.
+    #[error(
+        "a cell cannot be locked up in a process here: the kernel, or the container around this program, does not allow {missing}; \
+         use --walls wasm to do without"
+    )]
+    NoWall {
+        /// What is missing, and what the kernel says of it.
+        missing: String,
+    },
+    /// The formatter says why there can be no file system.
+    #[error(transparent)]
+    Refused(#[from] Box<Refusal>),
+    /// The content failed while the guest read it.
+    #[error(transparent)]
+    Source(#[from] Box<SourceError>),
+}
+
+impl CellError {
+    /// Whether a guest ended a call by itself, perhaps because the host had failed it.
+    #[must_use]
+    pub fn is_of_guest(&self) -> bool {
+        matches!(
+            self,
+            Self::Refused(_)
+                | Self::Trap { .. }
+                | Self::Exit { .. }
+                | Self::CommandTrap { .. }
+                | Self::Unread { .. }
+        )
+    }
+}
+
+/// Lines, each indented below a message.
+fn said(lines: &[String]) -> String {
+    if lines.is_empty() {
+        return String::new();
+    }
+    let lines: String = lines.iter().map(|line| format!("\n    {line}")).collect();
+    format!("; it says:{lines}")
+}

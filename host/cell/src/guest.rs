@@ -1,0 +1,323 @@
+//! Guests, and the cells that they run in.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use super::call::{Call, Returned, Stopped};
+use super::engine::{Compiled, Ticker};
+use super::legible::{self, legible};
+use super::local::Local;
+use super::wall::{Confined, Process};
+use super::wasi::End;
+use super::{CellError, Refusal, Wall, wasi};
+use cellblock_contract::{
+    CommandLine, Description, FormatError, Limits, LogLine, Partition, Request, Summary,
+};
+use cellblock_tree::Tree;
+use cellblock_tree::source;
+
+/// A formatter, compiled and linked to the contract, or to what a command gets, and to nothing else.
+pub struct Guest {
+    pub(super) name: String,
+    pub(super) digest: [u8; 32],
+    /// How it is called, if it is a command.
+    pub(super) line: Option<CommandLine>,
+    pub(super) limits: Limits,
+    pub(super) wall: Wall,
+    pub(super) place: Place,
+}
+
+/// Where a guest runs.
+pub(super) enum Place {
+    /// In this process.
+    Here(
+        Compiled<Local>,
+        #[expect(dead_code, reason = "it ticks")] Ticker,
+    ),
+    /// In a process for each cell.
+    Behind(Confined),
+}
+
+/// One guest with its tree, and a partition when it formats one. Every call gets an instance of its own, and behind the
+/// second wall no two cells share a process.
+pub struct Cell {
+    guest: Arc<Guest>,
+    tree: Arc<Tree>,
+    process: Mutex<Option<Process>>,
+}
+
+/// What a cell did.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// What the formatter says of the file system.
+    pub summary: Summary,
+    /// What it logged.
+    pub log: Vec<LogLine>,
+    /// The arguments of a command, its name first; none of a component of the contract.
+    pub arguments: Vec<String>,
+}
+
+impl Guest {
+    /// The name that it was loaded under.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The SHA-256 digest of the component's bytes.
+    #[must_use]
+    pub fn digest(&self) -> [u8; 32] {
+        self.digest
+    }
+
+    /// Its capabilities: the functions that it imports, each as `interface#function`.
+    #[must_use]
+    pub fn imports(&self) -> &[String] {
+        match &self.place {
+            Place::Here(compiled, _) => compiled.imports(),
+            Place::Behind(confined) => confined.imports(),
+        }
+    }
+
+    /// How it is called, if it is a command.
+    #[must_use]
+    pub fn command_line(&self) -> Option<&CommandLine> {
+        self.line.as_ref()
+    }
+
+    /// What stands between it and the rest of the machine.
+    #[must_use]
+    pub fn wall(&self) -> &Wall {
+        &self.wall
+    }
+
+    /// A cell that shows it `tree`.
+    #[must_use]
+    pub fn cell(self: &Arc<Self>, tree: &Arc<Tree>) -> Cell {
+        Cell {
+            guest: Arc::clone(self),
+            tree: Arc::clone(tree),
+            process: Mutex::default(),
+        }
+    }
+
+    /// What the formatter says that it is.
+    ///
+    /// # Errors
+    /// [`CellError`] if it traps or meets a limit.
+    pub fn describe(&self) -> Result<Description, CellError> {
+        let no_spool = || Err(std::io::ErrorKind::Unsupported.into());
+        let empty = source::read_sources(&[], &no_spool, 0, None).map_err(Box::new)?;
+        let local = Local::new(Arc::new(empty), None);
+        let mut process = None;
+        let (returned, _) = self.call(&Call::Describe, local, &mut process);
+        if let (Place::Behind(confined), Some(process)) = (&self.place, process) {
+            confined.give_back(process);
+        }
+        match returned? {
+            Returned::Described(description) => Ok(legible::description(description)),
+            _ => Err(self.babbled()),
+        }
+    }
+
+    /// Calls it in this process, or in `process`, which is started if need be and ends if the call does not end well.
+    fn call(
+        &self,
+        call: &Call,
+        mut local: Local,
+        process: &mut Option<Process>,
+    ) -> (Result<Returned, CellError>, Local) {
+        local.deadline = Instant::now().checked_add(self.limits.time);
+        match &self.place {
+            Place::Here(compiled, _) => {
+                let (ended, local) = compiled.call(call, local, self.limits);
+                (ended.map_err(|stopped| self.stopped(stopped)), local)
+            }
+            Place::Behind(confined) => {
+                let ended = process
+                    .take()
+                    .map_or_else(|| confined.process(), Ok)
+                    .and_then(|mut taken| {
+                        let ended = taken.call(call, &mut local)?;
+                        let returned = ended.map_err(|stopped| self.stopped(stopped))?;
+                        *process = Some(taken);
+                        Ok(returned)
+                    });
+                (ended, local)
+            }
+        }
+    }
+
+    fn stopped(&self, stopped: Stopped) -> CellError {
+        let guest = self.name.clone();
+        match stopped {
+            Stopped::Limit(what) => CellError::Limit { guest, what },
+            Stopped::Deadline => CellError::Deadline {
+                guest,
+                limit: self.limits.time,
+            },
+            Stopped::Trap(reason) => CellError::Trap { guest, reason },
+        }
+    }
+
+    /// Only a process that has been taken over answers a call with what another returns.
+    fn babbled(&self) -> CellError {
+        CellError::Babble {
+            guest: self.name.clone(),
+            what: "what another call returns".to_owned(),
+        }
+    }
+}
+
+impl Cell {
+    /// The guest.
+    #[must_use]
+    pub fn guest(&self) -> &Guest {
+        &self.guest
+    }
+
+    /// The smallest size in bytes of a partition that holds the tree.
+    ///
+    /// # Errors
+    /// [`CellError`] if no size would do, or the cell does not end well.
+    pub fn measure(&self, request: &Request) -> Result<u64, CellError> {
+        if self.guest.line.is_some() {
+            return Err(CellError::Unmeasured {
+                guest: self.guest.name.clone(),
+            });
+        }
+        let local = Local::new(Arc::clone(&self.tree), None);
+        let mut process = self.take_process();
+        let (returned, mut local) =
+            self.guest
+                .call(&Call::Measure(request.clone()), local, &mut process);
+        *self.lock() = process;
+        match self.returned(returned, &mut local)? {
+            // No plan has room for it, and none would say whose it is.
+            Returned::Measured(Ok(0)) => {
+                let reason = "it says that its file system takes no bytes".to_owned();
+                Err(self.guest.stopped(Stopped::Trap(reason)))
+            }
+            Returned::Measured(answer) => {
+                answer.map_err(|error| self.refused(error, request, local))
+            }
+            _ => Err(self.guest.babbled()),
+        }
+    }
+
+    /// Makes the file system with the tree in `partition`. What was placed may still be on its way.
+    ///
+    /// # Errors
+    /// [`CellError`] if the formatter refuses, or the cell does not end well. If the cause is a failure of `partition`,
+    /// that keeps the better reason.
+    pub fn format(
+        &self,
+        request: &Request,
+        partition: Arc<dyn Partition>,
+    ) -> Result<Outcome, CellError> {
+        if let Some(line) = &self.guest.line {
+            return self.run(line, request, partition);
+        }
+        let local = Local::new(Arc::clone(&self.tree), Some(partition));
+        let mut process = self.take_process();
+        let (returned, mut local) =
+            self.guest
+                .call(&Call::Format(request.clone()), local, &mut process);
+        drop(process);
+        let log = std::mem::take(&mut local.log);
+        match self.returned(returned, &mut local)? {
+            Returned::Formatted(Ok(summary)) => Ok(Outcome {
+                summary: legible::summary(summary),
+                log,
+                arguments: Vec::new(),
+            }),
+            Returned::Formatted(Err(error)) => Err(self.refused(error, request, local)),
+            _ => Err(self.guest.babbled()),
+        }
+    }
+
+    /// Runs a command.
+    fn run(
+        &self,
+        line: &CommandLine,
+        request: &Request,
+        partition: Arc<dyn Partition>,
+    ) -> Result<Outcome, CellError> {
+        let guest = || self.guest.name.clone();
+        let invocation =
+            wasi::invocation(line, request, &self.tree).map_err(|reason| CellError::Start {
+                guest: guest(),
+                reason: Box::new(reason),
+            })?;
+        let arguments = invocation.arguments.clone();
+        let local = Local::new(Arc::clone(&self.tree), Some(partition));
+        let mut process = self.take_process();
+        let (returned, mut local) = self.guest.call(&Call::Run(invocation), local, &mut process);
+        drop(process);
+        let Returned::Ended(exit) = self.returned(returned, &mut local)? else {
+            return Err(self.guest.babbled());
+        };
+        if let Some(failure) = local.source_failure.take() {
+            return Err(Box::new(failure).into());
+        }
+        let last_words = legible::lines(&exit.last_words);
+        match exit.how {
+            End::Code(0) => {}
+            End::Code(code) => {
+                return Err(CellError::Exit {
+                    guest: guest(),
+                    code,
+                    last_words,
+                });
+            }
+            End::Trap(reason) => {
+                return Err(CellError::CommandTrap {
+                    guest: guest(),
+                    reason: legible(&reason),
+                    last_words,
+                });
+            }
+        }
+        if self.tree.len() > 1 && !exit.has_read_all {
+            return Err(CellError::Unread {
+                guest: guest(),
+                last_words,
+            });
+        }
+        Ok(Outcome {
+            summary: Summary {
+                used: local.written.total(),
+                properties: Vec::new(),
+            },
+            log: std::mem::take(&mut local.log),
+            arguments,
+        })
+    }
+
+    /// What failed in the tree's source is the better reason than the guest's.
+    fn returned(
+        &self,
+        returned: Result<Returned, CellError>,
+        local: &mut Local,
+    ) -> Result<Returned, CellError> {
+        returned.map_err(|error| match local.source_failure.take() {
+            Some(failure) => Box::new(failure).into(),
+            None => error,
+        })
+    }
+
+    fn refused(&self, error: FormatError, request: &Request, mut local: Local) -> CellError {
+        match local.source_failure.take() {
+            Some(failure) => Box::new(failure).into(),
+            None => Box::new(Refusal::new(legible::error(error), request, &local.tree)).into(),
+        }
+    }
+
+    fn take_process(&self) -> Option<Process> {
+        self.lock().take()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Process>> {
+        self.process.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

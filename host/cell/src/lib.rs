@@ -1,0 +1,45 @@
+//! Cells: one guest instance with its partition, its tree and its limits. The only room that knows wasmtime.
+//!
+//! ```text
+//!     Runtime ── load ──> Guest ── with a tree ──> Cell ── measure, format
+//!                                                   │
+//!                 tree (shown) ────────> [ guest ] ────────> partition (one bounded file)
+//!                                                   └──────> placements (the host copies)
+//! ```
+//!
+//! A cell's import list is checked against the contract before anything of it runs, and what is linked resolves no path.
+//! Each call gets an instance of its own that is dropped with its store. `wall/` is the second wall around it: a process
+//! that can do nothing but ask. `wasi/` has guests that are WASI commands, and not components of the contract.
+
+mod bindings;
+mod cache;
+mod call;
+mod engine;
+mod error;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
+mod guest;
+mod imports;
+mod io;
+mod legible;
+mod limiter;
+mod local;
+mod occupied;
+mod partition;
+mod placement;
+mod refusal;
+mod runtime;
+mod state;
+mod translate;
+mod tree;
+mod version;
+mod wall;
+mod wasi;
+
+pub use error::CellError;
+pub use guest::{Cell, Guest, Outcome};
+pub use refusal::Refusal;
+pub use runtime::{Runtime, RuntimeOptions, Wall, Walls};
+pub use wall::{Attempt, run_if_cell};
+pub use wasi::StartError;

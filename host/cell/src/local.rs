@@ -1,0 +1,86 @@
+//! What serves a cell: its tree, its partition, and what the guest made of them so far.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use wasmtime::Trap;
+
+use cellblock_contract::{Level as LogLevel, LogLine, Partition};
+
+use super::bindings::cellblock::format::progress::{Host, Level};
+use super::legible::legible;
+use super::occupied::Occupied;
+use super::state::{Answer, Services};
+use cellblock_tree::Tree;
+use cellblock_tree::source::SourceError;
+
+/// The services of this process, which holds the tree and the partition.
+pub(super) struct Local {
+    pub(super) tree: Arc<Tree>,
+    /// The id of the node that `tree.next` gives next.
+    pub(super) position: u32,
+    pub(super) partition: Option<Arc<dyn Partition>>,
+    /// What the guest wrote.
+    pub(super) written: Occupied,
+    /// What holds placed content.
+    pub(super) placed: Occupied,
+    /// When the time of its call is over; none if that is beyond what the clock counts.
+    pub(super) deadline: Option<Instant>,
+    pub(super) log: Vec<LogLine>,
+    /// The first failure of the tree's source, which the guest only knows as `source`.
+    pub(super) source_failure: Option<SourceError>,
+}
+
+impl Local {
+    pub(super) fn new(tree: Arc<Tree>, partition: Option<Arc<dyn Partition>>) -> Self {
+        Self {
+            tree,
+            position: 0,
+            partition,
+            written: Occupied::default(),
+            placed: Occupied::default(),
+            deadline: None,
+            log: Vec::new(),
+            source_failure: None,
+        }
+    }
+
+    /// Stops a guest whose time is over; for calls in which the host works for long.
+    pub(super) fn check_deadline(&self) -> wasmtime::Result<()> {
+        match self.deadline {
+            Some(deadline) if Instant::now() >= deadline => Err(Trap::Interrupt.into()),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Services for Local {
+    fn partition_size(&self) -> Option<u64> {
+        self.partition.as_ref().map(|partition| partition.size())
+    }
+
+    fn read_partition(&mut self, length: u64, offset: u64) -> Answer<(Vec<u8>, bool)> {
+        Ok(self.read_within(length, offset))
+    }
+
+    fn write_partition(&mut self, bytes: Vec<u8>, offset: u64) -> Answer<u64> {
+        self.check_scattering()?;
+        Ok(self.write_within(&bytes, offset))
+    }
+}
+
+impl Host for Local {
+    fn log(&mut self, level: Level, message: String) -> wasmtime::Result<()> {
+        if self.log.len() < LogLine::LINES {
+            self.log.push(LogLine {
+                level: match level {
+                    Level::Debug => LogLevel::Debug,
+                    Level::Info => LogLevel::Info,
+                    Level::Warning => LogLevel::Warning,
+                },
+                text: legible(&message),
+            });
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,267 @@
+//! What a formatter's refusal means to the user: with paths instead of ids, and what to change.
+
+use std::fmt;
+
+use cellblock_contract::{
+    FormatError, LabelProblem, NodeProblem, PlaceError, ReadError, Request, SettingProblem,
+};
+use cellblock_text::{PathBytes, exact, grouped};
+use cellblock_tree::{NodeId, Tree};
+
+/// A formatter's reason why there can be no file system.
+#[derive(Clone, Debug)]
+pub struct Refusal {
+    error: FormatError,
+    kind: String,
+    label: String,
+    setting: Option<String>,
+    /// The node that cannot be stored: its path, and what it is.
+    node: Option<(String, &'static str)>,
+    /// The node that it collides with.
+    other: Option<String>,
+}
+
+impl Refusal {
+    pub(super) fn new(error: FormatError, request: &Request, tree: &Tree) -> Self {
+        let known = |id: u32| (id < tree.len()).then_some(NodeId(id));
+        let path = |id: NodeId| PathBytes(tree.path(id)).to_string();
+        let node_error = match &error {
+            FormatError::Node(node) => Some(node),
+            _ => None,
+        };
+        let other = match node_error.map(|node| &node.problem) {
+            Some(NodeProblem::NameCollision(other)) => known(*other).map(path),
+            _ => None,
+        };
+        let setting = match &error {
+            FormatError::Setting(error) => request
+                .settings
+                .iter()
+                .find(|setting| setting.name == error.name)
+                .map(|setting| setting.value.clone()),
+            _ => None,
+        };
+        Self {
+            node: node_error
+                .and_then(|node| known(node.node))
+                .map(|id| (path(id), tree.node(id).kind.noun())),
+            other,
+            setting,
+            kind: request.kind.clone(),
+            label: request.label.clone(),
+            error,
+        }
+    }
+
+    /// The bytes that are needed and that are there, if the partition is too small.
+    #[must_use]
+    pub fn shortage(&self) -> Option<(u64, u64)> {
+        match &self.error {
+            FormatError::TooSmall(shortage) => Some((shortage.needed, shortage.available)),
+            _ => None,
+        }
+    }
+
+    fn node_problem(&self, f: &mut fmt::Formatter<'_>, problem: &NodeProblem) -> fmt::Result {
+        let kind = &self.kind;
+        let (path, noun) = self.node.as_ref().map_or(
+            ("(a node that is not in the tree)", "a node"),
+            |(path, noun)| (path.as_str(), *noun),
+        );
+        write!(f, "{path}: ")?;
+        match problem {
+            NodeProblem::Kind => {
+                write!(f, "{noun} cannot be stored in {kind}")?;
+                match noun {
+                    "a symbolic link" => {
+                        write!(
+                            f,
+                            "; exclude it, or leave all of them out with drop = [\"symlinks\"]"
+                        )
+                    }
+                    "a character device" | "a block device" | "a fifo" | "a socket" => write!(
+                        f,
+                        "; exclude it, or leave all of them out with drop = [\"special-files\"]"
+                    ),
+                    _ => Ok(()),
+                }
+            }
+            NodeProblem::HardLink => write!(
+                f,
+                "a hard link cannot be stored in {kind}; store a copy of each with drop = [\"hard-links\"]"
+            ),
+            NodeProblem::Owner => write!(
+                f,
+                "{kind} has no owners, and this one differs from that of the files before it; \
+                 set one owner for all with owner = \"0:0\", or leave them out with drop = [\"owners\"]"
+            ),
+            NodeProblem::Permissions => write!(
+                f,
+                "{kind} cannot store its set-user-ID, set-group-ID or sticky bit; \
+                 leave permissions out with drop = [\"permissions\"]"
+            ),
+            NodeProblem::Attributes => write!(
+                f,
+                "{kind} cannot store its extended attributes; leave them out with drop = [\"attributes\"]"
+            ),
+            NodeProblem::NameCharacter(character) => write!(
+                f,
+                "{kind} cannot store the character '{}' in a name; rename or exclude it",
+                character.escape_debug()
+            ),
+            NodeProblem::NameEncoding => write!(
+                f,
+                "its name is not UTF-8, and {kind} has Unicode names only; rename or exclude it"
+            ),
+            NodeProblem::NameTooLong(limit) => write!(
+                f,
+                "its name is longer than the {limit} units that {kind} has room for; rename or exclude it"
+            ),
+            NodeProblem::NameReserved => {
+                write!(f, "{kind} keeps this name for itself; rename or exclude it")
+            }
+            NodeProblem::NameCollision(_) => write!(
+                f,
+                "to {kind}, its name is the same as that of {}; rename or exclude one of them",
+                self.other.as_deref().unwrap_or("another")
+            ),
+            NodeProblem::FileTooLarge(limit) => {
+                write!(
+                    f,
+                    "it is larger than the {} that a file of {kind} can have",
+                    exact(*limit)
+                )
+            }
+            NodeProblem::TargetTooLong(limit) => {
+                write!(
+                    f,
+                    "its target is longer than the {limit} bytes that {kind} has room for"
+                )
+            }
+            NodeProblem::TooManyLinks(limit) => {
+                write!(
+                    f,
+                    "it has more names than the {limit} that {kind} can count"
+                )
+            }
+            NodeProblem::DirectoryTooLarge(limit) => {
+                write!(
+                    f,
+                    "it has more entries than the {limit} that {kind} has room for"
+                )
+            }
+            NodeProblem::AttributesTooLarge(limit) => write!(
+                f,
+                "its extended attributes take more than the {limit} bytes that {kind} has room for"
+            ),
+            NodeProblem::Time => {
+                write!(f, "its modification time is outside what {kind} can count")
+            }
+            NodeProblem::Device => write!(f, "its device number is outside what {kind} can count"),
+        }
+    }
+
+    fn setting_problem(
+        &self,
+        f: &mut fmt::Formatter<'_>,
+        name: &str,
+        problem: &SettingProblem,
+    ) -> fmt::Result {
+        let value = self.setting.as_deref().unwrap_or_default();
+        let name = name.escape_debug();
+        match problem {
+            SettingProblem::Unknown => write!(
+                f,
+                "{} has no option '{name}'; `cellblock guests` lists those that it has",
+                self.kind
+            ),
+            SettingProblem::Malformed => write!(
+                f,
+                "the option {name} cannot be '{value}'; `cellblock guests` tells its form"
+            ),
+            SettingProblem::OutOfRange(least, most) => write!(
+                f,
+                "the option {name} cannot be '{value}': it must be from {least} to {most}"
+            ),
+            SettingProblem::Conflict(other) if is_option_name(other) => write!(
+                f,
+                "the option {name} = '{value}' does not go with the option {other}"
+            ),
+            SettingProblem::Conflict(reason) => write!(
+                f,
+                "the option {name} cannot be '{value}': {}",
+                reason.escape_debug()
+            ),
+        }
+    }
+}
+
+/// Whether what a setting conflicts with is an option; otherwise it is a reason in words.
+fn is_option_name(other: &str) -> bool {
+    let is_allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    !other.is_empty() && other.chars().all(is_allowed)
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = &self.kind;
+        match &self.error {
+            FormatError::TooSmall(shortage) => write!(
+                f,
+                "too small: {kind} with this content needs {}, and there are {}: {} are missing; \
+                 make it larger, or give it the size \"minimum\"",
+                exact(shortage.needed),
+                grouped(shortage.available),
+                grouped(shortage.needed.saturating_sub(shortage.available))
+            ),
+            FormatError::TooLarge(limit) => {
+                write!(
+                    f,
+                    "too large: the most that {kind} can have is {limit} bytes"
+                )
+            }
+            FormatError::Kind => write!(f, "the formatter does not make {kind}"),
+            FormatError::Label(LabelProblem::TooLong(limit)) => write!(
+                f,
+                "the label '{}' has {} bytes, and {kind} has room for {limit}",
+                self.label,
+                self.label.len()
+            ),
+            FormatError::Label(LabelProblem::Character(character)) => write!(
+                f,
+                "the label '{}' has the character '{}', which {kind} does not take",
+                self.label,
+                character.escape_debug()
+            ),
+            FormatError::Setting(error) => self.setting_problem(f, &error.name, &error.problem),
+            FormatError::Node(error) => self.node_problem(f, &error.problem),
+            FormatError::TooManyNodes(limit) => write!(
+                f,
+                "too many files: {kind} as asked for has room for {limit} nodes"
+            ),
+            FormatError::Tree(ReadError::NotAFile) => {
+                f.write_str("the formatter asked for the content of something that is no file")
+            }
+            FormatError::Tree(ReadError::OutOfRange) => {
+                f.write_str("the formatter asked for content outside a file")
+            }
+            FormatError::Tree(ReadError::Source) => f.write_str("content could not be read"),
+            FormatError::Placement(error) => write!(
+                f,
+                "the formatter asked for a placement that cannot be: {}",
+                match error {
+                    PlaceError::NotAFile(_) => "it is of no file",
+                    PlaceError::OutsideFile(_) => "it reaches past the end of its file",
+                    PlaceError::OutsidePartition(_) => "it reaches past the end of the partition",
+                    PlaceError::Overlap(_) => "it covers other content",
+                    PlaceError::Failed => "the content could not be copied",
+                }
+            ),
+            FormatError::Partition(code) => {
+                write!(f, "the formatter could not use its partition: {code}")
+            }
+        }
+    }
+}
+
+impl std::error::Error for Refusal {}

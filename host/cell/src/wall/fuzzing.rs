@@ -1,0 +1,157 @@
+//! What a process says that has been taken over, from bytes.
+
+use std::io::{Read as _, Write as _};
+use std::net::Shutdown;
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::thread;
+
+use super::channel::{Channel, ChannelError};
+use super::message::{Attempt, Greeting, Loaded};
+use super::outside::{fit, imports_of};
+use super::serve::serve;
+use crate::call::{Returned, Role, Stopped};
+use crate::fuzzing::{Disk, tree};
+use crate::legible;
+use crate::local::Local;
+use cellblock_contract::LogLine;
+use cellblock_text::printable;
+
+/// The most bytes that are said: as many as a socket takes before it is read.
+const MOST: usize = 64 << 10;
+
+/// Listens to a process at one of the moments at which the host does, which the first byte tells. It says the rest, as it
+/// is or, by that byte too, in messages whose lengths are right: for each a byte with the length of the head and one with that of the bytes.
+pub fn channel(data: &[u8]) {
+    let Some((mode, said)) = data.split_first() else {
+        return;
+    };
+    let said = &said[..said.len().min(MOST)];
+    let said = if mode & 0x80 == 0 {
+        framed(said)
+    } else {
+        said.to_vec()
+    };
+    let (host, mut cell) = UnixStream::pair().expect("two sockets");
+    cell.write_all(&said).expect("a socket takes so much");
+    cell.shutdown(Shutdown::Write).expect("an open socket");
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            let mut heard = [0; 4096];
+            while cell.read(&mut heard).is_ok_and(|count| count > 0) {}
+        });
+        listen(mode & 0x7f, Channel::to_cell(host));
+    });
+}
+
+fn framed(mut said: &[u8]) -> Vec<u8> {
+    let mut messages = Vec::new();
+    while let [head, bytes, rest @ ..] = said {
+        let length = rest.len().min(usize::from(*head) + usize::from(*bytes));
+        messages.extend(u32::from(*head).to_le_bytes());
+        messages.extend(u32::from(*bytes).to_le_bytes());
+        messages.extend(&rest[..length]);
+        said = &rest[length..];
+    }
+    messages.truncate(MOST);
+    messages
+}
+
+fn listen(moment: u8, mut channel: Channel) {
+    match moment {
+        0 => {
+            if let Ok((Greeting::Missing(what), _)) = channel.receive() {
+                check_words(&fit(&what));
+            }
+        }
+        1 => check_loaded(Role::Formatter, &mut channel),
+        4 => check_loaded(Role::Command, &mut channel),
+        2 => {
+            let attempts = channel.receive::<Result<Vec<Attempt>, String>>();
+            attempts.map(|_| ()).unwrap_or_else(check_failure);
+        }
+        _ => {
+            let tree = tree();
+            let disk = Disk::new(Arc::clone(&tree));
+            let mut local = Local::new(tree, Some(Arc::new(disk)));
+            match serve(&mut channel, &mut local) {
+                Ok(Ok(returned)) => check_returned(returned),
+                Ok(Err(stopped)) => check_stopped(stopped),
+                Err(error) => check_failure(error),
+            }
+            assert!(local.log.len() <= LogLine::LINES);
+            local.log.iter().for_each(|line| check_words(&line.text));
+        }
+    }
+}
+
+fn check_loaded(role: Role, channel: &mut Channel) {
+    let loaded = channel.receive::<Loaded>();
+    match loaded.map(|(loaded, _)| imports_of(loaded, role, "guest")) {
+        Ok(Ok(imports)) => imports.iter().for_each(|import| check_words(import)),
+        Ok(Err(error)) => check_words(&error.to_string()),
+        Err(error) => check_failure(error),
+    }
+}
+
+fn check_returned(returned: Returned) {
+    match returned {
+        Returned::Described(description) => {
+            let description = legible::description(description);
+            check_words(&description.name);
+            description.kinds.iter().for_each(|kind| check_words(kind));
+        }
+        Returned::Formatted(Ok(summary)) => {
+            let summary = legible::summary(summary);
+            let words = |property: &cellblock_contract::Property| check_words(&property.value);
+            summary.properties.iter().for_each(words);
+        }
+        Returned::Measured(Err(error)) | Returned::Formatted(Err(error)) => {
+            let refusal = crate::Refusal::new(legible::error(error), &request(), &tree());
+            check_words(&refusal.to_string());
+        }
+        Returned::Ended(exit) => {
+            let words = legible::lines(&exit.last_words);
+            words.iter().for_each(|line| check_words(line));
+        }
+        Returned::Measured(Ok(_)) => {}
+    }
+}
+
+fn request() -> cellblock_contract::Request {
+    cellblock_contract::Request {
+        kind: "ext4".to_owned(),
+        size: 0,
+        disk_offset: 0,
+        sector_size: 512,
+        label: String::new(),
+        uuid: [0; 16],
+        seed: [0; 16],
+        time: Default::default(),
+        drop: cellblock_contract::Losses::none(),
+        settings: Vec::new(),
+    }
+}
+
+fn check_stopped(stopped: Stopped) {
+    match stopped.map(fit) {
+        Stopped::Limit(words) | Stopped::Trap(words) => check_words(&words),
+        Stopped::Deadline => {}
+    }
+}
+
+/// A process that only says something fails by what it says, or by its end.
+fn check_failure(error: ChannelError) {
+    match error {
+        ChannelError::Closed => {}
+        ChannelError::Malformed(what) => check_words(&fit(&what)),
+        other => panic!("{other}"),
+    }
+}
+
+/// Words for a terminal act on none: lines are all that divides them.
+fn check_words(words: &str) {
+    for line in words.split('\n') {
+        assert_eq!(printable(line), line);
+    }
+}

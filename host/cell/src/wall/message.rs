@@ -1,0 +1,166 @@
+//! What is said across the wall.
+//!
+//! ```text
+//!     host                                       cell
+//!       Hello, with what it may use  ──────────>
+//!                                    <──────────  Greeting: the first stage stands, or what is missing
+//!       the component                ──────────>
+//!                                    <──────────  Loaded: the second stage stands, and the guest is ready
+//!       Call                         ──────────>
+//!                                    <──────────  Question   ┐ as long as
+//!       its answer                   ──────────>             ┘ the guest asks
+//!                                    <──────────  Returned or stopped
+//! ```
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::bindings::cellblock::format::placement::Placement;
+use crate::bindings::cellblock::format::progress::Level;
+use crate::call::{Returned, Role, Stopped};
+use crate::engine::LoadFailure;
+use cellblock_contract::Limits;
+
+/// What a cell may use, and what it is for.
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) struct Hello {
+    pub(super) limits: Limits,
+    /// The guest's folder of compiled code.
+    pub(super) cache: Option<PathBuf>,
+    pub(super) purpose: Purpose,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Purpose {
+    /// Running a guest, whose bytes follow.
+    Guest(Role),
+    /// Trying, in place of a guest, to get out.
+    Attempts,
+}
+
+/// Whether a cell can lock itself up.
+#[derive(Serialize, Deserialize)]
+pub(super) enum Greeting {
+    Ready,
+    /// What the kernel lacks. It is said before the cell has seen a byte of the guest.
+    Missing(String),
+}
+
+/// Whether a cell has what it is to run.
+#[derive(Serialize, Deserialize)]
+pub(super) enum Loaded {
+    /// The functions that the guest imports.
+    Ready(Vec<String>),
+    Failed(LoadFailure),
+    /// The second stage does not stand: why.
+    Open(String),
+}
+
+/// What a cell says while it is called.
+#[derive(Serialize, Deserialize)]
+pub(super) enum FromCell {
+    Question(Question),
+    Ended(Result<Returned, Stopped>),
+}
+
+/// What a guest asks of the host. `Rewind` and `Log` are not answered.
+#[derive(Serialize, Deserialize)]
+pub(super) enum Question {
+    /// Answered with the columns of the nodes.
+    Next(u32),
+    Rewind,
+    Ranges(u32),
+    /// Answered with the bytes.
+    Read {
+        file: u32,
+        offset: u64,
+        length: u32,
+    },
+    /// With the placements, each in [`PLACEMENT`] bytes.
+    Place,
+    Log(Level, String),
+    /// Answered with the bytes.
+    ReadPartition {
+        length: u64,
+        offset: u64,
+    },
+    /// With the bytes.
+    WritePartition {
+        offset: u64,
+    },
+    Sum(u32),
+}
+
+/// The bytes of a placement: little-endian, in the order of its fields.
+pub(super) const PLACEMENT: usize = 32;
+
+/// A batch of placements as bytes, which take no more memory once they are read.
+pub(super) fn to_bytes(batch: &[Placement]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(batch.len() * PLACEMENT);
+    for placement in batch {
+        bytes.extend(placement.file.to_le_bytes());
+        bytes.extend(placement.file_offset.to_le_bytes());
+        bytes.extend(placement.partition_offset.to_le_bytes());
+        bytes.extend(placement.length.to_le_bytes());
+        bytes.extend(placement.padding.to_le_bytes());
+    }
+    bytes
+}
+
+/// The placements that were made into `bytes`; none if these are no whole number of them.
+pub(super) fn from_bytes(bytes: &[u8]) -> Option<Vec<Placement>> {
+    let (placements, rest) = bytes.as_chunks::<PLACEMENT>();
+    let placement = |bytes: &[u8; PLACEMENT]| Placement {
+        file: u32::from_le_bytes(field(bytes, 0)),
+        file_offset: u64::from_le_bytes(field(bytes, 4)),
+        partition_offset: u64::from_le_bytes(field(bytes, 12)),
+        length: u64::from_le_bytes(field(bytes, 20)),
+        padding: u32::from_le_bytes(field(bytes, 28)),
+    };
+    rest.is_empty()
+        .then(|| placements.iter().map(placement).collect())
+}
+
+fn field<const N: usize>(bytes: &[u8; PLACEMENT], start: usize) -> [u8; N] {
+    let mut field = [0; N];
+    field.copy_from_slice(&bytes[start..start + N]);
+    field
+}
+
+/// What a cell tried in order to get out, and what the kernel said.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// What it tried.
+    pub what: String,
+    /// The kernel's refusal; none if it succeeded.
+    pub refusal: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn placements_arrive_as_they_went() {
+        let placement = |file, padding| Placement {
+            file,
+            file_offset: u64::MAX - 1,
+            partition_offset: 1 << 40,
+            length: 3,
+            padding,
+        };
+        let bytes = to_bytes(&[placement(u32::MAX, 5), placement(7, u32::MAX)]);
+        let batch = from_bytes(&bytes).unwrap();
+        assert_eq!(to_bytes(&batch), bytes);
+        let (first, last) = (&batch[0], &batch[1]);
+        assert_eq!((first.file, first.padding), (u32::MAX, 5));
+        assert_eq!(
+            (first.file_offset, first.partition_offset),
+            (u64::MAX - 1, 1 << 40)
+        );
+        assert_eq!((last.file, last.length, last.padding), (7, 3, u32::MAX));
+        assert!(from_bytes(&bytes[1..]).is_none());
+    }
+}

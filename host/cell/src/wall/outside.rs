@@ -1,0 +1,247 @@
+//! The host's side of the wall: starts a cell's process, hands it its guest, serves its calls, and ends it.
+
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::process::{Child, Command};
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::thread::JoinHandle;
+use std::{io, thread};
+
+use super::ARGUMENT;
+use super::channel::{Channel, ChannelError};
+use super::message::{Attempt, Greeting, Hello, Loaded};
+use super::serve::serve;
+use crate::call::{Call, Returned, Role, Stopped};
+use crate::engine::LoadFailure;
+use crate::legible::cut;
+use crate::local::Local;
+use crate::{CellError, imports};
+use cellblock_text::printable;
+
+/// The program itself, also where its file has been replaced since.
+const PROGRAM: &str = "/proc/self/exe";
+
+/// A process and the host's end of its channel.
+type Started = io::Result<(Child, UnixStream)>;
+
+/// A thread that starts processes. The kernel kills a cell's process when the thread that started it ends, and this one
+/// lives as long as anybody wants a cell.
+pub(crate) struct Starter {
+    wanted: Option<Sender<Sender<Started>>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Starter {
+    pub(crate) fn new() -> Result<Self, CellError> {
+        let (wanted, asked) = mpsc::channel();
+        let thread = thread::Builder::new()
+            .spawn(move || start_all(&asked))
+            .map_err(|error| CellError::Engine(error.to_string()))?;
+        Ok(Self {
+            wanted: Some(wanted),
+            thread: Some(thread),
+        })
+    }
+
+    fn start(&self) -> Started {
+        let gone = || io::Error::from(io::ErrorKind::BrokenPipe);
+        let (sender, started) = mpsc::channel();
+        let wanted = self.wanted.as_ref().ok_or_else(gone)?;
+        wanted.send(sender).map_err(|_| gone())?;
+        started.recv().map_err(|_| gone())?
+    }
+}
+
+impl Drop for Starter {
+    fn drop(&mut self) {
+        drop(self.wanted.take());
+        if let Some(thread) = self.thread.take() {
+            // It has nothing to report.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn start_all(asked: &Receiver<Sender<Started>>) {
+    while let Ok(answer) = asked.recv() {
+        // Whoever asked may have given up.
+        let _ = answer.send(start());
+    }
+}
+
+fn start() -> Started {
+    let (host, cell) = UnixStream::pair()?;
+    // A pipe that nobody reads: what goes there is lost, without a device for it.
+    let (_, nowhere) = io::pipe()?;
+    let child = Command::new(PROGRAM)
+        .arg(ARGUMENT)
+        .env_clear()
+        .current_dir("/")
+        .stdin(OwnedFd::from(cell))
+        .stdout(nowhere.try_clone()?)
+        .stderr(nowhere)
+        .spawn()?;
+    Ok((child, host))
+}
+
+/// A process behind the wall. It ends when this is dropped.
+pub(crate) struct Process {
+    guest: String,
+    hello: Hello,
+    child: Child,
+    channel: Channel,
+}
+
+/// Why there is no process behind a wall: what the kernel lacks, or what failed.
+pub(crate) enum NoProcess {
+    Missing(String),
+    Failed(CellError),
+}
+
+impl From<NoProcess> for CellError {
+    fn from(no: NoProcess) -> Self {
+        match no {
+            NoProcess::Missing(missing) => Self::NoWall { missing },
+            NoProcess::Failed(error) => error,
+        }
+    }
+}
+
+impl From<CellError> for NoProcess {
+    fn from(error: CellError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl Process {
+    /// Starts a process for the guest `guest`, up to the first stage of the wall.
+    pub(super) fn start(starter: &Starter, guest: &str, hello: &Hello) -> Result<Self, NoProcess> {
+        let (child, stream) = starter
+            .start()
+            .map_err(|error| NoProcess::Missing(format!("{PROGRAM}, which says: {error}")))?;
+        let mut process = Self {
+            guest: guest.to_owned(),
+            hello: hello.clone(),
+            child,
+            channel: Channel::to_cell(stream),
+        };
+        process.channel.expect_within(hello.limits.time);
+        let greeting = process
+            .channel
+            .send(hello, &[])
+            .and_then(|()| process.channel.receive::<Greeting>());
+        match greeting {
+            Ok((Greeting::Ready, _)) => Ok(process),
+            Ok((Greeting::Missing(what), _)) => Err(NoProcess::Missing(fit(&what))),
+            // It has not seen a byte of the guest: it was the kernel that ended it.
+            Err(ChannelError::Closed) => {
+                let how = end(&mut process.child);
+                Err(NoProcess::Missing(format!(
+                    "its process, which ended ({how})"
+                )))
+            }
+            Err(error) => Err(process.failure(error).into()),
+        }
+    }
+
+    /// Has the process load its guest and close the wall for good: the functions that the guest imports.
+    pub(super) fn load(&mut self, role: Role, bytes: &[u8]) -> Result<Vec<String>, CellError> {
+        self.channel.expect_within(self.hello.limits.time);
+        let loaded = self
+            .channel
+            .send(&(), bytes)
+            .and_then(|()| self.channel.receive::<Loaded>());
+        imports_of(self.heard(loaded)?.0, role, &self.guest)
+    }
+
+    /// Calls the guest, which `local` answers.
+    pub(crate) fn call(
+        &mut self,
+        call: &Call,
+        local: &mut Local,
+    ) -> Result<Result<Returned, Stopped>, CellError> {
+        self.channel.expect_within(self.hello.limits.time);
+        let ended = self
+            .channel
+            .send(call, &[])
+            .and_then(|()| serve(&mut self.channel, local));
+        Ok(self.heard(ended)?.map_err(|stopped| stopped.map(fit)))
+    }
+
+    /// Has the process try to get out.
+    pub(super) fn attempts(&mut self) -> Result<Vec<Attempt>, CellError> {
+        let attempts = self
+            .channel
+            .send(&(), &[])
+            .and_then(|()| self.channel.receive::<Result<Vec<Attempt>, String>>());
+        self.heard(attempts)?
+            .0
+            .map_err(|missing| CellError::NoWall { missing })
+    }
+
+    fn heard<T>(&mut self, result: Result<T, ChannelError>) -> Result<T, CellError> {
+        result.map_err(|error| self.failure(error))
+    }
+
+    fn failure(&mut self, error: ChannelError) -> CellError {
+        let guest = self.guest.clone();
+        match error {
+            ChannelError::Deadline => CellError::Deadline {
+                guest,
+                limit: self.hello.limits.time,
+            },
+            ChannelError::Malformed(what) => CellError::Babble {
+                guest,
+                what: fit(&what),
+            },
+            ChannelError::Closed | ChannelError::Io(_) => CellError::Lost {
+                guest,
+                how: end(&mut self.child),
+            },
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        end(&mut self.child);
+    }
+}
+
+/// The functions that the guest imports, if the process has loaded it.
+pub(super) fn imports_of(
+    loaded: Loaded,
+    role: Role,
+    guest: &str,
+) -> Result<Vec<String>, CellError> {
+    match loaded {
+        Loaded::Ready(imports) => match imports::first_beyond(role, &imports) {
+            // The name of the interface is the contract's; that of the function may be anything.
+            None => Ok(imports.iter().map(|import| printable(import)).collect()),
+            Some(import) => Err(LoadFailure::Import(role, fit(import)).of(guest)),
+        },
+        Loaded::Failed(failure) => Err(failure.map(fit).of(guest)),
+        Loaded::Open(missing) => Err(CellError::NoWall {
+            missing: fit(&missing),
+        }),
+    }
+}
+
+/// Ends a process if it has not ended: how it did.
+fn end(child: &mut Child) -> String {
+    // There is nothing to kill where it has been waited for.
+    let _ = child.kill();
+    match child.wait() {
+        Ok(status) => status.to_string(),
+        Err(error) => error.to_string(),
+    }
+}
+
+/// A text of a process that may be hostile, fit for a terminal.
+pub(super) fn fit(text: &str) -> String {
+    cut(text)
+        .split('\n')
+        .map(printable)
+        .collect::<Vec<String>>()
+        .join("\n")
+}

@@ -1,0 +1,187 @@
+//! The host's answers to a cell behind the wall: the same code answers it that answers a cell in this process, so that
+//! nothing is believed that is not checked.
+
+use super::channel::{Channel, ChannelError};
+use super::columns;
+use super::message::{self, FromCell, Question};
+use crate::bindings::cellblock::format::placement::Host as _;
+use crate::bindings::cellblock::format::progress::Host as _;
+use crate::bindings::cellblock::format::tree::Host as _;
+use crate::call::{Returned, Stopped};
+use crate::local::Local;
+use crate::state::Services as _;
+
+/// Answers what the cell asks until its call has ended.
+pub(super) fn serve(
+    channel: &mut Channel,
+    local: &mut Local,
+) -> Result<Result<Returned, Stopped>, ChannelError> {
+    loop {
+        let (message, bytes) = channel.receive()?;
+        let answered = match message {
+            FromCell::Ended(ended) => return Ok(ended),
+            FromCell::Question(question) => answer(channel, local, question, bytes),
+        };
+        match answered {
+            Ok(sent) => sent?,
+            Err(error) => return Ok(Err(Stopped::because_of(&error))),
+        }
+    }
+}
+
+/// The outer error is the host's decision to end the cell.
+fn answer(
+    channel: &mut Channel,
+    local: &mut Local,
+    question: Question,
+    bytes: Vec<u8>,
+) -> wasmtime::Result<Result<(), ChannelError>> {
+    Ok(match question {
+        Question::Next(limit) => {
+            let (head, columns) = columns::to_bytes(local.next(limit)?);
+            channel.send(&head, &columns)
+        }
+        Question::Sum(unit) => channel.send(&local.sum(unit)?, &[]),
+        Question::Rewind => {
+            local.rewind()?;
+            Ok(())
+        }
+        Question::Ranges(file) => channel.send(&local.ranges(file)?, &[]),
+        Question::Read {
+            file,
+            offset,
+            length,
+        } => match local.read(file, offset, length)? {
+            Ok(content) => channel.send(&Ok::<_, ()>(()), &content),
+            Err(error) => channel.send(&Err::<(), _>(error), &[]),
+        },
+        Question::Place => match message::from_bytes(&bytes) {
+            Some(batch) => channel.send(&local.place(batch)?, &[]),
+            None => Err(ChannelError::Malformed(format!(
+                "placements in {} bytes",
+                bytes.len()
+            ))),
+        },
+        Question::Log(level, message) => {
+            local.log(level, message)?;
+            Ok(())
+        }
+        Question::ReadPartition { length, offset } => {
+            match local.read_partition(length, offset)? {
+                Ok((content, end)) => channel.send(&Ok::<_, ()>(end), &content),
+                Err(error) => channel.send(&Err::<bool, _>(error), &[]),
+            }
+        }
+        Question::WritePartition { offset } => {
+            channel.send(&local.write_partition(bytes, offset)?, &[])
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::io;
+    use std::os::unix::net::UnixStream;
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+    use crate::bindings::cellblock::format::placement::{PlaceError, Placement};
+    use crate::bindings::cellblock::format::tree::ReadError;
+    use crate::bindings::wasi::filesystem::types::ErrorCode;
+    use cellblock_contract::Partition;
+    use cellblock_tree::source;
+
+    const SIZE: usize = 4096;
+
+    /// A partition that fails when it is asked for what is not inside it.
+    struct Memory(Mutex<Vec<u8>>);
+
+    impl Partition for Memory {
+        fn size(&self) -> u64 {
+            SIZE as u64
+        }
+
+        fn read(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+            let start = usize::try_from(offset).unwrap();
+            buffer.copy_from_slice(&self.0.lock().unwrap()[start..start + buffer.len()]);
+            Ok(())
+        }
+
+        fn write(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+            let start = usize::try_from(offset).unwrap();
+            self.0.lock().unwrap()[start..start + bytes.len()].copy_from_slice(bytes);
+            Ok(())
+        }
+
+        fn place(&self, batch: Vec<cellblock_contract::Placement>) -> io::Result<()> {
+            panic!("{batch:?}");
+        }
+
+        fn settle(&self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// Serves a process that says what it likes: what it gets.
+    fn taken_over(
+        speak: impl FnOnce(&mut Channel) + Send + 'static,
+    ) -> Result<Result<Returned, Stopped>, ChannelError> {
+        let (host, cell) = UnixStream::pair().unwrap();
+        let speaking = std::thread::spawn(move || speak(&mut Channel::to_host(cell)));
+        let no_spool = || Err(io::ErrorKind::Unsupported.into());
+        let tree = source::read_sources(&[], &no_spool, 0, None).unwrap();
+        let partition = Memory(Mutex::new(vec![0; SIZE]));
+        let mut local = Local::new(Arc::new(tree), Some(Arc::new(partition)));
+        let served = serve(&mut Channel::to_cell(host), &mut local);
+        speaking.join().unwrap();
+        served
+    }
+
+    #[test]
+    fn a_process_that_is_taken_over_gets_no_further_than_a_guest() {
+        let served = taken_over(|channel| {
+            let ask = |channel: &mut Channel, question, bytes: &[u8]| {
+                channel.send(&FromCell::Question(question), bytes).unwrap();
+            };
+            for offset in [1, SIZE as u64, u64::MAX - 1, u64::MAX] {
+                ask(channel, Question::WritePartition { offset }, &[7; SIZE]);
+                let (answer, _) = channel.receive::<Result<u64, ErrorCode>>().unwrap();
+                assert!(answer == Err(ErrorCode::InsufficientSpace));
+            }
+            for (offset, length) in [(SIZE as u64 + 1, 1), (u64::MAX, u64::MAX)] {
+                ask(channel, Question::ReadPartition { length, offset }, &[]);
+                let (answer, bytes) = channel.receive::<Result<bool, ErrorCode>>().unwrap();
+                assert!(answer == Err(ErrorCode::Invalid) && bytes.is_empty());
+            }
+            for file in [0, 1, u32::MAX] {
+                let (offset, length) = (0, 1);
+                let read = Question::Read {
+                    file,
+                    offset,
+                    length,
+                };
+                ask(channel, read, &[]);
+                let (answer, bytes) = channel.receive::<Result<(), ReadError>>().unwrap();
+                assert!(answer == Err(ReadError::NotAFile) && bytes.is_empty());
+                let placement = Placement {
+                    file,
+                    file_offset: 0,
+                    partition_offset: 0,
+                    length: 1,
+                    padding: 0,
+                };
+                ask(channel, Question::Place, &message::to_bytes(&[placement]));
+                let (answer, _) = channel.receive::<Result<(), PlaceError>>().unwrap();
+                assert!(matches!(answer, Err(PlaceError::NotAFile(0))));
+            }
+            channel.send(&0xff_u8, &[]).unwrap();
+        });
+        assert!(matches!(served, Err(ChannelError::Malformed(_))));
+    }
+
+    #[test]
+    fn a_process_that_goes_is_not_waited_for() {
+        assert!(matches!(taken_over(|_| ()), Err(ChannelError::Closed)));
+    }
+}

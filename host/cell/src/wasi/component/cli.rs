@@ -1,0 +1,180 @@
+//! Arguments, standard streams, clocks, randomness, and the end.
+
+use wasmtime::component::Resource;
+
+use super::State;
+use super::bindings::wasi::cli::{
+    environment, exit, stderr, stdin, stdout, terminal_input, terminal_output, terminal_stderr,
+    terminal_stdin, terminal_stdout,
+};
+use super::bindings::wasi::clocks::{monotonic_clock, wall_clock};
+use super::bindings::wasi::random::{insecure, insecure_seed, random};
+use super::resources::{Input, Output, Pollable, Terminal};
+use crate::limiter::Exceeded;
+use crate::state::Services;
+use crate::wasi::Exited;
+use crate::wasi::output::Stream;
+
+/// The most random bytes in one call.
+const RANDOM: u64 = 16 << 20;
+/// The nanoseconds that clocks tell apart.
+const RESOLUTION: u32 = 1000;
+
+impl<S: Services> environment::Host for State<S> {
+    fn get_environment(&mut self) -> wasmtime::Result<Vec<(String, String)>> {
+        Ok(Vec::new())
+    }
+
+    fn get_arguments(&mut self) -> wasmtime::Result<Vec<String>> {
+        Ok(self.process.arguments.clone())
+    }
+
+    fn initial_cwd(&mut self) -> wasmtime::Result<Option<String>> {
+        Ok(Some("/".to_owned()))
+    }
+}
+
+impl<S: Services> exit::Host for State<S> {
+    fn exit(&mut self, status: Result<(), ()>) -> wasmtime::Result<()> {
+        Err(Exited(u32::from(status.is_err())).into())
+    }
+
+    fn exit_with_code(&mut self, code: u8) -> wasmtime::Result<()> {
+        Err(Exited(u32::from(code)).into())
+    }
+}
+
+impl<S: Services> stdin::Host for State<S> {
+    fn get_stdin(&mut self) -> wasmtime::Result<Resource<Input>> {
+        Ok(self.table.push(Input::Standard)?)
+    }
+}
+
+impl<S: Services> stdout::Host for State<S> {
+    fn get_stdout(&mut self) -> wasmtime::Result<Resource<Output>> {
+        Ok(self.table.push(Output::Standard(Stream::Output))?)
+    }
+}
+
+impl<S: Services> stderr::Host for State<S> {
+    fn get_stderr(&mut self) -> wasmtime::Result<Resource<Output>> {
+        Ok(self.table.push(Output::Standard(Stream::Error))?)
+    }
+}
+
+impl<S: Services> terminal_input::Host for State<S> {}
+
+impl<S: Services> terminal_input::HostTerminalInput for State<S> {
+    fn drop(&mut self, terminal: Resource<Terminal>) -> wasmtime::Result<()> {
+        self.table.delete(terminal)?;
+        Ok(())
+    }
+}
+
+impl<S: Services> terminal_output::Host for State<S> {}
+
+impl<S: Services> terminal_output::HostTerminalOutput for State<S> {
+    fn drop(&mut self, terminal: Resource<Terminal>) -> wasmtime::Result<()> {
+        self.table.delete(terminal)?;
+        Ok(())
+    }
+}
+
+impl<S: Services> terminal_stdin::Host for State<S> {
+    fn get_terminal_stdin(&mut self) -> wasmtime::Result<Option<Resource<Terminal>>> {
+        Ok(None)
+    }
+}
+
+impl<S: Services> terminal_stdout::Host for State<S> {
+    fn get_terminal_stdout(&mut self) -> wasmtime::Result<Option<Resource<Terminal>>> {
+        Ok(None)
+    }
+}
+
+impl<S: Services> terminal_stderr::Host for State<S> {
+    fn get_terminal_stderr(&mut self) -> wasmtime::Result<Option<Resource<Terminal>>> {
+        Ok(None)
+    }
+}
+
+impl<S: Services> wall_clock::Host for State<S> {
+    fn now(&mut self) -> wasmtime::Result<wall_clock::Datetime> {
+        Ok(self.time())
+    }
+
+    fn resolution(&mut self) -> wasmtime::Result<wall_clock::Datetime> {
+        Ok(wall_clock::Datetime {
+            seconds: 0,
+            nanoseconds: RESOLUTION,
+        })
+    }
+}
+
+impl<S: Services> State<S> {
+    /// The time that everything has.
+    pub(super) fn time(&self) -> wall_clock::Datetime {
+        let (seconds, nanoseconds) = self.process.clock.wall();
+        wall_clock::Datetime {
+            seconds,
+            nanoseconds,
+        }
+    }
+}
+
+impl<S: Services> monotonic_clock::Host for State<S> {
+    fn now(&mut self) -> wasmtime::Result<u64> {
+        Ok(self.process.clock.monotonic())
+    }
+
+    fn resolution(&mut self) -> wasmtime::Result<u64> {
+        Ok(u64::from(RESOLUTION))
+    }
+
+    fn subscribe_instant(&mut self, when: u64) -> wasmtime::Result<Resource<Pollable>> {
+        Ok(self.table.push(Pollable(when))?)
+    }
+
+    fn subscribe_duration(&mut self, when: u64) -> wasmtime::Result<Resource<Pollable>> {
+        let now = self.process.clock.monotonic();
+        Ok(self.table.push(Pollable(now.saturating_add(when)))?)
+    }
+}
+
+impl<S: Services> random::Host for State<S> {
+    fn get_random_bytes(&mut self, length: u64) -> wasmtime::Result<Vec<u8>> {
+        let length = usize::try_from(length.min(RANDOM + 1))?;
+        if length as u64 > RANDOM {
+            let what = format!("it asked for more than {RANDOM} random bytes at once");
+            return Err(Exceeded(what).into());
+        }
+        let mut bytes = vec![0; length];
+        self.process.fill_random(&mut bytes);
+        Ok(bytes)
+    }
+
+    fn get_random_u64(&mut self) -> wasmtime::Result<u64> {
+        let mut bytes = [0; 8];
+        self.process.fill_random(&mut bytes);
+        Ok(u64::from_le_bytes(bytes))
+    }
+}
+
+impl<S: Services> insecure::Host for State<S> {
+    fn get_insecure_random_bytes(&mut self, length: u64) -> wasmtime::Result<Vec<u8>> {
+        random::Host::get_random_bytes(self, length)
+    }
+
+    fn get_insecure_random_u64(&mut self) -> wasmtime::Result<u64> {
+        random::Host::get_random_u64(self)
+    }
+}
+
+impl<S: Services> insecure_seed::Host for State<S> {
+    fn insecure_seed(&mut self) -> wasmtime::Result<(u64, u64)> {
+        Ok((
+            random::Host::get_random_u64(self)?,
+            random::Host::get_random_u64(self)?,
+        ))
+    }
+}

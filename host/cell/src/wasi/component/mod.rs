@@ -1,0 +1,116 @@
+//! WASI 0.2: a component that exports `wasi:cli/run`, of any version of 0.2.
+//!
+//! Streams never wait, so that everything that can be waited for is ready; only a clock can be ahead.
+
+mod bindings;
+mod cli;
+mod filesystem;
+mod io;
+mod resources;
+
+use wasmtime::component::{Component, HasSelf, Linker, Resource, ResourceTable};
+use wasmtime::{Engine, Store};
+
+use super::{Exited, Invocation, Process};
+use crate::limiter::Limiter;
+use crate::state::Services;
+pub(crate) use bindings::CommandPre;
+use bindings::wasi;
+use cellblock_contract::Limits;
+use resources::Descriptor;
+
+/// The interfaces whose functions are linked, without their versions.
+const LINKED: [&str; 20] = [
+    "wasi:cli/environment",
+    "wasi:cli/exit",
+    "wasi:cli/stdin",
+    "wasi:cli/stdout",
+    "wasi:cli/stderr",
+    "wasi:cli/terminal-input",
+    "wasi:cli/terminal-output",
+    "wasi:cli/terminal-stdin",
+    "wasi:cli/terminal-stdout",
+    "wasi:cli/terminal-stderr",
+    "wasi:clocks/monotonic-clock",
+    "wasi:clocks/wall-clock",
+    "wasi:filesystem/types",
+    "wasi:filesystem/preopens",
+    "wasi:io/error",
+    "wasi:io/poll",
+    "wasi:io/streams",
+    "wasi:random/random",
+    "wasi:random/insecure",
+    "wasi:random/insecure-seed",
+];
+
+/// The data of a command's store.
+pub(crate) struct State<S> {
+    pub(crate) limiter: Limiter,
+    pub(crate) process: Process<S>,
+    table: ResourceTable,
+}
+
+impl<S: Services> State<S> {
+    pub(crate) fn new(invocation: &Invocation, services: S, limits: Limits) -> Self {
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(limits.handles);
+        Self {
+            limiter: Limiter::new(limits),
+            process: Process::new(invocation, services),
+            table,
+        }
+    }
+
+    fn descriptor(&self, descriptor: &Resource<Descriptor>) -> wasmtime::Result<Descriptor> {
+        Ok(*self.table.get(descriptor)?)
+    }
+}
+
+/// Whether a component may import the interface, which has no version.
+pub(crate) fn is_linked(interface: &str) -> bool {
+    LINKED.contains(&interface)
+}
+
+/// Links a component to the interfaces.
+pub(crate) fn link<S: Services>(
+    engine: &Engine,
+    component: &Component,
+) -> wasmtime::Result<CommandPre<State<S>>> {
+    let mut linker = Linker::new(engine);
+    macro_rules! add {
+        ($($package:ident::$interface:ident)*) => {$(
+            wasi::$package::$interface::add_to_linker::<State<S>, HasSelf<State<S>>>(
+                &mut linker,
+                |state| state,
+            )?;
+        )*};
+    }
+    add! {
+        cli::environment cli::exit cli::stdin cli::stdout cli::stderr
+        cli::terminal_input cli::terminal_output
+        cli::terminal_stdin cli::terminal_stdout cli::terminal_stderr
+        clocks::monotonic_clock clocks::wall_clock
+        filesystem::types filesystem::preopens
+        io::error io::poll io::streams
+        random::random random::insecure random::insecure_seed
+    }
+    CommandPre::new(linker.instantiate_pre(component)?)
+}
+
+/// Runs a component to its end: its exit code. What it returns is no more than whether all is well.
+pub(crate) fn run<S: Services>(
+    component: &CommandPre<State<S>>,
+    store: &mut Store<State<S>>,
+) -> wasmtime::Result<u32> {
+    let returned = component
+        .instantiate(&mut *store)
+        .and_then(|command| command.wasi_cli_run().call_run(&mut *store));
+    let code = match returned {
+        Ok(result) => u32::from(result.is_err()),
+        Err(error) => match error.downcast_ref() {
+            Some(Exited(code)) => *code,
+            None => return Err(error),
+        },
+    };
+    Ok(code)
+}

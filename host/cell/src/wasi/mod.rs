@@ -1,0 +1,95 @@
+//! Commands: guests that are no component of the contract, but a WASI command as any language's compiler makes one.
+//!
+//! ```text
+//!     arguments ──────────> ┌─────────┐ <─────> /partition.img, the one file there is
+//!     the tree as a tar ──> │ command │
+//!        (standard input)   └─────────┘ ──────> standard output and error: the log
+//!                    clock, which stands; randomness, from the seed
+//! ```
+//!
+//! A command runs as other guests do: with the same limits, behind the same walls, answered by the same services. The tar
+//! is written here out of the tree that a component is shown, and the file is the same bounded partition.
+
+mod archive;
+mod clock;
+pub(super) mod component;
+mod file;
+mod output;
+mod path;
+pub(super) mod preview1;
+mod process;
+mod start;
+mod tar;
+
+use serde::{Deserialize, Serialize};
+
+use cellblock_contract::Request;
+
+use super::bindings::wasi::filesystem::types::ErrorCode;
+pub(super) use process::Process;
+pub use start::StartError;
+pub(super) use start::invocation;
+
+/// The name of the one file.
+const PARTITION: &str = "partition.img";
+
+/// How a command is started.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Invocation {
+    pub(super) arguments: Vec<String>,
+    pub(super) request: Request,
+}
+
+/// How a command ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Exit {
+    pub(super) how: End,
+    /// Whether it has read the tree to its end.
+    pub(super) has_read_all: bool,
+    /// The last lines that it wrote to standard error.
+    pub(super) last_words: Vec<String>,
+}
+
+/// What ended a command.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum End {
+    /// It ended by itself, with this exit code.
+    Code(u32),
+    /// It trapped: why.
+    Trap(String),
+}
+
+/// A command's own wish to end.
+#[derive(Debug, thiserror::Error)]
+#[error("it ended with exit code {0}")]
+pub(super) struct Exited(pub(super) u32);
+
+/// Why a command's call is not answered.
+#[derive(Debug)]
+pub(super) enum Fault {
+    /// The call fails.
+    Code(ErrorCode),
+    /// The command ends.
+    End(wasmtime::Error),
+}
+
+impl From<ErrorCode> for Fault {
+    fn from(code: ErrorCode) -> Self {
+        Self::Code(code)
+    }
+}
+
+impl From<Fault> for wasmtime::Error {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Code(code) => Self::msg(format!("its file could not be written: {code}")),
+            Fault::End(error) => error,
+        }
+    }
+}
+
+impl From<wasmtime::Error> for Fault {
+    fn from(error: wasmtime::Error) -> Self {
+        Self::End(error)
+    }
+}

@@ -1,0 +1,92 @@
+//! What a module has open.
+
+use std::collections::BTreeMap;
+
+use super::errno::Errno;
+use crate::wasi::output::Stream;
+
+/// What a number stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Descriptor {
+    Input,
+    Output(Stream),
+    /// The root, whether it was there from the start.
+    Directory {
+        is_preopened: bool,
+    },
+    File(Open),
+}
+
+/// An open partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Open {
+    pub(super) position: u64,
+    pub(super) reads: bool,
+    pub(super) writes: bool,
+    pub(super) appends: bool,
+}
+
+pub(super) struct Descriptors {
+    open: BTreeMap<u32, Descriptor>,
+    most: usize,
+}
+
+impl Descriptors {
+    /// The first four, of at most `most`.
+    pub(super) fn new(most: usize) -> Self {
+        let first = [
+            Descriptor::Input,
+            Descriptor::Output(Stream::Output),
+            Descriptor::Output(Stream::Error),
+            Descriptor::Directory { is_preopened: true },
+        ];
+        Self {
+            open: (0..).zip(first).collect(),
+            most,
+        }
+    }
+
+    pub(super) fn get(&self, number: u32) -> Result<Descriptor, Errno> {
+        self.open.get(&number).copied().ok_or(Errno::BADF)
+    }
+
+    pub(super) fn file(&mut self, number: u32) -> Result<&mut Open, Errno> {
+        match self.open.get_mut(&number) {
+            Some(Descriptor::File(open)) => Ok(open),
+            Some(Descriptor::Directory { .. }) => Err(Errno::ISDIR),
+            Some(Descriptor::Input | Descriptor::Output(_)) => Err(Errno::SPIPE),
+            None => Err(Errno::BADF),
+        }
+    }
+
+    /// Refuses what is no directory.
+    pub(super) fn directory(&self, number: u32) -> Result<(), Errno> {
+        match self.get(number)? {
+            Descriptor::Directory { .. } => Ok(()),
+            _ => Err(Errno::NOTDIR),
+        }
+    }
+
+    /// Opens `descriptor` under the lowest number that is free.
+    pub(super) fn open(&mut self, descriptor: Descriptor) -> Result<u32, Errno> {
+        if self.open.len() >= self.most {
+            return Err(Errno::MFILE);
+        }
+        let number = (0..).find(|number| !self.open.contains_key(number));
+        let number = number.ok_or(Errno::MFILE)?;
+        self.open.insert(number, descriptor);
+        Ok(number)
+    }
+
+    pub(super) fn close(&mut self, number: u32) -> Result<Descriptor, Errno> {
+        self.open.remove(&number).ok_or(Errno::BADF)
+    }
+
+    /// Gives what is open as `from` the number `to`, and closes what had it.
+    pub(super) fn renumber(&mut self, from: u32, to: u32) -> Result<(), Errno> {
+        self.get(to)?;
+        let descriptor = self.close(from)?;
+        self.open.insert(to, descriptor);
+        Ok(())
+    }
+}

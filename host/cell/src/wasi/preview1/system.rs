@@ -1,0 +1,224 @@
+//! Arguments, clocks, waiting, randomness.
+
+use super::errno::{Errno, Fault};
+use super::memory::{Memory, behind};
+use super::{Done, State};
+use crate::state::Services;
+
+const REALTIME: u32 = 0;
+/// The clocks of the process and of the thread, beside the monotonic one.
+const MONOTONIC: std::ops::RangeInclusive<u32> = 1..=3;
+/// The nanoseconds that clocks tell apart.
+const RESOLUTION: u64 = 1000;
+/// The most that can be waited for in one call.
+const SUBSCRIPTIONS: u32 = 4096;
+
+pub(super) fn args_get<S: Services>(
+    state: &mut State<S>,
+    memory: &mut Memory<'_>,
+    mut words: u32,
+    mut text: u32,
+) -> Done {
+    for argument in &state.process.arguments {
+        memory.write_u32(words, text)?;
+        memory.write(text, argument.as_bytes())?;
+        text = behind(text, length(argument)?)?;
+        memory.write(text, &[0])?;
+        text = behind(text, 1)?;
+        words = behind(words, 4)?;
+    }
+    Ok(())
+}
+
+pub(super) fn args_sizes_get<S: Services>(
+    state: &mut State<S>,
+    memory: &mut Memory<'_>,
+    count: u32,
+    size: u32,
+) -> Done {
+    let arguments = &state.process.arguments;
+    let mut bytes = 0;
+    for argument in arguments {
+        bytes = behind(bytes, behind(length(argument)?, 1)?)?;
+    }
+    memory.write_u32(
+        count,
+        u32::try_from(arguments.len()).map_err(|_| Errno::OVERFLOW)?,
+    )?;
+    memory.write_u32(size, bytes)?;
+    Ok(())
+}
+
+fn length(argument: &str) -> Result<u32, Errno> {
+    u32::try_from(argument.len()).map_err(|_| Errno::OVERFLOW)
+}
+
+pub(super) fn environ_get<S: Services>(
+    _state: &mut State<S>,
+    _memory: &mut Memory<'_>,
+    _words: u32,
+    _text: u32,
+) -> Done {
+    Ok(())
+}
+
+pub(super) fn environ_sizes_get<S: Services>(
+    _state: &mut State<S>,
+    memory: &mut Memory<'_>,
+    count: u32,
+    size: u32,
+) -> Done {
+    memory.write_u32(count, 0)?;
+    memory.write_u32(size, 0)?;
+    Ok(())
+}
+
+pub(super) fn clock_res_get<S: Services>(
+    _state: &mut State<S>,
+    memory: &mut Memory<'_>,
+    clock: u32,
+    resolution: u32,
+) -> Done {
+    if clock != REALTIME && !MONOTONIC.contains(&clock) {
+        return Err(Errno::INVAL.into());
+    }
+    Ok(memory.write_u64(resolution, RESOLUTION)?)
+}
+
+pub(super) fn clock_time_get<S: Services>(
+    state: &mut State<S>,
+    memory: &mut Memory<'_>,
+    clock: u32,
+    _precision: u64,
+    time: u32,
+) -> Done {
+    let now = now(state, clock)?;
+    Ok(memory.write_u64(time, now)?)
+}
+
+fn now<S: Services>(state: &mut State<S>, clock: u32) -> Result<u64, Errno> {
+    match clock {
+        REALTIME => Ok(state.process.clock.wall_nanoseconds()),
+        clock if MONOTONIC.contains(&clock) => Ok(state.process.clock.monotonic()),
+        _ => Err(Errno::INVAL),
+    }
+}
+
+/// Something that is waited for: 48 bytes in memory.
+struct Subscription {
+    user_data: u64,
+    what: Wait,
+}
+
+enum Wait {
+    /// Until the monotonic clock shows these nanoseconds.
+    Until(u64),
+    /// Until a descriptor can be read or written, which each can at all times.
+    Descriptor { number: u32, kind: u8 },
+}
+
+/// Waits for nothing: a descriptor is ready, and otherwise the clock is at once where it is waited for.
+pub(super) fn poll_oneoff<S: Services>(
+    state: &mut State<S>,
+    memory: &mut Memory<'_>,
+    subscriptions: u32,
+    mut events: u32,
+    count: u32,
+    happened: u32,
+) -> Done {
+    if count == 0 || count > SUBSCRIPTIONS {
+        return Err(Errno::INVAL.into());
+    }
+    let mut all = Vec::new();
+    for index in 0..count {
+        all.push(subscription(
+            state,
+            memory,
+            behind(subscriptions, 48 * index)?,
+        )?);
+    }
+    let waits_for_clocks_only = all
+        .iter()
+        .all(|subscription| matches!(subscription.what, Wait::Until(_)));
+    let earliest = all
+        .iter()
+        .filter_map(|subscription| match subscription.what {
+            Wait::Until(moment) => Some(moment),
+            Wait::Descriptor { .. } => None,
+        });
+    if let (true, Some(moment)) = (waits_for_clocks_only, earliest.min()) {
+        state.process.clock.advance_to(moment);
+    }
+    let now = state.process.clock.monotonic();
+    let mut written = 0;
+    for subscription in all {
+        let (kind, errno) = match subscription.what {
+            Wait::Until(moment) if moment > now => continue,
+            Wait::Until(_) => (0, 0),
+            Wait::Descriptor { number, kind } => match state.descriptors.get(number) {
+                Ok(_) => (kind, 0),
+                Err(errno) => (kind, errno.number()),
+            },
+        };
+        let mut event = [0; 32];
+        event[..8].copy_from_slice(&subscription.user_data.to_le_bytes());
+        event[8..12].copy_from_slice(&errno.to_le_bytes());
+        event[10] = kind;
+        event[16..24].copy_from_slice(&u64::from(kind > 0).to_le_bytes());
+        memory.write(events, &event)?;
+        events = behind(events, 32)?;
+        written += 1;
+    }
+    Ok(memory.write_u32(happened, written)?)
+}
+
+fn subscription<S: Services>(
+    state: &mut State<S>,
+    memory: &Memory<'_>,
+    address: u32,
+) -> Result<Subscription, Fault> {
+    const ABSOLUTE: u16 = 1;
+    let user_data = memory.u64(address)?;
+    let kind = memory.bytes(behind(address, 8)?, 1)?[0];
+    let number = memory.u32(behind(address, 16)?)?;
+    let what = match kind {
+        0 => {
+            let timeout = memory.u64(behind(address, 24)?)?;
+            let is_absolute = memory.u16(behind(address, 40)?)? & ABSOLUTE != 0;
+            let shown = now(state, number)?;
+            let left = if is_absolute {
+                timeout.saturating_sub(shown)
+            } else {
+                timeout
+            };
+            Wait::Until(state.process.clock.monotonic().saturating_add(left))
+        }
+        1 | 2 => Wait::Descriptor { number, kind },
+        _ => return Err(Errno::INVAL.into()),
+    };
+    Ok(Subscription { user_data, what })
+}
+
+pub(super) fn proc_raise<S: Services>(
+    _state: &mut State<S>,
+    _memory: &mut Memory<'_>,
+    signal: u32,
+) -> Done {
+    Err(Fault::End(wasmtime::Error::msg(format!(
+        "it raised signal {signal}"
+    ))))
+}
+
+pub(super) fn random_get<S: Services>(
+    state: &mut State<S>,
+    memory: &mut Memory<'_>,
+    buffer: u32,
+    length: u32,
+) -> Done {
+    state.process.fill_random(memory.bytes_mut(buffer, length)?);
+    Ok(())
+}
+
+pub(super) fn sched_yield<S: Services>(_state: &mut State<S>, _memory: &mut Memory<'_>) -> Done {
+    Ok(())
+}

@@ -1,0 +1,178 @@
+//! What goes into the partitions of a file that leaves it open, as typed.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use super::ArgumentError;
+use cellblock_build::spec::project::Volume;
+use cellblock_build::spec::value::{ValueError, parse_assignment};
+use cellblock_build::spec::{Project, TypedContent};
+use cellblock_build::tree::source::{Source, What};
+
+/// What `build` and `convert` add to the file that they read.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Content")]
+pub struct Contents {
+    /// Put SOURCE into the file system of partition NAME, over what the file says; repeatable. SOURCE is as for
+    /// `cellblock mkfs`: a directory, an archive or a file, with options
+    #[arg(long, value_name = "NAME=SOURCE", value_parser = named_content)]
+    content: Vec<(String, TypedContent)>,
+    /// Fill each file system from a directory of its own in DIR: DIR/NAME, or as imagecraft leaves them,
+    /// DIR/partitions/volume/VOLUME/NAME/prime, and DIR/prime for the partition that is mounted at /
+    #[arg(long, value_name = "DIR")]
+    prime: Option<PathBuf>,
+    /// Take this one of the volumes that a gadget.yaml has
+    #[arg(long, value_name = "NAME")]
+    volume: Option<String>,
+}
+
+/// `NAME=SOURCE`.
+fn named_content(text: &str) -> Result<(String, TypedContent), ValueError> {
+    let (name, source) = parse_assignment(text, "NAME=SOURCE")?;
+    Ok((name, TypedContent::parse(&source)?))
+}
+
+impl Contents {
+    /// Keeps the volume that is asked for, or all.
+    ///
+    /// # Errors
+    /// When there is none of that name.
+    pub fn choose(&self, project: &mut Project) -> Result<(), ArgumentError> {
+        let Some(wanted) = &self.volume else {
+            return Ok(());
+        };
+        let names: Vec<String> = project
+            .volumes
+            .iter()
+            .filter_map(|volume| volume.name.clone())
+            .collect();
+        project
+            .volumes
+            .retain(|volume| volume.name.as_ref() == Some(wanted));
+        if project.volumes.is_empty() {
+            return Err(ArgumentError::UnknownVolume {
+                name: wanted.clone(),
+                known: names,
+            });
+        }
+        Ok(())
+    }
+
+    /// Adds the content to the volumes; `names` are those of their partitions.
+    ///
+    /// # Errors
+    /// When a partition or a source is missing, or a partition has no file system.
+    pub fn add_to(
+        &self,
+        volumes: &mut [Volume],
+        names: &[Vec<String>],
+    ) -> Result<(), ArgumentError> {
+        if let Some(folder) = &self.prime {
+            fs::read_dir(folder).map_err(|source| ArgumentError::Prime {
+                path: folder.clone(),
+                source,
+            })?;
+            for (volume, names) in volumes.iter_mut().zip(names) {
+                self.add_primed(folder, volume, names)?;
+            }
+        }
+        for (name, content) in &self.content {
+            let (volume, partition) = find(name, volumes, names)?;
+            let source = look(content)?;
+            let Some(filesystem) = &mut volumes[volume].spec.partitions[partition].filesystem
+            else {
+                return Err(ArgumentError::ContentWithoutFilesystem { name: name.clone() });
+            };
+            filesystem.content.push(source.into());
+        }
+        Ok(())
+    }
+
+    fn add_primed(
+        &self,
+        folder: &Path,
+        volume: &mut Volume,
+        names: &[String],
+    ) -> Result<(), ArgumentError> {
+        let of_volume = volume.name.clone();
+        let root = volume.root;
+        for (index, (partition, name)) in volume.spec.partitions.iter_mut().zip(names).enumerate() {
+            let Some(filesystem) = &mut partition.filesystem else {
+                continue;
+            };
+            let places = places(folder, of_volume.as_deref(), name, root == Some(index));
+            let found = places.iter().find(|place| place.is_dir());
+            let is_typed = self.content.iter().any(|(typed, _)| typed == name);
+            match found {
+                Some(found) => {
+                    let what = What::Directory(found.clone());
+                    filesystem.content.push(Source::new(what).into());
+                }
+                None if is_typed || !filesystem.content.is_empty() => {}
+                None => {
+                    return Err(ArgumentError::NothingPrimed {
+                        name: name.clone(),
+                        places,
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Where the content of a partition may lie.
+fn places(folder: &Path, volume: Option<&str>, name: &str, is_root: bool) -> Vec<PathBuf> {
+    let mut places = vec![folder.join(name)];
+    if let Some(volume) = volume {
+        let partition = format!("partitions/volume/{volume}/{name}/prime");
+        places.push(folder.join(partition));
+    }
+    if is_root {
+        places.push(folder.join("prime"));
+    }
+    places
+}
+
+/// The volume and the partition of a name, which may be `VOLUME/NAME`.
+fn find(
+    typed: &str,
+    volumes: &[Volume],
+    names: &[Vec<String>],
+) -> Result<(usize, usize), ArgumentError> {
+    let mut known = Vec::new();
+    let mut found = Vec::new();
+    for (index, (volume, names)) in volumes.iter().zip(names).enumerate() {
+        for (partition, name) in names.iter().enumerate() {
+            let of_volume = volume.name.as_deref().unwrap_or_default();
+            let full = format!("{of_volume}/{name}");
+            if typed == name || typed == full {
+                found.push((index, partition));
+            }
+            known.push(if volumes.len() > 1 {
+                full
+            } else {
+                name.clone()
+            });
+        }
+    }
+    match found[..] {
+        [one] => Ok(one),
+        _ => Err(ArgumentError::UnknownPartition {
+            name: typed.to_owned(),
+            found: found.len(),
+            known,
+        }),
+    }
+}
+
+/// The source, after a look at what it is.
+pub(super) fn look(content: &TypedContent) -> Result<Source, ArgumentError> {
+    let path = content.path().to_owned();
+    content
+        .clone()
+        .look()
+        .map_err(|source| ArgumentError::Content { path, source })
+}

@@ -1,0 +1,70 @@
+//! What goes into a file system, as typed: the same for every command that makes one.
+
+use std::collections::BTreeMap;
+
+use clap::Args;
+
+use super::contents::look;
+use super::{ArgumentError, Seed, option, seed, source_date_epoch};
+use cellblock_build::contract::Loss;
+use cellblock_build::plan::FilesystemRequest;
+use cellblock_build::spec::value::{parse_filesystem_id, parse_loss, parse_time};
+use cellblock_build::spec::{FilesystemId, TypedContent};
+
+/// A file system and what goes into it.
+#[derive(Debug, Args)]
+pub struct Filesystem {
+    /// The volume label
+    #[arg(long)]
+    label: Option<String>,
+    /// The file system's UUID, or for FAT its serial number, such as ABCD-1234. Derived from the seed when absent
+    #[arg(long, value_parser = parse_filesystem_id)]
+    uuid: Option<FilesystemId>,
+    /// What identifiers derive from: 32 hexadecimal digits. All zero when absent
+    #[arg(long, value_parser = seed)]
+    seed: Option<Seed>,
+    /// The time stamped on the file system: 2024-01-31T12:00:00Z, or seconds since 1970. When absent,
+    /// SOURCE_DATE_EPOCH from the environment, without that the time of the newest file, and without any 1980-01-01
+    #[arg(long, value_parser = parse_time, allow_hyphen_values = true)]
+    time: Option<i64>,
+    /// What goes in (see SOURCE below); repeatable, and of two sources with the same file the later wins
+    #[arg(long, value_name = "SOURCE", value_parser = TypedContent::parse)]
+    content: Vec<TypedContent>,
+    /// An option of the formatter; repeatable. `cellblock guests` lists them
+    #[arg(long = "option", value_name = "KEY=VALUE", value_parser = option)]
+    options: Vec<(String, String)>,
+    /// What the format may lose instead of refusing it: symlinks, special-files, hard-links, owners, permissions
+    /// or attributes; repeatable, or separated by commas
+    #[arg(long, value_name = "WHAT", value_delimiter = ',', value_parser = parse_loss)]
+    drop: Vec<Loss>,
+}
+
+impl Filesystem {
+    /// Whether a time was typed.
+    pub fn has_time(&self) -> bool {
+        self.time.is_some()
+    }
+
+    /// What is asked for of a kind of file system, after a look at what each source is.
+    ///
+    /// # Errors
+    /// When a source is missing, or the environment's time is no number.
+    pub fn request(&self, kind: &str) -> Result<FilesystemRequest, ArgumentError> {
+        let looked = self.content.iter().map(look);
+        let sources = looked.collect::<Result<_, _>>()?;
+        let time = match self.time {
+            Some(time) => Some(time),
+            None => source_date_epoch()?,
+        };
+        Ok(FilesystemRequest {
+            kind: kind.to_owned(),
+            label: self.label.clone().unwrap_or_default(),
+            uuid: self.uuid,
+            seed: self.seed.map_or([0; 16], |seed| seed.0),
+            time,
+            options: self.options.iter().cloned().collect::<BTreeMap<_, _>>(),
+            drop: self.drop.clone(),
+            sources,
+        })
+    }
+}

@@ -1,0 +1,456 @@
+//! What was typed on the command line.
+
+use std::ffi::{OsStr, OsString};
+use std::io::{self, Write};
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+use cellblock_build::cell::Walls;
+use cellblock_build::contract::CommandLine;
+use cellblock_build::plan::MkfsRequest;
+use cellblock_build::spec::SizeRule;
+use cellblock_build::spec::project::Volume;
+use cellblock_build::spec::size::parse_size;
+use cellblock_build::spec::value::{ValueError, parse_assignment, parse_seed, parse_sha256};
+use cellblock_build::table::SectorSize;
+
+mod contents;
+mod disks;
+mod error;
+mod filesystem;
+#[cfg(test)]
+mod tests;
+
+pub use contents::Contents;
+pub use disks::{Changing, Chosen, Cut, Fill, Splice};
+pub use error::ArgumentError;
+pub use filesystem::Filesystem;
+
+/// The environment variable with the time, in seconds since 1970, that reproducible builds stamp things with.
+const SOURCE_DATE_EPOCH: &str = "SOURCE_DATE_EPOCH";
+
+/// Builds disk images whose file systems are made in WebAssembly cells: no root, no loop devices, no mkfs.
+#[derive(Debug, Parser)]
+#[command(
+    name = "cellblock",
+    version,
+    max_term_width = 100,
+    after_help = "\
+Examples:
+  cellblock build image.toml -o disk.img            build the disk that image.toml describes
+  cellblock build imagecraft.yaml --prime DIR       build what an imagecraft.yaml describes
+  cellblock mkfs ext4 -o root.img --content root/   make one file system from a directory
+  cellblock show disk.img                           show the partitions of an image
+  cellblock fill disk.img 2 --filesystem ext4       make a file system in a partition of it
+  cellblock splice disk.img root root.img           put a file into a partition
+  cellblock cut disk.img root -o root.img           and take it out
+
+Exit codes: 0 done, 1 the build failed, 2 the command line or the spec is wrong."
+)]
+pub struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Build a disk image from a spec, imagecraft's project file or snapd's gadget
+    Build(Build),
+    /// Print what `build` would build as a spec in TOML
+    Convert(Convert),
+    /// Make one file system in a file of its own
+    Mkfs(Mkfs),
+    /// Show the partition table of an image, and what is wrong with it
+    Show(Show),
+    /// Make a file system in a partition of an image that exists
+    Fill(Fill),
+    /// Put a file into a partition of an image that exists
+    Splice(Splice),
+    /// Take the content of a partition out of an image
+    Cut(Cut),
+    /// List the formatters, or describe one in a file
+    Guests(Guests),
+    /// Lock a process up as a formatter's is, have it try to get out, and show what the kernel says
+    #[command(after_help = "Example:\n  cellblock walls")]
+    Walls,
+    /// Print the JSON Schema of the spec, for editors that check as one types
+    #[command(after_help = "Example:\n  cellblock schema > image.schema.json")]
+    Schema,
+    /// Print the completions for a shell
+    #[command(
+        after_help = "Example:\n  cellblock completions bash > ~/.local/share/bash-completion/completions/cellblock"
+    )]
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// Write the manual pages into a directory
+    #[command(after_help = "Example:\n  cellblock manual ~/.local/share/man/man1")]
+    Manual {
+        /// The directory, which must exist
+        directory: PathBuf,
+    },
+}
+
+/// The command `build`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  cellblock build image.toml -o disk.img
+  cellblock build imagecraft.yaml --content rootfs=root/ --content efi=esp/ -o disk.img
+  cellblock build gadget/meta/gadget.yaml -o images/
+
+where image.toml says, for a disk with one ext4 file system made from the directory rootfs:
+
+  [[partition]]
+  name = \"root\"
+  type = \"linux-generic\"
+  size = \"minimum + 20%\"
+  filesystem = \"ext4\"
+  content = [{ directory = \"rootfs\" }]
+
+A file whose name ends in .yaml or .yml is imagecraft's project file or snapd's gadget; its volumes are built as they are
+described. Of a gadget with several volumes each becomes an image VOLUME.img in the directory that -o names, one after the
+other.
+
+A spec can also put boot loaders where firmware finds them ([boot]), write files and addresses at offsets (raw), and
+fill identifiers into files (template). cellblock schema lists every key.")]
+pub struct Build {
+    /// The spec: a TOML file that describes the disk, an imagecraft.yaml, or a gadget.yaml
+    pub spec: PathBuf,
+    /// The image to write, or a directory to write VOLUME.img to; without it, the volume's or else the spec's name with
+    /// .img, in the current directory. An image that exists is replaced once the new one is complete, and stays as it
+    /// is if the build fails
+    #[arg(short, long, value_name = "IMAGE")]
+    output: Option<PathBuf>,
+    /// What goes in.
+    #[command(flatten)]
+    pub contents: Contents,
+    /// What all commands have in common that make file systems.
+    #[command(flatten)]
+    pub run: Run,
+}
+
+impl Build {
+    /// The images to write, one for each volume.
+    ///
+    /// # Errors
+    /// When several are to have one name.
+    pub fn outputs(&self, volumes: &[Volume]) -> Result<Vec<PathBuf>, ArgumentError> {
+        let stem = || {
+            self.spec
+                .file_stem()
+                .unwrap_or(OsStr::new("disk"))
+                .to_owned()
+        };
+        let image = |volume: &Volume| {
+            let mut name = volume.name.as_ref().map_or_else(stem, OsString::from);
+            name.push(".img");
+            name
+        };
+        let folder = match &self.output {
+            None => Path::new(""),
+            Some(output) if is_folder(output) && volumes.iter().all(|it| it.name.is_some()) => {
+                output
+            }
+            Some(output) if volumes.len() == 1 => return Ok(vec![output.clone()]),
+            Some(output) => {
+                return Err(ArgumentError::OneOutput {
+                    output: output.clone(),
+                    volumes: volumes.len(),
+                });
+            }
+        };
+        Ok(volumes
+            .iter()
+            .map(|volume| folder.join(image(volume)))
+            .collect())
+    }
+}
+
+/// Whether a path is there as a directory, or is written as one.
+fn is_folder(path: &Path) -> bool {
+    path.is_dir() || path.as_os_str().as_encoded_bytes().ends_with(b"/")
+}
+
+/// The command `convert`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+What is printed is complete and in a fixed form: `build` makes the same bytes of it as of FILE. Relative paths in it are
+relative to the current directory, so keep it there. Of several volumes, name one with --volume.
+
+Examples:
+  cellblock convert imagecraft.yaml --content rootfs=root/ > image.toml
+  cellblock convert gadget/meta/gadget.yaml --volume pc > pc.toml")]
+pub struct Convert {
+    /// The file to read: a spec in TOML, an imagecraft.yaml or a gadget.yaml
+    pub file: PathBuf,
+    /// What goes in.
+    #[command(flatten)]
+    pub contents: Contents,
+}
+
+/// The command `mkfs`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+SOURCE is a directory, a tar archive (plain, or compressed as .tar.gz, .tar.zst or .tar.xz), or a single file.
+The first bytes tell which, unless a prefix says it: `directory:`, `archive:` or `file:`. Options follow after commas:
+`,to=/PATH` (where it goes), `,owner=USER:GROUP` (numbers), `,mode=0644` and `,exclude=PATTERN` (repeatable).
+
+Examples:
+  cellblock mkfs ext4 -o root.img --content rootfs.tar --size \"minimum + 20%\"
+  cellblock mkfs vfat -o esp.img --size 64MiB --label UEFI --content esp/
+  cellblock mkfs ext4 -o home.img --content skel/,to=/user,owner=1000:1000
+  cellblock mkfs swap -o swap.img --size 1GiB")]
+pub struct Mkfs {
+    /// The kind of file system: ext4, ext3, ext2, vfat (fat12, fat16, fat32), swap, or the NAME of a --guest
+    pub kind: String,
+    /// The file to write. One that exists is replaced once the new one is complete
+    #[arg(short, long, value_name = "FILE")]
+    pub output: PathBuf,
+    /// The size: 512MiB, minimum, "minimum + 20%" or "minimum + 64MiB"
+    #[arg(long, default_value = "minimum", value_parser = size_rule)]
+    size: SizeRule,
+    /// What goes into it.
+    #[command(flatten)]
+    pub filesystem: Filesystem,
+    /// Bytes in a sector of the disk that it is meant for: 512 or 4096
+    #[arg(long, value_name = "BYTES", default_value = "512", value_parser = sector_size)]
+    sector_size: SectorSize,
+    /// What all commands have in common that make file systems.
+    #[command(flatten)]
+    pub run: Run,
+}
+
+impl Mkfs {
+    /// What is asked for, after a look at what each source is.
+    ///
+    /// # Errors
+    /// When a source is missing, or the environment's time is no number.
+    pub fn request(&self) -> Result<MkfsRequest, ArgumentError> {
+        Ok(MkfsRequest {
+            filesystem: self.filesystem.request(&self.kind)?,
+            size: self.size,
+            sector_size: self.sector_size,
+        })
+    }
+}
+
+/// What all commands have in common that make file systems.
+#[derive(Debug, Args)]
+pub struct Run {
+    /// How many cells work at a time; without it, one for each processor. The image does not depend on it
+    #[arg(short, long, value_name = "N")]
+    jobs: Option<NonZeroUsize>,
+    /// Write a record of what was made, as JSON, to FILE, or to standard output for `-`
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// Show no progress and no picture of the result; errors are shown all the same
+    #[arg(short, long)]
+    pub quiet: bool,
+    /// Use a formatter of your own for the file system NAME, before one that is built in; with `,sha256=HEX` behind it only
+    /// if the file has that digest; repeatable
+    #[arg(long = "guest", value_name = "NAME=FILE", value_parser = TypedGuest::parse)]
+    pub guests: Vec<TypedGuest>,
+    /// Say how the formatter NAME is called, which then is a WASI command: words such as 'mkfs.fat [-n {label}]
+    /// {partition}'. Words in brackets are left out where a placeholder in them is empty. There are {partition},
+    /// {label}, {uuid}, {serial}, {seed}, {size}, {sector-size}, {time}, {disk-offset} and {option:KEY}; repeatable
+    #[arg(long = "guest-command", value_name = "NAME=COMMAND", value_parser = guest_command)]
+    pub commands: Vec<(String, CommandLine)>,
+    /// What is to stand around each formatter: WebAssembly alone, or a process of its own as well that can do
+    /// nothing. Without it, the process where the kernel allows one; the record says which it was
+    #[arg(long, value_name = "WALLS")]
+    walls: Option<TypedWalls>,
+    /// The bytes that the compressed archives of a file system may decompress to, such as 20GiB. Without it, what its
+    /// partition could make use of; where its size follows from the content, and the disk's does too, 64GiB
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    pub archive_limit: Option<u64>,
+    /// What each cell may use.
+    #[command(flatten)]
+    pub limits: Limits,
+}
+
+/// What is to stand around each formatter.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum TypedWalls {
+    Wasm,
+    Process,
+}
+
+impl Run {
+    /// What is to stand around each formatter.
+    pub fn walls(&self) -> Walls {
+        match self.walls {
+            None => Walls::Strongest,
+            Some(TypedWalls::Wasm) => Walls::Wasm,
+            Some(TypedWalls::Process) => Walls::Process,
+        }
+    }
+
+    /// How many cells work at a time.
+    pub fn jobs(&self) -> NonZeroUsize {
+        let processors = || std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+        self.jobs.unwrap_or_else(processors)
+    }
+
+    /// Whether the record goes to standard output.
+    pub fn json_to_stdout(&self) -> bool {
+        self.json.as_deref() == Some(Path::new("-"))
+    }
+}
+
+/// What a cell may use. An ordinary image meets none of the defaults.
+#[derive(Clone, Copy, Debug, Args)]
+#[command(next_help_heading = "Limits of each cell")]
+pub struct Limits {
+    /// The memory of a formatter, such as 256MiB
+    #[arg(long, value_name = "SIZE", default_value = "1GiB", value_parser = size)]
+    pub memory_limit: u64,
+    /// Seconds that a formatter may run
+    #[arg(long, value_name = "SECONDS", default_value = "3600", value_parser = clap::value_parser!(u64).range(1..))]
+    pub time_limit: u64,
+    /// Elements in all of a formatter's WebAssembly tables, which hold its function pointers
+    #[arg(long, value_name = "COUNT", default_value_t = 100_000)]
+    pub table_limit: u32,
+    /// WebAssembly instances inside a formatter's component
+    #[arg(long, value_name = "COUNT", default_value_t = 100)]
+    pub instance_limit: u32,
+    /// Handles that a formatter holds at a time; it is given one, of its partition
+    #[arg(long, value_name = "COUNT", default_value_t = 1000)]
+    pub handle_limit: u32,
+    /// Compile the formatters anew, and keep nothing for the next time
+    #[arg(long)]
+    pub no_cache: bool,
+}
+
+/// The command `show`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  cellblock show disk.img
+  cellblock show --json disk.img       the shape of `sfdisk --json`")]
+pub struct Show {
+    /// The image, or a disk that may be read
+    pub image: PathBuf,
+    /// Print JSON, in the shape of `sfdisk --json`
+    #[arg(long)]
+    pub json: bool,
+    /// Bytes in a sector of the disk, 512 or 4096. A GPT says it itself; an MBR does not, and is taken to count in 512
+    #[arg(long, value_name = "BYTES", value_parser = sector_size)]
+    pub sector_size: Option<SectorSize>,
+}
+
+/// The command `guests`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  cellblock guests                     the formatters that are built in, with their options
+  cellblock guests minix.wasm          what a formatter of your own may do, and its options")]
+pub struct Guests {
+    /// A formatter in a file, in place of those that are built in
+    pub file: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// The time that the environment asks for, in seconds since 1970. Nothing else of the environment reaches an image.
+///
+/// # Errors
+/// When the variable holds anything but a whole number; an empty one counts as unset.
+pub fn source_date_epoch() -> Result<Option<i64>, ArgumentError> {
+    match std::env::var_os(SOURCE_DATE_EPOCH) {
+        Some(text) if !text.is_empty() => epoch(text).map(Some),
+        _ => Ok(None),
+    }
+}
+
+fn epoch(text: OsString) -> Result<i64, ArgumentError> {
+    let seconds = text.to_str().and_then(|text| text.parse().ok());
+    seconds.ok_or(ArgumentError::SourceDateEpoch { text })
+}
+
+/// Writes the completions for a shell.
+///
+/// # Errors
+/// When the output cannot be written.
+pub fn write_completions(shell: Shell, output: &mut dyn Write) -> io::Result<()> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Arguments::command(), "cellblock", &mut script);
+    output.write_all(&script)
+}
+
+/// Writes a manual page for the program and one for each command into a directory.
+///
+/// # Errors
+/// When the directory does not exist or cannot be written to.
+pub fn write_manual(directory: &Path) -> io::Result<()> {
+    clap_mangen::generate_to(Arguments::command(), directory)
+}
+
+/// The bytes that identifiers derive from.
+#[derive(Clone, Copy, Debug)]
+struct Seed([u8; 16]);
+
+fn seed(text: &str) -> Result<Seed, ValueError> {
+    parse_seed(text).map(Seed)
+}
+
+fn size(text: &str) -> Result<u64, ValueError> {
+    Ok(parse_size(text)?)
+}
+
+fn size_rule(text: &str) -> Result<SizeRule, ValueError> {
+    Ok(SizeRule::parse(text)?)
+}
+
+fn sector_size(text: &str) -> Result<SectorSize, ValueError> {
+    let bytes = parse_size(text)?;
+    let size = u32::try_from(bytes)
+        .ok()
+        .and_then(|bytes| SectorSize::try_from(bytes).ok());
+    size.ok_or_else(|| ValueError::NotAChoice {
+        text: text.to_owned(),
+        choices: vec!["512", "4096"],
+    })
+}
+
+fn option(text: &str) -> Result<(String, String), ValueError> {
+    parse_assignment(text, "KEY=VALUE")
+}
+
+fn guest_command(text: &str) -> Result<(String, CommandLine), ValueError> {
+    let (name, line) = parse_assignment(text, "NAME=COMMAND")?;
+    Ok((name, CommandLine::parse(&line)?))
+}
+
+/// A formatter that somebody brings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TypedGuest {
+    /// The file system that it makes.
+    pub name: String,
+    /// The component.
+    pub file: PathBuf,
+    /// The digest that the file must have.
+    pub sha256: Option<[u8; 32]>,
+}
+
+impl TypedGuest {
+    fn parse(text: &str) -> Result<Self, ValueError> {
+        let (name, rest) = parse_assignment(text, "NAME=FILE")?;
+        let (file, digest) = match rest.rsplit_once(",sha256=") {
+            Some((file, digest)) => (file, Some(digest)),
+            None => (rest.as_str(), None),
+        };
+        Ok(Self {
+            name,
+            file: PathBuf::from(file),
+            sha256: digest.map(parse_sha256).transpose()?,
+        })
+    }
+}

@@ -1,0 +1,30 @@
+//! `cellblock fill`: a file system in a partition of an image that exists.
+
+use std::collections::BTreeMap;
+
+use super::{Failure, print, print_log, write_record};
+use crate::arguments::Fill;
+
+pub(super) fn run(fill: &Fill) -> Result<(), Failure> {
+    let request = fill
+        .filesystem
+        .request(&fill.kind)
+        .map_err(Failure::usage)?;
+    let options = super::build_options(&fill.run, request.time, fill.filesystem.has_time());
+    let asked = super::asked(&fill.chosen, fill.changing.atomic(), fill.run.quiet);
+    let catalog = super::catalog(&fill.run, BTreeMap::new())?;
+    let runtime = super::runtime(&fill.run)?;
+    let filled = cellblock_build::fill_partition(&asked, request, &runtime, &catalog, &options);
+    options.progress.clear();
+    let filled = filled?;
+    for line in &filled.log {
+        print_log(&fill.run, &filled.partition, line);
+    }
+    write_record(&fill.run, &filled.record)?;
+    if fill.run.quiet || fill.run.json_to_stdout() {
+        return Ok(());
+    }
+    let mut text = super::changed(&filled, &fill.kind);
+    text.push_str(&super::properties(&filled.record));
+    print(&text)
+}

@@ -1,0 +1,124 @@
+//! `cellblock guests`: what the formatters are, and what they may do.
+
+use super::{Failure, print, print_json};
+use crate::arguments::Guests;
+use cellblock_build::catalogue::{Portrait, built_in_portraits, foreign_portrait};
+use cellblock_build::cell::{Runtime, RuntimeOptions, Wall, Walls};
+use cellblock_build::contract::{Loss, Losses};
+use cellblock_build::text::{hexadecimal, human, printable};
+
+pub(super) fn run(guests: &Guests) -> Result<(), Failure> {
+    let options = RuntimeOptions {
+        cache: cellblock_build::cache_folder(),
+        walls: Walls::Strongest,
+        ..RuntimeOptions::default()
+    };
+    let runtime = Runtime::new(&options).map_err(Failure::failed)?;
+    let portraits = match &guests.file {
+        Some(file) => vec![foreign_portrait(&runtime, file).map_err(Failure::failed)?],
+        None => built_in_portraits(&runtime).map_err(Failure::failed)?,
+    };
+    if guests.json {
+        let portraits: Vec<_> = portraits.iter().map(as_json).collect();
+        return print_json(&portraits);
+    }
+    let texts: Vec<String> = portraits.iter().map(as_text).collect();
+    print(&texts.join("\n"))
+}
+
+fn as_text(portrait: &Portrait) -> String {
+    let file = format!(
+        "{}, sha256 {}",
+        human(portrait.size),
+        hexadecimal(&portrait.digest)
+    );
+    let walls = format!("  walls         {}", walls(&portrait.wall));
+    let mut lines = match &portrait.description {
+        Some(description) => vec![
+            format!(
+                "{} {}: {}",
+                portrait.name, description.version, description.summary
+            ),
+            format!("  makes         {}", description.kinds.join(", ")),
+            format!("  component     {file}"),
+            walls,
+            format!("  label         at most {} bytes", description.label_limit),
+            format!("  cannot store  {}", lacks(description.lacks)),
+        ],
+        None => vec![
+            format!("{}: a WASI command", portrait.name),
+            format!("  command       {file}"),
+            walls,
+        ],
+    };
+    for (index, import) in portrait.imports.iter().enumerate() {
+        let heading = if index == 0 { "capabilities" } else { "" };
+        lines.push(format!("  {heading:12}  {import}"));
+    }
+    let options = portrait.description.iter().flat_map(|known| &known.options);
+    for (index, option) in options.enumerate() {
+        let heading = if index == 0 { "options" } else { "" };
+        lines.push(format!(
+            "  {heading:12}  {}={} (default: {})",
+            option.name, option.value, option.default
+        ));
+        lines.push(format!("  {:12}      {}", "", option.documentation));
+    }
+    lines
+        .iter()
+        .map(|line| format!("{}\n", printable(line)))
+        .collect()
+}
+
+fn walls(wall: &Wall) -> String {
+    match &wall.missing {
+        Some(missing) => format!("{}, without {missing}", wall.wall),
+        None => wall.wall.to_owned(),
+    }
+}
+
+fn lacks(losses: Losses) -> String {
+    if losses.is_empty() {
+        "nothing: it stores all that a tree has".to_owned()
+    } else {
+        losses.to_string()
+    }
+}
+
+fn as_json(portrait: &Portrait) -> serde_json::Value {
+    let Some(description) = &portrait.description else {
+        return serde_json::json!({
+            "name": portrait.name,
+            "command": true,
+            "size": portrait.size,
+            "sha256": hexadecimal(&portrait.digest),
+            "capabilities": portrait.imports,
+            "wall": portrait.wall.wall,
+        });
+    };
+    let options: Vec<_> = description
+        .options
+        .iter()
+        .map(|option| {
+            serde_json::json!({
+                "name": option.name,
+                "value": option.value,
+                "default": option.default,
+                "documentation": option.documentation,
+            })
+        })
+        .collect();
+    serde_json::json!({
+        "name": portrait.name,
+        "version": description.version,
+        "summary": description.summary,
+        "kinds": description.kinds,
+        "size": portrait.size,
+        "sha256": hexadecimal(&portrait.digest),
+        "capabilities": portrait.imports,
+        "wall": portrait.wall.wall,
+        "label-limit": description.label_limit,
+        "lacks": description.lacks.iter().map(Loss::name).collect::<Vec<_>>(),
+        "options": options,
+    })
+}

@@ -1,0 +1,265 @@
+//! The commands of the program. Each says on standard output what somebody wants to keep, and the rest on standard error.
+
+mod build;
+mod convert;
+mod cut;
+mod fill;
+mod guests;
+mod mkfs;
+mod project;
+mod show;
+mod splice;
+mod walls;
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::io::{self, IsTerminal as _, Write as _};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::arguments::{self, Chosen, Command, Run};
+use crate::report::TerminalProgress;
+use cellblock_build::catalogue::{Catalog, Foreign};
+use cellblock_build::cell::{Runtime, RuntimeOptions};
+use cellblock_build::contract::{Level, Limits, LogLine};
+use cellblock_build::error::Error;
+use cellblock_build::image::Atomic;
+use cellblock_build::progress::Hidden;
+use cellblock_build::spec;
+use cellblock_build::text::{human, printable};
+use cellblock_build::{Asked, BuildOptions, Changed, Record};
+
+/// What is said when a command fails, and how the program exits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// The message.
+    pub message: String,
+    /// The exit code: 1 if something failed, 2 if the command line or the spec is wrong.
+    pub code: u8,
+}
+
+impl Failure {
+    /// Something failed.
+    fn failed(error: impl Display) -> Self {
+        Self {
+            message: format!("error: {error}"),
+            code: 1,
+        }
+    }
+
+    /// The command line or the spec is wrong.
+    fn usage(error: impl Display) -> Self {
+        Self {
+            message: format!("error: {error}"),
+            code: 2,
+        }
+    }
+
+    /// The message as it is, because it has been rendered.
+    fn rendered(message: String) -> Self {
+        Self { message, code: 2 }
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        if error.is_usage() {
+            Self::usage(error)
+        } else {
+            Self::failed(error)
+        }
+    }
+}
+
+/// Carries a command out.
+///
+/// # Errors
+/// [`Failure`] with what to say.
+pub fn run(command: &Command) -> Result<(), Failure> {
+    match command {
+        Command::Build(build) => build::run(build),
+        Command::Convert(convert) => convert::run(convert),
+        Command::Mkfs(mkfs) => mkfs::run(mkfs),
+        Command::Show(show) => show::run(show),
+        Command::Fill(fill) => fill::run(fill),
+        Command::Splice(splice) => splice::run(splice),
+        Command::Cut(cut) => cut::run(cut),
+        Command::Guests(guests) => guests::run(guests),
+        Command::Walls => walls::run(),
+        Command::Schema => print_json(&spec::json_schema()),
+        Command::Completions { shell } => {
+            arguments::write_completions(*shell, &mut io::stdout()).map_err(Failure::failed)
+        }
+        Command::Manual { directory } => {
+            arguments::write_manual(directory).map_err(Failure::failed)
+        }
+    }
+}
+
+fn runtime(run: &Run) -> Result<Runtime, Failure> {
+    let limits = run.limits;
+    let cache = if limits.no_cache {
+        None
+    } else {
+        cellblock_build::cache_folder()
+    };
+    let options = RuntimeOptions {
+        limits: Limits {
+            memory: limits.memory_limit,
+            time: Duration::from_secs(limits.time_limit),
+            table_elements: limits.table_limit as usize,
+            instances: limits.instance_limit as usize,
+            handles: limits.handle_limit as usize,
+        },
+        cache,
+        walls: run.walls(),
+    };
+    Runtime::new(&options).map_err(Failure::failed)
+}
+
+/// The formatters of the command line, over those of the spec.
+fn catalog(run: &Run, of_spec: BTreeMap<String, Foreign>) -> Result<Catalog, Failure> {
+    let mut foreign = of_spec;
+    for guest in &run.guests {
+        let brought = Foreign {
+            file: guest.file.clone(),
+            sha256: guest.sha256,
+            command: None,
+        };
+        foreign.insert(guest.name.clone(), brought);
+    }
+    for (name, line) in &run.commands {
+        let guest = foreign.get_mut(name).ok_or_else(|| {
+            Failure::usage(format_args!(
+                "--guest-command {name}: no --guest {name}=FILE.wasm names its file"
+            ))
+        })?;
+        guest.command = Some(line.clone());
+    }
+    Ok(Catalog::new(foreign))
+}
+
+/// How to build; the `time` is the environment's if it was not `given`.
+fn build_options(run: &Run, time: Option<i64>, given: bool) -> BuildOptions {
+    let shown = !run.quiet && io::stderr().is_terminal();
+    BuildOptions {
+        jobs: run.jobs().get(),
+        digests: run.json.is_some(),
+        progress: if shown {
+            Arc::new(TerminalProgress::on_terminal())
+        } else {
+            Arc::new(Hidden)
+        },
+        archive_limit: run.archive_limit,
+        time,
+        time_of_environment: !given,
+    }
+}
+
+/// What is asked for of an image that exists.
+fn asked(chosen: &Chosen, atomic: Atomic, quiet: bool) -> Asked {
+    let waiting = |image: &Path| {
+        eprintln!(
+            "waiting: {} is locked by somebody else",
+            printable(&image.display().to_string())
+        );
+    };
+    Asked {
+        image: chosen.image.clone(),
+        partition: chosen.partition.clone(),
+        expected_size: chosen.expect_size,
+        sector_size: chosen.sector_size,
+        atomic,
+        waiting: if quiet { |_| {} } else { waiting },
+    }
+}
+
+/// The line that says what a partition of an image now holds.
+fn changed(changed: &Changed, what: &str) -> String {
+    let record = &changed.record;
+    let size = record.partitions.iter().map(|one| one.size).sum();
+    let how = if record.atomic == Some(true) {
+        "in a copy that took the image's place"
+    } else {
+        "in place"
+    };
+    format!(
+        "{}: partition {}, {}: {what} {how} in {:.2} s\n",
+        record.image,
+        changed.partition,
+        human(size),
+        record.timings.total.unwrap_or_default(),
+    )
+}
+
+/// What formatters say of their file systems, one a line.
+fn properties(record: &Record) -> String {
+    let filesystems = record
+        .partitions
+        .iter()
+        .filter_map(|partition| partition.filesystem.as_ref());
+    filesystems
+        .flat_map(|filesystem| &filesystem.properties)
+        .map(|(name, value)| format!("  {name}: {value}\n"))
+        .collect()
+}
+
+fn write_record(run: &Run, record: &impl serde::Serialize) -> Result<(), Failure> {
+    let Some(file) = &run.json else {
+        return Ok(());
+    };
+    if run.json_to_stdout() {
+        return print_json(record);
+    }
+    let mut text = serde_json::to_string_pretty(record).map_err(Failure::failed)?;
+    text.push('\n');
+    std::fs::write(file, text)
+        .map_err(|error| Failure::failed(format_args!("{}: {error}", file.display())))
+}
+
+fn print_json(value: &impl serde::Serialize) -> Result<(), Failure> {
+    let text = serde_json::to_string_pretty(value).map_err(Failure::failed)?;
+    print(&format!("{text}\n"))
+}
+
+/// Writes to standard output; a reader that has gone is no failure.
+fn print(text: &str) -> Result<(), Failure> {
+    let mut output = io::stdout().lock();
+    match output
+        .write_all(text.as_bytes())
+        .and_then(|()| output.flush())
+    {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::failed(error)),
+        _ => Ok(()),
+    }
+}
+
+fn print_log(run: &Run, name: &str, line: &LogLine) {
+    if !run.quiet && line.level == Level::Warning {
+        eprintln!("warning: {}: {}", printable(name), printable(&line.text));
+    }
+}
+
+/// The columns of the terminal, or 80.
+fn width() -> usize {
+    rustix::termios::tcgetwinsize(io::stdout())
+        .map(|size| usize::from(size.ws_col))
+        .ok()
+        .filter(|columns| *columns > 0)
+        .unwrap_or(80)
+}
+
+/// Whether standard output shows colours.
+fn color() -> bool {
+    io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none()
+}
+
+fn color_of_errors() -> bool {
+    io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none()
+}
+
+fn read_text(path: &Path) -> Result<String, Failure> {
+    std::fs::read_to_string(path)
+        .map_err(|error| Failure::usage(format_args!("{}: {error}", path.display())))
+}

@@ -1,0 +1,10 @@
+//! The program `cellblock`: arguments, commands, and what people see. What it does is in [`cellblock_build`].
+//!
+//! ```text
+//!     what was typed ──> arguments ──> command ──> cellblock_build
+//!                                         └──────> report: progress, pictures
+//! ```
+
+pub mod arguments;
+pub mod command;
+pub mod report;

@@ -1,0 +1,22 @@
+//! The program: what was typed, what is meant, done, and an exit code.
+
+use std::process::ExitCode;
+
+use cellblock::arguments::Arguments;
+use cellblock::command;
+use cellblock_build::cell;
+use clap::Parser as _;
+
+fn main() -> ExitCode {
+    if let Some(ended) = cell::run_if_cell() {
+        return ended;
+    }
+    let arguments = Arguments::parse();
+    match command::run(&arguments.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("{}", failure.message);
+            ExitCode::from(failure.code)
+        }
+    }
+}

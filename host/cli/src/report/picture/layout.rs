@@ -1,0 +1,205 @@
+//! Which columns of the picture each partition and each gap gets.
+
+use std::cmp::Reverse;
+
+use crate::report::text::{columns, cut};
+use cellblock_build::table::{Lba, Partition, Table};
+use cellblock_build::text::human;
+use cellblock_build::text::printable;
+
+/// The columns of a box's two sides.
+const SIDES: usize = 2;
+
+/// The columns inside a box from which on a margin on either side leaves enough.
+const ROOM_FOR_MARGINS: usize = 9;
+
+/// A partition or a gap, with its place in the picture.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Block {
+    /// The width, in columns.
+    pub(super) columns: usize,
+    /// What is in it; a gap has nothing.
+    pub(super) content: Option<Content>,
+    /// What is written in a gap: its size, if that fits.
+    pub(super) free: String,
+    /// Whether it is part of the extended partition.
+    pub(super) in_extended: bool,
+}
+
+/// What is written in a partition's box.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Content {
+    /// The partition's number.
+    pub(super) number: u32,
+    /// The first line: number and name, or as much of it as fits.
+    pub(super) caption: String,
+    /// The second line: the size, if it fits.
+    pub(super) size: String,
+}
+
+/// A stretch of the disk.
+struct Stretch<'a> {
+    sectors: u64,
+    /// How many of a gap's sectors partitions may use.
+    free: u64,
+    partition: Option<&'a Partition>,
+    in_extended: bool,
+}
+
+/// The sectors that partitions may use, and that none has.
+pub(super) fn free_sectors(table: &Table) -> u64 {
+    stretches(table).iter().map(|stretch| stretch.free).sum()
+}
+
+/// The blocks of the picture, in disk order, together at most `width` columns; `None` when so many
+/// partitions cannot be told apart in that.
+pub(super) fn blocks(table: &Table, width: usize) -> Option<Vec<Block>> {
+    let stretches = stretches(table);
+    let floors: Vec<usize> = stretches.iter().map(floor).collect();
+    let spare = width.checked_sub(floors.iter().sum())?;
+    let widths = share(&stretches, &floors, spare);
+    let blocks = stretches
+        .iter()
+        .zip(widths)
+        .map(|(stretch, columns)| Block {
+            columns,
+            content: stretch
+                .partition
+                .map(|partition| content(table, partition, columns - SIDES)),
+            free: free(Lba(stretch.free).to_bytes(table.sector_size), columns),
+            in_extended: stretch.in_extended,
+        });
+    Some(blocks.collect())
+}
+
+/// All but the extended partition, in which others lie.
+fn in_disk_order(table: &Table) -> Vec<&Partition> {
+    let extended = table.extended().map(|extended| extended.number);
+    let mut partitions: Vec<&Partition> = table
+        .partitions
+        .iter()
+        .filter(|partition| Some(partition.number) != extended)
+        .collect();
+    partitions.sort_by_key(|partition| (partition.start, partition.number));
+    partitions
+}
+
+fn stretches(table: &Table) -> Vec<Stretch<'_>> {
+    let mut stretches = Vec::new();
+    let mut next = 0;
+    for partition in in_disk_order(table) {
+        stretches.extend(gaps(table, next, partition.start.0));
+        stretches.push(Stretch {
+            sectors: partition.sectors,
+            free: 0,
+            partition: Some(partition),
+            in_extended: partition.is_logical(),
+        });
+        next = next.max(partition.last().0.saturating_add(1));
+    }
+    stretches.extend(gaps(table, next, table.disk_sectors));
+    stretches
+}
+
+/// The gap between two sectors, divided where the extended partition starts or ends in it.
+fn gaps(table: &Table, first: u64, end: u64) -> Vec<Stretch<'static>> {
+    let inside = table
+        .extended()
+        .map(|extended| (extended.start.0, extended.last().0.saturating_add(1)));
+    let mut bounds = vec![first];
+    if let Some((start, stop)) = inside {
+        bounds.extend(
+            [start, stop]
+                .into_iter()
+                .filter(|bound| first < *bound && *bound < end),
+        );
+    }
+    bounds.push(end);
+    let usable_end = table.last_usable.0.saturating_add(1);
+    let pairs = bounds.windows(2).filter(|pair| pair[0] < pair[1]);
+    let gaps = pairs.map(|pair| Stretch {
+        sectors: pair[1] - pair[0],
+        free: pair[1]
+            .min(usable_end)
+            .saturating_sub(pair[0].max(table.first_usable.0)),
+        partition: None,
+        in_extended: inside.is_some_and(|(start, stop)| (start..stop).contains(&pair[0])),
+    });
+    gaps.collect()
+}
+
+/// The fewest columns of a stretch: a gap must show, a partition must show its number.
+fn floor(stretch: &Stretch<'_>) -> usize {
+    stretch
+        .partition
+        .map_or(1, |partition| partition.number.to_string().len() + SIDES)
+}
+
+/// Adds the spare columns to the floors, one by one to the stretch that is most squeezed: with the
+/// most sectors a column. So all that is wider than its floor is to one scale, and the columns are
+/// always used up.
+fn share(stretches: &[Stretch<'_>], floors: &[usize], spare: usize) -> Vec<usize> {
+    let mut widths = floors.to_vec();
+    for _ in 0..spare {
+        let squeezed = (0..widths.len()).max_by_key(|&index| {
+            let columns = u128::try_from(widths[index]).unwrap_or(u128::MAX).max(1);
+            // The shift keeps fractions of a sector; of equals the first counts.
+            (
+                (u128::from(stretches[index].sectors) << 32) / columns,
+                Reverse(index),
+            )
+        });
+        if let Some(index) = squeezed {
+            widths[index] += 1;
+        }
+    }
+    widths
+}
+
+/// The size of a gap, where at least two columns on either side stay.
+fn free(bytes: u64, room: usize) -> String {
+    let text = format!(" {} free ", human(bytes));
+    if columns(&text) + 4 <= room {
+        text
+    } else {
+        String::new()
+    }
+}
+
+fn content(table: &Table, partition: &Partition, room: usize) -> Content {
+    let margin = if room < ROOM_FOR_MARGINS { "" } else { " " };
+    let room = room - 2 * margin.len();
+    let size = human(Lba(partition.sectors).to_bytes(table.sector_size));
+    let size = if columns(&size) <= room {
+        size
+    } else {
+        String::new()
+    };
+    let caption = caption(
+        &partition.number.to_string(),
+        &printable(&label(partition)),
+        room,
+    );
+    Content {
+        number: partition.number,
+        caption: format!("{margin}{caption}"),
+        size: format!("{margin}{size}"),
+    }
+}
+
+/// The partition's name, or without one its type's.
+fn label(partition: &Partition) -> String {
+    if partition.name.is_empty() {
+        partition.kind.to_string()
+    } else {
+        partition.name.clone()
+    }
+}
+
+/// Number and name; the number alone where less than three letters of the name would stay.
+fn caption(number: &str, name: &str, room: usize) -> String {
+    match room.saturating_sub(number.len() + 1) {
+        left if left >= columns(name).clamp(1, 4) => format!("{number} {}", cut(name, left)),
+        _ => number.to_owned(),
+    }
+}

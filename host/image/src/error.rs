@@ -1,0 +1,140 @@
+//! What can go wrong on the disk.
+
+use std::io;
+use std::path::PathBuf;
+
+use cellblock_text::{exact, grouped};
+use cellblock_tree::source::SourceError;
+
+/// Why an image cannot be written.
+#[derive(Debug, thiserror::Error)]
+pub enum ImageError {
+    /// The image's name is that of a directory.
+    #[error("{}: is a directory; name the image's file in it", path.display())]
+    IsDirectory {
+        /// The name.
+        path: PathBuf,
+    },
+    /// The image's name is that of a device, a fifo or a socket.
+    #[error(
+        "{}: is no regular file, and only those are replaced; \
+         build into a file, then copy it there", path.display()
+    )]
+    NotAFile {
+        /// The name.
+        path: PathBuf,
+    },
+    /// The folder for the image does not take files.
+    #[error("{}: no file can be made there: {source}", folder.display())]
+    Create {
+        /// The folder.
+        folder: PathBuf,
+        /// The reason.
+        source: io::Error,
+    },
+    /// The disk is full.
+    #[error(
+        "{}: the disk is full: {} are free, and {} more are to be written; \
+         free some space, or build somewhere else", folder.display(), exact(*free), grouped(*length)
+    )]
+    Full {
+        /// The folder of the image.
+        folder: PathBuf,
+        /// The bytes that are left on its disk.
+        free: u64,
+        /// The bytes of the write that failed.
+        length: u64,
+    },
+    /// A read or write failed.
+    #[error("{}: {action} {} at {offset} failed: {source}", folder.display(), exact(*length))]
+    Transfer {
+        /// The folder of the image.
+        folder: PathBuf,
+        /// `reading` or `writing`.
+        action: &'static str,
+        /// Where in the file.
+        offset: u64,
+        /// How much.
+        length: u64,
+        /// The reason.
+        source: io::Error,
+    },
+    /// The finished image does not get its name.
+    #[error("{}: the finished image cannot be given this name: {source}", path.display())]
+    Publish {
+        /// The name.
+        path: PathBuf,
+        /// The reason.
+        source: io::Error,
+    },
+    /// An image that should exist cannot be opened.
+    #[error("{}: {source}", path.display())]
+    Open {
+        /// The name.
+        path: PathBuf,
+        /// The reason.
+        source: io::Error,
+    },
+    /// What should be changed is a device, a directory, a fifo or a socket.
+    #[error("{}: is no regular file, and only those are changed; change the image's file, then copy it there", path.display())]
+    NotChangeable {
+        /// The name.
+        path: PathBuf,
+    },
+    /// An image cannot be locked.
+    #[error("{}: cannot be locked against a change by somebody else: {source}", path.display())]
+    Lock {
+        /// The name.
+        path: PathBuf,
+        /// The reason.
+        source: io::Error,
+    },
+    /// The image cannot be changed in a copy.
+    #[error(
+        "{}: cannot be replaced by a changed copy: {reason}; use --atomic auto or never", path.display()
+    )]
+    NotReplaceable {
+        /// The name.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// A write in place failed in the middle.
+    #[error(
+        "{}: writing the partition in place failed: {source}; its content is now undefined, \
+         the table and all other partitions are as they were", path.display()
+    )]
+    Torn {
+        /// The name of the image.
+        path: PathBuf,
+        /// The reason.
+        source: io::Error,
+    },
+    /// A raw file cannot be read.
+    #[error("{}: {source}", path.display())]
+    Raw {
+        /// The file.
+        path: PathBuf,
+        /// The reason.
+        source: io::Error,
+    },
+    /// A raw file is not what it was when it was planned.
+    #[error("{}: changed while the image was built: it had {was} bytes, and has {is}", path.display())]
+    RawChanged {
+        /// The file.
+        path: PathBuf,
+        /// Its size when the layout was planned.
+        was: u64,
+        /// Its size now.
+        is: u64,
+    },
+    /// Content cannot be read.
+    #[error(transparent)]
+    Source(#[from] Box<SourceError>),
+}
+
+impl From<SourceError> for ImageError {
+    fn from(error: SourceError) -> Self {
+        Self::Source(Box::new(error))
+    }
+}

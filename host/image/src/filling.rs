@@ -1,0 +1,401 @@
+//! Fills a partition file for a cell: writes at once, placements on threads of their own.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+
+use super::{ImageError, PartitionFile, copy};
+use cellblock_contract::{Partition, Placement};
+use cellblock_tree::{Data, Portion, Reader, Tree};
+
+/// A partition file that a cell fills. [`Filling::finish`] gives it back.
+pub struct Filling {
+    shared: Arc<Shared>,
+    workers: Mutex<Vec<JoinHandle<()>>>,
+}
+
+struct Shared {
+    partition: PartitionFile,
+    tree: Arc<Tree>,
+    queue: Mutex<Queue>,
+    /// Signalled when the queue gets a job or is closed.
+    filled: Condvar,
+    /// Signalled when a job is taken or done.
+    drained: Condvar,
+    /// Told of bytes that have been placed.
+    progress: Box<dyn Fn(u64) + Send + Sync>,
+}
+
+#[derive(Default)]
+struct Queue {
+    jobs: VecDeque<Job>,
+    /// Placements in `jobs`.
+    waiting: usize,
+    running: usize,
+    closed: bool,
+    failure: Option<ImageError>,
+}
+
+/// Placements that one thread copies together.
+enum Job {
+    /// Neighbours in the partition, of at most [`JOINED`] bytes, which are read one by one and written at once.
+    Joined(Vec<Placement>),
+    /// A range of a large file, which the kernel copies.
+    Large(Placement),
+}
+
+/// The bytes that are written at once.
+const JOINED: u64 = 1 << 20;
+/// From this many bytes on, the kernel copies.
+const LARGE: u64 = 256 << 10;
+/// A large file is shared out among the threads in pieces of this many bytes.
+const PIECE: u64 = 64 << 20;
+/// As many placements as this, and one more for each node, can wait before the cell waits as well.
+const WAITING: usize = 4096;
+
+impl Job {
+    fn placements(&self) -> usize {
+        match self {
+            Self::Joined(placements) => placements.len(),
+            Self::Large(_) => 1,
+        }
+    }
+}
+
+impl Queue {
+    fn push(&mut self, job: Job) {
+        self.waiting += job.placements();
+        self.jobs.push_back(job);
+    }
+
+    fn pop(&mut self) -> Option<Job> {
+        let job = self.jobs.pop_front()?;
+        self.waiting -= job.placements();
+        Some(job)
+    }
+
+    fn clear(&mut self) {
+        self.jobs.clear();
+        self.waiting = 0;
+    }
+}
+
+impl Filling {
+    /// Fills `partition` with content of `tree` on `threads` threads; `progress` is told of each number of bytes that
+    /// has been placed.
+    #[must_use]
+    pub fn new(
+        partition: PartitionFile,
+        tree: Arc<Tree>,
+        threads: usize,
+        progress: impl Fn(u64) + Send + Sync + 'static,
+    ) -> Self {
+        let shared = Arc::new(Shared {
+            partition,
+            tree,
+            queue: Mutex::default(),
+            filled: Condvar::new(),
+            drained: Condvar::new(),
+            progress: Box::new(progress),
+        });
+        let workers = (0..threads.max(1))
+            .map(|_| {
+                let shared = Arc::clone(&shared);
+                std::thread::spawn(move || shared.work())
+            })
+            .collect();
+        Self {
+            shared,
+            workers: Mutex::new(workers),
+        }
+    }
+
+    /// Waits until all that was placed is there, and gives the partition.
+    ///
+    /// # Errors
+    /// The first failure of a write or a placement, also of one that the cell was told of.
+    ///
+    /// # Panics
+    /// If a cell still holds the filling.
+    pub fn finish(self: Arc<Self>) -> Result<PartitionFile, ImageError> {
+        self.stop();
+        let filling = Arc::into_inner(self).expect("the cell has ended");
+        let shared = Arc::clone(&filling.shared);
+        drop(filling);
+        let shared = Arc::into_inner(shared).expect("the workers have ended");
+        let queue = shared
+            .queue
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner);
+        match queue.failure {
+            Some(failure) => Err(failure),
+            None => Ok(shared.partition),
+        }
+    }
+
+    fn stop(&self) {
+        self.shared.lock().closed = true;
+        self.shared.filled.notify_all();
+        let mut workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
+        for worker in workers.drain(..) {
+            if let Err(panic) = worker.join() {
+                std::panic::resume_unwind(panic);
+            }
+        }
+    }
+}
+
+impl Drop for Filling {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            // Nobody wants the partition any more.
+            self.shared.lock().clear();
+            self.stop();
+        }
+    }
+}
+
+impl Partition for Filling {
+    fn size(&self) -> u64 {
+        self.shared.partition.size()
+    }
+
+    fn read(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+        let result = self.shared.partition.read(offset, buffer);
+        self.shared.keep(result)
+    }
+
+    fn write(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        let result = self.shared.partition.write(offset, bytes);
+        self.shared.keep(result)
+    }
+
+    fn place(&self, batch: Vec<Placement>) -> io::Result<()> {
+        let limit = WAITING + self.shared.tree.len() as usize;
+        for job in jobs(batch) {
+            let mut queue = self.shared.lock();
+            while queue.waiting >= limit {
+                queue = wait(&self.shared.drained, queue);
+            }
+            if queue.failure.is_some() {
+                return Err(io::ErrorKind::Other.into());
+            }
+            queue.push(job);
+            drop(queue);
+            self.shared.filled.notify_one();
+        }
+        Ok(())
+    }
+
+    fn settle(&self) -> io::Result<()> {
+        let mut queue = self.shared.lock();
+        while !queue.jobs.is_empty() || queue.running > 0 {
+            queue = wait(&self.shared.drained, queue);
+        }
+        match queue.failure {
+            Some(_) => Err(io::ErrorKind::Other.into()),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Shares a batch out: neighbours together, large files in pieces.
+fn jobs(batch: Vec<Placement>) -> Vec<Job> {
+    let mut jobs = Vec::new();
+    let mut joined: Vec<Placement> = Vec::new();
+    let mut bytes = 0;
+    for placement in batch {
+        let end = joined.last().map(end);
+        let placement = with_bounded_padding(placement);
+        let total = placement.length + u64::from(placement.padding);
+        let large = placement.length >= LARGE;
+        if large || end != Some(placement.partition_offset) || bytes + total > JOINED {
+            if !joined.is_empty() {
+                jobs.push(Job::Joined(std::mem::take(&mut joined)));
+            }
+            bytes = 0;
+        }
+        if large {
+            jobs.extend(pieces(placement).map(Job::Large));
+        } else {
+            bytes += total;
+            joined.push(placement);
+        }
+    }
+    if !joined.is_empty() {
+        jobs.push(Job::Joined(joined));
+    }
+    jobs
+}
+
+/// The placement without its padding if that is more than is written at once: the partition reads as zeros there, where
+/// nothing was written.
+fn with_bounded_padding(placement: Placement) -> Placement {
+    let padding = if u64::from(placement.padding) > JOINED {
+        0
+    } else {
+        placement.padding
+    };
+    Placement {
+        padding,
+        ..placement
+    }
+}
+
+fn end(placement: &Placement) -> u64 {
+    placement.partition_offset + placement.length + u64::from(placement.padding)
+}
+
+fn pieces(placement: Placement) -> impl Iterator<Item = Placement> {
+    let count = placement.length.div_ceil(PIECE);
+    (0..count).map(move |index| {
+        let skip = index * PIECE;
+        Placement {
+            file_offset: placement.file_offset + skip,
+            partition_offset: placement.partition_offset + skip,
+            length: PIECE.min(placement.length - skip),
+            // The partition reads as zeros, and nothing was written there: the padding of a large file is there already.
+            padding: 0,
+            ..placement
+        }
+    })
+}
+
+fn wait<'a>(condition: &Condvar, queue: MutexGuard<'a, Queue>) -> MutexGuard<'a, Queue> {
+    condition
+        .wait(queue)
+        .unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Remembers the first failure, and tells the cell only that there was one.
+    fn keep<T>(&self, result: Result<T, ImageError>) -> io::Result<T> {
+        result.map_err(|error| {
+            self.lock().failure.get_or_insert(error);
+            io::ErrorKind::Other.into()
+        })
+    }
+
+    fn work(&self) {
+        let mut reader = self.tree.reader();
+        let mut buffer = Vec::new();
+        while let Some(job) = self.take() {
+            let running = Running(self);
+            let result = match &job {
+                Job::Joined(placements) => self.join(&mut reader, placements, &mut buffer),
+                Job::Large(placement) => self.copy(&mut reader, placement),
+            };
+            if let Err(error) = result {
+                let mut queue = self.lock();
+                queue.failure.get_or_insert(error);
+                queue.clear();
+            }
+            drop(running);
+        }
+    }
+
+    fn take(&self) -> Option<Job> {
+        let mut queue = self.lock();
+        loop {
+            if let Some(job) = queue.pop() {
+                queue.running += 1;
+                drop(queue);
+                self.drained.notify_all();
+                return Some(job);
+            }
+            if queue.closed {
+                return None;
+            }
+            queue = wait(&self.filled, queue);
+        }
+    }
+
+    fn join(
+        &self,
+        reader: &mut Reader<'_>,
+        placements: &[Placement],
+        buffer: &mut Vec<u8>,
+    ) -> Result<(), ImageError> {
+        let (Some(first), Some(last)) = (placements.first(), placements.last()) else {
+            return Ok(());
+        };
+        let length = small(end(last) - first.partition_offset);
+        if buffer.len() < length {
+            buffer.resize(length, 0);
+        }
+        let buffer = &mut buffer[..length];
+        let portions: Vec<Portion> = placements
+            .iter()
+            .map(|placement| {
+                let start = small(placement.partition_offset - first.partition_offset);
+                let content_end = start + small(placement.length);
+                let padding_end = content_end + small(u64::from(placement.padding));
+                buffer[content_end..padding_end].fill(0);
+                Portion {
+                    file: placement.file,
+                    offset: placement.file_offset,
+                    into: start..content_end,
+                }
+            })
+            .collect();
+        reader.read_joined(&portions, buffer)?;
+        self.partition.write(first.partition_offset, buffer)?;
+        (self.progress)(placements.iter().map(|placement| placement.length).sum());
+        Ok(())
+    }
+
+    fn copy(&self, reader: &mut Reader<'_>, placement: &Placement) -> Result<(), ImageError> {
+        let partition = &self.partition;
+        let failed = |source| {
+            partition.error(
+                "writing",
+                placement.partition_offset,
+                placement.length,
+                source,
+            )
+        };
+        partition
+            .inside(placement.partition_offset, placement.length)
+            .map_err(failed)?;
+        for extent in reader.extents(placement.file, placement.file_offset, placement.length)? {
+            let offset = placement.partition_offset + (extent.offset - placement.file_offset);
+            match extent.data {
+                Data::Memory(bytes) => partition.write(offset, bytes)?,
+                Data::Descriptor { fd, position } => {
+                    let to = partition.base + offset;
+                    // A source that ends early has changed, which `verify` tells.
+                    copy::range(fd, position, &partition.file, to, extent.length)
+                        .map_err(failed)?;
+                }
+            }
+        }
+        reader.verify(placement.file)?;
+        (self.progress)(placement.length);
+        Ok(())
+    }
+}
+
+/// A job that a thread works on; whoever waits is told when it ends, even by a panic.
+struct Running<'a>(&'a Shared);
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        let mut queue = self.0.lock();
+        queue.running -= 1;
+        if std::thread::panicking() {
+            queue.clear();
+        }
+        drop(queue);
+        self.0.drained.notify_all();
+    }
+}
+
+/// A length of at most [`JOINED`] bytes.
+fn small(length: u64) -> usize {
+    usize::try_from(length).unwrap_or(usize::MAX)
+}

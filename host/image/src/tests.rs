@@ -1,0 +1,201 @@
+//! Partition files, splice and publish, on the disk that the tests run on.
+#![allow(clippy::unwrap_used)]
+
+use std::fs::{self, File};
+use std::os::unix::fs::{FileExt as _, MetadataExt as _, symlink};
+use std::path::Path;
+use std::sync::Arc;
+
+use tempfile::TempDir;
+
+use super::{Filling, Image, ImageError, PartitionFile, Scratch, copy, target};
+use cellblock_contract::{Partition as _, Placement};
+use cellblock_tree::source::{Source, What, read_sources};
+use cellblock_tree::{NodeId, Tree};
+
+fn scratch(folder: &Path) -> Scratch {
+    Scratch::beside(&folder.join("disk.img"))
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    let mut names: Vec<String> = folder
+        .read_dir()
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+/// A tree whose files `a`, `b`, … have these bytes, and the folder that they are in.
+fn tree_of(files: &[&[u8]]) -> (TempDir, Arc<Tree>) {
+    let folder = TempDir::new().unwrap();
+    for (name, bytes) in ('a'..).zip(files) {
+        fs::write(folder.path().join(name.to_string()), bytes).unwrap();
+    }
+    let source = Source::new(What::Directory(folder.path().to_owned()));
+    let no_spool = || Err(std::io::ErrorKind::Unsupported.into());
+    let tree = read_sources(&[source], &no_spool, 0, None).unwrap();
+    (folder, Arc::new(tree))
+}
+
+fn whole(file: u32, partition_offset: u64, length: u64, padding: u32) -> Placement {
+    Placement {
+        file: NodeId(file),
+        file_offset: 0,
+        partition_offset,
+        length,
+        padding,
+    }
+}
+
+#[test]
+fn placements_land_where_they_belong_whatever_their_size() {
+    let small = vec![1; 700];
+    let odd = vec![2; 300 * 1024 + 7];
+    let large: Vec<u8> = (0..3_000_001_u32).map(|at| at.to_le_bytes()[0]).collect();
+    let (_content, tree) = tree_of(&[&small, &odd, &large]);
+    let folder = TempDir::new().unwrap();
+    let scratch = scratch(folder.path());
+    for base in [0, 8192] {
+        let partition = PartitionFile::within(&scratch, base, 8 << 20).unwrap();
+        let filling = Arc::new(Filling::new(partition, Arc::clone(&tree), 3, |_| {}));
+        filling.write(0, b"superblock").unwrap();
+        filling
+            .place(vec![
+                whole(1, 4096, 700, 3396),
+                whole(2, 8192, odd.len() as u64, 0),
+                whole(3, 1 << 20, large.len() as u64, 95),
+            ])
+            .unwrap();
+        filling.settle().unwrap();
+        let mut start = [9; 10];
+        filling.read(0, &mut start).unwrap();
+        assert_eq!(&start, b"superblock");
+        let partition = filling.finish().unwrap();
+        let mut all = vec![9; 8 << 20];
+        partition.read(0, &mut all).unwrap();
+        assert!(all[10..4096].iter().all(|byte| *byte == 0));
+        assert_eq!(all[4096..4796], small);
+        assert!(all[4796..8192].iter().all(|byte| *byte == 0));
+        assert_eq!(all[8192..8192 + odd.len()], odd);
+        assert_eq!(all[1 << 20..(1 << 20) + large.len()], large);
+    }
+}
+
+#[test]
+fn a_partition_file_holds_its_bounds_inside_a_longer_file() {
+    let folder = TempDir::new().unwrap();
+    let scratch = scratch(folder.path());
+    let partition = PartitionFile::within(&scratch, 4096, 4096).unwrap();
+    partition.file.set_len(1 << 20).unwrap();
+    for offset in [1, 4096, u64::MAX] {
+        assert!(partition.write(offset, &[1; 4096]).is_err(), "{offset}");
+        assert!(partition.read(offset, &mut [0; 4096]).is_err(), "{offset}");
+    }
+    partition.write(0, &[1; 4096]).unwrap();
+    let mut after = [9; 4096];
+    partition.file.read_exact_at(&mut after, 8192).unwrap();
+    assert_eq!(after, [0; 4096]);
+}
+
+#[test]
+fn a_file_that_shrinks_before_it_is_placed_is_an_error_that_names_it() {
+    let (content, tree) = tree_of(&[&[1; 5000], &vec![2; 1 << 20]]);
+    let folder = TempDir::new().unwrap();
+    for (name, file, length) in [("a", 1, 5000), ("b", 2, 1 << 20)] {
+        let path = content.path().join(name);
+        File::options()
+            .write(true)
+            .open(&path)
+            .unwrap()
+            .set_len(100)
+            .unwrap();
+        let partition = PartitionFile::new(&scratch(folder.path()), 2 << 20).unwrap();
+        let filling = Arc::new(Filling::new(partition, Arc::clone(&tree), 1, |_| {}));
+        filling.place(vec![whole(file, 0, length, 0)]).unwrap();
+        let error = filling.finish().unwrap_err();
+        assert!(matches!(error, ImageError::Source(_)), "{error}");
+        assert!(
+            error.to_string().contains(&format!("/{name} changed")),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn holes_stay_holes_in_a_splice() {
+    let folder = TempDir::new().unwrap();
+    let scratch = scratch(folder.path());
+    let partition = PartitionFile::new(&scratch, 64 << 20).unwrap();
+    partition.write(0, &[1; 4096]).unwrap();
+    partition.write(63 << 20, &[2; 4096]).unwrap();
+    let image = Image::new(&scratch, 128 << 20).unwrap();
+    image.splice(&partition, 32 << 20).unwrap();
+    let allocated = image.file().metadata().unwrap().blocks() * 512;
+    assert!(allocated < 1 << 20, "{allocated} bytes are allocated");
+    let mut bytes = [0; 4096];
+    image
+        .file()
+        .read_exact_at(&mut bytes, (32 << 20) + (63 << 20))
+        .unwrap();
+    assert_eq!(bytes, [2; 4096]);
+}
+
+#[test]
+fn what_the_kernel_cannot_copy_is_copied_by_hand() {
+    let folder = TempDir::new().unwrap();
+    let bytes: Vec<u8> = (0..2_500_000_u32).map(|at| at.to_le_bytes()[1]).collect();
+    let source = scratch(folder.path()).file().unwrap();
+    source.write_all_at(&bytes, 0).unwrap();
+    // A file that was opened for appending is refused by copy_file_range(2) with EBADF, and takes writes at its end.
+    let path = folder.path().join("appended");
+    let target = File::options()
+        .append(true)
+        .create(true)
+        .open(&path)
+        .unwrap();
+    let copied = copy::range(std::os::fd::AsFd::as_fd(&source), 0, &target, 0, 3_000_000);
+    assert_eq!(copied.unwrap(), 2_500_000);
+    assert_eq!(fs::read(path).unwrap(), bytes);
+}
+
+#[test]
+fn an_image_has_no_name_until_it_is_published() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("disk.img");
+    let image = Image::new(&scratch(folder.path()), 4096).unwrap();
+    image.write(0, b"new").unwrap();
+    assert!(names(folder.path()).is_empty());
+    image.publish(&path).unwrap();
+    assert_eq!(names(folder.path()), ["disk.img"]);
+    assert_eq!(&fs::read(&path).unwrap()[..3], b"new");
+}
+
+#[test]
+fn publishing_replaces_a_file_and_follows_a_link_to_it() {
+    let folder = TempDir::new().unwrap();
+    let (path, link) = (folder.path().join("disk.img"), folder.path().join("link"));
+    fs::write(&path, "old").unwrap();
+    fs::write(folder.path().join(".disk.img.cellblock"), "left by a kill").unwrap();
+    symlink(&path, &link).unwrap();
+    let image = Image::new(&scratch(folder.path()), 3).unwrap();
+    image.write(0, b"new").unwrap();
+    image.publish(&link).unwrap();
+    assert_eq!(fs::read(&path).unwrap(), b"new");
+    assert_eq!(names(folder.path()), ["disk.img", "link"]);
+}
+
+#[test]
+fn names_that_cannot_be_an_images_are_refused() {
+    let folder = TempDir::new().unwrap();
+    let refused = |path: &Path| target(path).unwrap_err().to_string();
+    assert!(refused(folder.path()).contains("is a directory"));
+    assert!(refused(Path::new("/dev/null")).contains("is no regular file"));
+    let absent = folder.path().join("absent/disk.img");
+    assert!(refused(&absent).contains("no file can be made there"));
+    assert_eq!(
+        target(Path::new("disk.img")).unwrap(),
+        Path::new("disk.img")
+    );
+}

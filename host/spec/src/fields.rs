@@ -1,0 +1,343 @@
+//! A table of the spec, taken key by key; what is left over is unknown.
+
+use std::ops::Range;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::Placed;
+use super::error::{Problem, ProblemKind, Within};
+use super::value::ValueError;
+use cellblock_contract::Loss;
+use cellblock_text::nearest;
+
+/// The keys of one table, and the problems found so far in the whole spec.
+pub(super) struct Fields<'a, 'text> {
+    table: &'a DeTable<'text>,
+    /// Where the table stands in the text.
+    pub(super) place: Range<usize>,
+    within: Within,
+    known: Vec<&'static str>,
+    /// Whether keys that nobody asked for are left alone.
+    allows_others: bool,
+    problems: &'a mut Vec<Problem>,
+}
+
+impl<'a, 'text> Fields<'a, 'text> {
+    pub(super) fn new(
+        table: &'a DeTable<'text>,
+        place: Range<usize>,
+        within: Within,
+        problems: &'a mut Vec<Problem>,
+    ) -> Self {
+        Self {
+            table,
+            place,
+            within,
+            known: Vec::new(),
+            allows_others: false,
+            problems,
+        }
+    }
+
+    /// The value of a key as it stands in the file, and its place; the key is known from here on.
+    pub(super) fn get(&mut self, key: &'static str) -> Option<&'a Spanned<DeValue<'text>>> {
+        if !self.known.contains(&key) {
+            self.known.push(key);
+        }
+        self.table
+            .iter()
+            .find(|(name, _)| name.get_ref() == key)
+            .map(|(_, value)| value)
+    }
+
+    /// The value of a key, read by `read`; a value that cannot be read is a problem.
+    pub(super) fn take<T>(
+        &mut self,
+        key: &'static str,
+        read: impl FnOnce(&DeValue<'_>) -> Result<T, ValueError>,
+    ) -> Option<Placed<T>> {
+        let value = self.get(key)?;
+        self.read(key, value, read)
+    }
+
+    /// The value of a key that must be there; `example` shows how to write it.
+    pub(super) fn require<T>(
+        &mut self,
+        key: &'static str,
+        example: &'static str,
+        read: impl FnOnce(&DeValue<'_>) -> Result<T, ValueError>,
+    ) -> Option<Placed<T>> {
+        let Some(value) = self.get(key) else {
+            self.problem(ProblemKind::MissingKey { key, example }, self.place.clone());
+            return None;
+        };
+        self.read(key, value, read)
+    }
+
+    /// The elements of the array under a key, each read by `read`.
+    pub(super) fn take_list<T>(
+        &mut self,
+        key: &'static str,
+        read: impl Fn(&DeValue<'_>) -> Result<T, ValueError>,
+    ) -> Vec<Placed<T>> {
+        self.array(key, "an array of values")
+            .into_iter()
+            .filter_map(|value| self.read(key, value, &read))
+            .collect()
+    }
+
+    /// The tables of the array under a key, each read by `read`, which gets its place in the array.
+    pub(super) fn take_tables<T>(
+        &mut self,
+        key: &'static str,
+        mut read: impl FnMut(usize, &mut Fields<'_, 'text>) -> Option<T>,
+    ) -> Vec<T> {
+        let values = self.array(key, "an array of tables");
+        let tables = values.into_iter().enumerate().filter_map(|(index, value)| {
+            let table = self.table_of(key, value)?;
+            let mut fields = Fields::new(
+                table,
+                value.span(),
+                self.within.clone(),
+                &mut *self.problems,
+            );
+            let read = read(index, &mut fields);
+            fields.finish();
+            read
+        });
+        tables.collect()
+    }
+
+    /// The table under a key, or nothing.
+    pub(super) fn take_table<'b>(
+        &'b mut self,
+        key: &'static str,
+        within: Within,
+    ) -> Option<Fields<'b, 'text>>
+    where
+        'a: 'b,
+    {
+        let value = self.get(key)?;
+        let table = self.table_of(key, value)?;
+        Some(Fields::new(
+            table,
+            value.span(),
+            within,
+            &mut *self.problems,
+        ))
+    }
+
+    /// Every key of a table whose keys are free, in the order of the file; all of them are known.
+    pub(super) fn entries(&self) -> Vec<(&'a str, &'a Spanned<DeValue<'text>>)> {
+        let mut entries: Vec<_> = self
+            .table
+            .iter()
+            .map(|(key, value)| (key, (&**key.get_ref(), value)))
+            .collect();
+        entries.sort_by_key(|(key, _)| key.span().start);
+        entries.into_iter().map(|(_, entry)| entry).collect()
+    }
+
+    /// Where a key stands, or else the table.
+    pub(super) fn place_of(&self, key: &str) -> Range<usize> {
+        let found = self.table.keys().find(|name| name.get_ref() == key);
+        found.map_or(self.place.clone(), Spanned::span)
+    }
+
+    /// What errors call the table.
+    pub(super) fn within(&self) -> Within {
+        self.within.clone()
+    }
+
+    /// The keys of the same table under another name for errors.
+    pub(super) fn set_within(&mut self, within: Within) {
+        self.within = within;
+    }
+
+    /// Leaves keys that nobody asks for alone.
+    pub(super) fn allow_others(&mut self) {
+        self.allows_others = true;
+    }
+
+    /// The fields of the table that is the value of a free key, which anything else is a problem for.
+    pub(super) fn inner_of<'b>(
+        &'b mut self,
+        key: &str,
+        value: &'b Spanned<DeValue<'text>>,
+        within: Within,
+    ) -> Option<Fields<'b, 'text>> {
+        let table = self.table_of(key, value)?;
+        Some(self.inner(table, value.span(), within))
+    }
+
+    /// The fields of a table that is the value of a free key.
+    pub(super) fn inner<'b>(
+        &'b mut self,
+        table: &'b DeTable<'text>,
+        place: Range<usize>,
+        within: Within,
+    ) -> Fields<'b, 'text> {
+        Fields::new(table, place, within, &mut *self.problems)
+    }
+
+    /// Reads a value; one that cannot be read is a problem.
+    pub(super) fn read<T>(
+        &mut self,
+        key: &str,
+        value: &Spanned<DeValue<'_>>,
+        read: impl FnOnce(&DeValue<'_>) -> Result<T, ValueError>,
+    ) -> Option<Placed<T>> {
+        match read(value.get_ref()) {
+            Ok(read) => Some(Placed {
+                value: read,
+                place: value.span(),
+            }),
+            Err(error) => {
+                self.problem(
+                    ProblemKind::Value {
+                        key: key.to_owned(),
+                        error,
+                    },
+                    value.span(),
+                );
+                None
+            }
+        }
+    }
+
+    /// Notes a problem.
+    pub(super) fn problem(&mut self, kind: ProblemKind, place: Range<usize>) {
+        self.problems.push(Problem {
+            kind,
+            place,
+            within: self.within.clone(),
+        });
+    }
+
+    /// Ends the table: every key that nobody asked for is a problem.
+    pub(super) fn finish(self) {
+        for (key, _) in self.table {
+            let name: &str = key.get_ref();
+            if self.allows_others || self.known.contains(&name) {
+                continue;
+            }
+            let kind = ProblemKind::UnknownKey {
+                key: name.to_owned(),
+                nearest: nearest(name, self.known.iter().copied()),
+                known: self.known.clone(),
+            };
+            self.problems.push(Problem {
+                kind,
+                place: key.span(),
+                within: self.within.clone(),
+            });
+        }
+    }
+
+    fn array(
+        &mut self,
+        key: &'static str,
+        expected: &'static str,
+    ) -> Vec<&'a Spanned<DeValue<'text>>> {
+        let Some(value) = self.get(key) else {
+            return Vec::new();
+        };
+        match value.get_ref() {
+            DeValue::Array(array) => array.iter().collect(),
+            other => {
+                let error = wrong_type(expected, other);
+                self.problem(
+                    ProblemKind::Value {
+                        key: key.to_owned(),
+                        error,
+                    },
+                    value.span(),
+                );
+                Vec::new()
+            }
+        }
+    }
+
+    fn table_of<'b>(
+        &mut self,
+        key: &str,
+        value: &'b Spanned<DeValue<'text>>,
+    ) -> Option<&'b DeTable<'text>> {
+        let table = value.get_ref().as_table();
+        if table.is_none() {
+            let error = wrong_type("a table", value.get_ref());
+            self.problem(
+                ProblemKind::Value {
+                    key: key.to_owned(),
+                    error,
+                },
+                value.span(),
+            );
+        }
+        table
+    }
+}
+
+/// The error for a value of another type than `expected`.
+pub(super) fn wrong_type(expected: &'static str, found: &DeValue<'_>) -> ValueError {
+    let found = match found {
+        DeValue::String(text) if text.is_empty() => "empty",
+        DeValue::String(_) => "a string",
+        DeValue::Integer(_) => "an integer",
+        DeValue::Float(_) => "a number with a fraction",
+        DeValue::Boolean(_) => "true or false",
+        DeValue::Datetime(_) => "a date",
+        DeValue::Array(_) => "an array",
+        DeValue::Table(_) => "a table",
+    };
+    ValueError::WrongType { expected, found }
+}
+
+/// A string, read further by `parse`.
+pub(super) fn parsed<T>(
+    parse: impl Fn(&str) -> Result<T, ValueError>,
+) -> impl Fn(&DeValue<'_>) -> Result<T, ValueError> {
+    move |value| match value {
+        DeValue::String(text) => parse(text),
+        other => Err(wrong_type("a string", other)),
+    }
+}
+
+/// A string that is not empty.
+pub(super) fn text(value: &DeValue<'_>) -> Result<String, ValueError> {
+    parsed(|text| {
+        if text.is_empty() {
+            Err(ValueError::Empty)
+        } else {
+            Ok(text.to_owned())
+        }
+    })(value)
+}
+
+/// `true` or `false`.
+pub(super) fn boolean(value: &DeValue<'_>) -> Result<bool, ValueError> {
+    value
+        .as_bool()
+        .ok_or_else(|| wrong_type("true or false", value))
+}
+
+/// An integer from `least` to `most`.
+pub(super) fn integer(value: &DeValue<'_>, least: u64, most: u64) -> Result<u64, ValueError> {
+    let DeValue::Integer(integer) = value else {
+        return Err(wrong_type("an integer", value));
+    };
+    u64::from_str_radix(integer.as_str(), integer.radix())
+        .ok()
+        .filter(|number| (least..=most).contains(number))
+        .ok_or_else(|| ValueError::OutOfRange {
+            text: integer.to_string(),
+            least,
+            most,
+        })
+}
+
+/// The name of a loss.
+pub(super) fn loss(value: &DeValue<'_>) -> Result<Loss, ValueError> {
+    parsed(crate::value::parse_loss)(value)
+}

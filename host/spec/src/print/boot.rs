@@ -1,0 +1,88 @@
+//! `[boot]` as TOML.
+
+use super::{PathError, Table, braced, key, long_list, quoted, quoted_path};
+use crate::boot::{BootSpec, GrubBiosSpec, GrubEfiSpec, SystemdBootSpec};
+use crate::content::SingleFile;
+
+/// The tables of `[boot]`, as far as there is something in them.
+pub(super) fn print_boot(boot: &BootSpec) -> Result<Vec<String>, PathError> {
+    let BootSpec {
+        grub_bios,
+        grub_efi,
+        systemd_boot,
+        unified_kernels,
+    } = boot;
+    let mut tables = Vec::new();
+    if !unified_kernels.is_empty() {
+        let mut lines = Table::new("[boot]");
+        let kernels: Vec<String> = unified_kernels
+            .iter()
+            .map(|kernel| quoted_path(&kernel.value))
+            .collect::<Result<_, _>>()?;
+        lines.add("unified-kernels", Some(long_list(&kernels)));
+        tables.push(lines.0);
+    }
+    if let Some(GrubBiosSpec {
+        boot_image,
+        core_image,
+    }) = grub_bios
+    {
+        let mut lines = Table::new("[boot.grub-bios]");
+        lines.add("boot-image", Some(quoted_path(&boot_image.value)?));
+        lines.add("core-image", Some(quoted_path(&core_image.value)?));
+        tables.push(lines.0);
+    }
+    if let Some(GrubEfiSpec {
+        image,
+        shim,
+        config,
+    }) = grub_efi
+    {
+        let mut lines = Table::new("[boot.grub-efi]");
+        let shim = shim.as_ref().map(|shim| quoted_path(&shim.value));
+        lines.add("image", Some(quoted_path(&image.value)?));
+        lines.add("shim", shim.transpose()?);
+        lines.add(
+            "config",
+            config.as_ref().map(print_single_file).transpose()?,
+        );
+        tables.push(lines.0);
+    }
+    if let Some(systemd) = systemd_boot {
+        tables.push(print_systemd_boot(systemd)?);
+    }
+    Ok(tables)
+}
+
+fn print_systemd_boot(systemd: &SystemdBootSpec) -> Result<String, PathError> {
+    let SystemdBootSpec {
+        image,
+        config,
+        entries,
+    } = systemd;
+    let mut lines = Table::new("[boot.systemd-boot]");
+    lines.add("image", Some(quoted_path(&image.value)?));
+    lines.add(
+        "config",
+        config.as_ref().map(print_single_file).transpose()?,
+    );
+    if !entries.is_empty() {
+        let entries: Vec<String> = entries
+            .iter()
+            .map(|(name, file)| Ok(format!("{} = {}", key(name), print_single_file(file)?)))
+            .collect::<Result<_, _>>()?;
+        lines.add("entries", Some(braced(entries)));
+    }
+    Ok(lines.0)
+}
+
+fn print_single_file(file: &SingleFile) -> Result<String, PathError> {
+    Ok(match file {
+        SingleFile::Host(path) => quoted_path(path)?,
+        SingleFile::Text(bytes) => braced([format!(
+            "text = {}",
+            quoted(&String::from_utf8_lossy(bytes))
+        )]),
+        SingleFile::Template(path) => braced([format!("template = {}", quoted_path(path)?)]),
+    })
+}

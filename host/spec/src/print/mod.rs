@@ -1,0 +1,507 @@
+//! A spec as TOML: the way back, in one form for everything that means the same.
+//!
+//! Tables and keys come in the order of the reference, sizes in the largest unit that divides them, identifiers with
+//! hyphens and types by their names. What is not given is not printed, so that what is printed means what was read.
+
+mod boot;
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+use super::size::written;
+use super::{
+    Content, DiskSize, DiskSpec, FilesystemId, FilesystemSpec, GuestSpec, Margin, PartitionSpec,
+    RawSpec, RawWhat, SizeRule, Spec, TableName, Template,
+};
+use cellblock_contract::{Argument, Loss, Word};
+use cellblock_table::PartitionType;
+use cellblock_text::hexadecimal;
+use cellblock_tree::source::{ModeRule, Source, What};
+
+/// A path that TOML, which is Unicode, has no way to write.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{} cannot be written in TOML: its name is not UTF-8", .path.display())]
+pub struct PathError {
+    /// The path.
+    pub path: PathBuf,
+}
+
+impl Spec {
+    /// The spec as TOML. Relative paths are printed as the host opens them, so that the text means the same in the
+    /// current folder.
+    ///
+    /// # Errors
+    /// When the name of a file is not UTF-8.
+    pub fn to_toml(&self) -> Result<String, PathError> {
+        let Self {
+            disk,
+            partitions,
+            boot,
+            guests,
+        } = self;
+        let mut tables = vec![print_disk(disk)?];
+        for partition in partitions {
+            tables.push(print_partition(partition)?);
+        }
+        tables.extend(boot::print_boot(boot)?);
+        if !guests.is_empty() {
+            let mut table = Table::new("[guests]");
+            for (name, guest) in guests {
+                table.add(&key(name), Some(print_guest(guest)?));
+            }
+            tables.push(table.0);
+        }
+        tables.retain(|table| !table.is_empty());
+        Ok(tables.join("\n"))
+    }
+}
+
+/// The lines of a table.
+struct Table(String);
+
+impl Table {
+    fn new(header: &str) -> Self {
+        Self(format!("{header}\n"))
+    }
+
+    /// Adds a key whose value is TOML, unless there is none.
+    fn add(&mut self, key: &str, value: Option<String>) {
+        if let Some(value) = value {
+            let _ = writeln!(self.0, "{key} = {value}");
+        }
+    }
+}
+
+/// The disk, or nothing where nothing is given.
+fn print_disk(disk: &DiskSpec) -> Result<String, PathError> {
+    let DiskSpec {
+        table,
+        size,
+        sector_size,
+        seed,
+        id,
+        time,
+        alignment,
+        raw,
+    } = disk;
+    let mut lines = Table::new("[disk]");
+    let begun = lines.0.len();
+    lines.add(
+        "table",
+        table.as_ref().map(|table| quoted(table_name(table.value))),
+    );
+    lines.add(
+        "size",
+        size.as_ref().map(|size| match size.value {
+            DiskSize::Auto => quoted("auto"),
+            DiskSize::Fixed(bytes) => quoted(&written(bytes)),
+        }),
+    );
+    lines.add(
+        "sector-size",
+        sector_size.as_ref().map(|size| size.value.to_string()),
+    );
+    lines.add(
+        "seed",
+        seed.as_ref()
+            .map(|seed| quoted(&uuid::Uuid::from_bytes(seed.value).to_string())),
+    );
+    lines.add("id", id.as_ref().map(|id| quoted(&id.value.to_string())));
+    lines.add("time", time.as_ref().map(|time| time.value.to_string()));
+    lines.add(
+        "alignment",
+        alignment
+            .as_ref()
+            .map(|alignment| quoted(&written(alignment.value))),
+    );
+    lines.add("raw", print_raw_list(raw)?);
+    if lines.0.len() == begun {
+        return Ok(String::new());
+    }
+    Ok(lines.0)
+}
+
+fn table_name(table: TableName) -> &'static str {
+    match table {
+        TableName::Gpt => "gpt",
+        TableName::Mbr => "mbr",
+        TableName::Hybrid => "hybrid",
+    }
+}
+
+fn print_partition(partition: &PartitionSpec) -> Result<String, PathError> {
+    let PartitionSpec {
+        place: _,
+        name,
+        kind,
+        size,
+        offset,
+        number,
+        id,
+        attributes,
+        mbr_type,
+        active,
+        filesystem,
+        raw,
+    } = partition;
+    let mut lines = Table::new("[[partition]]");
+    lines.add("name", name.as_ref().map(|name| quoted(&name.value)));
+    lines.add("type", Some(quoted(&kind.value.to_string())));
+    lines.add("size", size.as_ref().map(|size| print_rule(size.value)));
+    lines.add(
+        "offset",
+        offset.as_ref().map(|offset| quoted(&written(offset.value))),
+    );
+    lines.add(
+        "number",
+        number.as_ref().map(|number| number.value.to_string()),
+    );
+    lines.add("id", id.as_ref().map(|id| quoted(&id.value.to_string())));
+    lines.add(
+        "attributes",
+        attributes.as_ref().map(|flags| {
+            let names = flags.value.names();
+            list(names.iter().map(|name| quoted(name)))
+        }),
+    );
+    lines.add(
+        "mbr-type",
+        mbr_type
+            .as_ref()
+            .map(|kind| quoted(&PartitionType::Mbr(kind.value).to_string())),
+    );
+    lines.add(
+        "active",
+        active.as_ref().map(|active| active.value.to_string()),
+    );
+    if let Some(filesystem) = filesystem {
+        print_filesystem(&mut lines, filesystem)?;
+    }
+    lines.add("raw", print_raw_list(raw)?);
+    Ok(lines.0)
+}
+
+fn print_rule(rule: SizeRule) -> String {
+    quoted(&match rule {
+        SizeRule::Fixed(bytes) => written(bytes),
+        SizeRule::Minimum(Margin::Bytes(0)) => "minimum".to_owned(),
+        SizeRule::Minimum(Margin::Bytes(bytes)) => format!("minimum + {}", written(bytes)),
+        SizeRule::Minimum(Margin::PartsPerMillion(parts)) => {
+            format!("minimum + {}%", percentage(parts))
+        }
+        SizeRule::Rest => "rest".to_owned(),
+    })
+}
+
+/// Parts per million as a percentage, without zeros at its end.
+fn percentage(parts: u64) -> String {
+    const PARTS: u64 = 10_000;
+    let (whole, rest) = (parts / PARTS, parts % PARTS);
+    let digits = format!("{whole}.{rest:04}");
+    digits
+        .trim_end_matches('0')
+        .trim_end_matches('.')
+        .to_owned()
+}
+
+fn print_filesystem(lines: &mut Table, filesystem: &FilesystemSpec) -> Result<(), PathError> {
+    let FilesystemSpec {
+        kind,
+        label,
+        uuid,
+        content,
+        options,
+        drop,
+    } = filesystem;
+    lines.add("filesystem", Some(quoted(&kind.value)));
+    lines.add("label", label.as_ref().map(|label| quoted(&label.value)));
+    lines.add(
+        "uuid",
+        uuid.as_ref().map(|uuid| match uuid.value {
+            FilesystemId::Uuid(uuid) => quoted(&uuid.to_string()),
+            FilesystemId::Serial(serial) => {
+                quoted(&format!("{:04X}-{:04X}", serial >> 16, serial & 0xffff))
+            }
+        }),
+    );
+    if !content.is_empty() {
+        let sources: Vec<String> = content
+            .iter()
+            .map(print_content)
+            .collect::<Result<_, _>>()?;
+        lines.add("content", Some(long_list(&sources)));
+    }
+    if !options.is_empty() {
+        let options = options
+            .iter()
+            .map(|(name, value)| format!("{} = {}", key(name), quoted(&value.value)));
+        lines.add("options", Some(braced(options)));
+    }
+    if !drop.is_empty() {
+        let mut names: Vec<Loss> = drop.clone();
+        names.sort_unstable();
+        names.dedup();
+        lines.add(
+            "drop",
+            Some(list(names.iter().map(|loss| quoted(loss.name())))),
+        );
+    }
+    Ok(())
+}
+
+fn print_content(content: &Content) -> Result<String, PathError> {
+    match content {
+        Content::Source(source) => print_source(source),
+        Content::Template(template) => print_template(template),
+    }
+}
+
+fn print_template(template: &Template) -> Result<String, PathError> {
+    let Template {
+        file,
+        to,
+        owner,
+        mode,
+    } = template;
+    let mut entries = vec![format!("template = {}", quoted_path(file)?)];
+    add_properties(&mut entries, Some(to), *owner, mode.as_ref());
+    Ok(braced(entries))
+}
+
+/// Where something goes, and whose it is.
+fn add_properties(
+    entries: &mut Vec<String>,
+    to: Option<&Vec<u8>>,
+    owner: Option<(u32, u32)>,
+    mode: Option<&ModeRule>,
+) {
+    if let Some(to) = to {
+        entries.push(format!("to = {}", quoted(&String::from_utf8_lossy(to))));
+    }
+    if let Some((user, group)) = owner {
+        entries.push(format!("owner = {}", quoted(&format!("{user}:{group}"))));
+    }
+    if let Some(mode) = mode {
+        entries.push(format!("mode = {}", quoted(&mode.to_string())));
+    }
+}
+
+fn print_source(source: &Source) -> Result<String, PathError> {
+    let Source {
+        what,
+        to,
+        owner,
+        mode,
+        exclude,
+    } = source;
+    let mut entries = vec![match what {
+        What::Directory(path) => format!("directory = {}", quoted_path(path)?),
+        What::Archive(path) => format!("archive = {}", quoted_path(path)?),
+        What::File(path) => format!("file = {}", quoted_path(path)?),
+        What::Bytes(bytes) => format!("text = {}", quoted(&String::from_utf8_lossy(bytes))),
+    }];
+    add_properties(&mut entries, to.as_ref(), *owner, mode.as_ref());
+    if !exclude.is_empty() {
+        let patterns = list(exclude.iter().map(|pattern| quoted(pattern)));
+        entries.push(format!("exclude = {patterns}"));
+    }
+    Ok(braced(entries))
+}
+
+fn print_raw_list(raw: &[RawSpec]) -> Result<Option<String>, PathError> {
+    let entries: Vec<String> = raw.iter().map(print_raw).collect::<Result<_, _>>()?;
+    Ok((!entries.is_empty()).then(|| long_list(&entries)))
+}
+
+fn print_raw(raw: &RawSpec) -> Result<String, PathError> {
+    let RawSpec { what, offset } = raw;
+    let mut entries = Vec::new();
+    match what {
+        RawWhat::File { file, size } => {
+            entries.push(format!("file = {}", quoted_path(&file.value)?));
+            if let Some(size) = size {
+                entries.push(format!("size = {}", quoted(&written(size.value))));
+            }
+        }
+        RawWhat::LbaOf { partition, plus } => {
+            entries.push(format!("lba-of = {}", quoted(&partition.value)));
+            if *plus != 0 {
+                entries.push(format!("plus = {}", quoted(&written(*plus))));
+            }
+        }
+    }
+    if *offset != 0 {
+        entries.push(format!("offset = {}", quoted(&written(*offset))));
+    }
+    Ok(braced(entries))
+}
+
+fn print_guest(guest: &GuestSpec) -> Result<String, PathError> {
+    let GuestSpec {
+        file,
+        sha256,
+        command,
+    } = guest;
+    let file = quoted_path(&file.value)?;
+    if sha256.is_none() && command.is_none() {
+        return Ok(file);
+    }
+    let mut entries = vec![format!("file = {file}")];
+    if let Some(digest) = sha256 {
+        entries.push(format!("sha256 = {}", quoted(&hexadecimal(digest))));
+    }
+    if let Some(line) = command {
+        let words = |words: &[Word]| list(words.iter().map(|word| quoted(word.text())));
+        let arguments = line.arguments().iter().map(|argument| match argument {
+            Argument::Word(word) => quoted(word.text()),
+            Argument::Group(group) => words(group),
+        });
+        entries.push(format!("command = {}", list(arguments)));
+    }
+    Ok(braced(entries))
+}
+
+fn quoted(text: &str) -> String {
+    toml::Value::String(text.to_owned()).to_string()
+}
+
+fn quoted_path(path: &Path) -> Result<String, PathError> {
+    path.to_str().map(quoted).ok_or_else(|| PathError {
+        path: path.to_owned(),
+    })
+}
+
+/// A key, in quotes where it needs them (TOML 1.0, "Keys").
+fn key(name: &str) -> String {
+    let is_bare = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    if !name.is_empty() && name.bytes().all(is_bare) {
+        name.to_owned()
+    } else {
+        quoted(name)
+    }
+}
+
+fn list(values: impl Iterator<Item = String>) -> String {
+    format!("[{}]", values.collect::<Vec<_>>().join(", "))
+}
+
+/// A list with a line for each value, unless there is one alone.
+fn long_list(values: &[String]) -> String {
+    match values {
+        [value] => format!("[{value}]"),
+        values => format!("[\n    {},\n]", values.join(",\n    ")),
+    }
+}
+
+fn braced(entries: impl IntoIterator<Item = String>) -> String {
+    let entries: Vec<String> = entries.into_iter().collect();
+    format!("{{ {} }}", entries.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    /// Everything that can be printed, in the form that it is printed in.
+    const PRINTED: &str = r#"[disk]
+table = "hybrid"
+size = "4GiB"
+sector-size = 4096
+seed = "5f0c1a2b-3c4d-5e6f-7081-92a3b4c5d6e7"
+id = "6f8c47a6-1c2d-4b35-8b1e-9de3c4e9e3ff"
+time = -1
+alignment = "4KiB"
+raw = [
+    { file = "boot.img", size = "440B" },
+    { lba-of = 'bios "boot"', plus = "4KiB", offset = "92B" },
+]
+
+[[partition]]
+name = 'bios "boot"'
+type = "bios-boot"
+size = "1MiB"
+offset = "1MiB"
+raw = [{ file = "core.img" }]
+
+[[partition]]
+name = "ä"
+type = "11111111-2222-3333-4444-555555555555"
+size = "minimum + 12.5%"
+number = 7
+id = "00000000-0000-0000-0000-000000000001"
+attributes = ["required", "bit-5", "grow-fs"]
+mbr-type = "fat32"
+active = true
+filesystem = "vfat"
+label = "L"
+uuid = "ABCD-0001"
+content = [
+    { directory = "dir", owner = "0:1", mode = "u=rwX,go-ws,ug+t", exclude = ["*.o", "a b"] },
+    { archive = "root.tar", to = "/" },
+    { file = "fstab", to = "/etc/fstab", mode = "0644" },
+    { text = 'quoted "text"', to = "/etc/motd" },
+    { template = "fstab.in", to = "/etc/fstab2", owner = "0:0", mode = "0600" },
+]
+options = { "a b" = "1", cluster-size = "4096" }
+drop = ["symlinks", "owners"]
+
+[[partition]]
+type = "linux-generic"
+size = "minimum + 1000B"
+filesystem = "minix"
+uuid = "0fc63daf-8483-4772-8e79-3d69d8477de4"
+
+[[partition]]
+type = "swap"
+size = "rest"
+filesystem = "swap"
+
+[boot]
+unified-kernels = ["a.efi"]
+
+[boot.grub-bios]
+boot-image = "boot.img"
+core-image = "core.img"
+
+[boot.systemd-boot]
+image = "sd.efi"
+config = { text = "timeout 3" }
+entries = { debian = { template = "debian.in" }, rescue = "rescue.conf" }
+
+[guests]
+"m x" = { file = "m.wasm", sha256 = "0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f" }
+minix = "minix.wasm"
+"#;
+
+    #[test]
+    fn what_is_printed_is_read_as_it_was() {
+        let spec = Spec::parse(PRINTED, Path::new("")).unwrap();
+        let printed = spec.to_toml().unwrap();
+        let difference = printed.lines().zip(PRINTED.lines()).find(|(a, b)| a != b);
+        assert_eq!(difference, None);
+        assert_eq!(printed, PRINTED);
+    }
+
+    #[test]
+    fn other_forms_come_to_the_same() {
+        let other = "disk = { }\n[[partition]]\nfilesystem = 'ext4'\ntype = '0FC63DAF-8483-4772-8E79-3D69D8477DE4'\n\
+                     size = 1048576\ncontent = [{ text = \"\"\"a\nb\"\"\", to = '/x' }]\ndrop = ['owners', 'symlinks', 'owners']\n";
+        let spec = Spec::parse(other, Path::new("")).unwrap();
+        let printed = spec.to_toml().unwrap();
+        assert!(
+            printed.starts_with("[[partition]]\ntype = \"linux-generic\"\nsize = \"1MiB\"\n"),
+            "{printed}"
+        );
+        assert!(
+            printed.ends_with("drop = [\"symlinks\", \"owners\"]\n"),
+            "{printed}"
+        );
+        let again = Spec::parse(&printed, Path::new("")).unwrap();
+        assert_eq!(again.to_toml().unwrap(), printed);
+        let content = |spec: &Spec| spec.partitions[0].filesystem.clone().unwrap().content;
+        assert_eq!(content(&again), content(&spec));
+    }
+}

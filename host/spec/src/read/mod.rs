@@ -1,0 +1,472 @@
+//! `image.toml` -> [`Spec`].
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::error::{Problem, ProblemKind, SpecError, Within};
+use super::fields::{Fields, boolean, integer, loss, parsed, text, wrong_type};
+use super::size::parse_size;
+use super::value::{
+    ValueError, parse_choice, parse_disk_id, parse_filesystem_id, parse_seed, parse_sha256,
+    parse_time, parse_uuid, seconds_since_1970,
+};
+use super::{
+    DiskSize, DiskSpec, FilesystemSpec, GuestSpec, PartitionSpec, Placed, SizeRule, Spec, TableName,
+};
+use cellblock_contract::{Argument, CommandLine, Word};
+use cellblock_table::{Attributes, PartitionType, Scheme};
+
+mod content;
+
+/// The sector sizes that disks have, in bytes.
+const SECTOR_SIZES: [u64; 2] = [512, 4096];
+/// Bits in the attributes of a GPT partition.
+const ATTRIBUTE_BITS: u64 = 64;
+
+impl Spec {
+    /// Reads the text of an `image.toml`; relative paths in it are made relative to `directory`.
+    ///
+    /// # Errors
+    /// [`SpecError`] with everything that is wrong with the text.
+    pub fn parse(source: &str, directory: &Path) -> Result<Self, SpecError> {
+        let table = DeTable::parse(source).map_err(|error| SpecError {
+            problems: vec![Problem {
+                kind: ProblemKind::Syntax {
+                    message: error.message().to_owned(),
+                },
+                place: error.span().unwrap_or(0..0),
+                within: Within::Top,
+            }],
+        })?;
+        let mut problems = Vec::new();
+        let mut top = Fields::new(table.get_ref(), 0..0, Within::Top, &mut problems);
+        let spec = Reader { directory }.spec(&mut top);
+        top.finish();
+        if problems.is_empty() {
+            return Ok(spec);
+        }
+        problems.sort_by_key(|problem| problem.place.start);
+        Err(SpecError { problems })
+    }
+}
+
+/// What reading needs to know beside the text.
+pub(super) struct Reader<'a> {
+    pub(super) directory: &'a Path,
+}
+
+impl Reader<'_> {
+    fn spec(&self, top: &mut Fields<'_, '_>) -> Spec {
+        let disk = match top.take_table("disk", Within::Disk) {
+            Some(mut fields) => {
+                let disk = self.disk(&mut fields);
+                fields.finish();
+                disk
+            }
+            None => DiskSpec::default(),
+        };
+        let table = disk.table_name();
+        let partitions: Vec<Option<PartitionSpec>> = top
+            .take_tables("partition", |index, fields| {
+                Some(self.partition(index, fields, table))
+            });
+        if is_absent_or_empty(top, "partition") {
+            top.problem(ProblemKind::NoPartitions, 0..0);
+        }
+        let partitions = partitions.into_iter().flatten().collect();
+        let guests = match top.take_table("guests", Within::Top) {
+            Some(mut fields) => self.guests(&mut fields),
+            None => BTreeMap::new(),
+        };
+        Spec {
+            disk,
+            partitions,
+            boot: self.boot(top),
+            guests,
+        }
+    }
+
+    fn disk(&self, fields: &mut Fields<'_, '_>) -> DiskSpec {
+        let table = fields.take("table", parsed(table_name));
+        let scheme = table
+            .as_ref()
+            .map_or(Scheme::Gpt, |table| table.value.scheme());
+        DiskSpec {
+            table,
+            size: fields.take("size", disk_size),
+            sector_size: fields.take("sector-size", sector_size),
+            seed: fields.take("seed", parsed(parse_seed)),
+            id: fields.take("id", parsed(|text| parse_disk_id(text, scheme))),
+            time: fields.take("time", time),
+            alignment: fields.take("alignment", size_in_bytes),
+            raw: fields.take_tables("raw", |_, fields| self.raw(fields)),
+        }
+    }
+
+    fn partition(
+        &self,
+        index: usize,
+        fields: &mut Fields<'_, '_>,
+        table: TableName,
+    ) -> Option<PartitionSpec> {
+        fields.set_within(Within::Partition {
+            position: index + 1,
+            name: None,
+        });
+        let name = fields.take("name", text);
+        let called = name.as_ref().map(|name| name.value.clone());
+        fields.set_within(Within::Partition {
+            position: index + 1,
+            name: called,
+        });
+        let place = fields.place.clone();
+        let kind = fields.require("type", "type = \"linux-generic\"", |value| {
+            partition_type(value, table.scheme())
+        });
+        let size = fields.take("size", size_rule);
+        let offset = fields.take("offset", size_in_bytes);
+        let number = fields.take("number", partition_number);
+        let id = fields.take("id", parsed(parse_uuid));
+        let attributes = attributes(fields);
+        let mbr_type = fields.take("mbr-type", mbr_type);
+        let active = fields.take("active", boolean);
+        let filesystem = self.filesystem(fields);
+        let raw = fields.take_tables("raw", |_, fields| self.raw(fields));
+        if let (Some(_), Some(raw)) = (&filesystem, fields.get("raw")) {
+            fields.problem(ProblemKind::FilesystemAndRaw, raw.span());
+        }
+        let partition = PartitionSpec {
+            place,
+            name,
+            kind: kind?,
+            size,
+            offset,
+            number,
+            id,
+            attributes,
+            mbr_type,
+            active,
+            filesystem,
+            raw,
+        };
+        check_table_keys(fields, &partition, table);
+        if is_absent_or_empty(fields, "filesystem") && is_absent_or_empty(fields, "raw") {
+            check_empty(fields, &partition);
+        }
+        Some(partition)
+    }
+
+    fn filesystem(&self, fields: &mut Fields<'_, '_>) -> Option<FilesystemSpec> {
+        const DEPENDENT: [&str; 5] = ["label", "uuid", "content", "options", "drop"];
+        let Some(kind) = fields.take("filesystem", text) else {
+            let orphans = DEPENDENT.map(|key| (key, fields.get(key).map(Spanned::span)));
+            // With a `filesystem` that could not be read, that is the one problem to show.
+            let is_absent = fields.get("filesystem").is_none();
+            for (key, place) in orphans {
+                if let (Some(place), true) = (place, is_absent) {
+                    fields.problem(ProblemKind::NeedsFilesystem { key }, place);
+                }
+            }
+            return None;
+        };
+        Some(FilesystemSpec {
+            kind,
+            label: fields.take("label", text),
+            uuid: fields.take("uuid", parsed(parse_filesystem_id)),
+            content: fields.take_tables("content", |_, fields| self.content(fields)),
+            options: options(fields),
+            drop: fields
+                .take_list("drop", loss)
+                .into_iter()
+                .map(|loss| loss.value)
+                .collect(),
+        })
+    }
+
+    fn guests(&self, fields: &mut Fields<'_, '_>) -> BTreeMap<String, GuestSpec> {
+        let mut guests = BTreeMap::new();
+        for (name, value) in fields.entries() {
+            let within = Within::Guest {
+                name: name.to_owned(),
+            };
+            let guest = match value.get_ref().as_table() {
+                Some(table) => {
+                    let mut inner = fields.inner(table, value.span(), within);
+                    let file =
+                        inner.require("file", "file = \"minix.wasm\"", |value| self.path(value));
+                    let sha256 = inner
+                        .take("sha256", parsed(parse_sha256))
+                        .map(|digest| digest.value);
+                    let command = command(&mut inner);
+                    inner.finish();
+                    file.map(|file| GuestSpec {
+                        file,
+                        sha256,
+                        command,
+                    })
+                }
+                None => fields
+                    .read(name, value, |value| self.path(value))
+                    .map(|file| GuestSpec {
+                        file,
+                        sha256: None,
+                        command: None,
+                    }),
+            };
+            guests.extend(guest.map(|guest| (name.to_owned(), guest)));
+        }
+        guests
+    }
+
+    pub(super) fn path(&self, value: &DeValue<'_>) -> Result<PathBuf, ValueError> {
+        text(value).map(|path| self.directory.join(path))
+    }
+}
+
+fn table_name(text: &str) -> Result<TableName, ValueError> {
+    let names = [
+        ("gpt", TableName::Gpt),
+        ("mbr", TableName::Mbr),
+        ("hybrid", TableName::Hybrid),
+    ];
+    parse_choice(text, &names)
+}
+
+fn disk_size(value: &DeValue<'_>) -> Result<DiskSize, ValueError> {
+    match value.as_str() {
+        Some("auto") => Ok(DiskSize::Auto),
+        _ => size_in_bytes(value).map(DiskSize::Fixed),
+    }
+}
+
+fn sector_size(value: &DeValue<'_>) -> Result<u32, ValueError> {
+    let size = size_in_bytes(value)?;
+    u32::try_from(size)
+        .ok()
+        .filter(|_| SECTOR_SIZES.contains(&size))
+        .ok_or_else(|| ValueError::NotAChoice {
+            text: size.to_string(),
+            choices: vec!["512", "4096"],
+        })
+}
+
+pub(super) fn size_in_bytes(value: &DeValue<'_>) -> Result<u64, ValueError> {
+    match value {
+        DeValue::String(text) => Ok(parse_size(text)?),
+        DeValue::Integer(_) => integer(value, 0, u64::MAX),
+        other => Err(wrong_type("a size such as \"64MiB\"", other)),
+    }
+}
+
+fn size_rule(value: &DeValue<'_>) -> Result<SizeRule, ValueError> {
+    match value {
+        DeValue::String(text) => Ok(SizeRule::parse(text)?),
+        other => size_in_bytes(other).map(SizeRule::Fixed),
+    }
+}
+
+fn time(value: &DeValue<'_>) -> Result<i64, ValueError> {
+    match value {
+        DeValue::String(text) => parse_time(text),
+        DeValue::Integer(integer) => i64::from_str_radix(integer.as_str(), integer.radix())
+            .map_err(|_| ValueError::NotATime {
+                text: integer.to_string(),
+            }),
+        DeValue::Datetime(datetime) => {
+            seconds_since_1970(datetime).ok_or_else(|| ValueError::NotATime {
+                text: datetime.to_string(),
+            })
+        }
+        other => Err(wrong_type("a time such as \"2024-01-31T12:00:00Z\"", other)),
+    }
+}
+
+fn partition_type(value: &DeValue<'_>, scheme: Scheme) -> Result<PartitionType, ValueError> {
+    match value {
+        DeValue::Integer(_) if scheme == Scheme::Mbr => {
+            let byte = integer(value, 1, u64::from(u8::MAX))?;
+            Ok(PartitionType::parse(&format!("0x{byte:02x}"), scheme)?)
+        }
+        value => parsed(|text| Ok(PartitionType::parse(text, scheme)?))(value),
+    }
+}
+
+/// The byte of a type in an MBR, also in that of a hybrid table.
+fn mbr_type(value: &DeValue<'_>) -> Result<u8, ValueError> {
+    match partition_type(value, Scheme::Mbr)? {
+        PartitionType::Mbr(byte) => Ok(byte),
+        PartitionType::Gpt(_) => Err(wrong_type("a type such as \"0x0c\"", value)),
+    }
+}
+
+fn partition_number(value: &DeValue<'_>) -> Result<u32, ValueError> {
+    const MOST: u32 = 128;
+    let number = integer(value, 1, u64::from(MOST))?;
+    Ok(u32::try_from(number).unwrap_or(MOST))
+}
+
+fn attributes(fields: &mut Fields<'_, '_>) -> Option<Placed<Attributes>> {
+    let place = fields.get("attributes").map(Spanned::span);
+    let flags = fields.take_list("attributes", attribute);
+    let value = flags
+        .into_iter()
+        .fold(Attributes::empty(), |all, flag| all | flag.value);
+    place.map(|place| Placed { value, place })
+}
+
+fn attribute(value: &DeValue<'_>) -> Result<Attributes, ValueError> {
+    match value {
+        DeValue::Integer(_) => {
+            integer(value, 0, ATTRIBUTE_BITS - 1).map(|bit| Attributes::from_bits_retain(1 << bit))
+        }
+        value => parsed(|text| {
+            Attributes::by_name(text).ok_or_else(|| ValueError::UnknownAttribute {
+                text: text.to_owned(),
+                choices: Attributes::all_names().collect(),
+            })
+        })(value),
+    }
+}
+
+fn options(fields: &mut Fields<'_, '_>) -> BTreeMap<String, Placed<String>> {
+    let within = fields.within();
+    let Some(mut table) = fields.take_table("options", within) else {
+        return BTreeMap::new();
+    };
+    let entries = table.entries();
+    entries
+        .into_iter()
+        .filter_map(|(key, value)| Some((key.to_owned(), table.read(key, value, option_value)?)))
+        .collect()
+}
+
+/// How a guest is called: words, and lists of words that stay or go together.
+fn command(fields: &mut Fields<'_, '_>) -> Option<CommandLine> {
+    let place = fields.get("command")?.span();
+    let read = fields.take_list("command", argument);
+    let count = read.len();
+    let arguments = read.into_iter().map(|argument| argument.value).collect();
+    match CommandLine::new(arguments) {
+        Ok(line) => Some(line),
+        Err(error) => {
+            // With a word that could not be read, that is the problem to show.
+            let written = fields
+                .get("command")
+                .and_then(|value| value.get_ref().as_array());
+            if written.is_some_and(|written| written.len() == count) {
+                let key = "command".to_owned();
+                let error = error.into();
+                fields.problem(ProblemKind::Value { key, error }, place);
+            }
+            None
+        }
+    }
+}
+
+fn argument(value: &DeValue<'_>) -> Result<Argument, ValueError> {
+    match value {
+        DeValue::Array(words) => {
+            let words: Result<_, _> = words.iter().map(|value| word(value.get_ref())).collect();
+            words.map(Argument::Group)
+        }
+        value => word(value).map(Argument::Word),
+    }
+}
+
+fn word(value: &DeValue<'_>) -> Result<Word, ValueError> {
+    parsed(|text| Ok(Word::parse(text)?))(value)
+}
+
+fn option_value(value: &DeValue<'_>) -> Result<String, ValueError> {
+    match value {
+        DeValue::String(text) => Ok(text.to_string()),
+        DeValue::Integer(integer) => i64::from_str_radix(integer.as_str(), integer.radix())
+            .map(|number| number.to_string())
+            .map_err(|_| ValueError::OutOfRange {
+                text: integer.to_string(),
+                least: 0,
+                most: i64::MAX.unsigned_abs(),
+            }),
+        DeValue::Boolean(flag) => Ok(flag.to_string()),
+        other => Err(wrong_type("a string, an integer, or true or false", other)),
+    }
+}
+
+/// Refuses what the kind of table has no room for.
+fn check_table_keys(fields: &mut Fields<'_, '_>, partition: &PartitionSpec, table: TableName) {
+    const NO_ID: &str =
+        "remove it: the kernel derives an identifier from the disk's `id` and the number";
+    const NO_ATTRIBUTES: &str = "remove it; a partition that a BIOS boots has active = true";
+    const NO_ACTIVE: &str = "write attributes = [\"legacy-boot\"]";
+    const NOT_IN_MBR: &str =
+        "add mbr-type, for example mbr-type = \"0x0c\", which puts it into the MBR";
+    const NO_HYBRID: &str =
+        "write table = \"hybrid\" in [disk], whose MBR describes partitions too";
+    const NO_MBR_TYPE: &str = "remove it: the type of a partition in an MBR is its `type`";
+    let active = partition.active.as_ref().map(place_of);
+    let mbr_type = partition.mbr_type.as_ref().map(place_of);
+    let foreign = match table {
+        TableName::Gpt => vec![
+            ("active", active, NO_ACTIVE),
+            ("mbr-type", mbr_type, NO_HYBRID),
+        ],
+        TableName::Hybrid if mbr_type.is_none() => vec![("active", active, NOT_IN_MBR)],
+        TableName::Hybrid => Vec::new(),
+        TableName::Mbr => vec![
+            ("id", partition.id.as_ref().map(place_of), NO_ID),
+            (
+                "attributes",
+                partition.attributes.as_ref().map(place_of),
+                NO_ATTRIBUTES,
+            ),
+            ("mbr-type", mbr_type, NO_MBR_TYPE),
+        ],
+    };
+    let table = match table {
+        TableName::Gpt | TableName::Hybrid => "a GPT",
+        TableName::Mbr => "an MBR",
+    };
+    for (key, place, instead) in foreign {
+        if let Some(place) = place {
+            fields.problem(
+                ProblemKind::NotInThisTable {
+                    key,
+                    table,
+                    instead,
+                },
+                place,
+            );
+        }
+    }
+}
+
+fn place_of<T>(placed: &Placed<T>) -> std::ops::Range<usize> {
+    placed.place.clone()
+}
+
+/// Whether a key is not there, or an array without elements.
+fn is_absent_or_empty(fields: &mut Fields<'_, '_>, key: &'static str) -> bool {
+    fields.get(key).is_none_or(|value| {
+        value
+            .get_ref()
+            .as_array()
+            .is_some_and(|array| array.is_empty())
+    })
+}
+
+/// An empty partition needs a size of its own.
+fn check_empty(fields: &mut Fields<'_, '_>, partition: &PartitionSpec) {
+    match &partition.size {
+        None => fields.problem(ProblemKind::EmptyWithoutSize, partition.place.clone()),
+        Some(Placed {
+            value: SizeRule::Minimum(_),
+            place,
+        }) => {
+            fields.problem(ProblemKind::EmptyMinimum, place.clone());
+        }
+        Some(_) => {}
+    }
+}

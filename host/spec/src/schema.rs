@@ -1,0 +1,219 @@
+//! The JSON Schema of `image.toml`, from the types that it is read into.
+
+use std::borrow::Cow;
+
+use cellblock_contract::Loss;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema, schema_for};
+
+use super::{DiskSize, Placed, SizeRule, Spec};
+
+/// What a size looks like, without the range checks that a pattern cannot make.
+const SIZE_PATTERN: &str = r"^[0-9]+(\.[0-9]+)? ?(B|KiB|MiB|GiB|TiB|PiB)?$";
+
+/// The JSON Schema of `image.toml`, for editors that check and complete as one types.
+pub fn json_schema() -> Schema {
+    schema_for!(Spec)
+}
+
+/// Where a value stands is no part of what may be written.
+impl<T: JsonSchema> JsonSchema for Placed<T> {
+    fn inline_schema() -> bool {
+        T::inline_schema()
+    }
+    fn schema_name() -> Cow<'static, str> {
+        T::schema_name()
+    }
+    fn schema_id() -> Cow<'static, str> {
+        T::schema_id()
+    }
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        T::json_schema(generator)
+    }
+}
+
+/// One source of content.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "kebab-case", deny_unknown_fields)]
+#[expect(dead_code, reason = "only its schema is used")]
+pub(super) struct Content {
+    #[schemars(flatten)]
+    what: ContentKind,
+    /// Where it goes inside the file system: the directory for a directory or an archive; for a file its full path, or
+    /// with a `/` at the end the directory that it goes into. The root when absent.
+    to: Option<String>,
+    /// The owner of everything that comes from here, `"USER:GROUP"` in numbers. As found when absent.
+    owner: Option<String>,
+    /// The modes of what comes from here: octal for the files ("0644"), or clauses ("u=rwX,go=rX"). As found when absent.
+    mode: Option<String>,
+    /// Patterns of paths in a directory or an archive to leave out.
+    #[schemars(default)]
+    exclude: Vec<String>,
+}
+
+/// Bytes that are written as they are: a file, or the sector at which a partition lies.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "kebab-case", deny_unknown_fields)]
+#[expect(dead_code, reason = "only its schema is used")]
+pub(super) struct Raw {
+    /// The file.
+    file: Option<String>,
+    /// The bytes that the file has to itself: it may have fewer, and zeros follow. Its own length when absent.
+    size: Option<Size>,
+    /// In place of a file, the name of a partition: the sector at which it begins is written, as 4 bytes, little-endian. It
+    /// may lie in a file, which it then changes.
+    lba_of: Option<String>,
+    /// The sector this many bytes into the partition instead; 0 when absent.
+    #[schemars(default)]
+    plus: Option<Size>,
+    /// Where it goes, from the start of the disk or of the partition; 0 when absent.
+    #[schemars(default)]
+    offset: Option<Size>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(rename_all = "kebab-case")]
+#[expect(dead_code, reason = "only its schema is used")]
+enum ContentKind {
+    /// A directory and everything below it.
+    Directory(String),
+    /// A tar archive: plain, or compressed by gzip, zstd or xz.
+    Archive(String),
+    /// One file.
+    File(String),
+    /// The content of one file, written out here; `to` names it.
+    Text(String),
+    /// A text with placeholders such as `{{ partition.root.uuid }}`, which are filled in; `to` names the file.
+    Template(String),
+}
+
+/// One file.
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+#[expect(dead_code, reason = "only its schema is used")]
+pub(super) enum SingleFile {
+    /// Its path.
+    Path(String),
+    /// A file, its content, or a template of it.
+    Kind(SingleFileKind),
+}
+
+#[derive(JsonSchema)]
+#[schemars(rename_all = "kebab-case")]
+#[expect(dead_code, reason = "only its schema is used")]
+pub(super) enum SingleFileKind {
+    /// The file.
+    File(String),
+    /// The content, written out here.
+    Text(String),
+    /// A text with placeholders such as `{{ partition.root.uuid }}`, which are filled in.
+    Template(String),
+}
+
+/// What a format may lose.
+pub(super) struct LossName;
+
+impl JsonSchema for LossName {
+    fn schema_name() -> Cow<'static, str> {
+        "Loss".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let choices = Loss::ALL.map(|loss| {
+            json_schema!({ "type": "string", "const": loss.name(), "description": loss.documentation() })
+        });
+        json_schema!({ "description": "Something a format may lose instead of refusing the tree.", "oneOf": choices })
+    }
+}
+
+/// Gives a type the schema of what may be written for it.
+macro_rules! written_as {
+    ($($type:ty, $name:literal: $schema:tt;)*) => {$(
+        impl JsonSchema for $type {
+            fn schema_name() -> Cow<'static, str> {
+                $name.into()
+            }
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!($schema)
+            }
+        }
+    )*};
+}
+
+/// A size or an offset in bytes.
+pub(super) struct Size;
+/// Bytes in a sector.
+pub(super) struct SectorSize;
+/// 128 bits.
+pub(super) struct Identifier;
+/// A point in time.
+pub(super) struct Time;
+/// A partition type.
+pub(super) struct TypeName;
+/// A partition type of an MBR.
+pub(super) struct MbrTypeName;
+/// A partition number.
+pub(super) struct Number;
+/// An attribute of a partition.
+pub(super) struct AttributeName;
+/// The value of a formatter's option.
+pub(super) struct OptionValue;
+/// A formatter that is not built in.
+pub(super) struct Guest;
+
+written_as! {
+    Size, "Size": { "oneOf": [{ "type": "string", "pattern": SIZE_PATTERN }, { "type": "integer", "minimum": 0 }] };
+    SectorSize, "SectorSize": { "enum": [512, 4096, "512", "4096", "512B", "4096B", "4KiB"] };
+    Identifier, "Identifier": {
+        "type": "string",
+        "pattern": "^[0-9A-Fa-f]{8}-?[0-9A-Fa-f]{4}-?[0-9A-Fa-f]{4}-?[0-9A-Fa-f]{4}-?[0-9A-Fa-f]{12}$"
+    };
+    Time, "Time": { "type": ["string", "integer"] };
+    TypeName, "PartitionType": { "type": ["string", "integer"], "examples": ["esp", "root-x86-64", "linux-generic", "swap", "0x83"] };
+    MbrTypeName, "MbrPartitionType": { "type": ["string", "integer"], "examples": ["fat32", "0x0c", "linux", "esp"] };
+    Number, "PartitionNumber": { "type": "integer", "minimum": 1, "maximum": 128 };
+    AttributeName, "Attribute": { "oneOf": [{ "type": "string" }, { "type": "integer", "minimum": 0, "maximum": 63 }] };
+    OptionValue, "OptionValue": { "type": ["string", "integer", "boolean"] };
+    Guest, "Guest": {
+        "oneOf": [
+            { "type": "string" },
+            {
+                "type": "object",
+                "properties": {
+                    "file": { "type": "string", "description": "The component, or the WASI command." },
+                    "sha256": {
+                        "type": "string",
+                        "pattern": "^[0-9A-Fa-f]{64}$",
+                        "description": "The SHA-256 digest that the file must have."
+                    },
+                    "command": {
+                        "type": "array",
+                        "minItems": 1,
+                        "items": {
+                            "oneOf": [
+                                { "type": "string" },
+                                { "type": "array", "items": { "type": "string" } }
+                            ]
+                        },
+                        "description": "How it is called, if it is a WASI command. {partition}, {label}, {uuid}, {serial}, {seed}, {size}, {sector-size}, {time}, {disk-offset} and {option:NAME} are filled in; a list in the list is left out where a placeholder in it is empty."
+                    }
+                },
+                "required": ["file"],
+                "additionalProperties": false
+            }
+        ]
+    };
+    SizeRule, "SizeRule": {
+        "oneOf": [
+            { "type": "integer", "minimum": 0 },
+            { "type": "string", "pattern": SIZE_PATTERN },
+            { "enum": ["minimum", "rest"] },
+            { "type": "string", "pattern": "^minimum ?\\+" }
+        ]
+    };
+    DiskSize, "DiskSize": {
+        "oneOf": [
+            { "const": "auto" },
+            { "type": "integer", "minimum": 0 },
+            { "type": "string", "pattern": SIZE_PATTERN }
+        ]
+    };
+}

@@ -1,0 +1,406 @@
+#![allow(clippy::unwrap_used)]
+
+use std::path::Path;
+
+use proptest::prelude::*;
+
+use super::*;
+use cellblock_tree::source::What;
+
+const DESIGN: &str = r#"
+[disk]
+table = "gpt"                    # gpt | mbr | hybrid
+size = "auto"                    # or "4GiB"
+sector-size = 512                # or 4096
+seed = "5f0c1a2b3c4d5e6f708192a3b4c5d6e7"
+time = 2024-01-01T00:00:00Z
+
+[[partition]]
+name = "efi"
+type = "esp"                     # a Discoverable Partitions name, a GUID, or an MBR byte
+size = "256MiB"
+filesystem = "vfat"
+label = "UEFI"
+uuid = "ABCD-1234"
+drop = ["owners", "permissions"]
+content = [{ directory = "esp" }]
+
+[[partition]]
+name = "root"
+type = "root-x86-64"
+size = "minimum + 20%"           # the formatter measures
+filesystem = "ext4"
+attributes = ["read-only", 59]
+content = [
+  { archive = "rootfs.tar" },
+  { directory = "overlay", owner = "0:0", exclude = ["*.orig"] },
+  { file = "/srv/fstab", to = "/etc/fstab", mode = "0644" },
+  { text = "demo\n", to = "/etc/hostname" },
+]
+options = { reserved-blocks = "1%", journal = true, inodes = 5 }
+
+[[partition]]
+name = "bios"
+type = "bios-boot"
+size = "1MiB"
+raw = [{ file = "core.img", offset = "0" }]
+
+[guests]
+minix = "minix.wasm"
+other = { file = "other.wasm", sha256 = "0000000000000000000000000000000000000000000000000000000000000000" }
+"#;
+
+fn parse(source: &str) -> Result<Spec, SpecError> {
+    Spec::parse(source, Path::new("/specs"))
+}
+
+fn rendered(source: &str) -> String {
+    parse(source)
+        .unwrap_err()
+        .render("image.toml", source, false)
+}
+
+#[test]
+fn the_spec_of_the_design_is_read() {
+    let spec = parse(DESIGN).unwrap();
+    assert_eq!(spec.disk.time.unwrap().value, 1_704_067_200);
+    let [efi, root, bios] = spec.partitions.as_slice() else {
+        panic!("three partitions")
+    };
+    assert_eq!(efi.size_rule(), SizeRule::Fixed(256 << 20));
+    let efi = efi.filesystem.as_ref().unwrap();
+    assert_eq!(
+        efi.uuid.as_ref().unwrap().value,
+        FilesystemId::Serial(0xABCD_1234)
+    );
+    assert_eq!(efi.drop, [Loss::Owners, Loss::Permissions]);
+    let flags = root.attributes.as_ref().unwrap().value;
+    assert_eq!(flags, Attributes::READ_ONLY | Attributes::GROW_FS);
+    let root = root.filesystem.as_ref().unwrap();
+    let whats: Vec<&What> = root
+        .content
+        .iter()
+        .filter_map(|content| match content {
+            Content::Source(source) => Some(&source.what),
+            Content::Template(_) => None,
+        })
+        .collect();
+    assert_eq!(whats[0], &What::Archive("/specs/rootfs.tar".into()));
+    assert_eq!(whats[2], &What::File("/srv/fstab".into()));
+    assert_eq!(whats[3], &What::Bytes(b"demo\n".to_vec()));
+    let options: Vec<(&str, &str)> = root
+        .options
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.value.as_str()))
+        .collect();
+    assert_eq!(
+        options,
+        [
+            ("inodes", "5"),
+            ("journal", "true"),
+            ("reserved-blocks", "1%")
+        ]
+    );
+    assert_eq!(
+        bios.raw[0].file().unwrap().value,
+        Path::new("/specs/core.img")
+    );
+    assert_eq!(spec.guests["other"].sha256, Some([0; 32]));
+    assert_eq!(&DESIGN[root.kind.place.clone()], "\"ext4\"");
+}
+
+#[test]
+fn an_unknown_key_points_at_its_line() {
+    let source =
+        "[[partition]]\nname = \"root\"\ntype = \"linux\"\nfilesytem = \"ext4\"\nsize = \"1MiB\"\n";
+    let expected = "\
+error: partition 'root': unknown key `filesytem`
+ --> image.toml:4:1
+  |
+4 | filesytem = \"ext4\"
+  | ^^^^^^^^^ did you mean `filesystem`?
+  |
+  = help: the keys here are name, type, size, offset, number, id, attributes, mbr-type, active, filesystem, label, uuid, content, options, drop, raw";
+    assert_eq!(rendered(source), expected);
+}
+
+#[test]
+fn every_problem_is_shown_in_the_order_of_the_file() {
+    let source =
+        "disk = { size = \"4GB\", alignmen = 5 }\n[[partition]]\nsize = \"1MiB\"\n[partitions]\n";
+    let text = rendered(source);
+    let found: Vec<usize> = [
+        "disk: size: `4GB`",
+        "unknown key `alignmen`",
+        "`type` is missing",
+        "key `partitions`",
+    ]
+    .iter()
+    .map(|part| {
+        text.find(part)
+            .unwrap_or_else(|| panic!("{part} is not in\n{text}"))
+    })
+    .collect();
+    assert!(found.is_sorted(), "{text}");
+}
+
+#[test]
+fn bad_values_say_what_to_write() {
+    let partition =
+        |lines: &str| format!("[[partition]]\nname = \"p\"\ntype = \"linux\"\n{lines}\n");
+    let disk =
+        |lines: &str| format!("[disk]\n{lines}\n[[partition]]\ntype = \"linux\"\nsize = 512\n");
+    for (source, message) in [
+        (disk("size = \"4GB\""), "write \"4GiB\""),
+        (
+            disk("table = \"gtp\""),
+            "`gtp` is none of `gpt`, `mbr`, `hybrid`",
+        ),
+        (disk("sector-size = 520"), "`520` is none of `512`, `4096`"),
+        (disk("seed = \"abc\""), "32 hexadecimal digits"),
+        (
+            disk("id = \"0x12345678\""),
+            "identifier of a disk with GPT: write a UUID",
+        ),
+        (disk("time = 2024-01-01"), "write \"2024-01-31T12:00:00Z\""),
+        (
+            disk("size = 1.5"),
+            "this is a number with a fraction: write a size",
+        ),
+        (
+            partition("size = \"1MiB\"\nnumber = 0"),
+            "0 is outside the range 1 to 128",
+        ),
+        (partition("size = \"big\""), "`big` is no size rule"),
+        (
+            partition("size = 1\nactive = true"),
+            "`active` cannot be stored in a GPT",
+        ),
+        (
+            partition("size = 512\nmbr-type = \"0x0c\""),
+            "`mbr-type` cannot be stored in a GPT",
+        ),
+        (
+            partition("size = 1\nattributes = [\"bootable\"]"),
+            "write `required`, ",
+        ),
+        (
+            partition("size = 1\nlabel = \"x\""),
+            "`label` needs a file system",
+        ),
+        (
+            partition(""),
+            "nothing says how large this empty partition is",
+        ),
+        (
+            partition("size = \"minimum\""),
+            "an empty partition has no minimum size",
+        ),
+        (
+            partition("size = 1\nfilesystem = \"ext4\"\nraw = [{ file = \"x\" }]"),
+            "both `filesystem` and `raw`",
+        ),
+        (
+            partition("filesystem = \"ext4\"\ndrop = [\"links\"]"),
+            "`links` is none of `symlinks`",
+        ),
+        (
+            partition("filesystem = \"ext4\"\ncontent = [{ to = \"/x\" }]"),
+            "names 0 of",
+        ),
+        (
+            partition("filesystem = \"ext4\"\ncontent = [{ file = \"a\", directory = \"b\" }]"),
+            "names 2 of",
+        ),
+        (
+            partition("filesystem = \"ext4\"\ncontent = [{ text = \"a\" }]"),
+            "a `text` or `template` has no `to`",
+        ),
+        (
+            partition("filesystem = \"ext4\"\ncontent = [{ file = \"a\", owner = \"root:root\" }]"),
+            "two numbers",
+        ),
+        (
+            partition("filesystem = \"ext4\"\ncontent = [{ file = \"a\", to = \"etc\" }]"),
+            "absolute path",
+        ),
+        (
+            "[partition]\ntype = \"linux\"\n".to_owned(),
+            "this is a table: write an array of tables",
+        ),
+        (
+            disk("raw = [{ offset = 5 }]"),
+            "disk: an entry of `raw` names neither of `file` and `lba-of`",
+        ),
+        (
+            disk("raw = [{ file = \"a\", lba-of = \"b\" }]"),
+            "names both of `file` and `lba-of`",
+        ),
+        (
+            partition("raw = [{ file = \"a\", plus = 5 }]"),
+            "partition 'p': `plus` needs `lba-of`",
+        ),
+        (
+            disk("raw = [{ lba-of = \"a\", size = 5 }]"),
+            "`size` needs `file`",
+        ),
+        (String::new(), "there is no partition"),
+        (
+            "[[partition]]\ntype = \"esb\"\nsize = 1\n".to_owned(),
+            "did you mean 'esp'?",
+        ),
+        (
+            "[[partition]]\ntype = 0x83\nsize = 1\n".to_owned(),
+            "this is an integer",
+        ),
+        ("[disk\n".to_owned(), "not valid TOML"),
+    ] {
+        let text = rendered(&source);
+        assert!(text.contains(message), "{message} is not in\n{text}");
+    }
+}
+
+#[test]
+fn an_mbr_takes_bytes_as_types() {
+    let source = "[disk]\ntable = \"mbr\"\n[[partition]]\ntype = 0x83\nsize = 512\nactive = true\n\
+                  [[partition]]\ntype = \"0x0c\"\nsize = 512\n";
+    let spec = parse(source).unwrap();
+    let kinds: Vec<PartitionType> = spec
+        .partitions
+        .iter()
+        .map(|partition| partition.kind.value)
+        .collect();
+    assert_eq!(kinds, [PartitionType::Mbr(0x83), PartitionType::Mbr(0x0c)]);
+    let with_id = source.replace(
+        "active = true",
+        "id = \"0fc63daf-8483-4772-8e79-3d69d8477de4\"",
+    );
+    assert!(rendered(&with_id).contains("`id` cannot be stored in an MBR"));
+}
+
+#[test]
+fn a_hybrid_table_takes_types_for_its_mbr() {
+    let source = |lines: &str| {
+        format!(
+            "disk = {{ table = \"hybrid\" }}\n[[partition]]\ntype = \"esp\"\nsize = 512\n{lines}\n"
+        )
+    };
+    for (written, byte) in [("\"fat32\"", 0x0c), ("\"0x0C\"", 0x0c), ("0xef", 0xef)] {
+        let spec = parse(&source(&format!("mbr-type = {written}\nactive = true"))).unwrap();
+        assert_eq!(spec.disk.scheme(), Scheme::Gpt);
+        let found = spec.partitions[0].mbr_type.as_ref().map(|kind| kind.value);
+        assert_eq!(found, Some(byte));
+    }
+    let message = rendered(&source("active = true"));
+    assert!(message.contains("add mbr-type"), "{message}");
+    let message = rendered(&source("mbr-type = \"0x00\""));
+    assert!(message.contains("marks an unused entry"), "{message}");
+    let message = rendered(&source("mbr-type = \"fat\""));
+    assert!(message.contains("unknown MBR partition type"), "{message}");
+    let mbr =
+        "disk = { table = \"mbr\" }\n[[partition]]\ntype = 0x0c\nmbr-type = 0x0c\nsize = 512\n";
+    assert!(rendered(mbr).contains("`mbr-type` cannot be stored in an MBR"));
+}
+
+#[test]
+fn an_unknown_filesystem_lists_the_known_ones() {
+    let source =
+        "[[partition]]\ntype = \"linux\"\nfilesystem = \"ext3\"\n[guests]\nminix = \"m.wasm\"\n";
+    let spec = parse(source).unwrap();
+    let error = spec.check_filesystems(&["ext4", "vfat"]).unwrap_err();
+    let text = error.render("image.toml", source, false);
+    assert!(
+        text.contains("did you mean `ext4`?") && text.contains("are ext4, vfat, minix;"),
+        "{text}"
+    );
+    assert_eq!(spec.check_filesystems(&["ext3"]), Ok(()));
+}
+
+#[test]
+fn the_schema_has_the_keys_that_are_read() {
+    let schema = json_schema();
+    let schema = schema.as_value();
+    for (source, pointer) in [
+        ("x = 1", "/properties"),
+        ("[disk]\nx = 1", "/$defs/DiskSpec/properties"),
+        (
+            "[[partition]]\nx = 1\nsize = 1\ntype = \"linux\"",
+            "/$defs/PartitionSpec/properties",
+        ),
+        (
+            "[[partition]]\ntype = \"linux\"\nraw = [{ x = 1, file = \"a\" }]",
+            "/$defs/Raw/properties",
+        ),
+    ] {
+        let error = parse(source).unwrap_err();
+        let known = error
+            .problems
+            .iter()
+            .find_map(|problem| match &problem.kind {
+                ProblemKind::UnknownKey { known, .. } => Some(known.clone()),
+                _ => None,
+            });
+        let mut known = known.unwrap();
+        known.sort_unstable();
+        let properties = schema.pointer(pointer).unwrap().as_object().unwrap();
+        let mut properties: Vec<&str> = properties.keys().map(String::as_str).collect();
+        properties.sort_unstable();
+        assert_eq!(properties, known, "{pointer}");
+    }
+}
+
+/// Lines that a spec may be made of, right and wrong.
+const LINES: [&str; 24] = [
+    "[disk]",
+    "[[partition]]",
+    "[guests]",
+    "table = \"gpt\"",
+    "table = \"mbr\"",
+    "size = \"1MiB\"",
+    "size = \"rest\"",
+    "size = 5",
+    "type = \"esp\"",
+    "type = \"linux\"",
+    "name = \"ä\"",
+    "raw = [{ file = \"x\" }]",
+    "raw = [5]",
+    "filesystem = \"ext4\"",
+    "filesystem = 5",
+    "content = [{ file = \"a\" }]",
+    "content = { }",
+    "options = { a = 1, b = [] }",
+    "drop = [\"owners\"]",
+    "number = 99999999999999999999",
+    "a = { file = 1 }",
+    "seed = \"\u{1F600}\"",
+    "time = 2024-01-01T00:00:00.5Z",
+    "attributes = [-1, 64, \"x\"]",
+];
+
+proptest! {
+    #[test]
+    fn random_text_never_panics(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        let source = String::from_utf8_lossy(&bytes);
+        if let Err(error) = parse(&source) {
+            error.render("image.toml", &source, false);
+        }
+    }
+
+    #[test]
+    fn random_lines_never_panic(lines in prop::collection::vec(prop::sample::select(&LINES[..]), 0..12)) {
+        let source = lines.join("\n");
+        if let Err(error) = parse(&source) {
+            prop_assert!(!error.render("image.toml", &source, true).is_empty());
+        }
+    }
+
+    #[test]
+    fn a_damaged_spec_never_panics(at in 0..DESIGN.len(), byte in any::<u8>()) {
+        let mut bytes = DESIGN.as_bytes().to_vec();
+        bytes[at] = byte;
+        let source = String::from_utf8_lossy(&bytes);
+        if let Err(error) = parse(&source) {
+            error.render("image.toml", &source, false);
+        }
+    }
+}

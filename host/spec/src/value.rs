@@ -1,0 +1,525 @@
+//! The small grammars that the spec and the command line share: identifiers, owners, modes, times, destinations.
+
+use std::fmt;
+
+use thiserror::Error;
+use toml::value::{Datetime, Offset};
+use uuid::Uuid;
+
+use super::size::SizeError;
+use cellblock_contract::{CommandLineError, Loss};
+use cellblock_table::{DiskId, Scheme, TypeError};
+use cellblock_tree::source::{ModeRule, ModeRuleError};
+
+/// A value that could not be understood. Every variant carries the text as it was written.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum ValueError {
+    /// The value has another type than the key takes.
+    #[error("this is {found}: write {expected}")]
+    WrongType {
+        /// What the key takes.
+        expected: &'static str,
+        /// The type that was written.
+        found: &'static str,
+    },
+    /// The command line of a guest.
+    #[error(transparent)]
+    Command(#[from] CommandLineError),
+    /// A size or a size rule.
+    #[error(transparent)]
+    Size(#[from] SizeError),
+    /// A size in `volumes:`, which has a notation of its own.
+    #[error(
+        "`{text}` is not a size: write a number of bytes, or one with M (MiB) or G (GiB), such as 256M"
+    )]
+    NotAVolumeSize {
+        /// What was written.
+        text: String,
+    },
+    /// Not a type for both tables of a hybrid in `volumes:`.
+    #[error(
+        "`{text}` is no type of a hybrid table: write an MBR type, a comma and a GUID, such as \
+         0C,C12A7328-F81F-11D2-BA4B-00A0C93EC93B"
+    )]
+    NotAHybridType {
+        /// What was written.
+        text: String,
+    },
+    /// Not a type of a structure in a gadget.
+    #[error("`{text}` is no type of a volume with {scheme}: write {}, `bare` or `mbr`", gadget_type_form(*.scheme))]
+    NotAGadgetType {
+        /// What was written.
+        text: String,
+        /// The kind of table.
+        scheme: Scheme,
+    },
+    /// Not a place for an address in a gadget.
+    #[error(
+        "`{text}` is no place of an address: write an offset of at most 4G, or one behind the name of a structure, such as mbr+92"
+    )]
+    NotAnOffsetWrite {
+        /// What was written.
+        text: String,
+    },
+    /// One of a fixed set of words.
+    #[error("`{text}` is none of {}", Choices(.choices))]
+    NotAChoice {
+        /// What was written.
+        text: String,
+        /// The words that can be written.
+        choices: Vec<&'static str>,
+    },
+    /// An integer outside the range of its key.
+    #[error("{text} is outside the range {least} to {most}")]
+    OutOfRange {
+        /// What was written.
+        text: String,
+        /// The smallest value.
+        least: u64,
+        /// The largest value.
+        most: u64,
+    },
+    /// Text that is empty where it must not be.
+    #[error("the text is empty: write one character or more")]
+    Empty,
+    /// Not a UUID.
+    #[error(
+        "`{text}` is not a UUID: write 32 hexadecimal digits, such as \"0fc63daf-8483-4772-8e79-3d69d8477de4\""
+    )]
+    NotAUuid {
+        /// What was written.
+        text: String,
+    },
+    /// Neither a UUID nor a volume serial number of FAT.
+    #[error(
+        "`{text}` is neither a UUID (32 hexadecimal digits) nor the serial number of a FAT volume \
+         (8 hexadecimal digits, such as \"ABCD-1234\")"
+    )]
+    NotAFilesystemId {
+        /// What was written.
+        text: String,
+    },
+    /// Not an identifier of a disk.
+    #[error("`{text}` is not the identifier of a disk with {scheme}: write {}", disk_id_form(*.scheme))]
+    NotADiskId {
+        /// What was written.
+        text: String,
+        /// The kind of table.
+        scheme: Scheme,
+    },
+    /// Not a pair of numeric identifiers.
+    #[error(
+        "`{text}` is not an owner: write two numbers, user and group, such as \"0:0\" (names are not looked up)"
+    )]
+    NotAnOwner {
+        /// What was written.
+        text: String,
+    },
+    /// Neither permission bits in octal nor clauses as chmod takes them.
+    #[error(transparent)]
+    Mode(#[from] ModeRuleError),
+    /// Not a time.
+    #[error("`{text}` is not a time: write \"2024-01-31T12:00:00Z\", or whole seconds since 1970")]
+    NotATime {
+        /// What was written.
+        text: String,
+    },
+    /// Not a SHA-256 digest.
+    #[error("`{text}` is not a SHA-256 digest: write 64 hexadecimal digits")]
+    NotADigest {
+        /// What was written.
+        text: String,
+    },
+    /// A destination that is no absolute path inside a file system.
+    #[error(
+        "`{text}` is not a destination: write an absolute path inside the file system, such as \"/etc/fstab\", \
+         without `..` components"
+    )]
+    NotADestination {
+        /// What was written.
+        text: String,
+    },
+    /// A unified kernel that systemd-boot would not show.
+    #[error(
+        "`{text}` has no name that ends in `.efi`, and boot loaders look for no others: rename it"
+    )]
+    NotAKernel {
+        /// What was written.
+        text: String,
+    },
+    /// A partition type that the table does not know.
+    #[error(transparent)]
+    Type(#[from] TypeError),
+    /// An attribute of a partition that is not known by that name.
+    #[error("`{text}` is no known partition attribute: write {}, or a bit number from 0 to 63", Choices(.choices))]
+    UnknownAttribute {
+        /// What was written.
+        text: String,
+        /// The names that can be written.
+        choices: Vec<&'static str>,
+    },
+    /// `KEY=VALUE` or `NAME=FILE` without its equals sign or one of its sides.
+    #[error("`{text}` has no value: write {form}")]
+    NotAnAssignment {
+        /// What was written.
+        text: String,
+        /// The form that is expected, such as `NAME=FILE.wasm`.
+        form: &'static str,
+    },
+    /// A content source without a path.
+    #[error("`{text}` names no file or directory before its options")]
+    NoPath {
+        /// What was written.
+        text: String,
+    },
+}
+
+/// Words in backquotes, parted by commas.
+struct Choices<'a>(&'a [&'static str]);
+
+impl fmt::Display for Choices<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, choice) in self.0.iter().enumerate() {
+            let comma = if index == 0 { "" } else { ", " };
+            write!(formatter, "{comma}`{choice}`")?;
+        }
+        Ok(())
+    }
+}
+
+fn gadget_type_form(scheme: Scheme) -> &'static str {
+    match scheme {
+        Scheme::Gpt => "a GUID, two hexadecimal digits with a comma and a GUID",
+        Scheme::Mbr => "two hexadecimal digits, these with a comma and a GUID",
+    }
+}
+
+fn disk_id_form(scheme: Scheme) -> &'static str {
+    match scheme {
+        Scheme::Gpt => "a UUID",
+        Scheme::Mbr => "\"0x\" and 8 hexadecimal digits",
+    }
+}
+
+/// The identifier of a file system.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FilesystemId {
+    /// The 128 bits that most formats store.
+    Uuid(Uuid),
+    /// The 32-bit volume serial number of a FAT.
+    Serial(u32),
+}
+
+/// Reads the name of a loss, such as `symlinks`.
+///
+/// # Errors
+/// When the name is none of [`Loss::ALL`].
+pub fn parse_loss(text: &str) -> Result<Loss, ValueError> {
+    Loss::parse(text).ok_or_else(|| ValueError::NotAChoice {
+        text: text.to_owned(),
+        choices: Loss::ALL.iter().map(|loss| loss.name()).collect(),
+    })
+}
+
+/// Reads one of a fixed set of words.
+pub(super) fn parse_choice<T: Copy>(
+    text: &str,
+    choices: &[(&'static str, T)],
+) -> Result<T, ValueError> {
+    choices
+        .iter()
+        .find(|(name, _)| *name == text)
+        .map(|(_, value)| *value)
+        .ok_or_else(|| ValueError::NotAChoice {
+            text: text.to_owned(),
+            choices: choices.iter().map(|(name, _)| *name).collect(),
+        })
+}
+
+/// Reads a UUID: 32 hexadecimal digits, with or without hyphens.
+///
+/// # Errors
+/// When the text is anything else.
+pub fn parse_uuid(text: &str) -> Result<Uuid, ValueError> {
+    Uuid::parse_str(text.trim()).map_err(|_| ValueError::NotAUuid {
+        text: text.to_owned(),
+    })
+}
+
+/// Reads a seed: written as a UUID is.
+///
+/// # Errors
+/// When the text is no UUID.
+pub fn parse_seed(text: &str) -> Result<[u8; 16], ValueError> {
+    parse_uuid(text).map(Uuid::into_bytes)
+}
+
+/// Reads the identifier of a file system: a UUID, or 8 hexadecimal digits for FAT (`ABCD-1234`).
+///
+/// # Errors
+/// When the text is neither.
+pub fn parse_filesystem_id(text: &str) -> Result<FilesystemId, ValueError> {
+    let trimmed = text.trim();
+    let serial = trimmed
+        .split_once('-')
+        .map(|(high, low)| (high.len(), low.len(), [high, low].concat()));
+    let digits = match serial {
+        Some((4, 4, digits)) => digits,
+        _ => trimmed.to_owned(),
+    };
+    if let Some(serial) = parse_hex32(&digits) {
+        return Ok(FilesystemId::Serial(serial));
+    }
+    parse_uuid(trimmed)
+        .map(FilesystemId::Uuid)
+        .map_err(|_| ValueError::NotAFilesystemId {
+            text: text.to_owned(),
+        })
+}
+
+/// Reads the identifier of a disk: a UUID for a GPT, `0x` and 8 hexadecimal digits for an MBR.
+///
+/// # Errors
+/// When the text is not what this kind of table stores.
+pub fn parse_disk_id(text: &str, scheme: Scheme) -> Result<DiskId, ValueError> {
+    let trimmed = text.trim();
+    let id = match scheme {
+        Scheme::Gpt => parse_uuid(trimmed).ok().map(DiskId::Gpt),
+        Scheme::Mbr => trimmed
+            .strip_prefix("0x")
+            .and_then(parse_hex32)
+            .map(DiskId::Mbr),
+    };
+    id.ok_or_else(|| ValueError::NotADiskId {
+        text: text.to_owned(),
+        scheme,
+    })
+}
+
+/// Exactly eight hexadecimal digits.
+fn parse_hex32(digits: &str) -> Option<u32> {
+    let all_hex = digits.len() == 8 && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if all_hex {
+        u32::from_str_radix(digits, 16).ok()
+    } else {
+        None
+    }
+}
+
+/// Reads a numeric owner, `USER:GROUP`.
+///
+/// # Errors
+/// When either side is no 32-bit number.
+pub fn parse_owner(text: &str) -> Result<(u32, u32), ValueError> {
+    text.split_once(':')
+        .and_then(|(user, group)| Some((parse_digits(user)?, parse_digits(group)?)))
+        .ok_or_else(|| ValueError::NotAnOwner {
+            text: text.to_owned(),
+        })
+}
+
+fn parse_digits(text: &str) -> Option<u32> {
+    text.bytes()
+        .all(|byte| byte.is_ascii_digit())
+        .then(|| text.parse().ok())
+        .flatten()
+}
+
+/// Reads a mode: octal, `0644`, or clauses, `u=rwX,go=rX`.
+///
+/// # Errors
+/// When the text is neither.
+pub fn parse_mode(text: &str) -> Result<ModeRule, ValueError> {
+    Ok(text.parse()?)
+}
+
+/// Reads a SHA-256 digest of 64 hexadecimal digits.
+///
+/// # Errors
+/// When the text is anything else.
+pub fn parse_sha256(text: &str) -> Result<[u8; 32], ValueError> {
+    let error = || ValueError::NotADigest {
+        text: text.to_owned(),
+    };
+    if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Err(error());
+    }
+    let mut digest = [0; 32];
+    for (byte, position) in digest.iter_mut().zip((0..64).step_by(2)) {
+        *byte = u8::from_str_radix(&text[position..position + 2], 16).map_err(|_| error())?;
+    }
+    Ok(digest)
+}
+
+/// Reads a destination inside a file system: an absolute path without `..` or NUL.
+///
+/// # Errors
+/// When the text is anything else.
+pub fn parse_destination(text: &str) -> Result<Vec<u8>, ValueError> {
+    let usable = text.starts_with('/')
+        && !text.contains('\0')
+        && !text.split('/').any(|component| component == "..");
+    usable
+        .then(|| text.as_bytes().to_vec())
+        .ok_or_else(|| ValueError::NotADestination {
+            text: text.to_owned(),
+        })
+}
+
+/// Reads a time in seconds since 1970: RFC 3339 with an offset, or a whole number.
+///
+/// # Errors
+/// When the text is neither, names a day that does not exist, or has a fraction of a second.
+pub fn parse_time(text: &str) -> Result<i64, ValueError> {
+    let trimmed = text.trim();
+    if let Ok(seconds) = trimmed.parse() {
+        return Ok(seconds);
+    }
+    trimmed
+        .parse()
+        .ok()
+        .and_then(|datetime: Datetime| seconds_since_1970(&datetime))
+        .ok_or_else(|| ValueError::NotATime {
+            text: text.to_owned(),
+        })
+}
+
+/// The seconds since 1970 of a date with a time and an offset; `None` when one of them is absent
+/// or there is a fraction of a second.
+pub(super) fn seconds_since_1970(datetime: &Datetime) -> Option<i64> {
+    let (date, time) = (datetime.date?, datetime.time?);
+    let offset_in_minutes = match datetime.offset? {
+        Offset::Z => 0,
+        Offset::Custom { minutes } => i64::from(minutes),
+    };
+    if time.nanosecond.is_some_and(|nanoseconds| nanoseconds != 0) {
+        return None;
+    }
+    let minutes = days_since_1970(
+        i64::from(date.year),
+        i64::from(date.month),
+        i64::from(date.day),
+    ) * 24
+        * 60
+        + i64::from(time.hour) * 60
+        + i64::from(time.minute)
+        - offset_in_minutes;
+    Some(minutes * 60 + i64::from(time.second.unwrap_or(0)))
+}
+
+/// Days from 1970-01-01 to a day of the Gregorian calendar, year 0 or later.
+fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
+    const DAYS_FROM_0000_03_01_TO_1970: i64 = 719_468;
+    // A year that begins in March has its leap day at the end, so that the days before a month
+    // follow from a line: 153 days in each five months.
+    let (year, month_from_march) = if month > 2 {
+        (year, month - 3)
+    } else {
+        (year - 1, month + 9)
+    };
+    let leap_days = year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400);
+    let day_of_year = (153 * month_from_march + 2) / 5 + day - 1;
+    year * 365 + leap_days + day_of_year - DAYS_FROM_0000_03_01_TO_1970
+}
+
+/// Reads `NAME=VALUE`; `form` is shown in the error.
+///
+/// # Errors
+/// When the equals sign, the name or the value is missing.
+pub fn parse_assignment(text: &str, form: &'static str) -> Result<(String, String), ValueError> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() && !value.is_empty() => {
+            Ok((name.to_owned(), value.to_owned()))
+        }
+        _ => Err(ValueError::NotAnAssignment {
+            text: text.to_owned(),
+            form,
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn times_are_seconds_since_1970() {
+        for (text, seconds) in [
+            ("1970-01-01T00:00:00Z", 0),
+            ("2024-01-01T00:00:00Z", 1_704_067_200),
+            ("2024-02-29T12:30:15+02:00", 1_709_202_615),
+            ("1969-12-31T23:59:59Z", -1),
+            ("2446-05-10T22:38:55Z", 15_032_385_535),
+            ("0000-03-01T00:00:00Z", -62_162_035_200),
+            ("-5", -5),
+        ] {
+            assert_eq!(parse_time(text), Ok(seconds), "{text}");
+        }
+        for text in [
+            "2024-01-01",
+            "2024-01-01T00:00:00",
+            "2023-02-29T00:00:00Z",
+            "yesterday",
+            "1.5",
+        ] {
+            assert!(parse_time(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn identifiers_are_read() {
+        assert_eq!(
+            parse_filesystem_id("ABCD-1234"),
+            Ok(FilesystemId::Serial(0xABCD_1234))
+        );
+        assert_eq!(
+            parse_filesystem_id("abcd1234"),
+            Ok(FilesystemId::Serial(0xABCD_1234))
+        );
+        let uuid = "0fc63daf-8483-4772-8e79-3d69d8477de4";
+        assert_eq!(
+            parse_filesystem_id(uuid),
+            Ok(FilesystemId::Uuid(uuid.parse().unwrap()))
+        );
+        assert!(parse_filesystem_id("ABC-D1234").is_err());
+        assert!(parse_filesystem_id("+BCD-1234").is_err());
+        assert_eq!(
+            parse_disk_id("0x0000002a", Scheme::Mbr),
+            Ok(DiskId::Mbr(42))
+        );
+        assert!(parse_disk_id("0x2a", Scheme::Mbr).is_err());
+        assert!(parse_disk_id("0x0000002a", Scheme::Gpt).is_err());
+        assert!(parse_disk_id(uuid, Scheme::Mbr).is_err());
+        assert_eq!(
+            parse_disk_id(uuid, Scheme::Gpt),
+            Ok(DiskId::Gpt(uuid.parse().unwrap()))
+        );
+    }
+
+    #[test]
+    fn owners_and_modes_are_numbers() {
+        assert_eq!(parse_owner("0:4294967295"), Ok((0, u32::MAX)));
+        for text in ["root:root", "0", "0:", "+1:0", "0:4294967296"] {
+            assert!(parse_owner(text).is_err(), "{text}");
+        }
+        assert_eq!(parse_mode("0644"), Ok(ModeRule::Octal(0o644)));
+        assert!(matches!(
+            parse_mode("u=rwX,go=rX"),
+            Ok(ModeRule::Symbolic(_))
+        ));
+        for text in ["", "8", "10000", "rw", "-1"] {
+            assert!(parse_mode(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn digests_and_destinations_are_checked() {
+        assert_eq!(parse_sha256(&"0f".repeat(32)), Ok([0x0f; 32]));
+        assert!(parse_sha256(&"0g".repeat(32)).is_err());
+        assert_eq!(parse_destination("/etc/fstab"), Ok(b"/etc/fstab".to_vec()));
+        for text in ["etc", "", "/a/../b", "/a\0"] {
+            assert!(parse_destination(text).is_err(), "{text}");
+        }
+    }
+}

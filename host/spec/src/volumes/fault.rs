@@ -1,0 +1,297 @@
+//! What imagecraft or snapd would refuse.
+
+use std::ops::Range;
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+use cellblock_text::exact;
+
+/// A rule of `volumes:` that is broken.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum VolumeFault {
+    /// None or several volumes, where there must be one.
+    #[error("there are {found} volumes, and imagecraft makes exactly one")]
+    VolumeCount {
+        /// How many there are.
+        found: usize,
+    },
+    /// A gadget without volumes.
+    #[error("there is no volume")]
+    NoVolume,
+    /// A volume on a device that is no disk.
+    #[error("an eMMC has hardware partitions, which no image has")]
+    Emmc,
+    /// A table that the installer chooses.
+    #[error("the kind of table is left to the installer, and an image needs one")]
+    PartialSchema,
+    /// A name of a volume or a structure that cannot be.
+    #[error("`{name}` cannot be a name")]
+    Name {
+        /// The name.
+        name: String,
+        /// What names are made of.
+        rule: &'static str,
+    },
+    /// A volume without structures.
+    #[error("there is no structure")]
+    NoStructure,
+    /// A choice that imagecraft's grammar makes by the platform.
+    #[error("`{key}` chooses by the platform that is built for")]
+    Grammar {
+        /// The key.
+        key: String,
+    },
+    /// A key of snapd's that imagecraft refuses.
+    #[error("imagecraft does not support `{key}` in a structure")]
+    NotOfImagecraft {
+        /// The key.
+        key: &'static str,
+        /// What to do instead.
+        instead: &'static str,
+    },
+    /// A label that is longer than the file system stores.
+    #[error("the label `{label}` has {} bytes, and {filesystem} stores {most}", label.len())]
+    LabelTooLong {
+        /// The label.
+        label: String,
+        /// The kind of file system.
+        filesystem: &'static str,
+        /// The most bytes that it stores.
+        most: usize,
+        /// Whether nobody wrote it, and it follows from the name or the role.
+        is_implied: bool,
+    },
+    /// Two file systems of one volume with one label.
+    #[error("the label `{label}` is taken")]
+    DuplicateLabel {
+        /// The label.
+        label: String,
+        /// Where it stands for the first time.
+        first: Range<usize>,
+    },
+    /// A structure that begins inside the one before it.
+    #[error("it begins at {}, and structure {other} ends at {}", exact(*.start), exact(*.end))]
+    Overlap {
+        /// In bytes.
+        start: u64,
+        /// What the other one is called.
+        other: String,
+        /// Where the other one ends, exclusive.
+        end: u64,
+        /// Where the other one stands.
+        first: Range<usize>,
+    },
+    /// A smallest size that is larger than the size.
+    #[error("its `min-size` of {} is larger than its `size` of {}", exact(*.minimum), exact(*.size))]
+    MinimumAboveSize {
+        /// In bytes.
+        minimum: u64,
+        /// In bytes.
+        size: u64,
+    },
+    /// A role of partitions for what is none.
+    #[error("a structure that is no partition has no such role")]
+    RoleOfBare,
+    /// A file system in what is no partition.
+    #[error("a structure of the type `bare` has no file system")]
+    FilesystemOfBare,
+    /// A rule of one kind of structure that is broken.
+    #[error("a structure for {kind} {rule}")]
+    Rule {
+        /// The type or role.
+        kind: &'static str,
+        /// The rule.
+        rule: &'static str,
+    },
+    /// An image that is larger than its structure.
+    #[error("the image ends at {}, and its structure at {}", exact(*.end), exact(*.size))]
+    ImageBeyond {
+        /// Where it ends, in bytes from the start of the structure.
+        end: u64,
+        /// The length of the structure in bytes.
+        size: u64,
+    },
+    /// Content for the other kind of structure.
+    #[error("`{key}` says nothing of a structure {} a file system", if *.has_filesystem { "with" } else { "without" })]
+    ForeignContent {
+        /// The key.
+        key: &'static str,
+        /// Whether the structure has a file system.
+        has_filesystem: bool,
+    },
+    /// Content of another snap.
+    #[error("the content lies in the kernel's snap, which is not read")]
+    KernelContent,
+    /// Content that is to be unpacked.
+    #[error("content is not unpacked")]
+    Unpack,
+    /// A file that cannot be looked at.
+    #[error("cannot use {}: {why}", .path.display())]
+    NoSuchFile {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        why: String,
+    },
+    /// An address relative to nothing.
+    #[error("there is no structure `{name}`")]
+    UnknownStructure {
+        /// The name.
+        name: String,
+    },
+    /// An address outside the structure that it is relative to.
+    #[error("the address ends {} into a structure of {}", exact(*.end), exact(*.room))]
+    AddressBeyond {
+        /// In bytes from the start of the structure.
+        end: u64,
+        /// The length of the structure in bytes.
+        room: u64,
+    },
+    /// An address of something that has none in the table.
+    #[error("only the address of a partition with a name can be written")]
+    AddressOfNoPartition,
+    /// Numbers for some partitions, and not for all.
+    #[error("the partition has no number, and another one has")]
+    NumberMissing {
+        /// Where the other's number stands.
+        other: Range<usize>,
+    },
+    /// A partition that a BIOS boots, among the logical ones.
+    #[error(
+        "a partition for system-boot is number {position}, and a BIOS boots only the first {primary} of more than four"
+    )]
+    LogicalBoot {
+        /// Its place among the structures, from 1.
+        position: usize,
+        /// How many are primary.
+        primary: usize,
+    },
+    /// Something else than `default` under `filesystems`.
+    #[error("`filesystems` has exactly one key, which is `default`")]
+    NotDefault,
+    /// The first mount is not the root's.
+    #[error("the first mount is `{mount}`, and must be `/`")]
+    FirstMount {
+        /// The mount point.
+        mount: String,
+    },
+    /// Two mounts at one place.
+    #[error("something is mounted at `{mount}` already")]
+    DuplicateMount {
+        /// The mount point.
+        mount: String,
+        /// Where it stands for the first time.
+        first: Range<usize>,
+    },
+    /// A device that is no partition of the volume.
+    #[error("`{device}` is no partition of this file")]
+    UnknownDevice {
+        /// As it was written.
+        device: String,
+        /// Every partition as a device.
+        known: Vec<String>,
+    },
+}
+
+impl VolumeFault {
+    /// What to say at the place.
+    pub(crate) fn label(&self) -> String {
+        match self {
+            Self::LabelTooLong {
+                is_implied: true, ..
+            } => "no label is given, so this is it".to_owned(),
+            Self::VolumeCount { .. } | Self::NoVolume | Self::NoStructure => "in here".to_owned(),
+            Self::NumberMissing { .. } => "this partition".to_owned(),
+            Self::Overlap { .. } => "this structure".to_owned(),
+            _ => "here".to_owned(),
+        }
+    }
+
+    /// What to change.
+    pub(crate) fn help(&self) -> Option<String> {
+        let help = match self {
+            Self::VolumeCount { .. } => "keep one of them".to_owned(),
+            Self::NoVolume => "add one to `volumes`".to_owned(),
+            Self::Emmc => {
+                "write the volumes that are disks, and build them with --volume NAME".to_owned()
+            }
+            Self::PartialSchema => {
+                "remove `schema` from `partial`, and write schema: gpt".to_owned()
+            }
+            Self::Overlap { end, .. } => format!("write offset: {end} or more, or leave it out"),
+            Self::MinimumAboveSize { .. } => {
+                "make `size` larger, or leave `min-size` out".to_owned()
+            }
+            Self::RoleOfBare => {
+                "remove `role`, or give the structure the type of a partition".to_owned()
+            }
+            Self::FilesystemOfBare => {
+                "write filesystem: none, or give the structure the type of a partition".to_owned()
+            }
+            Self::Rule { .. } | Self::NoSuchFile { .. } => return None,
+            Self::ImageBeyond { .. } => "make the structure larger".to_owned(),
+            Self::ForeignContent {
+                has_filesystem: true,
+                ..
+            } => "write source: and target:".to_owned(),
+            Self::ForeignContent { .. } => "write image:, and perhaps offset: and size:".to_owned(),
+            Self::KernelContent => {
+                "remove it, and add it with --content NAME=SOURCE,to=/PATH".to_owned()
+            }
+            Self::Unpack => "unpack it, and name the directory".to_owned(),
+            Self::UnknownStructure { .. } => {
+                "write the name of a structure before the +".to_owned()
+            }
+            Self::AddressBeyond { .. } => "write an offset inside the structure".to_owned(),
+            Self::AddressOfNoPartition => {
+                "give the structure a name and the type of a partition, or remove `offset-write`"
+                    .to_owned()
+            }
+            Self::Name { rule, .. } => (*rule).to_owned(),
+            Self::NoStructure => "add one item or more to `structure`".to_owned(),
+            Self::Grammar { .. } => {
+                "write the items of the platform that you build for, without the choice".to_owned()
+            }
+            Self::NotOfImagecraft { instead, .. } => (*instead).to_owned(),
+            Self::LabelTooLong {
+                is_implied: true,
+                most,
+                ..
+            } => format!("add a `filesystem-label` of at most {most} bytes"),
+            Self::LabelTooLong { most, .. } => {
+                format!("shorten `filesystem-label` to {most} bytes")
+            }
+            Self::DuplicateLabel { .. } => {
+                "give each partition a `filesystem-label` of its own".to_owned()
+            }
+            Self::NumberMissing { .. } => {
+                "give every partition a `partition-number`, or none".to_owned()
+            }
+            Self::LogicalBoot { primary, .. } => {
+                format!("move it to the first {primary} structures")
+            }
+            Self::NotDefault => {
+                "write, for example, default: [{mount: /, device: (volume/pc/rootfs)}]".to_owned()
+            }
+            Self::FirstMount { .. } => "mount the root first".to_owned(),
+            Self::DuplicateMount { .. } => "mount one of them elsewhere".to_owned(),
+            Self::UnknownDevice { known, .. } => {
+                format!("the partitions are {}", known.join(", "))
+            }
+        };
+        Some(help)
+    }
+
+    /// Where its other half stands.
+    pub(crate) fn related(&self) -> Option<Range<usize>> {
+        match self {
+            Self::DuplicateLabel { first, .. } | Self::DuplicateMount { first, .. } => {
+                Some(first.clone())
+            }
+            Self::NumberMissing { other } => Some(other.clone()),
+            Self::Overlap { first, .. } => Some(first.clone()),
+            _ => None,
+        }
+    }
+}

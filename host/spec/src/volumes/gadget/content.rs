@@ -1,0 +1,196 @@
+//! What a structure holds: files of a file system, or images as they are.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::super::super::fields::{Fields, text};
+use super::super::super::value::{ValueError, parse_destination};
+use super::super::super::{Placed, RawSpec, RawWhat};
+use super::super::{VolumeFault, is_given, optional, parse_size, size};
+use cellblock_tree::source::{Source, What};
+
+/// What a source begins with that lies in the kernel's snap.
+const KERNEL: &str = "$kernel:";
+/// The highest offset of an address, in bytes.
+const MOST_OFFSET: u64 = 1 << 32;
+
+/// Where an address is to be written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct OffsetWrite {
+    /// The structure that the offset counts from; the disk's start when absent.
+    pub(super) relative_to: Option<String>,
+    /// In bytes.
+    pub(super) offset: u64,
+}
+
+/// An image that is copied as it is.
+#[derive(Clone, Debug)]
+pub(super) struct Image {
+    /// With the offset from the start of the structure.
+    pub(super) raw: RawSpec,
+    /// In bytes from the start of the structure.
+    pub(super) end: u64,
+    pub(super) offset_write: Option<Placed<OffsetWrite>>,
+}
+
+/// Reads `92` or `mbr+92`.
+pub(super) fn offset_write(text: &str) -> Result<OffsetWrite, ValueError> {
+    let (relative_to, offset) = match text.split_once('+') {
+        Some((name, offset)) => (Some(name), offset),
+        None => (None, text),
+    };
+    parse_size(offset)
+        .filter(|offset| *offset <= MOST_OFFSET && relative_to != Some(""))
+        .map(|offset| OffsetWrite {
+            relative_to: relative_to.map(str::to_owned),
+            offset,
+        })
+        .ok_or_else(|| ValueError::NotAnOffsetWrite {
+            text: text.to_owned(),
+        })
+}
+
+/// The files that go into a file system.
+pub(super) fn read_files(fields: &mut Fields<'_, '_>, root: &Path) -> Vec<Source> {
+    if !is_given(fields, "content") {
+        return Vec::new();
+    }
+    fields.take_tables("content", |_, fields| {
+        let is_foreign = refuse(fields, ["image", "offset", "size"], true);
+        check_unpack(fields);
+        if is_foreign {
+            fields.allow_others();
+            return None;
+        }
+        let source = fields.require("source", "source: grub/", text);
+        let target = fields.require("target", "target: EFI/ubuntu/", target);
+        file(fields, root, &source?, target?.value)
+    })
+}
+
+/// The path in the file system, which needs no `/` at its start.
+fn target(value: &toml::de::DeValue<'_>) -> Result<String, ValueError> {
+    let text = text(value)?;
+    let absolute = format!("/{}", text.trim_start_matches('/'));
+    parse_destination(&absolute)?;
+    Ok(absolute)
+}
+
+/// A file, or a directory: with a `/` at its end what is in it, and without one the directory itself.
+fn file(
+    fields: &mut Fields<'_, '_>,
+    root: &Path,
+    source: &Placed<String>,
+    target: String,
+) -> Option<Source> {
+    if source.value.starts_with(KERNEL) {
+        fields.problem(VolumeFault::KernelContent.into(), source.place.clone());
+        return None;
+    }
+    let path = root.join(&source.value);
+    let metadata = look(fields, &path, &source.place)?;
+    let mut to = target;
+    let what = if metadata.is_dir() {
+        if let (false, Some(name)) = (source.value.ends_with('/'), path.file_name()) {
+            to = format!("{}/{}", to.trim_end_matches('/'), name.to_string_lossy());
+        }
+        What::Directory(path)
+    } else {
+        What::File(path)
+    };
+    Some(Source {
+        to: Some(to.into_bytes()),
+        ..Source::new(what)
+    })
+}
+
+/// The images of a structure without a file system; one without an offset lies behind the one before it.
+pub(super) fn read_images(fields: &mut Fields<'_, '_>, root: &Path) -> Vec<Image> {
+    if !is_given(fields, "content") {
+        return Vec::new();
+    }
+    let mut end = 0;
+    fields.take_tables("content", |_, fields| {
+        let is_foreign = refuse(fields, ["source", "target"], false);
+        check_unpack(fields);
+        if is_foreign {
+            fields.allow_others();
+            return None;
+        }
+        let image = fields.require("image", "image: pc-core.img", text);
+        let offset = optional(fields, "offset", size).map_or(end, |offset| offset.value);
+        let size = optional(fields, "size", size);
+        let address = optional(
+            fields,
+            "offset-write",
+            super::super::super::fields::parsed(offset_write),
+        );
+        let image = image?;
+        let path = root.join(&image.value);
+        let length = look(fields, &path, &image.place)?.len();
+        let room = size.as_ref().map_or(length, |size| size.value);
+        end = offset.saturating_add(room);
+        Some(Image {
+            raw: RawSpec {
+                what: RawWhat::File {
+                    file: Placed {
+                        value: path,
+                        place: image.place,
+                    },
+                    size,
+                },
+                offset,
+            },
+            end,
+            offset_write: address,
+        })
+    })
+}
+
+/// Refuses keys that go with the other kind of structure; whether there were some.
+fn refuse<const N: usize>(
+    fields: &mut Fields<'_, '_>,
+    keys: [&'static str; N],
+    has_filesystem: bool,
+) -> bool {
+    let mut found = false;
+    for key in keys {
+        if let (true, Some(value)) = (is_given(fields, key), fields.get(key)) {
+            let fault = VolumeFault::ForeignContent {
+                key,
+                has_filesystem,
+            };
+            fields.problem(fault.into(), value.span());
+            found = true;
+        }
+    }
+    found
+}
+
+/// Nothing is ever unpacked.
+fn check_unpack(fields: &mut Fields<'_, '_>) {
+    if let (true, Some(value)) = (is_given(fields, "unpack"), fields.get("unpack"))
+        && value.get_ref().as_str() != Some("false")
+    {
+        fields.problem(VolumeFault::Unpack.into(), value.span());
+    }
+}
+
+/// Looks at a file of the gadget.
+fn look(
+    fields: &mut Fields<'_, '_>,
+    path: &PathBuf,
+    place: &std::ops::Range<usize>,
+) -> Option<fs::Metadata> {
+    match fs::metadata(path) {
+        Ok(metadata) => Some(metadata),
+        Err(error) => {
+            let fault = VolumeFault::NoSuchFile {
+                path: path.clone(),
+                why: error.to_string(),
+            };
+            fields.problem(fault.into(), place.clone());
+            None
+        }
+    }
+}

@@ -1,0 +1,21 @@
+//! Numbers, names and bytes as people read them. Every crate's errors need it.
+//!
+//! | Value | Shown as |
+//! |---|---|
+//! | a size, for a glance | [`human`]: `1.9 GiB` |
+//! | a size, in an error | [`exact`]: `41 943 040 bytes` |
+//! | a name from an image or a spec | [`printable`]: nothing in it acts on a terminal |
+//! | a path of any bytes | [`PathBytes`]: on one line, escaped where it is no text |
+//! | a digest | [`hexadecimal`] |
+
+mod hexadecimal;
+mod nearest;
+mod number;
+mod path;
+mod printable;
+
+pub use hexadecimal::hexadecimal;
+pub use nearest::nearest;
+pub use number::{exact, grouped, human};
+pub use path::PathBytes;
+pub use printable::{acts_on_terminal, printable};

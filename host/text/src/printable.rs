@@ -1,0 +1,37 @@
+//! Text that comes from images and specs, made fit for a terminal.
+
+/// The text with every character replaced that would act on a terminal instead of showing:
+/// controls, and what changes the direction of writing. An image's names are not to be trusted.
+#[must_use]
+pub fn printable(text: &str) -> String {
+    text.chars()
+        .map(|letter| {
+            if acts_on_terminal(letter) {
+                char::REPLACEMENT_CHARACTER
+            } else {
+                letter
+            }
+        })
+        .collect()
+}
+
+/// Whether a character acts on a terminal instead of showing.
+#[must_use]
+pub fn acts_on_terminal(letter: char) -> bool {
+    let turns = matches!(letter, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    letter.is_control() || turns
+}
+
+#[cfg(test)]
+mod tests {
+    use super::printable;
+
+    #[test]
+    fn nothing_in_a_name_reaches_the_terminal_as_a_command() {
+        assert_eq!(
+            printable("a\u{1b}[2Jb\u{202e}c\u{9b}\n"),
+            "a\u{fffd}[2Jb\u{fffd}c\u{fffd}\u{fffd}"
+        );
+        assert_eq!(printable("efi ünï 根"), "efi ünï 根");
+    }
+}

@@ -1,0 +1,213 @@
+//! An archive as a sequence of blocks.
+
+use super::super::error::ArchiveError;
+use cellblock_text::PathBytes;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+
+/// Bytes of a block: everything in an archive begins at a multiple of it.
+pub(super) const BLOCK: usize = 512;
+pub(super) const BLOCK_BYTES: u64 = 512;
+
+/// Bytes read ahead after a long skip: between headers is the data of files, so that more would mostly be wasted.
+const WINDOW: usize = 8 * 1024;
+
+/// Bytes read ahead among small files, where skipping would save less than another read costs.
+const WIDE_WINDOW: usize = 256 * 1024;
+
+/// A skip of at most so many bytes is short.
+const SHORT_SKIP: u64 = 64 * 1024;
+
+/// The bytes of an archive, which can be read anywhere.
+pub(super) trait ReadAt {
+    /// Reads into the beginning of the buffer; 0 bytes at the end.
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
+
+    /// How many bytes there are: all of them, or, where that is not known yet, `end` of them or more.
+    fn reach(&self, end: u64) -> Result<u64, ArchiveError>;
+}
+
+/// A file that is an archive as it is.
+pub(super) struct Plain<'f> {
+    pub(super) file: &'f File,
+    /// In bytes.
+    pub(super) length: u64,
+}
+
+impl ReadAt for Plain<'_> {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        FileExt::read_at(self.file, buffer, offset)
+    }
+
+    fn reach(&self, _: u64) -> Result<u64, ArchiveError> {
+        Ok(self.length)
+    }
+}
+
+impl ReadAt for Vec<u8> {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        let from = usize::try_from(offset).unwrap_or(usize::MAX);
+        let rest = self.get(from..).unwrap_or_default();
+        let count = rest.len().min(buffer.len());
+        buffer[..count].copy_from_slice(&rest[..count]);
+        Ok(count)
+    }
+
+    fn reach(&self, _: u64) -> Result<u64, ArchiveError> {
+        Ok(u64::try_from(self.len()).expect("a length fits 64 bits"))
+    }
+}
+
+pub(super) struct Blocks<'a, R> {
+    bytes: &'a R,
+    /// Where the next block begins.
+    offset: u64,
+    window: Vec<u8>,
+    /// Where the window's bytes begin.
+    window_offset: u64,
+    /// Name of the last member, for messages.
+    member: PathBytes,
+}
+
+impl<'a, R: ReadAt> Blocks<'a, R> {
+    pub(super) fn new(bytes: &'a R) -> Self {
+        Self {
+            bytes,
+            offset: 0,
+            window: Vec::new(),
+            window_offset: 0,
+            member: PathBytes(b"(the first one)".to_vec()),
+        }
+    }
+
+    pub(super) fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// Names the member that a truncation would concern.
+    pub(super) fn set_member(&mut self, name: &[u8]) {
+        self.member.0.clear();
+        self.member.0.extend_from_slice(name);
+    }
+
+    /// The next block; `None` at the end of the archive.
+    pub(super) fn header(&mut self) -> Result<Option<[u8; BLOCK]>, ArchiveError> {
+        let length = self.bytes.reach(self.offset + BLOCK_BYTES)?;
+        if self.offset == length {
+            return Ok(None);
+        }
+        if length < BLOCK_BYTES {
+            return Err(ArchiveError::NotAnArchive {
+                hint: Some("it is shorter than one header"),
+            });
+        }
+        self.block("a header after the data").map(Some)
+    }
+
+    /// The next block, which must be there.
+    pub(super) fn block(&mut self, what: &'static str) -> Result<[u8; BLOCK], ArchiveError> {
+        self.require(BLOCK_BYTES, what)?;
+        let mut block = [0; BLOCK];
+        if self.in_window().is_none() {
+            self.fill_window()?;
+        }
+        let from = self.in_window().expect("the window was just filled");
+        block.copy_from_slice(&self.window[from..from + BLOCK]);
+        self.offset += BLOCK_BYTES;
+        Ok(block)
+    }
+
+    /// Where in the window the next block is, if all of it is there.
+    fn in_window(&self) -> Option<usize> {
+        let from = usize::try_from(self.offset.checked_sub(self.window_offset)?).ok()?;
+        (from + BLOCK <= self.window.len()).then_some(from)
+    }
+
+    fn fill_window(&mut self) -> Result<(), ArchiveError> {
+        let window_end = self.window_offset + self.window.len() as u64;
+        let short = self.window_offset > 0 && self.offset.abs_diff(window_end) <= SHORT_SKIP;
+        let window = if short { WIDE_WINDOW } else { WINDOW };
+        let wanted = u64::try_from(window).expect("a small number");
+        let there = self.bytes.reach(self.offset.saturating_add(wanted))?;
+        let left = usize::try_from(there - self.offset).unwrap_or(usize::MAX);
+        self.window.resize(window.min(left), 0);
+        self.window_offset = self.offset;
+        read_exact(self.bytes, &mut self.window, self.offset)
+    }
+
+    /// The next `length` bytes, a header's data, of which there may be at most `limit`. The rest of the last block is skipped.
+    pub(super) fn data(
+        &mut self,
+        length: u64,
+        limit: u64,
+        what: &'static str,
+    ) -> Result<Vec<u8>, ArchiveError> {
+        if length > limit {
+            return Err(ArchiveError::TooLong {
+                what,
+                offset: self.offset,
+                length,
+                limit,
+            });
+        }
+        self.require(length, what)?;
+        let length = usize::try_from(length).expect("the limit is small");
+        let mut data = Vec::with_capacity(length);
+        while data.len() < length {
+            let block = self.block(what)?;
+            data.extend_from_slice(&block[..BLOCK.min(length - data.len())]);
+        }
+        Ok(data)
+    }
+
+    /// Skips `length` bytes of data and what fills up their last block. Returns where they begin.
+    pub(super) fn skip(&mut self, length: u64, what: &'static str) -> Result<u64, ArchiveError> {
+        let padded = length
+            .checked_next_multiple_of(BLOCK_BYTES)
+            .unwrap_or(u64::MAX);
+        self.require(padded, what)?;
+        let start = self.offset;
+        self.offset += padded;
+        Ok(start)
+    }
+
+    fn require(&self, length: u64, what: &'static str) -> Result<(), ArchiveError> {
+        let needed = self.offset.saturating_add(length);
+        let end = self.bytes.reach(needed)?;
+        if needed <= end {
+            return Ok(());
+        }
+        Err(ArchiveError::Truncated {
+            end,
+            what,
+            member: self.member.clone(),
+            needed,
+        })
+    }
+}
+
+fn read_exact<R: ReadAt>(
+    bytes: &R,
+    mut buffer: &mut [u8],
+    mut offset: u64,
+) -> Result<(), ArchiveError> {
+    while !buffer.is_empty() {
+        match bytes.read_at(buffer, offset) {
+            Ok(0) => {
+                let error = io::Error::new(
+                    io::ErrorKind::UnexpectedEof,
+                    "the archive became shorter while it was read",
+                );
+                return Err(ArchiveError::Read(error));
+            }
+            Ok(count) => {
+                offset += u64::try_from(count).expect("a length fits 64 bits");
+                buffer = &mut buffer[count..];
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(ArchiveError::Read(error)),
+        }
+    }
+    Ok(())
+}

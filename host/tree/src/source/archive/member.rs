@@ -1,0 +1,418 @@
+//! The members of an archive: headers with everything that extends them.
+
+use super::super::content::Place;
+use super::super::error::ArchiveError;
+use super::blocks::{BLOCK, Blocks, ReadAt};
+use super::header::{check, field, name};
+use super::pax::{AttributeError, Extensions};
+use super::sparse;
+use crate::{Attribute, Kind, Timestamp};
+use cellblock_text::PathBytes;
+use std::sync::Arc;
+use tar::Header;
+
+/// Bytes of one pax header.
+const PAX_LIMIT: u64 = 1024 * 1024;
+/// Bytes of all global pax headers: they count for every member.
+const GLOBAL_LIMIT: u64 = 16 * 1024;
+/// Headers that a member may have beside its own: a pax header, GNU's two, and whatever else tells of it.
+const HEADERS: usize = 256;
+/// The files of an archive may have so many times the bytes of their partition: some may be replaced.
+const SPARE: u64 = 2;
+/// Bytes of one path.
+const PATH_LIMIT: u64 = 64 * 1024;
+/// Bytes that all members of a kind of header may need in a path, as `usize`.
+const LONGEST_PATH: usize = 64 * 1024;
+
+/// A member, its numbers checked and its names as the archive has them.
+#[derive(Debug)]
+pub(super) struct Member {
+    pub(super) path: Vec<u8>,
+    pub(super) mode: u16,
+    pub(super) uid: u32,
+    pub(super) gid: u32,
+    pub(super) modified: Timestamp,
+    /// One and the same for members that follow each other and have none of their own.
+    pub(super) attributes: Arc<[Attribute]>,
+    pub(super) what: What,
+}
+
+#[derive(Debug)]
+pub(super) enum What {
+    Directory,
+    File {
+        size: u64,
+        sparse: bool,
+        place: Place,
+    },
+    /// The path of an earlier member.
+    HardLink(Vec<u8>),
+    /// What has no content.
+    Other(Kind),
+}
+
+pub(super) struct Members<'a, R> {
+    blocks: Blocks<'a, R>,
+    /// Bytes of the partition that they go into, where that bounds them.
+    partition: Option<u64>,
+    /// Bytes that the archive has of all files so far.
+    stored: u64,
+    extensions: Extensions,
+    /// The attributes that global headers give to all.
+    of_all: Option<Arc<[Attribute]>>,
+    /// From GNU's own headers for long names.
+    long_path: Option<Vec<u8>>,
+    long_link: Option<Vec<u8>>,
+}
+
+impl<R: ReadAt> Iterator for Members<'_, R> {
+    type Item = Result<Member, ArchiveError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.next_member().transpose()
+    }
+}
+
+impl<'a, R: ReadAt> Members<'a, R> {
+    pub(super) fn new(blocks: Blocks<'a, R>, partition: Option<u64>) -> Self {
+        Self {
+            blocks,
+            partition,
+            stored: 0,
+            extensions: Extensions::default(),
+            of_all: None,
+            long_path: None,
+            long_link: None,
+        }
+    }
+
+    /// The next member; `None` at the end of the archive.
+    fn next_member(&mut self) -> Result<Option<Member>, ArchiveError> {
+        let mut extended = false;
+        for _ in 0..=HEADERS {
+            let offset = self.blocks.offset();
+            let block = match self.blocks.header()? {
+                Some(block) if block != [0; BLOCK] => block,
+                end if extended => return Err(self.missing_member(end.is_some())),
+                _ => return Ok(None),
+            };
+            let header = check(&block, offset)?;
+            let type_flag = header.as_old().linkflag[0];
+            match type_flag {
+                b'g' => {
+                    let data = self.extension(header, PAX_LIMIT, "global pax header")?;
+                    self.extensions.add_global(&data, offset, GLOBAL_LIMIT)?;
+                    self.of_all = None;
+                    continue;
+                }
+                b'x' | b'X' => {
+                    let data = self.extension(header, PAX_LIMIT, "pax header")?;
+                    self.extensions.set_local(&data, offset)?;
+                }
+                b'L' => self.long_path = Some(self.long_name(header, "long name")?),
+                b'K' => self.long_link = Some(self.long_name(header, "long link target")?),
+                // A volume's label is no file.
+                b'V' => {
+                    self.skip_member(header)?;
+                    continue;
+                }
+                _ => {
+                    let member = self.member(header, type_flag);
+                    self.extensions.clear_local();
+                    (self.long_path, self.long_link) = (None, None);
+                    return member.map(Some);
+                }
+            }
+            extended = true;
+        }
+        Err(ArchiveError::TooManyHeaders {
+            offset: self.blocks.offset(),
+            limit: HEADERS,
+        })
+    }
+
+    fn missing_member(&self, at_mark: bool) -> ArchiveError {
+        ArchiveError::Pax {
+            offset: self
+                .blocks
+                .offset()
+                .saturating_sub(if at_mark { 512 } else { 0 }),
+            reason: "the member that the headers before this belong to is missing",
+        }
+    }
+
+    fn extension(
+        &mut self,
+        header: &Header,
+        limit: u64,
+        what: &'static str,
+    ) -> Result<Vec<u8>, ArchiveError> {
+        let own_name = header.path_bytes();
+        let size = field(&header.as_old().size, "size", &own_name)?;
+        self.blocks.data(size, limit, what)
+    }
+
+    fn long_name(&mut self, header: &Header, what: &'static str) -> Result<Vec<u8>, ArchiveError> {
+        let data = self.extension(header, PATH_LIMIT, what)?;
+        Ok(name(&data).to_vec())
+    }
+
+    fn skip_member(&mut self, header: &Header) -> Result<(), ArchiveError> {
+        let size = field(&header.as_old().size, "size", &header.path_bytes())?;
+        self.blocks.skip(size, "the data")?;
+        Ok(())
+    }
+
+    fn member(&mut self, header: &Header, type_flag: u8) -> Result<Member, ArchiveError> {
+        let path = self.path(header)?;
+        self.blocks.set_member(&path);
+        let old = header.as_old();
+        let mode: u32 = field(&old.mode, "mode", &path)?;
+        Ok(Member {
+            mode: u16::try_from(mode & 0o7777).expect("twelve bits fit sixteen"),
+            uid: self.owner(b"uid", &old.uid, "user number", &path)?,
+            gid: self.owner(b"gid", &old.gid, "group number", &path)?,
+            modified: self.modified(header, &path)?,
+            attributes: self.attributes(&path)?,
+            what: self.what(header, type_flag, &path)?,
+            path,
+        })
+    }
+
+    fn path(&self, header: &Header) -> Result<Vec<u8>, ArchiveError> {
+        // The pax header of a sparse member gives a name that others shall see in `path`, and the true one here.
+        let stated = self
+            .extensions
+            .get(b"GNU.sparse.name")
+            .or_else(|| self.extensions.get(b"path"))
+            .or(self.long_path.as_deref());
+        self.limited(stated.map_or_else(|| header.path_bytes().into_owned(), <[u8]>::to_vec))
+    }
+
+    fn link_target(&self, header: &Header) -> Result<Vec<u8>, ArchiveError> {
+        let stated = self
+            .extensions
+            .get(b"linkpath")
+            .or(self.long_link.as_deref())
+            .unwrap_or_else(|| name(&header.as_old().linkname));
+        self.limited(stated.to_vec())
+    }
+
+    fn limited(&self, path: Vec<u8>) -> Result<Vec<u8>, ArchiveError> {
+        if path.len() <= LONGEST_PATH {
+            return Ok(path);
+        }
+        Err(ArchiveError::TooLong {
+            what: "path of the member",
+            offset: self.blocks.offset(),
+            length: u64::try_from(path.len()).expect("a length fits 64 bits"),
+            limit: PATH_LIMIT,
+        })
+    }
+
+    /// A number that the pax header may override.
+    fn overridden(
+        &self,
+        key: &[u8],
+        name: &'static str,
+        member: &[u8],
+    ) -> Result<Option<u64>, ArchiveError> {
+        self.extensions.number(key).map_err(|reason| {
+            let value = self.extensions.get(key).unwrap_or_default();
+            number_error(member, name, value, reason)
+        })
+    }
+
+    fn owner(
+        &self,
+        key: &[u8],
+        bytes: &[u8],
+        name: &'static str,
+        member: &[u8],
+    ) -> Result<u32, ArchiveError> {
+        match self.overridden(key, name, member)? {
+            None => field(bytes, name, member),
+            Some(id) => u32::try_from(id).map_err(|_| {
+                let value = id.to_string();
+                number_error(member, name, value.as_bytes(), "does not fit 32 bits")
+            }),
+        }
+    }
+
+    fn modified(&self, header: &Header, member: &[u8]) -> Result<Timestamp, ArchiveError> {
+        const NAME: &str = "modification time";
+        let stated = self.extensions.modified().map_err(|reason| {
+            let value = self.extensions.get(b"mtime").unwrap_or_default();
+            number_error(member, NAME, value, reason)
+        })?;
+        match stated {
+            Some(time) => Ok(time),
+            None => Ok(Timestamp {
+                seconds: field(&header.as_old().mtime, NAME, member)?,
+                nanoseconds: 0,
+            }),
+        }
+    }
+
+    fn attributes(&mut self, member: &[u8]) -> Result<Arc<[Attribute]>, ArchiveError> {
+        if self.extensions.adds_attributes() {
+            return self.read_attributes(member);
+        }
+        if let Some(of_all) = &self.of_all {
+            return Ok(Arc::clone(of_all));
+        }
+        let of_all = self.read_attributes(member)?;
+        self.of_all = Some(Arc::clone(&of_all));
+        Ok(of_all)
+    }
+
+    fn read_attributes(&self, member: &[u8]) -> Result<Arc<[Attribute]>, ArchiveError> {
+        let attributes = self.extensions.attributes().map(Arc::from);
+        attributes.map_err(|error| match error {
+            AttributeError::Encoding => number_error(
+                member,
+                "extended attribute",
+                b"LIBARCHIVE.xattr",
+                "is not encoded as it should be",
+            ),
+            AttributeError::AccessControlList(bad) => ArchiveError::AccessControlList {
+                member: member.into(),
+                entry: PathBytes(bad.entry),
+                reason: bad.reason,
+            },
+        })
+    }
+
+    /// Of links, directories and special files the size says nothing: they have no data (POSIX.1-2017, pax, "ustar Header
+    /// Block"; for links as GNU tar reads them).
+    fn what(&mut self, header: &Header, type_flag: u8, path: &[u8]) -> Result<What, ArchiveError> {
+        Ok(match type_flag {
+            // Before POSIX a directory was a file whose name ends in a slash.
+            0 | b'0' if path.ends_with(b"/") => What::Directory,
+            0 | b'0' | b'7' | b'S' => self.file(header, type_flag, path)?,
+            b'1' => What::HardLink(self.link_target(header)?),
+            b'2' => self.symlink(header, path)?,
+            b'3' => {
+                let (major, minor) = self.device(header, path)?;
+                What::Other(Kind::CharacterDevice { major, minor })
+            }
+            b'4' => {
+                let (major, minor) = self.device(header, path)?;
+                What::Other(Kind::BlockDevice { major, minor })
+            }
+            b'5' => What::Directory,
+            b'6' => What::Other(Kind::Fifo),
+            // GNU tar's incremental archives: a directory, whose data lists its names.
+            b'D' => {
+                self.skip_member(header)?;
+                What::Directory
+            }
+            _ => {
+                return Err(ArchiveError::UnknownType {
+                    member: path.into(),
+                    type_flag,
+                });
+            }
+        })
+    }
+
+    fn symlink(&self, header: &Header, path: &[u8]) -> Result<What, ArchiveError> {
+        let target = self.link_target(header)?;
+        let reason = if target.is_empty() {
+            "is a symbolic link without a target"
+        } else if target.contains(&0) {
+            "is a symbolic link with a NUL byte in its target"
+        } else {
+            return Ok(What::Other(Kind::Symlink(target.into())));
+        };
+        Err(ArchiveError::Name {
+            member: path.into(),
+            reason,
+        })
+    }
+
+    fn file(&mut self, header: &Header, type_flag: u8, path: &[u8]) -> Result<What, ArchiveError> {
+        let own_size = field(&header.as_old().size, "size", path)?;
+        let mut stored = self.overridden(b"size", "size", path)?.unwrap_or(own_size);
+        let map = if type_flag == b'S' {
+            Some(sparse::old(header, &mut self.blocks, path)?)
+        } else {
+            sparse::pax(&self.extensions, &mut self.blocks, &mut stored, path)?
+        };
+        self.count(stored, path)?;
+        let position = self.blocks.skip(stored, "the data")?;
+        let (size, sparse, place) = match map {
+            Some(map) => map.place(position, stored, path)?,
+            None => (stored, false, Place::At(position)),
+        };
+        if i64::try_from(size).is_err() {
+            let value = size.to_string();
+            return Err(number_error(
+                path,
+                "size",
+                value.as_bytes(),
+                "is out of range",
+            ));
+        }
+        Ok(What::File {
+            size,
+            sparse,
+            place,
+        })
+    }
+
+    /// Counts the bytes of a file before they are read.
+    fn count(&mut self, stored: u64, path: &[u8]) -> Result<(), ArchiveError> {
+        self.stored = self.stored.saturating_add(stored);
+        match self.partition {
+            Some(partition) if self.stored > partition.saturating_mul(SPARE) => {
+                Err(ArchiveError::BeyondPartition {
+                    member: path.into(),
+                    stored: self.stored,
+                    partition,
+                })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn device(&self, header: &Header, path: &[u8]) -> Result<(u32, u32), ArchiveError> {
+        let number = |key: &[u8], bytes: Option<&[u8]>, name| {
+            self.owner(key, bytes.unwrap_or_default(), name, path)
+        };
+        // Both formats have them in the same place; the v7 format has none.
+        let fields = header
+            .as_ustar()
+            .map(|ustar| (&ustar.dev_major[..], &ustar.dev_minor[..]))
+            .or_else(|| {
+                let gnu = header.as_gnu()?;
+                Some((&gnu.dev_major[..], &gnu.dev_minor[..]))
+            });
+        Ok((
+            number(
+                b"SCHILY.devmajor",
+                fields.map(|(major, _)| major),
+                "major number",
+            )?,
+            number(
+                b"SCHILY.devminor",
+                fields.map(|(_, minor)| minor),
+                "minor number",
+            )?,
+        ))
+    }
+}
+
+fn number_error(
+    member: &[u8],
+    field: &'static str,
+    value: &[u8],
+    reason: &'static str,
+) -> ArchiveError {
+    ArchiveError::Number {
+        member: member.into(),
+        field,
+        value: value.into(),
+        reason,
+    }
+}

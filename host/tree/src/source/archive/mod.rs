@@ -1,0 +1,277 @@
+//! A tar archive as a source.
+//!
+//! The archive is read, never unpacked: its headers become a forest, and the bytes of its files stay where they are, in
+//! the archive itself, or, if that is compressed, in a temporary file that it is decompressed into as it is read: a header is
+//! judged before anything behind it is decompressed.
+//!
+//! Understood are POSIX ustar and pax, GNU (long names, sparse members, large numbers) and the v7 format. Where an archive
+//! has a name more than once the last member holds, as it would on unpacking. Owners are taken by number; user and group names
+//! are not looked up, as they would mean something else on each machine. The end is a block of zeros or, as for GNU tar, the
+//! end of the file after a complete member; anything after a block of zeros is ignored.
+
+mod ahead;
+mod blocks;
+mod compression;
+mod header;
+mod member;
+mod pax;
+mod sparse;
+
+pub(super) use compression::open;
+
+use super::Room;
+use super::attributes::AttributeSets;
+use super::content::{Content, Store};
+use super::error::ArchiveError;
+use super::forest::{Blocked, Body, Forest, Full, Inode, InodeId, Metadata};
+use crate::{Attribute, Kind};
+use blocks::{Blocks, Plain};
+use cellblock_text::PathBytes;
+use compression::Opened;
+use member::{Member, Members, What};
+use std::fs::File;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Directories that an archive may need without having them as members, beside [`IMPLIED_BY_MEMBER`] for each member:
+/// half a kilobyte of a path can stand for hundreds.
+const IMPLIED: u64 = 100_000;
+/// Directories that each member of an archive may need.
+const IMPLIED_BY_MEMBER: u64 = 16;
+/// Bytes that the attributes of a tree may take, equal sets counted once.
+const ATTRIBUTES_LIMIT: u64 = 128 * 1024 * 1024;
+
+/// An archive that has been read.
+pub(super) struct Archive {
+    pub(super) forest: Forest,
+    /// What holds its bytes: uncompressed.
+    pub(super) store: Store,
+    /// Bytes that it was decompressed to.
+    pub(super) expanded: u64,
+}
+
+/// Reads the headers of an archive. What is compressed, or comes through a pipe, goes into a file from `spool`, as far as
+/// there is room for it.
+pub(super) fn read(
+    path: &Path,
+    opened: Opened,
+    spool: &dyn Fn() -> io::Result<File>,
+    room: Room,
+    store: u32,
+    sets: &mut AttributeSets,
+) -> Result<Archive, ArchiveError> {
+    match opened {
+        Opened::Plain(opened) => {
+            let Store::Shared { file, size, .. } = &opened else {
+                unreachable!("a plain archive is a file of the host");
+            };
+            let plain = Plain {
+                file,
+                length: *size,
+            };
+            let members = Members::new(Blocks::new(&plain), None);
+            let forest = ahead::read_ahead(members, |members| plant(members, store, sets))?;
+            Ok(Archive {
+                forest,
+                store: opened,
+                expanded: 0,
+            })
+        }
+        Opened::Packed(packed) => {
+            let spool = spool().map_err(ArchiveError::Spool)?;
+            let unpacking = packed.unpack(spool, room.expanded)?;
+            // Nothing is read ahead of what is judged: it would be decompressed.
+            let members = Members::new(Blocks::new(&unpacking), room.partition);
+            let forest = plant(members, store, sets)?;
+            let (file, expanded) = unpacking.finish()?;
+            let path = path.into();
+            Ok(Archive {
+                forest,
+                store: Store::Private { path, file },
+                expanded,
+            })
+        }
+    }
+}
+
+fn plant(
+    members: impl Iterator<Item = Result<Member, ArchiveError>>,
+    store: u32,
+    sets: &mut AttributeSets,
+) -> Result<Forest, ArchiveError> {
+    let mut planting = Planting {
+        forest: Forest::new(),
+        members: 0,
+        implied: 0,
+        store,
+        sets,
+        attributes: (Arc::from([]), 0),
+    };
+    for member in members {
+        planting.add(member?)?;
+    }
+    Ok(planting.forest)
+}
+
+/// The growing forest of an archive.
+struct Planting<'a> {
+    forest: Forest,
+    members: u64,
+    /// Directories that were needed before they were members, if they ever are.
+    implied: u64,
+    store: u32,
+    sets: &'a mut AttributeSets,
+    /// The attributes of the last member, and their number.
+    attributes: (Arc<[Attribute]>, u32),
+}
+
+impl Planting<'_> {
+    fn add(&mut self, member: Member) -> Result<(), ArchiveError> {
+        let path = names(&member.path, &member.path)?;
+        self.members += 1;
+        let metadata = Metadata {
+            mode: member.mode,
+            uid: member.uid,
+            gid: member.gid,
+            modified: Some(member.modified),
+            attributes: self.number(&member.attributes),
+        };
+        if self.sets.bytes() > ATTRIBUTES_LIMIT {
+            return Err(ArchiveError::Attributes {
+                member: member.path.as_slice().into(),
+                limit: ATTRIBUTES_LIMIT,
+            });
+        }
+        let body = match member.what {
+            What::HardLink(target) => return self.link(&member.path, &path, &target),
+            What::Directory => Body::Directory(Default::default()),
+            What::Other(kind) => Body::Other(kind),
+            What::File {
+                size,
+                sparse,
+                place,
+            } => Body::File {
+                size,
+                sparse,
+                content: Content {
+                    store: self.store,
+                    place,
+                },
+            },
+        };
+        let Some((name, parents)) = path.split_last() else {
+            return self.root(&member.path, &body, metadata);
+        };
+        let parent = self.directory(&member.path, parents)?;
+        let inode = Inode {
+            metadata: Some(metadata),
+            body,
+        };
+        Ok(self.forest.insert(parent, name, inode)?)
+    }
+
+    fn number(&mut self, attributes: &Arc<[Attribute]>) -> u32 {
+        if !Arc::ptr_eq(attributes, &self.attributes.0) {
+            let number = self.sets.number(attributes.to_vec());
+            self.attributes = (Arc::clone(attributes), number);
+        }
+        self.attributes.1
+    }
+
+    /// The member `./`: the root directory itself.
+    fn root(&mut self, member: &[u8], body: &Body, metadata: Metadata) -> Result<(), ArchiveError> {
+        if !matches!(body, Body::Directory(_)) {
+            return Err(ArchiveError::Name {
+                member: member.into(),
+                reason: "names the root, but is no directory",
+            });
+        }
+        self.forest.set_metadata(InodeId::ROOT, metadata);
+        Ok(())
+    }
+
+    fn link(&mut self, member: &[u8], path: &[&[u8]], target: &[u8]) -> Result<(), ArchiveError> {
+        let refuse = |found| ArchiveError::LinkTarget {
+            member: member.into(),
+            target: target.into(),
+            found,
+        };
+        let inode = self
+            .forest
+            .lookup(&names(target, member)?)
+            .ok_or_else(|| refuse("no earlier member"))?;
+        if matches!(self.forest.body(inode), Body::Directory(_)) {
+            return Err(refuse(Kind::Directory.noun()));
+        }
+        let Some((name, parents)) = path.split_last() else {
+            return Err(ArchiveError::Name {
+                member: member.into(),
+                reason: "names the root, but is no directory",
+            });
+        };
+        let parent = self.directory(member, parents)?;
+        self.forest.link(parent, name, inode);
+        Ok(())
+    }
+
+    fn directory(&mut self, member: &[u8], parents: &[&[u8]]) -> Result<InodeId, ArchiveError> {
+        let before = self.forest.len();
+        let found = self
+            .forest
+            .directory_at(parents)
+            .map_err(|blocked| match blocked {
+                Blocked::Full => ArchiveError::TooManyMembers,
+                Blocked::By { names, found } => ArchiveError::BelowNonDirectory {
+                    member: member.into(),
+                    parent: PathBytes(parents[..names].join(&b'/')),
+                    found,
+                },
+            })?;
+        self.implied += self.forest.len() - before;
+        let limit = IMPLIED.saturating_add(self.members.saturating_mul(IMPLIED_BY_MEMBER));
+        if self.implied > limit {
+            return Err(ArchiveError::ImpliedDirectories {
+                member: member.into(),
+                implied: self.implied,
+                members: self.members,
+                limit,
+            });
+        }
+        Ok(found)
+    }
+}
+
+impl From<Full> for ArchiveError {
+    fn from(_: Full) -> Self {
+        Self::TooManyMembers
+    }
+}
+
+/// The names of a member's path, or of its link target; `.` and doubled slashes do not count.
+fn names<'p>(path: &'p [u8], member: &[u8]) -> Result<Vec<&'p [u8]>, ArchiveError> {
+    let names: Vec<&[u8]> = path
+        .split(|byte| *byte == b'/')
+        .filter(|name| !matches!(*name, b"" | b"."))
+        .collect();
+    let reason = if path.is_empty() {
+        "is empty"
+    } else if path.starts_with(b"/") {
+        "is an absolute path"
+    } else if names.contains(&&b".."[..]) {
+        "has '..' in it"
+    } else if path.contains(&0) {
+        "has a NUL byte in it"
+    } else {
+        return Ok(names);
+    };
+    let member = if path == member {
+        member.into()
+    } else {
+        PathBytes([member, b" -> ", path].concat())
+    };
+    Err(ArchiveError::Name { member, reason })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,342 @@
+//! Pax extended headers (POSIX.1-2017, pax, "pax Extended Header"): records `LENGTH KEY=VALUE\n` that override a header's
+//! fields or add to them, for the next member or, in a global header, for all that follow.
+
+use super::super::acl;
+use super::super::error::ArchiveError;
+use super::blocks::BLOCK_BYTES;
+use crate::{Attribute, Timestamp};
+use std::collections::BTreeMap;
+
+/// Where extended attributes are: the prefix of their keys, as star and GNU tar write them.
+const ATTRIBUTE: &[u8] = b"SCHILY.xattr.";
+/// Another form, by libarchive: the name is percent-encoded, the value is Base64.
+const ENCODED_ATTRIBUTE: &[u8] = b"LIBARCHIVE.xattr.";
+/// The SELinux label, without the NUL that ends it in the attribute.
+const LABEL: &[u8] = b"RHT.security.selinux";
+
+/// What the extended headers say about a member.
+#[derive(Debug, Default)]
+pub(super) struct Extensions {
+    global: BTreeMap<Vec<u8>, Vec<u8>>,
+    /// In order: a sparse member's records repeat their keys.
+    local: Vec<Record>,
+}
+
+/// A key and its value.
+type Record = (Vec<u8>, Vec<u8>);
+
+impl Extensions {
+    /// Adds what holds for all members to come, of which there may be `limit` bytes in all.
+    pub(super) fn add_global(
+        &mut self,
+        data: &[u8],
+        offset: u64,
+        limit: u64,
+    ) -> Result<(), ArchiveError> {
+        self.global.extend(parse(data, offset)?);
+        let lengths = self
+            .global
+            .iter()
+            .map(|(key, value)| key.len() + value.len());
+        let length = u64::try_from(lengths.sum::<usize>()).expect("a length fits 64 bits");
+        if length > limit {
+            return Err(ArchiveError::TooLong {
+                what: "set of global pax records",
+                offset,
+                length,
+                limit,
+            });
+        }
+        Ok(())
+    }
+
+    pub(super) fn set_local(&mut self, data: &[u8], offset: u64) -> Result<(), ArchiveError> {
+        self.local = parse(data, offset)?;
+        Ok(())
+    }
+
+    pub(super) fn clear_local(&mut self) {
+        self.local.clear();
+    }
+
+    /// The value for a key, the last one where there are several. An empty value takes back what was said.
+    pub(super) fn get(&self, key: &[u8]) -> Option<&[u8]> {
+        let local = self.local.iter().rev().find(|(found, _)| found == key);
+        local
+            .map(|(_, value)| value)
+            .or_else(|| self.global.get(key))
+            .map(Vec::as_slice)
+            .filter(|value| !value.is_empty())
+    }
+
+    /// The records of this member alone, in order.
+    pub(super) fn local(&self) -> &[Record] {
+        &self.local
+    }
+
+    /// A decimal number.
+    pub(super) fn number(&self, key: &[u8]) -> Result<Option<u64>, &'static str> {
+        self.get(key).map(decimal).transpose()
+    }
+
+    pub(super) fn modified(&self) -> Result<Option<Timestamp>, &'static str> {
+        self.get(b"mtime").map(time).transpose()
+    }
+
+    /// Whether the member has attributes beside those that all have.
+    pub(super) fn adds_attributes(&self) -> bool {
+        self.local.iter().any(|(key, _)| {
+            key.starts_with(ATTRIBUTE)
+                || key.starts_with(ENCODED_ATTRIBUTE)
+                || key.starts_with(b"SCHILY.acl.")
+                || key == LABEL
+        })
+    }
+
+    /// Extended attributes and access control lists.
+    pub(super) fn attributes(&self) -> Result<Vec<Attribute>, AttributeError> {
+        let mut attributes = BTreeMap::new();
+        let records = self
+            .global
+            .iter()
+            .chain(self.local.iter().map(|(key, value)| (key, value)));
+        for (key, value) in records {
+            if let Some(name) = key.strip_prefix(ATTRIBUTE) {
+                attributes.insert(gnu_decoded(name), value.clone());
+            } else if let Some(name) = key.strip_prefix(ENCODED_ATTRIBUTE) {
+                let value = base64(value).ok_or(AttributeError::Encoding)?;
+                attributes
+                    .entry(percent_decoded(name).ok_or(AttributeError::Encoding)?)
+                    .or_insert(value);
+            } else if key == LABEL {
+                let label = [value, &b"\0"[..]].concat();
+                attributes.insert(b"security.selinux".to_vec(), label);
+            }
+        }
+        for (key, name) in [
+            (&b"SCHILY.acl.access"[..], acl::ACCESS),
+            (b"SCHILY.acl.default", acl::DEFAULT),
+        ] {
+            let Some(text) = self.get(key) else { continue };
+            let list = acl::from_text(text).map_err(AttributeError::AccessControlList)?;
+            // The kernel keeps no access list that says only what the mode says.
+            if let Some(value) = list.filter(|list| name != acl::ACCESS || !acl::is_minimal(list)) {
+                attributes.entry(name.to_vec()).or_insert(value);
+            }
+        }
+        Ok(attributes
+            .into_iter()
+            .filter(|(name, _)| !name.is_empty())
+            .map(|(name, value)| Attribute { name, value })
+            .collect())
+    }
+}
+
+/// Why a member's attributes cannot be used.
+#[derive(Debug)]
+pub(super) enum AttributeError {
+    Encoding,
+    AccessControlList(acl::BadEntry),
+}
+
+fn parse(data: &[u8], offset: u64) -> Result<Vec<Record>, ArchiveError> {
+    let mut records = Vec::new();
+    let mut rest = data;
+    while !rest.is_empty() {
+        let (record, after) = split_record(rest).map_err(|reason| ArchiveError::Pax {
+            offset: offset.saturating_sub(BLOCK_BYTES),
+            reason,
+        })?;
+        records.push(record);
+        rest = after;
+    }
+    Ok(records)
+}
+
+fn split_record(rest: &[u8]) -> Result<(Record, &[u8]), &'static str> {
+    const LENGTH: &str = "a record's length is wrong";
+    let space = rest.iter().position(|byte| *byte == b' ').ok_or(LENGTH)?;
+    let length = decimal(&rest[..space]).map_err(|_| LENGTH)?;
+    let length = usize::try_from(length).map_err(|_| LENGTH)?;
+    let record = rest.get(space + 1..length).ok_or(LENGTH)?;
+    let record = record.strip_suffix(b"\n").ok_or(LENGTH)?;
+    let equals = record
+        .iter()
+        .position(|byte| *byte == b'=')
+        .ok_or("a record has no '='")?;
+    let (key, value) = (&record[..equals], &record[equals + 1..]);
+    Ok(((key.to_vec(), value.to_vec()), &rest[length..]))
+}
+
+/// Decimal digits and nothing else.
+pub(super) fn decimal(text: &[u8]) -> Result<u64, &'static str> {
+    if text.is_empty() {
+        return Err("is no decimal number");
+    }
+    text.iter().try_fold(0_u64, |value, digit| {
+        if !digit.is_ascii_digit() {
+            return Err("is no decimal number");
+        }
+        value
+            .checked_mul(10)
+            .and_then(|value| value.checked_add(u64::from(digit - b'0')))
+            .ok_or("does not fit 64 bits")
+    })
+}
+
+/// Decimal seconds with a fraction, perhaps negative. Digits after the ninth are cut off, towards the past.
+fn time(text: &[u8]) -> Result<Timestamp, &'static str> {
+    let (negative, magnitude) = match text.strip_prefix(b"-") {
+        Some(rest) => (true, rest),
+        None => (false, text),
+    };
+    let point = magnitude.iter().position(|byte| *byte == b'.');
+    let (whole, fraction) = magnitude.split_at(point.unwrap_or(magnitude.len()));
+    let fraction = fraction.get(1..).unwrap_or_default();
+    if !fraction.iter().all(u8::is_ascii_digit) {
+        return Err("is no time");
+    }
+    let seconds = i64::try_from(decimal(whole)?).map_err(|_| "does not fit 64 bits")?;
+    let nanoseconds = (0..9).fold(0, |value, place| {
+        value * 10 + u32::from(fraction.get(place).map_or(0, |digit| digit - b'0'))
+    });
+    if !negative {
+        return Ok(Timestamp {
+            seconds,
+            nanoseconds,
+        });
+    }
+    let cut_off = fraction.iter().skip(9).any(|digit| *digit != b'0');
+    let nanoseconds = nanoseconds + u32::from(cut_off);
+    Ok(match nanoseconds {
+        0 => Timestamp {
+            seconds: -seconds,
+            nanoseconds: 0,
+        },
+        _ => Timestamp {
+            seconds: -seconds - 1,
+            nanoseconds: 1_000_000_000 - nanoseconds,
+        },
+    })
+}
+
+/// The name of an attribute, in which GNU tar writes `=`, which would end the key, as `%3D`, and `%` as `%25`.
+fn gnu_decoded(name: &[u8]) -> Vec<u8> {
+    let mut decoded = Vec::new();
+    let mut rest = name;
+    while let Some((first, after)) = rest.split_first() {
+        let (byte, next) = match (rest.strip_prefix(b"%3D"), rest.strip_prefix(b"%25")) {
+            (Some(next), _) => (b'=', next),
+            (_, Some(next)) => (b'%', next),
+            _ => (*first, after),
+        };
+        decoded.push(byte);
+        rest = next;
+    }
+    decoded
+}
+
+fn percent_decoded(text: &[u8]) -> Option<Vec<u8>> {
+    let digit = |byte: u8| {
+        let value = char::from(byte).to_digit(16)?;
+        u8::try_from(value).ok()
+    };
+    let mut decoded = Vec::new();
+    let mut rest = text;
+    while let Some((first, after)) = rest.split_first() {
+        rest = after;
+        decoded.push(match (first, after) {
+            (b'%', [high, low, after @ ..]) => {
+                rest = after;
+                (digit(*high)? << 4) | digit(*low)?
+            }
+            (b'%', _) => return None,
+            _ => *first,
+        });
+    }
+    Some(decoded)
+}
+
+/// Decodes Base64 (RFC 4648, section 4), whose padding may be missing.
+fn base64(text: &[u8]) -> Option<Vec<u8>> {
+    let end = text
+        .iter()
+        .rposition(|byte| *byte != b'=')
+        .map_or(0, |last| last + 1);
+    let mut decoded = Vec::new();
+    for group in text[..end].chunks(4) {
+        let mut bits: u32 = 0;
+        for place in 0..4 {
+            let value = match group.get(place) {
+                None => 0,
+                Some(letter @ b'A'..=b'Z') => letter - b'A',
+                Some(letter @ b'a'..=b'z') => letter - b'a' + 26,
+                Some(digit @ b'0'..=b'9') => digit - b'0' + 52,
+                Some(b'+') => 62,
+                Some(b'/') => 63,
+                Some(_) => return None,
+            };
+            bits = (bits << 6) | u32::from(value);
+        }
+        let [_, bytes @ ..] = bits.to_be_bytes();
+        match group.len() {
+            1 => return None,
+            length => decoded.extend_from_slice(&bytes[..length - 1]),
+        }
+    }
+    Some(decoded)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn times_keep_their_nanoseconds_before_and_after_the_epoch() {
+        let at = |seconds, nanoseconds| {
+            Ok(Timestamp {
+                seconds,
+                nanoseconds,
+            })
+        };
+        assert_eq!(time(b"1.5"), at(1, 500_000_000));
+        assert_eq!(time(b"4294967296.0000000019"), at(4_294_967_296, 1));
+        assert_eq!(time(b"-1.25"), at(-2, 750_000_000));
+        assert_eq!(time(b"-0.0000000001"), at(-1, 999_999_999));
+        assert_eq!(time(b"-3"), at(-3, 0));
+        assert!(time(b"").is_err());
+        assert!(time(b"1.x").is_err());
+        assert!(time(b"99999999999999999999").is_err());
+    }
+
+    #[test]
+    fn damaged_records_are_refused() {
+        for data in [
+            &b"x"[..],
+            b"5 a=b",
+            b"99 a=b\n",
+            b"2 a=b\n",
+            b"6 a=b\nx",
+            b"6 abc\n",
+            b"0 a=b\n",
+            b"18446744073709551615 a=b\n",
+        ] {
+            assert!(parse(data, 512).is_err(), "{}", data.escape_ascii());
+        }
+        let records = parse(b"6 a=b\n10 k\xff=v\n=\n", 512).unwrap();
+        assert_eq!(records[1], (b"k\xff".to_vec(), b"v\n=".to_vec()));
+    }
+
+    #[test]
+    fn encodings_are_decoded() {
+        assert_eq!(base64(b"aGVsbG8=").unwrap(), b"hello");
+        assert_eq!(base64(b"AAEC/w").unwrap(), b"\x00\x01\x02\xff");
+        assert_eq!(base64(b"").unwrap(), b"");
+        assert!(base64(b"a").is_none());
+        assert!(base64(b"a*bc").is_none());
+        assert_eq!(percent_decoded(b"user.a%3Db").unwrap(), b"user.a=b");
+        assert!(percent_decoded(b"%4").is_none());
+        assert_eq!(gnu_decoded(b"user.a%3Db%253D%41%"), b"user.a=b%3D%41%");
+    }
+}

@@ -1,0 +1,473 @@
+//! The merging of sources. Names lead to inodes, as in a file system, so that hard links need no care: whatever
+//! happens to one name, the others keep their inode, and the first name in the final order becomes the file.
+
+use super::attributes::AttributeSets;
+use super::content::{Content, Store};
+use super::error::SourceError;
+use super::mode::ModeRule;
+use crate::{Entry, Kind, NodeId, Timestamp, Tree, index};
+use cellblock_text::PathBytes;
+use std::collections::BTreeMap;
+use std::collections::btree_map;
+
+/// Index of an inode in its forest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct InodeId(u32);
+
+impl InodeId {
+    pub(crate) const ROOT: Self = Self(0);
+
+    fn index(self) -> usize {
+        index(self.0)
+    }
+}
+
+pub(crate) type Children = BTreeMap<Box<[u8]>, InodeId>;
+
+#[derive(Clone, Debug)]
+pub(crate) struct Metadata {
+    pub(crate) mode: u16,
+    pub(crate) uid: u32,
+    pub(crate) gid: u32,
+    /// `None` is the default time, or else the newest one of the tree, or else [`Timestamp::FALLBACK`].
+    pub(crate) modified: Option<Timestamp>,
+    /// Index into the attribute sets; 0 is the empty one.
+    pub(crate) attributes: u32,
+}
+
+#[derive(Debug)]
+pub(crate) struct Inode {
+    /// `None` where no source says anything about it: a missing parent directory.
+    pub(crate) metadata: Option<Metadata>,
+    pub(crate) body: Body,
+}
+
+#[derive(Debug)]
+pub(crate) enum Body {
+    Directory(Children),
+    File {
+        size: u64,
+        sparse: bool,
+        content: Content,
+    },
+    /// What has neither children nor content; never `Kind::Directory`, `File` or `HardLink`.
+    Other(Kind),
+}
+
+impl Body {
+    pub(crate) fn noun(&self) -> &'static str {
+        match self {
+            Self::Directory(_) => Kind::Directory.noun(),
+            Self::File { .. } => "a file",
+            Self::Other(kind) => kind.noun(),
+        }
+    }
+}
+
+/// More inodes than can be numbered.
+#[derive(Debug)]
+pub(crate) struct Full;
+
+impl From<Full> for SourceError {
+    fn from(_: Full) -> Self {
+        Self::TooManyNodes
+    }
+}
+
+/// One source cannot be merged into what is there.
+#[derive(Debug)]
+pub(crate) enum Ungraftable {
+    Full,
+    DirectoryOverSymlink { path: Vec<u8>, target: Vec<u8> },
+}
+
+impl From<Ungraftable> for SourceError {
+    fn from(ungraftable: Ungraftable) -> Self {
+        match ungraftable {
+            Ungraftable::Full => Self::TooManyNodes,
+            Ungraftable::DirectoryOverSymlink { path, target } => Self::DirectoryOverSymlink {
+                path: PathBytes(path),
+                target: PathBytes(target),
+            },
+        }
+    }
+}
+
+/// Something on the way to a path is no directory.
+#[derive(Debug)]
+pub(crate) enum Blocked {
+    Full,
+    /// The first so many names of the path lead to this.
+    By {
+        names: usize,
+        found: &'static str,
+    },
+}
+
+#[derive(Debug)]
+pub(crate) struct Forest {
+    inodes: Vec<Inode>,
+}
+
+impl Forest {
+    /// Just a root directory of which nothing is known.
+    pub(crate) fn new() -> Self {
+        Self {
+            inodes: vec![implied_directory()],
+        }
+    }
+
+    /// Number of inodes, those without a name included.
+    pub(crate) fn len(&self) -> u64 {
+        u64::try_from(self.inodes.len()).expect("a length fits 64 bits")
+    }
+
+    pub(crate) fn add(&mut self, inode: Inode) -> Result<InodeId, Full> {
+        let id = u32::try_from(self.inodes.len()).map_err(|_| Full)?;
+        self.inodes.push(inode);
+        Ok(InodeId(id))
+    }
+
+    pub(crate) fn body(&self, id: InodeId) -> &Body {
+        &self.inodes[id.index()].body
+    }
+
+    pub(crate) fn set_metadata(&mut self, id: InodeId, metadata: Metadata) {
+        self.inodes[id.index()].metadata = Some(metadata);
+    }
+
+    /// # Panics
+    /// If `directory` is none.
+    pub(crate) fn set_children(&mut self, directory: InodeId, children: Children) {
+        *self.children_mut(directory) = children;
+    }
+
+    fn children_mut(&mut self, directory: InodeId) -> &mut Children {
+        match &mut self.inodes[directory.index()].body {
+            Body::Directory(children) => children,
+            _ => unreachable!("only directories are asked for children"),
+        }
+    }
+
+    pub(crate) fn lookup(&self, path: &[&[u8]]) -> Option<InodeId> {
+        path.iter()
+            .try_fold(InodeId::ROOT, |at, name| match self.body(at) {
+                Body::Directory(children) => children.get(*name).copied(),
+                _ => None,
+            })
+    }
+
+    /// The directory at `path`; missing ones are made.
+    pub(crate) fn directory_at(&mut self, path: &[&[u8]]) -> Result<InodeId, Blocked> {
+        let mut at = InodeId::ROOT;
+        for (depth, name) in path.iter().enumerate() {
+            let next = self.children_mut(at).get(*name).copied();
+            at = match next {
+                None => {
+                    let made = self
+                        .add(implied_directory())
+                        .map_err(|Full| Blocked::Full)?;
+                    self.children_mut(at).insert((*name).into(), made);
+                    made
+                }
+                Some(next) => match self.body(next) {
+                    Body::Directory(_) => next,
+                    other => {
+                        return Err(Blocked::By {
+                            names: depth + 1,
+                            found: other.noun(),
+                        });
+                    }
+                },
+            };
+        }
+        Ok(at)
+    }
+
+    /// Names `inode` in `directory`. Of two directories the later's metadata holds and the children stay;
+    /// anything else replaces what had the name.
+    pub(crate) fn insert(
+        &mut self,
+        directory: InodeId,
+        name: &[u8],
+        inode: Inode,
+    ) -> Result<(), Full> {
+        let existing = self.children_mut(directory).get(name).copied();
+        if let (Some(existing), Body::Directory(_)) = (existing, &inode.body)
+            && matches!(self.body(existing), Body::Directory(_))
+        {
+            self.inodes[existing.index()].metadata = inode.metadata;
+            return Ok(());
+        }
+        let id = self.add(inode)?;
+        self.link(directory, name, id);
+        Ok(())
+    }
+
+    /// Gives `inode` the name, whatever had it before.
+    pub(crate) fn link(&mut self, directory: InodeId, name: &[u8], inode: InodeId) {
+        self.children_mut(directory).insert(name.into(), inode);
+    }
+
+    /// Removes every name that `excluded` says yes to, asking with the path from the root and whether it is a directory.
+    pub(crate) fn prune(&mut self, mut excluded: impl FnMut(&[Box<[u8]>], bool) -> bool) {
+        let mut path: Vec<Box<[u8]>> = Vec::new();
+        // A directory that is entered, or the leaving of one.
+        let mut stack = vec![Some((InodeId::ROOT, Box::<[u8]>::default()))];
+        while let Some(step) = stack.pop() {
+            let Some((directory, name)) = step else {
+                path.pop();
+                continue;
+            };
+            path.push(name);
+            stack.push(None);
+            let mut children = std::mem::take(self.children_mut(directory));
+            children.retain(|name, id| {
+                let is_directory = matches!(self.body(*id), Body::Directory(_));
+                path.push(name.clone());
+                let keep = !excluded(&path[1..], is_directory);
+                path.pop();
+                if keep && is_directory {
+                    stack.push(Some((*id, name.clone())));
+                }
+                keep
+            });
+            *self.children_mut(directory) = children;
+        }
+    }
+
+    /// Sets owners and modes of everything that the source says something about.
+    pub(crate) fn apply(
+        &mut self,
+        owner: Option<(u32, u32)>,
+        mode: Option<&ModeRule>,
+        sets: &mut AttributeSets,
+    ) {
+        for inode in &mut self.inodes {
+            let Some(metadata) = &mut inode.metadata else {
+                continue;
+            };
+            if let Some((uid, gid)) = owner {
+                (metadata.uid, metadata.gid) = (uid, gid);
+            }
+            let is_symlink = matches!(inode.body, Body::Other(Kind::Symlink(_)));
+            if let Some(rule) = mode
+                && !is_symlink
+            {
+                let is_directory = matches!(inode.body, Body::Directory(_));
+                metadata.mode = rule.apply(metadata.mode, is_directory);
+                metadata.attributes = sets.with_mode(metadata.attributes, metadata.mode);
+            }
+        }
+    }
+
+    /// Merges `other`'s root directory into the directory `at`.
+    pub(crate) fn graft(&mut self, at: InodeId, other: Self) -> Result<(), Ungraftable> {
+        if at == InodeId::ROOT && self.inodes.len() == 1 && self.inodes[0].metadata.is_none() {
+            *self = other;
+            return Ok(());
+        }
+        let base = u32::try_from(self.inodes.len()).map_err(|_| Ungraftable::Full)?;
+        let total = self.inodes.len() + other.inodes.len();
+        u32::try_from(total).map_err(|_| Ungraftable::Full)?;
+        self.inodes
+            .extend(other.inodes.into_iter().map(|mut inode| {
+                if let Body::Directory(children) = &mut inode.body {
+                    for id in children.values_mut() {
+                        id.0 += base;
+                    }
+                }
+                inode
+            }));
+        self.merge(at, InodeId(base))
+    }
+
+    /// A directory does not replace a symbolic link: what lies behind the link would be lost to its users, as all of
+    /// `/usr/lib` where `/lib` points there.
+    fn merge(&mut self, into: InodeId, from: InodeId) -> Result<(), Ungraftable> {
+        let mut pairs = vec![(into, from, Vec::new())];
+        while let Some((into, from, path)) = pairs.pop() {
+            if let Some(metadata) = self.inodes[from.index()].metadata.take() {
+                self.inodes[into.index()].metadata = Some(metadata);
+            }
+            for (name, id) in std::mem::take(self.children_mut(from)) {
+                let existing = self.children_mut(into).get(&name).copied();
+                match existing {
+                    Some(existing)
+                        if matches!(self.body(existing), Body::Directory(_))
+                            && matches!(self.body(id), Body::Directory(_)) =>
+                    {
+                        pairs.push((existing, id, below(&path, &name)));
+                    }
+                    Some(existing) if matches!(self.body(id), Body::Directory(_)) => {
+                        if let Body::Other(Kind::Symlink(target)) = self.body(existing) {
+                            return Err(Ungraftable::DirectoryOverSymlink {
+                                path: below(&path, &name),
+                                target: target.to_vec(),
+                            });
+                        }
+                        self.children_mut(into).insert(name, id);
+                    }
+                    _ => {
+                        self.children_mut(into).insert(name, id);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts the nodes into their final order.
+    pub(crate) fn into_tree(
+        self,
+        stores: Vec<Store>,
+        sets: AttributeSets,
+        default_time: Option<Timestamp>,
+    ) -> Result<Tree, SourceError> {
+        let mut flattening = Flattening::new(self, stores, sets);
+        flattening.run()?;
+        Ok(flattening.finish(default_time))
+    }
+}
+
+fn below(directory: &[u8], name: &[u8]) -> Vec<u8> {
+    [directory, b"/", name].concat()
+}
+
+fn implied_directory() -> Inode {
+    Inode {
+        metadata: None,
+        body: Body::Directory(Children::new()),
+    }
+}
+
+/// A directory's node, and those of its children that are still to come.
+type Descent = (NodeId, btree_map::IntoIter<Box<[u8]>, InodeId>);
+
+/// The walk through a forest that emits a tree.
+struct Flattening {
+    inodes: Vec<Inode>,
+    /// Where an inode got its first node.
+    seen: Vec<Option<NodeId>>,
+    /// Nodes of which no source says the time.
+    timeless: Vec<NodeId>,
+    newest: Option<Timestamp>,
+    tree: Tree,
+}
+
+impl Flattening {
+    fn new(forest: Forest, stores: Vec<Store>, sets: AttributeSets) -> Self {
+        Self {
+            seen: vec![None; forest.inodes.len()],
+            timeless: Vec::new(),
+            newest: None,
+            tree: Tree {
+                entries: Vec::with_capacity(forest.inodes.len()),
+                names: Vec::new(),
+                attribute_sets: sets.into_vec(),
+                contents: Vec::new(),
+                stores,
+                newest: Timestamp::FALLBACK,
+                dated: false,
+            },
+            inodes: forest.inodes,
+        }
+    }
+
+    fn run(&mut self) -> Result<(), SourceError> {
+        let mut open: Vec<Descent> = Vec::new();
+        open.extend(self.emit(NodeId::ROOT, b"", InodeId::ROOT)?);
+        while let Some((parent, children)) = open.last_mut() {
+            match children.next() {
+                None => drop(open.pop()),
+                Some((name, inode)) => {
+                    let parent = *parent;
+                    open.extend(self.emit(parent, &name, inode)?);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Appends a node; returns a directory's children, which come next.
+    fn emit(
+        &mut self,
+        parent: NodeId,
+        name: &[u8],
+        inode: InodeId,
+    ) -> Result<Option<Descent>, SourceError> {
+        let id = u32::try_from(self.tree.entries.len())
+            .map(NodeId)
+            .map_err(|_| SourceError::TooManyNodes)?;
+        let (kind, content, children) = self.kind_of(id, inode)?;
+        let metadata = self.metadata_of(id, inode);
+        self.tree.entries.push(Entry {
+            parent,
+            name_start: self.tree.names.len(),
+            kind,
+            mode: metadata.mode,
+            uid: metadata.uid,
+            gid: metadata.gid,
+            modified: metadata.modified.unwrap_or_default(),
+            attributes: metadata.attributes,
+            content,
+        });
+        self.tree.names.extend_from_slice(name);
+        Ok(children.map(|children| (id, children.into_iter())))
+    }
+
+    fn kind_of(
+        &mut self,
+        id: NodeId,
+        inode: InodeId,
+    ) -> Result<(Kind, u32, Option<Children>), SourceError> {
+        if let Some(first) = self.seen[inode.index()] {
+            return Ok((Kind::HardLink(first), 0, None));
+        }
+        self.seen[inode.index()] = Some(id);
+        let taken = Body::Other(Kind::Fifo);
+        Ok(
+            match std::mem::replace(&mut self.inodes[inode.index()].body, taken) {
+                Body::Directory(children) => (Kind::Directory, 0, Some(children)),
+                Body::Other(kind) => (kind, 0, None),
+                Body::File {
+                    size,
+                    sparse,
+                    content,
+                } => {
+                    let number = u32::try_from(self.tree.contents.len())
+                        .map_err(|_| SourceError::TooManyNodes)?;
+                    self.tree.contents.push(content);
+                    (Kind::File { size, sparse }, number, None)
+                }
+            },
+        )
+    }
+
+    fn metadata_of(&mut self, id: NodeId, inode: InodeId) -> Metadata {
+        let metadata = self.inodes[inode.index()].metadata.clone();
+        let metadata = metadata.unwrap_or(Metadata {
+            mode: 0o755,
+            uid: 0,
+            gid: 0,
+            modified: None,
+            attributes: 0,
+        });
+        self.newest = self.newest.max(metadata.modified);
+        if metadata.modified.is_none() {
+            self.timeless.push(id);
+        }
+        metadata
+    }
+
+    fn finish(mut self, default_time: Option<Timestamp>) -> Tree {
+        let invented = default_time.or(self.newest).unwrap_or(Timestamp::FALLBACK);
+        for id in &self.timeless {
+            self.tree.entries[index(id.0)].modified = invented;
+        }
+        self.tree.newest = self.newest.unwrap_or(invented);
+        self.tree.dated = self.newest.is_some();
+        self.tree.entries.shrink_to_fit();
+        self.tree
+    }
+}

@@ -1,0 +1,274 @@
+//! Content of the host, as a tree: directories, archives, single files and bytes, merged in order.
+//!
+//! Content is data. Symbolic links are stored and never followed, archives are read and never unpacked, and ownership
+//! is what the directory or the archive says, or what the spec sets.
+//!
+//! # Merging
+//!
+//! Directories of the same path merge, and the later one's metadata holds. Otherwise the later source replaces what was
+//! there, be it a directory over a file or a file over a directory with all that is in it; only a directory over a
+//! symbolic link is refused, because what lies behind the link would be lost to its users. Hard links outlive
+//! it: when one name is replaced, the others still share their file. Missing parents are root's, of mode 0755, with the
+//! default time, or else the newest time of the tree, or else 1980-01-01.
+
+pub(crate) mod attributes;
+pub(crate) mod beneath;
+pub(crate) mod content;
+pub(crate) mod directory;
+
+mod acl;
+mod archive;
+mod error;
+mod forest;
+mod mode;
+mod pattern;
+mod single;
+
+pub use error::{ArchiveError, SourceError};
+pub use mode::{Clause, ModeRule, ModeRuleError};
+
+use crate::{Timestamp, Tree};
+use attributes::AttributeSets;
+use cellblock_text::PathBytes;
+use content::Store;
+use forest::{Blocked, Body, Forest, Inode, InodeId};
+use pattern::Patterns;
+use std::fs::File;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+/// One piece of content and where it goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// The content.
+    pub what: What,
+    /// Where it goes in the file system; its root where this is `None`. For a file or bytes it is the full path, or with
+    /// a trailing `/` the directory that a file keeps its name in. No part of it may be a symbolic link.
+    pub to: Option<Vec<u8>>,
+    /// User and group of everything in it.
+    pub owner: Option<(u32, u32)>,
+    /// What becomes of the modes.
+    pub mode: Option<ModeRule>,
+    /// Patterns of paths in a directory or an archive that are left out.
+    ///
+    /// `*`, `?` and `[a-z]` match within a name, `**` any number of names. A leading `/` anchors the pattern at the root of
+    /// the source, otherwise it matches at any depth; a trailing `/` restricts it to directories.
+    pub exclude: Vec<String>,
+}
+
+/// The content of a source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum What {
+    /// A directory of the host and everything in it.
+    Directory(PathBuf),
+    /// A tar archive, plain or compressed with gzip, zstd or xz, which its first bytes tell.
+    Archive(PathBuf),
+    /// One regular file, with its owner, mode, time and attributes.
+    File(PathBuf),
+    /// A file made of these bytes, root's and of mode 0644. `to` must name it.
+    Bytes(Vec<u8>),
+}
+
+impl Source {
+    /// The content at the root of the file system, as found.
+    #[must_use]
+    pub fn new(what: What) -> Self {
+        Self {
+            what,
+            to: None,
+            owner: None,
+            mode: None,
+            exclude: Vec::new(),
+        }
+    }
+}
+
+/// What compressed archives may come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Room {
+    /// The bytes that all of them together may be decompressed to.
+    pub expanded: u64,
+    /// The bytes of the partition that they go into. An archive whose files have more than twice as many is refused with the
+    /// header that says so, and nothing of what follows is decompressed; not if some of it is excluded.
+    pub partition: Option<u64>,
+}
+
+impl From<u64> for Room {
+    /// So many bytes in all.
+    fn from(expanded: u64) -> Self {
+        Self {
+            expanded,
+            partition: None,
+        }
+    }
+}
+
+/// Reads and merges sources, in order, into one tree. Without sources that is an empty root directory.
+///
+/// `spool` makes an unnamed temporary file, into which a compressed archive is decompressed once, as far as there is `room`.
+/// `default_time` is the time of what no source describes.
+///
+/// # Errors
+/// When a source cannot be read or is malformed, or its destination is not usable.
+pub fn read_sources(
+    sources: &[Source],
+    spool: &dyn Fn() -> io::Result<File>,
+    room: impl Into<Room>,
+    default_time: Option<Timestamp>,
+) -> Result<Tree, SourceError> {
+    let mut merging = Merging {
+        forest: Forest::new(),
+        stores: Vec::new(),
+        sets: AttributeSets::new(),
+        spool,
+        room: room.into(),
+    };
+    for source in sources {
+        merging.add(source)?;
+    }
+    merging
+        .forest
+        .into_tree(merging.stores, merging.sets, default_time)
+}
+
+struct Merging<'a> {
+    forest: Forest,
+    stores: Vec<Store>,
+    sets: AttributeSets,
+    spool: &'a dyn Fn() -> io::Result<File>,
+    room: Room,
+}
+
+impl Merging<'_> {
+    fn add(&mut self, source: &Source) -> Result<(), SourceError> {
+        let patterns = Patterns::parse(&source.exclude)?;
+        match &source.what {
+            What::Directory(path) => {
+                let store = self.next_store()?;
+                let (forest, walked) = directory::read(path, &patterns, store, &mut self.sets)?;
+                self.stores.push(Store::Directory(walked));
+                self.graft(source, forest)
+            }
+            What::Archive(path) => {
+                let forest = self.archive(path, &patterns)?;
+                self.graft(source, forest)
+            }
+            What::File(path) => {
+                let store = self.next_store()?;
+                let (inode, opened) = single::file(path, store, &mut self.sets)?;
+                self.stores.push(opened);
+                let name = path.file_name().map(OsStrExt::as_bytes);
+                self.plant(source, name, inode)
+            }
+            What::Bytes(bytes) => {
+                let store = self.next_store()?;
+                let inode = single::bytes(bytes, store);
+                self.stores.push(Store::Memory(bytes.clone()));
+                self.plant(source, None, inode)
+            }
+        }
+    }
+
+    fn next_store(&self) -> Result<u32, SourceError> {
+        u32::try_from(self.stores.len()).map_err(|_| SourceError::TooManyNodes)
+    }
+
+    fn archive(&mut self, path: &Path, patterns: &Patterns) -> Result<Forest, SourceError> {
+        let store = self.next_store()?;
+        let opened = archive::open(path)?;
+        let mut room = self.room;
+        if !patterns.is_empty() {
+            room.partition = None;
+        }
+        let read = archive::read(path, opened, self.spool, room, store, &mut self.sets);
+        let read = read.map_err(|error| SourceError::Archive {
+            path: path.into(),
+            error,
+        })?;
+        self.room.expanded -= read.expanded;
+        self.stores.push(read.store);
+        let mut forest = read.forest;
+        if !patterns.is_empty() {
+            forest.prune(|path, is_directory| patterns.exclude(path, is_directory));
+        }
+        Ok(forest)
+    }
+
+    /// Merges a source that has a root directory.
+    fn graft(&mut self, source: &Source, mut forest: Forest) -> Result<(), SourceError> {
+        forest.apply(source.owner, source.mode.as_ref(), &mut self.sets);
+        let to = source.to.as_deref().unwrap_or(b"/");
+        let at = self.directory_at(to, &destination(to)?)?;
+        Ok(self.forest.graft(at, forest)?)
+    }
+
+    /// Adds a single file.
+    fn plant(
+        &mut self,
+        source: &Source,
+        own_name: Option<&[u8]>,
+        inode: Inode,
+    ) -> Result<(), SourceError> {
+        let to = source.to.as_deref().unwrap_or(b"/");
+        let refuse = |reason| SourceError::Destination {
+            to: to.into(),
+            reason,
+        };
+        let mut names = destination(to)?;
+        if to.ends_with(b"/") {
+            names.push(own_name.ok_or_else(|| refuse("names a directory; name the file"))?);
+        }
+        let (name, parents) = names.split_last().ok_or_else(|| refuse("names no file"))?;
+        if let Some(existing) = self.forest.lookup(&names)
+            && matches!(self.forest.body(existing), Body::Directory(_))
+        {
+            return Err(refuse(
+                "is a directory; end it with '/' to put the file into it",
+            ));
+        }
+        let mut single = Forest::new();
+        single.insert(InodeId::ROOT, name, inode)?;
+        single.apply(source.owner, source.mode.as_ref(), &mut self.sets);
+        let parent = self.directory_at(to, parents)?;
+        Ok(self.forest.graft(parent, single)?)
+    }
+
+    fn directory_at(&mut self, to: &[u8], names: &[&[u8]]) -> Result<InodeId, SourceError> {
+        self.forest
+            .directory_at(names)
+            .map_err(|blocked| match blocked {
+                Blocked::Full => SourceError::TooManyNodes,
+                Blocked::By {
+                    names: count,
+                    found,
+                } => SourceError::BelowNonDirectory {
+                    path: to.into(),
+                    parent: PathBytes(crate::join_path(names[..count].iter().copied())),
+                    found,
+                },
+            })
+    }
+}
+
+/// The names of a destination path.
+fn destination(to: &[u8]) -> Result<Vec<&[u8]>, SourceError> {
+    let names: Vec<&[u8]> = to
+        .split(|byte| *byte == b'/')
+        .filter(|name| !matches!(*name, b"" | b"."))
+        .collect();
+    let reason = if names.contains(&&b".."[..]) {
+        "has '..' in it; name the directory itself"
+    } else if to.contains(&0) {
+        "has a NUL byte in it"
+    } else {
+        return Ok(names);
+    };
+    Err(SourceError::Destination {
+        to: to.into(),
+        reason,
+    })
+}
+
+#[cfg(test)]
+mod tests;
