@@ -163,10 +163,11 @@ fn compile(workspace: &Workspace, compiler: &Compiler, manifest: &Path) -> Resul
 }
 
 /// What every guest is built with, also those of other workspaces.
-const GUEST_PROFILE: [(&str, &str); 5] = [
+const GUEST_PROFILE: [(&str, &str); 6] = [
     ("CARGO_PROFILE_RELEASE_OPT_LEVEL", "3"),
     ("CARGO_PROFILE_RELEASE_LTO", "fat"),
     ("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "1"),
+    ("CARGO_PROFILE_RELEASE_INCREMENTAL", "false"),
     ("CARGO_PROFILE_RELEASE_PANIC", "abort"),
     ("CARGO_PROFILE_RELEASE_STRIP", "symbols"),
 ];
