@@ -62,7 +62,12 @@ fn files(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut folders = vec![folder.to_owned()];
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(&folder).with_context(|| folder.display().to_string())? {
-            let path = entry?.path();
+            let entry = entry?;
+            let path = entry.path();
+            // The SDK's `wit` is a link to the contract, which is counted by itself.
+            if entry.file_type()?.is_symlink() {
+                continue;
+            }
             if path.is_dir() {
                 folders.push(path);
             } else {

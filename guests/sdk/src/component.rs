@@ -14,7 +14,7 @@ use crate::{
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
 pub mod bindings {
     wit_bindgen::generate!({
-        path: "../../wit",
+        path: "wit",
         world: "guest",
         generate_all,
         pub_export_macro: true,

@@ -27,17 +27,17 @@ pub const BUILT_IN: [BuiltIn; 3] = [
     BuiltIn {
         name: "ext4",
         kinds: &["ext2", "ext3", "ext4"],
-        bytes: include_bytes!("../../../guests/dist/ext4.wasm"),
+        bytes: include_bytes!("../guests/ext4.wasm"),
     },
     BuiltIn {
         name: "swap",
         kinds: &["swap"],
-        bytes: include_bytes!("../../../guests/dist/swap.wasm"),
+        bytes: include_bytes!("../guests/swap.wasm"),
     },
     BuiltIn {
         name: "vfat",
         kinds: &["vfat", "fat12", "fat16", "fat32"],
-        bytes: include_bytes!("../../../guests/dist/vfat.wasm"),
+        bytes: include_bytes!("../guests/vfat.wasm"),
     },
 ];
 

@@ -8,7 +8,7 @@
 )]
 
 wasmtime::component::bindgen!({
-    path: "../../wit",
+    path: "contract",
     world: "guest",
     imports: { default: trappable },
     additional_derives: [serde::Serialize, serde::Deserialize],

@@ -9,7 +9,7 @@ use std::fmt;
 /// The package of the contract.
 const PACKAGE: &str = "cellblock:format";
 /// Its text, which tells the version.
-const CONTRACT: &str = include_str!("../../../wit/cellblock.wit");
+const CONTRACT: &str = include_str!("../contract/cellblock.wit");
 
 /// A version: three numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
