@@ -20,7 +20,7 @@ use crate::BuildOptions;
 use crate::catalogue::Catalog;
 use crate::error::Error;
 use crate::filesystem::{Filled, Place, Preparation, Prepared};
-use crate::plan::{self, Facts, Fill, MkfsPlan, Plan, PlannedPartition, RawContent, RawPiece};
+use crate::plan::{Facts, Fill, MkfsPlan, Plan, PlannedPartition, RawContent, RawPiece};
 use crate::record::Record;
 use crate::staging::{self, GrubImages};
 
@@ -50,10 +50,9 @@ pub fn build_image(
     spec.check_filesystems(&catalog.kinds())?;
     spec.check_commands(|kind| catalog.command_line(kind))?;
     let scratch = Scratch::beside(&image::target(path)?);
-    let raw_lengths = plan::raw_lengths(spec)?;
-    let wanted = plan::measurements_wanted(spec);
     let grub = GrubImages::read(spec)?;
-    let facts = plan::facts(spec)?;
+    let draft = staging::draft(spec)?;
+    let (facts, names) = (draft.facts(), draft.names());
     let preparation = Preparation {
         runtime,
         catalog,
@@ -61,12 +60,10 @@ pub fn build_image(
         options,
         facts: &facts,
     };
-    let names = plan::names(spec)?;
-    let mut filesystems = plan::filesystems(spec)?;
-    staging::add_to_esp(spec, &mut filesystems)?;
-    let prepared = preparation.prepare(filesystems, &names)?;
-    let measured = preparation.measure(&prepared, &wanted, plan::sector_size(spec)?)?;
-    let plan = plan::plan(spec, &measured, &raw_lengths, options.time)?;
+    let prepared = preparation.prepare(draft.filesystems(), &names)?;
+    let wanted = draft.measurements_wanted();
+    let sizes = preparation.measure(&prepared, &wanted, draft.sector_size())?;
+    let plan = draft.measured(sizes).plan(options.time)?;
     let table = plan.table()?;
     let regions = table.encode()?;
 
@@ -123,7 +120,7 @@ pub fn make_filesystem(
     let name = plan.filesystem.kind.clone();
     let names = vec![name.clone()];
     let filesystems = BTreeMap::from([(0, plan.filesystem.clone())]);
-    let prepared = preparation.prepare(filesystems, &names).map_err(unnamed)?;
+    let prepared = preparation.prepare(&filesystems, &names).map_err(unnamed)?;
     let wanted: &[usize] = if plan.wants_measurement() { &[0] } else { &[] };
     let sector_size = plan.sector_size;
     let measured = preparation

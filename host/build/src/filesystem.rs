@@ -122,11 +122,11 @@ impl Preparation<'_> {
     /// Reads the trees, and makes the formatters ready at the same time.
     pub(crate) fn prepare(
         &self,
-        filesystems: BTreeMap<usize, FilesystemPlan>,
+        filesystems: &BTreeMap<usize, FilesystemPlan>,
         names: &[String],
     ) -> Result<Vec<Prepared>, Error> {
         let jobs = self.options.jobs;
-        let filesystems: Vec<(usize, FilesystemPlan)> = filesystems.into_iter().collect();
+        let filesystems: Vec<(&usize, &FilesystemPlan)> = filesystems.iter().collect();
         let kinds: BTreeSet<&str> = filesystems
             .iter()
             .map(|(_, filesystem)| filesystem.kind.as_str())
@@ -135,7 +135,7 @@ impl Preparation<'_> {
             let formatters = scope.spawn(|| self.catalog.load(self.runtime, &kinds, jobs));
             let trees = parallel::map(jobs, &filesystems, |(index, filesystem)| {
                 self.read_tree(filesystem)
-                    .map_err(|error| partition_error(&names[*index], error))
+                    .map_err(|error| partition_error(&names[**index], error))
             });
             let formatters = formatters
                 .join()
@@ -149,11 +149,11 @@ impl Preparation<'_> {
             .map(|((index, filesystem), (tree, reading))| {
                 let formatter = &formatters[&filesystem.kind];
                 Prepared {
-                    index,
-                    name: names[index].clone(),
+                    index: *index,
+                    name: names[*index].clone(),
                     cell: formatter.guest.cell(&tree),
                     kind: formatter.kind.clone(),
-                    filesystem,
+                    filesystem: filesystem.clone(),
                     tree,
                     reading,
                 }

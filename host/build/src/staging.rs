@@ -1,30 +1,24 @@
 //! What firmware starts: read, looked at, and told where it lies.
 
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read as _;
 use std::path::PathBuf;
 
 use crate::boot::pe::{self, Architecture};
 use crate::boot::{esp, grub};
-use crate::plan::{self, FilesystemPlan, GrubPlan, PlanError};
+use crate::plan::{self, Draft, GrubPlan, PlanError};
 use cellblock_image::{Image, ImageError};
 use cellblock_spec::{Placed, Spec};
 use cellblock_table::Lba;
 
-/// Adds what `[boot]` puts on the EFI system partition to what goes there already; of two files with one path it wins.
-pub(crate) fn add_to_esp(
-    spec: &Spec,
-    filesystems: &mut BTreeMap<usize, FilesystemPlan>,
-) -> Result<(), PlanError> {
-    let Some(index) = plan::esp(spec)? else {
-        return Ok(());
-    };
-    if let Some(filesystem) = filesystems.get_mut(&index) {
-        let contents = esp::contents(&spec.boot, architecture)?;
-        filesystem.contents.extend(contents);
+/// The draft of a spec, after a look at the files that it names: the lengths of what is copied as it is, and what
+/// `[boot]` puts on the EFI system partition over what goes there already.
+pub(crate) fn draft(spec: &Spec) -> Result<Draft<'_>, PlanError> {
+    let mut draft = Draft::new(spec, plan::raw_lengths(spec)?)?;
+    if let Some(index) = plan::esp(spec)? {
+        draft.add_contents(index, esp::contents(&spec.boot, architecture)?);
     }
-    Ok(())
+    Ok(draft)
 }
 
 fn architecture(file: &Placed<PathBuf>) -> Result<Architecture, PlanError> {

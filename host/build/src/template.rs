@@ -212,7 +212,10 @@ mod tests {
     fn facts() -> Facts {
         let source = "[disk]\ntable = \"mbr\"\nid = \"0x0000002a\"\n\
                       [[partition]]\nname = \"root\"\ntype = \"linux\"\nsize = 512\n";
-        crate::plan::facts(&Spec::parse(source, Path::new("")).unwrap()).unwrap()
+        let spec = Spec::parse(source, Path::new("")).unwrap();
+        crate::plan::Draft::new(&spec, Default::default())
+            .unwrap()
+            .facts()
     }
 
     #[test]

@@ -157,7 +157,7 @@ pub fn fill_partition(
         "" => located.partition.number.to_string(),
         name => name.to_owned(),
     };
-    let prepared = preparation.prepare(BTreeMap::from([(0, filesystem)]), &[name])?;
+    let prepared = preparation.prepare(&BTreeMap::from([(0, filesystem)]), &[name])?;
     let place = Place {
         disk_offset: located.place.start,
         base: 0,

@@ -10,10 +10,8 @@
 
 use std::collections::BTreeMap;
 
-use super::error::PlanError;
-use super::identity::{self, FAT_KINDS, Identity};
-use super::{FilesystemPlan, filesystems};
-use cellblock_spec::Spec;
+use super::FilesystemPlan;
+use super::identity::{FAT_KINDS, Identity};
 use cellblock_table::DiskId;
 
 /// Values by name.
@@ -33,15 +31,14 @@ impl Facts {
     }
 }
 
-/// What is known of the disk of a spec.
-///
-/// # Errors
-/// When names, numbers or identifiers contradict each other.
-pub fn facts(spec: &Spec) -> Result<Facts, PlanError> {
-    let disk = identity::disk_id(spec);
+/// What is known of a disk.
+pub(super) fn facts(
+    disk: DiskId,
+    identities: &[Identity],
+    filesystems: &BTreeMap<usize, FilesystemPlan>,
+) -> Facts {
     let mut facts = BTreeMap::from([("disk.id".to_owned(), disk_text(disk))]);
-    let filesystems = filesystems(spec)?;
-    for (index, identity) in identity::identities(spec)?.iter().enumerate() {
+    for (index, identity) in identities.iter().enumerate() {
         let mut add = |key: &str, value: String| {
             facts.insert(format!("partition.{}.{key}", identity.name), value);
         };
@@ -54,7 +51,7 @@ pub fn facts(spec: &Spec) -> Result<Facts, PlanError> {
             }
         }
     }
-    Ok(Facts(facts))
+    Facts(facts)
 }
 
 fn disk_text(disk: DiskId) -> String {
@@ -84,11 +81,13 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use std::path::Path;
 
-    use super::*;
+    use crate::plan::{Draft, RawLengths};
+    use cellblock_spec::Spec;
 
     fn facts_of(source: &str) -> Vec<(String, String)> {
         let spec = Spec::parse(source, Path::new("")).unwrap();
-        facts(&spec).unwrap().0.into_iter().collect()
+        let draft = Draft::new(&spec, RawLengths::new()).unwrap();
+        draft.facts().0.into_iter().collect()
     }
 
     fn owned(facts: &[(&str, &str)]) -> Vec<(String, String)> {

@@ -1,7 +1,12 @@
-//! Spec -> [`Plan`]: every size, offset and identifier decided. All arithmetic of sizes and offsets is here.
+//! [`Spec`] -> [`Plan`]: every size, offset and identifier decided. All arithmetic of sizes and offsets is here.
 //!
-//! The order of work: [`filesystems`] says what is to be made, the caller measures those that
-//! [`measurements_wanted`] names, [`plan`] lays out the disk.
+//! ```text
+//! Spec ── Draft::new ──> Draft ── measured ──> Measured ── plan ──> Plan
+//!         identifiers,            smallest                offsets,
+//!         names, contents         sizes                   sizes
+//! ```
+//!
+//! Each is made once, from the one before: between the first two the caller reads the content and has it measured.
 //!
 //! ```text
 //! GPT  | table | 1 MiB: partition | ... aligned ... | partition | backup table |
@@ -36,14 +41,14 @@ mod tests;
 
 pub use boot::{GrubPlan, esp};
 pub use error::{Named, Occupant, PlanError, Reason};
-pub use facts::{Facts, facts};
+pub use facts::Facts;
 pub use mkfs::{FilesystemRequest, MkfsPlan, MkfsRequest, filesystem_alone, mkfs_plan};
 pub use raw::{RawLengths, raw_lengths};
 
 use boot::Surroundings;
 use error::Locate;
 use identity::Identity;
-use layout::{Disk, Request};
+use layout::{Disk, Extent, Request};
 use raw::{Addresses, Ground};
 
 /// The number of the extended partition of an MBR.
@@ -194,6 +199,24 @@ impl Plan {
 }
 
 impl PlannedPartition {
+    fn new(partition: &PartitionSpec, identity: &Identity, extent: Extent, fill: Fill) -> Self {
+        Self {
+            number: identity.number,
+            name: identity.name.clone(),
+            kind: partition.kind.value,
+            start: extent.start,
+            size: extent.size,
+            id: identity.id,
+            attributes: partition
+                .attributes
+                .as_ref()
+                .map_or(Attributes::empty(), |flags| flags.value),
+            mbr_type: partition.mbr_type.as_ref().map(|kind| kind.value),
+            active: partition.active.as_ref().is_some_and(|active| active.value),
+            fill,
+        }
+    }
+
     fn entry(&self, sector_size: SectorSize) -> Partition {
         let start = Lba(self.start / sector_size.bytes());
         let mut entry = Partition::new(
@@ -211,152 +234,201 @@ impl PlannedPartition {
     }
 }
 
-/// The file systems of a spec by the index of their partition, without their sizes: what there is to measure and make.
-///
-/// # Errors
-/// When names, numbers or identifiers contradict each other.
-pub fn filesystems(spec: &Spec) -> Result<BTreeMap<usize, FilesystemPlan>, PlanError> {
-    let identities = identity::identities(spec)?;
-    let mut filesystems = BTreeMap::new();
-    for (index, (partition, identity)) in spec.partitions.iter().zip(&identities).enumerate() {
-        if let Some(filesystem) = &partition.filesystem {
-            filesystems.insert(
-                index,
-                filesystem_plan(spec, partition, filesystem, identity)?,
-            );
+/// What is decided before any content is read: every identifier, every name, and what is to be made.
+#[derive(Debug)]
+pub struct Draft<'s> {
+    spec: &'s Spec,
+    disk: Disk,
+    disk_id: DiskId,
+    identities: Vec<Identity>,
+    /// By the index of their partition.
+    filesystems: BTreeMap<usize, FilesystemPlan>,
+    raw_lengths: RawLengths,
+}
+
+/// A draft with the smallest size of each file system that takes no more than it needs.
+#[derive(Debug)]
+pub struct Measured<'s> {
+    draft: Draft<'s>,
+    /// In bytes, by the index of their partition.
+    sizes: BTreeMap<usize, u64>,
+}
+
+impl<'s> Draft<'s> {
+    /// The draft of `spec`; `raw_lengths` holds the lengths of the files that are copied as they are.
+    ///
+    /// # Errors
+    /// When names, numbers or identifiers contradict each other, or the disk cannot be.
+    pub fn new(spec: &'s Spec, raw_lengths: RawLengths) -> Result<Self, PlanError> {
+        let disk = Disk::of(spec)?;
+        let identities = identity::identities(spec)?;
+        let mut filesystems = BTreeMap::new();
+        for (index, (partition, identity)) in spec.partitions.iter().zip(&identities).enumerate() {
+            if let Some(filesystem) = &partition.filesystem {
+                let planned = filesystem_plan(spec, partition, filesystem, identity)?;
+                filesystems.insert(index, planned);
+            }
+        }
+        Ok(Self {
+            spec,
+            disk,
+            disk_id: identity::disk_id(spec),
+            identities,
+            filesystems,
+            raw_lengths,
+        })
+    }
+
+    /// Adds to what goes into the file system of partition `index`, over what is there.
+    pub fn add_contents(&mut self, index: usize, contents: impl IntoIterator<Item = Content>) {
+        if let Some(filesystem) = self.filesystems.get_mut(&index) {
+            filesystem.contents.extend(contents);
         }
     }
-    Ok(filesystems)
-}
 
-/// The names of a spec's partitions, in its order, as errors call them.
-///
-/// # Errors
-/// When names, numbers or identifiers contradict each other.
-pub fn names(spec: &Spec) -> Result<Vec<String>, PlanError> {
-    Ok(identity::identities(spec)?
-        .into_iter()
-        .map(|identity| identity.name)
-        .collect())
-}
-
-/// The size of a sector of the disk.
-///
-/// # Errors
-/// When the spec's disk cannot be.
-pub fn sector_size(spec: &Spec) -> Result<SectorSize, PlanError> {
-    Ok(Disk::of(spec)?.sector_size)
-}
-
-/// The indices of the partitions whose size follows from a measurement by their formatter.
-pub fn measurements_wanted(spec: &Spec) -> Vec<usize> {
-    let wanted = spec.partitions.iter().enumerate().filter(|(_, partition)| {
-        partition.filesystem.is_some() && matches!(partition.size_rule(), SizeRule::Minimum(_))
-    });
-    wanted.map(|(index, _)| index).collect()
-}
-
-/// Decides everything. `measured` holds the smallest size in bytes of each partition that [`measurements_wanted`]
-/// names, `raw_lengths` the lengths of the files that are copied, `source_date_epoch` the environment's time.
-///
-/// # Errors
-/// [`PlanError`] when the spec contradicts itself or the disk has too little room.
-///
-/// # Panics
-/// When a measurement that is wanted or the length of a raw file is missing: that is an error of the caller.
-pub fn plan(
-    spec: &Spec,
-    measured: &BTreeMap<usize, u64>,
-    raw_lengths: &RawLengths,
-    source_date_epoch: Option<i64>,
-) -> Result<Plan, PlanError> {
-    let disk = Disk::of(spec)?;
-    let identities = identity::identities(spec)?;
-    let mut requests = Vec::with_capacity(identities.len());
-    for (index, (partition, identity)) in spec.partitions.iter().zip(&identities).enumerate() {
-        let length = length::length(&disk, partition, measured.get(&index), raw_lengths)
-            .map_err(|error| error.of(identity))?;
-        requests.push(Request {
-            named: identity.named(),
-            length,
-            length_place: partition.size.as_ref().map(|size| size.place.clone()),
-            offset: partition.offset.clone(),
-            place: partition.place.clone(),
-            is_logical: disk.scheme == Scheme::Mbr && identity.number > EXTENDED_NUMBER,
-        });
+    /// The names of the partitions, in the order of the spec, as errors call them.
+    #[must_use]
+    pub fn names(&self) -> Vec<String> {
+        let identities = self.identities.iter();
+        identities.map(|identity| identity.name.clone()).collect()
     }
-    let raw_end = raw::end_of(&spec.disk.raw, raw_lengths).unwrap_or(u64::MAX);
-    let layout = layout::lay_out(&disk, &requests, raw_end)?;
-    hybrid::check(spec, &disk, &identities, &layout)?;
-    let addresses = Addresses {
-        identities: &identities,
-        extents: &layout.extents,
-        sector: disk.sector_size.bytes(),
-    };
-    let mut taken = layout::taken(&disk, &requests, &layout);
-    let surroundings = Surroundings {
-        disk: &disk,
-        identities: &identities,
-        extents: &layout.extents,
-        taken: &taken,
-    };
-    let grub = boot::grub(spec, &surroundings, raw_lengths)?.map(|(grub, of_grub)| {
-        taken.extend(of_grub);
-        grub
-    });
-    let around = Ground {
-        what: "disk",
-        size: layout.disk_size,
-        taken,
-    };
-    let around = raw::pieces(&spec.disk.raw, &around, &addresses, raw_lengths)?;
 
-    let mut partitions = Vec::with_capacity(identities.len());
-    for ((partition, identity), extent) in
-        spec.partitions.iter().zip(&identities).zip(&layout.extents)
-    {
-        let fill = match &partition.filesystem {
-            Some(filesystem) => {
-                Fill::Filesystem(filesystem_plan(spec, partition, filesystem, identity)?)
-            }
-            None if partition.raw.is_empty() => Fill::Empty,
-            None => {
-                let ground = Ground {
-                    what: "partition",
-                    size: extent.size,
-                    taken: Vec::new(),
-                };
-                let pieces = raw::pieces(&partition.raw, &ground, &addresses, raw_lengths)
-                    .map_err(|error| error.of(identity))?;
-                Fill::Raw(pieces)
-            }
+    /// What templates may name.
+    #[must_use]
+    pub fn facts(&self) -> Facts {
+        facts::facts(self.disk_id, &self.identities, &self.filesystems)
+    }
+
+    /// The file systems to make, by the index of their partition.
+    #[must_use]
+    pub fn filesystems(&self) -> &BTreeMap<usize, FilesystemPlan> {
+        &self.filesystems
+    }
+
+    /// The size of a sector of the disk.
+    #[must_use]
+    pub fn sector_size(&self) -> SectorSize {
+        self.disk.sector_size
+    }
+
+    /// The partitions whose size follows from a measurement by their formatter.
+    #[must_use]
+    pub fn measurements_wanted(&self) -> Vec<usize> {
+        let is_wanted = |index: &usize| {
+            matches!(
+                self.spec.partitions[*index].size_rule(),
+                SizeRule::Minimum(_)
+            )
         };
-        partitions.push(PlannedPartition {
-            number: identity.number,
-            name: identity.name.clone(),
-            kind: partition.kind.value,
-            start: extent.start,
-            size: extent.size,
-            id: identity.id,
-            attributes: partition
-                .attributes
-                .as_ref()
-                .map_or(Attributes::empty(), |flags| flags.value),
-            mbr_type: partition.mbr_type.as_ref().map(|kind| kind.value),
-            active: partition.active.as_ref().is_some_and(|active| active.value),
-            fill,
-        });
+        self.filesystems.keys().copied().filter(is_wanted).collect()
     }
-    Ok(Plan {
-        scheme: disk.scheme,
-        sector_size: disk.sector_size,
-        size: layout.disk_size,
-        disk_id: identity::disk_id(spec),
-        time: time_rule(spec.disk.time.as_ref(), source_date_epoch),
-        partitions,
-        raw: around,
-        grub,
-    })
+
+    /// The draft with the smallest sizes in bytes of the partitions that [`Draft::measurements_wanted`] names.
+    #[must_use]
+    pub fn measured(self, sizes: BTreeMap<usize, u64>) -> Measured<'s> {
+        Measured { draft: self, sizes }
+    }
+}
+
+impl Measured<'_> {
+    /// Decides everything. `source_date_epoch` is the environment's time.
+    ///
+    /// # Errors
+    /// [`PlanError`] when the disk has too little room, or what is written around its partitions is in their way.
+    ///
+    /// # Panics
+    /// When a measurement that is wanted or the length of a raw file is missing: that is an error of the caller.
+    pub fn plan(self, source_date_epoch: Option<i64>) -> Result<Plan, PlanError> {
+        let Self { draft, sizes } = self;
+        let Draft {
+            spec,
+            disk,
+            disk_id,
+            identities,
+            mut filesystems,
+            raw_lengths,
+        } = draft;
+        let requests = requests(spec, &disk, &identities, &sizes, &raw_lengths)?;
+        let raw_end = raw::end_of(&spec.disk.raw, &raw_lengths).unwrap_or(u64::MAX);
+        let layout = layout::lay_out(&disk, &requests, raw_end)?;
+        hybrid::check(spec, &disk, &identities, &layout)?;
+        let addresses = Addresses {
+            identities: &identities,
+            extents: &layout.extents,
+            sector: disk.sector_size.bytes(),
+        };
+        let mut taken = layout::taken(&disk, &requests, &layout);
+        let surroundings = Surroundings {
+            disk: &disk,
+            identities: &identities,
+            extents: &layout.extents,
+            taken: &taken,
+        };
+        let grub = boot::grub(spec, &surroundings, &raw_lengths)?.map(|(grub, of_grub)| {
+            taken.extend(of_grub);
+            grub
+        });
+        let around = Ground {
+            what: "disk",
+            size: layout.disk_size,
+            taken,
+        };
+        let around = raw::pieces(&spec.disk.raw, &around, &addresses, &raw_lengths)?;
+        let mut partitions = Vec::with_capacity(identities.len());
+        for (index, (partition, identity)) in spec.partitions.iter().zip(&identities).enumerate() {
+            let extent = layout.extents[index];
+            let fill = match filesystems.remove(&index) {
+                Some(filesystem) => Fill::Filesystem(filesystem),
+                None if partition.raw.is_empty() => Fill::Empty,
+                None => {
+                    let ground = Ground {
+                        what: "partition",
+                        size: extent.size,
+                        taken: Vec::new(),
+                    };
+                    let pieces = raw::pieces(&partition.raw, &ground, &addresses, &raw_lengths)
+                        .map_err(|error| error.of(identity))?;
+                    Fill::Raw(pieces)
+                }
+            };
+            partitions.push(PlannedPartition::new(partition, identity, extent, fill));
+        }
+        Ok(Plan {
+            scheme: disk.scheme,
+            sector_size: disk.sector_size,
+            size: layout.disk_size,
+            disk_id,
+            time: time_rule(spec.disk.time.as_ref(), source_date_epoch),
+            partitions,
+            raw: around,
+            grub,
+        })
+    }
+}
+
+/// What is to be placed on the disk, in the order of the spec.
+fn requests(
+    spec: &Spec,
+    disk: &Disk,
+    identities: &[Identity],
+    sizes: &BTreeMap<usize, u64>,
+    raw_lengths: &RawLengths,
+) -> Result<Vec<Request>, PlanError> {
+    let partitions = spec.partitions.iter().zip(identities).enumerate();
+    partitions
+        .map(|(index, (partition, identity))| {
+            let length = length::length(disk, partition, sizes.get(&index), raw_lengths)
+                .map_err(|error| error.of(identity))?;
+            Ok(Request {
+                named: identity.named(),
+                length,
+                length_place: partition.size.as_ref().map(|size| size.place.clone()),
+                offset: partition.offset.clone(),
+                place: partition.place.clone(),
+                is_logical: disk.scheme == Scheme::Mbr && identity.number > EXTENDED_NUMBER,
+            })
+        })
+        .collect()
 }
 
 /// The spec's time, else the environment's, else the newest file's.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::Failure;
 use crate::arguments::Contents;
 use cellblock_build::error::{Error, PartitionError};
-use cellblock_build::plan;
+use cellblock_build::plan::{Draft, PlanError, RawLengths};
 use cellblock_build::spec::Project;
 
 /// A file with what it describes.
@@ -31,9 +31,9 @@ impl Described {
             .map_err(Failure::usage)?;
         let volumes = described.project.volumes.iter();
         let names: Vec<Vec<String>> = volumes
-            .map(|volume| plan::names(&volume.spec))
+            .map(|volume| Ok(Draft::new(&volume.spec, RawLengths::new())?.names()))
             .collect::<Result<_, _>>()
-            .map_err(|error| described.located(error.into()))?;
+            .map_err(|error: PlanError| described.located(error.into()))?;
         contents
             .add_to(&mut described.project.volumes, &names)
             .map_err(Failure::usage)?;

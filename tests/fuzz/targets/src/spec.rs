@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use cellblock_build::plan;
+use cellblock_build::plan::Draft;
 use cellblock_spec::{Project, RawSpec, Spec};
 
 /// What every formatter measures, in bytes.
@@ -62,8 +62,6 @@ fn print_and_read(spec: &Spec) {
 
 /// What can be planned has a table that can be written.
 fn make_plan(spec: &Spec, name: &str, text: &str) {
-    let wanted = plan::measurements_wanted(spec);
-    let measured = wanted.into_iter().map(|index| (index, MEASURED)).collect();
     let raw = spec.partitions.iter().flat_map(|partition| &partition.raw);
     let files = raw.chain(&spec.disk.raw).filter_map(RawSpec::file);
     let core = spec.boot.grub_bios.iter().map(|grub| &grub.core_image);
@@ -71,13 +69,18 @@ fn make_plan(spec: &Spec, name: &str, text: &str) {
         .chain(core)
         .map(|file| (file.value.clone(), RAW_LENGTH))
         .collect();
-    match plan::plan(spec, &measured, &lengths, None) {
+    let planned = Draft::new(spec, lengths).and_then(|draft| {
+        assert!(draft.facts().names().count() > 0);
+        let wanted = draft.measurements_wanted().into_iter();
+        let measured = wanted.map(|index| (index, MEASURED)).collect();
+        draft.measured(measured).plan(None)
+    });
+    match planned {
         Ok(plan) => {
             let table = plan.table().unwrap_or_else(|error| panic!("{error}"));
             if let Err(error) = table.encode() {
                 panic!("{error}");
             }
-            assert!(plan::facts(spec).is_ok());
         }
         Err(error) => assert!(!error.render(name, text, true).is_empty()),
     }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use cellblock_spec::Project;
 
-use super::super::plan;
+use super::plan;
 
 const IMAGECRAFT: &str = include_str!("../../../../../tests/cases/volumes/imagecraft.yaml");
 const GADGET: &str = include_str!("../../../../../tests/cases/volumes/gadget.yaml");
