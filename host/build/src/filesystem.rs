@@ -13,11 +13,11 @@ use crate::plan::{Facts, FilesystemPlan, TimeRule};
 use crate::progress::Bar;
 use crate::{BuildOptions, template};
 use cellblock_cell::{Cell, Runtime, Wall};
-use cellblock_contract::{LogLine, Request, Setting, Summary};
+use cellblock_contract::{LogLine, Loss, Request, Setting, Summary};
 use cellblock_image::{Filling, PartitionFile, Scratch};
 use cellblock_spec::Content;
 use cellblock_table::SectorSize;
-use cellblock_tree::source::{self, Room};
+use cellblock_tree::source::{self, Room, Source};
 use cellblock_tree::{Timestamp, Tree};
 
 /// What all file systems of a build share.
@@ -174,11 +174,17 @@ impl Preparation<'_> {
         let sources = filesystem
             .contents
             .iter()
-            .map(|content| match content {
-                Content::Source(source) => Ok(source.clone()),
-                Content::Template(template) => template::filled(template, self.facts),
+            .map(|content| {
+                let source = match content {
+                    Content::Source(source) => source.clone(),
+                    Content::Template(template) => template::filled(template, self.facts)?,
+                };
+                Ok(Source {
+                    drop_attributes: filesystem.drop.contains(&Loss::Attributes),
+                    ..source
+                })
             })
-            .collect::<Result<Vec<_>, _>>()?;
+            .collect::<Result<Vec<_>, PartitionError>>()?;
         let tree = source::read_sources(&sources, &spool, self.room(filesystem), time)?;
         Ok((Arc::new(tree), begun.elapsed()))
     }

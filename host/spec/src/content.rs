@@ -178,11 +178,11 @@ impl TypedContent {
             ..
         } = self;
         Ok(Source {
-            what,
             to,
             owner,
             mode,
             exclude,
+            ..Source::new(what)
         })
     }
 }

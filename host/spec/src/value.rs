@@ -109,7 +109,7 @@ pub enum ValueError {
     },
     /// Not a pair of numeric identifiers.
     #[error(
-        "`{text}` is not an owner: write two numbers, user and group, such as \"0:0\" (names are not looked up)"
+        "`{text}` is not an owner: write two numbers up to 4294967294, user and group, such as \"0:0\" (names are not looked up)"
     )]
     NotAnOwner {
         /// What was written.
@@ -309,10 +309,11 @@ fn parse_hex32(digits: &str) -> Option<u32> {
 /// Reads a numeric owner, `USER:GROUP`.
 ///
 /// # Errors
-/// When either side is no 32-bit number.
+/// When either side is no 32-bit number, or the largest of them: on Linux that is -1, which stands for none.
 pub fn parse_owner(text: &str) -> Result<(u32, u32), ValueError> {
+    let number = |digits| parse_digits(digits).filter(|number| *number != u32::MAX);
     text.split_once(':')
-        .and_then(|(user, group)| Some((parse_digits(user)?, parse_digits(group)?)))
+        .and_then(|(user, group)| Some((number(user)?, number(group)?)))
         .ok_or_else(|| ValueError::NotAnOwner {
             text: text.to_owned(),
         })
@@ -499,8 +500,16 @@ mod tests {
 
     #[test]
     fn owners_and_modes_are_numbers() {
-        assert_eq!(parse_owner("0:4294967295"), Ok((0, u32::MAX)));
-        for text in ["root:root", "0", "0:", "+1:0", "0:4294967296"] {
+        assert_eq!(parse_owner("0:4294967294"), Ok((0, u32::MAX - 1)));
+        for text in [
+            "root:root",
+            "0",
+            "0:",
+            "+1:0",
+            "0:4294967295",
+            "4294967295:0",
+            "0:4294967296",
+        ] {
             assert!(parse_owner(text).is_err(), "{text}");
         }
         assert_eq!(parse_mode("0644"), Ok(ModeRule::Octal(0o644)));

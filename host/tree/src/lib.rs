@@ -16,6 +16,7 @@ mod digest;
 mod reader;
 pub mod source;
 mod totals;
+pub mod validate;
 
 use crate::source::SourceError;
 use crate::source::content::{Content, Store};
@@ -145,7 +146,7 @@ pub struct Node<'t> {
     pub name: &'t [u8],
     /// What it is.
     pub kind: &'t Kind,
-    /// The twelve permission bits.
+    /// The twelve permission bits; 0777 for every symbolic link.
     pub mode: u16,
     /// Owner.
     pub uid: u32,
@@ -153,7 +154,7 @@ pub struct Node<'t> {
     pub gid: u32,
     /// Time of the last change of its content.
     pub modified: Timestamp,
-    /// Extended attributes, sorted by name.
+    /// Extended attributes, sorted by name, each once: [`validate`] has held them against the kernel's rules.
     pub attributes: &'t [Attribute],
 }
 

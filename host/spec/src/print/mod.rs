@@ -295,6 +295,8 @@ fn print_source(source: &Source) -> Result<String, PathError> {
         owner,
         mode,
         exclude,
+        // The partition says what may be dropped.
+        drop_attributes: _,
     } = source;
     let mut entries = vec![match what {
         What::Directory(path) => format!("directory = {}", quoted_path(path)?),

@@ -48,11 +48,11 @@ impl Reader<'_> {
         let exclude = exclude.into_iter().map(|pattern| pattern.value).collect();
         Some(match kind {
             Kind::Tree(what) => Content::Source(Source {
-                what,
                 to,
                 owner,
                 mode,
                 exclude,
+                ..Source::new(what)
             }),
             Kind::Single(file) => file.content(to, owner, mode),
         })

@@ -55,6 +55,11 @@ impl AttributeSets {
         number
     }
 
+    /// The set of this number, sorted by name.
+    pub(crate) fn get(&self, number: u32) -> &[Attribute] {
+        &self.sets[index(number)]
+    }
+
     /// The bytes of all names and values, those of equal sets counted once.
     pub(crate) fn bytes(&self) -> u64 {
         self.bytes

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use cellblock_text::PathBytes;
 
+use crate::validate::Fault;
+
 /// Why content could not become a tree, or a file of the tree could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
@@ -93,6 +95,17 @@ pub enum SourceError {
         path: PathBytes,
         /// What it is.
         found: &'static str,
+    },
+
+    /// A node has something that no Linux system takes, or would not read again.
+    #[error("{source_name}: {path}: {fault}")]
+    Invalid {
+        /// The source.
+        source_name: PathBytes,
+        /// The path in it.
+        path: PathBytes,
+        /// What is wrong.
+        fault: Fault,
     },
 
     /// A source's destination cannot be used.

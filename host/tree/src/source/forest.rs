@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::collections::btree_map;
 
 /// Index of an inode in its forest.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct InodeId(u32);
 
 impl InodeId {
@@ -130,6 +130,38 @@ impl Forest {
 
     pub(crate) fn body(&self, id: InodeId) -> &Body {
         &self.inodes[id.index()].body
+    }
+
+    pub(crate) fn inode(&self, id: InodeId) -> &Inode {
+        &self.inodes[id.index()]
+    }
+
+    /// All inodes, those without a name included.
+    pub(crate) fn inodes_mut(&mut self) -> impl Iterator<Item = (InodeId, &mut Inode)> {
+        (0..).map(InodeId).zip(&mut self.inodes)
+    }
+
+    /// The first path, in the order of the tree, of an inode that is `wanted`; none if all of those have lost their names.
+    pub(crate) fn first_named(
+        &self,
+        wanted: impl Fn(InodeId) -> bool,
+    ) -> Option<(InodeId, Vec<u8>)> {
+        let mut pending = vec![(InodeId::ROOT, Vec::new())];
+        while let Some((id, path)) = pending.pop() {
+            if wanted(id) {
+                let path = if id == InodeId::ROOT {
+                    b"/".to_vec()
+                } else {
+                    path
+                };
+                return Some((id, path));
+            }
+            if let Body::Directory(children) = self.body(id) {
+                let children = children.iter().rev();
+                pending.extend(children.map(|(name, child)| (*child, below(&path, name))));
+            }
+        }
+        None
     }
 
     pub(crate) fn set_metadata(&mut self, id: InodeId, metadata: Metadata) {

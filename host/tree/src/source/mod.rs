@@ -3,6 +3,9 @@
 //! Content is data. Symbolic links are stored and never followed, archives are read and never unpacked, and ownership
 //! is what the directory or the archive says, or what the spec sets.
 //!
+//! What no Linux system would take, owners and attributes above all, is refused before anything is made of it: the crate's
+//! room `validate`.
+//!
 //! # Merging
 //!
 //! Directories of the same path merge, and the later one's metadata holds. Otherwise the later source replaces what was
@@ -11,15 +14,15 @@
 //! it: when one name is replaced, the others still share their file. Missing parents are root's, of mode 0755, with the
 //! default time, or else the newest time of the tree, or else 1980-01-01.
 
+pub(crate) mod acl;
 pub(crate) mod attributes;
 pub(crate) mod beneath;
 pub(crate) mod content;
 pub(crate) mod directory;
+pub(crate) mod forest;
 
-mod acl;
 mod archive;
 mod error;
-mod forest;
 mod mode;
 mod pattern;
 mod single;
@@ -27,7 +30,7 @@ mod single;
 pub use error::{ArchiveError, SourceError};
 pub use mode::{Clause, ModeRule, ModeRuleError};
 
-use crate::{Timestamp, Tree};
+use crate::{Timestamp, Tree, validate};
 use attributes::AttributeSets;
 use cellblock_text::PathBytes;
 use content::Store;
@@ -55,6 +58,9 @@ pub struct Source {
     /// `*`, `?` and `[a-z]` match within a name, `**` any number of names. A leading `/` anchors the pattern at the root of
     /// the source, otherwise it matches at any depth; a trailing `/` restricts it to directories.
     pub exclude: Vec<String>,
+    /// Whether attributes that no Linux system takes are left out, as the file system may lose attributes; otherwise they
+    /// are an error.
+    pub drop_attributes: bool,
 }
 
 /// The content of a source.
@@ -80,6 +86,17 @@ impl Source {
             owner: None,
             mode: None,
             exclude: Vec::new(),
+            drop_attributes: false,
+        }
+    }
+
+    /// What it is called in messages: its path on the host, or for bytes the path that they get.
+    fn name(&self) -> PathBytes {
+        match &self.what {
+            What::Directory(path) | What::Archive(path) | What::File(path) => {
+                PathBytes(path.as_os_str().as_bytes().to_vec())
+            }
+            What::Bytes(_) => PathBytes(self.to.clone().unwrap_or_default()),
         }
     }
 }
@@ -197,7 +214,7 @@ impl Merging<'_> {
 
     /// Merges a source that has a root directory.
     fn graft(&mut self, source: &Source, mut forest: Forest) -> Result<(), SourceError> {
-        forest.apply(source.owner, source.mode.as_ref(), &mut self.sets);
+        self.settle(source, &mut forest)?;
         let to = source.to.as_deref().unwrap_or(b"/");
         let at = self.directory_at(to, &destination(to)?)?;
         Ok(self.forest.graft(at, forest)?)
@@ -229,9 +246,21 @@ impl Merging<'_> {
         }
         let mut single = Forest::new();
         single.insert(InodeId::ROOT, name, inode)?;
-        single.apply(source.owner, source.mode.as_ref(), &mut self.sets);
+        self.settle(source, &mut single)?;
         let parent = self.directory_at(to, parents)?;
         Ok(self.forest.graft(parent, single)?)
+    }
+
+    /// Gives a source's nodes the owners and modes that it is to have, and holds them against the kernel's rules.
+    fn settle(&mut self, source: &Source, forest: &mut Forest) -> Result<(), SourceError> {
+        forest.apply(source.owner, source.mode.as_ref(), &mut self.sets);
+        validate::check(forest, &mut self.sets, source.drop_attributes).map_err(|(path, fault)| {
+            SourceError::Invalid {
+                source_name: source.name(),
+                path: PathBytes(path),
+                fault,
+            }
+        })
     }
 
     fn directory_at(&mut self, to: &[u8], names: &[&[u8]]) -> Result<InodeId, SourceError> {

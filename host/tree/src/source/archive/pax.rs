@@ -119,14 +119,12 @@ impl Extensions {
         ] {
             let Some(text) = self.get(key) else { continue };
             let list = acl::from_text(text).map_err(AttributeError::AccessControlList)?;
-            // The kernel keeps no access list that says only what the mode says.
-            if let Some(value) = list.filter(|list| name != acl::ACCESS || !acl::is_minimal(list)) {
+            if let Some(value) = list {
                 attributes.entry(name.to_vec()).or_insert(value);
             }
         }
         Ok(attributes
             .into_iter()
-            .filter(|(name, _)| !name.is_empty())
             .map(|(name, value)| Attribute { name, value })
             .collect())
     }
