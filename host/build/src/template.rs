@@ -7,8 +7,8 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use crate::plan::Facts;
-use cellblock_spec::Template;
 use cellblock_spec::diagnostic::{Diagnostic, render as draw};
+use cellblock_spec::{Files, Place, Template};
 use cellblock_text::nearest;
 use cellblock_tree::source::{Source, What};
 
@@ -113,12 +113,18 @@ impl TemplateError {
                     .iter()
                     .map(|fault| Diagnostic {
                         title: title(&fault.reason),
-                        place: Some((fault.place.clone(), fault.reason.label())),
+                        place: Some((
+                            Place {
+                                range: fault.place.clone(),
+                                ..Place::default()
+                            },
+                            fault.reason.label(),
+                        )),
                         related: None,
                         help: Some(fault.reason.help()),
                     })
                     .collect();
-                draw(&diagnostics, &file.display().to_string(), text, color)
+                draw(&diagnostics, &Files::one(file, text), color)
             }
         }
     }

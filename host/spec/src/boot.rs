@@ -1,7 +1,6 @@
 //! `[boot]`: what firmware starts, by the names that it looks for.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
@@ -9,9 +8,10 @@ use schemars::JsonSchema;
 use super::content::SingleFile;
 use super::error::{ProblemKind, Within};
 use super::fields::{Fields, parsed};
-use super::read::Reader;
+use super::place::{Place, Placed};
+use super::read::single_file;
+use super::schema;
 use super::value::ValueError;
-use super::{Placed, schema};
 
 /// What firmware starts.
 #[derive(Clone, Debug, Default, PartialEq, Eq, JsonSchema)]
@@ -30,7 +30,7 @@ pub struct BootSpec {
 
 impl BootSpec {
     /// Where the first of the parts is asked for that need an EFI system partition; `None` without any.
-    pub fn needs_esp(&self) -> Option<Range<usize>> {
+    pub fn needs_esp(&self) -> Option<Place> {
         let grub = self.grub_efi.as_ref().map(|grub| &grub.image);
         let systemd = self.systemd_boot.as_ref().map(|systemd| &systemd.image);
         let first = grub.or(systemd).or(self.unified_kernels.first());
@@ -81,84 +81,81 @@ pub struct SystemdBootSpec {
     pub entries: BTreeMap<String, SingleFile>,
 }
 
-impl Reader<'_> {
-    pub(super) fn boot(&self, top: &mut Fields<'_, '_>) -> BootSpec {
-        let Some(mut fields) = top.take_table("boot", Within::Boot { part: None }) else {
-            return BootSpec::default();
-        };
-        let boot = BootSpec {
-            grub_bios: part(&mut fields, "grub-bios", |part| {
-                Some(GrubBiosSpec {
-                    boot_image: self.image(part, "boot-image", "boot-image = \"boot.img\"")?,
-                    core_image: self.image(part, "core-image", "core-image = \"core.img\"")?,
-                })
-            }),
-            grub_efi: part(&mut fields, "grub-efi", |part| {
-                let image = self.image(part, "image", "image = \"grubx64.efi\"");
-                Some(GrubEfiSpec {
-                    shim: part.take("shim", |value| self.path(value)),
-                    config: self.config(part),
-                    image: image?,
-                })
-            }),
-            systemd_boot: part(&mut fields, "systemd-boot", |part| {
-                let image = self.image(part, "image", "image = \"systemd-bootx64.efi\"");
-                Some(SystemdBootSpec {
-                    config: self.config(part),
-                    entries: self.entries(part),
-                    image: image?,
-                })
-            }),
-            unified_kernels: fields
-                .take_list("unified-kernels", parsed(kernel_name))
-                .into_iter()
-                .map(|kernel| Placed {
-                    value: self.directory.join(kernel.value),
-                    place: kernel.place,
-                })
-                .collect(),
-        };
-        if let (Some(_), Some(systemd)) = (&boot.grub_efi, &boot.systemd_boot) {
-            fields.problem(ProblemKind::TwoLoaders, systemd.image.place.clone());
-        }
-        fields.finish();
-        boot
-    }
-
-    fn image(
-        &self,
-        fields: &mut Fields<'_, '_>,
-        key: &'static str,
-        example: &'static str,
-    ) -> Option<Placed<PathBuf>> {
-        fields.require(key, example, |value| self.path(value))
-    }
-
-    fn config(&self, fields: &mut Fields<'_, '_>) -> Option<SingleFile> {
-        let value = fields.get("config")?;
-        self.single_file(fields, "config", value)
-    }
-
-    fn entries(&self, fields: &mut Fields<'_, '_>) -> BTreeMap<String, SingleFile> {
-        let within = fields.within();
-        let Some(mut table) = fields.take_table("entries", within) else {
-            return BTreeMap::new();
-        };
-        let entries = table.entries();
-        entries
-            .into_iter()
-            .filter_map(|(name, value)| {
-                let place = value.span();
-                let file = self.single_file(&mut table, name, value)?;
-                if !is_file_name(name) {
-                    let name = name.to_owned();
-                    table.problem(ProblemKind::NotAnEntry { name }, place);
-                    return None;
-                }
-                Some((name.to_owned(), file))
+pub(super) fn boot(top: &mut Fields<'_, '_>) -> BootSpec {
+    let Some(mut fields) = top.take_table("boot", Within::Boot { part: None }) else {
+        return BootSpec::default();
+    };
+    let boot = BootSpec {
+        grub_bios: part(&mut fields, "grub-bios", |part| {
+            Some(GrubBiosSpec {
+                boot_image: image(part, "boot-image", "boot-image = \"boot.img\"")?,
+                core_image: image(part, "core-image", "core-image = \"core.img\"")?,
             })
-            .collect()
+        }),
+        grub_efi: part(&mut fields, "grub-efi", |part| {
+            let image = image(part, "image", "image = \"grubx64.efi\"");
+            Some(GrubEfiSpec {
+                shim: part.take_path("shim"),
+                config: config(part),
+                image: image?,
+            })
+        }),
+        systemd_boot: part(&mut fields, "systemd-boot", |part| {
+            let image = image(part, "image", "image = \"systemd-bootx64.efi\"");
+            Some(SystemdBootSpec {
+                config: config(part),
+                entries: entries(part),
+                image: image?,
+            })
+        }),
+        unified_kernels: fields
+            .take_list("unified-kernels", parsed(kernel_name))
+            .into_iter()
+            .map(|kernel| Placed {
+                value: fields.resolved(&kernel),
+                place: kernel.place,
+            })
+            .collect(),
+    };
+    if let (Some(_), Some(systemd)) = (&boot.grub_efi, &boot.systemd_boot) {
+        fields.problem(ProblemKind::TwoLoaders, systemd.image.place.clone());
     }
+    fields.finish();
+    boot
+}
+
+fn image(
+    fields: &mut Fields<'_, '_>,
+    key: &'static str,
+    example: &'static str,
+) -> Option<Placed<PathBuf>> {
+    fields.require_path(key, example)
+}
+
+fn config(fields: &mut Fields<'_, '_>) -> Option<SingleFile> {
+    let value = fields.get("config")?;
+    single_file(fields, "config", value)
+}
+
+fn entries(fields: &mut Fields<'_, '_>) -> BTreeMap<String, SingleFile> {
+    let within = fields.within();
+    let Some(mut table) = fields.take_table("entries", within) else {
+        return BTreeMap::new();
+    };
+    let entries = table.entries();
+    entries
+        .into_iter()
+        .filter_map(|(name, value)| {
+            let place = table.at(value);
+            let file = single_file(&mut table, name, value)?;
+            if !is_file_name(name) {
+                let name = name.to_owned();
+                table.problem(ProblemKind::NotAnEntry { name }, place);
+                return None;
+            }
+            Some((name.to_owned(), file))
+        })
+        .collect()
 }
 
 /// A table of `[boot]`, read by `read`.
@@ -199,7 +196,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::Spec;
+    use crate::{Files, Spec};
 
     const PARTITION: &str = "[[partition]]\ntype = \"esp\"\nsize = \"1MiB\"\n";
 
@@ -207,7 +204,7 @@ mod tests {
         let source = format!("{PARTITION}{boot}");
         Spec::parse(&source, Path::new("/specs"))
             .map(|spec| spec.boot)
-            .map_err(|error| error.render("image.toml", &source, false))
+            .map_err(|error| error.render(&Files::one("image.toml", source.clone()), false))
     }
 
     #[test]

@@ -1,9 +1,7 @@
 //! What partitions ask of formatters that are WASI commands: a command measures nothing, and gets what its command line
 //! names.
 
-use std::ops::Range;
-
-use super::{PartitionSpec, Problem, ProblemKind, SizeRule, Spec, SpecError, Within};
+use super::{PartitionSpec, Place, Problem, ProblemKind, SizeRule, Spec, SpecError, Within};
 use cellblock_contract::{CommandLine, Placeholder};
 
 impl Spec {
@@ -45,7 +43,7 @@ impl Spec {
     }
 }
 
-fn problems(partition: &PartitionSpec, line: &CommandLine) -> Vec<(ProblemKind, Range<usize>)> {
+fn problems(partition: &PartitionSpec, line: &CommandLine) -> Vec<(ProblemKind, Place)> {
     let Some(filesystem) = &partition.filesystem else {
         return Vec::new();
     };
@@ -56,7 +54,7 @@ fn problems(partition: &PartitionSpec, line: &CommandLine) -> Vec<(ProblemKind, 
         problems.push((ProblemKind::Unmeasured, place));
     }
     let has = |placeholder: Placeholder| line.placeholders().any(|named| *named == placeholder);
-    let mut lost = |what: String, placeholder: &str, place: &Range<usize>| {
+    let mut lost = |what: String, placeholder: &str, place: &Place| {
         let kind = ProblemKind::NotInCommandLine {
             what,
             placeholder: placeholder.to_owned(),

@@ -1,11 +1,11 @@
 //! What can be wrong with a spec.
 
 use std::fmt;
-use std::ops::Range;
 
 use thiserror::Error;
 
 use super::diagnostic::{Diagnostic, render};
+use super::place::{Files, Place};
 use super::value::ValueError;
 use super::volumes::VolumeFault;
 use super::yaml::YamlFault;
@@ -18,10 +18,10 @@ pub struct SpecError {
 }
 
 impl SpecError {
-    /// Draws every problem beside its line; `source` is the text of the spec. The result ends without a newline.
-    pub fn render(&self, file_name: &str, source: &str, color: bool) -> String {
+    /// Draws every problem beside its line in `files`, which the spec was read from. The result ends without a newline.
+    pub fn render(&self, files: &Files, color: bool) -> String {
         let diagnostics: Vec<Diagnostic> = self.problems.iter().map(Problem::diagnostic).collect();
-        render(&diagnostics, file_name, source, color)
+        render(&diagnostics, files, color)
     }
 }
 
@@ -43,8 +43,8 @@ impl std::error::Error for SpecError {}
 pub struct Problem {
     /// What is wrong.
     pub kind: ProblemKind,
-    /// Where, in bytes of the spec's text.
-    pub place: Range<usize>,
+    /// Where.
+    pub place: Place,
     /// The table that it is in.
     pub within: Within,
 }
@@ -134,6 +134,20 @@ pub enum ProblemKind {
     Syntax {
         /// What the parser says.
         message: String,
+    },
+    /// A key that two files give a value.
+    #[error("the key `{key}` is given twice")]
+    GivenTwice {
+        /// The key.
+        key: String,
+        /// Where it stands for the first time.
+        first: Place,
+    },
+    /// A key beside a file in YAML, whose volumes leave no choice.
+    #[error("`{key}` follows from the volume")]
+    DecidedByVolume {
+        /// The key.
+        key: &'static str,
     },
     /// A key that means nothing here.
     #[error("unknown key `{key}`")]
@@ -273,6 +287,7 @@ impl ProblemKind {
             } => format!("did you mean `{nearest}`?"),
             Self::UnknownKey { .. } => "nothing has this name".to_owned(),
             Self::MissingKey { .. } => "in this table".to_owned(),
+            Self::GivenTwice { .. } | Self::DecidedByVolume { .. } => "here".to_owned(),
             Self::Value { .. } => "this value".to_owned(),
             Self::NoPartitions => "in this file".to_owned(),
             Self::FilesystemAndRaw => "one of them must go".to_owned(),
@@ -304,6 +319,10 @@ impl ProblemKind {
             Self::UnknownKey { known, .. } => {
                 Some(format!("the keys here are {}", known.join(", ")))
             }
+            Self::GivenTwice { .. } => Some(
+                "keep one of them: of two files the tables are joined, and not their values"
+                    .to_owned(),
+            ),
             Self::MissingKey { example, .. } => Some(format!("write, for example, {example}")),
             Self::NoPartitions => Some("add a table that begins with [[partition]]".to_owned()),
             Self::FilesystemAndRaw => {
@@ -331,7 +350,7 @@ impl ProblemKind {
             Self::RawKinds { .. } => Some(
                 "name one: a file to copy, or a partition whose first sector is written".to_owned(),
             ),
-            Self::RawNeeds { .. } => Some("remove it".to_owned()),
+            Self::RawNeeds { .. } | Self::DecidedByVolume { .. } => Some("remove it".to_owned()),
             Self::NotInThisTable { instead, .. } => Some((*instead).to_owned()),
             Self::Unmeasured => Some("give a size, for example size = \"64MiB\"".to_owned()),
             Self::NotInCommandLine { what, placeholder } => Some(format!(
@@ -347,8 +366,9 @@ impl ProblemKind {
     }
 
     /// The other place that it has to do with, and what to say there.
-    fn related(&self) -> Option<(Range<usize>, String)> {
+    fn related(&self) -> Option<(Place, String)> {
         let place = match self {
+            Self::GivenTwice { first, .. } => Some(first.clone()),
             Self::Yaml(fault) => fault.related(),
             Self::Volume(fault) => fault.related(),
             _ => None,

@@ -1,34 +1,61 @@
 //! A table of the spec, taken key by key; what is left over is unknown.
 
-use std::ops::Range;
+use std::path::PathBuf;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::Placed;
-use super::error::{Problem, ProblemKind, Within};
+use super::error::{Problem, ProblemKind, SpecError, Within};
+use super::place::{Files, Place, Placed};
 use super::value::ValueError;
 use cellblock_contract::Loss;
 use cellblock_text::nearest;
 
+/// The files that are read, and what is wrong with them so far.
+pub(super) struct Findings<'text> {
+    pub(super) files: &'text Files,
+    pub(super) problems: Vec<Problem>,
+}
+
+impl<'text> Findings<'text> {
+    pub(super) fn new(files: &'text Files) -> Self {
+        Self {
+            files,
+            problems: Vec::new(),
+        }
+    }
+
+    /// What was read, unless something is wrong with it.
+    pub(super) fn none_or<T>(mut self, read: T) -> Result<T, SpecError> {
+        if self.problems.is_empty() {
+            return Ok(read);
+        }
+        self.problems
+            .sort_by_key(|problem| (problem.place.file, problem.place.range.start));
+        Err(SpecError {
+            problems: self.problems,
+        })
+    }
+}
+
 /// The keys of one table, and the problems found so far in the whole spec.
 pub(super) struct Fields<'a, 'text> {
     table: &'a DeTable<'text>,
-    /// Where the table stands in the text.
-    pub(super) place: Range<usize>,
+    /// Where the table stands.
+    pub(super) place: Place,
     within: Within,
     known: Vec<&'static str>,
     /// Whether keys that nobody asked for are left alone.
     allows_others: bool,
-    problems: &'a mut Vec<Problem>,
+    findings: &'a mut Findings<'text>,
 }
 
 impl<'a, 'text> Fields<'a, 'text> {
     pub(super) fn new(
         table: &'a DeTable<'text>,
-        place: Range<usize>,
+        place: Place,
         within: Within,
-        problems: &'a mut Vec<Problem>,
+        findings: &'a mut Findings<'text>,
     ) -> Self {
         Self {
             table,
@@ -36,7 +63,7 @@ impl<'a, 'text> Fields<'a, 'text> {
             within,
             known: Vec::new(),
             allows_others: false,
-            problems,
+            findings,
         }
     }
 
@@ -96,12 +123,8 @@ impl<'a, 'text> Fields<'a, 'text> {
         let values = self.array(key, "an array of tables");
         let tables = values.into_iter().enumerate().filter_map(|(index, value)| {
             let table = self.table_of(key, value)?;
-            let mut fields = Fields::new(
-                table,
-                value.span(),
-                self.within.clone(),
-                &mut *self.problems,
-            );
+            let place = self.at(value);
+            let mut fields = Fields::new(table, place, self.within.clone(), &mut *self.findings);
             let read = read(index, &mut fields);
             fields.finish();
             read
@@ -120,12 +143,8 @@ impl<'a, 'text> Fields<'a, 'text> {
     {
         let value = self.get(key)?;
         let table = self.table_of(key, value)?;
-        Some(Fields::new(
-            table,
-            value.span(),
-            within,
-            &mut *self.problems,
-        ))
+        let place = self.at(value);
+        Some(Fields::new(table, place, within, &mut *self.findings))
     }
 
     /// Every key of a table whose keys are free, in the order of the file; all of them are known.
@@ -140,9 +159,55 @@ impl<'a, 'text> Fields<'a, 'text> {
     }
 
     /// Where a key stands, or else the table.
-    pub(super) fn place_of(&self, key: &str) -> Range<usize> {
+    pub(super) fn place_of(&self, key: &str) -> Place {
         let found = self.table.keys().find(|name| name.get_ref() == key);
-        found.map_or(self.place.clone(), Spanned::span)
+        found.map_or(self.place.clone(), |key| self.at(key))
+    }
+
+    /// Where a value or a key stands.
+    pub(super) fn at<T>(&self, value: &Spanned<T>) -> Place {
+        self.findings.files.place(value.span())
+    }
+
+    /// The path under a key; a relative one starts from the folder of the file that it is in.
+    pub(super) fn take_path(&mut self, key: &'static str) -> Option<Placed<PathBuf>> {
+        let value = self.get(key)?;
+        self.read_path(key, value)
+    }
+
+    /// The path that is the value of a key.
+    pub(super) fn read_path(
+        &mut self,
+        key: &str,
+        value: &Spanned<DeValue<'_>>,
+    ) -> Option<Placed<PathBuf>> {
+        let path = self.read(key, value, text)?;
+        Some(Placed {
+            value: self.resolved(&path),
+            place: path.place,
+        })
+    }
+
+    /// The path that must be there; `example` shows how to write it.
+    pub(super) fn require_path(
+        &mut self,
+        key: &'static str,
+        example: &'static str,
+    ) -> Option<Placed<PathBuf>> {
+        let path = self.require(key, example, text)?;
+        Some(Placed {
+            value: self.resolved(&path),
+            place: path.place,
+        })
+    }
+
+    /// A path as the host opens it.
+    pub(super) fn resolved(&self, path: &Placed<String>) -> PathBuf {
+        let file = self.findings.files.path(path.place.file);
+        file.parent().map_or_else(
+            || PathBuf::from(&path.value),
+            |folder| folder.join(&path.value),
+        )
     }
 
     /// What errors call the table.
@@ -168,17 +233,18 @@ impl<'a, 'text> Fields<'a, 'text> {
         within: Within,
     ) -> Option<Fields<'b, 'text>> {
         let table = self.table_of(key, value)?;
-        Some(self.inner(table, value.span(), within))
+        let place = self.at(value);
+        Some(self.inner(table, place, within))
     }
 
     /// The fields of a table that is the value of a free key.
     pub(super) fn inner<'b>(
         &'b mut self,
         table: &'b DeTable<'text>,
-        place: Range<usize>,
+        place: Place,
         within: Within,
     ) -> Fields<'b, 'text> {
-        Fields::new(table, place, within, &mut *self.problems)
+        Fields::new(table, place, within, &mut *self.findings)
     }
 
     /// Reads a value; one that cannot be read is a problem.
@@ -191,7 +257,7 @@ impl<'a, 'text> Fields<'a, 'text> {
         match read(value.get_ref()) {
             Ok(read) => Some(Placed {
                 value: read,
-                place: value.span(),
+                place: self.at(value),
             }),
             Err(error) => {
                 self.problem(
@@ -199,7 +265,7 @@ impl<'a, 'text> Fields<'a, 'text> {
                         key: key.to_owned(),
                         error,
                     },
-                    value.span(),
+                    self.at(value),
                 );
                 None
             }
@@ -207,8 +273,8 @@ impl<'a, 'text> Fields<'a, 'text> {
     }
 
     /// Notes a problem.
-    pub(super) fn problem(&mut self, kind: ProblemKind, place: Range<usize>) {
-        self.problems.push(Problem {
+    pub(super) fn problem(&mut self, kind: ProblemKind, place: Place) {
+        self.findings.problems.push(Problem {
             kind,
             place,
             within: self.within.clone(),
@@ -217,7 +283,7 @@ impl<'a, 'text> Fields<'a, 'text> {
 
     /// Ends the table: every key that nobody asked for is a problem.
     pub(super) fn finish(self) {
-        for (key, _) in self.table {
+        for (key, _) in self.table.iter() {
             let name: &str = key.get_ref();
             if self.allows_others || self.known.contains(&name) {
                 continue;
@@ -227,9 +293,10 @@ impl<'a, 'text> Fields<'a, 'text> {
                 nearest: nearest(name, self.known.iter().copied()),
                 known: self.known.clone(),
             };
-            self.problems.push(Problem {
+            let place = self.at(key);
+            self.findings.problems.push(Problem {
                 kind,
-                place: key.span(),
+                place,
                 within: self.within.clone(),
             });
         }
@@ -252,7 +319,7 @@ impl<'a, 'text> Fields<'a, 'text> {
                         key: key.to_owned(),
                         error,
                     },
-                    value.span(),
+                    self.at(value),
                 );
                 Vec::new()
             }
@@ -272,7 +339,7 @@ impl<'a, 'text> Fields<'a, 'text> {
                     key: key.to_owned(),
                     error,
                 },
-                value.span(),
+                self.at(value),
             );
         }
         table

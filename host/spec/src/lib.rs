@@ -23,7 +23,6 @@
 //! each points at its line. The JSON Schema is generated from the same types; a test holds the two together.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
 use std::path::PathBuf;
 
 use cellblock_contract::{CommandLine, Loss};
@@ -38,6 +37,8 @@ pub mod content;
 pub mod diagnostic;
 mod error;
 mod fields;
+mod joined;
+pub mod place;
 mod print;
 pub mod project;
 pub mod raw;
@@ -53,6 +54,7 @@ mod yaml;
 pub use boot::{BootSpec, GrubBiosSpec, GrubEfiSpec, SystemdBootSpec};
 pub use content::{Content, SingleFile, Template, TypedContent};
 pub use error::{Problem, ProblemKind, SpecError, Within};
+pub use place::{FileId, Files, Place, Placed};
 pub use print::PathError;
 pub use project::Project;
 pub use raw::{RawSpec, RawWhat};
@@ -61,15 +63,6 @@ pub use size::{Margin, SizeRule};
 pub use value::FilesystemId;
 pub use volumes::VolumeFault;
 pub use yaml::YamlFault;
-
-/// A value and where it stands in the spec's text, in bytes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Placed<T> {
-    /// The value.
-    pub value: T,
-    /// Where it was written.
-    pub place: Range<usize>,
-}
 
 /// What somebody wants on a disk.
 #[derive(Clone, Debug, JsonSchema)]
@@ -174,9 +167,9 @@ pub enum DiskSize {
 #[derive(Clone, Debug, JsonSchema)]
 #[schemars(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct PartitionSpec {
-    /// Where the partition's table stands in the file, in bytes.
+    /// Where the partition's table stands.
     #[schemars(skip)]
-    pub place: Range<usize>,
+    pub place: Place,
     /// The name in the GPT, and what errors and the command line call the partition. After its type when absent.
     #[schemars(with = "Option<String>")]
     pub name: Option<Placed<String>>,

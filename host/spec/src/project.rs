@@ -1,17 +1,23 @@
 //! What a file describes: one disk, or with snapd's gadget one for each volume.
 
-use std::ops::Range;
 use std::path::{self, Path, PathBuf};
 
 use toml::de::DeTable;
 
 use super::error::{Problem, SpecError, Within};
-use super::fields::Fields;
+use super::fields::{Fields, Findings};
+use super::joined::joined;
+use super::place::{FileId, Files, Place};
+use super::read::read_beside;
 use super::volumes::{gadget, imagecraft};
-use super::{Spec, yaml};
+use super::{Spec, TableName, yaml};
 
 /// The names that end in YAML.
 const YAML: [&str; 2] = ["yaml", "yml"];
+/// What standard input is called.
+const STANDARD_INPUT: &str = "-";
+/// The key of the disks in YAML.
+const VOLUMES: &str = "volumes:";
 /// What snapd calls its file.
 const GADGET: &str = "gadget.yaml";
 /// What imagecraft calls its file.
@@ -44,65 +50,85 @@ pub struct Volume {
 /// Something in a file that makes no difference to the image, and what to say of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Note {
-    /// Where it stands, in bytes.
-    pub place: Range<usize>,
+    /// Where it stands.
+    pub place: Place,
     /// What to say.
     pub text: String,
 }
 
-impl Note {
-    /// The line that it is about, from 1; `source` is the text of the file.
-    pub fn line(&self, source: &str) -> usize {
-        let before = &source.as_bytes()[..self.place.start.min(source.len())];
-        1 + before.iter().filter(|byte| **byte == b'\n').count()
-    }
-}
-
 impl Project {
-    /// Reads the text of the file `path`, whose name tells what it is: YAML is a project file of imagecraft's or a gadget
-    /// of snapd's, by its name or else by its keys, and all else a spec in TOML. Relative paths in it are made relative to the file's folder; a gadget's
-    /// are relative to its root, which is the folder above `meta/`.
+    /// Reads the text of the file `path`, as [`read`](Self::read) does.
     ///
     /// # Errors
     /// [`SpecError`] with everything that is wrong with the text.
     pub fn parse(source: &str, path: &Path) -> Result<Self, SpecError> {
-        let folder = path.parent().unwrap_or(Path::new(""));
-        if !is_yaml(path) {
-            let spec = Spec::parse(source, folder)?;
+        Self::read(&Files::one(path, source))
+    }
+
+    /// Reads a file, and what others say beside it. The name of the first tells what it is: YAML is a project file of
+    /// imagecraft's or a gadget of snapd's, by its name or else by its keys, and all else a spec in TOML. The others are
+    /// TOML, and say what the first does not; beside YAML, they say it of every volume.
+    ///
+    /// Relative paths are made relative to the folder of the file that they are in; a gadget's to its root, which is the
+    /// folder above `meta/`.
+    ///
+    /// # Errors
+    /// [`SpecError`] with everything that is wrong with the texts.
+    pub fn read(files: &Files) -> Result<Self, SpecError> {
+        let main = FileId::default();
+        let path = files.path(main);
+        if !is_yaml(path, files.text(main)) {
             let volume = Volume {
                 name: None,
                 root: None,
-                spec,
+                spec: Spec::read(files)?,
             };
             return Ok(Self {
                 volumes: vec![volume],
                 notes: Vec::new(),
             });
         }
-        let table = yaml::parse(source).map_err(|fault| SpecError {
+        let table = yaml::parse(files.text(main)).map_err(|fault| SpecError {
             problems: vec![Problem {
                 kind: fault.value.into(),
                 place: fault.place,
                 within: Within::Top,
             }],
         })?;
-        let (mut problems, mut notes) = (Vec::new(), Vec::new());
-        let mut top = Fields::new(&table, 0..0, Within::Top, &mut problems);
-        let volumes = if is_imagecraft(path, &table) {
+        let beside = joined(files, files.ids().skip(1))?;
+        let (mut findings, mut notes) = (Findings::new(files), Vec::new());
+        let mut top = Fields::new(&table, Place::default(), Within::Top, &mut findings);
+        let mut volumes: Vec<Volume> = if is_imagecraft(path, &table) {
             imagecraft::read(&mut top, &mut notes).into_iter().collect()
         } else {
+            let folder = path.parent().unwrap_or(Path::new(""));
             gadget::read(&mut top, &gadget_root(folder), &mut notes)
         };
         top.finish();
-        if problems.is_empty() && !volumes.is_empty() {
-            return Ok(Self { volumes, notes });
+        let mut top = Fields::new(&beside, Place::default(), Within::Top, &mut findings);
+        let beside = read_beside(&mut top, table_of(&volumes));
+        top.finish();
+        for volume in &mut volumes {
+            beside.add_to(&mut volume.spec, &mut findings.problems);
         }
-        problems.sort_by_key(|problem| problem.place.start);
-        Err(SpecError { problems })
+        findings.none_or(Self { volumes, notes })
     }
 }
 
-fn is_yaml(path: &Path) -> bool {
+/// The kind of table of the first volume, which those that are built together share as a rule.
+fn table_of(volumes: &[Volume]) -> TableName {
+    volumes
+        .first()
+        .map_or(TableName::Gpt, |volume| volume.spec.disk.table_name())
+}
+
+/// Whether a file is YAML, by its name. Standard input has none: there a line begins with a key that no line of TOML
+/// begins with, or all of it is the JSON that is YAML too.
+fn is_yaml(path: &Path, text: &str) -> bool {
+    if path == Path::new(STANDARD_INPUT) {
+        let has_volumes = text.lines().any(|line| line.starts_with(VOLUMES));
+        return has_volumes || text.trim_start().starts_with('{');
+    }
     let extension = path.extension().and_then(|extension| extension.to_str());
     extension.is_some_and(|extension| YAML.iter().any(|yaml| extension.eq_ignore_ascii_case(yaml)))
 }

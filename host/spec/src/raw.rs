@@ -1,12 +1,11 @@
 //! What is written as it is: files and addresses, onto the disk or into a raw partition.
 
-use std::ops::Range;
 use std::path::PathBuf;
 
-use super::Placed;
 use super::error::ProblemKind;
 use super::fields::{Fields, text};
-use super::read::{Reader, size_in_bytes};
+use super::place::{Place, Placed};
+use super::read::size_in_bytes;
 
 /// Bytes that are written as they are, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,8 +44,8 @@ impl RawSpec {
         }
     }
 
-    /// Where the file or the partition is named, in bytes of the spec's text.
-    pub fn place(&self) -> Range<usize> {
+    /// Where the file or the partition is named.
+    pub fn place(&self) -> Place {
         match &self.what {
             RawWhat::File { file, .. } => file.place.clone(),
             RawWhat::LbaOf { partition, .. } => partition.place.clone(),
@@ -54,37 +53,35 @@ impl RawSpec {
     }
 }
 
-impl Reader<'_> {
-    pub(super) fn raw(&self, fields: &mut Fields<'_, '_>) -> Option<RawSpec> {
-        let place = fields.place.clone();
-        let file = fields.take("file", |value| self.path(value));
-        let size = fields.take("size", size_in_bytes);
-        let partition = fields.take("lba-of", text);
-        let plus = fields.take("plus", size_in_bytes);
-        let offset = fields.take("offset", size_in_bytes);
-        let found = ["file", "lba-of"].map(|key| fields.get(key).is_some());
-        if found[0] == found[1] {
-            fields.problem(ProblemKind::RawKinds { both: found[0] }, place);
-            return None;
-        }
-        let foreign = if found[0] {
-            ("plus", plus.as_ref(), "lba-of")
-        } else {
-            ("size", size.as_ref(), "file")
-        };
-        if let (key, Some(value), needs) = foreign {
-            fields.problem(ProblemKind::RawNeeds { key, needs }, value.place.clone());
-        }
-        let what = match (file, partition) {
-            (Some(file), _) => RawWhat::File { file, size },
-            (None, partition) => RawWhat::LbaOf {
-                partition: partition?,
-                plus: plus.map_or(0, |plus| plus.value),
-            },
-        };
-        Some(RawSpec {
-            what,
-            offset: offset.map_or(0, |offset| offset.value),
-        })
+pub(super) fn raw(fields: &mut Fields<'_, '_>) -> Option<RawSpec> {
+    let place = fields.place.clone();
+    let file = fields.take_path("file");
+    let size = fields.take("size", size_in_bytes);
+    let partition = fields.take("lba-of", text);
+    let plus = fields.take("plus", size_in_bytes);
+    let offset = fields.take("offset", size_in_bytes);
+    let found = ["file", "lba-of"].map(|key| fields.get(key).is_some());
+    if found[0] == found[1] {
+        fields.problem(ProblemKind::RawKinds { both: found[0] }, place);
+        return None;
     }
+    let foreign = if found[0] {
+        ("plus", plus.as_ref(), "lba-of")
+    } else {
+        ("size", size.as_ref(), "file")
+    };
+    if let (key, Some(value), needs) = foreign {
+        fields.problem(ProblemKind::RawNeeds { key, needs }, value.place.clone());
+    }
+    let what = match (file, partition) {
+        (Some(file), _) => RawWhat::File { file, size },
+        (None, partition) => RawWhat::LbaOf {
+            partition: partition?,
+            plus: plus.map_or(0, |plus| plus.value),
+        },
+    };
+    Some(RawSpec {
+        what,
+        offset: offset.map_or(0, |offset| offset.value),
+    })
 }

@@ -57,7 +57,7 @@ fn parse(source: &str) -> Result<Spec, SpecError> {
 fn rendered(source: &str) -> String {
     parse(source)
         .unwrap_err()
-        .render("image.toml", source, false)
+        .render(&Files::one("image.toml", source), false)
 }
 
 #[test]
@@ -106,7 +106,7 @@ fn the_spec_of_the_design_is_read() {
         Path::new("/specs/core.img")
     );
     assert_eq!(spec.guests["other"].sha256, Some([0; 32]));
-    assert_eq!(&DESIGN[root.kind.place.clone()], "\"ext4\"");
+    assert_eq!(&DESIGN[root.kind.place.range.clone()], "\"ext4\"");
 }
 
 #[test]
@@ -308,7 +308,7 @@ fn an_unknown_filesystem_lists_the_known_ones() {
         "[[partition]]\ntype = \"linux\"\nfilesystem = \"ext3\"\n[guests]\nminix = \"m.wasm\"\n";
     let spec = parse(source).unwrap();
     let error = spec.check_filesystems(&["ext4", "vfat"]).unwrap_err();
-    let text = error.render("image.toml", source, false);
+    let text = error.render(&Files::one("image.toml", source), false);
     assert!(
         text.contains("did you mean `ext4`?") && text.contains("are ext4, vfat, minix;"),
         "{text}"
@@ -382,7 +382,7 @@ proptest! {
     fn random_text_never_panics(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         let source = String::from_utf8_lossy(&bytes);
         if let Err(error) = parse(&source) {
-            error.render("image.toml", &source, false);
+            error.render(&Files::one("image.toml", source.clone()), false);
         }
     }
 
@@ -390,7 +390,7 @@ proptest! {
     fn random_lines_never_panic(lines in prop::collection::vec(prop::sample::select(&LINES[..]), 0..12)) {
         let source = lines.join("\n");
         if let Err(error) = parse(&source) {
-            prop_assert!(!error.render("image.toml", &source, true).is_empty());
+            prop_assert!(!error.render(&Files::one("image.toml", source.clone()), true).is_empty());
         }
     }
 
@@ -400,7 +400,7 @@ proptest! {
         bytes[at] = byte;
         let source = String::from_utf8_lossy(&bytes);
         if let Err(error) = parse(&source) {
-            error.render("image.toml", &source, false);
+            error.render(&Files::one("image.toml", source.clone()), false);
         }
     }
 }

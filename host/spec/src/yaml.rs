@@ -16,7 +16,7 @@ use toml::de::{DeArray, DeString, DeTable, DeValue};
 
 use thiserror::Error;
 
-use super::Placed;
+use super::place::{FileId, Place};
 
 /// The most values that a text may hold, each use of an alias counted with all that is in it.
 const MOST_VALUES: usize = 100_000;
@@ -52,7 +52,7 @@ pub enum YamlFault {
         /// The key.
         key: String,
         /// Where it stands for the first time.
-        first: Range<usize>,
+        first: Place,
     },
     /// An alias that nothing is anchored by.
     #[error("nothing before this has that anchor")]
@@ -76,7 +76,7 @@ pub enum YamlFault {
 
 impl YamlFault {
     /// Where its other half stands.
-    pub(super) fn related(&self) -> Option<Range<usize>> {
+    pub(super) fn related(&self) -> Option<Place> {
         match self {
             Self::DuplicateKey { first, .. } => Some(first.clone()),
             _ => None,
@@ -85,7 +85,11 @@ impl YamlFault {
 }
 
 /// Why a text cannot be read, and where it shows.
-type Problem = Placed<YamlFault>;
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Problem {
+    pub(super) value: YamlFault,
+    pub(super) place: Place,
+}
 
 type Value<'text> = Spanned<DeValue<'text>>;
 
@@ -110,10 +114,18 @@ pub(super) fn parse(source: &str) -> Result<DeTable<'_>, Problem> {
     }
 }
 
-fn problem(fault: YamlFault, place: Range<usize>) -> Problem {
-    Placed {
+/// A place in the text, which is that of the first file: what is read beside it is no YAML.
+fn in_first_file(range: Range<usize>) -> Place {
+    Place {
+        file: FileId::default(),
+        range,
+    }
+}
+
+fn problem(fault: YamlFault, range: Range<usize>) -> Problem {
+    Problem {
         value: fault,
-        place,
+        place: in_first_file(range),
     }
 }
 
@@ -339,7 +351,7 @@ fn new_key<'text>(
     };
     let key = Spanned::new(place.clone(), text);
     if let Some((first, _)) = table.get_key_value(&key) {
-        let first = first.span();
+        let first = in_first_file(first.span());
         let key = key.into_inner().into_owned();
         return Err(problem(YamlFault::DuplicateKey { key, first }, place));
     }
@@ -404,7 +416,10 @@ mod tests {
 
     fn fault(source: &str) -> (YamlFault, String) {
         let problem = parse(source).unwrap_err();
-        let place = source.get(problem.place.clone()).unwrap_or("?").to_owned();
+        let place = source
+            .get(problem.place.range.clone())
+            .unwrap_or("?")
+            .to_owned();
         (problem.value, place)
     }
 
@@ -460,7 +475,7 @@ mod tests {
     fn what_cannot_be_read_is_refused_at_its_place() {
         let duplicate = YamlFault::DuplicateKey {
             key: "a".to_owned(),
-            first: 0..1,
+            first: in_first_file(0..1),
         };
         for (source, expected, place) in [
             ("a: 1\nb: 2\n'a': 3\n", duplicate, "'a'"),

@@ -9,8 +9,8 @@ use uuid::Uuid;
 
 use super::identity::Identity;
 use super::layout::BOOT_CODE;
-use cellblock_spec::Placed;
 use cellblock_spec::diagnostic::{Diagnostic, render};
+use cellblock_spec::{Files, Place, Placed};
 use cellblock_table::{MAX_HYBRID, Scheme};
 use cellblock_text::{exact, grouped};
 
@@ -107,15 +107,15 @@ pub struct PlanError {
     pub reason: Box<Reason>,
     /// The partition, unless it is the disk as a whole.
     pub partition: Option<Named>,
-    /// Where in the spec's text, in bytes.
-    pub place: Option<Range<usize>>,
+    /// Where in the spec.
+    pub place: Option<Place>,
     /// The other place that it has to do with.
-    pub related: Option<Range<usize>>,
+    pub related: Option<Place>,
 }
 
 impl PlanError {
-    /// Draws the error beside its line; `source` is the text of the spec. The result ends without a newline.
-    pub fn render(&self, file_name: &str, source: &str, color: bool) -> String {
+    /// Draws the error beside its line in `files`, which the spec was read from. The result ends without a newline.
+    pub fn render(&self, files: &Files, color: bool) -> String {
         let diagnostic = Diagnostic {
             title: self.to_string(),
             place: self.place.clone().map(|place| (place, "here".to_owned())),
@@ -125,7 +125,7 @@ impl PlanError {
                 .map(|place| (place, "the other one".to_owned())),
             help: None,
         };
-        render(&[diagnostic], file_name, source, color)
+        render(&[diagnostic], files, color)
     }
 
     /// The error of a file that the spec names and that cannot be used.
@@ -149,7 +149,7 @@ impl PlanError {
         }
     }
 
-    pub(super) fn with_related(self, related: Range<usize>) -> Self {
+    pub(super) fn with_related(self, related: Place) -> Self {
         Self {
             related: Some(related),
             ..self
@@ -171,11 +171,11 @@ impl fmt::Display for Prefix<'_> {
 /// Makes an error of a reason.
 pub(super) trait Locate {
     /// The error at a place of the spec, if it has one.
-    fn at(self, place: Option<Range<usize>>) -> PlanError;
+    fn at(self, place: Option<Place>) -> PlanError;
 }
 
 impl Locate for Reason {
-    fn at(self, place: Option<Range<usize>>) -> PlanError {
+    fn at(self, place: Option<Place>) -> PlanError {
         PlanError {
             reason: Box::new(self),
             partition: None,

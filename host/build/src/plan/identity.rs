@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use super::error::{Locate, Named, PlanError, Reason};
 use super::{EXTENDED_NUMBER, Scheme};
-use cellblock_spec::{FilesystemId, PartitionSpec, Spec};
+use cellblock_spec::{FilesystemId, PartitionSpec, Place, Spec};
 use cellblock_table::{DiskId, MAX_NAME_UNITS, MAX_PARTITIONS};
 
 /// The kinds of file system that are identified by a serial number of 32 bits.
@@ -241,7 +241,7 @@ fn check_mbr_order(spec: &Spec, numbers: &[u32]) -> Result<(), PlanError> {
 
 /// The names: as given, otherwise after the type, with a number behind it from the second on.
 fn names(spec: &Spec, scheme: Scheme, numbers: &[u32]) -> Result<Vec<String>, PlanError> {
-    let mut taken: BTreeMap<String, (u32, std::ops::Range<usize>)> = BTreeMap::new();
+    let mut taken: BTreeMap<String, (u32, Place)> = BTreeMap::new();
     for (partition, number) in spec.partitions.iter().zip(numbers.iter().copied()) {
         let Some(name) = &partition.name else {
             continue;

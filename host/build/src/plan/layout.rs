@@ -1,12 +1,10 @@
 //! Where each partition lies on the disk.
 
-use std::ops::Range;
-
 use super::error::{Locate, Named, Occupant, PlanError, Reason};
 use super::length::whole_sectors;
 use super::raw::Taken;
 use super::{ALIGNMENT, Scheme, SectorSize, fixed_disk_size};
-use cellblock_spec::{DiskSize, Placed, Spec};
+use cellblock_spec::{DiskSize, Place, Placed, Spec};
 use cellblock_table::MAX_MBR_SECTORS;
 
 /// The longest file, in bytes: offsets are signed.
@@ -28,7 +26,7 @@ pub(super) struct Disk {
     /// Partitions start at multiples of this many bytes.
     pub(super) alignment: u64,
     fixed_size: Option<u64>,
-    size_place: Option<Range<usize>>,
+    size_place: Option<Place>,
 }
 
 /// How long a partition is to be.
@@ -45,10 +43,10 @@ pub(super) enum Length {
 pub(super) struct Request {
     pub(super) named: Named,
     pub(super) length: Length,
-    pub(super) length_place: Option<Range<usize>>,
+    pub(super) length_place: Option<Place>,
     pub(super) offset: Option<Placed<u64>>,
     /// Where the partition stands in the spec.
-    pub(super) place: Range<usize>,
+    pub(super) place: Place,
     /// Whether it needs room for a boot record before it.
     pub(super) is_logical: bool,
 }
@@ -63,7 +61,7 @@ impl Request {
         }
     }
 
-    fn error(&self, reason: Reason, place: Option<&Range<usize>>) -> PlanError {
+    fn error(&self, reason: Reason, place: Option<&Place>) -> PlanError {
         reason
             .at(Some(place.unwrap_or(&self.place).clone()))
             .of_named(self.named.clone())

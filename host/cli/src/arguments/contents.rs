@@ -23,6 +23,10 @@ pub struct Contents {
     /// DIR/partitions/volume/VOLUME/NAME/prime, and DIR/prime for the partition that is mounted at /
     #[arg(long, value_name = "DIR")]
     prime: Option<PathBuf>,
+    /// Read FILE as well, in TOML, which says what the spec does not, such as [boot] beside a YAML; repeatable. Tables of one
+    /// name are joined, and nothing is said twice
+    #[arg(long, value_name = "FILE")]
+    also: Vec<PathBuf>,
     /// Take this one of the volumes that a gadget.yaml has
     #[arg(long, value_name = "NAME")]
     volume: Option<String>,
@@ -35,6 +39,11 @@ fn named_content(text: &str) -> Result<(String, TypedContent), ValueError> {
 }
 
 impl Contents {
+    /// The files that are read beside the spec.
+    pub fn also(&self) -> impl Iterator<Item = &Path> {
+        self.also.iter().map(PathBuf::as_path)
+    }
+
     /// Keeps the volume that is asked for, or all.
     ///
     /// # Errors

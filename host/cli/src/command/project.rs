@@ -1,31 +1,29 @@
 //! The file that says what is to be built, and what is typed beside it.
 
-use std::path::{Path, PathBuf};
+use std::io::{self, Read as _};
+use std::path::Path;
 
 use super::Failure;
 use crate::arguments::Contents;
 use cellblock_build::error::{Error, PartitionError};
 use cellblock_build::plan::{Draft, PlanError, RawLengths};
-use cellblock_build::spec::Project;
+use cellblock_build::spec::{Files, Project};
 
-/// A file with what it describes.
+/// What files describe.
 pub(super) struct Described {
-    path: PathBuf,
-    text: String,
+    files: Files,
     pub(super) project: Project,
 }
 
 impl Described {
-    /// Reads the file, and adds what was typed.
+    /// Reads the file, or standard input for `-`, and adds what was typed.
     pub(super) fn read(path: &Path, contents: &Contents) -> Result<Self, Failure> {
-        let text = super::read_text(path)?;
-        let project =
-            Project::parse(&text, path).map_err(|error| located(error.into(), path, &text))?;
-        let mut described = Self {
-            path: path.to_owned(),
-            text,
-            project,
-        };
+        let mut files = Files::default();
+        for path in [path].into_iter().chain(contents.also()) {
+            files.add(path, read_text(path)?);
+        }
+        let project = Project::read(&files).map_err(|error| located(error.into(), &files))?;
+        let mut described = Self { files, project };
         contents
             .choose(&mut described.project)
             .map_err(Failure::usage)?;
@@ -43,23 +41,25 @@ impl Described {
     /// Says on standard error what makes no difference.
     pub(super) fn print_notes(&self) {
         for note in &self.project.notes {
-            let line = note.line(&self.text);
-            eprintln!("note: {}:{line}: {}", self.path.display(), note.text);
+            let (path, line) = (
+                self.files.path(note.place.file),
+                self.files.line(&note.place),
+            );
+            eprintln!("note: {}:{line}: {}", path.display(), note.text);
         }
     }
 
     /// The failure with its line in the file, where it has one.
     pub(super) fn located(&self, error: Error) -> Failure {
-        located(error, &self.path, &self.text)
+        located(error, &self.files)
     }
 }
 
-fn located(error: Error, path: &Path, text: &str) -> Failure {
-    let name = path.display().to_string();
+fn located(error: Error, files: &Files) -> Failure {
     let color = super::color_of_errors();
     match error {
-        Error::Spec(error) => Failure::rendered(error.render(&name, text, color)),
-        Error::Plan(error) => Failure::rendered(error.render(&name, text, color)),
+        Error::Spec(error) => Failure::rendered(error.render(files, color)),
+        Error::Plan(error) => Failure::rendered(error.render(files, color)),
         Error::Partition { name, reason } => match *reason {
             PartitionError::Template(error) => Failure::rendered(error.render(&name, color)),
             reason => Error::Partition {
@@ -70,4 +70,19 @@ fn located(error: Error, path: &Path, text: &str) -> Failure {
         },
         other => other.into(),
     }
+}
+
+/// The name of standard input.
+const STANDARD_INPUT: &str = "-";
+
+fn read_text(path: &Path) -> Result<String, Failure> {
+    if path != Path::new(STANDARD_INPUT) {
+        return super::read_text(path);
+    }
+    let mut text = String::new();
+    io::stdin()
+        .lock()
+        .read_to_string(&mut text)
+        .map_err(|error| Failure::usage(format_args!("standard input: {error}")))?;
+    Ok(text)
 }

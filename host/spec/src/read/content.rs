@@ -7,7 +7,6 @@ use super::super::content::{Content, SingleFile};
 use super::super::error::ProblemKind;
 use super::super::fields::{Fields, parsed, text};
 use super::super::value::{parse_destination, parse_mode, parse_owner};
-use super::Reader;
 use cellblock_tree::source::{Source, What};
 
 /// What a source is, before its other keys are looked at.
@@ -16,94 +15,89 @@ enum Kind {
     Single(SingleFile),
 }
 
-impl Reader<'_> {
-    pub(super) fn content(&self, fields: &mut Fields<'_, '_>) -> Option<Content> {
-        let place = fields.place.clone();
-        let mut kinds: Vec<Kind> = self.trees(fields).map(Kind::Tree).collect();
-        kinds.extend(self.single_files(fields).map(Kind::Single));
-        let to = fields
-            .take("to", parsed(parse_destination))
-            .map(|to| to.value);
-        let owner = fields
-            .take("owner", parsed(parse_owner))
-            .map(|owner| owner.value);
-        let mode = fields
-            .take("mode", parsed(parse_mode))
-            .map(|mode| mode.value);
-        let exclude = fields.take_list("exclude", text);
-        let found = kinds.len();
-        let kind = match kinds.pop() {
-            Some(kind) if found == 1 => kind,
-            _ => {
-                fields.problem(ProblemKind::ContentKinds { found }, place);
-                return None;
-            }
-        };
-        if let (Kind::Single(_), Some(first)) = (&kind, exclude.first()) {
-            fields.problem(ProblemKind::ExcludeOfFile, first.place.clone());
+pub(super) fn content(fields: &mut Fields<'_, '_>) -> Option<Content> {
+    let place = fields.place.clone();
+    let mut kinds: Vec<Kind> = trees(fields).map(Kind::Tree).collect();
+    kinds.extend(single_files(fields).map(Kind::Single));
+    let to = fields
+        .take("to", parsed(parse_destination))
+        .map(|to| to.value);
+    let owner = fields
+        .take("owner", parsed(parse_owner))
+        .map(|owner| owner.value);
+    let mode = fields
+        .take("mode", parsed(parse_mode))
+        .map(|mode| mode.value);
+    let exclude = fields.take_list("exclude", text);
+    let found = kinds.len();
+    let kind = match kinds.pop() {
+        Some(kind) if found == 1 => kind,
+        _ => {
+            fields.problem(ProblemKind::ContentKinds { found }, place);
+            return None;
         }
-        if let (Kind::Single(SingleFile::Text(_) | SingleFile::Template(_)), None) = (&kind, &to) {
-            fields.problem(ProblemKind::WithoutDestination, place);
-        }
-        let exclude = exclude.into_iter().map(|pattern| pattern.value).collect();
-        Some(match kind {
-            Kind::Tree(what) => Content::Source(Source {
-                to,
-                owner,
-                mode,
-                exclude,
-                ..Source::new(what)
-            }),
-            Kind::Single(file) => file.content(to, owner, mode),
-        })
+    };
+    if let (Kind::Single(_), Some(first)) = (&kind, exclude.first()) {
+        fields.problem(ProblemKind::ExcludeOfFile, first.place.clone());
     }
+    if let (Kind::Single(SingleFile::Text(_) | SingleFile::Template(_)), None) = (&kind, &to) {
+        fields.problem(ProblemKind::WithoutDestination, place);
+    }
+    let exclude = exclude.into_iter().map(|pattern| pattern.value).collect();
+    Some(match kind {
+        Kind::Tree(what) => Content::Source(Source {
+            to,
+            owner,
+            mode,
+            exclude,
+            ..Source::new(what)
+        }),
+        Kind::Single(file) => file.content(to, owner, mode),
+    })
+}
 
-    fn trees(&self, fields: &mut Fields<'_, '_>) -> impl Iterator<Item = What> + use<> {
-        let directory = fields
-            .take("directory", |value| self.path(value))
-            .map(|path| What::Directory(path.value));
-        let archive = fields
-            .take("archive", |value| self.path(value))
-            .map(|path| What::Archive(path.value));
-        directory.into_iter().chain(archive)
-    }
+fn trees(fields: &mut Fields<'_, '_>) -> impl Iterator<Item = What> + use<> {
+    let directory = fields
+        .take_path("directory")
+        .map(|path| What::Directory(path.value));
+    let archive = fields
+        .take_path("archive")
+        .map(|path| What::Archive(path.value));
+    directory.into_iter().chain(archive)
+}
 
-    /// The single files that a table names.
-    fn single_files(
-        &self,
-        fields: &mut Fields<'_, '_>,
-    ) -> impl Iterator<Item = SingleFile> + use<> {
-        let file = fields
-            .take("file", |value| self.path(value))
-            .map(|path| SingleFile::Host(path.value));
-        let bytes = fields
-            .take("text", parsed(|text| Ok(text.as_bytes().to_vec())))
-            .map(|text| SingleFile::Text(text.value));
-        let template = fields
-            .take("template", |value| self.path(value))
-            .map(|path| SingleFile::Template(path.value));
-        file.into_iter().chain(bytes).chain(template)
-    }
+/// The single files that a table names.
+fn single_files(fields: &mut Fields<'_, '_>) -> impl Iterator<Item = SingleFile> + use<> {
+    let file = fields
+        .take_path("file")
+        .map(|path| SingleFile::Host(path.value));
+    let bytes = fields
+        .take("text", parsed(|text| Ok(text.as_bytes().to_vec())))
+        .map(|text| SingleFile::Text(text.value));
+    let template = fields
+        .take_path("template")
+        .map(|path| SingleFile::Template(path.value));
+    file.into_iter().chain(bytes).chain(template)
+}
 
-    /// A single file as the value of a key: its path, or a table that names one of `file`, `text` and `template`.
-    pub(crate) fn single_file<'text>(
-        &self,
-        fields: &mut Fields<'_, 'text>,
-        key: &str,
-        value: &Spanned<DeValue<'text>>,
-    ) -> Option<SingleFile> {
-        let Some(table) = value.get_ref().as_table() else {
-            let path = fields.read(key, value, |value| self.path(value))?;
-            return Some(SingleFile::Host(path.value));
-        };
-        let within = fields.within();
-        let mut inner = fields.inner(table, value.span(), within);
-        let mut files: Vec<SingleFile> = self.single_files(&mut inner).collect();
-        let found = files.len();
-        if found != 1 {
-            inner.problem(ProblemKind::SingleFileKinds { found }, value.span());
-        }
-        inner.finish();
-        files.pop()
+/// A single file as the value of a key: its path, or a table that names one of `file`, `text` and `template`.
+pub(crate) fn single_file<'text>(
+    fields: &mut Fields<'_, 'text>,
+    key: &str,
+    value: &Spanned<DeValue<'text>>,
+) -> Option<SingleFile> {
+    let Some(table) = value.get_ref().as_table() else {
+        let path = fields.read_path(key, value)?;
+        return Some(SingleFile::Host(path.value));
+    };
+    let within = fields.within();
+    let place = fields.at(value);
+    let mut inner = fields.inner(table, place.clone(), within);
+    let mut files: Vec<SingleFile> = single_files(&mut inner).collect();
+    let found = files.len();
+    if found != 1 {
+        inner.problem(ProblemKind::SingleFileKinds { found }, place);
     }
+    inner.finish();
+    files.pop()
 }

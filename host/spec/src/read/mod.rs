@@ -1,13 +1,16 @@
 //! `image.toml` -> [`Spec`].
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use toml::Spanned;
-use toml::de::{DeTable, DeValue};
+use toml::de::DeValue;
 
-use super::error::{Problem, ProblemKind, SpecError, Within};
-use super::fields::{Fields, boolean, integer, loss, parsed, text, wrong_type};
+use super::boot::boot;
+use super::error::{ProblemKind, SpecError, Within};
+use super::fields::{Fields, Findings, boolean, integer, loss, parsed, text, wrong_type};
+use super::joined::joined;
+use super::place::{Files, Place};
+use super::raw::raw;
 use super::size::parse_size;
 use super::value::{
     ValueError, parse_choice, parse_disk_id, parse_filesystem_id, parse_seed, parse_sha256,
@@ -19,7 +22,15 @@ use super::{
 use cellblock_contract::{Argument, CommandLine, Word};
 use cellblock_table::{Attributes, PartitionType, Scheme};
 
+mod beside;
 mod content;
+
+pub(super) use beside::read_beside;
+use content::content;
+pub(super) use content::single_file;
+
+/// What a spec without a name is called.
+const NAME: &str = "image.toml";
 
 /// The sector sizes that disks have, in bytes.
 const SECTOR_SIZES: [u64; 2] = [512, 4096];
@@ -32,198 +43,178 @@ impl Spec {
     /// # Errors
     /// [`SpecError`] with everything that is wrong with the text.
     pub fn parse(source: &str, directory: &Path) -> Result<Self, SpecError> {
-        let table = DeTable::parse(source).map_err(|error| SpecError {
-            problems: vec![Problem {
-                kind: ProblemKind::Syntax {
-                    message: error.message().to_owned(),
-                },
-                place: error.span().unwrap_or(0..0),
-                within: Within::Top,
-            }],
-        })?;
-        let mut problems = Vec::new();
-        let mut top = Fields::new(table.get_ref(), 0..0, Within::Top, &mut problems);
-        let spec = Reader { directory }.spec(&mut top);
+        Self::read(&Files::one(directory.join(NAME), source))
+    }
+
+    /// Reads the texts of one file of TOML or more: tables of one name are one table, and everything else is written
+    /// once. Relative paths are made relative to the folder of the file that they are in.
+    ///
+    /// # Errors
+    /// [`SpecError`] with everything that is wrong with the texts.
+    pub fn read(files: &Files) -> Result<Self, SpecError> {
+        let table = joined(files, files.ids())?;
+        let mut findings = Findings::new(files);
+        let mut top = Fields::new(&table, Place::default(), Within::Top, &mut findings);
+        let spec = spec(&mut top);
         top.finish();
-        if problems.is_empty() {
-            return Ok(spec);
-        }
-        problems.sort_by_key(|problem| problem.place.start);
-        Err(SpecError { problems })
+        findings.none_or(spec)
     }
 }
 
-/// What reading needs to know beside the text.
-pub(super) struct Reader<'a> {
-    pub(super) directory: &'a Path,
+fn spec(top: &mut Fields<'_, '_>) -> Spec {
+    let disk = match top.take_table("disk", Within::Disk) {
+        Some(mut fields) => {
+            let disk = disk(&mut fields, TableName::Gpt);
+            fields.finish();
+            disk
+        }
+        None => DiskSpec::default(),
+    };
+    let table = disk.table_name();
+    let partitions: Vec<Option<PartitionSpec>> = top.take_tables("partition", |index, fields| {
+        Some(partition(index, fields, table))
+    });
+    if is_absent_or_empty(top, "partition") {
+        top.problem(ProblemKind::NoPartitions, Place::default());
+    }
+    let partitions = partitions.into_iter().flatten().collect();
+    let guests = match top.take_table("guests", Within::Top) {
+        Some(mut fields) => guests(&mut fields),
+        None => BTreeMap::new(),
+    };
+    Spec {
+        disk,
+        partitions,
+        boot: boot(top),
+        guests,
+    }
 }
 
-impl Reader<'_> {
-    fn spec(&self, top: &mut Fields<'_, '_>) -> Spec {
-        let disk = match top.take_table("disk", Within::Disk) {
-            Some(mut fields) => {
-                let disk = self.disk(&mut fields);
-                fields.finish();
-                disk
+/// The disk as a whole, with this kind of table where it names none.
+fn disk(fields: &mut Fields<'_, '_>, or_else: TableName) -> DiskSpec {
+    let table = fields.take("table", parsed(table_name));
+    let scheme = table.as_ref().map_or(or_else, |table| table.value).scheme();
+    DiskSpec {
+        table,
+        size: fields.take("size", disk_size),
+        sector_size: fields.take("sector-size", sector_size),
+        seed: fields.take("seed", parsed(parse_seed)),
+        id: fields.take("id", parsed(|text| parse_disk_id(text, scheme))),
+        time: fields.take("time", time),
+        alignment: fields.take("alignment", size_in_bytes),
+        raw: fields.take_tables("raw", |_, fields| raw(fields)),
+    }
+}
+
+fn partition(index: usize, fields: &mut Fields<'_, '_>, table: TableName) -> Option<PartitionSpec> {
+    fields.set_within(Within::Partition {
+        position: index + 1,
+        name: None,
+    });
+    let name = fields.take("name", text);
+    let called = name.as_ref().map(|name| name.value.clone());
+    fields.set_within(Within::Partition {
+        position: index + 1,
+        name: called,
+    });
+    let place = fields.place.clone();
+    let kind = fields.require("type", "type = \"linux-generic\"", |value| {
+        partition_type(value, table.scheme())
+    });
+    let size = fields.take("size", size_rule);
+    let offset = fields.take("offset", size_in_bytes);
+    let number = fields.take("number", partition_number);
+    let id = fields.take("id", parsed(parse_uuid));
+    let attributes = attributes(fields);
+    let mbr_type = fields.take("mbr-type", mbr_type);
+    let active = fields.take("active", boolean);
+    let filesystem = filesystem(fields);
+    let raw = fields.take_tables("raw", |_, fields| raw(fields));
+    if let (Some(_), Some(raw)) = (&filesystem, fields.get("raw")) {
+        fields.problem(ProblemKind::FilesystemAndRaw, fields.at(raw));
+    }
+    let partition = PartitionSpec {
+        place,
+        name,
+        kind: kind?,
+        size,
+        offset,
+        number,
+        id,
+        attributes,
+        mbr_type,
+        active,
+        filesystem,
+        raw,
+    };
+    check_table_keys(fields, &partition, table);
+    if is_absent_or_empty(fields, "filesystem") && is_absent_or_empty(fields, "raw") {
+        check_empty(fields, &partition);
+    }
+    Some(partition)
+}
+
+fn filesystem(fields: &mut Fields<'_, '_>) -> Option<FilesystemSpec> {
+    const DEPENDENT: [&str; 5] = ["label", "uuid", "content", "options", "drop"];
+    let Some(kind) = fields.take("filesystem", text) else {
+        let orphans = DEPENDENT.map(|key| {
+            let value = fields.get(key);
+            (key, value.map(|value| fields.at(value)))
+        });
+        // With a `filesystem` that could not be read, that is the one problem to show.
+        let is_absent = fields.get("filesystem").is_none();
+        for (key, place) in orphans {
+            if let (Some(place), true) = (place, is_absent) {
+                fields.problem(ProblemKind::NeedsFilesystem { key }, place);
             }
-            None => DiskSpec::default(),
-        };
-        let table = disk.table_name();
-        let partitions: Vec<Option<PartitionSpec>> = top
-            .take_tables("partition", |index, fields| {
-                Some(self.partition(index, fields, table))
-            });
-        if is_absent_or_empty(top, "partition") {
-            top.problem(ProblemKind::NoPartitions, 0..0);
         }
-        let partitions = partitions.into_iter().flatten().collect();
-        let guests = match top.take_table("guests", Within::Top) {
-            Some(mut fields) => self.guests(&mut fields),
-            None => BTreeMap::new(),
-        };
-        Spec {
-            disk,
-            partitions,
-            boot: self.boot(top),
-            guests,
-        }
-    }
+        return None;
+    };
+    Some(FilesystemSpec {
+        kind,
+        label: fields.take("label", text),
+        uuid: fields.take("uuid", parsed(parse_filesystem_id)),
+        content: fields.take_tables("content", |_, fields| content(fields)),
+        options: options(fields),
+        drop: fields
+            .take_list("drop", loss)
+            .into_iter()
+            .map(|loss| loss.value)
+            .collect(),
+    })
+}
 
-    fn disk(&self, fields: &mut Fields<'_, '_>) -> DiskSpec {
-        let table = fields.take("table", parsed(table_name));
-        let scheme = table
-            .as_ref()
-            .map_or(Scheme::Gpt, |table| table.value.scheme());
-        DiskSpec {
-            table,
-            size: fields.take("size", disk_size),
-            sector_size: fields.take("sector-size", sector_size),
-            seed: fields.take("seed", parsed(parse_seed)),
-            id: fields.take("id", parsed(|text| parse_disk_id(text, scheme))),
-            time: fields.take("time", time),
-            alignment: fields.take("alignment", size_in_bytes),
-            raw: fields.take_tables("raw", |_, fields| self.raw(fields)),
-        }
-    }
-
-    fn partition(
-        &self,
-        index: usize,
-        fields: &mut Fields<'_, '_>,
-        table: TableName,
-    ) -> Option<PartitionSpec> {
-        fields.set_within(Within::Partition {
-            position: index + 1,
-            name: None,
-        });
-        let name = fields.take("name", text);
-        let called = name.as_ref().map(|name| name.value.clone());
-        fields.set_within(Within::Partition {
-            position: index + 1,
-            name: called,
-        });
-        let place = fields.place.clone();
-        let kind = fields.require("type", "type = \"linux-generic\"", |value| {
-            partition_type(value, table.scheme())
-        });
-        let size = fields.take("size", size_rule);
-        let offset = fields.take("offset", size_in_bytes);
-        let number = fields.take("number", partition_number);
-        let id = fields.take("id", parsed(parse_uuid));
-        let attributes = attributes(fields);
-        let mbr_type = fields.take("mbr-type", mbr_type);
-        let active = fields.take("active", boolean);
-        let filesystem = self.filesystem(fields);
-        let raw = fields.take_tables("raw", |_, fields| self.raw(fields));
-        if let (Some(_), Some(raw)) = (&filesystem, fields.get("raw")) {
-            fields.problem(ProblemKind::FilesystemAndRaw, raw.span());
-        }
-        let partition = PartitionSpec {
-            place,
-            name,
-            kind: kind?,
-            size,
-            offset,
-            number,
-            id,
-            attributes,
-            mbr_type,
-            active,
-            filesystem,
-            raw,
+fn guests(fields: &mut Fields<'_, '_>) -> BTreeMap<String, GuestSpec> {
+    let mut guests = BTreeMap::new();
+    for (name, value) in fields.entries() {
+        let within = Within::Guest {
+            name: name.to_owned(),
         };
-        check_table_keys(fields, &partition, table);
-        if is_absent_or_empty(fields, "filesystem") && is_absent_or_empty(fields, "raw") {
-            check_empty(fields, &partition);
-        }
-        Some(partition)
-    }
-
-    fn filesystem(&self, fields: &mut Fields<'_, '_>) -> Option<FilesystemSpec> {
-        const DEPENDENT: [&str; 5] = ["label", "uuid", "content", "options", "drop"];
-        let Some(kind) = fields.take("filesystem", text) else {
-            let orphans = DEPENDENT.map(|key| (key, fields.get(key).map(Spanned::span)));
-            // With a `filesystem` that could not be read, that is the one problem to show.
-            let is_absent = fields.get("filesystem").is_none();
-            for (key, place) in orphans {
-                if let (Some(place), true) = (place, is_absent) {
-                    fields.problem(ProblemKind::NeedsFilesystem { key }, place);
-                }
+        let guest = match value.get_ref().as_table() {
+            Some(table) => {
+                let place = fields.at(value);
+                let mut inner = fields.inner(table, place, within);
+                let file = inner.require_path("file", "file = \"minix.wasm\"");
+                let sha256 = inner
+                    .take("sha256", parsed(parse_sha256))
+                    .map(|digest| digest.value);
+                let command = command(&mut inner);
+                inner.finish();
+                file.map(|file| GuestSpec {
+                    file,
+                    sha256,
+                    command,
+                })
             }
-            return None;
+            None => fields.read_path(name, value).map(|file| GuestSpec {
+                file,
+                sha256: None,
+                command: None,
+            }),
         };
-        Some(FilesystemSpec {
-            kind,
-            label: fields.take("label", text),
-            uuid: fields.take("uuid", parsed(parse_filesystem_id)),
-            content: fields.take_tables("content", |_, fields| self.content(fields)),
-            options: options(fields),
-            drop: fields
-                .take_list("drop", loss)
-                .into_iter()
-                .map(|loss| loss.value)
-                .collect(),
-        })
+        guests.extend(guest.map(|guest| (name.to_owned(), guest)));
     }
-
-    fn guests(&self, fields: &mut Fields<'_, '_>) -> BTreeMap<String, GuestSpec> {
-        let mut guests = BTreeMap::new();
-        for (name, value) in fields.entries() {
-            let within = Within::Guest {
-                name: name.to_owned(),
-            };
-            let guest = match value.get_ref().as_table() {
-                Some(table) => {
-                    let mut inner = fields.inner(table, value.span(), within);
-                    let file =
-                        inner.require("file", "file = \"minix.wasm\"", |value| self.path(value));
-                    let sha256 = inner
-                        .take("sha256", parsed(parse_sha256))
-                        .map(|digest| digest.value);
-                    let command = command(&mut inner);
-                    inner.finish();
-                    file.map(|file| GuestSpec {
-                        file,
-                        sha256,
-                        command,
-                    })
-                }
-                None => fields
-                    .read(name, value, |value| self.path(value))
-                    .map(|file| GuestSpec {
-                        file,
-                        sha256: None,
-                        command: None,
-                    }),
-            };
-            guests.extend(guest.map(|guest| (name.to_owned(), guest)));
-        }
-        guests
-    }
-
-    pub(super) fn path(&self, value: &DeValue<'_>) -> Result<PathBuf, ValueError> {
-        text(value).map(|path| self.directory.join(path))
-    }
+    guests
 }
 
 fn table_name(text: &str) -> Result<TableName, ValueError> {
@@ -309,7 +300,7 @@ fn partition_number(value: &DeValue<'_>) -> Result<u32, ValueError> {
 }
 
 fn attributes(fields: &mut Fields<'_, '_>) -> Option<Placed<Attributes>> {
-    let place = fields.get("attributes").map(Spanned::span);
+    let place = fields.get("attributes").map(|value| fields.at(value));
     let flags = fields.take_list("attributes", attribute);
     let value = flags
         .into_iter()
@@ -345,7 +336,8 @@ fn options(fields: &mut Fields<'_, '_>) -> BTreeMap<String, Placed<String>> {
 
 /// How a guest is called: words, and lists of words that stay or go together.
 fn command(fields: &mut Fields<'_, '_>) -> Option<CommandLine> {
-    let place = fields.get("command")?.span();
+    let value = fields.get("command")?;
+    let place = fields.at(value);
     let read = fields.take_list("command", argument);
     let count = read.len();
     let arguments = read.into_iter().map(|argument| argument.value).collect();
@@ -443,7 +435,7 @@ fn check_table_keys(fields: &mut Fields<'_, '_>, partition: &PartitionSpec, tabl
     }
 }
 
-fn place_of<T>(placed: &Placed<T>) -> std::ops::Range<usize> {
+fn place_of<T>(placed: &Placed<T>) -> Place {
     placed.place.clone()
 }
 

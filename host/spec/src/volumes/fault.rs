@@ -1,10 +1,10 @@
 //! What imagecraft or snapd would refuse.
 
-use std::ops::Range;
 use std::path::PathBuf;
 
 use thiserror::Error;
 
+use super::super::place::Place;
 use cellblock_text::exact;
 
 /// A rule of `volumes:` that is broken.
@@ -68,7 +68,7 @@ pub enum VolumeFault {
         /// The label.
         label: String,
         /// Where it stands for the first time.
-        first: Range<usize>,
+        first: Place,
     },
     /// A structure that begins inside the one before it.
     #[error("it begins at {}, and structure {other} ends at {}", exact(*.start), exact(*.end))]
@@ -80,7 +80,7 @@ pub enum VolumeFault {
         /// Where the other one ends, exclusive.
         end: u64,
         /// Where the other one stands.
-        first: Range<usize>,
+        first: Place,
     },
     /// A smallest size that is larger than the size.
     #[error("its `min-size` of {} is larger than its `size` of {}", exact(*.minimum), exact(*.size))]
@@ -155,7 +155,7 @@ pub enum VolumeFault {
     #[error("the partition has no number, and another one has")]
     NumberMissing {
         /// Where the other's number stands.
-        other: Range<usize>,
+        other: Place,
     },
     /// A partition that a BIOS boots, among the logical ones.
     #[error(
@@ -182,7 +182,7 @@ pub enum VolumeFault {
         /// The mount point.
         mount: String,
         /// Where it stands for the first time.
-        first: Range<usize>,
+        first: Place,
     },
     /// A device that is no partition of the volume.
     #[error("`{device}` is no partition of this file")]
@@ -284,7 +284,7 @@ impl VolumeFault {
     }
 
     /// Where its other half stands.
-    pub(crate) fn related(&self) -> Option<Range<usize>> {
+    pub(crate) fn related(&self) -> Option<Place> {
         match self {
             Self::DuplicateLabel { first, .. } | Self::DuplicateMount { first, .. } => {
                 Some(first.clone())

@@ -11,7 +11,7 @@ use super::super::fields::{Fields, parsed, text};
 use super::super::project::{Note, Volume};
 use super::super::value::{ValueError, parse_choice, parse_uuid};
 use super::super::{
-    BootSpec, DiskSize, DiskSpec, PartitionSpec, Placed, SizeRule, Spec, TableName, Within,
+    BootSpec, DiskSize, DiskSpec, PartitionSpec, Place, Placed, SizeRule, Spec, TableName, Within,
 };
 use super::{
     FIRST_START, HYBRID_ENTRIES, Label, Labels, SECTOR, VolumeFault, filesystem, hybrid_type,
@@ -273,12 +273,7 @@ impl Structures<'_> {
     }
 
     /// The type in the MBR of a hybrid table, as long as that has room.
-    fn mbr_entry(
-        &mut self,
-        index: usize,
-        byte: u8,
-        place: std::ops::Range<usize>,
-    ) -> Option<Placed<u8>> {
+    fn mbr_entry(&mut self, index: usize, byte: u8, place: Place) -> Option<Placed<u8>> {
         if index < HYBRID_ENTRIES {
             return Some(Placed { value: byte, place });
         }
@@ -382,7 +377,7 @@ fn refuse_foreign_keys(fields: &mut Fields<'_, '_>) {
     for (key, instead) in FOREIGN {
         if let (true, Some(value)) = (is_given(fields, key), fields.get(key)) {
             let fault = VolumeFault::NotOfImagecraft { key, instead };
-            fields.problem(fault.into(), value.span());
+            fields.problem(fault.into(), fields.at(value));
         }
     }
 }

@@ -22,8 +22,6 @@ mod tests;
 
 pub use fault::VolumeFault;
 
-use std::ops::Range;
-
 use toml::Spanned;
 use toml::de::DeValue;
 use uuid::Uuid;
@@ -32,7 +30,7 @@ use super::fields::{Fields, text};
 use super::project::Note;
 use super::size::MIB;
 use super::value::{ValueError, parse_uuid};
-use super::{FilesystemSpec, PartitionSpec, Placed};
+use super::{FilesystemSpec, PartitionSpec, Place, Placed};
 use cellblock_table::PartitionType;
 
 /// Where the first partition begins, in bytes.
@@ -90,7 +88,7 @@ fn parse_size(text: &str) -> Option<u64> {
 }
 
 /// What to say of a partition that the MBR of a hybrid table has no room for.
-fn only_in_gpt(place: Range<usize>) -> Note {
+fn only_in_gpt(place: Place) -> Note {
     Note {
         place,
         text: format!(
@@ -119,7 +117,7 @@ fn gpt_type(text: &str) -> Option<PartitionType> {
 }
 
 /// A partition of which only the place and the type are known.
-fn partition(place: Range<usize>, kind: Placed<PartitionType>) -> PartitionSpec {
+fn partition(place: Place, kind: Placed<PartitionType>) -> PartitionSpec {
     PartitionSpec {
         place,
         name: None,

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use proptest::prelude::*;
 
-use crate::{Project, SpecError};
+use crate::{Files, Project, SpecError};
 
 const IMAGECRAFT: &str = include_str!("../../../../tests/cases/volumes/imagecraft.yaml");
 
@@ -22,7 +22,7 @@ fn both_examples_are_read() {
     let project = parse(GADGET, "meta/gadget.yaml").unwrap();
     assert_eq!(project.volumes[0].spec.partitions.len(), 2);
     assert_eq!(project.notes.len(), 2);
-    assert_eq!(project.notes[0].line(GADGET), 7);
+    assert_eq!(Files::one("", GADGET).line(&project.notes[0].place), 7);
 }
 
 #[test]
@@ -43,7 +43,7 @@ proptest! {
         let source = String::from_utf8_lossy(&bytes);
         for name in ["imagecraft.yaml", "gadget.yaml", "other.yaml"] {
             if let Err(error) = parse(&source, name) {
-                prop_assert!(!error.render(name, &source, false).is_empty());
+                prop_assert!(!error.render(&Files::one(name, source.clone()), false).is_empty());
             }
         }
     }
@@ -69,7 +69,7 @@ proptest! {
                 }
             }
             Err(error) => {
-                prop_assert!(!error.render(name, &source, false).is_empty());
+                prop_assert!(!error.render(&Files::one(name, source.clone()), false).is_empty());
             }
         }
     }

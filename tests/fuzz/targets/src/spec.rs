@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use cellblock_build::plan::Draft;
-use cellblock_spec::{Project, RawSpec, Spec};
+use cellblock_spec::{Files, Project, RawSpec, Spec};
 
 /// What every formatter measures, in bytes.
 const MEASURED: u64 = 10_000_000;
@@ -34,7 +34,7 @@ fn read(text: &str, name: &str) {
     match Project::parse(text, Path::new(name)) {
         Ok(project) => {
             for note in &project.notes {
-                assert!(note.line(text) <= 1 + text.matches('\n').count());
+                assert!(Files::one(name, text).line(&note.place) <= 1 + text.matches('\n').count());
             }
             for volume in &project.volumes {
                 print_and_read(&volume.spec);
@@ -44,7 +44,7 @@ fn read(text: &str, name: &str) {
         Err(error) => {
             assert!(!error.problems.is_empty() && !error.to_string().is_empty());
             for color in [false, true] {
-                assert!(!error.render(name, text, color).is_empty());
+                assert!(!error.render(&Files::one(name, text), color).is_empty());
             }
         }
     }
@@ -55,8 +55,12 @@ fn print_and_read(spec: &Spec) {
     let Ok(printed) = spec.to_toml() else {
         return;
     };
-    let again = Spec::parse(&printed, Path::new(""))
-        .unwrap_or_else(|error| panic!("{}", error.render("printed", &printed, false)));
+    let again = Spec::parse(&printed, Path::new("")).unwrap_or_else(|error| {
+        panic!(
+            "{}",
+            error.render(&Files::one("printed", printed.clone()), false)
+        )
+    });
     assert_eq!(again.to_toml().as_ref(), Ok(&printed));
 }
 
@@ -82,6 +86,6 @@ fn make_plan(spec: &Spec, name: &str, text: &str) {
                 panic!("{error}");
             }
         }
-        Err(error) => assert!(!error.render(name, text, true).is_empty()),
+        Err(error) => assert!(!error.render(&Files::one(name, text), true).is_empty()),
     }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use proptest::prelude::*;
 
 use super::*;
-use cellblock_spec::RawSpec;
+use cellblock_spec::{Files, RawSpec};
 
 mod raw;
 mod volumes;
@@ -13,8 +13,9 @@ mod volumes;
 const MIB: u64 = 1 << 20;
 
 fn parse(source: &str) -> Spec {
-    Spec::parse(source, Path::new("/specs"))
-        .unwrap_or_else(|error| panic!("{}", error.render("image.toml", source, false)))
+    Spec::parse(source, Path::new("/specs")).unwrap_or_else(|error| {
+        panic!("{}", error.render(&Files::one("image.toml", source), false))
+    })
 }
 
 /// The plan of a spec with what was measured, and the lengths of its raw files.
@@ -47,13 +48,15 @@ fn try_plan(source: &str) -> Result<Plan, PlanError> {
 }
 
 fn planned(source: &str) -> Plan {
-    try_plan(source).unwrap_or_else(|error| panic!("{}", error.render("image.toml", source, false)))
+    try_plan(source).unwrap_or_else(|error| {
+        panic!("{}", error.render(&Files::one("image.toml", source), false))
+    })
 }
 
 fn refusal(source: &str) -> String {
     try_plan(source)
         .unwrap_err()
-        .render("image.toml", source, false)
+        .render(&Files::one("image.toml", source), false)
 }
 
 /// A spec of partitions of a type, each with its own lines.
@@ -384,7 +387,7 @@ fn contradictions_are_refused() {
 fn refusal_or_parse_error(source: &str) -> String {
     match Spec::parse(source, Path::new("/specs")) {
         Ok(_) => refusal(source),
-        Err(error) => error.render("image.toml", source, false),
+        Err(error) => error.render(&Files::one("image.toml", source), false),
     }
 }
 
@@ -489,7 +492,7 @@ proptest! {
         let plan = match try_plan(&source) {
             Ok(plan) => plan,
             Err(error) => {
-                prop_assert!(!error.render("image.toml", &source, false).is_empty());
+                prop_assert!(!error.render(&Files::one("image.toml", source.clone()), false).is_empty());
                 return Ok(());
             }
         };

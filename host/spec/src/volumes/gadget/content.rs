@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::super::super::fields::{Fields, text};
 use super::super::super::value::{ValueError, parse_destination};
-use super::super::super::{Placed, RawSpec, RawWhat};
+use super::super::super::{Place, Placed, RawSpec, RawWhat};
 use super::super::{VolumeFault, is_given, optional, parse_size, size};
 use cellblock_tree::source::{Source, What};
 
@@ -160,7 +160,7 @@ fn refuse<const N: usize>(
                 key,
                 has_filesystem,
             };
-            fields.problem(fault.into(), value.span());
+            fields.problem(fault.into(), fields.at(value));
             found = true;
         }
     }
@@ -172,16 +172,12 @@ fn check_unpack(fields: &mut Fields<'_, '_>) {
     if let (true, Some(value)) = (is_given(fields, "unpack"), fields.get("unpack"))
         && value.get_ref().as_str() != Some("false")
     {
-        fields.problem(VolumeFault::Unpack.into(), value.span());
+        fields.problem(VolumeFault::Unpack.into(), fields.at(value));
     }
 }
 
 /// Looks at a file of the gadget.
-fn look(
-    fields: &mut Fields<'_, '_>,
-    path: &PathBuf,
-    place: &std::ops::Range<usize>,
-) -> Option<fs::Metadata> {
+fn look(fields: &mut Fields<'_, '_>, path: &PathBuf, place: &Place) -> Option<fs::Metadata> {
     match fs::metadata(path) {
         Ok(metadata) => Some(metadata),
         Err(error) => {

@@ -1,6 +1,5 @@
 //! One structure of a gadget's volume.
 
-use std::ops::Range;
 use std::path::Path;
 
 use uuid::Uuid;
@@ -9,7 +8,7 @@ use super::super::super::fields::{Fields, parsed, text};
 use super::super::super::project::Note;
 use super::super::super::size::MIB;
 use super::super::super::value::{ValueError, parse_choice, parse_uuid};
-use super::super::super::{Content, FilesystemSpec, Placed, RawSpec, TableName, Within};
+use super::super::super::{Content, FilesystemSpec, Place, Placed, RawSpec, TableName, Within};
 use super::super::{
     Label, Labels, VolumeFault, filesystem, gpt_type, hybrid_type, is_given, mbr_type, optional,
     size,
@@ -75,7 +74,7 @@ pub(super) enum Kind {
 /// A structure.
 #[derive(Clone, Debug)]
 pub(super) struct Structure {
-    pub(super) place: Range<usize>,
+    pub(super) place: Place,
     /// Its place among the structures, from 1.
     position: usize,
     pub(super) name: Option<Placed<String>>,
@@ -85,7 +84,7 @@ pub(super) struct Structure {
     pub(super) start: u64,
     /// In bytes.
     pub(super) size: u64,
-    pub(super) size_place: Range<usize>,
+    pub(super) size_place: Place,
     pub(super) id: Option<Placed<Uuid>>,
     pub(super) active: Option<Placed<bool>>,
     pub(super) filesystem: Option<FilesystemSpec>,
@@ -100,7 +99,7 @@ impl Structure {
     }
 
     /// Where its start is written, or else the structure.
-    pub(super) fn place_of_start(&self) -> Range<usize> {
+    pub(super) fn place_of_start(&self) -> Place {
         let offset = self.offset.as_ref();
         offset.map_or(self.place.clone(), |offset| offset.place.clone())
     }
@@ -138,12 +137,7 @@ impl Structure {
     }
 
     /// Notes a problem in the name of the structure.
-    pub(super) fn problem(
-        &self,
-        fields: &mut Fields<'_, '_>,
-        fault: VolumeFault,
-        place: Range<usize>,
-    ) {
+    pub(super) fn problem(&self, fields: &mut Fields<'_, '_>, fault: VolumeFault, place: Place) {
         let within = fields.within();
         fields.set_within(Within::Structure {
             position: self.position,
@@ -249,11 +243,14 @@ impl Structures<'_> {
                 .or_else(|| gpt_type(text).map(|kind| (kind, None))),
         };
         let (kind, byte) = types.ok_or_else(unknown)?;
-        let placed = |value| Placed { value, place: 0..0 };
+        let placed = |value| Placed {
+            value,
+            place: Place::default(),
+        };
         Ok(Kind::Partition {
             kind: Placed {
                 value: kind,
-                place: 0..0,
+                place: Place::default(),
             },
             mbr_type: byte.map(placed),
         })
@@ -289,7 +286,7 @@ impl Structures<'_> {
             && !self.notes.iter().any(|note| note.text == UPDATE)
         {
             self.notes.push(Note {
-                place: update.span(),
+                place: fields.at(update),
                 text: UPDATE.to_owned(),
             });
         }
@@ -365,7 +362,7 @@ fn check(
     fields: &mut Fields<'_, '_>,
     structure: &Structure,
     role: Option<&Placed<Role>>,
-    type_place: &Range<usize>,
+    type_place: &Place,
 ) {
     let has_role = role.is_some_and(|role| role.value != Role::BootCode);
     if let (true, Kind::BootCode | Kind::Bare, Some(role)) = (has_role, &structure.kind, role) {
@@ -424,7 +421,7 @@ fn check_boot_code(fields: &mut Fields<'_, '_>, structure: &Structure) {
     }
 }
 
-fn check_boot_state(fields: &mut Fields<'_, '_>, structure: &Structure, type_place: &Range<usize>) {
+fn check_boot_state(fields: &mut Fields<'_, '_>, structure: &Structure, type_place: &Place) {
     let is_typed = match &structure.kind {
         Kind::Partition { kind, .. } => Some(kind.value) == gpt_type(BOOT_STATE_TYPE),
         Kind::BootCode | Kind::Bare => false,
