@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::support::judges::{judge_ext4, judge_fat, judge_table};
 use crate::support::listing::{Entry, Kind};
 use crate::support::reading::{self, Acls};
-use crate::support::{Bench, Listing, debugfs, disk, judge, mount, skipped};
+use crate::support::{Ability, Bench, Listing, debugfs, disk, judge, lacks, mount};
 
 /// The demo's image on a bench of its own.
 fn demo() -> (Bench, std::path::PathBuf) {
@@ -63,7 +63,7 @@ fn the_kernel_and_debugfs_agree() {
     let (bench, image) = demo();
     let root = disk::cut_out(&bench, &image, "root");
     if !mount::may_mount() {
-        skipped("only the superuser mounts loop devices");
+        lacks(Ability::LoopDevices, "the kernel reads nothing");
         return;
     }
     let kernel = mount::read_ext4(&bench, &root);

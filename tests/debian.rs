@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use crate::support::bench::{assert_same_bytes, case};
 use crate::support::judges::{judge_ext4, judge_fat, judge_table};
 use crate::support::reading::{self, Acls};
-use crate::support::{Bench, Listing, disk, is_root, judge, skipped, text};
+use crate::support::{Ability, Bench, Listing, disk, is_root, judge, lacks, skipped, text};
 
 /// A root file system and what goes with it.
 struct Corpus {
@@ -26,11 +26,14 @@ impl Corpus {
     /// The corpus `name` of `CELLBLOCK_CORPORA`.
     fn named(name: &str) -> Option<Self> {
         if !is_root() {
-            skipped("only the superuser reads every file of a Debian, and mounts what comes out");
+            lacks(
+                Ability::Superuser,
+                "only it reads every file of a Debian, and mounts what comes out",
+            );
             return None;
         }
         let Some(folder) = std::env::var_os("CELLBLOCK_CORPORA").map(PathBuf::from) else {
-            skipped("CELLBLOCK_CORPORA is not set");
+            skipped("corpora", "CELLBLOCK_CORPORA is not set");
             return None;
         };
         let corpus = Self {
@@ -47,7 +50,7 @@ impl Corpus {
     /// One that debootstrap makes now.
     fn bootstrapped(bench: &Bench) -> Option<Self> {
         if !is_root() {
-            skipped("only the superuser runs debootstrap");
+            lacks(Ability::Superuser, "only it runs debootstrap");
             return None;
         }
         let (debootstrap, tar) = (judge("debootstrap")?, judge("tar")?);

@@ -6,9 +6,8 @@ use std::process::{Child, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::support::Bench;
 use crate::support::bench::{names, sha256};
-use crate::support::judge;
+use crate::support::{Ability, Bench, judge, lacks};
 
 /// How often it is killed, with an image from before and without.
 const TIMES: u32 = 20;
@@ -132,7 +131,7 @@ fn killed_between_link_and_rename_the_next_build_cleans_up() {
         .current_dir(bench.folder());
     let output = command.output().unwrap();
     if output.status.code() == Some(1) {
-        crate::support::skipped("strace may not trace here");
+        lacks(Ability::Trace, "strace may not trace here");
         return;
     }
     assert_eq!(fs::read_to_string(&image).unwrap(), OLD);

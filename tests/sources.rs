@@ -7,7 +7,7 @@ use std::path::Path;
 
 use crate::support::bench::{assert_same_bytes, set_time};
 use crate::support::judges::{judge_ext4, judge_fat};
-use crate::support::{Bench, Listing, Outcome, reading, skipped};
+use crate::support::{Ability, Bench, Listing, Outcome, lacks, reading};
 
 /// Makes an ext4 file system with `content` in `name`.
 fn make(bench: &Bench, name: &str, content: &[&str]) -> std::path::PathBuf {
@@ -248,7 +248,7 @@ fn sixteen_tebibytes_take_little_memory() {
     let memory = Path::new("/dev/shm");
     let found = rustix::fs::statvfs(memory);
     if !found.is_ok_and(|found| found.f_bavail * found.f_frsize > ROOM) {
-        skipped("no room in /dev/shm");
+        lacks(Ability::Room, "in /dev/shm");
         return;
     }
     let bench = Bench::with_case("demo");

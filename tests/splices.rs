@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::support::bench::sha256;
 use crate::support::judges::judge_table;
 use crate::support::mount::{Mount, may_mount};
-use crate::support::{Bench, Outcome, judge, skipped};
+use crate::support::{Ability, Bench, Outcome, judge, lacks};
 
 /// Two file systems, of which the larger is filled where it belongs and the other goes through a file of its own, and a
 /// partition of bytes.
@@ -76,7 +76,7 @@ fn mounted(bench: &Bench, kind: &str) -> Option<(Mount, PathBuf)> {
     match Mount::new(kind, options, what, point.clone()) {
         Ok(mount) => Some((mount, point)),
         Err(said) if said.contains("unknown filesystem") => {
-            skipped(&format!("the kernel knows no {kind}"));
+            lacks(Ability::Mount, &format!("the kernel knows no {kind}"));
             None
         }
         Err(said) => panic!("{said}"),
@@ -99,7 +99,7 @@ fn shared_bytes(file: &Path) -> Option<u64> {
 #[test]
 fn content_is_cloned_where_it_can_be_and_the_bytes_are_equal_each_way() {
     if !may_mount() {
-        skipped("only the superuser mounts file systems");
+        lacks(Ability::LoopDevices, "nothing clones files");
         return;
     }
     let bench = Bench::new();

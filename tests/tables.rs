@@ -6,7 +6,7 @@ use std::path::Path;
 use cellblock_build::text::grouped;
 
 use crate::support::judges::{Judge, judge_ext4, judge_fat, judge_table};
-use crate::support::{Bench, disk, judge, mount, skipped};
+use crate::support::{Ability, Bench, disk, judge, lacks, mount};
 
 const MEBIBYTE: u64 = 1 << 20;
 
@@ -158,7 +158,7 @@ fn sectors_may_have_4096_bytes() {
 /// Programs that look at partition tables learn the size of a sector from the device.
 fn judge_on_sectors_of_4096(image: &Path) {
     if !mount::may_mount() {
-        skipped("only the superuser has loop devices, which have sectors of 4096 bytes");
+        lacks(Ability::LoopDevices, "they have sectors of 4096 bytes");
         return;
     }
     let Some(losetup) = judge("losetup") else {

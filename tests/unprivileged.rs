@@ -8,7 +8,7 @@ use std::process::Command;
 use crate::determinism::DEMO;
 use crate::support::bench::{program, sha256};
 use crate::support::judges::Judge;
-use crate::support::{Bench, is_root, judge, skipped, text};
+use crate::support::{Ability, Bench, is_root, judge, lacks, skipped, text};
 
 /// `nobody`.
 pub const NOBODY: u32 = 65534;
@@ -33,7 +33,10 @@ pub fn without_rights() -> Vec<&'static str> {
             "--bounding-set=-all",
         ]);
     } else {
-        skipped("not the superuser: the demo is built as the user of the tests, not as nobody");
+        lacks(
+            Ability::Superuser,
+            "the demo is built as the user of the tests, not as nobody",
+        );
     }
     arguments
 }
@@ -146,7 +149,10 @@ fn no_device_is_needed() {
         .output()
         .unwrap();
     if !probe.status.success() {
-        skipped(&format!("/dev cannot be hidden: {}", text(&probe).trim()));
+        lacks(
+            Ability::Namespaces,
+            &format!("/dev cannot be hidden: {}", text(&probe)),
+        );
         return;
     }
     command
@@ -167,10 +173,7 @@ fn trace(bench: &Bench, calls: &str) -> Option<Vec<String>> {
         .output()
         .unwrap();
     if !probe.status.success() {
-        skipped(&format!(
-            "strace may not trace here: {}",
-            text(&probe).trim()
-        ));
+        lacks(Ability::Trace, &text(&probe));
         return None;
     }
     let mut command = Command::new(strace.program());
@@ -269,7 +272,7 @@ fn an_empty_path_and_no_home_are_enough() {
     let bench = bench();
     let mut command = Command::new("/usr/bin/env");
     if !Path::new("/usr/bin/env").exists() {
-        skipped("no /usr/bin/env");
+        skipped("env", "no /usr/bin/env");
         return;
     }
     command.args(["-i", "PATH=", "HOME="]);

@@ -10,7 +10,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::determinism::DEMO;
 use crate::support::bench::{Outcome, program, sha256};
-use crate::support::{Bench, component, judge, skipped};
+use crate::support::{Ability, Bench, component, judge, lacks};
 
 /// A disk whose one formatter never returns.
 const ENDLESS: &str = r#"
@@ -178,7 +178,7 @@ fn without(bench: &Bench, call: &str, options: &[&str]) -> Option<Outcome> {
         .current_dir(bench.folder());
     let outcome = Outcome::of(&mut command);
     if outcome.stderr.contains("ptrace") {
-        skipped("strace may not trace here");
+        lacks(Ability::Trace, "strace may not trace here");
         return None;
     }
     Some(outcome)

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use crate::support::judges::judge_table;
 use crate::support::mount::{Mount, may_mount};
-use crate::support::{Bench, judge, skipped, text};
+use crate::support::{Ability, Bench, Judge, judge, lacks, skipped, text};
 
 /// Where Debian has GRUB's files for a BIOS.
 pub(super) const GRUB: &str = "/usr/lib/grub/i386-pc";
@@ -137,7 +137,10 @@ pub(super) fn make_core(format: &str, prefix: &str, modules: &[&str], to: &Path)
         return false;
     };
     if !Path::new("/usr/lib/grub").join(format).exists() {
-        skipped(&format!("no GRUB for {format}"));
+        skipped(
+            &format!("grub-{format}"),
+            "/usr/lib/grub has no such folder",
+        );
         return false;
     }
     let output = mkimage
@@ -178,8 +181,15 @@ impl Drop for Loop {
 #[test]
 fn the_bytes_are_those_of_grubs_own_installer() {
     let setup = PathBuf::from(GRUB).join("grub-bios-setup");
-    let (true, true) = (may_mount(), setup.exists()) else {
-        skipped("no loop devices, or no grub-bios-setup");
+    if !may_mount() {
+        lacks(Ability::LoopDevices, "GRUB's installer writes to devices");
+        return;
+    }
+    if !setup.exists() {
+        skipped("grub-bios-setup", "not installed");
+        return;
+    }
+    let Some(mke2fs) = judge("mke2fs") else {
         return;
     };
     let bench = Bench::new();
@@ -203,13 +213,13 @@ fn the_bytes_are_those_of_grubs_own_installer() {
         let plain = format!("{}{}", &text_without[..before], &text_without[after..]);
         bench.write("plain.toml", plain);
         bench.build("plain.toml", theirs.to_str().unwrap());
-        install(&bench, &setup, &theirs);
+        install(&bench, &mke2fs, &setup, &theirs);
         crate::support::bench::assert_same_bytes(&ours, &theirs);
     }
 }
 
 /// Has GRUB install itself onto a disk.
-fn install(bench: &Bench, setup: &Path, disk: &Path) {
+fn install(bench: &Bench, mke2fs: &Judge, setup: &Path, disk: &Path) {
     // It looks up which disk its own files lie on, which need be none that it knows: they get one.
     let filesystem = bench.write("grub.fs", "");
     fs::File::options()
@@ -218,9 +228,7 @@ fn install(bench: &Bench, setup: &Path, disk: &Path) {
         .unwrap()
         .set_len(8 << 20)
         .unwrap();
-    judge("mke2fs")
-        .unwrap()
-        .content_with(&["-q", "-F"], &filesystem);
+    mke2fs.content_with(&["-q", "-F"], &filesystem);
     let (own, target) = (Loop::new(&filesystem), Loop::new(disk));
     let point = bench.create_folder("grub");
     let mount = Mount::new("ext2", "rw", Path::new(&own.0), point.clone()).unwrap();

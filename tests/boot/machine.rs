@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use super::grub::{GRUB, make_core};
 use crate::support::disk::cut_out;
 use crate::support::judges::{judge_ext4, judge_fat, judge_table};
-use crate::support::{Bench, is_root, judge, skipped, text};
+use crate::support::{Ability, Bench, Judge, is_root, judge, lacks, skipped, text};
 use crate::unprivileged::{as_nobody, folder_of_nobody};
 
 /// Where Debian has UEFI for a virtual machine.
@@ -111,17 +111,20 @@ content = [
 #[ignore = "debootstrap fetches a Debian from its mirror, and virtual machines boot it three times: minutes"]
 fn a_debian_boots() {
     let bench = Bench::new();
-    let (Some(qemu), true) = (judge("qemu-system-x86_64"), make_debian(&bench)) else {
+    let (Some(qemu), Some(setpriv)) = (judge("qemu-system-x86_64"), judge("setpriv")) else {
         return;
     };
+    if !make_debian(&bench) {
+        return;
+    }
     make_grub(&bench);
     let mut accelerators = accelerators();
     for way in ways() {
         if way.firmware.contains(&UEFI) && !Path::new(UEFI).exists() {
-            skipped("no UEFI for a virtual machine (package ovmf)");
+            skipped("ovmf", "no UEFI for a virtual machine");
             continue;
         }
-        let image = build(&bench, &way);
+        let image = build(&bench, &setpriv, &way);
         let machine = Machine {
             qemu: qemu.program(),
             image: &image,
@@ -158,7 +161,7 @@ fn accelerators() -> Vec<Accelerator> {
 /// The tar of a Debian whose superuser needs no password; false where it cannot be had.
 fn make_debian(bench: &Bench) -> bool {
     if !is_root() {
-        skipped("only the superuser runs debootstrap");
+        lacks(Ability::Superuser, "only it runs debootstrap");
         return false;
     }
     let (Some(debootstrap), Some(tar)) = (judge("debootstrap"), judge("tar")) else {
@@ -170,7 +173,10 @@ fn make_debian(bench: &Bench) -> bool {
     if !output.status.success() {
         let said = text(&output);
         let last = said.lines().next_back().unwrap_or_default();
-        skipped(&format!("no Debian could be made: {last}"));
+        lacks(
+            Ability::Network,
+            &format!("no Debian could be made: {last}"),
+        );
         return false;
     }
     fs::create_dir_all(root.join("boot/efi")).unwrap();
@@ -208,14 +214,14 @@ fn make_grub(bench: &Bench) {
 }
 
 /// Builds the disk as nobody, with no right and nothing in the environment.
-fn build(bench: &Bench, way: &Way) -> PathBuf {
+fn build(bench: &Bench, setpriv: &Judge, way: &Way) -> PathBuf {
     bench.write("fstab.in", &way.fstab);
     bench.write("image.toml", way.spec());
     folder_of_nobody(bench, "out");
     let begun = Instant::now();
     as_nobody(
         bench,
-        &judge("setpriv").unwrap(),
+        setpriv,
         &["build", "image.toml", "-o", "out/disk.img", "-q"],
     );
     println!(

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::archive::Archive;
 use super::runner::{Case, case, endure};
-use crate::support::{Bench, Listing, is_root, judge, reading, skipped};
+use crate::support::{Ability, Bench, Listing, is_root, judge, lacks, reading};
 use crate::unprivileged::{as_nobody, folder_of_nobody};
 
 const ARCHIVE: &str = "{ archive = \"a.tar\" }";
@@ -247,6 +247,6 @@ fn a_tree_of_devices() {
         expected.get("").mode = 0o755;
         reading::assert_ext4_holds(&bench, &image, expected);
     } else {
-        skipped("only the superuser makes devices to compare with");
+        lacks(Ability::Superuser, "only it makes devices to compare with");
     }
 }

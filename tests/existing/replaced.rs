@@ -5,7 +5,7 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 
 use super::{MEBIBYTE, assert_rest_is, lived_in, noise, place};
 use crate::support::mount::{Mount, may_mount};
-use crate::support::{Bench, is_root, judge, skipped};
+use crate::support::{Ability, Bench, is_root, judge, lacks};
 
 const SPLICE: [&str; 4] = ["splice", "disk.img", "two", "new"];
 
@@ -47,7 +47,7 @@ fn a_copy_is_the_same_but_for_the_partition() {
         let length = rustix::fs::getxattr(&image, "user.origin", &mut value[..]).unwrap();
         assert_eq!(value[..length], *b"a long story");
     } else {
-        skipped("the file system of the tests has no attributes");
+        lacks(Ability::Attributes, "none in the folder of the tests");
     }
     assert_rest_is(&image, &old, place(&bench, &image, "two"));
     assert_eq!(bench.names(), ["disk.img", "image.toml", "new"]);
@@ -78,7 +78,7 @@ fn an_image_with_several_names_is_written_in_place() {
 /// A bench on a file system that clones files, for as long as the mount is there.
 pub(super) fn on_xfs() -> Option<(Mount, Bench, Bench)> {
     if !may_mount() {
-        skipped("no loop mounts: nothing clones files");
+        lacks(Ability::LoopDevices, "nothing clones files");
         return None;
     }
     let mkfs = judge("mkfs.xfs")?;
@@ -96,7 +96,7 @@ pub(super) fn on_xfs() -> Option<(Mount, Bench, Bench)> {
     let mount = match Mount::new("xfs", "loop", &disk, point.clone()) {
         Ok(mount) => mount,
         Err(said) => {
-            skipped(&format!("XFS cannot be mounted: {}", said.trim()));
+            lacks(Ability::Mount, &format!("XFS: {said}"));
             return None;
         }
     };

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::{MEBIBYTE, assert_rest_is, lived_in, noise, place};
 use crate::support::bench::{assert_same_bytes, names, program};
-use crate::support::{Bench, judge, skipped};
+use crate::support::{Ability, Bench, judge, lacks};
 
 /// The bytes of a file that are on the disk.
 fn allocated(path: &Path) -> u64 {
@@ -86,7 +86,7 @@ fn holes_stay_holes_both_ways() {
     bench.done(&["cut", "disk.img", "two", "-o", "out", "--quiet"]);
     assert_same_bytes(&bench.path("new"), &bench.path("out"));
     if allocated(&bench.path("new")) > 2 << 20 {
-        skipped("the file system of the tests has no holes");
+        lacks(Ability::Holes, "none in the folder of the tests");
         return;
     }
     let freed = full - allocated(&image);
@@ -116,7 +116,7 @@ fn splice_without(bench: &Bench, injection: &str) -> Option<std::process::Output
         .output()
         .unwrap();
     if String::from_utf8_lossy(&output.stderr).contains("ptrace") {
-        skipped("strace may not trace here");
+        lacks(Ability::Trace, "strace may not trace here");
         return None;
     }
     Some(output)

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::noise;
 use crate::support::judges::Judge;
 use crate::support::mount::may_mount;
-use crate::support::{Bench, disk, judge, skipped, text};
+use crate::support::{Ability, Bench, disk, judge, lacks, text};
 
 /// The length of the disks: room for a few partitions.
 const DISK: u64 = 64 << 20;
@@ -217,7 +217,10 @@ struct Loop(PathBuf);
 impl Loop {
     fn new(disk: &Path) -> Option<Self> {
         if !may_mount() {
-            skipped("no loop devices: other programs make no disk of large sectors");
+            lacks(
+                Ability::LoopDevices,
+                "other programs make no disk of large sectors",
+            );
             return None;
         }
         let losetup = judge("losetup")?;

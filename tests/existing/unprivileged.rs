@@ -5,7 +5,7 @@ use std::process::Command;
 
 use crate::support::bench::{assert_same_bytes, names};
 use crate::support::judges::judge_ext4;
-use crate::support::{Bench, disk, is_root, judge, skipped, text};
+use crate::support::{Ability, Bench, disk, is_root, judge, lacks, text};
 use crate::unprivileged::{bench, without_rights};
 
 /// Runs a command of the program behind `wrapper`, in an empty environment.
@@ -94,7 +94,10 @@ fn no_device_is_needed() {
         .output()
         .unwrap();
     if !probe.status.success() {
-        skipped(&format!("/dev cannot be hidden: {}", text(&probe).trim()));
+        lacks(
+            Ability::Namespaces,
+            &format!("/dev cannot be hidden: {}", text(&probe)),
+        );
         return;
     }
     let inner = [

@@ -42,7 +42,7 @@ fn spec(name: &str, arguments: &str) -> String {
 fn native(bench: &Bench, name: &str, version: &str, arguments: &[&str]) -> Option<PathBuf> {
     let program = judge(name)?;
     if !tells_version(&program, version) {
-        skipped(&format!("no {name} {version}"));
+        skipped(&format!("{name} {version}"), "another version is installed");
         return None;
     }
     let path = bench.path("native.img");

@@ -24,7 +24,7 @@ fn plugin(bench: &Bench, name: &str) -> Option<()> {
         .output()
         .unwrap();
     if output.status.code() == Some(LACKS_SOMETHING) {
-        skipped(text(&output).trim());
+        skipped("plugins", &text(&output));
         return None;
     }
     assert!(output.status.success(), "{}", text(&output));

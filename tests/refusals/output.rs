@@ -6,7 +6,7 @@ use std::path::Path;
 use super::{PARTITION, filesystem};
 use crate::support::bench::{names, program};
 use crate::support::mount::Mount;
-use crate::support::{Bench, is_root, judge, skipped, text};
+use crate::support::{Ability, Bench, is_root, judge, lacks, text};
 
 /// Builds into `output`, which must fail with exit code 1; what it says.
 fn refused(bench: &Bench, output: &str) -> String {
@@ -54,12 +54,12 @@ fn an_output_that_is_a_fifo_is_refused() {
 /// A disk of 1 MiB in the folder `small`.
 pub fn small_disk(bench: &Bench) -> Option<Mount> {
     if !is_root() {
-        skipped("only the superuser mounts a small disk");
+        lacks(Ability::Superuser, "only it mounts a small disk");
         return None;
     }
     let point = bench.create_folder("small");
     Mount::new("tmpfs", "size=1m", Path::new("small"), point)
-        .inspect_err(|said| skipped(&format!("no small disk: {}", said.trim())))
+        .inspect_err(|said| lacks(Ability::Mount, &format!("no small disk: {said}")))
         .ok()
 }
 

@@ -10,6 +10,6 @@ pub mod mount;
 pub mod reading;
 pub mod watch;
 
-pub use bench::{Bench, Outcome, text};
-pub use judges::{is_root, judge, skipped};
+pub use bench::{Bench, Outcome};
+pub use judges::{Ability, Judge, is_root, judge, lacks, skipped, text};
 pub use listing::{Kind, Listing};

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use super::{Bench, Listing, debugfs, is_root, judge, mount, skipped};
+use super::{Ability, Bench, Listing, debugfs, is_root, judge, lacks, mount};
 
 /// How an archive says who may do what beyond the mode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,7 +17,7 @@ pub enum Acls {
 /// What GNU tar makes of an archive. Only the superuser can have it make devices and set owners.
 pub fn of_archive(bench: &Bench, archive: &Path, acls: Acls) -> Option<Listing> {
     if !is_root() {
-        skipped("only the superuser unpacks devices and owners");
+        lacks(Ability::Superuser, "only it unpacks devices and owners");
         return None;
     }
     let tar = judge("tar")?;
@@ -49,7 +49,7 @@ pub fn of_ext4(bench: &Bench, file: &Path) -> Option<Listing> {
     if mount::may_mount() {
         Some(mount::read_ext4(bench, file))
     } else {
-        skipped("no loop mounts: debugfs reads in place of the kernel");
+        lacks(Ability::LoopDevices, "debugfs reads in place of the kernel");
         debugfs::read_ext4(bench, file)
     }
 }

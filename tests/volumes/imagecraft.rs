@@ -2,12 +2,11 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
 use super::build_twice;
 use crate::support::bench::{assert_same_bytes, case};
 use crate::support::judges::{judge_ext4, judge_fat, judge_table};
-use crate::support::{Bench, disk, judge, reading, text};
+use crate::support::{Bench, Judge, disk, judge, reading, text};
 
 /// A project file of one volume `pc` with these lines for `schema` and `structure`.
 pub(super) fn project(schema: &str, structures: &[&str], root: &str) -> String {
@@ -45,8 +44,7 @@ fn small() -> Bench {
 const CONTENT: [&str; 4] = ["--content", "rootfs=root", "--content", "efi=esp"];
 
 /// What sfdisk makes of a script, with the size that the image must have.
-fn sfdisk_makes(bench: &Bench, bytes: u64, script: &str) -> Option<serde_json::Value> {
-    let sfdisk = judge("sfdisk")?;
+fn sfdisk_makes(sfdisk: &Judge, bench: &Bench, bytes: u64, script: &str) -> serde_json::Value {
     let path = bench.path("reference.img");
     fs::File::create(&path).unwrap().set_len(bytes).unwrap();
     bench.write("script", script);
@@ -58,15 +56,11 @@ fn sfdisk_makes(bench: &Bench, bytes: u64, script: &str) -> Option<serde_json::V
         .output()
         .unwrap();
     assert!(output.status.success(), "{}", text(&output));
-    Some(places(&sfdisk_shows(sfdisk.program(), &path)))
+    places(&sfdisk_shows(sfdisk, &path))
 }
 
-fn sfdisk_shows(sfdisk: &Path, image: &Path) -> serde_json::Value {
-    let output = Command::new(sfdisk)
-        .arg("--json")
-        .arg(image)
-        .output()
-        .unwrap();
+fn sfdisk_shows(sfdisk: &Judge, image: &Path) -> serde_json::Value {
+    let output = sfdisk.run(&["--json"], image);
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
@@ -87,10 +81,11 @@ fn places(shown: &serde_json::Value) -> serde_json::Value {
 
 fn assert_laid_as_by_sfdisk(bench: &Bench, image: &Path, script: &str) {
     let bytes = fs::metadata(image).unwrap().len();
-    if let Some(expected) = sfdisk_makes(bench, bytes, script) {
-        let sfdisk = judge("sfdisk").unwrap();
-        assert_eq!(places(&sfdisk_shows(sfdisk.program(), image)), expected);
-    }
+    let Some(sfdisk) = judge("sfdisk") else {
+        return;
+    };
+    let expected = sfdisk_makes(&sfdisk, bench, bytes, script);
+    assert_eq!(places(&sfdisk_shows(&sfdisk, image)), expected);
 }
 
 #[test]

@@ -4,10 +4,10 @@
 mod judge;
 
 use std::fs::File;
-use std::process::Command;
 
 use cellblock_guest::memory::MemoryTree;
-use judge::{Image, make, path_for, program, run};
+use cellblock_judges::{Ability, Judge, judge, lacks};
+use judge::{Image, make, path_for, run};
 
 /// What mke2fs and we write at different moments, or count otherwise.
 const DIFFERENT: [&str; 6] = [
@@ -67,7 +67,7 @@ impl Choice<'_> {
         make(&mut MemoryTree::new(), size, &settings).unwrap()
     }
 
-    fn of_mke2fs(&self, size: u64) -> Image {
+    fn of_mke2fs(&self, mke2fs: &Judge, size: u64) -> Image {
         let path = path_for(size);
         File::create(&path).unwrap().set_len(size).unwrap();
         let image = Image {
@@ -77,7 +77,7 @@ impl Choice<'_> {
             summary: Default::default(),
         };
         let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/defaults");
-        let mut command = Command::new(program("mke2fs").unwrap());
+        let mut command = mke2fs.command();
         command
             .env(
                 "MKE2FS_CONFIG",
@@ -97,19 +97,19 @@ impl Choice<'_> {
     }
 
     /// Compares file systems of so many MiB.
-    fn is_that_of_mke2fs(&self, sizes: &[u64]) {
-        self.is_that_of_mke2fs_but_for(sizes, &[]);
+    fn is_that_of_mke2fs(&self, mke2fs: &Judge, sizes: &[u64]) {
+        self.is_that_of_mke2fs_but_for(mke2fs, sizes, &[]);
     }
 
-    fn is_that_of_mke2fs_but_for(&self, sizes: &[u64], different: &[&str]) {
+    fn is_that_of_mke2fs_but_for(&self, mke2fs: &Judge, sizes: &[u64], different: &[&str]) {
         for mebibytes in sizes {
-            self.is_that_of_mke2fs_at(mebibytes << 20, different);
+            self.is_that_of_mke2fs_at(mke2fs, mebibytes << 20, different);
         }
     }
 
     /// Compares file systems of so many bytes.
-    fn is_that_of_mke2fs_at(&self, size: u64, different: &[&str]) {
-        let [ours, theirs] = [self.ours(size), self.of_mke2fs(size)].map(|image| {
+    fn is_that_of_mke2fs_at(&self, mke2fs: &Judge, size: u64, different: &[&str]) {
+        let [ours, theirs] = [self.ours(size), self.of_mke2fs(mke2fs, size)].map(|image| {
             let mut lines = describe(&image);
             lines.retain(|line| !different.iter().any(|name| line.starts_with(name)));
             lines
@@ -118,17 +118,14 @@ impl Choice<'_> {
     }
 }
 
-fn judges_are_missing() -> bool {
-    ["mke2fs", "dumpe2fs"]
-        .iter()
-        .any(|name| program(name).is_none())
+/// mke2fs, where dumpe2fs is too.
+fn mke2fs() -> Option<Judge> {
+    judge("dumpe2fs").and(judge("mke2fs"))
 }
 
 #[test]
 fn an_empty_file_system_is_described_as_that_of_mke2fs() {
-    if judges_are_missing() {
-        return;
-    }
+    let Some(mke2fs) = mke2fs() else { return };
     for (block_size, features) in [
         ("4096", "has_journal"),
         ("4096", "^has_journal,^resize_inode"),
@@ -158,15 +155,13 @@ fn an_empty_file_system_is_described_as_that_of_mke2fs() {
             features,
             ..USUAL
         };
-        choice.is_that_of_mke2fs(&SIZES);
+        choice.is_that_of_mke2fs(&mke2fs, &SIZES);
     }
 }
 
 #[test]
 fn each_kind_of_each_release_is_described_as_that_of_mke2fs() {
-    if judges_are_missing() {
-        return;
-    }
+    let Some(mke2fs) = mke2fs() else { return };
     for kind in ["ext2", "ext3", "ext4"] {
         for profile in ["debian-12", "debian-13", "ubuntu-22.04", "ubuntu-24.04"] {
             for (block_size, inode_size) in [
@@ -182,7 +177,7 @@ fn each_kind_of_each_release_is_described_as_that_of_mke2fs() {
                     inode_size,
                     ..USUAL
                 };
-                choice.is_that_of_mke2fs(&[2, 33, 700]);
+                choice.is_that_of_mke2fs(&mke2fs, &[2, 33, 700]);
             }
         }
     }
@@ -190,9 +185,7 @@ fn each_kind_of_each_release_is_described_as_that_of_mke2fs() {
 
 #[test]
 fn groups_with_checksums_alone_are_described_as_those_of_mke2fs() {
-    if judges_are_missing() {
-        return;
-    }
+    let Some(mke2fs) = mke2fs() else { return };
     for (kind, features) in [
         ("ext2", "uninit_bg"),
         ("ext3", "uninit_bg"),
@@ -203,15 +196,13 @@ fn groups_with_checksums_alone_are_described_as_those_of_mke2fs() {
             features,
             ..USUAL
         };
-        choice.is_that_of_mke2fs(&[2, 33, 700]);
+        choice.is_that_of_mke2fs(&mke2fs, &[2, 33, 700]);
     }
 }
 
 #[test]
 fn every_option_is_described_as_that_of_mke2fs() {
-    if judges_are_missing() {
-        return;
-    }
+    let Some(mke2fs) = mke2fs() else { return };
     let settings: [&[Setting<'_>]; 11] = [
         &[(("inode-ratio", "4096"), ["-i", "4096"])],
         &[(("inode-ratio", "65536"), ["-i", "65536"])],
@@ -236,21 +227,19 @@ fn every_option_is_described_as_that_of_mke2fs() {
                 more,
                 ..USUAL
             };
-            choice.is_that_of_mke2fs(&[500, 3000]);
+            choice.is_that_of_mke2fs(&mke2fs, &[500, 3000]);
         }
     }
 }
 
 #[test]
 fn more_inodes_than_blocks_are_described_as_those_of_mke2fs() {
-    if judges_are_missing() {
-        return;
-    }
+    let Some(mke2fs) = mke2fs() else { return };
     let choice = Choice {
         more: &[(("inode-ratio", "1024"), ["-i", "1024"])],
         ..USUAL
     };
-    choice.is_that_of_mke2fs_but_for(&[100, 1000, 3000], &[FREE_BLOCKS, RESERVED_BLOCKS]);
+    choice.is_that_of_mke2fs_but_for(&mke2fs, &[100, 1000, 3000], &[FREE_BLOCKS, RESERVED_BLOCKS]);
 }
 
 #[test]
@@ -265,9 +254,7 @@ fn journals_are_as_long_as_those_of_mke2fs() {
         16 << 20,
         32 << 20,
     ];
-    if judges_are_missing() {
-        return;
-    }
+    let Some(mke2fs) = mke2fs() else { return };
     for blocks in STEPS {
         let choice = Choice {
             kind: "ext3",
@@ -276,7 +263,7 @@ fn journals_are_as_long_as_those_of_mke2fs() {
         };
         // mke2fs takes whole pages of memory. Where the journal is decides what maps it.
         for blocks in [blocks - 4, blocks] {
-            choice.is_that_of_mke2fs_at(blocks * 1024, &[FREE_BLOCKS]);
+            choice.is_that_of_mke2fs_at(&mke2fs, blocks * 1024, &[FREE_BLOCKS]);
         }
     }
 }
@@ -292,9 +279,7 @@ fn takes_files_of(size: u64) -> bool {
 #[test]
 fn very_large_ones_are_described_as_those_of_mke2fs() {
     const TEBIBYTE: u64 = 1 << 40;
-    if judges_are_missing() {
-        return;
-    }
+    let Some(mke2fs) = mke2fs() else { return };
     for profile in ["debian-12", "debian-13"] {
         let choice = Choice { profile, ..USUAL };
         for size in [
@@ -305,9 +290,9 @@ fn very_large_ones_are_described_as_those_of_mke2fs() {
             17 * TEBIBYTE,
         ] {
             if takes_files_of(size) {
-                choice.is_that_of_mke2fs_at(size, &[]);
+                choice.is_that_of_mke2fs_at(&mke2fs, size, &[]);
             } else {
-                println!("skipped: no file of {size} bytes");
+                lacks(Ability::Room, &format!("no file of {size} bytes"));
             }
         }
     }
@@ -315,9 +300,7 @@ fn very_large_ones_are_described_as_those_of_mke2fs() {
 
 #[test]
 fn each_kind_is_described_as_that_of_mke2fs_at_any_size() {
-    if judges_are_missing() {
-        return;
-    }
+    let Some(mke2fs) = mke2fs() else { return };
     for kind in ["ext2", "ext3", "ext4"] {
         for (block_size, inode_size) in [("1024", "256"), ("4096", "128"), ("2048", "1024")] {
             let choice = Choice {
@@ -326,7 +309,7 @@ fn each_kind_is_described_as_that_of_mke2fs_at_any_size() {
                 inode_size,
                 ..USUAL
             };
-            choice.is_that_of_mke2fs(&SIZES);
+            choice.is_that_of_mke2fs(&mke2fs, &SIZES);
         }
     }
 }
@@ -338,9 +321,7 @@ const RESERVED_BLOCKS: &str = "Reserved block count";
 
 #[test]
 fn inline_data_is_described_as_that_of_mke2fs() {
-    if judges_are_missing() {
-        return;
-    }
+    let Some(mke2fs) = mke2fs() else { return };
     for (block_size, features) in [
         ("4096", "inline_data"),
         ("1024", "inline_data,^resize_inode,meta_bg,orphan_file"),
@@ -351,15 +332,13 @@ fn inline_data_is_described_as_that_of_mke2fs() {
             ..USUAL
         };
         // The lost+found of mke2fs is then shorter by a block.
-        choice.is_that_of_mke2fs_but_for(&SIZES, &[FREE_BLOCKS]);
+        choice.is_that_of_mke2fs_but_for(&mke2fs, &SIZES, &[FREE_BLOCKS]);
     }
 }
 
 #[test]
 fn groups_are_as_small_as_those_of_mke2fs_for_very_many_inodes() {
-    if judges_are_missing() {
-        return;
-    }
+    let Some(mke2fs) = mke2fs() else { return };
     for (inodes, features) in [
         ("1000000", ""),
         ("1000000", "^resize_inode,^flex_bg"),
@@ -376,7 +355,7 @@ fn groups_are_as_small_as_those_of_mke2fs_for_very_many_inodes() {
             };
             // Where the journal is decides what maps it.
             let different = [FREE_BLOCKS, RESERVED_BLOCKS];
-            choice.is_that_of_mke2fs_but_for(&[400, 500, 777, 1000, 3000], &different);
+            choice.is_that_of_mke2fs_but_for(&mke2fs, &[400, 500, 777, 1000, 3000], &different);
         }
     }
 }

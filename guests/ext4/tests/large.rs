@@ -11,6 +11,7 @@ use cellblock_guest::{
     Batch, FormatError, Formatter as _, Kind, Node, NodeId, Range, ReadError, Shortage, Summary,
     Timestamp, Totals, Tree,
 };
+use cellblock_judges::{Ability, lacks};
 use judge::{Image, fsck, path_for, request, run};
 
 const TEBIBYTE: u64 = 1 << 40;
@@ -101,7 +102,7 @@ fn make(tree: &mut dyn Tree, size: u64, settings: &[(&str, &str)]) -> Option<Ima
         summary: Summary::default(),
     };
     let Ok(mut output) = FileOutput::new(file, size, &MemoryTree::new()) else {
-        println!("skipped: no file of {size} bytes");
+        lacks(Ability::Room, &format!("no file of {size} bytes"));
         return None;
     };
     image.summary = Ext4::format(&request(size, settings), tree, &mut output).unwrap();

@@ -7,12 +7,12 @@ mod trees;
 use std::fs::{self, File};
 
 use cellblock_guest::memory::{Entry, MemoryTree};
+use cellblock_judges::{Ability, lacks};
 use judge::{Image, fsck, make, measure, mount, run};
 
 /// Makes and removes files, most of them in directories that have an index already.
 fn live_in(image: &Image) {
     let Some(mount) = mount::writable(image) else {
-        println!("skipped: no loop mount");
         return;
     };
     for directory in ["crowd", "wide", "empty", ""] {
@@ -122,7 +122,6 @@ fn it_grows_while_mounted() {
             ];
             let image = with_room(&settings, factor, &mut tree);
             let Some(mount) = mount::writable(&image) else {
-                println!("skipped: no loop mount");
                 return;
             };
             let Some((done, said)) = run("resize2fs", &[], &mount.device()) else {
@@ -131,7 +130,7 @@ fn it_grows_while_mounted() {
             drop(mount);
             // The kernel asks for CAP_SYS_RESOURCE, which root of a container may lack.
             if said.contains("Permission denied") {
-                println!("skipped: no right to resize a mounted file system");
+                lacks(Ability::Mount, "no right to resize a mounted file system");
                 return;
             }
             assert!(done, "{said}");

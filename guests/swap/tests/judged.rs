@@ -3,13 +3,13 @@
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use cellblock_guest::memory::{Entry, FileOutput, MemoryTree};
 use cellblock_guest::{
     FormatError, Formatter as _, LabelProblem, NodeId, NodeProblem, Request, SettingProblem,
     Shortage, Uuid,
 };
+use cellblock_judges::judge;
 use cellblock_swap::SwapFormatter;
 
 const UUID: &str = "01234567-89ab-cdef-0123-456789abcdef";
@@ -37,19 +37,6 @@ fn format(request: &Request, path: &Path) -> Result<(), FormatError> {
     SwapFormatter::format(request, &mut tree, &mut output).map(drop)
 }
 
-/// The command for a judge; says so if the machine does not have it.
-fn judge(name: &str) -> Option<Command> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let program = std::env::split_paths(&path)
-        .chain(["/usr/sbin".into(), "/sbin".into()])
-        .map(|folder| folder.join(name))
-        .find(|program| program.is_file());
-    if program.is_none() {
-        println!("skipped: no {name}");
-    }
-    program.map(Command::new)
-}
-
 #[test]
 fn every_byte_is_that_of_mkswap() {
     let (ours, theirs) = (scratch("ours"), scratch("theirs"));
@@ -63,10 +50,11 @@ fn every_byte_is_that_of_mkswap() {
         request.label = label.to_owned();
         request.settings = vec![("page-size".to_owned(), page_size.to_string())];
         format(&request, &ours).unwrap();
-        let Some(mut mkswap) = judge("mkswap") else {
+        let Some(mkswap) = judge("mkswap") else {
             continue;
         };
         File::create(&theirs).unwrap().set_len(size).unwrap();
+        let mut mkswap = mkswap.command();
         mkswap.args(["-q", "-U", UUID, "-p", &page_size.to_string()]);
         if !label.is_empty() {
             mkswap.args(["-L", label]);
@@ -91,20 +79,16 @@ fn label_and_uuid_are_found() {
     let mut request = request(1 << 20);
     request.label = LABEL.to_owned();
     format(&request, &path).unwrap();
-    if let Some(mut swaplabel) = judge("swaplabel") {
-        let output = swaplabel.arg(&path).output().unwrap();
+    if let Some(swaplabel) = judge("swaplabel") {
+        let output = swaplabel.run(&[], &path);
         let text = String::from_utf8(output.stdout).unwrap();
         assert!(
             text.contains(&format!("LABEL: {LABEL}")) && text.contains(UUID),
             "{text}"
         );
     }
-    if let Some(mut blkid) = judge("blkid") {
-        let output = blkid
-            .args(["-p", "-o", "export"])
-            .arg(&path)
-            .output()
-            .unwrap();
+    if let Some(blkid) = judge("blkid") {
+        let output = blkid.run(&["-p", "-o", "export"], &path);
         let text = String::from_utf8(output.stdout).unwrap();
         for line in [
             "TYPE=swap",

@@ -8,8 +8,9 @@ use std::os::unix::fs::MetadataExt as _;
 
 use cellblock_guest::memory::{Entry, MemoryTree};
 use cellblock_guest::{Kind, Losses, Timestamp};
+use cellblock_judges::{judge, text};
 use sha2::{Digest as _, Sha256};
-use support::{MIB, format, judge, measure, read_back, request, text};
+use support::{MIB, format, measure, read_back, request};
 
 /// A tree with all that FAT has.
 fn typical() -> MemoryTree {
@@ -75,7 +76,7 @@ fn every_width_is_clean_and_reads_back() {
             let new = fs::metadata(folder.0.join("EFI/debian/grub.cfg")).unwrap();
             assert_eq!(new.mtime(), 1_700_000_000);
         }
-        if let Some(mut mattrib) = judge("mattrib") {
+        if let Some(mut mattrib) = judge("mattrib").map(|judge| judge.command()) {
             let names = ["::/old", "::/sparse"];
             let output = mattrib
                 .arg("-i")
@@ -160,7 +161,7 @@ fn label_and_id_are_in_both_places() {
         volume.fsck();
         assert_eq!(volume.warnings.len(), 1);
         assert_eq!(volume.property("volume id"), "1234-ABCD");
-        if let Some(mut mlabel) = judge("mlabel") {
+        if let Some(mut mlabel) = judge("mlabel").map(|judge| judge.command()) {
             let output = mlabel
                 .args(["-s", "-i"])
                 .arg(&volume.path.0)
@@ -169,7 +170,7 @@ fn label_and_id_are_in_both_places() {
                 .unwrap();
             assert_eq!(text(&output).trim(), "Volume label is Uefi");
         }
-        if let Some(mut blkid) = judge("blkid") {
+        if let Some(mut blkid) = judge("blkid").map(|judge| judge.command()) {
             let output = blkid
                 .args(["-p", "-o", "export"])
                 .arg(&volume.path.0)
@@ -233,7 +234,7 @@ fn a_directory_of_the_largest_size_is_clean() {
     tree.insert("d/X", Entry::file(*b"the last slot"));
     let volume = format(&request("vfat", 64 * MIB), &tree).unwrap();
     volume.fsck();
-    if let Some(mut mtype) = judge("mtype") {
+    if let Some(mut mtype) = judge("mtype").map(|judge| judge.command()) {
         let output = mtype
             .arg("-i")
             .arg(&volume.path.0)

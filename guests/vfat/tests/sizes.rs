@@ -5,14 +5,15 @@ mod support;
 
 use cellblock_guest::memory::{Entry, MemoryTree};
 use cellblock_guest::{FormatError, Shortage};
+use cellblock_judges::{judge, text};
 use proptest::prelude::*;
-use support::{MIB, Scratch, format, judge, measure, read_back, request, text};
+use support::{MIB, Scratch, format, measure, read_back, request};
 
 /// Width and sectors per cluster of the volume that mkfs.fat makes, and nothing where it makes none.
 fn choice_of_mkfs(size: u64, extra: &[&str]) -> Option<(u32, u32)> {
     let path = Scratch::new("mkfs.img");
     let kibibytes = (size / 1024).to_string();
-    let mut mkfs = judge("mkfs.fat")?;
+    let mut mkfs = judge("mkfs.fat")?.command();
     let output = mkfs
         .args(["-v", "-C"])
         .args(extra)

@@ -4,7 +4,6 @@
 pub mod mount;
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use cellblock_ext4::Ext4;
@@ -12,6 +11,7 @@ use cellblock_guest::memory::{FileOutput, MemoryTree};
 use cellblock_guest::{
     FormatError, Formatter as _, Output, Placement, Request, Summary, Timestamp, Uuid,
 };
+use cellblock_judges::{judge, text};
 
 /// An image that vanishes with its value.
 pub struct Image {
@@ -113,29 +113,10 @@ pub fn measure(tree: &mut MemoryTree, settings: &[(&str, &str)]) -> u64 {
     Ext4::measure(&request(0, settings), tree).unwrap()
 }
 
-/// The program called `name`, if it is installed; says so if it is not.
-pub fn program(name: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let found = std::env::split_paths(&path)
-        .chain(["/usr/sbin", "/sbin"].map(PathBuf::from))
-        .map(|directory| directory.join(name))
-        .find(|candidate| candidate.is_file());
-    if found.is_none() {
-        println!("skipped: no {name}");
-    }
-    found
-}
-
 /// What a program says, on both outputs, and whether it succeeds; none if it is not installed.
 pub fn run(name: &str, arguments: &[&str], image: &Path) -> Option<(bool, String)> {
-    let output = Command::new(program(name)?)
-        .args(arguments)
-        .arg(image)
-        .output()
-        .unwrap();
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let said = text(&output.stdout) + &text(&output.stderr);
-    Some((output.status.success(), said))
+    let output = judge(name)?.run(arguments, image);
+    Some((output.status.success(), text(&output)))
 }
 
 /// Fails unless e2fsck is content with an image.

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use cellblock_guest::memory::MemoryTree;
 use cellblock_guest::{Device, Kind, Node, NodeId};
+use cellblock_judges::{Ability, judge, lacks, text};
 use rustix::fs::{lgetxattr, llistxattr, major, minor};
 
 use super::{Image, temporary_path};
@@ -69,7 +70,7 @@ impl Drop for Mount {
     }
 }
 
-/// A mount to write to; none where that is not allowed.
+/// A mount to write to; none, with a word, where that is not allowed.
 pub fn writable(image: &Image) -> Option<Mount> {
     mount(image, "loop")
 }
@@ -77,26 +78,26 @@ pub fn writable(image: &Image) -> Option<Mount> {
 fn mount(image: &Image, options: &str) -> Option<Mount> {
     let point = temporary_path("mount");
     fs::create_dir(&point).unwrap();
-    let output = Command::new("mount")
+    let output = judge("mount")?
+        .command()
         .args(["-t", &image.kind, "-o", options])
         .args([&image.path, &point])
-        .output();
-    if let Ok(output) = output {
-        if output.status.success() {
-            return Some(Mount(point));
-        }
-        let said = String::from_utf8_lossy(&output.stderr);
-        let is_of_the_machine = MACHINE.iter().any(|reason| said.contains(reason));
-        assert!(is_of_the_machine, "mount: {said}");
+        .output()
+        .unwrap();
+    if output.status.success() {
+        return Some(Mount(point));
     }
     let _ = fs::remove_dir(point);
+    let said = text(&output);
+    let is_of_the_machine = MACHINE.iter().any(|reason| said.contains(reason));
+    assert!(is_of_the_machine, "mount: {said}");
+    lacks(Ability::Mount, &said);
     None
 }
 
 /// Fails unless the kernel finds in `image` what is in `tree`, and nothing else.
 pub fn compare(image: &Image, tree: &mut MemoryTree) {
     let Some(mount) = mount(image, "loop,ro") else {
-        println!("skipped: no loop mount");
         return;
     };
     let nodes = tree.nodes();

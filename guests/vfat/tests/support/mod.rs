@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use cellblock_guest::memory::{FileOutput, MemoryTree};
 use cellblock_guest::{FormatError, Formatter as _, Kind, Request, Summary, Timestamp, Uuid};
+use cellblock_judges::{judge, text};
 use cellblock_vfat::VfatFormatter;
 
 /// The bytes of a mebibyte.
@@ -92,40 +92,15 @@ impl Volume {
 
     /// Has `fsck.fat` check the volume, which must find nothing to say.
     pub(crate) fn fsck(&self) {
-        let Some(mut fsck) = judge("fsck.fat") else {
+        let Some(fsck) = judge("fsck.fat") else {
             return;
         };
-        let output = fsck.arg("-n").arg(&self.path.0).output().unwrap();
+        let output = fsck.run(&["-n"], &self.path.0);
         let text = text(&output);
         // A line with the version, and one that counts files and clusters.
         let quiet = output.status.success() && text.lines().count() == 2;
         assert!(quiet, "fsck.fat: {text}");
     }
-}
-
-/// The command for a judge; says so if the machine does not have it.
-pub(crate) fn judge(name: &str) -> Option<Command> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let program = std::env::split_paths(&path)
-        .chain(["/usr/sbin".into(), "/sbin".into()])
-        .map(|folder| folder.join(name))
-        .find(|program| program.is_file());
-    let Some(program) = program else {
-        println!("skipped: no {name}");
-        return None;
-    };
-    let mut command = Command::new(program);
-    command.env("LC_ALL", "C.UTF-8").env("TZ", "UTC");
-    Some(command)
-}
-
-/// All that a program printed.
-pub(crate) fn text(output: &Output) -> String {
-    format!(
-        "{}{}",
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    )
 }
 
 /// The content of every file of `tree`, by path; `None` for a directory.
@@ -171,7 +146,7 @@ fn collect(folder: &Path, prefix: &str, result: &mut BTreeMap<String, Option<Vec
 
 /// Reads everything back with mtools and compares it with `tree`. Returns the folder for more.
 pub(crate) fn read_back(volume: &Volume, tree: &mut MemoryTree) -> Option<Scratch> {
-    let mut mcopy = judge("mcopy")?;
+    let mut mcopy = judge("mcopy")?.command();
     let folder = Scratch::new("read-back");
     fs::create_dir(&folder.0).unwrap();
     let expected = listing(tree);

@@ -1,6 +1,6 @@
 //! Every seed, and every crash that was found; and any bytes.
 
-use cellblock_fuzz_targets::replay;
+use cellblock_fuzz_replay::replay;
 use proptest::collection::vec;
 use proptest::prelude::*;
 

@@ -1,6 +1,8 @@
 //! The MBR of a hybrid table, read, written and refused.
 
-use super::judged::{blank, image, judge, run};
+use cellblock_judges::judge;
+
+use super::judged::{blank, image};
 use super::*;
 
 /// The usual GPT, with the first and the last of its partitions in the MBR.
@@ -50,9 +52,9 @@ fn our_entries_are_those_of_sgdisk() {
     let ours = disk(&table);
     let folder = blank(table.disk_bytes());
     std::fs::write(folder.path().join("disk.img"), &ours).unwrap();
-    run(&sgdisk, &["--hybrid=1:7", "disk.img"], folder.path(), "");
+    sgdisk.answer(&["--hybrid=1:7", "disk.img"], folder.path(), "");
     assert_eq!(entries(&image(&folder)), entries(&ours));
-    let verdict = run(&sgdisk, &["--verify", "disk.img"], folder.path(), "");
+    let verdict = sgdisk.answer(&["--verify", "disk.img"], folder.path(), "");
     assert!(verdict.contains("No problems found."), "{verdict}");
 }
 
@@ -69,7 +71,7 @@ fn a_guard_in_another_place_is_read() {
         "--hybrid=5:1:EE",
         "disk.img",
     ];
-    run(&sgdisk, &arguments, folder.path(), "");
+    sgdisk.answer(&arguments, folder.path(), "");
     let decoded = decode(&image(&folder)).unwrap();
     let types: Vec<_> = decoded
         .table

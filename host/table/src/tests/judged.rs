@@ -1,56 +1,14 @@
-//! Tables that other programs made or judge. A program that is not installed is named as skipped.
+//! Tables that other programs made or judge.
 
 use std::fs::{self, File};
-use std::io::Write;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::Path;
 
+use cellblock_judges::judge;
 use serde_json::Value;
 use tempfile::TempDir;
 
 use super::*;
 use crate::json_like_sfdisk;
-
-/// Where a program is, here or in the folders of the superuser; says that the test is skipped when
-/// it is nowhere.
-pub(super) fn judge(name: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let folders = std::env::split_paths(&path).chain(["/usr/sbin", "/sbin"].map(PathBuf::from));
-    let found = folders
-        .map(|folder| folder.join(name))
-        .find(|program| program.is_file());
-    if found.is_none() {
-        println!("skipped: no {name}");
-    }
-    found
-}
-
-/// What a program prints, given an input; it must succeed.
-pub(super) fn run(program: &Path, arguments: &[&str], folder: &Path, input: &str) -> String {
-    let mut child = Command::new(program)
-        .args(arguments)
-        .current_dir(folder)
-        .env("LC_ALL", "C.UTF-8")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    child
-        .stdin
-        .take()
-        .unwrap()
-        .write_all(input.as_bytes())
-        .unwrap();
-    let output = child.wait_with_output().unwrap();
-    let stdout = String::from_utf8(output.stdout).unwrap();
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    assert!(
-        output.status.success(),
-        "{program:?} {arguments:?}: {stdout}{stderr}"
-    );
-    stdout
-}
 
 /// A folder with an empty `disk.img` of a size.
 pub(super) fn blank(bytes: u64) -> TempDir {
@@ -114,7 +72,7 @@ fn our_bytes_are_those_of_sfdisk() {
     };
     for table in [gpt_table(SectorSize::B512), mbr_table()] {
         let folder = blank(table.disk_bytes());
-        run(&sfdisk, &SFDISK, folder.path(), &script(&table));
+        sfdisk.answer(&SFDISK, folder.path(), &script(&table));
         assert!(image(&folder) == disk(&table), "{}", table.scheme());
     }
 }
@@ -128,7 +86,7 @@ fn our_json_is_that_of_sfdisk() {
     empty.partitions.clear();
     for table in [gpt_table(SectorSize::B512), mbr_table(), empty] {
         let folder = ours(&table);
-        let theirs = run(&sfdisk, &["--json", "disk.img"], folder.path(), "");
+        let theirs = sfdisk.answer(&["--json", "disk.img"], folder.path(), "");
         let report = json_like_sfdisk(&table, "disk.img");
         assert_eq!(
             serde_json::from_str::<Value>(&theirs).unwrap(),
@@ -144,7 +102,7 @@ fn our_tables_satisfy_sfdisk() {
     };
     for table in [gpt_table(SectorSize::B512), mbr_table()] {
         let folder = ours(&table);
-        let verdict = run(&sfdisk, &["--verify", "disk.img"], folder.path(), "");
+        let verdict = sfdisk.answer(&["--verify", "disk.img"], folder.path(), "");
         assert!(verdict.contains("No errors detected."), "{verdict}");
     }
 }
@@ -155,7 +113,7 @@ fn our_tables_satisfy_sgdisk() {
         return;
     };
     let folder = ours(&gpt_table(SectorSize::B512));
-    let verdict = run(&sgdisk, &["--verify", "disk.img"], folder.path(), "");
+    let verdict = sgdisk.answer(&["--verify", "disk.img"], folder.path(), "");
     assert!(verdict.contains("No problems found."), "{verdict}");
 }
 
@@ -166,8 +124,7 @@ fn our_tables_satisfy_parted() {
     };
     for (table, label) in [(gpt_table(SectorSize::B512), "gpt"), (mbr_table(), "msdos")] {
         let folder = ours(&table);
-        let list = run(
-            &parted,
+        let list = parted.answer(
             &["--script", "--machine", "disk.img", "unit", "s", "print"],
             folder.path(),
             "",
@@ -189,12 +146,7 @@ fn sectors_of_4096_bytes_satisfy_fdisk() {
     let Some(fdisk) = judge("fdisk") else { return };
     let table = gpt_table(SectorSize::B4096);
     let folder = ours(&table);
-    let list = run(
-        &fdisk,
-        &["-b", "4096", "--list", "disk.img"],
-        folder.path(),
-        "",
-    );
+    let list = fdisk.answer(&["-b", "4096", "--list", "disk.img"], folder.path(), "");
     for partition in &table.partitions {
         let row = format!("disk.img{}", partition.number);
         let row = list.lines().find(|line| line.starts_with(&row)).unwrap();
@@ -207,7 +159,7 @@ fn sectors_of_4096_bytes_satisfy_fdisk() {
             [partition.start.0, partition.last().0, partition.sectors]
         );
     }
-    let verdict = run(&fdisk, &["-b", "4096", "disk.img"], folder.path(), "v\nq\n");
+    let verdict = fdisk.answer(&["-b", "4096", "disk.img"], folder.path(), "v\nq\n");
     assert!(verdict.contains("No errors detected."), "{verdict}");
 }
 
@@ -227,7 +179,7 @@ fn read(folder: &TempDir) -> Table {
 fn read_like_sfdisk(folder: &TempDir) -> Table {
     let table = read(folder);
     if let Some(sfdisk) = judge("sfdisk") {
-        let theirs = run(&sfdisk, &["--json", "disk.img"], folder.path(), "");
+        let theirs = sfdisk.answer(&["--json", "disk.img"], folder.path(), "");
         let report = json_like_sfdisk(&table, "disk.img");
         assert_eq!(
             serde_json::from_str::<Value>(&theirs).unwrap(),
@@ -248,7 +200,7 @@ fn tables_of_sfdisk_are_read() {
     ];
     for script in scripts {
         let folder = blank(64 << 20);
-        run(&sfdisk, &SFDISK, folder.path(), script);
+        sfdisk.answer(&SFDISK, folder.path(), script);
         read_like_sfdisk(&folder);
     }
 }
@@ -268,7 +220,7 @@ fn tables_of_sgdisk_are_read() {
         "--attributes=2:set:63",
         "disk.img",
     ];
-    run(&sgdisk, &arguments, folder.path(), "");
+    sgdisk.answer(&arguments, folder.path(), "");
     let table = read_like_sfdisk(&folder);
     assert_eq!(
         table.partitions[0].attributes,
@@ -299,7 +251,7 @@ fn tables_of_parted_are_read() {
             .into_iter()
             .chain(script.split_whitespace())
             .collect();
-        run(&parted, &arguments, folder.path(), "");
+        parted.answer(&arguments, folder.path(), "");
         let table = read_like_sfdisk(&folder);
         let again = decode(&disk(&table)).unwrap().table;
         assert_eq!(again, table);
@@ -310,8 +262,7 @@ fn tables_of_parted_are_read() {
 fn tables_of_fdisk_in_sectors_of_4096_bytes_are_read() {
     let Some(fdisk) = judge("fdisk") else { return };
     let folder = blank(64 << 20);
-    run(
-        &fdisk,
+    fdisk.answer(
         &["-b", "4096", "disk.img"],
         folder.path(),
         "g\nn\n1\n256\n+10M\nn\n3\n\n\nw\n",
@@ -331,12 +282,7 @@ fn sfdisk_knows_our_types_by_the_same_guids() {
     let Some(sfdisk) = judge("sfdisk") else {
         return;
     };
-    let list = run(
-        &sfdisk,
-        &["--label", "gpt", "--list-types"],
-        Path::new("/"),
-        "",
-    );
+    let list = sfdisk.answer(&["--label", "gpt", "--list-types"], Path::new("/"), "");
     let cases = [
         ("esp", "EFI System"),
         ("bios-boot", "BIOS boot"),

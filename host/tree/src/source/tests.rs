@@ -3,6 +3,7 @@
 
 use super::*;
 use crate::{Data, Kind, NodeId};
+use cellblock_judges::{Ability, lacks};
 use std::fs;
 use std::os::fd::AsFd;
 use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt, symlink};
@@ -119,7 +120,7 @@ fn directory_is_taken_as_found() {
 #[test]
 fn devices_and_attributes_are_taken_when_root_made_them() {
     if !is_root() {
-        eprintln!("skipped: only root makes devices");
+        lacks(Ability::Superuser, "only root makes devices");
         return;
     }
     let root = TempDir::new().unwrap();
@@ -134,7 +135,7 @@ fn devices_and_attributes_are_taken_when_root_made_them() {
     )
     .is_err()
     {
-        eprintln!("skipped: mknod is not allowed");
+        lacks(Ability::Devices, "mknod is not allowed");
         return;
     }
     let tree = read(&[directory(root.path())]).unwrap();
@@ -154,7 +155,10 @@ fn attributes_are_found_with_and_without_proc() {
         rustix::fs::setxattr(path, name, value, rustix::fs::XattrFlags::empty())
     };
     if set(&file, "user.b", &[7; 3000]).is_err() {
-        eprintln!("skipped: no extended attributes here");
+        lacks(
+            Ability::Attributes,
+            "none can be set in the temporary folder",
+        );
         return;
     }
     set(&file, "user.a", b"\0\xff").unwrap();
@@ -215,7 +219,7 @@ fn holes_are_found_and_read_as_zeros() {
             sparse: true,
         })
     {
-        eprintln!("skipped: no holes here");
+        lacks(Ability::Holes, "none in the temporary folder");
         return;
     }
     let ranges = tree.ranges(id).unwrap();
@@ -497,7 +501,7 @@ fn excluded_paths_are_not_even_opened() {
 #[test]
 fn unreadable_file_is_named_before_anything_is_written() {
     if is_root() {
-        eprintln!("skipped: root may read everything");
+        lacks(Ability::OrdinaryUser, "root may read everything");
         return;
     }
     let root = TempDir::new().unwrap();

@@ -9,7 +9,7 @@ macro_rules! targets {
         mod seeds {
             $(#[test]
             fn $target() {
-                super::targets::replay(stringify!($target), super::targets::$target);
+                cellblock_fuzz_replay::replay(stringify!($target), super::targets::$target);
             })+
         }
 
@@ -32,8 +32,9 @@ targets!(spec, yaml, archive, table, ext4, vfat, swap, catalog);
 
 #[test]
 fn every_folder_of_seeds_belongs_to_a_target() {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../seeds");
-    let count = std::fs::read_dir(folder).expect("seeds").count();
-    // Two are the host's own: `cell::fuzzing`.
+    let count = std::fs::read_dir(cellblock_fuzz_replay::folder())
+        .expect("seeds")
+        .count();
+    // Two are the cell's own: `cellblock_cell::fuzzing`.
     assert_eq!(count, 8 + 2);
 }

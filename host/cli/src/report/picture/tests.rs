@@ -208,3 +208,15 @@ fn colours_change_nothing_else() {
         .collect();
     assert_eq!(trimmed, draw(&usual(), 80, false));
 }
+
+/// What the fuzzer of tables has found to read, in a terminal of no width and of more than a picture needs.
+#[test]
+fn seeds_of_the_fuzzer_have_a_picture() {
+    cellblock_fuzz_replay::replay("table", |data| {
+        cellblock_fuzz_targets::table_shown(data, |table| {
+            for width in [0, 80, 200] {
+                assert!(!draw(table, width, true).is_empty());
+            }
+        });
+    });
+}

@@ -3,25 +3,13 @@
 use super::super::super::tests::{find, read as read_sources};
 use super::{Content, Source};
 use crate::{Kind, Tree};
+use cellblock_judges::{Ability, Judge, judge, lacks, text};
 use cellblock_text::PathBytes;
 use std::fs::{self, File};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileExt, PermissionsExt, symlink};
 use std::path::Path;
-use std::process::{Command, Stdio};
 use tempfile::{NamedTempFile, TempDir};
-
-fn has_tar() -> bool {
-    let found = Command::new("tar")
-        .arg("--version")
-        .stdout(Stdio::null())
-        .status();
-    if found.is_ok_and(|status| status.success()) {
-        return true;
-    }
-    eprintln!("skipped: no tar");
-    false
-}
 
 /// A directory with some of everything that the user may make.
 fn sample() -> TempDir {
@@ -65,15 +53,15 @@ fn sample() -> TempDir {
         std::os::unix::fs::lchown(at("soft"), Some(4_000_000), Some(3_000_000)).unwrap();
     }
     let acl = "u::rw-,u:1234:rwx,g::r--,g:5678:r-x,m::rwx,o::---";
-    let _may_be_absent = Command::new("setfacl")
-        .args(["-m", acl])
-        .arg(at("empty"))
-        .status();
     let default = "d:u::rwx,d:g::r-x,d:o::---";
-    let _may_be_absent = Command::new("setfacl")
-        .args(["-m", default])
-        .arg(at("etc/deep"))
-        .status();
+    if let Some(setfacl) = judge("setfacl") {
+        for (list, name) in [(acl, "empty"), (default, "etc/deep")] {
+            let output = setfacl.run(&["-m", list], &at(name));
+            if !output.status.success() {
+                lacks(Ability::Attributes, &text(&output));
+            }
+        }
+    }
     root
 }
 
@@ -105,9 +93,10 @@ fn set_times(root: &Path, nanoseconds: i64) {
     }
 }
 
-fn gnu_tar(root: &Path, options: &[&str]) -> NamedTempFile {
+fn gnu_tar(tar: &Judge, root: &Path, options: &[&str]) -> NamedTempFile {
     let archive = NamedTempFile::new().unwrap();
-    let status = Command::new("tar")
+    let status = tar
+        .command()
         .args(options)
         .arg("-C")
         .arg(root)
@@ -150,9 +139,7 @@ fn differences(one: &Tree, other: &Tree) -> Vec<String> {
 
 #[test]
 fn directory_and_its_archive_by_gnu_tar_are_equal() {
-    if !has_tar() {
-        return;
-    }
+    let Some(tar) = judge("tar") else { return };
     let root = sample();
     let posix = [
         "--format=posix",
@@ -171,7 +158,7 @@ fn directory_and_its_archive_by_gnu_tar_are_equal() {
         set_times(root.path(), nanoseconds);
         let directory =
             read_sources(&[Source::new(Content::Directory(root.path().into()))]).unwrap();
-        let archive = gnu_tar(root.path(), &options);
+        let archive = gnu_tar(&tar, root.path(), &options);
         let archived =
             read_sources(&[Source::new(Content::Archive(archive.path().into()))]).unwrap();
         let differences = differences(&directory, &archived);
@@ -200,9 +187,7 @@ fn directory_and_its_archive_by_gnu_tar_are_equal() {
 
 #[test]
 fn gnu_and_old_formats_are_read() {
-    if !has_tar() {
-        return;
-    }
+    let Some(tar) = judge("tar") else { return };
     let root = sample();
     // These formats have neither attributes nor fractions of seconds.
     for name in ["etc/file", "etc", "empty"] {
@@ -210,14 +195,13 @@ fn gnu_and_old_formats_are_read() {
             let _may_not_have_it = rustix::fs::removexattr(root.path().join(name), attribute);
         }
     }
-    let _may_be_absent = Command::new("setfacl")
-        .args(["-R", "-b"])
-        .arg(root.path())
-        .status();
+    if let Some(setfacl) = judge("setfacl") {
+        setfacl.content_with(&["-R", "-b"], root.path());
+    }
     set_times(root.path(), 0);
     let directory = read_sources(&[Source::new(Content::Directory(root.path().into()))]).unwrap();
     for options in [&["--format=gnu", "--sparse"][..], &["--format=gnu"]] {
-        let archive = gnu_tar(root.path(), options);
+        let archive = gnu_tar(&tar, root.path(), options);
         let archived =
             read_sources(&[Source::new(Content::Archive(archive.path().into()))]).unwrap();
         let differences = differences(&directory, &archived);
@@ -237,7 +221,7 @@ fn gnu_and_old_formats_are_read() {
     set_times(small.path(), 0);
     let directory = read_sources(&[Source::new(Content::Directory(small.path().into()))]).unwrap();
     for format in ["--format=v7", "--format=ustar", "--format=oldgnu"] {
-        let archive = gnu_tar(small.path(), &[format]);
+        let archive = gnu_tar(&tar, small.path(), &[format]);
         let archived =
             read_sources(&[Source::new(Content::Archive(archive.path().into()))]).unwrap();
         assert_eq!(directory.digest(), archived.digest(), "{format}");
