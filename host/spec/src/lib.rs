@@ -60,7 +60,7 @@ pub use project::Project;
 pub use raw::{RawSpec, RawWhat};
 pub use schema::json_schema;
 pub use size::{Margin, SizeRule};
-pub use value::FilesystemId;
+pub use value::{FilesystemId, Seed};
 pub use volumes::VolumeFault;
 pub use yaml::YamlFault;
 
@@ -97,10 +97,9 @@ pub struct DiskSpec {
     /// Bytes in a sector, 512 or 4096; 512 when absent.
     #[schemars(with = "Option<schema::SectorSize>")]
     pub sector_size: Option<Placed<u32>>,
-    /// What identifiers that are not given derive from: 32 hexadecimal digits. All zero when absent: choose one if
-    /// images made from different specs ever meet in one machine.
-    #[schemars(with = "Option<schema::Identifier>")]
-    pub seed: Option<Placed<[u8; 16]>>,
+    /// What identifiers that are not given derive from: 32 hexadecimal digits, or "random" for others in each build.
+    #[schemars(with = "Option<schema::Seed>")]
+    pub seed: Option<Placed<Seed>>,
     /// The identifier of the disk: a UUID for a GPT, "0x" and 8 hexadecimal digits for an MBR. From the seed when absent.
     #[schemars(with = "Option<String>")]
     pub id: Option<Placed<DiskId>>,
@@ -251,6 +250,19 @@ pub struct GuestSpec {
 }
 
 impl Spec {
+    /// Replaces a seed that is to be random by bytes that `draw` gives; another one, or none, stays.
+    ///
+    /// # Errors
+    /// That of `draw`.
+    pub fn draw_seed<E>(&mut self, draw: impl FnOnce() -> Result<[u8; 16], E>) -> Result<(), E> {
+        if let Some(seed) = &mut self.disk.seed
+            && seed.value == Seed::Random
+        {
+            seed.value = Seed::Given(draw()?);
+        }
+        Ok(())
+    }
+
     /// Checks that there is a formatter for every file system: one of `built_in`, or of the spec's own guests.
     ///
     /// # Errors

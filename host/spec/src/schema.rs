@@ -144,6 +144,8 @@ pub(super) struct Size;
 pub(super) struct SectorSize;
 /// 128 bits.
 pub(super) struct Identifier;
+/// What identifiers derive from.
+pub(super) struct Seed;
 /// A point in time.
 pub(super) struct Time;
 /// A partition type.
@@ -165,6 +167,12 @@ written_as! {
     Identifier, "Identifier": {
         "type": "string",
         "pattern": "^[0-9A-Fa-f]{8}-?[0-9A-Fa-f]{4}-?[0-9A-Fa-f]{4}-?[0-9A-Fa-f]{4}-?[0-9A-Fa-f]{12}$"
+    };
+    Seed, "Seed": {
+        "oneOf": [
+            { "const": "random" },
+            { "type": "string", "pattern": "^[0-9A-Fa-f]{8}-?[0-9A-Fa-f]{4}-?[0-9A-Fa-f]{4}-?[0-9A-Fa-f]{4}-?[0-9A-Fa-f]{12}$" }
+        ]
     };
     Time, "Time": { "type": ["string", "integer"] };
     TypeName, "PartitionType": { "type": ["string", "integer"], "examples": ["esp", "root-x86-64", "linux-generic", "swap", "0x83"] };

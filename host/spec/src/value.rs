@@ -90,6 +90,14 @@ pub enum ValueError {
         /// What was written.
         text: String,
     },
+    /// Not a seed.
+    #[error(
+        "`{text}` is not a seed: write 32 hexadecimal digits, such as \"5f0c1a2b3c4d5e6f708192a3b4c5d6e7\", or \"random\""
+    )]
+    NotASeed {
+        /// What was written.
+        text: String,
+    },
     /// Neither a UUID nor a volume serial number of FAT.
     #[error(
         "`{text}` is neither a UUID (32 hexadecimal digits) nor the serial number of a FAT volume \
@@ -246,12 +254,29 @@ pub fn parse_uuid(text: &str) -> Result<Uuid, ValueError> {
     })
 }
 
-/// Reads a seed: written as a UUID is.
+/// What identifiers that are not given derive from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Seed {
+    /// These bytes.
+    Given([u8; 16]),
+    /// Bytes that are drawn anew for each build. Whoever builds draws them, since nothing below does so:
+    /// [`Spec::draw_seed`](crate::Spec::draw_seed).
+    Random,
+}
+
+/// Reads a seed: 32 hexadecimal digits, with or without the hyphens of a UUID, or `random`.
 ///
 /// # Errors
-/// When the text is no UUID.
-pub fn parse_seed(text: &str) -> Result<[u8; 16], ValueError> {
-    parse_uuid(text).map(Uuid::into_bytes)
+/// When the text is neither.
+pub fn parse_seed(text: &str) -> Result<Seed, ValueError> {
+    if text.trim() == "random" {
+        return Ok(Seed::Random);
+    }
+    parse_uuid(text)
+        .map(|uuid| Seed::Given(uuid.into_bytes()))
+        .map_err(|_| ValueError::NotASeed {
+            text: text.to_owned(),
+        })
 }
 
 /// Reads the identifier of a file system: a UUID, or 8 hexadecimal digits for FAT (`ABCD-1234`).
@@ -525,6 +550,8 @@ mod tests {
     #[test]
     fn digests_and_destinations_are_checked() {
         assert_eq!(parse_sha256(&"0f".repeat(32)), Ok([0x0f; 32]));
+        assert_eq!(parse_seed("random"), Ok(Seed::Random));
+        assert!(parse_seed("Random").is_err());
         assert!(parse_sha256(&"0g".repeat(32)).is_err());
         assert_eq!(parse_destination("/etc/fstab"), Ok(b"/etc/fstab".to_vec()));
         for text in ["etc", "", "/a/../b", "/a\0"] {

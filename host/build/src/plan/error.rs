@@ -188,6 +188,11 @@ impl Locate for Reason {
 /// Why a spec cannot become a plan.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum Reason {
+    /// A random seed that nobody drew.
+    #[error(
+        "the seed is \"random\", and was not drawn before the plan was made: call `Spec::draw_seed`"
+    )]
+    SeedNotDrawn,
     /// Two partitions have one name.
     #[error(
         "partition {other} has the same name: names must differ, since errors and commands use them"

@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use super::error::{Locate, Named, PlanError, Reason};
 use super::{EXTENDED_NUMBER, Scheme};
-use cellblock_spec::{FilesystemId, PartitionSpec, Place, Spec};
+use cellblock_spec::{FilesystemId, PartitionSpec, Place, Seed, Spec};
 use cellblock_table::{DiskId, MAX_NAME_UNITS, MAX_PARTITIONS};
 
 /// The kinds of file system that are identified by a serial number of 32 bits.
@@ -44,9 +44,22 @@ impl Identity {
     }
 }
 
-/// The spec's seed; all zero when there is none.
+/// The spec's seed; all zero when there is none, and where [`check_seed`] refuses it.
 pub(super) fn seed(spec: &Spec) -> [u8; 16] {
-    spec.disk.seed.as_ref().map_or([0; 16], |seed| seed.value)
+    match spec.disk.seed.as_ref().map(|seed| seed.value) {
+        Some(Seed::Given(bytes)) => bytes,
+        Some(Seed::Random) | None => [0; 16],
+    }
+}
+
+/// Refuses a seed that was to be drawn, and was not.
+fn check_seed(spec: &Spec) -> Result<(), PlanError> {
+    match &spec.disk.seed {
+        Some(seed) if seed.value == Seed::Random => {
+            Err(Reason::SeedNotDrawn.at(Some(seed.place.clone())))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The disk's identifier, given or derived.
@@ -105,6 +118,7 @@ fn first_32_bits(uuid: Uuid) -> u32 {
 
 /// The identity of every partition, in the order of the spec.
 pub(super) fn identities(spec: &Spec) -> Result<Vec<Identity>, PlanError> {
+    check_seed(spec)?;
     let scheme = spec.disk.scheme();
     let numbers = numbers(spec, scheme)?;
     let names = names(spec, scheme, &numbers)?;

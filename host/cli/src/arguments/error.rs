@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-use super::SOURCE_DATE_EPOCH;
+use super::{RANDOM, SOURCE_DATE_EPOCH};
 
 /// A command line that can be understood, but not used.
 #[derive(Debug, Error)]
@@ -78,6 +78,12 @@ pub enum ArgumentError {
     SeveralVolumes {
         /// Their names.
         known: Vec<String>,
+    },
+    /// No random bytes for a random seed.
+    #[error("seed: {RANDOM} gives no random bytes: {source}")]
+    Random {
+        /// Why.
+        source: io::Error,
     },
     /// The environment's time is no number.
     #[error(

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use clap::Args;
 
 use super::contents::look;
-use super::{ArgumentError, Seed, option, seed, source_date_epoch};
+use super::{ArgumentError, drawn_seed, option, source_date_epoch};
 use cellblock_build::contract::Loss;
 use cellblock_build::plan::FilesystemRequest;
-use cellblock_build::spec::value::{parse_filesystem_id, parse_loss, parse_time};
+use cellblock_build::spec::value::{Seed, parse_filesystem_id, parse_loss, parse_seed, parse_time};
 use cellblock_build::spec::{FilesystemId, TypedContent};
 
 /// A file system and what goes into it.
@@ -20,8 +20,8 @@ pub struct Filesystem {
     /// The file system's UUID, or for FAT its serial number, such as ABCD-1234. Derived from the seed when absent
     #[arg(long, value_parser = parse_filesystem_id)]
     uuid: Option<FilesystemId>,
-    /// What identifiers derive from: 32 hexadecimal digits. All zero when absent
-    #[arg(long, value_parser = seed)]
+    /// What identifiers derive from: 32 hexadecimal digits, or `random` for others each time. All zero when absent
+    #[arg(long, value_parser = parse_seed)]
     seed: Option<Seed>,
     /// The time stamped on the file system: 2024-01-31T12:00:00Z, or seconds since 1970. When absent,
     /// SOURCE_DATE_EPOCH from the environment, without that the time of the newest file, and without any 1980-01-01
@@ -56,11 +56,16 @@ impl Filesystem {
             Some(time) => Some(time),
             None => source_date_epoch()?,
         };
+        let seed = match self.seed {
+            Some(Seed::Given(bytes)) => bytes,
+            Some(Seed::Random) => drawn_seed()?,
+            None => [0; 16],
+        };
         Ok(FilesystemRequest {
             kind: kind.to_owned(),
             label: self.label.clone().unwrap_or_default(),
             uuid: self.uuid,
-            seed: self.seed.map_or([0; 16], |seed| seed.0),
+            seed,
             time,
             options: self.options.iter().cloned().collect::<BTreeMap<_, _>>(),
             drop: self.drop.clone(),

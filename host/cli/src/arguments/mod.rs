@@ -1,7 +1,8 @@
 //! What was typed on the command line.
 
 use std::ffi::{OsStr, OsString};
-use std::io::{self, Write};
+use std::fs::File;
+use std::io::{self, Read as _, Write};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
@@ -14,7 +15,7 @@ use cellblock_build::plan::MkfsRequest;
 use cellblock_build::spec::SizeRule;
 use cellblock_build::spec::project::Volume;
 use cellblock_build::spec::size::parse_size;
-use cellblock_build::spec::value::{ValueError, parse_assignment, parse_seed, parse_sha256};
+use cellblock_build::spec::value::{ValueError, parse_assignment, parse_sha256};
 use cellblock_build::table::SectorSize;
 
 mod contents;
@@ -31,6 +32,9 @@ pub use filesystem::Filesystem;
 
 /// The environment variable with the time, in seconds since 1970, that reproducible builds stamp things with.
 const SOURCE_DATE_EPOCH: &str = "SOURCE_DATE_EPOCH";
+
+/// Where random bytes come from.
+const RANDOM: &str = "/dev/urandom";
 
 /// Builds disk images whose file systems are made in WebAssembly cells: no root, no loop devices, no mkfs.
 #[derive(Debug, Parser)]
@@ -393,12 +397,16 @@ pub fn write_manual(directory: &Path) -> io::Result<()> {
     clap_mangen::generate_to(Arguments::command(), directory)
 }
 
-/// The bytes that identifiers derive from.
-#[derive(Clone, Copy, Debug)]
-struct Seed([u8; 16]);
-
-fn seed(text: &str) -> Result<Seed, ValueError> {
-    parse_seed(text).map(Seed)
+/// Sixteen bytes of the system's random source, for a seed that is to be random.
+///
+/// # Errors
+/// When the system gives none.
+pub fn drawn_seed() -> Result<[u8; 16], ArgumentError> {
+    let mut bytes = [0; 16];
+    File::open(RANDOM)
+        .and_then(|mut source| source.read_exact(&mut bytes))
+        .map_err(|source| ArgumentError::Random { source })?;
+    Ok(bytes)
 }
 
 fn size(text: &str) -> Result<u64, ValueError> {

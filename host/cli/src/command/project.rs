@@ -4,7 +4,7 @@ use std::io::{self, Read as _};
 use std::path::Path;
 
 use super::Failure;
-use crate::arguments::Contents;
+use crate::arguments::{Contents, drawn_seed};
 use cellblock_build::error::{Error, PartitionError};
 use cellblock_build::plan::{Draft, PlanError, RawLengths};
 use cellblock_build::spec::{Files, Project};
@@ -24,6 +24,9 @@ impl Described {
         }
         let project = Project::read(&files).map_err(|error| located(error.into(), &files))?;
         let mut described = Self { files, project };
+        for volume in &mut described.project.volumes {
+            volume.spec.draw_seed(drawn_seed).map_err(Failure::usage)?;
+        }
         contents
             .choose(&mut described.project)
             .map_err(Failure::usage)?;

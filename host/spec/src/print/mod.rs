@@ -4,6 +4,7 @@
 //! hyphens and types by their names. What is not given is not printed, so that what is printed means what was read.
 
 mod boot;
+mod identity;
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -13,7 +14,7 @@ use thiserror::Error;
 use super::size::written;
 use super::{
     Content, DiskSize, DiskSpec, FilesystemId, FilesystemSpec, GuestSpec, Margin, PartitionSpec,
-    RawSpec, RawWhat, SizeRule, Spec, TableName, Template,
+    RawSpec, RawWhat, Seed, SizeRule, Spec, TableName, Template,
 };
 use cellblock_contract::{Argument, Loss, Word};
 use cellblock_table::PartitionType;
@@ -90,14 +91,11 @@ fn print_disk(disk: &DiskSpec) -> Result<String, PathError> {
     let begun = lines.0.len();
     lines.add(
         "table",
-        table.as_ref().map(|table| quoted(table_name(table.value))),
+        table.as_ref().map(|table| print_table_name(table.value)),
     );
     lines.add(
         "size",
-        size.as_ref().map(|size| match size.value {
-            DiskSize::Auto => quoted("auto"),
-            DiskSize::Fixed(bytes) => quoted(&written(bytes)),
-        }),
+        size.as_ref().map(|size| print_disk_size(size.value)),
     );
     lines.add(
         "sector-size",
@@ -105,8 +103,10 @@ fn print_disk(disk: &DiskSpec) -> Result<String, PathError> {
     );
     lines.add(
         "seed",
-        seed.as_ref()
-            .map(|seed| quoted(&uuid::Uuid::from_bytes(seed.value).to_string())),
+        seed.as_ref().map(|seed| match seed.value {
+            Seed::Given(bytes) => quoted(&uuid::Uuid::from_bytes(bytes).to_string()),
+            Seed::Random => quoted("random"),
+        }),
     );
     lines.add("id", id.as_ref().map(|id| quoted(&id.value.to_string())));
     lines.add("time", time.as_ref().map(|time| time.value.to_string()));
@@ -123,12 +123,19 @@ fn print_disk(disk: &DiskSpec) -> Result<String, PathError> {
     Ok(lines.0)
 }
 
-fn table_name(table: TableName) -> &'static str {
-    match table {
+fn print_table_name(table: TableName) -> String {
+    quoted(match table {
         TableName::Gpt => "gpt",
         TableName::Mbr => "mbr",
         TableName::Hybrid => "hybrid",
-    }
+    })
+}
+
+fn print_disk_size(size: DiskSize) -> String {
+    quoted(&match size {
+        DiskSize::Auto => "auto".to_owned(),
+        DiskSize::Fixed(bytes) => written(bytes),
+    })
 }
 
 fn print_partition(partition: &PartitionSpec) -> Result<String, PathError> {
