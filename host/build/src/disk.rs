@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use cellblock_cell::Runtime;
 use cellblock_contract::LogLine;
-use cellblock_image::{self as image, Image, ImageError, PartitionFile, Scratch};
+use cellblock_image::{Durability, Image, ImageError, PartitionFile};
 use cellblock_spec::Spec;
 use cellblock_table::Table;
 
@@ -20,19 +20,33 @@ use crate::BuildOptions;
 use crate::catalogue::Catalog;
 use crate::error::Error;
 use crate::filesystem::{Filled, Place, Preparation, Prepared};
+use crate::output::Output;
 use crate::plan::{Facts, Fill, MkfsPlan, Plan, PlannedPartition, RawContent, RawPiece};
 use crate::record::Record;
 use crate::staging::{self, GrubImages};
 
-/// An image that has been built and published.
+/// An image that is complete, and has no name yet: it vanishes unless it is [delivered](Assembled::deliver).
 #[derive(Debug)]
-pub struct Built {
-    /// Its partition table.
-    pub table: Table,
+pub struct Assembled {
+    image: Image,
+    output: Output,
+    durability: Durability,
+    /// Its partition table; a file system alone has none.
+    pub table: Option<Table>,
     /// What was done.
     pub record: Record,
     /// What the formatters logged, by partition.
     pub log: Vec<(String, LogLine)>,
+}
+
+impl Assembled {
+    /// Gives the image its name, at once and complete, or hands it to standard output.
+    ///
+    /// # Errors
+    /// [`Error`]; what had the name before is as it was.
+    pub fn deliver(self) -> Result<(), Error> {
+        Ok(self.output.deliver(self.image, self.durability)?)
+    }
 }
 
 /// Builds what `spec` says and gives it the name `path`.
@@ -45,11 +59,29 @@ pub fn build_image(
     runtime: &Runtime,
     catalog: &Catalog,
     options: &BuildOptions,
-) -> Result<Built, Error> {
+) -> Result<Record, Error> {
+    let output = Output::File(path.to_owned());
+    let assembled = assemble_image(spec, &output, runtime, catalog, options)?;
+    let record = assembled.record.clone();
+    assembled.deliver()?;
+    Ok(record)
+}
+
+/// Builds what `spec` says, in a file without a name on the disk of `output`.
+///
+/// # Errors
+/// [`Error`]; nothing is left behind.
+pub fn assemble_image(
+    spec: &Spec,
+    output: &Output,
+    runtime: &Runtime,
+    catalog: &Catalog,
+    options: &BuildOptions,
+) -> Result<Assembled, Error> {
     let begun = Instant::now();
     spec.check_filesystems(&catalog.kinds())?;
     spec.check_commands(|kind| catalog.command_line(kind))?;
-    let scratch = Scratch::beside(&image::target(path)?);
+    let scratch = output.scratch()?;
     let grub = GrubImages::read(spec)?;
     let draft = staging::draft(spec)?;
     let (facts, names) = (draft.facts(), draft.names());
@@ -87,27 +119,34 @@ pub fn build_image(
     if let (Some(images), Some(grub)) = (&grub, plan.grub) {
         images.write(&image, grub)?;
     }
-    image.publish(path)?;
     let splicing = splicing.elapsed();
 
     let log = collect_log(&mut filled, &names);
-    let record = Record::of_image(path, &plan, filled, splicing, begun.elapsed());
-    Ok(Built { table, record, log })
+    let digest = options.digests.then(|| image.digest()).transpose()?;
+    let record = Record::of_image(output, &plan, filled, splicing, begun.elapsed());
+    Ok(Assembled {
+        image,
+        output: output.clone(),
+        durability: options.durability,
+        table: Some(table),
+        record: record.with_digest(digest),
+        log,
+    })
 }
 
-/// Makes one file system in a file of its own.
+/// Makes one file system, in a file without a name on the disk of `output`.
 ///
 /// # Errors
-/// [`Error`]; nothing is left behind, and what had the name before is as it was.
-pub fn make_filesystem(
+/// [`Error`]; nothing is left behind.
+pub fn assemble_filesystem(
     plan: &MkfsPlan,
-    path: &Path,
+    output: &Output,
     runtime: &Runtime,
     catalog: &Catalog,
     options: &BuildOptions,
-) -> Result<(Record, Vec<LogLine>), Error> {
+) -> Result<Assembled, Error> {
     let begun = Instant::now();
-    let scratch = Scratch::beside(&image::target(path)?);
+    let scratch = output.scratch()?;
     // Without a spec there are no templates.
     let facts = Facts::default();
     let preparation = Preparation {
@@ -136,17 +175,22 @@ pub fn make_filesystem(
     };
     let places = BTreeMap::from([(0, place)]);
     let mut filled = preparation.fill(prepared, &places).map_err(unnamed)?;
-    let publishing = Instant::now();
-    if let Some(partition) = filled
+    let partition = filled
         .get_mut(&0)
         .and_then(|filled| filled.partition.take())
-    {
-        Image::around(&scratch, partition, size)?.publish(path)?;
-    }
-    let publishing = publishing.elapsed();
+        .expect("the one file system that was prepared has been made");
+    let image = Image::around(&scratch, partition, size)?;
     let log = collect_log(&mut filled, &names);
-    let record = Record::of_filesystem(path, &name, size, filled, publishing, begun.elapsed());
-    Ok((record, log.into_iter().map(|(_, line)| line).collect()))
+    let digest = options.digests.then(|| image.digest()).transpose()?;
+    let record = Record::of_filesystem(output, &name, size, filled, begun.elapsed());
+    Ok(Assembled {
+        image,
+        output: output.clone(),
+        durability: options.durability,
+        table: None,
+        record: record.with_digest(digest),
+        log,
+    })
 }
 
 /// Without a disk there is no partition to name.

@@ -16,8 +16,10 @@ pub mod catalogue;
 mod disk;
 pub mod error;
 mod existing;
+pub mod files;
 mod filesystem;
 mod options;
+mod output;
 mod parallel;
 pub mod plan;
 pub mod progress;
@@ -35,10 +37,13 @@ pub use cellblock_tree as tree;
 
 pub use cache_folder::cache_folder;
 pub use catalogue::Catalog;
-pub use disk::{Built, build_image, make_filesystem};
+pub use disk::{Assembled, assemble_filesystem, assemble_image, build_image};
 pub use error::{Error, PartitionError};
-pub use existing::{Asked, Changed, DiskError, cut_partition, fill_partition, splice_partition};
+pub use existing::{
+    Asked, Changed, DiskError, Taken, cut_partition, fill_partition, splice_partition,
+};
 pub use filesystem::TimeSource;
 pub use options::BuildOptions;
+pub use output::Output;
 pub use record::{FilesystemRecord, PartitionRecord, Record, Timings};
 pub use template::{Fault, FaultReason, TemplateError};

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use cellblock_image::Durability;
+
 use crate::progress::{Hidden, Progress};
 
 /// How an image is built; nothing of it changes a byte of the image.
@@ -19,6 +21,8 @@ pub struct BuildOptions {
     pub time: Option<i64>,
     /// Whether that is the environment's.
     pub time_of_environment: bool,
+    /// Whether what is published is flushed to the disk first.
+    pub durability: Durability,
 }
 
 impl Default for BuildOptions {
@@ -31,6 +35,7 @@ impl Default for BuildOptions {
             archive_limit: None,
             time: None,
             time_of_environment: false,
+            durability: Durability::Written,
         }
     }
 }

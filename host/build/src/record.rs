@@ -1,13 +1,14 @@
 //! The record of a build: what went in, who touched it, what came out. The shape of `--json`.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::fmt;
 use std::time::Duration;
 
 use serde::Serialize;
 
 use super::existing::Located;
 use super::filesystem::{Filled, TimeSource};
+use crate::output::Output;
 use crate::plan::{Fill, Plan, PlannedPartition};
 use cellblock_cell::Wall;
 use cellblock_image::Change;
@@ -24,6 +25,9 @@ pub struct Record {
     pub image: String,
     /// Its size in bytes.
     pub size: u64,
+    /// The SHA-256 digest of its bytes.
+    #[serde(rename = "sha256", skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
     /// `gpt`, `mbr` or `hybrid`; none if it is one file system without a table.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub table: Option<&'static str>,
@@ -132,7 +136,7 @@ pub struct Timings {
 
 impl Record {
     pub(crate) fn of_image(
-        path: &Path,
+        output: &Output,
         plan: &Plan,
         mut filled: BTreeMap<usize, Filled>,
         splicing: Duration,
@@ -155,16 +159,15 @@ impl Record {
                 DiskId::Mbr(id) => format!("{id:#010x}"),
             }),
             sector_size: Some(plan.sector_size.bytes()),
-            ..Self::new(path, plan.size, partitions, splicing, total)
+            ..Self::new(output, plan.size, partitions, splicing, total)
         }
     }
 
     pub(crate) fn of_filesystem(
-        path: &Path,
+        output: &Output,
         name: &str,
         size: u64,
         mut filled: BTreeMap<usize, Filled>,
-        publishing: Duration,
         total: Duration,
     ) -> Self {
         let partition = PartitionRecord {
@@ -177,18 +180,18 @@ impl Record {
             size,
             filesystem: filled.remove(&0).map(FilesystemRecord::of),
         };
-        Self::new(path, size, vec![partition], publishing, total)
+        Self::new(output, size, vec![partition], Duration::ZERO, total)
     }
 
     pub(crate) fn of_partition(
-        image: (&Path, u64),
+        image: (&dyn fmt::Display, u64),
         table: &Table,
         partition: PartitionRecord,
         change: Change,
         splicing: Duration,
         total: Duration,
     ) -> Self {
-        let (path, size) = image;
+        let (image, size) = image;
         Self {
             table: Some(match table.scheme() {
                 Scheme::Gpt if table.is_hybrid() => "hybrid",
@@ -198,12 +201,18 @@ impl Record {
             disk_id: Some(table.disk_id.to_string()),
             sector_size: Some(table.sector_size.bytes()),
             atomic: Some(change == Change::Replaced),
-            ..Self::new(path, size, vec![partition], splicing, total)
+            ..Self::new(image, size, vec![partition], splicing, total)
         }
     }
 
+    /// With the SHA-256 digest of the whole image.
+    pub(crate) fn with_digest(mut self, digest: Option<[u8; 32]>) -> Self {
+        self.digest = digest.map(|digest| hexadecimal(&digest));
+        self
+    }
+
     fn new(
-        path: &Path,
+        image: &dyn fmt::Display,
         size: u64,
         partitions: Vec<PartitionRecord>,
         splicing: Duration,
@@ -211,8 +220,9 @@ impl Record {
     ) -> Self {
         Self {
             cellblock: env!("CARGO_PKG_VERSION"),
-            image: path.display().to_string(),
+            image: image.to_string(),
             size,
+            digest: None,
             table: None,
             disk_id: None,
             sector_size: None,

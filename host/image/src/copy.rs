@@ -24,9 +24,7 @@ pub(super) fn range(
     let mut done = 0;
     while done < length {
         let (mut position_in, mut position_out) = (from + done, to + done);
-        let most = usize::try_from(length - done)
-            .unwrap_or(usize::MAX)
-            .min(1 << 30);
+        let most = at_most(length - done, 1 << 30);
         let copied = rustix::fs::copy_file_range(
             source,
             Some(&mut position_in),
@@ -63,7 +61,7 @@ fn by_hand(
 ) -> io::Result<u64> {
     let mut buffer = vec![0; BUFFER];
     while done < length {
-        let most = usize::try_from(length - done).unwrap_or(BUFFER).min(BUFFER);
+        let most = at_most(length - done, BUFFER);
         let count = match rustix::io::pread(source, &mut buffer[..most], from + done) {
             Ok(0) => break,
             Ok(count) => count,
@@ -124,4 +122,9 @@ pub(super) fn extents(file: &File, from: u64, length: u64) -> io::Result<Vec<Ran
         position = stop.max(position + 1);
     }
     Ok(extents)
+}
+
+/// The smaller of a count of bytes and the room that there is for them.
+pub(super) fn at_most(count: u64, room: usize) -> usize {
+    usize::try_from(count).map_or(room, |count| count.min(room))
 }

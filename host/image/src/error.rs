@@ -67,6 +67,20 @@ pub enum ImageError {
         /// The reason.
         source: io::Error,
     },
+    /// The bytes of the image are not taken where they go.
+    #[error("the image cannot be written to standard output: {source}")]
+    Sink {
+        /// The reason.
+        source: io::Error,
+    },
+    /// A file beside the image cannot be written.
+    #[error("{}: cannot be written: {source}; no image has been replaced", path.display())]
+    Document {
+        /// The file.
+        path: PathBuf,
+        /// The reason.
+        source: io::Error,
+    },
     /// An image that should exist cannot be opened.
     #[error("{}: {source}", path.display())]
     Open {

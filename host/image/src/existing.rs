@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{FallocateFlags, FlockOperation, XattrFlags};
 use rustix::io::Errno;
 
-use super::{Image, ImageError, PartitionFile, Scratch, copy};
+use super::{Durability, Image, ImageError, PartitionFile, Scratch, copy};
 use cellblock_table::ReadAt;
 
 /// The zeros that are written at a time.
@@ -257,7 +257,8 @@ impl Existing {
         Ok(image)
     }
 
-    /// Makes the bytes of `place` those of `content`, and zeros behind it, and touches no other.
+    /// Makes the bytes of `place` those of `content`, and zeros behind it, and touches no other. They are flushed to the
+    /// disk before this returns.
     ///
     /// # Errors
     /// [`ImageError`]. Unless it is [`ImageError::Torn`], the image is as it was.
@@ -276,14 +277,17 @@ impl Existing {
             |source| scratch.transfer_error("writing", place.start, content.length, source);
         if let Some(copy) = self.replacement(atomic, &scratch)? {
             put(&copy, &place, content).map_err(failed)?;
-            Image::whole(&scratch, copy, self.size).publish(&self.path)?;
+            let copy = Image::whole(&scratch, copy, self.size);
+            copy.publish(&self.path, Durability::Flushed)?;
             return Ok(Change::Replaced);
         }
         reserve(&self.file, &place, content).map_err(failed)?;
-        put(&self.file, &place, content).map_err(|source| ImageError::Torn {
-            path: self.path.clone(),
-            source,
-        })?;
+        put(&self.file, &place, content)
+            .and_then(|()| self.file.sync_data())
+            .map_err(|source| ImageError::Torn {
+                path: self.path.clone(),
+                source,
+            })?;
         Ok(Change::InPlace)
     }
 
@@ -433,9 +437,7 @@ fn erase(image: &File, range: Range<u64>) -> io::Result<()> {
     for data in copy::extents(image, range.start, length)? {
         let mut offset = data.start;
         while offset < data.end {
-            let count = usize::try_from(data.end - offset)
-                .unwrap_or(ZEROS)
-                .min(ZEROS);
+            let count = copy::at_most(data.end - offset, ZEROS);
             image.write_all_at(&zeros[..count], offset)?;
             offset += count as u64;
         }

@@ -397,5 +397,5 @@ impl Drop for Running<'_> {
 
 /// A length of at most [`JOINED`] bytes.
 fn small(length: u64) -> usize {
-    usize::try_from(length).unwrap_or(usize::MAX)
+    usize::try_from(length).expect("what is joined has a bound that fits memory")
 }

@@ -15,18 +15,22 @@
 //! that most bytes are written once and never copied.
 
 mod copy;
+mod document;
 mod error;
 mod existing;
 mod filling;
 mod partition;
 mod publish;
 mod scratch;
+mod sink;
 #[cfg(test)]
 mod tests;
 
+pub use document::Document;
 pub use error::ImageError;
 pub use existing::{Atomic, Change, Content, Existing};
 pub use filling::Filling;
 pub use partition::PartitionFile;
-pub use publish::{Image, target};
+pub use publish::{Durability, Image, target};
 pub use scratch::Scratch;
+pub use sink::{Sink, Stream};

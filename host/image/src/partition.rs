@@ -6,7 +6,7 @@ use std::os::unix::fs::FileExt as _;
 
 use sha2::{Digest as _, Sha256};
 
-use super::{ImageError, Scratch};
+use super::{ImageError, Scratch, copy};
 
 /// A range of a file, which holds one partition and, while it is being filled, nothing else. All offsets are bytes from
 /// the partition's beginning.
@@ -88,9 +88,7 @@ impl PartitionFile {
         let mut buffer = vec![0; 1 << 20];
         let mut offset = 0;
         while offset < self.size {
-            let count = usize::try_from(self.size - offset)
-                .unwrap_or(usize::MAX)
-                .min(buffer.len());
+            let count = copy::at_most(self.size - offset, buffer.len());
             self.read(offset, &mut buffer[..count])?;
             hash.update(&buffer[..count]);
             offset += count as u64;

@@ -5,7 +5,36 @@ use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
-use super::{ImageError, PartitionFile, Scratch, copy, scratch};
+use cellblock_text::hexadecimal;
+use sha2::{Digest as _, Sha256};
+
+use super::{ImageError, PartitionFile, Scratch, Sink, copy, scratch};
+
+/// How often a name is tried to be replaced while others replace it too.
+const ATTEMPTS: u32 = 1000;
+/// The bytes that are handed to a sink at a time.
+const DRAINED: usize = 1 << 20;
+
+/// What of a published image is on the disk itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Durability {
+    /// It is written, and the kernel flushes it when it likes: a power cut may take it.
+    #[default]
+    Written,
+    /// The file and its name are flushed before anything is said to be done.
+    Flushed,
+}
+
+/// The SHA-256 digest of what is drained into it.
+#[derive(Default)]
+struct Digest(Sha256);
+
+impl Sink for Digest {
+    fn data(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.0.update(bytes);
+        Ok(())
+    }
+}
 
 /// An image that is being put together. It has no name until [`Image::publish`].
 #[derive(Debug)]
@@ -110,44 +139,102 @@ impl Image {
         })
     }
 
-    /// Gives the image its name: at once and complete. What had the name before is replaced.
+    /// Gives the image its name: at once and complete. What had the name before is replaced, and its permissions stay.
     ///
     /// # Errors
     /// [`ImageError`] if the name cannot be given; what had it before is then as it was.
-    pub fn publish(self, path: &Path) -> Result<(), ImageError> {
+    pub fn publish(self, path: &Path, durability: Durability) -> Result<(), ImageError> {
         let target = target(path)?;
         let failed = |source| ImageError::Publish {
             path: path.to_owned(),
             source,
         };
-        match scratch::link(&self.file, &target) {
-            Ok(()) => Ok(()),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                self.replace(&target).map_err(failed)
-            }
-            Err(_) => self.copy_to_name(&target).map_err(failed),
+        if durability == Durability::Flushed {
+            self.file.sync_all().map_err(failed)?;
         }
+        match scratch::link(&self.file, &target) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                self.replace(&target, durability).map_err(failed)?;
+            }
+            Err(_) => self.copy_to_name(&target, durability).map_err(failed)?,
+        }
+        if durability == Durability::Flushed {
+            let folder = Scratch::beside(&target);
+            let folder = File::open(folder.folder());
+            folder.and_then(|it| it.sync_all()).map_err(failed)?;
+        }
+        Ok(())
     }
 
-    /// `link(2)` does not replace: a name beside the target is linked, and renamed over it at once.
-    fn replace(&self, target: &Path) -> io::Result<()> {
-        let beside = beside(target);
-        scratch::remove(&beside)?;
-        match scratch::link(&self.file, &beside) {
-            Ok(()) => rename(&beside, target),
-            Err(_) => self.copy_to_name(target),
+    /// Hands the bytes of the image to `sink` in order, its holes as holes.
+    ///
+    /// # Errors
+    /// [`ImageError`] if they cannot be read, or the sink does not take them.
+    pub fn drain(&self, sink: &mut dyn Sink) -> Result<(), ImageError> {
+        let failed = |source| self.scratch.transfer_error("reading", 0, self.size, source);
+        let taken = |source| ImageError::Sink { source };
+        let mut buffer = vec![0; DRAINED];
+        let mut offset = 0;
+        for data in copy::extents(&self.file, 0, self.size).map_err(failed)? {
+            sink.zeros(data.start - offset).map_err(taken)?;
+            offset = data.start;
+            while offset < data.end {
+                let count = copy::at_most(data.end - offset, buffer.len());
+                let read = self.file.read_exact_at(&mut buffer[..count], offset);
+                read.map_err(failed)?;
+                sink.data(&buffer[..count]).map_err(taken)?;
+                offset += count as u64;
+            }
         }
+        sink.zeros(self.size - offset).map_err(taken)?;
+        sink.finish().map_err(taken)
+    }
+
+    /// The SHA-256 digest of the image's bytes.
+    ///
+    /// # Errors
+    /// [`ImageError`] if they cannot be read.
+    pub fn digest(&self) -> Result<[u8; 32], ImageError> {
+        let mut digest = Digest::default();
+        self.drain(&mut digest)?;
+        Ok(digest.0.finalize().into())
+    }
+
+    /// `link(2)` does not replace: a name beside the target is linked, and renamed over it at once. Somebody else who
+    /// builds to the same name may take that name away in between; then it is made anew.
+    fn replace(&self, target: &Path, durability: Durability) -> io::Result<()> {
+        let permissions = fs::metadata(target)?.permissions();
+        self.file.set_permissions(permissions)?;
+        let beside = beside(target);
+        for _ in 0..ATTEMPTS {
+            scratch::remove(&beside)?;
+            match scratch::link(&self.file, &beside) {
+                Ok(()) => {}
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
+                Err(_) => return self.copy_to_name(target, durability),
+            }
+            match rename(&beside, target) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                renamed => return renamed,
+            }
+        }
+        Err(io::ErrorKind::ResourceBusy.into())
     }
 
     /// For file systems that cannot name an unnamed file.
-    fn copy_to_name(&self, target: &Path) -> io::Result<()> {
+    fn copy_to_name(&self, target: &Path, durability: Durability) -> io::Result<()> {
         let beside = beside(target);
         scratch::remove(&beside)?;
         let named = scratch::create_named(&beside)?;
         let copied = named
             .set_len(self.size)
             .and_then(|()| named.set_permissions(self.file.metadata()?.permissions()))
-            .and_then(|()| copy::data(&self.file, 0, &named, 0, self.size));
+            .and_then(|()| copy::data(&self.file, 0, &named, 0, self.size))
+            .and_then(|()| match durability {
+                Durability::Flushed => named.sync_all(),
+                Durability::Written => Ok(()),
+            });
         match copied {
             Ok(()) => rename(&beside, target),
             Err(error) => {
@@ -193,12 +280,12 @@ pub fn target(path: &Path) -> Result<PathBuf, ImageError> {
     }
 }
 
-/// The name beside `target` that exists between a link and a rename only; one that a killed process left is replaced.
+/// The name beside `target` that exists between a link and a rename only; one that a killed process left is replaced. It
+/// is short, however long the target's is.
 fn beside(target: &Path) -> PathBuf {
-    let mut name = std::ffi::OsString::from(".");
-    name.push(target.file_name().unwrap_or_default());
-    name.push(".cellblock");
-    target.with_file_name(name)
+    let name = target.file_name().unwrap_or_default();
+    let digest = Sha256::digest(name.as_encoded_bytes());
+    target.with_file_name(format!(".cellblock.{}", hexadecimal(&digest[..8])))
 }
 
 fn rename(from: &Path, to: &Path) -> io::Result<()> {

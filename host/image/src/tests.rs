@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use tempfile::TempDir;
 
-use super::{Filling, Image, ImageError, PartitionFile, Scratch, copy, target};
+use super::{Durability, Filling, Image, ImageError, PartitionFile, Scratch, copy, target};
 use cellblock_contract::{Partition as _, Placement};
 use cellblock_tree::source::{Source, What, read_sources};
 use cellblock_tree::{NodeId, Tree};
@@ -167,7 +167,7 @@ fn an_image_has_no_name_until_it_is_published() {
     let image = Image::new(&scratch(folder.path()), 4096).unwrap();
     image.write(0, b"new").unwrap();
     assert!(names(folder.path()).is_empty());
-    image.publish(&path).unwrap();
+    image.publish(&path, Durability::Written).unwrap();
     assert_eq!(names(folder.path()), ["disk.img"]);
     assert_eq!(&fs::read(&path).unwrap()[..3], b"new");
 }
@@ -181,7 +181,7 @@ fn publishing_replaces_a_file_and_follows_a_link_to_it() {
     symlink(&path, &link).unwrap();
     let image = Image::new(&scratch(folder.path()), 3).unwrap();
     image.write(0, b"new").unwrap();
-    image.publish(&link).unwrap();
+    image.publish(&link, Durability::Flushed).unwrap();
     assert_eq!(fs::read(&path).unwrap(), b"new");
     assert_eq!(names(folder.path()), ["disk.img", "link"]);
 }

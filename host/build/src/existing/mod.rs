@@ -8,6 +8,7 @@ mod error;
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
+use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -19,10 +20,11 @@ use super::record::PartitionRecord;
 use super::{BuildOptions, Record};
 use crate::catalogue::Catalog;
 use crate::error::Error;
+use crate::output::Output;
 use crate::plan::{self, Facts, FilesystemRequest};
 use cellblock_cell::Runtime;
 use cellblock_contract::LogLine;
-use cellblock_image::{self as image, Atomic, Change, Content, Existing, Scratch};
+use cellblock_image::{Atomic, Change, Content, Durability, Existing, Image, Scratch};
 use cellblock_table::{Partition, SectorSize, Selector, Severity, Table};
 
 /// What is asked for of a disk that exists.
@@ -184,32 +186,34 @@ pub fn fill_partition(
     })
 }
 
-/// Puts a file into a partition of an image that exists; what is left of the partition becomes zeros.
+/// Puts a file, or standard input where that is none, into a partition of an image that exists; what is left of the
+/// partition becomes zeros.
 ///
 /// # Errors
 /// [`Error`]; unless it says otherwise, the image is as it was.
-pub fn splice_partition(asked: &Asked, file: &Path) -> Result<Changed, Error> {
+pub fn splice_partition(asked: &Asked, file: Option<&Path>) -> Result<Changed, Error> {
     let begun = Instant::now();
-    let image = Existing::open_alone(&asked.image, &|| (asked.waiting)(&asked.image))?;
-    let located = asked.locate(&image)?;
+    let file_name = file.unwrap_or(Path::new("standard input"));
     let failed = |source| DiskError::File {
-        file: file.to_owned(),
+        file: file_name.to_owned(),
         source,
     };
-    if !fs::metadata(file).map_err(failed)?.is_file() {
-        let file = file.to_owned();
-        return Err(DiskError::NotAFile { file }.into());
-    }
-    let content = File::open(file).map_err(failed)?;
+    // It is read to its end before the image is locked.
+    let content = match file {
+        Some(file) => open_content(file)?,
+        None => spooled(asked)?,
+    };
+    let image = Existing::open_alone(&asked.image, &|| (asked.waiting)(&asked.image))?;
+    let located = asked.locate(&image)?;
     if image.is(&content).map_err(failed)? {
-        let file = file.to_owned();
+        let file = file_name.to_owned();
         return Err(DiskError::SameFile { file }.into());
     }
     let new = Content::of_file(&content).map_err(failed)?;
     if new.length() > located.size() {
         return Err(Error::Disk(DiskError::TooLong {
             path: asked.image.clone(),
-            file: file.to_owned(),
+            file: file_name.to_owned(),
             length: new.length(),
             partition: located.partition.called(),
             size: located.size(),
@@ -224,27 +228,74 @@ pub fn splice_partition(asked: &Asked, file: &Path) -> Result<Changed, Error> {
     })
 }
 
+fn open_content(file: &Path) -> Result<File, Error> {
+    let failed = |source| DiskError::File {
+        file: file.to_owned(),
+        source,
+    };
+    if !fs::metadata(file).map_err(failed)?.is_file() {
+        let file = file.to_owned();
+        return Err(DiskError::NotAFile { file }.into());
+    }
+    Ok(File::open(file).map_err(failed)?)
+}
+
+/// Standard input, in a file without a name beside the image.
+fn spooled(asked: &Asked) -> Result<File, Error> {
+    let scratch = Scratch::beside(&asked.image);
+    let mut file = scratch.create()?;
+    io::copy(&mut io::stdin().lock(), &mut file).map_err(|source| DiskError::File {
+        file: PathBuf::from("standard input"),
+        source,
+    })?;
+    Ok(file)
+}
+
+/// What was taken out of an image, and has no name yet.
+#[derive(Debug)]
+pub struct Taken {
+    content: Image,
+    output: Output,
+    durability: Durability,
+    /// Out of which partition, and what was done.
+    pub changed: Changed,
+}
+
+impl Taken {
+    /// Gives the content its name, at once and complete, or hands it to standard output.
+    ///
+    /// # Errors
+    /// [`Error`]; what had the name before is as it was.
+    pub fn deliver(self) -> Result<(), Error> {
+        Ok(self.output.deliver(self.content, self.durability)?)
+    }
+}
+
 /// Takes the content of a partition out of an image, into a file of its own.
 ///
 /// # Errors
-/// [`Error`]; what had the file's name before is as it was.
-pub fn cut_partition(asked: &Asked, file: &Path) -> Result<Changed, Error> {
+/// [`Error`]; nothing is left behind.
+pub fn cut_partition(
+    asked: &Asked,
+    output: &Output,
+    durability: Durability,
+) -> Result<Taken, Error> {
     let begun = Instant::now();
     let image = Existing::open_unchanging(&asked.image, &|| (asked.waiting)(&asked.image))?;
     let located = asked.locate(&image)?;
-    let target = image::target(file)?;
-    let is_image = File::open(&target).and_then(|existing| image.is(&existing));
-    if is_image.unwrap_or(false) {
-        return Err(Error::Disk(DiskError::SameFile { file: target }));
-    }
+    let scratch = output.scratch()?;
     let splicing = Instant::now();
-    image
-        .cut(located.place.clone(), &Scratch::beside(&target))?
-        .publish(file)?;
-    Ok(Changed {
+    let content = image.cut(located.place.clone(), &scratch)?;
+    let changed = Changed {
         partition: located.partition.called(),
         record: record(asked, &located, None, Change::InPlace, splicing, begun),
         log: Vec::new(),
+    };
+    Ok(Taken {
+        content,
+        output: output.clone(),
+        durability,
+        changed,
     })
 }
 
@@ -257,7 +308,7 @@ fn record(
     begun: Instant,
 ) -> Record {
     Record::of_partition(
-        (&asked.image, located.table.disk_bytes()),
+        (&asked.image.display(), located.table.disk_bytes()),
         &located.table,
         PartitionRecord::of_existing(located, filled),
         change,

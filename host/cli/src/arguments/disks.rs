@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::{Filesystem, Run, sector_size, size};
+use super::{ArgumentError, Filesystem, Run, output, sector_size, size};
+use cellblock_build::Output;
 use cellblock_build::image::Atomic;
 use cellblock_build::table::{SectorSize, Selector};
 
@@ -110,12 +111,15 @@ pub struct Splice {
     /// Which partition.
     #[command(flatten)]
     pub chosen: Chosen,
-    /// The content of the partition, made elsewhere
+    /// The content of the partition, made elsewhere; `-` is standard input
     pub file: PathBuf,
     /// How the image is changed.
     #[command(flatten)]
     pub changing: Changing,
-    /// Print nothing but errors
+    /// Write a record of what was done, as JSON, to FILE, or to standard output for `-`
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// Print nothing but warnings and errors
     #[arg(short, long)]
     pub quiet: bool,
 }
@@ -132,10 +136,26 @@ pub struct Cut {
     /// Which partition.
     #[command(flatten)]
     pub chosen: Chosen,
-    /// The file to write. One that exists is replaced once the new one is complete
+    /// The file to write; `-` is standard output. One that exists is replaced once the new one is complete
     #[arg(short, long, value_name = "FILE")]
-    pub output: PathBuf,
-    /// Print nothing but errors
+    output: PathBuf,
+    /// Write a record of what was done, as JSON, to FILE, or to standard output for `-`
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// Flush FILE to the disk before it gets its name: it then survives a power cut
+    #[arg(long)]
+    pub sync: bool,
+    /// Print nothing but warnings and errors
     #[arg(short, long)]
     pub quiet: bool,
+}
+
+impl Cut {
+    /// Where it goes.
+    ///
+    /// # Errors
+    /// When it cannot go there.
+    pub fn output(&self) -> Result<Output, ArgumentError> {
+        output(&self.output)
+    }
 }

@@ -73,6 +73,23 @@ pub enum ArgumentError {
         /// How many volumes there are.
         volumes: usize,
     },
+    /// An image on a terminal.
+    #[error(
+        "standard output is a terminal, and an image is no text: redirect it, or name a file with -o"
+    )]
+    Terminal,
+    /// A name that says that the file is something else.
+    #[error(
+        "--output {}: the name says {format}, and what is made is a plain disk: \
+         name it .img or .raw, and convert it afterwards",
+        .output.display()
+    )]
+    OtherFormat {
+        /// As it was typed.
+        output: PathBuf,
+        /// What the name says.
+        format: &'static str,
+    },
     /// Several volumes where one is printed.
     #[error("there are {} volumes, and one is printed at a time: name it with --volume: {}", .known.len(), .known.join(", "))]
     SeveralVolumes {

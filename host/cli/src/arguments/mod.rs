@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+use cellblock_build::Output;
 use cellblock_build::cell::Walls;
 use cellblock_build::contract::CommandLine;
 use cellblock_build::plan::MkfsRequest;
@@ -145,7 +146,19 @@ impl Build {
     ///
     /// # Errors
     /// When several are to have one name.
-    pub fn outputs(&self, volumes: &[Volume]) -> Result<Vec<PathBuf>, ArgumentError> {
+    pub fn outputs(&self, volumes: &[Volume]) -> Result<Vec<Output>, ArgumentError> {
+        let paths = self.paths(volumes)?;
+        paths.iter().map(|path| output(path)).collect()
+    }
+
+    /// The directory that the images go to, if `-o` names one.
+    pub fn folder(&self, volumes: &[Volume]) -> Option<&Path> {
+        let output = self.output.as_deref()?;
+        let named = volumes.iter().all(|it| it.name.is_some());
+        (is_folder(output) && named).then_some(output)
+    }
+
+    fn paths(&self, volumes: &[Volume]) -> Result<Vec<PathBuf>, ArgumentError> {
         let stem = || {
             self.spec
                 .file_stem()
@@ -159,8 +172,8 @@ impl Build {
         };
         let folder = match &self.output {
             None => Path::new(""),
-            Some(output) if is_folder(output) && volumes.iter().all(|it| it.name.is_some()) => {
-                output
+            Some(_) if self.folder(volumes).is_some() => {
+                self.folder(volumes).unwrap_or(Path::new(""))
             }
             Some(output) if volumes.len() == 1 => return Ok(vec![output.clone()]),
             Some(output) => {
@@ -176,6 +189,44 @@ impl Build {
             .collect())
     }
 }
+
+/// The output that is typed.
+///
+/// # Errors
+/// When its name is that of another format, or it is standard output and a terminal.
+fn output(path: &Path) -> Result<Output, ArgumentError> {
+    let output = Output::parse(path);
+    if output.is_terminal() {
+        return Err(ArgumentError::Terminal);
+    }
+    let suffix = path.extension().and_then(OsStr::to_str).unwrap_or_default();
+    let suffix = suffix.to_ascii_lowercase();
+    match OTHER_FORMATS.iter().find(|(other, _)| *other == suffix) {
+        Some((_, format)) => Err(ArgumentError::OtherFormat {
+            output: path.to_owned(),
+            format,
+        }),
+        None => Ok(output),
+    }
+}
+
+/// The suffixes of files that are no plain disk, and what they are.
+const OTHER_FORMATS: [(&str, &str); 14] = [
+    ("qcow2", "a qcow2 image"),
+    ("qcow", "a qcow image"),
+    ("vmdk", "a VMDK image"),
+    ("vhd", "a VHD image"),
+    ("vpc", "a VHD image"),
+    ("vhdx", "a VHDX image"),
+    ("vdi", "a VDI image"),
+    ("ova", "an OVA archive"),
+    ("simg", "an Android sparse image"),
+    ("gz", "compressed with gzip"),
+    ("xz", "compressed with xz"),
+    ("zst", "compressed with zstd"),
+    ("bz2", "compressed with bzip2"),
+    ("lz4", "compressed with LZ4"),
+];
 
 /// Whether a path is there as a directory, or is written as one.
 fn is_folder(path: &Path) -> bool {
@@ -216,7 +267,7 @@ pub struct Mkfs {
     pub kind: String,
     /// The file to write. One that exists is replaced once the new one is complete
     #[arg(short, long, value_name = "FILE")]
-    pub output: PathBuf,
+    output: PathBuf,
     /// The size: 512MiB, minimum, "minimum + 20%" or "minimum + 64MiB"
     #[arg(long, default_value = "minimum", value_parser = size_rule)]
     size: SizeRule,
@@ -232,6 +283,14 @@ pub struct Mkfs {
 }
 
 impl Mkfs {
+    /// Where it goes.
+    ///
+    /// # Errors
+    /// When it cannot go there.
+    pub fn output(&self) -> Result<Output, ArgumentError> {
+        output(&self.output)
+    }
+
     /// What is asked for, after a look at what each source is.
     ///
     /// # Errors
@@ -254,9 +313,12 @@ pub struct Run {
     /// Write a record of what was made, as JSON, to FILE, or to standard output for `-`
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
-    /// Show no progress and no picture of the result; errors are shown all the same
+    /// Show no progress and no result; warnings and errors are shown all the same
     #[arg(short, long)]
     pub quiet: bool,
+    /// Flush what was made to the disk before it gets its name: it then survives a power cut
+    #[arg(long)]
+    pub sync: bool,
     /// Use a formatter of your own for the file system NAME, before one that is built in; with `,sha256=HEX` behind it only
     /// if the file has that digest; repeatable
     #[arg(long = "guest", value_name = "NAME=FILE", value_parser = TypedGuest::parse)]
@@ -302,9 +364,9 @@ impl Run {
         self.jobs.unwrap_or_else(processors)
     }
 
-    /// Whether the record goes to standard output.
-    pub fn json_to_stdout(&self) -> bool {
-        self.json.as_deref() == Some(Path::new("-"))
+    /// Whether the result is said on standard output: not with `--quiet`, and not where the record goes there.
+    pub fn says(&self) -> bool {
+        !self.quiet && self.json.as_deref() != Some(Path::new("-"))
     }
 }
 

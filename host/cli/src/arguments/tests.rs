@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
+use cellblock_build::Output;
 use cellblock_build::contract::Loss;
 use cellblock_build::spec::FilesystemId;
 use cellblock_build::tree::source::What;
@@ -29,12 +30,12 @@ fn the_image_is_named_after_the_spec() {
     let spec = "[[partition]]\ntype = \"linux\"\nsize = 512\n";
     let project = cellblock_build::spec::Project::parse(spec, &build.spec).unwrap();
     let outputs = build.outputs(&project.volumes).unwrap();
-    assert_eq!(outputs, [Path::new("demo.img")]);
+    assert_eq!(outputs, [Output::File("demo.img".into())]);
     assert_eq!(
         (build.run.limits.memory_limit, build.run.limits.time_limit),
         (1 << 30, 3600)
     );
-    assert!(!build.run.json_to_stdout());
+    assert!(build.run.says());
 }
 
 #[test]

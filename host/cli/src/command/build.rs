@@ -1,56 +1,82 @@
 //! `cellblock build`: a spec in, an image out.
 
-use std::path::Path;
+use std::fs;
 
-use super::project::Described;
-use super::{Failure, print, print_log, write_record};
-use crate::arguments::{self, Build};
-use crate::report::draw;
 use cellblock_build::catalogue::Foreign;
 use cellblock_build::cell::Runtime;
+use cellblock_build::files::Files;
 use cellblock_build::spec::Spec;
 use cellblock_build::text::human;
-use cellblock_build::{Built, Record};
+use cellblock_build::{Assembled, BuildOptions, Output, Record, assemble_image};
+
+use super::project::Described;
+use super::record::RecordFile;
+use super::{Failure, print, print_log};
+use crate::arguments::{self, Build};
+use crate::report::draw;
 
 pub(super) fn run(build: &Build) -> Result<(), Failure> {
     let described = Described::read(&build.spec, &build.contents)?;
-    if !build.run.quiet {
-        described.print_notes();
-    }
+    described.print_notes();
     let volumes = &described.project.volumes;
     let outputs = build.outputs(volumes).map_err(Failure::usage)?;
+    let mut files = Files::default();
+    files.reads("the spec", &build.spec);
+    volumes
+        .iter()
+        .for_each(|volume| files.reads_spec(&volume.spec));
+    super::reads_guests(&mut files, &build.run);
+    for output in &outputs {
+        files.writes_output("the image", output);
+    }
+    let to_stdout = outputs.contains(&Output::Stdout);
+    let record = RecordFile::prepare(&build.run, &mut files, to_stdout)?;
+    files.check().map_err(Failure::usage)?;
+    if let Some(folder) = build.folder(volumes) {
+        fs::create_dir_all(folder)
+            .map_err(|error| Failure::failed(format_args!("{}: {error}", folder.display())))?;
+    }
     let runtime = super::runtime(&build.run)?;
-    let mut records = Vec::with_capacity(volumes.len());
+    let mut assembled = Vec::with_capacity(volumes.len());
     for (volume, output) in volumes.iter().zip(&outputs) {
-        records.push(build_one(
-            build,
-            &volume.spec,
-            output,
-            &runtime,
-            &described,
-        )?);
+        let image = assemble(build, &volume.spec, output, &runtime, &described)?;
+        assembled.push(image);
     }
-    match &records[..] {
-        [record] => write_record(&build.run, record),
-        records => write_record(&build.run, &records),
-    }
+    deliver(build, assembled, record)
 }
 
-/// Builds one image, and shows it.
-fn build_one(
+/// Makes one image, without its name.
+fn assemble(
     build: &Build,
     spec: &Spec,
-    output: &Path,
+    output: &Output,
     runtime: &Runtime,
     described: &Described,
-) -> Result<Record, Failure> {
+) -> Result<Assembled, Failure> {
+    let catalog = super::catalog(&build.run, foreign(spec))?;
+    let options = options(build, spec)?;
+    let assembled = assemble_image(spec, output, runtime, &catalog, &options);
+    options.progress.clear();
+    assembled.map_err(|error| described.located(error))
+}
+
+/// How a spec is built.
+pub(super) fn options(build: &Build, spec: &Spec) -> Result<BuildOptions, Failure> {
     let time = match &spec.disk.time {
         Some(time) => Some(time.value),
         None => arguments::source_date_epoch().map_err(Failure::usage)?,
     };
-    let foreign = spec
-        .guests
-        .iter()
+    Ok(super::build_options(
+        &build.run,
+        time,
+        spec.disk.time.is_some(),
+    ))
+}
+
+/// The formatters that a spec brings.
+pub(super) fn foreign(spec: &Spec) -> std::collections::BTreeMap<String, Foreign> {
+    let guests = spec.guests.iter();
+    guests
         .map(|(name, guest)| {
             let foreign = Foreign {
                 file: guest.file.value.clone(),
@@ -59,27 +85,42 @@ fn build_one(
             };
             (name.clone(), foreign)
         })
-        .collect();
-    let catalog = super::catalog(&build.run, foreign)?;
-    let options = super::build_options(&build.run, time, spec.disk.time.is_some());
-    let built = cellblock_build::build_image(spec, output, runtime, &catalog, &options);
-    options.progress.clear();
-    let built = built.map_err(|error| described.located(error))?;
-    for (name, line) in &built.log {
-        print_log(&build.run, name, line);
-    }
-    if !build.run.quiet && !build.run.json_to_stdout() {
-        print(&shown(&built, output))?;
-    }
-    Ok(built.record)
+        .collect()
 }
 
-fn shown(built: &Built, output: &Path) -> String {
+/// Gives all images their names, once all are complete and their record is written.
+fn deliver(
+    build: &Build,
+    assembled: Vec<Assembled>,
+    mut record: RecordFile,
+) -> Result<(), Failure> {
+    let records: Vec<Record> = assembled.iter().map(|one| one.record.clone()).collect();
+    match &records[..] {
+        [one] => record.write(one)?,
+        several => record.write(&several)?,
+    }
+    for image in assembled {
+        for (name, line) in &image.log {
+            print_log(name, line);
+        }
+        let shown = shown(&image);
+        let says = build.run.says() && image.record.image != "-";
+        image.deliver()?;
+        if says {
+            print(&shown)?;
+        }
+    }
+    record.publish()
+}
+
+fn shown(image: &Assembled) -> String {
+    let table = image.table.as_ref();
+    let picture = table.map(|table| draw(table, super::width(), super::color()));
     format!(
         "{}\n{}: {} in {:.2} s\n",
-        draw(&built.table, super::width(), super::color()),
-        output.display(),
-        human(built.record.size),
-        built.record.timings.total.unwrap_or_default(),
+        picture.unwrap_or_default(),
+        image.record.image,
+        human(image.record.size),
+        image.record.timings.total.unwrap_or_default(),
     )
 }

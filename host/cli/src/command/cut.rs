@@ -1,23 +1,45 @@
 //! `cellblock cut`: the content of a partition of an image, in a file of its own.
 
+use cellblock_build::files::Files;
+use cellblock_build::image::{Atomic, Durability};
+use cellblock_build::text::human;
+use cellblock_build::{Output, cut_partition};
+
+use super::record::RecordFile;
 use super::{Failure, print};
 use crate::arguments::Cut;
-use cellblock_build::image::Atomic;
-use cellblock_build::text::human;
 
 pub(super) fn run(cut: &Cut) -> Result<(), Failure> {
+    let output = cut.output().map_err(Failure::usage)?;
+    let mut files = Files::default();
+    files.reads("the image", &cut.chosen.image);
+    files.writes_output("the content", &output);
+    let to_stdout = output == Output::Stdout;
+    let mut record = RecordFile::at(cut.json.as_deref(), &mut files, to_stdout)?;
+    files.check().map_err(Failure::usage)?;
     let asked = super::asked(&cut.chosen, Atomic::Never, cut.quiet);
-    let taken = cellblock_build::cut_partition(&asked, &cut.output)?;
-    if cut.quiet {
+    let durability = if cut.sync {
+        Durability::Flushed
+    } else {
+        Durability::Written
+    };
+    let taken = cut_partition(&asked, &output, durability)?;
+    record.write(&taken.changed.record)?;
+    let (partition, done) = (
+        taken.changed.partition.clone(),
+        taken.changed.record.clone(),
+    );
+    taken.deliver()?;
+    record.publish()?;
+    let json_to_stdout = cut.json.as_deref().is_some_and(|it| it.as_os_str() == "-");
+    if cut.quiet || to_stdout || json_to_stdout {
         return Ok(());
     }
-    let size = taken.record.partitions.iter().map(|one| one.size).sum();
+    let size = done.partitions.iter().map(|one| one.size).sum();
     print(&format!(
-        "{}: partition {} of {}, {} in {:.2} s\n",
-        cut.output.display(),
-        taken.partition,
+        "{output}: partition {partition} of {}, {} in {:.2} s\n",
         cut.chosen.image.display(),
         human(size),
-        taken.record.timings.total.unwrap_or_default(),
+        done.timings.total.unwrap_or_default(),
     ))
 }

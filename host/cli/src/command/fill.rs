@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::{Failure, print, print_log, write_record};
+use cellblock_build::files::Files;
+
+use super::record::RecordFile;
+use super::{Failure, print, print_log};
 use crate::arguments::Fill;
 
 pub(super) fn run(fill: &Fill) -> Result<(), Failure> {
@@ -10,6 +13,14 @@ pub(super) fn run(fill: &Fill) -> Result<(), Failure> {
         .filesystem
         .request(&fill.kind)
         .map_err(Failure::usage)?;
+    let mut files = Files::default();
+    for source in &request.sources {
+        files.reads_source(source);
+    }
+    super::reads_guests(&mut files, &fill.run);
+    files.writes("the image", &fill.chosen.image);
+    let mut record = RecordFile::prepare(&fill.run, &mut files, false)?;
+    files.check().map_err(Failure::usage)?;
     let options = super::build_options(&fill.run, request.time, fill.filesystem.has_time());
     let asked = super::asked(&fill.chosen, fill.changing.atomic(), fill.run.quiet);
     let catalog = super::catalog(&fill.run, BTreeMap::new())?;
@@ -18,10 +29,11 @@ pub(super) fn run(fill: &Fill) -> Result<(), Failure> {
     options.progress.clear();
     let filled = filled?;
     for line in &filled.log {
-        print_log(&fill.run, &filled.partition, line);
+        print_log(&filled.partition, line);
     }
-    write_record(&fill.run, &filled.record)?;
-    if fill.run.quiet || fill.run.json_to_stdout() {
+    record.write(&filled.record)?;
+    record.publish()?;
+    if !fill.run.says() {
         return Ok(());
     }
     let mut text = super::changed(&filled, &fill.kind);

@@ -2,13 +2,25 @@
 
 use std::collections::BTreeMap;
 
-use super::{Failure, print, print_log, write_record};
-use crate::arguments::Mkfs;
-use cellblock_build::plan;
+use cellblock_build::files::Files;
 use cellblock_build::text::human;
+use cellblock_build::{Output, assemble_filesystem, plan};
+
+use super::record::RecordFile;
+use super::{Failure, print, print_log};
+use crate::arguments::Mkfs;
 
 pub(super) fn run(mkfs: &Mkfs) -> Result<(), Failure> {
+    let output = mkfs.output().map_err(Failure::usage)?;
     let request = mkfs.request().map_err(Failure::usage)?;
+    let mut files = Files::default();
+    for source in &request.filesystem.sources {
+        files.reads_source(source);
+    }
+    super::reads_guests(&mut files, &mkfs.run);
+    files.writes_output("the image", &output);
+    let mut record = RecordFile::prepare(&mkfs.run, &mut files, output == Output::Stdout)?;
+    files.check().map_err(Failure::usage)?;
     let options = super::build_options(
         &mkfs.run,
         request.filesystem.time,
@@ -17,22 +29,24 @@ pub(super) fn run(mkfs: &Mkfs) -> Result<(), Failure> {
     let plan = plan::mkfs_plan(request).map_err(Failure::usage)?;
     let catalog = super::catalog(&mkfs.run, BTreeMap::new())?;
     let runtime = super::runtime(&mkfs.run)?;
-    let made = cellblock_build::make_filesystem(&plan, &mkfs.output, &runtime, &catalog, &options);
+    let made = assemble_filesystem(&plan, &output, &runtime, &catalog, &options);
     options.progress.clear();
-    let (record, log) = made?;
-    for line in &log {
-        print_log(&mkfs.run, &mkfs.kind, line);
+    let made = made?;
+    for (_, line) in &made.log {
+        print_log(&mkfs.kind, line);
     }
-    write_record(&mkfs.run, &record)?;
-    if !mkfs.run.quiet && !mkfs.run.json_to_stdout() {
-        let total = record.timings.total.unwrap_or_default();
+    record.write(&made.record)?;
+    let done = made.record.clone();
+    made.deliver()?;
+    record.publish()?;
+    if mkfs.run.says() && output != Output::Stdout {
+        let total = done.timings.total.unwrap_or_default();
         let mut text = format!(
-            "{}: {}, {} in {total:.2} s\n",
-            mkfs.output.display(),
+            "{output}: {}, {} in {total:.2} s\n",
             mkfs.kind,
-            human(record.size)
+            human(done.size)
         );
-        text.push_str(&super::properties(&record));
+        text.push_str(&super::properties(&done));
         print(&text)?;
     }
     Ok(())

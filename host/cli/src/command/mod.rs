@@ -7,6 +7,7 @@ mod fill;
 mod guests;
 mod mkfs;
 mod project;
+mod record;
 mod show;
 mod splice;
 mod walls;
@@ -24,7 +25,8 @@ use cellblock_build::catalogue::{Catalog, Foreign};
 use cellblock_build::cell::{Runtime, RuntimeOptions};
 use cellblock_build::contract::{Level, Limits, LogLine};
 use cellblock_build::error::Error;
-use cellblock_build::image::Atomic;
+use cellblock_build::files::Files;
+use cellblock_build::image::{Atomic, Durability};
 use cellblock_build::progress::Hidden;
 use cellblock_build::spec;
 use cellblock_build::text::{human, printable};
@@ -154,6 +156,11 @@ fn build_options(run: &Run, time: Option<i64>, given: bool) -> BuildOptions {
         archive_limit: run.archive_limit,
         time,
         time_of_environment: !given,
+        durability: if run.sync {
+            Durability::Flushed
+        } else {
+            Durability::Written
+        },
     }
 }
 
@@ -205,22 +212,20 @@ fn properties(record: &Record) -> String {
         .collect()
 }
 
-fn write_record(run: &Run, record: &impl serde::Serialize) -> Result<(), Failure> {
-    let Some(file) = &run.json else {
-        return Ok(());
-    };
-    if run.json_to_stdout() {
-        return print_json(record);
+/// The formatters that the command line brings are read.
+fn reads_guests(files: &mut Files, run: &Run) {
+    for guest in &run.guests {
+        files.reads(format!("the guest '{}'", guest.name), &guest.file);
     }
-    let mut text = serde_json::to_string_pretty(record).map_err(Failure::failed)?;
-    text.push('\n');
-    std::fs::write(file, text)
-        .map_err(|error| Failure::failed(format_args!("{}: {error}", file.display())))
 }
 
 fn print_json(value: &impl serde::Serialize) -> Result<(), Failure> {
+    print(&as_json(value)?)
+}
+
+fn as_json(value: &impl serde::Serialize) -> Result<String, Failure> {
     let text = serde_json::to_string_pretty(value).map_err(Failure::failed)?;
-    print(&format!("{text}\n"))
+    Ok(format!("{text}\n"))
 }
 
 /// Writes to standard output; a reader that has gone is no failure.
@@ -235,8 +240,9 @@ fn print(text: &str) -> Result<(), Failure> {
     }
 }
 
-fn print_log(run: &Run, name: &str, line: &LogLine) {
-    if !run.quiet && line.level == Level::Warning {
+/// Shows what is worth a warning, `--quiet` or not.
+fn print_log(name: &str, line: &LogLine) {
+    if line.level == Level::Warning {
         eprintln!("warning: {}: {}", printable(name), printable(&line.text));
     }
 }

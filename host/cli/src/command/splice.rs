@@ -1,14 +1,35 @@
 //! `cellblock splice`: a file into a partition of an image that exists.
 
+use std::path::Path;
+
+use cellblock_build::files::Files;
+
+use super::record::RecordFile;
 use super::{Failure, print};
 use crate::arguments::Splice;
 
 pub(super) fn run(splice: &Splice) -> Result<(), Failure> {
+    let mut files = Files::default();
+    let is_stdin = splice.file == Path::new("-");
+    if !is_stdin {
+        files.reads("the content", &splice.file);
+    }
+    files.writes("the image", &splice.chosen.image);
+    let mut record = RecordFile::at(splice.json.as_deref(), &mut files, false)?;
+    files.check().map_err(Failure::usage)?;
     let asked = super::asked(&splice.chosen, splice.changing.atomic(), splice.quiet);
-    let spliced = cellblock_build::splice_partition(&asked, &splice.file)?;
-    if splice.quiet {
+    let content = (!is_stdin).then_some(splice.file.as_path());
+    let spliced = cellblock_build::splice_partition(&asked, content)?;
+    record.write(&spliced.record)?;
+    record.publish()?;
+    let json_to_stdout = splice.json.as_deref() == Some(Path::new("-"));
+    if splice.quiet || json_to_stdout {
         return Ok(());
     }
-    let what = splice.file.display().to_string();
+    let what = if is_stdin {
+        "standard input".to_owned()
+    } else {
+        splice.file.display().to_string()
+    };
     print(&super::changed(&spliced, &what))
 }

@@ -1,0 +1,303 @@
+//! Every file that a run reads and every one that it writes, in one place, so that no output is an input or another
+//! output.
+//!
+//! Files are compared as files: by device and inode, through symbolic links. An output that is not there yet is compared by
+//! its folder and its name.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use cellblock_spec::{
+    BootSpec, Content, GrubBiosSpec, GrubEfiSpec, GuestSpec, RawSpec, SingleFile, Spec,
+    SystemdBootSpec,
+};
+use cellblock_tree::source::{Source, What};
+
+use crate::output::Output;
+
+/// The files of a run.
+#[derive(Clone, Debug, Default)]
+pub struct Files {
+    read: Vec<Named>,
+    written: Vec<Named>,
+}
+
+/// A file and what it is for.
+#[derive(Clone, Debug)]
+struct Named {
+    /// What it is, with its article: `the spec`.
+    what: String,
+    path: PathBuf,
+}
+
+/// A file that would be lost.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{}: is both {output} and {other}{}; give one of them another name; nothing has been written",
+    .path.display(),
+    also_called(.path, .other_path)
+)]
+pub struct SameFile {
+    /// What would be written.
+    pub output: String,
+    /// Its name.
+    pub path: PathBuf,
+    /// What is there.
+    pub other: String,
+    /// Its name, which may be another one.
+    pub other_path: PathBuf,
+}
+
+fn also_called(path: &Path, other: &Path) -> String {
+    if path == other {
+        String::new()
+    } else {
+        format!(" ({})", other.display())
+    }
+}
+
+impl Files {
+    /// The run reads this file.
+    pub fn reads(&mut self, what: impl Into<String>, path: impl Into<PathBuf>) {
+        self.read.push(Named {
+            what: what.into(),
+            path: path.into(),
+        });
+    }
+
+    /// The run writes this file.
+    pub fn writes(&mut self, what: impl Into<String>, path: impl Into<PathBuf>) {
+        self.written.push(Named {
+            what: what.into(),
+            path: path.into(),
+        });
+    }
+
+    /// The run writes there; standard output is no file that could be lost.
+    pub fn writes_output(&mut self, what: impl Into<String>, output: &Output) {
+        if let Some(path) = output.file() {
+            self.writes(what, path);
+        }
+    }
+
+    /// The run reads all that a spec names.
+    pub fn reads_spec(&mut self, spec: &Spec) {
+        let Spec {
+            disk,
+            partitions,
+            boot,
+            guests,
+        } = spec;
+        for partition in partitions {
+            let contents = partition.filesystem.iter().flat_map(|it| &it.content);
+            contents.for_each(|content| self.reads_content(content));
+            self.reads_raw(&partition.raw);
+        }
+        self.reads_raw(&disk.raw);
+        self.reads_boot(boot);
+        for (name, guest) in guests {
+            let GuestSpec {
+                file,
+                sha256: _,
+                command: _,
+            } = guest;
+            self.reads(format!("the guest '{name}'"), &file.value);
+        }
+    }
+
+    /// The run reads this content.
+    pub fn reads_content(&mut self, content: &Content) {
+        match content {
+            Content::Source(source) => self.reads_source(source),
+            Content::Template(template) => self.reads("the template", &template.file),
+        }
+    }
+
+    /// The run reads this source.
+    pub fn reads_source(&mut self, source: &Source) {
+        match &source.what {
+            What::Directory(path) => self.reads("the directory", path),
+            What::Archive(path) => self.reads("the archive", path),
+            What::File(path) => self.reads("the source", path),
+            What::Bytes(_) => {}
+        }
+    }
+
+    fn reads_raw(&mut self, raw: &[RawSpec]) {
+        for file in raw.iter().filter_map(RawSpec::file) {
+            self.reads("the raw file", &file.value);
+        }
+    }
+
+    fn reads_boot(&mut self, boot: &BootSpec) {
+        let BootSpec {
+            grub_bios,
+            grub_efi,
+            systemd_boot,
+            unified_kernels,
+        } = boot;
+        if let Some(GrubBiosSpec {
+            boot_image,
+            core_image,
+        }) = grub_bios
+        {
+            self.reads("GRUB's boot image", &boot_image.value);
+            self.reads("GRUB's core image", &core_image.value);
+        }
+        if let Some(GrubEfiSpec {
+            image,
+            shim,
+            config,
+        }) = grub_efi
+        {
+            self.reads("GRUB", &image.value);
+            if let Some(shim) = shim {
+                self.reads("the shim", &shim.value);
+            }
+            config.iter().for_each(|config| self.reads_single(config));
+        }
+        if let Some(SystemdBootSpec {
+            image,
+            config,
+            entries,
+        }) = systemd_boot
+        {
+            self.reads("systemd-boot", &image.value);
+            config.iter().for_each(|config| self.reads_single(config));
+            entries.values().for_each(|entry| self.reads_single(entry));
+        }
+        for kernel in unified_kernels {
+            self.reads("the kernel", &kernel.value);
+        }
+    }
+
+    fn reads_single(&mut self, file: &SingleFile) {
+        match file {
+            SingleFile::Host(path) => self.reads("the boot file", path),
+            SingleFile::Template(path) => self.reads("the template", path),
+            SingleFile::Text(_) => {}
+        }
+    }
+
+    /// Refuses outputs that are inputs, and outputs that are one file.
+    ///
+    /// # Errors
+    /// [`SameFile`] for the first.
+    pub fn check(&self) -> Result<(), SameFile> {
+        let mut outputs: Vec<(Identity, &Named)> = Vec::new();
+        for output in &self.written {
+            let Some(identity) = Identity::of(&output.path) else {
+                continue;
+            };
+            let read = self
+                .read
+                .iter()
+                .find(|input| Identity::of(&input.path).as_ref() == Some(&identity));
+            let written = outputs.iter().find(|(other, _)| *other == identity);
+            if let Some(other) = read.or(written.map(|(_, other)| *other)) {
+                return Err(SameFile {
+                    output: output.what.clone(),
+                    path: output.path.clone(),
+                    other: other.what.clone(),
+                    other_path: other.path.clone(),
+                });
+            }
+            outputs.push((identity, output));
+        }
+        Ok(())
+    }
+}
+
+/// What makes two names one file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Identity {
+    /// A file that is there: its device and inode.
+    There(u64, u64),
+    /// One that is not: the device and inode of its folder, and its name.
+    ToBe(u64, u64, std::ffi::OsString),
+}
+
+impl Identity {
+    /// None if there can be no such file, which who opens it tells.
+    fn of(path: &Path) -> Option<Self> {
+        if let Ok(metadata) = fs::metadata(path) {
+            // What is written to a terminal or to /dev/null is not lost by being written there twice.
+            return metadata
+                .is_file()
+                .then(|| Self::There(metadata.dev(), metadata.ino()));
+        }
+        // A symbolic link to a file that is not there yet.
+        let target = match fs::read_link(path) {
+            Ok(target) => path.parent().unwrap_or(Path::new("")).join(target),
+            Err(_) => path.to_owned(),
+        };
+        let folder = match target.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => folder,
+            _ => Path::new("."),
+        };
+        let folder = fs::metadata(folder).ok()?;
+        let name = target.file_name()?.to_owned();
+        Some(Self::ToBe(folder.dev(), folder.ino(), name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn an_output_that_is_an_input_is_refused_under_any_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        fs::write(path("spec"), "").unwrap();
+        symlink("spec", path("link")).unwrap();
+        fs::hard_link(path("spec"), path("hard")).unwrap();
+        symlink("later", path("dangling")).unwrap();
+        for (input, output, is_refused) in [
+            ("spec", "spec", true),
+            ("spec", "link", true),
+            ("link", "hard", true),
+            ("spec", "./spec", true),
+            ("spec", "other", false),
+            ("absent", "other", false),
+        ] {
+            let mut files = Files::default();
+            files.reads("the spec", path(input));
+            files.writes("the image", path(output));
+            assert_eq!(files.check().is_err(), is_refused, "{input} {output}");
+        }
+        for (one, other, is_refused) in [
+            ("new", "new", true),
+            ("new", "./new", true),
+            ("later", "dangling", true),
+            ("new", "newer", false),
+        ] {
+            let mut files = Files::default();
+            files.writes("the image", path(one));
+            files.writes("the record", path(other));
+            assert_eq!(files.check().is_err(), is_refused, "{one} {other}");
+        }
+    }
+
+    #[test]
+    fn the_error_has_both_names() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        fs::write(path("a.toml"), "").unwrap();
+        symlink("a.toml", path("b.img")).unwrap();
+        let mut files = Files::default();
+        files.reads("the spec", path("a.toml"));
+        files.writes("the image", path("b.img"));
+        let said = files.check().unwrap_err().to_string();
+        let expected = format!(
+            "{0}/b.img: is both the image and the spec ({0}/a.toml); give one of them another name; \
+             nothing has been written",
+            folder.path().display()
+        );
+        assert_eq!(said, expected);
+    }
+}

@@ -1,0 +1,71 @@
+//! `--json FILE`: the record, which is written before an image gets its name.
+
+use std::path::Path;
+
+use cellblock_build::files::Files;
+use cellblock_build::image::Document;
+use serde::Serialize;
+
+use super::{Failure, as_json, print};
+use crate::arguments::Run;
+
+/// Where the record goes.
+pub(super) enum RecordFile {
+    /// Nobody asked for it.
+    Nowhere,
+    Stdout,
+    File(Document),
+}
+
+impl RecordFile {
+    /// Looks whether the record can be written, before anything is built; `is_taken` tells whether standard output is.
+    pub(super) fn prepare(run: &Run, files: &mut Files, is_taken: bool) -> Result<Self, Failure> {
+        Self::at(run.json.as_deref(), files, is_taken)
+    }
+
+    /// The same, where it is typed.
+    pub(super) fn at(
+        path: Option<&Path>,
+        files: &mut Files,
+        is_taken: bool,
+    ) -> Result<Self, Failure> {
+        match path {
+            None => Ok(Self::Nowhere),
+            Some(path) if path == Path::new("-") => {
+                if is_taken {
+                    return Err(Failure::usage(
+                        "standard output takes the image or the record, not both: name a file with -o or --json",
+                    ));
+                }
+                Ok(Self::Stdout)
+            }
+            Some(path) => {
+                files.writes("the record", path);
+                files.check().map_err(Failure::usage)?;
+                Ok(Self::File(
+                    Document::prepare(path).map_err(Failure::failed)?,
+                ))
+            }
+        }
+    }
+
+    /// Writes it, though not under its name yet.
+    pub(super) fn write(&mut self, record: &impl Serialize) -> Result<(), Failure> {
+        match self {
+            Self::Nowhere => Ok(()),
+            Self::Stdout => print(&as_json(record)?),
+            Self::File(document) => {
+                let text = as_json(record)?;
+                document.write(text.as_bytes()).map_err(Failure::failed)
+            }
+        }
+    }
+
+    /// Gives it its name.
+    pub(super) fn publish(self) -> Result<(), Failure> {
+        match self {
+            Self::Nowhere | Self::Stdout => Ok(()),
+            Self::File(document) => document.publish().map_err(Failure::failed),
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! A small file beside an image, such as its record.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use super::{Durability, Image, ImageError, Scratch, target};
+
+/// A file whose place is looked at before anything is built, which is written before the image gets its name, and gets its
+/// own name behind it: complete or not at all. A device or a pipe is written as it is.
+#[derive(Debug)]
+pub struct Document {
+    path: PathBuf,
+    file: File,
+    /// Where the file has no name yet.
+    scratch: Option<Scratch>,
+}
+
+impl Document {
+    /// Looks whether there can be such a file.
+    ///
+    /// # Errors
+    /// [`ImageError`] if its folder takes no files, or it is a directory.
+    pub fn prepare(path: &Path) -> Result<Self, ImageError> {
+        let is_special = fs::metadata(path).is_ok_and(|it| !it.is_file() && !it.is_dir());
+        let (file, scratch) = if is_special {
+            let opened = OpenOptions::new().write(true).open(path);
+            let failed = |source| ImageError::Open {
+                path: path.to_owned(),
+                source,
+            };
+            (opened.map_err(failed)?, None)
+        } else {
+            let scratch = Scratch::beside(&target(path)?);
+            (scratch.create()?, Some(scratch))
+        };
+        Ok(Self {
+            path: path.to_owned(),
+            file,
+            scratch,
+        })
+    }
+
+    /// Writes all of it.
+    ///
+    /// # Errors
+    /// [`ImageError`] if the disk or the device does not take it.
+    pub fn write(&mut self, bytes: &[u8]) -> Result<(), ImageError> {
+        self.file
+            .write_all(bytes)
+            .and_then(|()| self.file.flush())
+            .map_err(|source| ImageError::Document {
+                path: self.path.clone(),
+                source,
+            })
+    }
+
+    /// Gives it its name.
+    ///
+    /// # Errors
+    /// [`ImageError`] if the name cannot be given; what had it before is then as it was.
+    pub fn publish(self) -> Result<(), ImageError> {
+        let Some(scratch) = self.scratch else {
+            return Ok(());
+        };
+        let size = self
+            .file
+            .metadata()
+            .map_err(|source| ImageError::Document {
+                path: self.path.clone(),
+                source,
+            })?;
+        let image = Image::whole(&scratch, self.file, size.len());
+        image.publish(&self.path, Durability::Written)
+    }
+}
