@@ -20,6 +20,7 @@ mod existing;
 mod guests;
 mod hostile;
 mod killed;
+mod lost;
 mod plugins;
 mod raw;
 mod refusals;
