@@ -4,7 +4,7 @@ use std::fs;
 
 use cellblock_build::catalogue::Foreign;
 use cellblock_build::cell::Runtime;
-use cellblock_build::files::Files;
+use cellblock_build::footprint::Footprint;
 use cellblock_build::spec::Spec;
 use cellblock_build::text::human;
 use cellblock_build::{Assembled, BuildOptions, Output, Record, assemble_image};
@@ -20,18 +20,21 @@ pub(super) fn run(build: &Build) -> Result<(), Failure> {
     described.print_notes();
     let volumes = &described.project.volumes;
     let outputs = build.outputs(volumes).map_err(Failure::usage)?;
-    let mut files = Files::default();
-    files.reads("the spec", &build.spec);
+    let mut footprint = Footprint::default();
+    footprint.reads("the spec", &build.spec);
+    for also in build.contents.also() {
+        footprint.reads("the spec", also);
+    }
     volumes
         .iter()
-        .for_each(|volume| files.reads_spec(&volume.spec));
-    super::reads_guests(&mut files, &build.run);
+        .for_each(|volume| footprint.reads_spec(&volume.spec));
+    super::reads_guests(&mut footprint, &build.run);
     for output in &outputs {
-        files.writes_output("the image", output);
+        footprint.writes_output("the image", output);
     }
     let to_stdout = outputs.contains(&Output::Stdout);
-    let record = RecordFile::prepare(&build.run, &mut files, to_stdout)?;
-    files.check().map_err(Failure::usage)?;
+    let record = RecordFile::prepare(&build.run, &mut footprint, to_stdout)?;
+    footprint.check().map_err(Failure::usage)?;
     if let Some(folder) = build.folder(volumes) {
         fs::create_dir_all(folder)
             .map_err(|error| Failure::failed(format_args!("{}: {error}", folder.display())))?;

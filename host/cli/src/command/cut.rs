@@ -1,6 +1,6 @@
 //! `cellblock cut`: the content of a partition of an image, in a file of its own.
 
-use cellblock_build::files::Files;
+use cellblock_build::footprint::Footprint;
 use cellblock_build::image::{Atomic, Durability};
 use cellblock_build::text::human;
 use cellblock_build::{Output, cut_partition};
@@ -11,12 +11,12 @@ use crate::arguments::Cut;
 
 pub(super) fn run(cut: &Cut) -> Result<(), Failure> {
     let output = cut.output().map_err(Failure::usage)?;
-    let mut files = Files::default();
-    files.reads("the image", &cut.chosen.image);
-    files.writes_output("the content", &output);
+    let mut footprint = Footprint::default();
+    footprint.reads("the image", &cut.chosen.image);
+    footprint.writes_output("the content", &output);
     let to_stdout = output == Output::Stdout;
-    let mut record = RecordFile::at(cut.json.as_deref(), &mut files, to_stdout)?;
-    files.check().map_err(Failure::usage)?;
+    let mut record = RecordFile::at(cut.json.as_deref(), &mut footprint, to_stdout)?;
+    footprint.check().map_err(Failure::usage)?;
     let asked = super::asked(&cut.chosen, Atomic::Never, cut.quiet);
     let durability = if cut.sync {
         Durability::Flushed

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use cellblock_build::files::Files;
+use cellblock_build::footprint::Footprint;
 
 use super::record::RecordFile;
 use super::{Failure, print, print_log};
@@ -13,14 +13,14 @@ pub(super) fn run(fill: &Fill) -> Result<(), Failure> {
         .filesystem
         .request(&fill.kind)
         .map_err(Failure::usage)?;
-    let mut files = Files::default();
+    let mut footprint = Footprint::default();
     for source in &request.sources {
-        files.reads_source(source);
+        footprint.reads_source(source);
     }
-    super::reads_guests(&mut files, &fill.run);
-    files.writes("the image", &fill.chosen.image);
-    let mut record = RecordFile::prepare(&fill.run, &mut files, false)?;
-    files.check().map_err(Failure::usage)?;
+    super::reads_guests(&mut footprint, &fill.run);
+    footprint.writes("the image", &fill.chosen.image);
+    let mut record = RecordFile::prepare(&fill.run, &mut footprint, false)?;
+    footprint.check().map_err(Failure::usage)?;
     let options = super::build_options(&fill.run, request.time, fill.filesystem.has_time());
     let asked = super::asked(&fill.chosen, fill.changing.atomic(), fill.run.quiet);
     let catalog = super::catalog(&fill.run, BTreeMap::new())?;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use cellblock_build::files::Files;
+use cellblock_build::footprint::Footprint;
 use cellblock_build::text::human;
 use cellblock_build::{Output, assemble_filesystem, plan};
 
@@ -13,14 +13,14 @@ use crate::arguments::Mkfs;
 pub(super) fn run(mkfs: &Mkfs) -> Result<(), Failure> {
     let output = mkfs.output().map_err(Failure::usage)?;
     let request = mkfs.request().map_err(Failure::usage)?;
-    let mut files = Files::default();
+    let mut footprint = Footprint::default();
     for source in &request.filesystem.sources {
-        files.reads_source(source);
+        footprint.reads_source(source);
     }
-    super::reads_guests(&mut files, &mkfs.run);
-    files.writes_output("the image", &output);
-    let mut record = RecordFile::prepare(&mkfs.run, &mut files, output == Output::Stdout)?;
-    files.check().map_err(Failure::usage)?;
+    super::reads_guests(&mut footprint, &mkfs.run);
+    footprint.writes_output("the image", &output);
+    let mut record = RecordFile::prepare(&mkfs.run, &mut footprint, output == Output::Stdout)?;
+    footprint.check().map_err(Failure::usage)?;
     let options = super::build_options(
         &mkfs.run,
         request.filesystem.time,

@@ -25,7 +25,7 @@ use cellblock_build::catalogue::{Catalog, Foreign};
 use cellblock_build::cell::{Runtime, RuntimeOptions};
 use cellblock_build::contract::{Level, Limits, LogLine};
 use cellblock_build::error::Error;
-use cellblock_build::files::Files;
+use cellblock_build::footprint::Footprint;
 use cellblock_build::image::{Atomic, Durability};
 use cellblock_build::progress::Hidden;
 use cellblock_build::spec;
@@ -213,9 +213,9 @@ fn properties(record: &Record) -> String {
 }
 
 /// The formatters that the command line brings are read.
-fn reads_guests(files: &mut Files, run: &Run) {
+fn reads_guests(footprint: &mut Footprint, run: &Run) {
     for guest in &run.guests {
-        files.reads(format!("the guest '{}'", guest.name), &guest.file);
+        footprint.reads(format!("the guest '{}'", guest.name), &guest.file);
     }
 }
 

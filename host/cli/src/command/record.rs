@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use cellblock_build::files::Files;
+use cellblock_build::footprint::Footprint;
 use cellblock_build::image::Document;
 use serde::Serialize;
 
@@ -19,14 +19,18 @@ pub(super) enum RecordFile {
 
 impl RecordFile {
     /// Looks whether the record can be written, before anything is built; `is_taken` tells whether standard output is.
-    pub(super) fn prepare(run: &Run, files: &mut Files, is_taken: bool) -> Result<Self, Failure> {
-        Self::at(run.json.as_deref(), files, is_taken)
+    pub(super) fn prepare(
+        run: &Run,
+        footprint: &mut Footprint,
+        is_taken: bool,
+    ) -> Result<Self, Failure> {
+        Self::at(run.json.as_deref(), footprint, is_taken)
     }
 
     /// The same, where it is typed.
     pub(super) fn at(
         path: Option<&Path>,
-        files: &mut Files,
+        footprint: &mut Footprint,
         is_taken: bool,
     ) -> Result<Self, Failure> {
         match path {
@@ -40,8 +44,8 @@ impl RecordFile {
                 Ok(Self::Stdout)
             }
             Some(path) => {
-                files.writes("the record", path);
-                files.check().map_err(Failure::usage)?;
+                footprint.writes("the record", path);
+                footprint.check().map_err(Failure::usage)?;
                 Ok(Self::File(
                     Document::prepare(path).map_err(Failure::failed)?,
                 ))

@@ -2,21 +2,21 @@
 
 use std::path::Path;
 
-use cellblock_build::files::Files;
+use cellblock_build::footprint::Footprint;
 
 use super::record::RecordFile;
 use super::{Failure, print};
 use crate::arguments::Splice;
 
 pub(super) fn run(splice: &Splice) -> Result<(), Failure> {
-    let mut files = Files::default();
+    let mut footprint = Footprint::default();
     let is_stdin = splice.file == Path::new("-");
     if !is_stdin {
-        files.reads("the content", &splice.file);
+        footprint.reads("the content", &splice.file);
     }
-    files.writes("the image", &splice.chosen.image);
-    let mut record = RecordFile::at(splice.json.as_deref(), &mut files, false)?;
-    files.check().map_err(Failure::usage)?;
+    footprint.writes("the image", &splice.chosen.image);
+    let mut record = RecordFile::at(splice.json.as_deref(), &mut footprint, false)?;
+    footprint.check().map_err(Failure::usage)?;
     let asked = super::asked(&splice.chosen, splice.changing.atomic(), splice.quiet);
     let content = (!is_stdin).then_some(splice.file.as_path());
     let spliced = cellblock_build::splice_partition(&asked, content)?;

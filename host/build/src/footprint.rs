@@ -1,7 +1,7 @@
 //! Every file that a run reads and every one that it writes, in one place, so that no output is an input or another
 //! output.
 //!
-//! Files are compared as files: by device and inode, through symbolic links. An output that is not there yet is compared by
+//! Footprint are compared as footprint: by device and inode, through symbolic links. An output that is not there yet is compared by
 //! its folder and its name.
 
 use std::fs;
@@ -18,7 +18,7 @@ use crate::output::Output;
 
 /// The files of a run.
 #[derive(Clone, Debug, Default)]
-pub struct Files {
+pub struct Footprint {
     read: Vec<Named>,
     written: Vec<Named>,
 }
@@ -57,7 +57,7 @@ fn also_called(path: &Path, other: &Path) -> String {
     }
 }
 
-impl Files {
+impl Footprint {
     /// The run reads this file.
     pub fn reads(&mut self, what: impl Into<String>, path: impl Into<PathBuf>) {
         self.read.push(Named {
@@ -265,10 +265,10 @@ mod tests {
             ("spec", "other", false),
             ("absent", "other", false),
         ] {
-            let mut files = Files::default();
-            files.reads("the spec", path(input));
-            files.writes("the image", path(output));
-            assert_eq!(files.check().is_err(), is_refused, "{input} {output}");
+            let mut footprint = Footprint::default();
+            footprint.reads("the spec", path(input));
+            footprint.writes("the image", path(output));
+            assert_eq!(footprint.check().is_err(), is_refused, "{input} {output}");
         }
         for (one, other, is_refused) in [
             ("new", "new", true),
@@ -276,10 +276,10 @@ mod tests {
             ("later", "dangling", true),
             ("new", "newer", false),
         ] {
-            let mut files = Files::default();
-            files.writes("the image", path(one));
-            files.writes("the record", path(other));
-            assert_eq!(files.check().is_err(), is_refused, "{one} {other}");
+            let mut footprint = Footprint::default();
+            footprint.writes("the image", path(one));
+            footprint.writes("the record", path(other));
+            assert_eq!(footprint.check().is_err(), is_refused, "{one} {other}");
         }
     }
 
@@ -289,10 +289,10 @@ mod tests {
         let path = |name: &str| folder.path().join(name);
         fs::write(path("a.toml"), "").unwrap();
         symlink("a.toml", path("b.img")).unwrap();
-        let mut files = Files::default();
-        files.reads("the spec", path("a.toml"));
-        files.writes("the image", path("b.img"));
-        let said = files.check().unwrap_err().to_string();
+        let mut footprint = Footprint::default();
+        footprint.reads("the spec", path("a.toml"));
+        footprint.writes("the image", path("b.img"));
+        let said = footprint.check().unwrap_err().to_string();
         let expected = format!(
             "{0}/b.img: is both the image and the spec ({0}/a.toml); give one of them another name; \
              nothing has been written",
