@@ -39,13 +39,20 @@ mod write;
 mod component;
 
 use cellblock_guest::{
-    Description, FormatError, Formatter, Losses, Output, Request, SettingProblem, Summary, Tree,
+    Description, FormatError, Formatter, Identifier, KindDescription, Losses, Output, Request,
+    SettingProblem, Summary, Tree,
 };
 
 use crate::census::Census;
 use crate::layout::Layout;
 use crate::options::Options;
 use crate::write::Contents;
+
+const KINDS: &[KindDescription] = &[
+    KindDescription::plain("ext2", Identifier::Uuid),
+    KindDescription::plain("ext3", Identifier::Uuid),
+    KindDescription::plain("ext4", Identifier::Uuid),
+];
 
 /// Makes ext2, ext3 and ext4 file systems.
 pub struct Ext4;
@@ -56,7 +63,7 @@ impl Formatter for Ext4 {
             name: "ext4",
             version: env!("CARGO_PKG_VERSION"),
             summary: "Makes ext2, ext3 and ext4 file systems, with the features that mke2fs turns on.",
-            kinds: &["ext2", "ext3", "ext4"],
+            kinds: KINDS,
             options: options::DESCRIPTIONS,
             label_limit: options::LABEL_LIMIT,
             lacks: Losses::empty(),

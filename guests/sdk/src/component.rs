@@ -1,13 +1,15 @@
 //! The wasm surface of every formatter: the contract's bindings, and the translation between its types and ours.
-//! Lists go over as they are; everything else is a field by field move.
+//! Lists go over as they are; everything else is taken apart field by field, so that a field or a case that is added on
+//! one side and not on the other does not compile.
 
 use std::marker::PhantomData;
 
 use crate::batch::Type;
 use crate::{
-    Attribute, Batch, FormatError, Formatter, LabelProblem, Losses, NodeId, NodeProblem, Output,
-    PartitionError, PlaceError, Placement, Range, ReadError, Request, SettingProblem, Timestamp,
-    Totals, Tree, Uuid,
+    Attribute, Batch, Description, FormatError, Formatter, Identifier, KindDescription,
+    LabelProblem, Losses, NodeError, NodeId, NodeProblem, OptionDescription, Output,
+    PartitionError, PlaceError, Placement, Property, Range, ReadError, Request, SettingError,
+    SettingProblem, Shortage, Summary, Timestamp, Totals, Tree, Uuid,
 };
 
 #[allow(missing_docs, unreachable_pub, unused_qualifications, clippy::all)]
@@ -15,7 +17,7 @@ use crate::{
 pub mod bindings {
     wit_bindgen::generate!({
         path: "wit",
-        world: "guest",
+        world: "described-guest",
         generate_all,
         pub_export_macro: true,
         export_macro_name: "export_bindings",
@@ -24,7 +26,7 @@ pub mod bindings {
 }
 
 use bindings::cellblock::format::{placement, progress, tree};
-use bindings::exports::cellblock::format::formatter as contract;
+use bindings::exports::cellblock::format::{formatter as contract, kinds};
 use bindings::wasi::filesystem::types::{Descriptor, ErrorCode};
 
 /// Hands a [`Formatter`] to the host: the one line of a guest's `component.rs`.
@@ -41,29 +43,7 @@ pub struct Component<F>(PhantomData<F>);
 
 impl<F: Formatter> contract::Guest for Component<F> {
     fn describe() -> contract::Description {
-        let description = F::describe();
-        contract::Description {
-            name: description.name.to_owned(),
-            version: description.version.to_owned(),
-            summary: description.summary.to_owned(),
-            kinds: description
-                .kinds
-                .iter()
-                .map(|kind| (*kind).to_owned())
-                .collect(),
-            options: description
-                .options
-                .iter()
-                .map(|option| contract::OptionDescription {
-                    name: option.name.to_owned(),
-                    value: option.value.to_owned(),
-                    default: option.default.to_owned(),
-                    documentation: option.documentation.to_owned(),
-                })
-                .collect(),
-            label_limit: description.label_limit,
-            lacks: contract::Losses::from_bits_retain(description.lacks.bits()),
-        }
+        F::describe().into()
     }
 
     fn measure(request: contract::Request) -> Result<u64, contract::FormatError> {
@@ -74,22 +54,16 @@ impl<F: Formatter> contract::Guest for Component<F> {
         partition: Descriptor,
         request: contract::Request,
     ) -> Result<contract::Summary, contract::FormatError> {
-        let summary = F::format(
-            &request.into(),
-            &mut HostTree,
-            &mut HostOutput { partition },
-        )?;
-        Ok(contract::Summary {
-            used: summary.used,
-            properties: summary
-                .properties
-                .into_iter()
-                .map(|property| contract::Property {
-                    name: property.name.to_owned(),
-                    value: property.value,
-                })
-                .collect(),
-        })
+        let mut output = HostOutput { partition };
+        let summary = F::format(&request.into(), &mut HostTree, &mut output)?;
+        Ok(summary.into())
+    }
+}
+
+impl<F: Formatter> kinds::Guest for Component<F> {
+    fn describe_kinds() -> Vec<kinds::KindDescription> {
+        let kinds = F::describe().kinds;
+        kinds.iter().copied().map(Into::into).collect()
     }
 }
 
@@ -106,15 +80,23 @@ impl Tree for HostTree {
     }
 
     fn totals(&mut self, unit: u32) -> Totals {
-        let totals = tree::sum(unit);
+        let tree::Totals {
+            nodes,
+            directories,
+            hard_links,
+            attributed,
+            names,
+            targets,
+            content,
+        } = tree::sum(unit);
         Totals {
-            nodes: totals.nodes,
-            directories: totals.directories,
-            hard_links: totals.hard_links,
-            attributed: totals.attributed,
-            names: totals.names,
-            targets: totals.targets,
-            content: totals.content,
+            nodes,
+            directories,
+            hard_links,
+            attributed,
+            names,
+            targets,
+            content,
         }
     }
 
@@ -122,10 +104,7 @@ impl Tree for HostTree {
         let ranges = tree::ranges(file.0)?;
         Ok(ranges
             .into_iter()
-            .map(|range| Range {
-                offset: range.offset,
-                length: range.length,
-            })
+            .map(|tree::Range { offset, length }| Range { offset, length })
             .collect())
     }
 
@@ -159,13 +138,8 @@ impl Output for HostOutput {
     fn place(&mut self, batch: &[Placement]) -> Result<(), FormatError> {
         let batch: Vec<placement::Placement> = batch
             .iter()
-            .map(|placement| placement::Placement {
-                file: placement.file.0,
-                file_offset: placement.file_offset,
-                partition_offset: placement.partition_offset,
-                length: placement.length,
-                padding: placement.padding,
-            })
+            .copied()
+            .map(placement::Placement::from)
             .collect();
         placement::place(&batch).map_err(|error| PlaceError::from(error).into())
     }
@@ -175,28 +149,170 @@ impl Output for HostOutput {
     }
 }
 
+impl From<Placement> for placement::Placement {
+    fn from(asked: Placement) -> Self {
+        let Placement {
+            file: NodeId(file),
+            file_offset,
+            partition_offset,
+            length,
+            padding,
+        } = asked;
+        Self {
+            file,
+            file_offset,
+            partition_offset,
+            length,
+            padding,
+        }
+    }
+}
+
+impl From<Description> for contract::Description {
+    fn from(description: Description) -> Self {
+        let Description {
+            name,
+            version,
+            summary,
+            kinds,
+            options,
+            label_limit,
+            lacks,
+        } = description;
+        Self {
+            name: name.to_owned(),
+            version: version.to_owned(),
+            summary: summary.to_owned(),
+            kinds: kinds.iter().map(|kind| kind.name.to_owned()).collect(),
+            options: options.iter().map(Into::into).collect(),
+            label_limit,
+            lacks: lacks.into(),
+        }
+    }
+}
+
+impl From<&OptionDescription> for contract::OptionDescription {
+    fn from(option: &OptionDescription) -> Self {
+        let OptionDescription {
+            name,
+            value,
+            default,
+            documentation,
+        } = *option;
+        Self {
+            name: name.to_owned(),
+            value: value.to_owned(),
+            default: default.to_owned(),
+            documentation: documentation.to_owned(),
+        }
+    }
+}
+
+impl From<KindDescription> for kinds::KindDescription {
+    fn from(kind: KindDescription) -> Self {
+        let KindDescription {
+            name,
+            identifier,
+            capital_labels,
+            compresses,
+            uefi,
+        } = kind;
+        Self {
+            name: name.to_owned(),
+            identifier: match identifier {
+                Identifier::Uuid => kinds::Identifier::Uuid,
+                Identifier::Serial => kinds::Identifier::Serial,
+                Identifier::None => kinds::Identifier::None,
+            },
+            capital_labels,
+            compresses,
+            uefi,
+        }
+    }
+}
+
+impl From<Summary> for contract::Summary {
+    fn from(summary: Summary) -> Self {
+        let Summary { used, properties } = summary;
+        let property = |Property { name, value }| contract::Property {
+            name: String::from(name),
+            value,
+        };
+        Self {
+            used,
+            properties: properties.into_iter().map(property).collect(),
+        }
+    }
+}
+
+/// Each loss on both sides.
+const LOSSES: [(Losses, contract::Losses); 6] = [
+    (Losses::SYMLINKS, contract::Losses::SYMLINKS),
+    (Losses::SPECIAL_FILES, contract::Losses::SPECIAL_FILES),
+    (Losses::HARD_LINKS, contract::Losses::HARD_LINKS),
+    (Losses::OWNERS, contract::Losses::OWNERS),
+    (Losses::PERMISSIONS, contract::Losses::PERMISSIONS),
+    (Losses::ATTRIBUTES, contract::Losses::ATTRIBUTES),
+];
+
+const _: () = {
+    let mut all = Losses::empty();
+    let mut index = 0;
+    while index < LOSSES.len() {
+        all = all.union(LOSSES[index].0);
+        index += 1;
+    }
+    assert!(all.is_all());
+};
+
+impl From<Losses> for contract::Losses {
+    fn from(losses: Losses) -> Self {
+        let each = LOSSES.iter().filter(|(ours, _)| losses.contains(*ours));
+        each.fold(Self::empty(), |all, (_, theirs)| all | *theirs)
+    }
+}
+
+impl From<contract::Losses> for Losses {
+    fn from(losses: contract::Losses) -> Self {
+        let each = LOSSES
+            .iter()
+            .filter(|(_, theirs)| losses & *theirs == *theirs);
+        each.fold(Self::empty(), |all, (ours, _)| all | *ours)
+    }
+}
+
 impl From<tree::Nodes> for Batch {
     fn from(nodes: tree::Nodes) -> Self {
-        let (attributed, attributes) = nodes
-            .attributes
+        let tree::Nodes {
+            parents,
+            kinds,
+            values,
+            modes,
+            uids,
+            gids,
+            seconds,
+            nanoseconds,
+            name_lengths,
+            names,
+            targets,
+            attributes,
+        } = nodes;
+        let (attributed, attributes) = attributes
             .into_iter()
-            .map(|attribute| {
-                let (name, value) = (attribute.name, attribute.value);
-                (attribute.node, Attribute { name, value })
-            })
+            .map(|tree::Attribute { node, name, value }| (node, Attribute { name, value }))
             .unzip();
         Self {
-            parents: nodes.parents,
-            types: nodes.kinds.into_iter().map(Type::from).collect(),
-            values: nodes.values,
-            modes: nodes.modes,
-            uids: nodes.uids,
-            gids: nodes.gids,
-            seconds: nodes.seconds,
-            nanoseconds: nodes.nanoseconds,
-            name_lengths: nodes.name_lengths,
-            names: nodes.names,
-            targets: nodes.targets,
+            parents,
+            types: kinds.into_iter().map(Type::from).collect(),
+            values,
+            modes,
+            uids,
+            gids,
+            seconds,
+            nanoseconds,
+            name_lengths,
+            names,
+            targets,
             attributed,
             attributes,
         }
@@ -221,36 +337,52 @@ impl From<tree::Kind> for Type {
 
 impl From<tree::Timestamp> for Timestamp {
     fn from(timestamp: tree::Timestamp) -> Self {
+        let tree::Timestamp {
+            seconds,
+            nanoseconds,
+        } = timestamp;
         Self {
-            seconds: timestamp.seconds,
-            nanoseconds: timestamp.nanoseconds,
+            seconds,
+            nanoseconds,
         }
     }
 }
 
 impl From<contract::Identifier> for Uuid {
     fn from(identifier: contract::Identifier) -> Self {
-        let value = u128::from(identifier.high) << 64 | u128::from(identifier.low);
+        let contract::Identifier { high, low } = identifier;
+        let value = u128::from(high) << 64 | u128::from(low);
         Self(value.to_be_bytes())
     }
 }
 
 impl From<contract::Request> for Request {
     fn from(request: contract::Request) -> Self {
+        let contract::Request {
+            kind,
+            size,
+            disk_offset,
+            sector_size,
+            label,
+            uuid,
+            seed,
+            time,
+            drop,
+            settings,
+        } = request;
         Self {
-            kind: request.kind,
-            size: request.size,
-            disk_offset: request.disk_offset,
-            sector_size: request.sector_size,
-            label: request.label,
-            uuid: request.uuid.into(),
-            seed: request.seed.into(),
-            time: request.time.into(),
-            drop: Losses::from_bits_truncate(request.drop.bits()),
-            settings: request
-                .settings
+            kind,
+            size,
+            disk_offset,
+            sector_size,
+            label,
+            uuid: uuid.into(),
+            seed: seed.into(),
+            time: time.into(),
+            drop: drop.into(),
+            settings: settings
                 .into_iter()
-                .map(|setting| (setting.name, setting.value))
+                .map(|contract::Setting { name, value }| (name, value))
                 .collect(),
         }
     }
@@ -344,13 +476,23 @@ impl From<NodeProblem> for contract::NodeProblem {
     }
 }
 
+impl From<SettingProblem> for contract::SettingProblem {
+    fn from(problem: SettingProblem) -> Self {
+        match problem {
+            SettingProblem::Unknown => Self::Unknown,
+            SettingProblem::Malformed => Self::Malformed,
+            SettingProblem::OutOfRange(least, most) => Self::OutOfRange((least, most)),
+            SettingProblem::Conflict(other) => Self::Conflict(other),
+        }
+    }
+}
+
 impl From<FormatError> for contract::FormatError {
     fn from(error: FormatError) -> Self {
         match error {
-            FormatError::TooSmall(shortage) => Self::TooSmall(contract::Shortage {
-                needed: shortage.needed,
-                available: shortage.available,
-            }),
+            FormatError::TooSmall(Shortage { needed, available }) => {
+                Self::TooSmall(contract::Shortage { needed, available })
+            }
             FormatError::TooLarge(limit) => Self::TooLarge(limit),
             FormatError::Kind => Self::Kind,
             FormatError::Label(LabelProblem::TooLong(limit)) => {
@@ -359,20 +501,18 @@ impl From<FormatError> for contract::FormatError {
             FormatError::Label(LabelProblem::Character(character)) => {
                 Self::Label(contract::LabelProblem::Character(character))
             }
-            FormatError::Setting(error) => Self::Setting(contract::SettingError {
-                name: error.name,
-                problem: match error.problem {
-                    SettingProblem::Unknown => contract::SettingProblem::Unknown,
-                    SettingProblem::Malformed => contract::SettingProblem::Malformed,
-                    SettingProblem::OutOfRange(least, most) => {
-                        contract::SettingProblem::OutOfRange((least, most))
-                    }
-                    SettingProblem::Conflict(other) => contract::SettingProblem::Conflict(other),
-                },
-            }),
-            FormatError::Node(error) => Self::Node(contract::NodeError {
-                node: error.node.0,
-                problem: error.problem.into(),
+            FormatError::Setting(SettingError { name, problem }) => {
+                Self::Setting(contract::SettingError {
+                    name,
+                    problem: problem.into(),
+                })
+            }
+            FormatError::Node(NodeError {
+                node: NodeId(node),
+                problem,
+            }) => Self::Node(contract::NodeError {
+                node,
+                problem: problem.into(),
             }),
             FormatError::TooManyNodes(limit) => Self::TooManyNodes(limit),
             FormatError::Tree(error) => Self::Tree(error.into()),

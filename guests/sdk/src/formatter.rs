@@ -99,6 +99,46 @@ pub struct OptionDescription {
     pub documentation: &'static str,
 }
 
+/// What tells a file system from others of its kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Identifier {
+    /// A UUID.
+    Uuid,
+    /// A serial number of 32 bits: the last bytes of [`Request::uuid`].
+    Serial,
+    /// Nothing: the format stores none.
+    None,
+}
+
+/// What a file system of one kind is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KindDescription {
+    /// The kind, as the spec's `filesystem` names it.
+    pub name: &'static str,
+    /// What tells a file system of this kind from others.
+    pub identifier: Identifier,
+    /// Whether systems show its labels in capitals, so that two that differ only in case look the same.
+    pub capital_labels: bool,
+    /// Whether it may take less room than its content has bytes.
+    pub compresses: bool,
+    /// Whether UEFI firmware can read it.
+    pub uefi: bool,
+}
+
+impl KindDescription {
+    /// A kind that stores labels and content as they are, and that firmware does not read.
+    #[must_use]
+    pub const fn plain(name: &'static str, identifier: Identifier) -> Self {
+        Self {
+            name,
+            identifier,
+            capital_labels: false,
+            compresses: false,
+            uefi: false,
+        }
+    }
+}
+
 /// What a formatter is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Description {
@@ -108,14 +148,22 @@ pub struct Description {
     pub version: &'static str,
     /// What it makes, in a sentence.
     pub summary: &'static str,
-    /// The kinds that it makes, as the spec's `filesystem` names them.
-    pub kinds: &'static [&'static str],
+    /// The kinds that it makes.
+    pub kinds: &'static [KindDescription],
     /// The options.
     pub options: &'static [OptionDescription],
     /// The longest label in bytes.
     pub label_limit: u32,
     /// What the format has no room for.
     pub lacks: Losses,
+}
+
+impl Description {
+    /// Whether the formatter makes `kind`.
+    #[must_use]
+    pub fn makes(&self, kind: &str) -> bool {
+        self.kinds.iter().any(|known| known.name == kind)
+    }
 }
 
 /// Something worth telling of a finished file system.

@@ -29,7 +29,8 @@ pub use error::{
     SettingError, SettingProblem, Shortage,
 };
 pub use formatter::{
-    Description, Formatter, Losses, OptionDescription, Property, Request, Summary, Uuid,
+    Description, Formatter, Identifier, KindDescription, Losses, OptionDescription, Property,
+    Request, Summary, Uuid,
 };
 pub use output::{Buffered, Output, Placement};
 pub use tree::{Attribute, Device, Kind, Node, NodeId, Range, Timestamp, Totals, Tree, each_node};

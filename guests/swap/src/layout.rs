@@ -1,8 +1,8 @@
 //! What was asked for, and how many pages that is.
 
 use cellblock_guest::{
-    Description, FormatError, LabelProblem, Losses, OptionDescription, Request, SettingProblem,
-    Shortage,
+    Description, FormatError, Identifier, KindDescription, LabelProblem, Losses, OptionDescription,
+    Request, SettingProblem, Shortage,
 };
 
 use crate::format::LABEL_BYTES;
@@ -19,7 +19,7 @@ pub(crate) const DESCRIPTION: Description = Description {
     name: "swap",
     version: env!("CARGO_PKG_VERSION"),
     summary: "Linux swap space, version 1",
-    kinds: &["swap"],
+    kinds: &[KindDescription::plain("swap", Identifier::Uuid)],
     options: &[OptionDescription {
         name: PAGE_SIZE,
         value: "4096|8192|16384|65536",
@@ -46,7 +46,7 @@ impl Layout {
     /// Checks `request`.
     pub(crate) fn new(request: &Request) -> Result<Self, FormatError> {
         request.check_settings(&DESCRIPTION)?;
-        if !DESCRIPTION.kinds.contains(&request.kind.as_str()) {
+        if !DESCRIPTION.makes(&request.kind) {
             return Err(FormatError::Kind);
         }
         Ok(Self {

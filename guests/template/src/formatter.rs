@@ -1,8 +1,8 @@
 //! What the formatter tells of itself, and its two calls.
 
 use cellblock_guest::{
-    Description, FormatError, Formatter, Losses, OptionDescription, Output, Property, Request,
-    Shortage, Summary, Tree,
+    Description, FormatError, Formatter, Identifier, KindDescription, Losses, OptionDescription,
+    Output, Property, Request, Shortage, Summary, Tree,
 };
 
 use crate::layout::Layout;
@@ -16,7 +16,7 @@ pub(crate) const DESCRIPTION: Description = Description {
     version: env!("CARGO_PKG_VERSION"),
     summary: "a table of files, and their contents",
     // What a spec's `filesystem` or `cellblock mkfs` names.
-    kinds: &["catalog"],
+    kinds: &[KindDescription::plain("catalog", Identifier::Uuid)],
     options: &[OptionDescription {
         name: ALIGNMENT,
         value: "BYTES",

@@ -60,7 +60,7 @@ impl Layout {
     /// Plans a catalog of `tree`.
     pub(crate) fn new(request: &Request, tree: &mut dyn Tree) -> Result<Self, FormatError> {
         request.check_settings(&DESCRIPTION)?;
-        if !DESCRIPTION.kinds.contains(&request.kind.as_str()) {
+        if !DESCRIPTION.makes(&request.kind) {
             return Err(FormatError::Kind);
         }
         let mut layout = Self {

@@ -1,18 +1,27 @@
 //! What was asked for, with every value checked.
 
 use cellblock_guest::{
-    Description, FormatError, Losses, OptionDescription, Request, SettingProblem,
+    Description, FormatError, Identifier, KindDescription, Losses, OptionDescription, Request,
+    SettingProblem,
 };
 
 use crate::label::{LABEL_LIMIT, Label};
 use crate::layout::{MAXIMUM_CLUSTER_BYTES, MINIMUM_RESERVED_SECTORS_32};
+
+const fn kind(name: &'static str) -> KindDescription {
+    KindDescription {
+        capital_labels: true,
+        uefi: true,
+        ..KindDescription::plain(name, Identifier::Serial)
+    }
+}
 
 /// What this formatter is.
 pub(crate) const DESCRIPTION: Description = Description {
     name: "vfat",
     version: env!("CARGO_PKG_VERSION"),
     summary: "FAT12, FAT16 and FAT32 with long names",
-    kinds: &["vfat", "fat12", "fat16", "fat32"],
+    kinds: &[kind("vfat"), kind("fat12"), kind("fat16"), kind("fat32")],
     options: &[
         OptionDescription {
             name: CLUSTER_SIZE,

@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::parallel;
 use cellblock_cell::{CellError, Guest, Runtime, Wall};
-use cellblock_contract::{CommandLine, Description};
+use cellblock_contract::{CommandLine, Description, KindDescription, Kinds};
 use cellblock_text::hexadecimal;
 
 /// A formatter that the program carries.
@@ -16,30 +16,29 @@ use cellblock_text::hexadecimal;
 pub struct BuiltIn {
     /// Its name.
     pub name: &'static str,
-    /// The file systems that it makes.
+    /// The names of the file systems that it makes, known before it is run. What they are it says itself.
     pub kinds: &'static [&'static str],
     /// The component.
     pub bytes: &'static [u8],
 }
 
-/// All formatters that the program carries.
-pub const BUILT_IN: [BuiltIn; 3] = [
-    BuiltIn {
-        name: "ext4",
-        kinds: &["ext2", "ext3", "ext4"],
-        bytes: include_bytes!("../guests/ext4.wasm"),
-    },
-    BuiltIn {
-        name: "swap",
-        kinds: &["swap"],
-        bytes: include_bytes!("../guests/swap.wasm"),
-    },
-    BuiltIn {
-        name: "vfat",
-        kinds: &["vfat", "fat12", "fat16", "fat32"],
-        bytes: include_bytes!("../guests/vfat.wasm"),
-    },
-];
+/// Embeds components of `guests/dist/`, a line each: the name of the guest, and those of its kinds.
+macro_rules! embed {
+    ($($name:literal: $($kind:literal),+;)+) => {
+        /// All formatters that the program carries.
+        pub const BUILT_IN: &[BuiltIn] = &[$(BuiltIn {
+            name: $name,
+            kinds: &[$($kind),+],
+            bytes: include_bytes!(concat!("../guests/", $name, ".wasm")),
+        }),+];
+    };
+}
+
+embed! {
+    "ext4": "ext2", "ext3", "ext4";
+    "swap": "swap";
+    "vfat": "vfat", "fat12", "fat16", "fat32";
+}
 
 /// The file systems that built-in formatters make.
 pub fn built_in_kinds() -> impl Iterator<Item = &'static str> {
@@ -111,8 +110,28 @@ pub struct Catalog {
 pub struct Formatter {
     /// The compiled guest.
     pub guest: Arc<Guest>,
-    /// The kind to ask it for.
-    pub kind: String,
+    /// The kind to ask it for, and what that is.
+    pub kind: KindDescription,
+}
+
+/// Formatters that are ready, by the names that a spec has for their file systems.
+#[derive(Clone, Default)]
+pub struct Formatters(BTreeMap<String, Formatter>);
+
+impl Formatters {
+    /// The formatter of `kind`, if it was asked for.
+    #[must_use]
+    pub fn get(&self, kind: &str) -> Option<&Formatter> {
+        self.0.get(kind)
+    }
+
+    /// What the file systems are.
+    #[must_use]
+    pub fn kinds(&self) -> Kinds {
+        let all = self.0.iter();
+        all.map(|(name, formatter)| (name.clone(), formatter.kind.clone()))
+            .collect()
+    }
 }
 
 impl Catalog {
@@ -138,13 +157,8 @@ impl Catalog {
         self.foreign.get(kind)?.command.as_ref()
     }
 
-    /// Whether somebody brought the formatter of `kind`.
-    #[must_use]
-    pub fn is_foreign(&self, kind: &str) -> bool {
-        self.foreign.contains_key(kind)
-    }
-
-    /// Makes the formatters of `kinds` ready, on `jobs` threads.
+    /// Makes the formatters of `kinds` ready, on `jobs` threads, and has them say what their file systems are. One that
+    /// does not, and has the name of a file system that a built-in formatter makes, is taken to make the same.
     ///
     /// # Errors
     /// [`GuestError`] if one is not there, or cannot be run.
@@ -153,7 +167,7 @@ impl Catalog {
         runtime: &Runtime,
         kinds: &BTreeSet<&str>,
         jobs: usize,
-    ) -> Result<BTreeMap<String, Formatter>, GuestError> {
+    ) -> Result<Formatters, GuestError> {
         let mut wanted: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         for kind in kinds {
             wanted.entry(self.guest_of(kind)?).or_default().push(kind);
@@ -162,17 +176,16 @@ impl Catalog {
         let loaded = parallel::map(jobs, &wanted, |(name, kinds)| {
             self.load_one(runtime, name, kinds)
         })?;
-        Ok(loaded.into_iter().flatten().collect())
+        Ok(Formatters(loaded.into_iter().flatten().collect()))
     }
 
     /// The name of the guest that makes `kind`: a foreign one has its kind's name.
     fn guest_of<'a>(&self, kind: &'a str) -> Result<&'a str, GuestError> {
-        if self.is_foreign(kind) {
+        if self.foreign.contains_key(kind) {
             return Ok(kind);
         }
-        BUILT_IN
-            .iter()
-            .find(|guest| guest.kinds.contains(&kind))
+        makers(kind)
+            .next()
             .map(|guest| guest.name)
             .ok_or_else(|| GuestError::Unknown {
                 kind: kind.to_owned(),
@@ -186,38 +199,60 @@ impl Catalog {
         name: &str,
         kinds: &[&str],
     ) -> Result<Vec<(String, Formatter)>, GuestError> {
-        if let Some(foreign) = self.foreign.get(name) {
-            let bytes = foreign.read(name)?;
-            if let Some(line) = &foreign.command {
-                let guest = Arc::new(runtime.load_command(name, &bytes, line)?);
-                let kind = name.to_owned();
-                return Ok(vec![(kind.clone(), Formatter { guest, kind })]);
-            }
-            let guest = Arc::new(runtime.load(name, &bytes)?);
-            let offered = guest.describe()?.kinds;
-            let kind = offered
-                .iter()
-                .find(|kind| *kind == name)
-                .or(offered.first())
-                .cloned()
-                .unwrap_or_else(|| name.to_owned());
-            return Ok(vec![(name.to_owned(), Formatter { guest, kind })]);
-        }
-        let Some(built_in) = BUILT_IN.iter().find(|guest| guest.name == name) else {
-            return Ok(Vec::new());
+        let built_in = |name: &str| {
+            let found = BUILT_IN.iter().find(|guest| guest.name == name);
+            found.expect("a guest is named by a foreign one or by a built-in one")
         };
-        let guest = Arc::new(runtime.load(name, built_in.bytes)?);
-        Ok(kinds
-            .iter()
-            .map(|kind| {
-                let formatter = Formatter {
-                    guest: Arc::clone(&guest),
-                    kind: (*kind).to_owned(),
-                };
-                ((*kind).to_owned(), formatter)
-            })
-            .collect())
+        let Some(foreign) = self.foreign.get(name) else {
+            let built_in = built_in(name);
+            let guest = Arc::new(runtime.load(name, built_in.bytes)?);
+            let described = guest.describe()?.kinds;
+            let formatter = |name: &&str| {
+                let kind = offered(&described, name).cloned();
+                let kind = kind.unwrap_or_else(|| KindDescription::untold(name));
+                let guest = Arc::clone(&guest);
+                ((*name).to_owned(), Formatter { guest, kind })
+            };
+            return Ok(kinds.iter().map(formatter).collect());
+        };
+        let bytes = foreign.read(name)?;
+        let (guest, mut kind) = match &foreign.command {
+            Some(line) => (runtime.load_command(name, &bytes, line)?, None),
+            None => {
+                let guest = runtime.load(name, &bytes)?;
+                let described = guest.describe()?.kinds;
+                let kind = offered(&described, name).or(described.first());
+                (guest, kind.cloned())
+            }
+        };
+        if !kind.as_ref().is_some_and(KindDescription::is_told)
+            && let Some(guest) = makers(name).next()
+        {
+            let replaced = runtime.load(guest.name, guest.bytes)?.describe()?.kinds;
+            let asked = kind.map_or_else(|| name.to_owned(), |kind| kind.name);
+            kind = offered(&replaced, name).map(|replaced| KindDescription {
+                name: asked,
+                ..replaced.clone()
+            });
+        }
+        let formatter = Formatter {
+            guest: Arc::new(guest),
+            kind: kind.unwrap_or_else(|| KindDescription::untold(name)),
+        };
+        Ok(vec![(name.to_owned(), formatter)])
     }
+}
+
+/// The built-in formatters that make `kind`: one, or none.
+fn makers(kind: &str) -> impl Iterator<Item = &'static BuiltIn> {
+    BUILT_IN
+        .iter()
+        .filter(move |guest| guest.kinds.contains(&kind))
+}
+
+/// The kind of this name among those that a guest makes.
+fn offered<'d>(described: &'d [KindDescription], name: &str) -> Option<&'d KindDescription> {
+    described.iter().find(|kind| kind.name == name)
 }
 
 impl Foreign {
@@ -304,4 +339,48 @@ fn portrait(runtime: &Runtime, name: &str, bytes: &[u8]) -> Result<Portrait, Gue
         imports: guest.imports().to_vec(),
         wall: guest.wall().clone(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use cellblock_cell::RuntimeOptions;
+    use cellblock_contract::Identifier;
+
+    #[test]
+    fn built_in_formatters_make_what_their_line_says_and_describe_all_of_it() {
+        let runtime = Runtime::new(&RuntimeOptions::default()).unwrap();
+        for guest in BUILT_IN {
+            let described = runtime.load(guest.name, guest.bytes).unwrap();
+            let described = described.describe().unwrap();
+            assert_eq!(described.name, guest.name);
+            let kinds: Vec<&str> = described.kinds.iter().map(|kind| &*kind.name).collect();
+            assert_eq!(kinds, guest.kinds);
+            assert!(described.kinds.iter().all(KindDescription::is_told));
+        }
+    }
+
+    #[test]
+    fn an_old_formatter_under_a_built_in_name_is_taken_for_that_kind_and_another_for_none() {
+        // A swap formatter of contract 0.1.0, which cannot say what its kinds are.
+        let file =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/cases/contract/0.1.0.wasm");
+        let foreign = ["swap", "mine"].map(|name| {
+            let file = file.clone();
+            let foreign = Foreign {
+                file,
+                sha256: None,
+                command: None,
+            };
+            (name.to_owned(), foreign)
+        });
+        let runtime = Runtime::new(&RuntimeOptions::default()).unwrap();
+        let catalog = Catalog::new(foreign.into());
+        let formatters = catalog.load(&runtime, &["swap", "mine"].into(), 1).unwrap();
+        let kinds = formatters.kinds();
+        assert_eq!(kinds.get("swap").identifier, Identifier::Uuid);
+        assert!(!kinds.get("swap").compresses);
+        assert_eq!(kinds.get("mine"), KindDescription::untold("swap"));
+    }
 }

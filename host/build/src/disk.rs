@@ -1,12 +1,10 @@
 //! The main job: a spec in, a whole image out. And one file system alone.
 //!
 //! ```text
-//!     sources ──> trees ──┐
-//!                         ├──> measure ──> plan ──> format (a cell a partition) ──> splice ──> publish
-//!     guests  ──> cells ──┘
+//!     guests ──> what their file systems are ──> draft ──> trees, in cells ──> measure ──> plan ──> format ──> splice
 //! ```
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Instant;
 
@@ -21,7 +19,7 @@ use crate::catalogue::Catalog;
 use crate::error::Error;
 use crate::filesystem::{Filled, Place, Preparation, Prepared};
 use crate::output::Output;
-use crate::plan::{Facts, Fill, MkfsPlan, Plan, PlannedPartition, RawContent, RawPiece};
+use crate::plan::{self, Facts, Fill, MkfsRequest, Plan, PlannedPartition, RawContent, RawPiece};
 use crate::record::Record;
 use crate::staging::{self, GrubImages};
 
@@ -83,11 +81,12 @@ pub fn assemble_image(
     spec.check_commands(|kind| catalog.command_line(kind))?;
     let scratch = output.scratch()?;
     let grub = GrubImages::read(spec)?;
-    let draft = staging::draft(spec)?;
+    let formatters = catalog.load(runtime, &kinds_of(spec), options.jobs)?;
+    let kinds = formatters.kinds();
+    let draft = staging::draft(spec, &kinds)?;
     let (facts, names) = (draft.facts(), draft.names());
     let preparation = Preparation {
-        runtime,
-        catalog,
+        formatters: &formatters,
         scratch: &scratch,
         options,
         facts: &facts,
@@ -139,7 +138,7 @@ pub fn assemble_image(
 /// # Errors
 /// [`Error`]; nothing is left behind.
 pub fn assemble_filesystem(
-    plan: &MkfsPlan,
+    request: MkfsRequest,
     output: &Output,
     runtime: &Runtime,
     catalog: &Catalog,
@@ -149,9 +148,11 @@ pub fn assemble_filesystem(
     let scratch = output.scratch()?;
     // Without a spec there are no templates.
     let facts = Facts::default();
+    let kind = request.filesystem.kind.clone();
+    let formatters = catalog.load(runtime, &[&*kind].into(), options.jobs)?;
+    let plan = plan::mkfs_plan(request, &formatters.kinds())?;
     let preparation = Preparation {
-        runtime,
-        catalog,
+        formatters: &formatters,
         scratch: &scratch,
         options,
         facts: &facts,
@@ -191,6 +192,15 @@ pub fn assemble_filesystem(
         record: record.with_digest(digest),
         log,
     })
+}
+
+/// The kinds of file system that a spec asks for.
+fn kinds_of(spec: &Spec) -> BTreeSet<&str> {
+    let filesystems = spec
+        .partitions
+        .iter()
+        .filter_map(|it| it.filesystem.as_ref());
+    filesystems.map(|it| it.kind.value.as_str()).collect()
 }
 
 /// Without a disk there is no partition to name.

@@ -1,19 +1,19 @@
 //! From the content of a partition to its file: tree, measurement, cell.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use crate::catalogue::Catalog;
+use crate::catalogue::{Formatter, Formatters};
 use crate::error::{Error, PartitionError};
 use crate::parallel;
 use crate::plan::{Facts, FilesystemPlan, TimeRule};
 use crate::progress::Bar;
 use crate::{BuildOptions, template};
-use cellblock_cell::{Cell, Runtime, Wall};
-use cellblock_contract::{LogLine, Loss, Request, Setting, Summary};
+use cellblock_cell::{Cell, Wall};
+use cellblock_contract::{KindDescription, LogLine, Loss, Request, Setting, Summary};
 use cellblock_image::{Filling, PartitionFile, Scratch};
 use cellblock_spec::Content;
 use cellblock_table::SectorSize;
@@ -22,8 +22,7 @@ use cellblock_tree::{Timestamp, Tree};
 
 /// What all file systems of a build share.
 pub(crate) struct Preparation<'a> {
-    pub(crate) runtime: &'a Runtime,
-    pub(crate) catalog: &'a Catalog,
+    pub(crate) formatters: &'a Formatters,
     pub(crate) scratch: &'a Scratch,
     pub(crate) options: &'a BuildOptions,
     /// What templates may name.
@@ -37,8 +36,8 @@ pub(crate) struct Prepared {
     filesystem: FilesystemPlan,
     /// The formatter, with the tree.
     cell: Cell,
-    /// What the formatter calls the file system.
-    kind: String,
+    /// What the formatter calls the file system, and what that is.
+    kind: KindDescription,
     pub(crate) tree: Arc<Tree>,
     reading: Duration,
 }
@@ -119,7 +118,7 @@ const HEADERS: u64 = 256 << 20;
 const UNBOUNDED: u64 = 64 << 30;
 
 impl Preparation<'_> {
-    /// Reads the trees, and makes the formatters ready at the same time.
+    /// Reads the trees, and shows each to its formatter.
     pub(crate) fn prepare(
         &self,
         filesystems: &BTreeMap<usize, FilesystemPlan>,
@@ -127,27 +126,16 @@ impl Preparation<'_> {
     ) -> Result<Vec<Prepared>, Error> {
         let jobs = self.options.jobs;
         let filesystems: Vec<(&usize, &FilesystemPlan)> = filesystems.iter().collect();
-        let kinds: BTreeSet<&str> = filesystems
-            .iter()
-            .map(|(_, filesystem)| filesystem.kind.as_str())
-            .collect();
-        let (trees, formatters) = std::thread::scope(|scope| {
-            let formatters = scope.spawn(|| self.catalog.load(self.runtime, &kinds, jobs));
-            let trees = parallel::map(jobs, &filesystems, |(index, filesystem)| {
-                self.read_tree(filesystem)
-                    .map_err(|error| partition_error(&names[**index], error))
-            });
-            let formatters = formatters
-                .join()
-                .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-            (trees, formatters)
-        });
-        let formatters = formatters?;
+        let trees = parallel::map(jobs, &filesystems, |(index, filesystem)| {
+            let formatter = self.formatter(filesystem);
+            self.read_tree(filesystem, formatter)
+                .map_err(|error| partition_error(&names[**index], error))
+        })?;
         Ok(filesystems
             .into_iter()
-            .zip(trees?)
+            .zip(trees)
             .map(|((index, filesystem), (tree, reading))| {
-                let formatter = &formatters[&filesystem.kind];
+                let formatter = self.formatter(filesystem);
                 Prepared {
                     index: *index,
                     name: names[*index].clone(),
@@ -161,9 +149,16 @@ impl Preparation<'_> {
             .collect())
     }
 
+    /// The formatter of a file system that was planned with it.
+    fn formatter(&self, filesystem: &FilesystemPlan) -> &Formatter {
+        let ready = self.formatters.get(&filesystem.kind);
+        ready.expect("the formatters of all kinds are loaded before anything is planned")
+    }
+
     fn read_tree(
         &self,
         filesystem: &FilesystemPlan,
+        formatter: &Formatter,
     ) -> Result<(Arc<Tree>, Duration), PartitionError> {
         let begun = Instant::now();
         let time = self.options.time.map(|seconds| Timestamp {
@@ -185,16 +180,14 @@ impl Preparation<'_> {
                 })
             })
             .collect::<Result<Vec<_>, PartitionError>>()?;
-        let tree = source::read_sources(&sources, &spool, self.room(filesystem), time)?;
+        let tree = source::read_sources(&sources, &spool, self.room(filesystem, formatter), time)?;
         Ok((Arc::new(tree), begun.elapsed()))
     }
 
     /// What archives may decompress to: what the user says, or what the partition could make use of. Nobody knows that of a
     /// formatter that may compress in its turn.
-    fn room(&self, filesystem: &FilesystemPlan) -> Room {
-        let most = filesystem
-            .most
-            .filter(|_| !self.catalog.is_foreign(&filesystem.kind));
+    fn room(&self, filesystem: &FilesystemPlan, formatter: &Formatter) -> Room {
+        let most = filesystem.most.filter(|_| !formatter.kind.compresses);
         match (self.options.archive_limit, most) {
             (Some(limit), _) => Room::from(limit),
             (None, Some(most)) => Room {
@@ -335,10 +328,10 @@ impl Prepared {
     fn request(&self, place: &Place) -> Request {
         let filesystem = &self.filesystem;
         Request {
-            kind: self.kind.clone(),
+            kind: self.kind.name.clone(),
             size: place.size,
             disk_offset: place.disk_offset,
-            sector_size: u32::try_from(place.sector_size.bytes()).unwrap_or(u32::MAX),
+            sector_size: u32::try_from(place.sector_size.bytes()).expect("512 or 4096"),
             label: filesystem.label.clone(),
             uuid: filesystem.uuid.into_bytes(),
             seed: filesystem.seed,

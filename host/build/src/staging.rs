@@ -7,15 +7,16 @@ use std::path::PathBuf;
 use crate::boot::pe::{self, Architecture};
 use crate::boot::{esp, grub};
 use crate::plan::{self, Draft, GrubPlan, PlanError};
+use cellblock_contract::Kinds;
 use cellblock_image::{Image, ImageError};
 use cellblock_spec::{Placed, Spec};
 use cellblock_table::Lba;
 
 /// The draft of a spec, after a look at the files that it names: the lengths of what is copied as it is, and what
 /// `[boot]` puts on the EFI system partition over what goes there already.
-pub(crate) fn draft(spec: &Spec) -> Result<Draft<'_>, PlanError> {
-    let mut draft = Draft::new(spec, plan::raw_lengths(spec)?)?;
-    if let Some(index) = plan::esp(spec)? {
+pub(crate) fn draft<'s>(spec: &'s Spec, kinds: &'s Kinds) -> Result<Draft<'s>, PlanError> {
+    let mut draft = Draft::new(spec, kinds, plan::raw_lengths(spec)?)?;
+    if let Some(index) = plan::esp(spec, kinds)? {
         draft.add_contents(index, esp::contents(&spec.boot, architecture)?);
     }
     Ok(draft)

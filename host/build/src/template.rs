@@ -219,7 +219,7 @@ mod tests {
         let source = "[disk]\ntable = \"mbr\"\nid = \"0x0000002a\"\n\
                       [[partition]]\nname = \"root\"\ntype = \"linux\"\nsize = 512\n";
         let spec = Spec::parse(source, Path::new("")).unwrap();
-        crate::plan::Draft::new(&spec, Default::default())
+        crate::plan::Draft::new(&spec, &Default::default(), Default::default())
             .unwrap()
             .facts()
     }

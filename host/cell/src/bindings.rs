@@ -1,4 +1,4 @@
-//! The host's side of `wit/`, generated.
+//! The host's side of `wit/`, generated: the world that every formatter fits, and what one may give besides.
 
 #![allow(missing_docs, unreachable_pub, unused_qualifications, clippy::all)]
 #![allow(
@@ -18,3 +18,11 @@ wasmtime::component::bindgen!({
         "wasi:io/streams": super::io::streams,
     },
 });
+
+/// The optional export: its own bindings, as the engine wants all exports of a world to be there.
+pub mod described {
+    wasmtime::component::bindgen!({
+        path: "contract",
+        world: "self-described",
+    });
+}

@@ -6,12 +6,13 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use wasmtime::component::{Component, HasSelf, Linker};
+use wasmtime::component::{self as model, Component, HasSelf, Linker};
 use wasmtime::{Cache, CacheConfig, Config, Engine, InstancePre, Module, OptLevel, Store};
 
 use super::bindings::cellblock::format::{placement, progress, tree};
+use super::bindings::described::SelfDescribedIndices;
 use super::bindings::wasi::filesystem;
-use super::bindings::{Guest as Exports, GuestPre};
+use super::bindings::{Guest as Exports, GuestIndices};
 use super::call::{Call, Returned, Role, Stopped};
 use super::legible::legible;
 use super::limiter::Limiter;
@@ -19,7 +20,7 @@ use super::partition::Descriptor;
 use super::state::{Services, State};
 use super::version::{self, Unserved};
 use super::wasi::{End, Process, component, preview1};
-use super::{CellError, imports, io};
+use super::{CellError, imports, io, translate};
 use cellblock_contract::Limits;
 
 /// Guests check at this interval whether their time is over.
@@ -28,6 +29,9 @@ const TICK: Duration = Duration::from_millis(50);
 const CROSSING: usize = 128 << 20;
 /// The stack of a guest in bytes.
 const STACK: usize = 1 << 20;
+
+/// The interface in which a formatter may tell what its kinds are, without its version.
+const KINDS: &str = "cellblock:format/kinds";
 
 /// How a core module begins; a component has another version.
 const MODULE: &[u8] = b"\0asm\x01\0\0\0";
@@ -39,9 +43,17 @@ pub(super) struct Compiled<S: Services> {
 }
 
 enum Code<S: Services> {
-    Formatter(GuestPre<State<S>>),
+    Formatter(Formatter<S>),
     Module(InstancePre<preview1::State<S>>),
     Component(component::CommandPre<component::State<S>>),
+}
+
+/// A component of the contract, linked.
+struct Formatter<S: Services> {
+    pre: model::InstancePre<State<S>>,
+    exports: GuestIndices,
+    /// Where it tells what its kinds are, if it does.
+    kinds: Option<SelfDescribedIndices>,
 }
 
 /// Why a guest cannot be used.
@@ -133,18 +145,18 @@ impl<S: Services> Compiled<S> {
 
     fn formatter(engine: &Engine, bytes: &[u8]) -> Result<Self, LoadFailure> {
         let component = Component::from_binary(engine, bytes).map_err(malformed)?;
-        if imports::runs(engine, &component) {
+        if imports::exports(engine, &component, "wasi:cli/run") {
             return Err(LoadFailure::IsCommand);
         }
         check_version(engine, &component)?;
         let imports = imports::list(engine, &component);
         check_imports(Role::Formatter, &imports)?;
-        let pre = contract_linker(engine)
+        let formatter = contract_linker(engine)
             .and_then(|linker| linker.instantiate_pre(&component))
-            .and_then(GuestPre::new)
+            .and_then(|pre| Formatter::new(engine, &component, pre))
             .map_err(unfit)?;
         Ok(Self {
-            code: Code::Formatter(pre),
+            code: Code::Formatter(formatter),
             imports,
         })
     }
@@ -182,12 +194,11 @@ impl<S: Services> Compiled<S> {
         limits: Limits,
     ) -> (Result<Returned, Stopped>, S) {
         match (&self.code, call) {
-            (Code::Formatter(pre), call) => {
-                let mut store = store(pre.engine(), State::new(services, limits), limits);
+            (Code::Formatter(formatter), call) => {
+                let engine = formatter.pre.engine();
+                let mut store = store(engine, State::new(services, limits), limits);
                 store.limiter(|state| &mut state.limiter);
-                let returned = pre
-                    .instantiate(&mut store)
-                    .and_then(|exports| enter(&exports, &mut store, call));
+                let returned = formatter.call(&mut store, call);
                 let state = store.into_data();
                 (ended(returned, state.limiter), state.services)
             }
@@ -270,6 +281,40 @@ fn check_imports(role: Role, imports: &[String]) -> Result<(), LoadFailure> {
     match imports::first_beyond(role, imports) {
         Some(import) => Err(LoadFailure::Import(role, legible(import))),
         None => Ok(()),
+    }
+}
+
+impl<S: Services> Formatter<S> {
+    fn new(
+        engine: &Engine,
+        component: &Component,
+        pre: model::InstancePre<State<S>>,
+    ) -> wasmtime::Result<Self> {
+        let exports = GuestIndices::new(&pre)?;
+        let kinds = imports::exports(engine, component, KINDS)
+            .then(|| SelfDescribedIndices::new(&pre))
+            .transpose()?;
+        Ok(Self {
+            pre,
+            exports,
+            kinds,
+        })
+    }
+
+    /// Makes a call in an instance of its own.
+    fn call(&self, store: &mut Store<State<S>>, call: &Call) -> wasmtime::Result<Returned> {
+        let instance = self.pre.instantiate(&mut *store)?;
+        let exports = self.exports.load(&mut *store, &instance)?;
+        let returned = enter(&exports, &mut *store, call)?;
+        match (returned, &self.kinds) {
+            (Returned::Described(mut description), Some(kinds)) => {
+                let kinds = kinds.load(&mut *store, &instance)?;
+                let told = kinds.cellblock_format_kinds().call_describe_kinds(store)?;
+                translate::tell(&mut description, told);
+                Ok(Returned::Described(description))
+            }
+            (returned, _) => Ok(returned),
+        }
     }
 }
 

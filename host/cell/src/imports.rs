@@ -35,12 +35,12 @@ pub(super) fn list(engine: &Engine, component: &Component) -> Vec<String> {
     imports
 }
 
-/// Whether `component` exports what a WASI command does.
-pub(super) fn runs(engine: &Engine, component: &Component) -> bool {
+/// Whether `component` exports the interface `wanted`, which has no version.
+pub(super) fn exports(engine: &Engine, component: &Component, wanted: &str) -> bool {
     component
         .component_type()
         .exports(engine)
-        .any(|(name, _)| interface(name) == "wasi:cli/run")
+        .any(|(name, _)| interface(name) == wanted)
 }
 
 /// The first of `imports` that a guest of this role does not get.

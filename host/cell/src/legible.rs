@@ -1,8 +1,8 @@
 //! What a guest says, made fit to be shown: without characters that act on a terminal, and of a bounded length.
 
 use cellblock_contract::{
-    Description, FormatError, LogLine, OptionDescription, Property, SettingError, SettingProblem,
-    Summary,
+    Description, FormatError, KindDescription, LogLine, OptionDescription, Property, SettingError,
+    SettingProblem, Summary,
 };
 use cellblock_text::acts_on_terminal;
 
@@ -71,9 +71,12 @@ fn description_with(told: Description, fit: fn(&str) -> String) -> Description {
         summary: fit(&told.summary),
         kinds: told
             .kinds
-            .iter()
+            .into_iter()
             .take(ENTRIES)
-            .map(|kind| fit(kind))
+            .map(|kind| KindDescription {
+                name: fit(&kind.name),
+                ..kind
+            })
             .collect(),
         options: told.options.into_iter().take(ENTRIES).map(option).collect(),
         ..told

@@ -2,14 +2,15 @@
 //! that one that is added and not translated does not compile.
 
 use cellblock_contract::{
-    Description, FormatError, LabelProblem, Loss, Losses, NodeError, NodeProblem,
-    OptionDescription, PlaceError, Property, ReadError, Request, Setting, SettingError,
-    SettingProblem, Shortage, Summary,
+    Description, FormatError, Identifier, KindDescription, LabelProblem, Loss, Losses, NodeError,
+    NodeProblem, OptionDescription, PlaceError, Property, ReadError, Request, Setting,
+    SettingError, SettingProblem, Shortage, Summary,
 };
 use cellblock_tree::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::bindings::cellblock::format::{placement, tree};
+use super::bindings::described::exports::cellblock::format::kinds;
 use super::bindings::exports::cellblock::format::formatter as wire;
 
 /// 16 bytes, in the order in which a UUID is written, as the contract has them.
@@ -122,10 +123,47 @@ impl From<wire::Description> for Description {
             name,
             version,
             summary,
-            kinds,
+            kinds: kinds
+                .iter()
+                .map(|name| KindDescription::untold(name))
+                .collect(),
             options: options.into_iter().map(option).collect(),
             label_limit,
             lacks: losses(lacks),
+        }
+    }
+}
+
+/// Adds to a description what the formatter tells of its kinds; one that it does not make is none of them.
+pub(super) fn tell(description: &mut Description, told: Vec<kinds::KindDescription>) {
+    for kind in told {
+        let told = KindDescription::from(kind);
+        let named = description.kinds.iter_mut();
+        for kind in named.filter(|kind| kind.name == told.name) {
+            kind.clone_from(&told);
+        }
+    }
+}
+
+impl From<kinds::KindDescription> for KindDescription {
+    fn from(told: kinds::KindDescription) -> Self {
+        let kinds::KindDescription {
+            name,
+            identifier,
+            capital_labels,
+            compresses,
+            uefi,
+        } = told;
+        Self {
+            name,
+            identifier: match identifier {
+                kinds::Identifier::Uuid => Identifier::Uuid,
+                kinds::Identifier::Serial => Identifier::Serial,
+                kinds::Identifier::None => Identifier::None,
+            },
+            capital_labels,
+            compresses,
+            uefi,
         }
     }
 }

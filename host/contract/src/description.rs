@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::Losses;
+use crate::{KindDescription, Losses};
 
 /// What a formatter is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -13,8 +13,8 @@ pub struct Description {
     pub version: String,
     /// What it makes, in a sentence.
     pub summary: String,
-    /// The kinds that it makes, as the spec's `filesystem` names them.
-    pub kinds: Vec<String>,
+    /// The kinds that it makes.
+    pub kinds: Vec<KindDescription>,
     /// The options.
     pub options: Vec<OptionDescription>,
     /// The longest label in bytes.

@@ -12,6 +12,7 @@
 
 mod command_line;
 mod description;
+mod kind;
 mod limits;
 mod log;
 mod loss;
@@ -21,6 +22,7 @@ mod request;
 
 pub use command_line::{Argument, CommandLine, CommandLineError, Placeholder, Word};
 pub use description::{Description, OptionDescription, Property, Summary};
+pub use kind::{Identifier, KindDescription, Kinds};
 pub use limits::Limits;
 pub use log::{Level, LogLine};
 pub use loss::{Loss, Losses};

@@ -146,15 +146,16 @@ pub fn fill_partition(
     let scratch = Scratch::beside(image.path());
     // Without a spec there are no templates.
     let facts = Facts::default();
+    let number = located.partition.number;
+    let formatters = catalog.load(runtime, &[&*request.kind].into(), options.jobs)?;
+    let kinds = formatters.kinds();
+    let (filesystem, time) = plan::filesystem_alone(request, &kinds, number, Some(located.size()))?;
     let preparation = Preparation {
-        runtime,
-        catalog,
+        formatters: &formatters,
         scratch: &scratch,
         options,
         facts: &facts,
     };
-    let number = located.partition.number;
-    let (filesystem, time) = plan::filesystem_alone(request, number, Some(located.size()))?;
     let name = match located.partition.name.as_str() {
         "" => located.partition.number.to_string(),
         name => name.to_owned(),

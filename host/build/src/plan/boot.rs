@@ -1,10 +1,11 @@
 //! Where firmware finds what it starts.
 
 use super::error::{Locate, Occupant, PlanError, Reason};
-use super::identity::{FAT_KINDS, Identity};
+use super::identity::Identity;
 use super::layout::{BOOT_CODE, Disk, Extent};
 use super::raw::{RawLengths, Taken, length};
 use super::{Scheme, SectorSize};
+use cellblock_contract::Kinds;
 use cellblock_spec::{GrubBiosSpec, PartitionSpec, Spec};
 use cellblock_table::Lba;
 
@@ -18,19 +19,19 @@ pub struct GrubPlan {
 /// The index of the EFI system partition, if anything is to go there.
 ///
 /// # Errors
-/// When there is none with a FAT.
-pub fn esp(spec: &Spec) -> Result<Option<usize>, PlanError> {
+/// When there is none with a file system that firmware can read.
+pub fn esp(spec: &Spec, kinds: &Kinds) -> Result<Option<usize>, PlanError> {
     let Some(place) = spec.boot.needs_esp() else {
         return Ok(None);
     };
-    let is_fat = |partition: &PartitionSpec| {
+    let is_readable = |partition: &PartitionSpec| {
         let kind = partition.filesystem.as_ref().map(|it| &*it.kind.value);
-        kind.is_some_and(|kind| FAT_KINDS.contains(&kind))
+        kind.is_some_and(|kind| kinds.get(kind).uefi)
     };
     let found = spec
         .partitions
         .iter()
-        .position(|partition| partition.kind.value.name() == Some("esp") && is_fat(partition));
+        .position(|partition| partition.kind.value.name() == Some("esp") && is_readable(partition));
     match found {
         Some(index) => Ok(Some(index)),
         None => Err(Reason::NoEsp.at(Some(place))),

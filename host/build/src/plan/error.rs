@@ -578,6 +578,12 @@ pub enum Reason {
         /// What it stores, with an example.
         expected: &'static str,
     },
+    /// An identifier for a file system that stores none.
+    #[error("the file system {kind} stores no identifier: remove `uuid`")]
+    NoFilesystemId {
+        /// The kind of file system.
+        kind: String,
+    },
     /// A file system of its own has nothing to take the rest of.
     #[error("a file system in a file of its own has no \"rest\": write a size, or \"minimum\"")]
     RestOfFile,

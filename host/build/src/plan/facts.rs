@@ -5,13 +5,14 @@
 //! | `disk.id` | the disk's UUID; of an MBR 8 hexadecimal digits |
 //! | `partition.NAME.number` | the number in the table |
 //! | `partition.NAME.uuid` | the partition's UUID; of an MBR the disk's 8 digits, and the number in 2 |
-//! | `partition.NAME.filesystem-uuid` | the file system's UUID; of a FAT `ABCD-1234` |
+//! | `partition.NAME.filesystem-uuid` | the file system's UUID, or its serial number as `ABCD-1234` |
 //! | `partition.NAME.label` | the file system's label, where it has one |
 
 use std::collections::BTreeMap;
 
 use super::FilesystemPlan;
-use super::identity::{FAT_KINDS, Identity};
+use super::identity::Identity;
+use cellblock_contract::{Identifier, Kinds};
 use cellblock_table::DiskId;
 
 /// Values by name.
@@ -36,6 +37,7 @@ pub(super) fn facts(
     disk: DiskId,
     identities: &[Identity],
     filesystems: &BTreeMap<usize, FilesystemPlan>,
+    kinds: &Kinds,
 ) -> Facts {
     let mut facts = BTreeMap::from([("disk.id".to_owned(), disk_text(disk))]);
     for (index, identity) in identities.iter().enumerate() {
@@ -45,7 +47,7 @@ pub(super) fn facts(
         add("number", identity.number.to_string());
         add("uuid", partition_text(disk, identity));
         if let Some(filesystem) = filesystems.get(&index) {
-            add("filesystem-uuid", filesystem_text(filesystem));
+            add("filesystem-uuid", filesystem_text(filesystem, kinds));
             if !filesystem.label.is_empty() {
                 add("label", filesystem.label.clone());
             }
@@ -68,8 +70,8 @@ fn partition_text(disk: DiskId, identity: &Identity) -> String {
     )
 }
 
-fn filesystem_text(filesystem: &FilesystemPlan) -> String {
-    if !FAT_KINDS.contains(&&*filesystem.kind) {
+fn filesystem_text(filesystem: &FilesystemPlan, kinds: &Kinds) -> String {
+    if kinds.get(&filesystem.kind).identifier != Identifier::Serial {
         return filesystem.uuid.to_string();
     }
     let [high, low] = [16, 0].map(|shift| (filesystem.uuid.as_u128() >> shift) & 0xffff);
@@ -81,12 +83,14 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use std::path::Path;
 
+    use crate::plan::tests::kinds;
     use crate::plan::{Draft, RawLengths};
     use cellblock_spec::Spec;
 
     fn facts_of(source: &str) -> Vec<(String, String)> {
         let spec = Spec::parse(source, Path::new("")).unwrap();
-        let draft = Draft::new(&spec, RawLengths::new()).unwrap();
+        let kinds = kinds();
+        let draft = Draft::new(&spec, &kinds, RawLengths::new()).unwrap();
         draft.facts().0.into_iter().collect()
     }
 

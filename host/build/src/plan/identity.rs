@@ -7,7 +7,7 @@
 //! |---|---|
 //! | `disk` | the disk; an MBR takes the first 32 bits |
 //! | `partition/N` | partition number N |
-//! | `filesystem/N` | the file system in partition number N; FAT takes the first 32 bits |
+//! | `filesystem/N` | the file system in partition number N; one with a serial number takes the first 32 bits |
 //! | `hash-seed/N` | the seed that the formatter of partition number N gets |
 //!
 //! A file system made on its own counts as number 1.
@@ -18,13 +18,9 @@ use uuid::Uuid;
 
 use super::error::{Locate, Named, PlanError, Reason};
 use super::{EXTENDED_NUMBER, Scheme};
+use cellblock_contract::{Identifier, Kinds};
 use cellblock_spec::{FilesystemId, PartitionSpec, Place, Seed, Spec};
 use cellblock_table::{DiskId, MAX_NAME_UNITS, MAX_PARTITIONS};
-
-/// The kinds of file system that are identified by a serial number of 32 bits.
-pub(super) const FAT_KINDS: [&str; 4] = ["vfat", "fat12", "fat16", "fat32"];
-/// Built-in kinds of file system that are identified by a UUID.
-const UUID_KINDS: [&str; 4] = ["ext2", "ext3", "ext4", "swap"];
 
 /// What tells a partition from the others.
 #[derive(Clone, Debug)]
@@ -79,26 +75,35 @@ pub(super) fn filesystem_id(
     seed: [u8; 16],
     number: u32,
     kind: &str,
+    kinds: &Kinds,
     given: Option<FilesystemId>,
 ) -> Result<Uuid, Reason> {
-    let is_fat = FAT_KINDS.contains(&kind);
+    let identifier = kinds.get(kind).identifier;
     let wrong = |expected| Reason::FilesystemId {
         kind: kind.to_owned(),
         expected,
     };
-    match given {
-        Some(FilesystemId::Uuid(_)) if is_fat => {
+    let of_serial = |serial: u32| Uuid::from_u128(u128::from(serial));
+    match (given, identifier) {
+        (Some(_), Identifier::None) => Err(Reason::NoFilesystemId {
+            kind: kind.to_owned(),
+        }),
+        (Some(FilesystemId::Uuid(_)), Identifier::Serial) => {
             Err(wrong("a serial number, such as \"ABCD-1234\""))
         }
-        Some(FilesystemId::Serial(_)) if UUID_KINDS.contains(&kind) => {
+        (Some(FilesystemId::Serial(_)), Identifier::Uuid) => {
             Err(wrong("a UUID of 32 hexadecimal digits"))
         }
-        Some(FilesystemId::Uuid(uuid)) => Ok(uuid),
-        Some(FilesystemId::Serial(serial)) => Ok(Uuid::from_u128(u128::from(serial))),
-        None => {
+        (Some(FilesystemId::Uuid(uuid)), Identifier::Uuid | Identifier::Untold) => Ok(uuid),
+        (Some(FilesystemId::Serial(serial)), Identifier::Serial | Identifier::Untold) => {
+            Ok(of_serial(serial))
+        }
+        (None, _) => {
             let derived = derive(seed, &format!("filesystem/{number}"));
-            let serial = || Uuid::from_u128(u128::from(first_32_bits(derived)));
-            Ok(if is_fat { serial() } else { derived })
+            Ok(match identifier {
+                Identifier::Serial => of_serial(first_32_bits(derived)),
+                Identifier::Uuid | Identifier::None | Identifier::Untold => derived,
+            })
         }
     }
 }

@@ -7,7 +7,7 @@ use super::error::{Locate, PlanError, Reason};
 use super::layout::MOST_BYTES;
 use super::length::{whole_sectors, with_margin};
 use super::{FilesystemPlan, SectorSize, TimeRule, identity};
-use cellblock_contract::Loss;
+use cellblock_contract::{Kinds, Loss};
 use cellblock_spec::{Content, FilesystemId, SizeRule};
 use cellblock_tree::source::Source;
 
@@ -63,13 +63,13 @@ pub struct MkfsPlan {
 /// # Errors
 /// When the size is "rest", zero or no whole number of sectors, or the identifier is of another kind than the file
 /// system stores.
-pub fn mkfs_plan(request: MkfsRequest) -> Result<MkfsPlan, PlanError> {
+pub fn mkfs_plan(request: MkfsRequest, kinds: &Kinds) -> Result<MkfsPlan, PlanError> {
     let size = check_size(request.size, request.sector_size).map_err(|reason| reason.at(None))?;
     let most = match size {
         SizeRule::Fixed(bytes) => Some(bytes),
         SizeRule::Minimum(_) | SizeRule::Rest => None,
     };
-    let (filesystem, time) = filesystem_alone(request.filesystem, NUMBER, most)?;
+    let (filesystem, time) = filesystem_alone(request.filesystem, kinds, NUMBER, most)?;
     Ok(MkfsPlan {
         filesystem,
         time,
@@ -86,10 +86,11 @@ pub fn mkfs_plan(request: MkfsRequest) -> Result<MkfsPlan, PlanError> {
 /// When the identifier is of another kind than the file system stores.
 pub fn filesystem_alone(
     request: FilesystemRequest,
+    kinds: &Kinds,
     number: u32,
     most: Option<u64>,
 ) -> Result<(FilesystemPlan, TimeRule), PlanError> {
-    let uuid = identity::filesystem_id(request.seed, number, &request.kind, request.uuid)
+    let uuid = identity::filesystem_id(request.seed, number, &request.kind, kinds, request.uuid)
         .map_err(|reason| reason.at(None))?;
     let mut drop = request.drop;
     drop.sort_unstable();

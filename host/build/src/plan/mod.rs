@@ -22,7 +22,7 @@ use std::path::PathBuf;
 
 use uuid::Uuid;
 
-use cellblock_contract::Loss;
+use cellblock_contract::{Kinds, Loss};
 use cellblock_spec::{Content, DiskSize, FilesystemSpec, PartitionSpec, Placed, SizeRule, Spec};
 use cellblock_table::{ALIGNMENT, Attributes, DiskId, PartitionType, Scheme, SectorSize};
 use cellblock_table::{Lba, Partition, Table, TableError};
@@ -127,7 +127,7 @@ pub struct FilesystemPlan {
     pub kind: String,
     /// The volume label; may be empty.
     pub label: String,
-    /// The identifier. The serial number of a FAT is in the low 32 bits, and the others are zero.
+    /// The identifier. A serial number is in the low 32 bits, and the others are zero.
     pub uuid: Uuid,
     /// What the formatter derives its own random-looking values from, such as the seed of a directory hash.
     pub seed: [u8; 16],
@@ -238,6 +238,7 @@ impl PlannedPartition {
 #[derive(Debug)]
 pub struct Draft<'s> {
     spec: &'s Spec,
+    kinds: &'s Kinds,
     disk: Disk,
     disk_id: DiskId,
     identities: Vec<Identity>,
@@ -255,22 +256,28 @@ pub struct Measured<'s> {
 }
 
 impl<'s> Draft<'s> {
-    /// The draft of `spec`; `raw_lengths` holds the lengths of the files that are copied as they are.
+    /// The draft of `spec`; `kinds` says what its file systems are, and `raw_lengths` holds the lengths of the files that
+    /// are copied as they are.
     ///
     /// # Errors
     /// When names, numbers or identifiers contradict each other, or the disk cannot be.
-    pub fn new(spec: &'s Spec, raw_lengths: RawLengths) -> Result<Self, PlanError> {
+    pub fn new(
+        spec: &'s Spec,
+        kinds: &'s Kinds,
+        raw_lengths: RawLengths,
+    ) -> Result<Self, PlanError> {
         let disk = Disk::of(spec)?;
         let identities = identity::identities(spec)?;
         let mut filesystems = BTreeMap::new();
         for (index, (partition, identity)) in spec.partitions.iter().zip(&identities).enumerate() {
             if let Some(filesystem) = &partition.filesystem {
-                let planned = filesystem_plan(spec, partition, filesystem, identity)?;
+                let planned = filesystem_plan(spec, kinds, partition, filesystem, identity)?;
                 filesystems.insert(index, planned);
             }
         }
         Ok(Self {
             spec,
+            kinds,
             disk,
             disk_id: identity::disk_id(spec),
             identities,
@@ -296,7 +303,12 @@ impl<'s> Draft<'s> {
     /// What templates may name.
     #[must_use]
     pub fn facts(&self) -> Facts {
-        facts::facts(self.disk_id, &self.identities, &self.filesystems)
+        facts::facts(
+            self.disk_id,
+            &self.identities,
+            &self.filesystems,
+            self.kinds,
+        )
     }
 
     /// The file systems to make, by the index of their partition.
@@ -342,6 +354,7 @@ impl Measured<'_> {
         let Self { draft, sizes } = self;
         let Draft {
             spec,
+            kinds: _,
             disk,
             disk_id,
             identities,
@@ -440,6 +453,7 @@ fn time_rule(spec: Option<&Placed<i64>>, source_date_epoch: Option<i64>) -> Time
 
 fn filesystem_plan(
     spec: &Spec,
+    kinds: &Kinds,
     partition: &PartitionSpec,
     filesystem: &FilesystemSpec,
     identity: &Identity,
@@ -447,11 +461,12 @@ fn filesystem_plan(
     let seed = identity::seed(spec);
     let kind = filesystem.kind.value.clone();
     let given = filesystem.uuid.as_ref().map(|uuid| uuid.value);
-    let uuid = identity::filesystem_id(seed, identity.number, &kind, given).map_err(|reason| {
-        reason
-            .at(filesystem.uuid.as_ref().map(|uuid| uuid.place.clone()))
-            .of(identity)
-    })?;
+    let uuid =
+        identity::filesystem_id(seed, identity.number, &kind, kinds, given).map_err(|reason| {
+            reason
+                .at(filesystem.uuid.as_ref().map(|uuid| uuid.place.clone()))
+                .of(identity)
+        })?;
     let mut drop = filesystem.drop.clone();
     drop.sort_unstable();
     drop.dedup();

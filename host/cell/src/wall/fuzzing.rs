@@ -99,7 +99,8 @@ fn check_returned(returned: Returned) {
         Returned::Described(description) => {
             let description = legible::description(description);
             check_words(&description.name);
-            description.kinds.iter().for_each(|kind| check_words(kind));
+            let kinds = description.kinds.iter();
+            kinds.for_each(|kind| check_words(&kind.name));
         }
         Returned::Formatted(Ok(summary)) => {
             let summary = legible::summary(summary);

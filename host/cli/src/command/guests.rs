@@ -4,7 +4,7 @@ use super::{Failure, print, print_json};
 use crate::arguments::Guests;
 use cellblock_build::catalogue::{Portrait, built_in_portraits, foreign_portrait};
 use cellblock_build::cell::{Runtime, RuntimeOptions, Wall, Walls};
-use cellblock_build::contract::{Loss, Losses};
+use cellblock_build::contract::{Identifier, KindDescription, Loss, Losses};
 use cellblock_build::text::{hexadecimal, human, printable};
 
 pub(super) fn run(guests: &Guests) -> Result<(), Failure> {
@@ -39,7 +39,8 @@ fn as_text(portrait: &Portrait) -> String {
                 "{} {}: {}",
                 portrait.name, description.version, description.summary
             ),
-            format!("  makes         {}", description.kinds.join(", ")),
+            format!("  makes         {}", names(&description.kinds)),
+            format!("  identified by {}", identifiers(&description.kinds)),
             format!("  component     {file}"),
             walls,
             format!("  label         at most {} bytes", description.label_limit),
@@ -70,6 +71,32 @@ fn as_text(portrait: &Portrait) -> String {
         .collect()
 }
 
+fn names(kinds: &[KindDescription]) -> String {
+    let names: Vec<&str> = kinds.iter().map(|kind| &*kind.name).collect();
+    names.join(", ")
+}
+
+/// What tells the file systems of a formatter from others: one word where that is the same for all.
+fn identifiers(kinds: &[KindDescription]) -> String {
+    let word = |kind: &KindDescription| match kind.identifier {
+        Identifier::Uuid => "a UUID",
+        Identifier::Serial => "a serial number of 32 bits",
+        Identifier::None => "nothing",
+        Identifier::Untold => "what it does not say",
+    };
+    match kinds {
+        [first, rest @ ..] if rest.iter().all(|kind| word(kind) == word(first)) => {
+            word(first).to_owned()
+        }
+        _ => {
+            let each = kinds
+                .iter()
+                .map(|kind| format!("{}: {}", kind.name, word(kind)));
+            each.collect::<Vec<_>>().join(", ")
+        }
+    }
+}
+
 fn walls(wall: &Wall) -> String {
     match &wall.missing {
         Some(missing) => format!("{}, without {missing}", wall.wall),
@@ -96,6 +123,21 @@ fn as_json(portrait: &Portrait) -> serde_json::Value {
             "wall": portrait.wall.wall,
         });
     };
+    let names: Vec<&str> = description.kinds.iter().map(|kind| &*kind.name).collect();
+    let kinds: Vec<_> = description
+        .kinds
+        .iter()
+        .filter(|kind| kind.is_told())
+        .map(|kind| {
+            serde_json::json!({
+                "name": kind.name,
+                "identifier": kind.identifier,
+                "capital-labels": kind.capital_labels,
+                "compresses": kind.compresses,
+                "uefi": kind.uefi,
+            })
+        })
+        .collect();
     let options: Vec<_> = description
         .options
         .iter()
@@ -112,7 +154,8 @@ fn as_json(portrait: &Portrait) -> serde_json::Value {
         "name": portrait.name,
         "version": description.version,
         "summary": description.summary,
-        "kinds": description.kinds,
+        "kinds": names,
+        "kind-descriptions": kinds,
         "size": portrait.size,
         "sha256": hexadecimal(&portrait.digest),
         "capabilities": portrait.imports,

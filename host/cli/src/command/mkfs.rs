@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use cellblock_build::footprint::Footprint;
 use cellblock_build::text::human;
-use cellblock_build::{Output, assemble_filesystem, plan};
+use cellblock_build::{Output, assemble_filesystem};
 
 use super::record::RecordFile;
 use super::{Failure, print, print_log};
@@ -26,10 +26,9 @@ pub(super) fn run(mkfs: &Mkfs) -> Result<(), Failure> {
         request.filesystem.time,
         mkfs.filesystem.has_time(),
     );
-    let plan = plan::mkfs_plan(request).map_err(Failure::usage)?;
     let catalog = super::catalog(&mkfs.run, BTreeMap::new())?;
     let runtime = super::runtime(&mkfs.run)?;
-    let made = assemble_filesystem(&plan, &output, &runtime, &catalog, &options);
+    let made = assemble_filesystem(request, &output, &runtime, &catalog, &options);
     options.progress.clear();
     let made = made?;
     for (_, line) in &made.log {

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::Failure;
 use crate::arguments::{Contents, drawn_seed};
+use cellblock_build::contract::Kinds;
 use cellblock_build::error::{Error, PartitionError};
 use cellblock_build::plan::{Draft, PlanError, RawLengths};
 use cellblock_build::spec::{Files, Project};
@@ -32,7 +33,11 @@ impl Described {
             .map_err(Failure::usage)?;
         let volumes = described.project.volumes.iter();
         let names: Vec<Vec<String>> = volumes
-            .map(|volume| Ok(Draft::new(&volume.spec, RawLengths::new())?.names()))
+            .map(|volume| {
+                // What file systems are has no part in the names of partitions.
+                let (kinds, lengths) = (Kinds::default(), RawLengths::new());
+                Ok(Draft::new(&volume.spec, &kinds, lengths)?.names())
+            })
             .collect::<Result<_, _>>()
             .map_err(|error: PlanError| described.located(error.into()))?;
         contents

@@ -51,7 +51,7 @@ const VALUES: [&str; 40] = [
 pub(crate) fn request(bytes: &mut Unstructured<'_>, description: &Description) -> Result<Request> {
     let kind = match bytes.ratio(1, 64)? {
         true => bytes.arbitrary::<String>()?,
-        false => (*bytes.choose(description.kinds)?).to_owned(),
+        false => bytes.choose(description.kinds)?.name.to_owned(),
     };
     let sector_size = match bytes.ratio(1, 32)? {
         true => bytes.arbitrary()?,

@@ -73,7 +73,8 @@ fn make_plan(spec: &Spec, name: &str, text: &str) {
         .chain(core)
         .map(|file| (file.value.clone(), RAW_LENGTH))
         .collect();
-    let planned = Draft::new(spec, lengths).and_then(|draft| {
+    let kinds = Default::default();
+    let planned = Draft::new(spec, &kinds, lengths).and_then(|draft| {
         assert!(draft.facts().names().count() > 0);
         let wanted = draft.measurements_wanted().into_iter();
         let measured = wanted.map(|index| (index, MEASURED)).collect();

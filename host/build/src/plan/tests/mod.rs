@@ -5,12 +5,31 @@ use std::path::Path;
 use proptest::prelude::*;
 
 use super::*;
+use cellblock_contract::{Identifier, KindDescription};
 use cellblock_spec::{Files, RawSpec};
 
 mod raw;
 mod volumes;
 
 const MIB: u64 = 1 << 20;
+
+/// What the built-in formatters say of their kinds.
+pub(super) fn kinds() -> Kinds {
+    let uuid = ["ext2", "ext3", "ext4", "swap"].map(|kind| (kind, Identifier::Uuid));
+    let serial = ["vfat", "fat12", "fat16", "fat32"].map(|kind| (kind, Identifier::Serial));
+    let all = uuid.into_iter().chain(serial);
+    all.map(|(name, identifier)| {
+        let kind = KindDescription {
+            name: name.to_owned(),
+            identifier,
+            capital_labels: identifier == Identifier::Serial,
+            compresses: false,
+            uefi: identifier == Identifier::Serial,
+        };
+        (name.to_owned(), kind)
+    })
+    .collect()
+}
 
 fn parse(source: &str) -> Spec {
     Spec::parse(source, Path::new("/specs")).unwrap_or_else(|error| {
@@ -25,7 +44,7 @@ fn plan(
     raw_lengths: &RawLengths,
     source_date_epoch: Option<i64>,
 ) -> Result<Plan, PlanError> {
-    Draft::new(spec, raw_lengths.clone())?
+    Draft::new(spec, &kinds(), raw_lengths.clone())?
         .measured(measured.clone())
         .plan(source_date_epoch)
 }
@@ -428,18 +447,20 @@ fn a_file_system_alone_is_planned_as_partition_one_is() {
         size,
         sector_size: SectorSize::B512,
     };
-    let alone = mkfs_plan(request(SizeRule::parse("minimum + 10%").unwrap())).unwrap();
+    let alone = mkfs_plan(request(SizeRule::parse("minimum + 10%").unwrap()), &kinds()).unwrap();
     assert!(alone.wants_measurement());
     assert_eq!(alone.size(40_960), Ok(45_056));
     assert_eq!(alone.size(4096), Ok(4608));
     let disk = planned(&spec_of("", &["filesystem = \"ext4\""]));
     assert_eq!(disk.partitions[0].fill, Fill::Filesystem(alone.filesystem));
     assert_eq!(
-        *mkfs_plan(request(SizeRule::Rest)).unwrap_err().reason,
+        *mkfs_plan(request(SizeRule::Rest), &kinds())
+            .unwrap_err()
+            .reason,
         Reason::RestOfFile
     );
     assert!(
-        mkfs_plan(request(SizeRule::Fixed(1000)))
+        mkfs_plan(request(SizeRule::Fixed(1000)), &kinds())
             .unwrap_err()
             .to_string()
             .contains("write 512 or 1024")
