@@ -138,7 +138,7 @@ fn memory_has_a_limit() {
     assert_eq!(
         error,
         format!(
-            "error: partition 'victim': the guest 'hostile' met a limit: \
+            "error: partition 'victim': the guest 'hostile' exceeded a limit: \
              it asked for {asked} bytes of memory, and the limit is 41943040\n"
         )
     );

@@ -1,6 +1,8 @@
 //! The second wall: a process for each formatter, which can do nothing but ask.
 
-use std::fs;
+use std::collections::BTreeMap;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::path::Path;
 use std::process::{Child, Stdio};
 use std::thread;
@@ -35,13 +37,85 @@ fn what_is_behind_the_wall_cannot_get_out() {
         "start a program",
         "become another program",
         "take back a limit",
-        "write compiled code",
+        "lower a limit of its host",
+        "change the priority of its host",
+        "outlive its host",
+        "be dumped",
+        "use a descriptor it was started with",
+        "share memory",
+        "have a mapping that grows",
+        "make memory executable",
+        "leave its namespaces",
+        "mount a file system",
+        "load a program into the kernel",
+        "queue work for the kernel",
+        "send out of band",
     ] {
         let line = told.lines().find(|line| line.starts_with(attempt));
         let refused =
             line.is_some_and(|line| line.ends_with("Operation not permitted (os error 1)"));
         assert!(refused, "{attempt}: {told}");
     }
+}
+
+/// The rows of the table in `SECURITY.md` whose heading begins so: a call, and its arguments in each stage.
+fn table(heading: &str) -> BTreeMap<String, [String; 2]> {
+    let page = include_str!("../SECURITY.md");
+    let rows = page.lines().skip_while(|line| !line.starts_with(heading));
+    rows.skip(2)
+        .take_while(|line| line.starts_with('|'))
+        .map(|line| {
+            let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
+            let [call, compiling, running] = cells[..] else {
+                panic!("{line}");
+            };
+            let cells = [compiling.to_owned(), running.to_owned()];
+            (call.trim_matches('`').to_owned(), cells)
+        })
+        .collect()
+}
+
+#[test]
+#[cfg(target_arch = "x86_64")]
+fn every_system_call_of_a_process_that_was_taken_over_is_in_the_table() {
+    /// Which no filter is asked about: `SECURITY.md` says so.
+    const UPROBE: &str = "336";
+    let told = Bench::new().done(&["walls", "--calls"]);
+    let mut allowed: BTreeMap<String, [Vec<&str>; 2]> = BTreeMap::new();
+    for line in told.lines() {
+        let (stage, rest) = line.split_once(' ').unwrap();
+        let (call, arguments) = rest.trim().split_once("  ").unwrap();
+        let stage = ["compiling", "running"]
+            .iter()
+            .position(|known| *known == stage)
+            .unwrap();
+        let arguments = match arguments.trim() {
+            "any arguments" => "any",
+            other => other,
+        };
+        if call != UPROBE {
+            allowed.entry(call.to_owned()).or_default()[stage].push(arguments);
+        }
+    }
+    let allowed: BTreeMap<String, [String; 2]> = allowed
+        .into_iter()
+        .map(|(call, stages)| {
+            let cells = stages.map(|arguments| match &arguments[..] {
+                [] => "no".to_owned(),
+                some => some.join("; "),
+            });
+            (call, cells)
+        })
+        .collect();
+    let rows: String = allowed
+        .iter()
+        .map(|(call, [compiling, running])| format!("| `{call}` | {compiling} | {running} |\n"))
+        .collect();
+    assert_eq!(
+        table("| Call | While a formatter is compiled"),
+        allowed,
+        "{rows}"
+    );
 }
 
 #[test]
@@ -144,18 +218,146 @@ fn a_process_that_is_killed_is_an_error_of_its_partition() {
 }
 
 #[test]
+fn a_process_has_given_up_its_user_its_rights_and_its_descriptors() {
+    let bench = Bench::new();
+    bench.write("secret", "of whoever started the build");
+    // As a shell or a service leaves one open: without the flag that closes it.
+    let flags = rustix::fs::OFlags::RDWR;
+    let inherited =
+        rustix::fs::open(bench.path("secret"), flags, rustix::fs::Mode::empty()).unwrap();
+    let (mut build, cell) = endless(&bench);
+    drop(inherited);
+    let about = |name: &str| {
+        fs::read_to_string(format!("/proc/{}/{name}", cell.as_raw_nonzero())).unwrap_or_default()
+    };
+    let (status, limits) = (about("status"), about("limits"));
+    let descriptors = fs::read_dir(format!("/proc/{}/fd", cell.as_raw_nonzero()))
+        .map(|descriptors| descriptors.flatten().count());
+    build.kill().unwrap();
+    build.wait().unwrap();
+    let field = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name));
+        line.unwrap_or_else(|| panic!("{name} in {status}")).trim()
+    };
+    for rights in ["CapInh:", "CapPrm:", "CapEff:", "CapAmb:"] {
+        assert_eq!(field(rights), "0000000000000000", "{rights}");
+    }
+    assert_eq!(field("NoNewPrivs:"), "1");
+    // Filters.
+    assert_eq!(field("Seccomp:"), "2");
+    for limit in [
+        "Max core file size",
+        "Max processes",
+        "Max open files",
+        "Max file size",
+        "Max locked memory",
+    ] {
+        let line = limits.lines().find_map(|line| line.strip_prefix(limit));
+        let numbers: Vec<&str> = line.unwrap_or_default().split_whitespace().collect();
+        assert_eq!(numbers[..2], ["0", "0"], "{limit} in {limits}");
+    }
+    for limit in ["Max address space", "Max data size", "Max cpu time"] {
+        let line = limits.lines().find(|line| line.starts_with(limit));
+        assert!(
+            line.is_some_and(|line| !line.contains("unlimited")),
+            "{limits}"
+        );
+    }
+    if rustix::process::geteuid().is_root() {
+        assert_eq!(field("Uid:"), "65534\t65534\t65534\t65534");
+        assert_eq!(field("Gid:"), "65534\t65534\t65534\t65534");
+        assert_eq!(field("Groups:"), "");
+        assert_eq!(descriptors.unwrap(), 1, "the channel alone");
+    } else {
+        // It is not dumpable, so that its user does not see into it.
+        assert!(descriptors.is_err());
+    }
+}
+
+/// Whether a process is there, and has not ended.
+fn is_alive(process: Pid) -> bool {
+    let status = fs::read_to_string(format!("/proc/{}/stat", process.as_raw_nonzero()));
+    status.is_ok_and(|status| {
+        let state = status.rsplit_once(") ").map(|(_, fields)| &fields[..1]);
+        !matches!(state, Some("Z" | "X"))
+    })
+}
+
+#[test]
 fn no_process_outlives_the_build() {
     let bench = Bench::new();
     let (mut build, cell) = endless(&bench);
+    assert!(is_alive(cell));
     build.kill().unwrap();
     build.wait().unwrap();
-    let process = format!("/proc/{}/exe", cell.as_raw_nonzero());
     let begun = Instant::now();
-    // Of a process that has ended, and that nobody has waited for yet, the program is gone.
-    while fs::read_link(&process).is_ok() {
+    while is_alive(cell) {
         assert!(begun.elapsed() < Duration::from_secs(10), "it goes on");
         thread::sleep(Duration::from_millis(10));
     }
+}
+
+/// Makes a file system with `home` as the home, and no other place for a cache: what is in `home` then.
+fn made_at(bench: &Bench, home: &Path) -> Vec<String> {
+    let mut command = bench.cellblock();
+    command
+        .args(["mkfs", "swap", "-o", "swap.img", "--size", "1MiB", "-q"])
+        .env_remove("XDG_CACHE_HOME")
+        .env("HOME", home);
+    let outcome = Outcome::of(&mut command);
+    assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+    names(home)
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).unwrap().flatten();
+    let mut names: Vec<String> = entries
+        .map(|entry| entry.file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn a_cache_that_others_could_write_to_is_not_used() {
+    let bench = Bench::new();
+    let home = bench.path("home");
+    fs::create_dir(&home).unwrap();
+    fs::set_permissions(&home, Permissions::from_mode(0o777)).unwrap();
+    assert!(made_at(&bench, &home).is_empty());
+    fs::set_permissions(&home, Permissions::from_mode(0o755)).unwrap();
+    if rustix::process::geteuid().is_root() {
+        // As with `sudo`, which keeps the home of whoever calls it.
+        chown(&home, Some(12345), Some(12345)).unwrap();
+        assert!(made_at(&bench, &home).is_empty());
+        let mut walls = bench.cellblock();
+        walls
+            .arg("walls")
+            .env_remove("XDG_CACHE_HOME")
+            .env("HOME", &home);
+        let told = Outcome::of(&mut walls).stderr;
+        assert!(told.contains("belongs to the user 12345"), "{told}");
+        chown(&home, Some(0), Some(0)).unwrap();
+    }
+    assert_eq!(made_at(&bench, &home), [".cache"]);
+
+    let cache = home.join(".cache/cellblock");
+    let kept = names(&cache);
+    let [code, key] = &kept[..] else {
+        panic!("{kept:?}");
+    };
+    assert_eq!(key, "key");
+    for name in [code, key] {
+        let mode = fs::metadata(cache.join(name)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o7777, 0o600, "{name}");
+    }
+    // What somebody else has put there is not run, but replaced.
+    let genuine = fs::read(cache.join(code)).unwrap();
+    let mut forged = genuine.clone();
+    *forged.last_mut().unwrap() ^= 1;
+    fs::write(cache.join(code), forged).unwrap();
+    made_at(&bench, &home);
+    assert!(fs::read(cache.join(code)).unwrap() == genuine);
 }
 
 /// Builds the demo where a system call fails as if the kernel did not have it.
@@ -202,9 +404,30 @@ fn a_kernel_that_lacks_something_is_told_of() {
             "{}",
             refused.stderr
         );
+        // Nor does one run that somebody brought, although nothing was asked for.
+        let brought = format!(
+            "swap={}/../../guests/dist/swap.wasm",
+            env!("CARGO_MANIFEST_DIR")
+        );
+        let refused = without(&bench, call, &["--guest", &brought]).unwrap();
+        assert_eq!(refused.code, Some(1), "{}", refused.stderr);
+        let start =
+            "error: the guest 'swap' is not built in, and cannot be locked up in a process here: ";
+        assert!(refused.stderr.starts_with(start), "{}", refused.stderr);
         assert!(!Path::new(&bench.path("swap.img")).exists());
+        let asked = without(&bench, call, &["--guest", &brought, "--walls", "wasm"]).unwrap();
+        assert_eq!(asked.code, Some(0), "{}", asked.stderr);
 
-        let record = without(&bench, call, &["--json", "-"]).unwrap().done();
+        let warned = without(&bench, call, &["-q"]).unwrap();
+        assert_eq!(warned.code, Some(0), "{}", warned.stderr);
+        assert!(
+            warned.stderr.starts_with(
+                "warning: this kernel, or the container around this program, does not allow "
+            ) && warned.stderr.lines().count() == 1,
+            "{}",
+            warned.stderr
+        );
+        let record = without(&bench, call, &["--json", "-"]).unwrap().stdout;
         let record: serde_json::Value = serde_json::from_str(&record).unwrap();
         let filesystem = &record["partitions"][0]["filesystem"];
         assert_eq!(filesystem["wall"], "wasm");

@@ -86,7 +86,7 @@ fn a_component_that_ends_badly_is_told() {
         (
             "hog",
             &["--memory-limit", "16MiB"],
-            "error: the guest 'hog' met a limit: it asked for ",
+            "error: the guest 'hog' exceeded a limit: it asked for ",
         ),
         (
             "half",

@@ -9,7 +9,7 @@ use crate::support::bench::names;
 fn an_exit_code_is_told_with_the_last_lines() {
     assert_eq!(
         failed("fail", &[]),
-        "error: the command 'fail' ended with exit code 3; it says:\n    first\n    \\u{1b}[2Jred\n    put\n"
+        "error: the command 'fail' ended with exit code 3; it says:\n    | first\n    | \\u{1b}[2Jred\n    | put\n"
     );
 }
 
@@ -21,7 +21,7 @@ fn a_trap_is_told_with_the_last_lines() {
         "{error}"
     );
     assert!(error.contains("unreachable"), "{error}");
-    assert!(error.ends_with("; it says:\n    it is over\n"), "{error}");
+    assert!(error.ends_with("; it says:\n    | it is over\n"), "{error}");
 }
 
 #[test]

@@ -16,15 +16,15 @@ fn memory_without_bound() {
         "memory, tables, instances, handles",
         vec![
             formatter("memory 16 MiB at a time", "memory limit", &format("(loop $again (br_if $again (i32.ne (memory.grow (i32.const 256)) (i32.const -1)))) (unreachable)"))
-                .refused("the guest 'hostile' met a limit: it asked for 67174400 bytes of memory, and the limit is 67108864\n"),
+                .refused("the guest 'hostile' exceeded a limit: it asked for 67174400 bytes of memory, and the limit is 67108864\n"),
             formatter("4 GiB of memory from the start", "memory limit", r#"(memory (export "memory") 65536)"#)
-                .not_loaded("met a limit: it asked for 4294967296 bytes of memory, and the limit is 67108864"),
+                .not_loaded("exceeded a limit: it asked for 4294967296 bytes of memory, and the limit is 67108864"),
             formatter("many memories", "memory limit", &"(memory 50)".repeat(40))
-                .not_loaded("met a limit: it asked for"),
+                .not_loaded("exceeded a limit: it asked for"),
             formatter("a table that grows", "table limit", &format!("(table $t 0 funcref) {}", format("(loop $again (br_if $again (i32.ne (table.grow $t (ref.null func) (i32.const 10000)) (i32.const -1)))) (unreachable)")))
-                .refused("met a limit: it asked for 110000 table elements, and the limit is 100000\n"),
+                .refused("exceeded a limit: it asked for 110000 table elements, and the limit is 100000\n"),
             formatter("large tables from the start", "table limit", &tables)
-                .not_loaded("met a limit: it asked for"),
+                .not_loaded("exceeded a limit: it asked for"),
             formatter("a hundred tables", "table limit", &format!("{many_tables} {}", format("(call $rewind) (call $next (i32.const 1) (i32.const 1024)) (i32.const -1)")))
                 .not_loaded("table"),
             bytes("two hundred instances", "instance limit", with_instances(200))

@@ -43,10 +43,10 @@ fn words() {
         "words",
         vec![
             formatter("control characters in the log", "escaping", &format!("{escape} {}", format(&format!("{log} (i32.const -1)"))))
-                .heard("warning: victim: \\u{1b}]0;owned\\u{7}\\u{1b}[2J\\r\\n\\u{202e}\n"),
+                .heard("warning: victim: its formatter says: \\u{1b}]0;owned\\u{7}\\u{1b}[2J\\r\\n\\u{202e}\n"),
             formatter("a hundred thousand lines in the log", "bounded log", &format!("{escape} {}", format(&format!(
                 "(loop $again {log} (local.set $i (i32.add (local.get $i) (i32.const 1))) (br_if $again (i32.lt_u (local.get $i) (i32.const 100000)))) (i32.const -1)"))))
-                .heard("warning: victim: "),
+                .heard("warning: victim: its formatter says: "),
             formatter("gigabytes in the log", "bounded log", &format(
                 "(drop (memory.grow (i32.const 1000)))
                  (loop $again (call $log (i32.const 2) (i32.const 1048576) (i32.const 52428800)) (local.set $i (i32.add (local.get $i) (i32.const 1))) (br_if $again (i32.lt_u (local.get $i) (i32.const 40)))) (i32.const -1)"))

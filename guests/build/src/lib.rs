@@ -1,5 +1,7 @@
 //! Builds guests: source to core module, core module to component, with the digest of the sources inside.
 
+#![forbid(unsafe_code)]
+
 pub mod build;
 pub mod sources;
 

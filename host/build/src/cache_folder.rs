@@ -1,10 +1,10 @@
 //! Where compiled guests are kept.
 
-use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 
-/// The folder of compiled guests of this user: `$XDG_CACHE_HOME/cellblock`, or `~/.cache/cellblock`. None if it cannot
-/// be had, or others may write to it, because what is in it is run: guests are then compiled at every start.
+/// The folder of compiled guests of this user: `$XDG_CACHE_HOME/cellblock`, or `~/.cache/cellblock`; none if the environment
+/// names no such folder. A [`Runtime`](crate::cell::Runtime) makes it, and leaves it alone where somebody else could write
+/// to it.
 #[must_use]
 pub fn cache_folder() -> Option<PathBuf> {
     let absolute = |name: &str| {
@@ -13,15 +13,10 @@ pub fn cache_folder() -> Option<PathBuf> {
             .filter(|path| path.is_absolute())
     };
     let home_cache = || {
-        // A home that is not there is nobody's wish to have one.
+        // A home that does not exist is not made: programs without one, such as services, are given such a name.
         let home = absolute("HOME").filter(|home| home.is_dir())?;
         Some(home.join(".cache"))
     };
     let base = absolute("XDG_CACHE_HOME").or_else(home_cache)?;
-    let folder = base.join("cellblock");
-    std::fs::create_dir_all(&folder).ok()?;
-    let metadata = std::fs::symlink_metadata(&folder).ok()?;
-    let owned = metadata.uid() == rustix::process::geteuid().as_raw();
-    let writable_by_others = metadata.mode() & 0o022 != 0;
-    (metadata.is_dir() && owned && !writable_by_others).then_some(folder)
+    Some(base.join("cellblock"))
 }

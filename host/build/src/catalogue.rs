@@ -205,7 +205,7 @@ impl Catalog {
         };
         let Some(foreign) = self.foreign.get(name) else {
             let built_in = built_in(name);
-            let guest = Arc::new(runtime.load(name, built_in.bytes)?);
+            let guest = Arc::new(runtime.load_built_in(name, built_in.bytes)?);
             let described = guest.describe()?.kinds;
             let formatter = |name: &&str| {
                 let kind = offered(&described, name).cloned();
@@ -228,7 +228,8 @@ impl Catalog {
         if !kind.as_ref().is_some_and(KindDescription::is_told)
             && let Some(guest) = makers(name).next()
         {
-            let replaced = runtime.load(guest.name, guest.bytes)?.describe()?.kinds;
+            let replaced = runtime.load_built_in(guest.name, guest.bytes)?;
+            let replaced = replaced.describe()?.kinds;
             let asked = kind.map_or_else(|| name.to_owned(), |kind| kind.name);
             kind = offered(&replaced, name).map(|replaced| KindDescription {
                 name: asked,
@@ -303,7 +304,10 @@ pub struct Portrait {
 pub fn built_in_portraits(runtime: &Runtime) -> Result<Vec<Portrait>, GuestError> {
     BUILT_IN
         .iter()
-        .map(|guest| portrait(runtime, guest.name, guest.bytes))
+        .map(|built_in| {
+            let guest = runtime.load_built_in(built_in.name, built_in.bytes)?;
+            portrait(built_in.name, &guest, built_in.bytes.len())
+        })
         .collect()
 }
 
@@ -316,17 +320,17 @@ pub fn foreign_portrait(runtime: &Runtime, file: &Path) -> Result<Portrait, Gues
         .file_stem()
         .map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
     let bytes = read_component(&name, file)?;
-    portrait(runtime, &name, &bytes)
-}
-
-fn portrait(runtime: &Runtime, name: &str, bytes: &[u8]) -> Result<Portrait, GuestError> {
-    let guest = match runtime.load(name, bytes) {
+    let guest = match runtime.load(&name, &bytes) {
         Err(CellError::IsCommand { .. }) => {
-            let line = CommandLine::of_words(&[name]);
-            runtime.load_command(name, bytes, &line)?
+            let line = CommandLine::of_words(&[&name]);
+            runtime.load_command(&name, &bytes, &line)?
         }
         loaded => loaded?,
     };
+    portrait(&name, &guest, bytes.len())
+}
+
+fn portrait(name: &str, guest: &Guest, size: usize) -> Result<Portrait, GuestError> {
     let description = match guest.command_line() {
         Some(_) => None,
         None => Some(guest.describe()?),
@@ -335,7 +339,7 @@ fn portrait(runtime: &Runtime, name: &str, bytes: &[u8]) -> Result<Portrait, Gue
         name: name.to_owned(),
         description,
         digest: guest.digest(),
-        size: bytes.len() as u64,
+        size: size as u64,
         imports: guest.imports().to_vec(),
         wall: guest.wall().clone(),
     })

@@ -10,6 +10,8 @@
 //! [`build_image`] is the whole of it. The rooms below are reachable from here, so that an embedding program needs no
 //! other crate.
 
+#![forbid(unsafe_code)]
+
 pub mod boot;
 mod cache_folder;
 pub mod catalogue;

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::thread;
 
 /// `work` on each of `items`, on at most `jobs` threads; the results in the order of the items.
 ///
@@ -19,20 +20,25 @@ pub(crate) fn map<T: Sync, R: Send, E: Send>(
     let next = AtomicUsize::new(0);
     let results: Vec<Mutex<Option<Result<R, E>>>> =
         items.iter().map(|_| Mutex::new(None)).collect();
-    std::thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(|| {
-                while let Some(index) = take(&next, items.len()) {
-                    let result = work(&items[index]);
-                    if result.is_err() {
-                        next.store(items.len(), Ordering::Relaxed);
-                    }
-                    *results[index]
-                        .lock()
-                        .unwrap_or_else(PoisonError::into_inner) = Some(result);
-                }
-            });
+    let worker = || {
+        while let Some(index) = take(&next, items.len()) {
+            let result = work(&items[index]);
+            if result.is_err() {
+                next.store(items.len(), Ordering::Relaxed);
+            }
+            *results[index]
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner) = Some(result);
         }
+    };
+    thread::scope(|scope| {
+        for _ in 1..threads {
+            // Where no more threads may be started, those that there are do all of it.
+            if thread::Builder::new().spawn_scoped(scope, worker).is_err() {
+                break;
+            }
+        }
+        worker();
     });
     // Items are begun in order: before one that was not begun there is one that failed.
     results

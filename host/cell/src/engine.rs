@@ -1,13 +1,13 @@
 //! A guest in the engine: compiled, linked to the contract and to nothing else, and run.
 
-use std::path::Path;
+use std::io;
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
-use std::thread::JoinHandle;
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use wasmtime::component::{self as model, Component, HasSelf, Linker};
-use wasmtime::{Cache, CacheConfig, Config, Engine, InstancePre, Module, OptLevel, Store};
+use wasmtime::{Config, Engine, InstancePre, Module, OptLevel, Precompiled, Store};
 
 use super::bindings::cellblock::format::{placement, progress, tree};
 use super::bindings::described::SelfDescribedIndices;
@@ -20,7 +20,7 @@ use super::partition::Descriptor;
 use super::state::{Services, State};
 use super::version::{self, Unserved};
 use super::wasi::{End, Process, component, preview1};
-use super::{CellError, imports, io, translate};
+use super::{CellError, imports, io as wasi_io, translate};
 use cellblock_contract::Limits;
 
 /// Guests check at this interval whether their time is over.
@@ -29,6 +29,10 @@ const TICK: Duration = Duration::from_millis(50);
 const CROSSING: usize = 128 << 20;
 /// The stack of a guest in bytes.
 const STACK: usize = 1 << 20;
+/// The addresses that a memory of a guest takes, in bytes: all that 32 bits reach, so that no access is compared with its length.
+pub(super) const MEMORY_RESERVATION: u64 = 4 << 30;
+/// The addresses before and behind it that belong to nobody, in bytes.
+pub(super) const MEMORY_GUARD: u64 = 32 << 20;
 
 /// The interface in which a formatter may tell what its kinds are, without its version.
 const KINDS: &str = "cellblock:format/kinds";
@@ -69,6 +73,8 @@ pub(super) enum LoadFailure {
     Import(Role, String),
     /// It does not fit the contract: what is missing or of another type.
     Contract(String),
+    /// Its compiled code is not for this engine or this machine: what the engine says.
+    Stale(String),
 }
 
 impl LoadFailure {
@@ -80,13 +86,14 @@ impl LoadFailure {
             Self::IsCommand => Self::IsCommand,
             Self::Import(role, import) => Self::Import(role, rewrite(&import)),
             Self::Contract(reason) => Self::Contract(rewrite(&reason)),
+            Self::Stale(reason) => Self::Stale(rewrite(&reason)),
         }
     }
 
     pub(super) fn of(self, guest: &str) -> CellError {
         let guest = guest.to_owned();
         match self {
-            Self::Malformed(reason) => CellError::Malformed { guest, reason },
+            Self::Malformed(reason) | Self::Stale(reason) => CellError::Malformed { guest, reason },
             Self::Version(needed) => CellError::Version {
                 guest,
                 needed,
@@ -100,8 +107,8 @@ impl LoadFailure {
     }
 }
 
-/// An engine that keeps compiled guests in the folder `cache`, if there is one.
-pub(super) fn engine(cache: Option<&Path>, home: Home) -> Result<Engine, CellError> {
+/// An engine for guests that run in `home`.
+pub(super) fn engine(home: Home) -> Result<Engine, CellError> {
     let mut config = Config::new();
     config
         .wasm_component_model(true)
@@ -112,15 +119,26 @@ pub(super) fn engine(cache: Option<&Path>, home: Home) -> Result<Engine, CellErr
         .cranelift_opt_level(OptLevel::Speed)
         .epoch_interruption(home == Home::Host)
         .memory_init_cow(false)
-        .parallel_compilation(home == Home::Host)
+        .memory_reservation(MEMORY_RESERVATION)
+        .memory_guard_size(MEMORY_GUARD)
+        .parallel_compilation(home == Home::Host && threads_can_start())
         .max_wasm_stack(STACK);
-    if let Some(folder) = cache {
-        let mut cache = CacheConfig::new();
-        cache.with_directory(folder);
-        // A cache that cannot be used costs time, not the build.
-        config.cache(Cache::new(cache).ok());
-    }
     Engine::new(&config).map_err(|error| CellError::Engine(format!("{error:#}")))
+}
+
+/// Whether this process may start as many threads as the compiler would, which aborts where it may not.
+fn threads_can_start() -> bool {
+    let wanted = thread::available_parallelism().map_or(1, usize::from);
+    let (stop, stopped) = mpsc::channel::<()>();
+    let stopped = std::sync::Mutex::new(stopped);
+    thread::scope(|scope| {
+        let started = (0..wanted).all(|_| {
+            let wait = || drop(stopped.lock().map(|stopped| stopped.recv()));
+            thread::Builder::new().spawn_scoped(scope, wait).is_ok()
+        });
+        drop(stop);
+        started
+    })
 }
 
 /// The process that guests run in.
@@ -132,28 +150,63 @@ pub(super) enum Home {
     Own,
 }
 
+/// Compiles the guest in `bytes`: what [`Compiled::link`] takes.
+pub(super) fn compile(engine: &Engine, role: Role, bytes: &[u8]) -> Result<Vec<u8>, LoadFailure> {
+    if is_module(bytes) {
+        return match role {
+            Role::Formatter => Err(LoadFailure::IsCommand),
+            Role::Command => engine.precompile_module(bytes).map_err(malformed),
+        };
+    }
+    engine.precompile_component(bytes).map_err(malformed)
+}
+
+fn is_module(bytes: &[u8]) -> bool {
+    bytes.starts_with(MODULE)
+}
+
 impl<S: Services> Compiled<S> {
-    /// Compiles the guest in `bytes`, or takes it from the engine's cache, and links it.
-    pub(super) fn load(engine: &Engine, role: Role, bytes: &[u8]) -> Result<Self, LoadFailure> {
-        match role {
-            Role::Formatter if bytes.starts_with(MODULE) => Err(LoadFailure::IsCommand),
-            Role::Formatter => Self::formatter(engine, bytes),
-            Role::Command if bytes.starts_with(MODULE) => Self::module(engine, bytes),
-            Role::Command => Self::command(engine, bytes),
+    /// Links the guest whose compiled code is in `code`.
+    ///
+    /// # Safety
+    /// The code is native and runs with the rights of this process: it comes from [`compile`] in this process or in one of
+    /// the same user, or this process is behind the wall and has none.
+    pub(super) unsafe fn link(
+        engine: &Engine,
+        role: Role,
+        code: &[u8],
+    ) -> Result<Self, LoadFailure> {
+        match Engine::detect_precompiled(code) {
+            Some(Precompiled::Component) => {
+                // SAFETY: the caller answers for the code.
+                let component = unsafe { Component::deserialize(engine, code) }.map_err(stale)?;
+                match role {
+                    Role::Formatter => Self::formatter(engine, &component),
+                    Role::Command => Self::command(engine, &component),
+                }
+            }
+            Some(Precompiled::Module) => {
+                // SAFETY: the caller answers for the code.
+                let module = unsafe { Module::deserialize(engine, code) }.map_err(stale)?;
+                match role {
+                    Role::Formatter => Err(LoadFailure::IsCommand),
+                    Role::Command => Self::module(engine, &module),
+                }
+            }
+            None => Err(LoadFailure::Stale("it is no compiled code".to_owned())),
         }
     }
 
-    fn formatter(engine: &Engine, bytes: &[u8]) -> Result<Self, LoadFailure> {
-        let component = Component::from_binary(engine, bytes).map_err(malformed)?;
-        if imports::exports(engine, &component, "wasi:cli/run") {
+    fn formatter(engine: &Engine, component: &Component) -> Result<Self, LoadFailure> {
+        if imports::exports(engine, component, "wasi:cli/run") {
             return Err(LoadFailure::IsCommand);
         }
-        check_version(engine, &component)?;
-        let imports = imports::list(engine, &component);
+        check_version(engine, component)?;
+        let imports = imports::list(engine, component);
         check_imports(Role::Formatter, &imports)?;
         let formatter = contract_linker(engine)
-            .and_then(|linker| linker.instantiate_pre(&component))
-            .and_then(|pre| Formatter::new(engine, &component, pre))
+            .and_then(|linker| linker.instantiate_pre(component))
+            .and_then(|pre| Formatter::new(engine, component, pre))
             .map_err(unfit)?;
         Ok(Self {
             code: Code::Formatter(formatter),
@@ -161,22 +214,20 @@ impl<S: Services> Compiled<S> {
         })
     }
 
-    fn module(engine: &Engine, bytes: &[u8]) -> Result<Self, LoadFailure> {
-        let module = Module::from_binary(engine, bytes).map_err(malformed)?;
-        let imports = preview1::imports(&module);
+    fn module(engine: &Engine, module: &Module) -> Result<Self, LoadFailure> {
+        let imports = preview1::imports(module);
         check_imports(Role::Command, &imports)?;
         Ok(Self {
-            code: Code::Module(preview1::link(engine, &module).map_err(unfit)?),
+            code: Code::Module(preview1::link(engine, module).map_err(unfit)?),
             imports,
         })
     }
 
-    fn command(engine: &Engine, bytes: &[u8]) -> Result<Self, LoadFailure> {
-        let component = Component::from_binary(engine, bytes).map_err(malformed)?;
-        let imports = imports::list(engine, &component);
+    fn command(engine: &Engine, component: &Component) -> Result<Self, LoadFailure> {
+        let imports = imports::list(engine, component);
         check_imports(Role::Command, &imports)?;
         Ok(Self {
-            code: Code::Component(component::link(engine, &component).map_err(unfit)?),
+            code: Code::Component(component::link(engine, component).map_err(unfit)?),
             imports,
         })
     }
@@ -269,6 +320,10 @@ fn no_such_call() -> Stopped {
     Stopped::Trap("it was called as what it is not".to_owned())
 }
 
+fn stale(error: wasmtime::Error) -> LoadFailure {
+    LoadFailure::Stale(legible(&format!("{error:#}")))
+}
+
 fn malformed(error: wasmtime::Error) -> LoadFailure {
     LoadFailure::Malformed(legible(&format!("{error:#}")))
 }
@@ -357,8 +412,8 @@ fn contract_linker<S: Services>(engine: &Engine) -> wasmtime::Result<Linker<Stat
     placement::add_to_linker::<State<S>, HasSelf<S>>(&mut linker, |state| &mut state.services)?;
     progress::add_to_linker::<State<S>, HasSelf<S>>(&mut linker, |state| &mut state.services)?;
     filesystem::types::add_to_linker::<State<S>, HasSelf<State<S>>>(&mut linker, |state| state)?;
-    io::error::add_to_linker::<State<S>, HasSelf<State<S>>>(&mut linker, |state| state)?;
-    io::streams::add_to_linker::<State<S>, HasSelf<State<S>>>(&mut linker, |state| state)?;
+    wasi_io::error::add_to_linker::<State<S>, HasSelf<State<S>>>(&mut linker, |state| state)?;
+    wasi_io::streams::add_to_linker::<State<S>, HasSelf<State<S>>>(&mut linker, |state| state)?;
     Ok(linker)
 }
 
@@ -369,21 +424,21 @@ pub(super) struct Ticker {
 }
 
 impl Ticker {
-    pub(super) fn start(engine: &Engine) -> Self {
+    pub(super) fn start(engine: &Engine) -> io::Result<Self> {
         let engine = engine.weak();
         let (stop, stopped) = mpsc::channel();
-        let thread = std::thread::spawn(move || {
+        let thread = thread::Builder::new().spawn(move || {
             while stopped.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
                 let Some(engine) = engine.upgrade() else {
                     return;
                 };
                 engine.increment_epoch();
             }
-        });
-        Self {
+        })?;
+        Ok(Self {
             stop: Some(stop),
             thread: Some(thread),
-        }
+        })
     }
 }
 

@@ -141,8 +141,8 @@ pub enum CellError {
         /// The limit.
         limit: Duration,
     },
-    /// The guest met a limit.
-    #[error("the guest '{guest}' met a limit: {what}")]
+    /// The guest exceeded a limit.
+    #[error("the guest '{guest}' exceeded a limit: {what}")]
     Limit {
         /// The guest's name.
         guest: String,
@@ -159,12 +159,12 @@ pub enum CellError {
         /// How the process ended.
         how: String,
     },
-    /// The guest's process says what no cell says, so the guest has taken it over.
-    #[error("the guest '{guest}' was stopped: its process sent {what}, which no cell does")]
+    /// The guest's process broke the protocol of the wall, so the guest has taken it over.
+    #[error("the guest '{guest}' was stopped: its process broke the protocol: {what}")]
     Babble {
         /// The guest's name.
         guest: String,
-        /// What it sent.
+        /// What it sent, in its own words where it has some.
         what: String,
     },
     /// There can be no second wall.
@@ -176,6 +176,23 @@ pub enum CellError {
         /// What is missing, and what the kernel says of it.
         missing: String,
     },
+    /// There can be no second wall around a guest that somebody brought.
+    #[error(
+        "the guest '{guest}' is not built in, and cannot be locked up in a process here: the kernel, or the container around \
+         this program, does not allow {missing}; use --walls wasm to run it behind WebAssembly alone"
+    )]
+    NoWallForForeign {
+        /// The guest's name.
+        guest: String,
+        /// What is missing, and what the kernel says of it.
+        missing: String,
+    },
+    /// The program cannot be started once more to be a cell.
+    #[error(
+        "this program does not begin its main function with run_if_cell(), so that it cannot be a cell's process: \
+         call it first, or ask for Walls::Wasm"
+    )]
+    NotPrepared,
     /// The formatter says why there can be no file system.
     #[error(transparent)]
     Refused(#[from] Box<Refusal>),
@@ -204,6 +221,6 @@ fn said(lines: &[String]) -> String {
     if lines.is_empty() {
         return String::new();
     }
-    let lines: String = lines.iter().map(|line| format!("\n    {line}")).collect();
+    let lines: String = lines.iter().map(|line| format!("\n    | {line}")).collect();
     format!("; it says:{lines}")
 }

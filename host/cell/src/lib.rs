@@ -41,5 +41,5 @@ pub use error::CellError;
 pub use guest::{Cell, Guest, Outcome};
 pub use refusal::Refusal;
 pub use runtime::{Runtime, RuntimeOptions, Wall, Walls};
-pub use wall::{Attempt, run_if_cell};
+pub use wall::{Attempt, CallTried, Stage, run_if_cell};
 pub use wasi::StartError;

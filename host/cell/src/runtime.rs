@@ -1,17 +1,20 @@
 //! How guests are run.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
 
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
+use super::CellError;
+use super::cache::{Cache, Entry};
 use super::call::Role;
-use super::engine::{self, Compiled, Home, Ticker};
+use super::engine::{self, Compiled, Home, LoadFailure, Ticker};
 use super::guest::{Guest, Place};
-use super::wall::{self, Attempt, Confined, NoProcess, Starter};
-use super::{CellError, cache};
+use super::local::Local;
+use super::wall::{self, Attempt, CallTried, Confined, NoProcess, Starter};
 use cellblock_contract::{CommandLine, Limits};
 
 /// How the runtime is set up.
@@ -19,8 +22,8 @@ use cellblock_contract::{CommandLine, Limits};
 pub struct RuntimeOptions {
     /// What each cell may use.
     pub limits: Limits,
-    /// The folder of compiled guests; none to compile at every start. It must be writable by this user alone: what is in
-    /// it is run.
+    /// The folder of compiled guests; none to compile at every start. It is made if it is missing, and left alone where
+    /// somebody else could write to it or to a folder above it: [`Runtime::cache_refusal`] says why.
     pub cache: Option<PathBuf>,
     /// What is to stand around each cell.
     pub walls: Walls,
@@ -34,7 +37,8 @@ pub enum Walls {
     Wasm,
     /// And a process that can do nothing. The program must begin with [`run_if_cell`](super::run_if_cell).
     Process,
-    /// The same where the kernel has what it takes, and elsewhere WebAssembly.
+    /// The same where the kernel has what it takes. Elsewhere, guests that are built in run behind WebAssembly alone, which
+    /// [`Runtime::missing_wall`] tells, and those that somebody brought do not run.
     Strongest,
 }
 
@@ -47,12 +51,29 @@ pub struct Wall {
     /// What kept the process from standing where it was wished for.
     #[serde(rename = "no-process", skip_serializing_if = "Option::is_none")]
     pub missing: Option<String>,
+    /// What the process has given up, and the kernel lets a process give up here: such as `landlock-7`, `seccomp`,
+    /// `user`, `network-namespace`. None of a cell without a process.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub layers: Vec<String>,
+}
+
+/// Whose guest it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Origin {
+    /// The program's own.
+    BuiltIn,
+    /// Somebody brought it.
+    Foreign,
 }
 
 /// Runs guests, all within the same limits.
 pub struct Runtime {
     options: RuntimeOptions,
     starter: Option<Arc<Starter>>,
+    /// The folder of compiled guests, or why there is none although one was asked for.
+    cache: Result<Option<Cache>, String>,
+    /// What kept the second wall from standing around a built-in guest.
+    missing_wall: Mutex<Option<String>>,
 }
 
 /// The largest component in bytes: a real one has a few MiB.
@@ -62,7 +83,8 @@ impl Runtime {
     /// Makes ready for guests.
     ///
     /// # Errors
-    /// [`CellError::Engine`] if the machine has no thread for it.
+    /// [`CellError::Engine`] if the machine has no thread for it, and [`CellError::NotPrepared`] if a process is to stand
+    /// around cells, and the program has not begun with [`run_if_cell`](super::run_if_cell).
     pub fn new(options: &RuntimeOptions) -> Result<Self, CellError> {
         let starter = match options.walls {
             Walls::Wasm => None,
@@ -71,15 +93,40 @@ impl Runtime {
         Ok(Self {
             options: options.clone(),
             starter,
+            cache: options.cache.as_deref().map(Cache::open).transpose(),
+            missing_wall: Mutex::default(),
         })
+    }
+
+    /// Why the folder of compiled guests is not used, if one was asked for.
+    #[must_use]
+    pub fn cache_refusal(&self) -> Option<&str> {
+        self.cache.as_ref().err().map(String::as_str)
+    }
+
+    /// What kept the second wall from standing around a built-in guest that was loaded, if anything did.
+    #[must_use]
+    pub fn missing_wall(&self) -> Option<String> {
+        let missing = self.missing_wall.lock();
+        missing.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Loads the component in `bytes`, which the program carries: see [`load`](Self::load). Where the second wall was wished
+    /// for, and cannot stand, it runs without.
+    ///
+    /// # Errors
+    /// [`CellError`] as of [`load`](Self::load).
+    pub fn load_built_in(&self, name: &str, bytes: &[u8]) -> Result<Guest, CellError> {
+        self.load_as(name, bytes, None, Origin::BuiltIn)
     }
 
     /// Compiles the component in `bytes`, or takes it from the cache, and links it. `name` is for messages.
     ///
     /// # Errors
-    /// [`CellError`] if it is no component, imports more than the contract gives, or does not export a formatter.
+    /// [`CellError`] if it is no component, imports more than the contract gives, does not export a formatter, or lacks a
+    /// wall.
     pub fn load(&self, name: &str, bytes: &[u8]) -> Result<Guest, CellError> {
-        self.load_as(name, bytes, None)
+        self.load_as(name, bytes, None, Origin::Foreign)
     }
 
     /// Compiles the WASI command in `bytes` in the same way; `line` says how it is called.
@@ -92,7 +139,7 @@ impl Runtime {
         bytes: &[u8],
         line: &CommandLine,
     ) -> Result<Guest, CellError> {
-        self.load_as(name, bytes, Some(line))
+        self.load_as(name, bytes, Some(line), Origin::Foreign)
     }
 
     fn load_as(
@@ -100,6 +147,7 @@ impl Runtime {
         name: &str,
         bytes: &[u8],
         line: Option<&CommandLine>,
+        origin: Origin,
     ) -> Result<Guest, CellError> {
         let role = match line {
             None => Role::Formatter,
@@ -115,27 +163,28 @@ impl Runtime {
             });
         }
         let digest = Sha256::digest(bytes).into();
+        let without = |missing| -> Result<(Place, Option<String>), CellError> {
+            Ok((self.here(name, role, bytes, &digest)?, missing))
+        };
         let (place, missing) = match &self.starter {
-            None => (self.here(name, role, bytes, &digest)?, None),
-            Some(starter) => {
-                let cache = self.folder(&digest);
-                let limits = self.options.limits;
-                match Confined::load(starter, name, role, bytes, limits, cache) {
-                    Ok(confined) => (Place::Behind(confined), None),
-                    Err(NoProcess::Missing(missing)) => {
-                        self.without(&missing)?;
-                        (self.here(name, role, bytes, &digest)?, Some(missing))
-                    }
-                    Err(NoProcess::Failed(error)) => return Err(error),
+            None => without(None)?,
+            Some(starter) => match self.behind(starter, name, role, bytes, &digest) {
+                Ok(confined) => (Place::Behind(confined), None),
+                Err(NoProcess::Missing(missing)) => {
+                    self.allow_without(name, origin, &missing)?;
+                    without(Some(missing))?
                 }
-            }
+                Err(NoProcess::Failed(error)) => return Err(error),
+            },
+        };
+        let (wall, layers) = match &place {
+            Place::Here(..) => ("wasm", Vec::new()),
+            Place::Behind(confined) => ("process", confined.layers().to_vec()),
         };
         let wall = Wall {
-            wall: match place {
-                Place::Here(..) => "wasm",
-                Place::Behind(_) => "process",
-            },
+            wall,
             missing,
+            layers,
         };
         Ok(Guest {
             name: name.to_owned(),
@@ -153,8 +202,44 @@ impl Runtime {
     /// [`CellError`] if there can be no such process here.
     pub fn attempts(&self) -> Result<Vec<Attempt>, CellError> {
         let starter = Starter::new()?;
-        let cache = self.folder(&[0; 32]);
-        Ok(wall::attempts(&starter, self.options.limits, cache)?)
+        Ok(wall::attempts(&starter, self.options.limits)?)
+    }
+
+    /// Which system calls the kernel lets through for a process behind the second wall, in each of its two stages: the
+    /// process tries them all.
+    ///
+    /// # Errors
+    /// [`CellError`] if there can be no such process here.
+    pub fn calls(&self) -> Result<Vec<CallTried>, CellError> {
+        let starter = Starter::new()?;
+        Ok(wall::calls(&starter, self.options.limits)?)
+    }
+
+    /// Loads the guest in processes of its own. It is compiled in one that then ends, unless its code is kept.
+    fn behind(
+        &self,
+        starter: &Arc<Starter>,
+        name: &str,
+        role: Role,
+        bytes: &[u8],
+        digest: &[u8; 32],
+    ) -> Result<Confined, NoProcess> {
+        let limits = self.options.limits;
+        let confine = |code| Confined::load(starter, name, role, code, limits);
+        let kept = self.entry(Home::Own, digest)?;
+        if let Some(code) = kept.as_ref().and_then(|(cache, entry)| cache.get(entry)) {
+            match confine(code)? {
+                Ok(confined) => return Ok(confined),
+                Err(LoadFailure::Stale(_)) => {}
+                Err(failure) => return Err(failure.of(name).into()),
+            }
+        }
+        let code = wall::compile(starter, name, role, bytes, limits)?;
+        let confined = confine(code)?.map_err(|failure| failure.of(name))?;
+        if let Some((cache, entry)) = kept {
+            cache.put(&entry, confined.code());
+        }
+        Ok(confined)
     }
 
     fn here(
@@ -164,41 +249,86 @@ impl Runtime {
         bytes: &[u8],
         digest: &[u8; 32],
     ) -> Result<Place, CellError> {
-        let engine = engine::engine(self.folder(digest).as_deref(), Home::Host)?;
-        let (sender, loaded) = mpsc::sync_channel(1);
+        let engine = engine::engine(Home::Host)?;
+        let kept = self.entry(Home::Host, digest)?;
+        let ticker = || {
+            Ticker::start(&engine)
+                .map_err(|error| CellError::Engine(format!("a thread does not start: {error}")))
+        };
+        if let Some(code) = kept.as_ref().and_then(|(cache, entry)| cache.get(entry)) {
+            // SAFETY: this user's host has compiled it in its own process: the cache vouches for it.
+            match unsafe { Compiled::<Local>::link(&engine, role, &code) } {
+                Ok(compiled) => return Ok(Place::Here(compiled, ticker()?)),
+                Err(LoadFailure::Stale(_)) => {}
+                Err(failure) => return Err(failure.of(name)),
+            }
+        }
+        let code = self.compile_here(&engine, name, role, bytes)?;
+        // SAFETY: it was compiled in this process.
+        let compiled = unsafe { Compiled::link(&engine, role, &code) }
+            .map_err(|failure: LoadFailure| failure.of(name))?;
+        if let Some((cache, entry)) = kept {
+            cache.put(&entry, &code);
+        }
+        Ok(Place::Here(compiled, ticker()?))
+    }
+
+    /// Compiles a guest in this process, within the time of a call.
+    fn compile_here(
+        &self,
+        engine: &wasmtime::Engine,
+        name: &str,
+        role: Role,
+        bytes: &[u8],
+    ) -> Result<Vec<u8>, CellError> {
+        let (sender, compiled) = mpsc::sync_channel(1);
         let (compiling, bytes) = (engine.clone(), bytes.to_vec());
         // Nothing can stop a compiler: once the time is over it is left alone, and nobody listens any more.
-        std::thread::spawn(move || sender.send(Compiled::load(&compiling, role, &bytes)));
+        thread::Builder::new()
+            .spawn(move || sender.send(engine::compile(&compiling, role, &bytes)))
+            .map_err(|error| CellError::Engine(format!("a thread does not start: {error}")))?;
         let limit = self.options.limits.time;
         let guest = || name.to_owned();
-        let compiled = match loaded.recv_timeout(limit) {
-            Ok(loaded) => loaded.map_err(|failure| failure.of(name))?,
-            Err(RecvTimeoutError::Timeout) => {
-                return Err(CellError::Deadline {
-                    guest: guest(),
-                    limit,
-                });
-            }
-            Err(RecvTimeoutError::Disconnected) => {
-                return Err(CellError::Malformed {
-                    guest: guest(),
-                    reason: "the compiler failed".to_owned(),
-                });
-            }
-        };
-        Ok(Place::Here(compiled, Ticker::start(&engine)))
-    }
-
-    fn folder(&self, digest: &[u8; 32]) -> Option<PathBuf> {
-        cache::folder(self.options.cache.as_deref()?, digest)
-    }
-
-    fn without(&self, missing: &str) -> Result<(), CellError> {
-        match self.options.walls {
-            Walls::Process => Err(CellError::NoWall {
-                missing: missing.to_owned(),
+        match compiled.recv_timeout(limit) {
+            Ok(compiled) => compiled.map_err(|failure| failure.of(name)),
+            Err(RecvTimeoutError::Timeout) => Err(CellError::Deadline {
+                guest: guest(),
+                limit,
             }),
-            Walls::Wasm | Walls::Strongest => Ok(()),
+            Err(RecvTimeoutError::Disconnected) => Err(CellError::Malformed {
+                guest: guest(),
+                reason: "the compiler failed".to_owned(),
+            }),
+        }
+    }
+
+    /// Where the code of the guest with this digest is kept, as processes of the kind `home` compile it.
+    fn entry(&self, home: Home, digest: &[u8; 32]) -> Result<Option<(&Cache, Entry)>, CellError> {
+        let Ok(Some(cache)) = &self.cache else {
+            return Ok(None);
+        };
+        let engine = engine::engine(home)?;
+        let entry = Entry::new(home, digest, &engine.precompile_compatibility_hash());
+        Ok(Some((cache, entry)))
+    }
+
+    /// Whether a guest may run without the wall that cannot stand.
+    fn allow_without(&self, guest: &str, origin: Origin, missing: &str) -> Result<(), CellError> {
+        let missing = missing.to_owned();
+        match (self.options.walls, origin) {
+            (Walls::Process, _) => Err(CellError::NoWall { missing }),
+            (Walls::Strongest, Origin::Foreign) => Err(CellError::NoWallForForeign {
+                guest: guest.to_owned(),
+                missing,
+            }),
+            (Walls::Wasm, _) | (Walls::Strongest, Origin::BuiltIn) => {
+                let mut known = self
+                    .missing_wall
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner);
+                known.get_or_insert(missing);
+                Ok(())
+            }
         }
     }
 }

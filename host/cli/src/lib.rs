@@ -5,6 +5,8 @@
 //!                                         └──────> report: progress, pictures
 //! ```
 
+#![forbid(unsafe_code)]
+
 pub mod arguments;
 pub mod command;
 pub mod report;

@@ -1,5 +1,7 @@
 //! The program: what was typed, what is meant, done, and an exit code.
 
+#![forbid(unsafe_code)]
+
 use std::process::ExitCode;
 
 use cellblock::arguments::Arguments;

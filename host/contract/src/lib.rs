@@ -10,6 +10,8 @@
 //!
 //! All sizes and offsets are in bytes unless an item says otherwise.
 
+#![forbid(unsafe_code)]
+
 mod command_line;
 mod description;
 mod kind;

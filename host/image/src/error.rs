@@ -24,6 +24,11 @@ pub enum ImageError {
         /// The name.
         path: PathBuf,
     },
+    /// No thread can be started that copies content.
+    #[error(
+        "no thread can be started that copies content ({0}): allow more processes, as with ulimit -u"
+    )]
+    Thread(io::Error),
     /// The folder for the image does not take files.
     #[error("{}: no file can be made there: {source}", folder.display())]
     Create {

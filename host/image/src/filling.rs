@@ -99,12 +99,19 @@ impl Filling {
             drained: Condvar::new(),
             progress: Box::new(progress),
         });
-        let workers = (0..threads.max(1))
-            .map(|_| {
-                let shared = Arc::clone(&shared);
-                std::thread::spawn(move || shared.work())
-            })
-            .collect();
+        let mut workers = Vec::new();
+        for _ in 0..threads.max(1) {
+            let working = Arc::clone(&shared);
+            match std::thread::Builder::new().spawn(move || working.work()) {
+                Ok(worker) => workers.push(worker),
+                // Those that there are do all of it.
+                Err(_) if !workers.is_empty() => break,
+                Err(error) => {
+                    shared.lock().failure = Some(ImageError::Thread(error));
+                    break;
+                }
+            }
+        }
         Self {
             shared,
             workers: Mutex::new(workers),

@@ -14,6 +14,8 @@
 //! partition is filled right where it belongs in the image's own file, which holds nothing else while its cell runs, so
 //! that most bytes are written once and never copied.
 
+#![forbid(unsafe_code)]
+
 mod copy;
 mod document;
 mod error;

@@ -22,6 +22,8 @@
 //! The TOML is walked by hand and not deserialised, so that every problem is found in one go and
 //! each points at its line. The JSON Schema is generated from the same types; a test holds the two together.
 
+#![forbid(unsafe_code)]
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 

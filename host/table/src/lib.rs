@@ -17,6 +17,8 @@
 //!
 //! A kind of table beyond these two gets a module of its own beside `gpt` and `mbr`, and a [`Scheme`].
 
+#![forbid(unsafe_code)]
+
 mod attributes;
 mod check;
 mod detect;

@@ -8,6 +8,8 @@
 //! | a path of any bytes | [`PathBytes`]: on one line, escaped where it is no text |
 //! | a digest | [`hexadecimal`] |
 
+#![forbid(unsafe_code)]
+
 mod hexadecimal;
 mod nearest;
 mod number;

@@ -89,9 +89,11 @@ pub(super) fn content(tree: &Tree) -> Result<Sum, SourceError> {
     let next = AtomicUsize::new(0);
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..threads)
-            .map(|_| scope.spawn(|| hash_batches(tree, &files, &next, &sums)))
-            .collect();
+        let work = || hash_batches(tree, &files, &next, &sums);
+        // Where no more threads may be started, those that there are do all of it.
+        let start = |_| std::thread::Builder::new().spawn_scoped(scope, work).ok();
+        let workers: Vec<_> = (1..threads).map_while(start).collect();
+        work()?;
         workers
             .into_iter()
             .map(|worker| {

@@ -12,6 +12,8 @@
 //! Metadata is in memory (about 150 bytes a node); file content stays where it is, in the source directory or
 //! in the archive, and is fetched by a [`Reader`].
 
+#![forbid(unsafe_code)]
+
 mod digest;
 mod reader;
 pub mod source;

@@ -16,6 +16,7 @@
 //!
 //! What the machine's kernel, or the user's rights, cannot do is an [`Ability`]: it is written too, and never fails a test.
 
+#![forbid(unsafe_code)]
 // Only tests use this crate: what goes wrong here ends one.
 #![allow(clippy::unwrap_used)]
 

@@ -1,8 +1,9 @@
 //! What a process behind the wall tries in order to get out, where it should be able to do nothing.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::net::{TcpStream, UdpSocket};
+use std::os::fd::RawFd;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
@@ -10,19 +11,19 @@ use std::thread;
 
 use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, Signal};
 
-use super::message::{Attempt, Hello};
+use super::message::Attempt;
 
 /// Tries everything, and tells how it went.
-pub(super) fn all(host: Option<Pid>, hello: &Hello) -> Vec<Attempt> {
-    let inside_cache = hello.cache.as_ref().map(|folder| folder.join("attempt"));
-    let create = |path| OpenOptions::new().write(true).create_new(true).open(path);
-    let host = host.ok_or(io::ErrorKind::NotFound);
-    let mut attempts = vec![
+pub(super) fn all(host: Option<Pid>, channel: RawFd) -> Vec<Attempt> {
+    let create = |path: &str| OpenOptions::new().write(true).create_new(true).open(path);
+    let number = host.map_or(1, |host| host.as_raw_nonzero().get());
+    let host = || host.ok_or(io::Error::from(io::ErrorKind::NotFound));
+    vec![
         attempt("open a file", File::open("/etc/passwd")),
         attempt("open itself", File::open("/proc/self/exe")),
         attempt("look at a file", std::fs::metadata("/")),
         attempt("list a folder", std::fs::read_dir("/")),
-        attempt("make a file", create("/tmp/cellblock-attempt".into())),
+        attempt("make a file", create("/tmp/cellblock-attempt")),
         attempt(
             "remove a file",
             std::fs::remove_file("/tmp/cellblock-attempt"),
@@ -35,14 +36,8 @@ pub(super) fn all(host: Option<Pid>, hello: &Hello) -> Vec<Attempt> {
             "write to the standard output",
             io::stdout().write(b"attempt\n"),
         ),
-        attempt(
-            "signal its host",
-            host.map_err(io::Error::from).and_then(signal),
-        ),
-        attempt(
-            "take a descriptor of its host",
-            host.map_err(io::Error::from).and_then(take),
-        ),
+        attempt("signal its host", host().and_then(signal)),
+        attempt("take a descriptor of its host", host().and_then(take)),
         attempt("start a thread", thread::Builder::new().spawn(|| ())),
         attempt("start a program", Command::new("/bin/true").spawn()),
         attempt(
@@ -55,9 +50,41 @@ pub(super) fn all(host: Option<Pid>, hello: &Hello) -> Vec<Attempt> {
         ),
         attempt("change its root folder", rustix::process::chroot("/proc")),
         attempt("take back a limit", raise_limit()),
-    ];
-    attempts.extend(inside_cache.map(|path| attempt("write compiled code", create(path))));
-    attempts
+        attempt("lower a limit of its host", limit_of(number)),
+        attempt("change the priority of its host", renice(number)),
+        attempt("outlive its host", outlive()),
+        attempt("be dumped", be_dumpable()),
+        attempt(
+            "use a descriptor it was started with",
+            io::stdin().read(&mut [0]),
+        ),
+        attempt(
+            "share memory",
+            map(libc::MAP_SHARED | libc::MAP_ANONYMOUS, 0),
+        ),
+        attempt(
+            "have a mapping that grows",
+            map(
+                libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_GROWSDOWN,
+                0,
+            ),
+        ),
+        attempt(
+            "make memory executable",
+            map(libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, libc::PROT_EXEC),
+        ),
+        attempt("leave its namespaces", unshare()),
+        attempt("mount a file system", call(libc::SYS_mount, [0; 6])),
+        attempt(
+            "load a program into the kernel",
+            call(libc::SYS_bpf, [0; 6]),
+        ),
+        attempt(
+            "queue work for the kernel",
+            call(libc::SYS_io_uring_setup, [1, 0, 0, 0, 0, 0]),
+        ),
+        attempt("send out of band", send_out_of_band(channel)),
+    ]
 }
 
 fn attempt<T>(what: &str, result: Result<T, impl Into<io::Error>>) -> Attempt {
@@ -88,4 +115,61 @@ fn raise_limit() -> io::Result<()> {
         rustix::process::Resource::Nofile,
         most,
     )?)
+}
+
+/// Makes a system call by its number.
+fn call(number: i64, arguments: [i64; 6]) -> io::Result<()> {
+    let [first, second, third, fourth, fifth, sixth] = arguments;
+    // SAFETY: no argument of what is tried is an address of anything in this process.
+    match unsafe { libc::syscall(number, first, second, third, fourth, fifth, sixth) } {
+        -1 => Err(io::Error::last_os_error()),
+        _ => Ok(()),
+    }
+}
+
+fn limit_of(process: i32) -> io::Result<()> {
+    let (files, nothing) = (i64::from(libc::RLIMIT_NOFILE), 0);
+    call(
+        libc::SYS_prlimit64,
+        [process.into(), files, nothing, nothing, 0, 0],
+    )
+}
+
+fn renice(process: i32) -> io::Result<()> {
+    let (of_a_process, lowest) = (i64::from(libc::PRIO_PROCESS), 19);
+    call(
+        libc::SYS_setpriority,
+        [of_a_process, process.into(), lowest, 0, 0, 0],
+    )
+}
+
+fn outlive() -> io::Result<()> {
+    Ok(rustix::process::set_parent_process_death_signal(None)?)
+}
+
+fn be_dumpable() -> io::Result<()> {
+    let dumpable = rustix::process::DumpableBehavior::Dumpable;
+    Ok(rustix::process::set_dumpable_behavior(dumpable)?)
+}
+
+fn map(flags: i32, executable: i32) -> io::Result<()> {
+    let access = libc::PROT_READ | executable;
+    call(
+        libc::SYS_mmap,
+        [0, 4096, access.into(), flags.into(), -1, 0],
+    )
+}
+
+fn unshare() -> io::Result<()> {
+    call(
+        libc::SYS_unshare,
+        [libc::CLONE_NEWUSER.into(), 0, 0, 0, 0, 0],
+    )
+}
+
+fn send_out_of_band(channel: RawFd) -> io::Result<()> {
+    call(
+        libc::SYS_sendto,
+        [channel.into(), 0, 0, libc::MSG_OOB.into(), 0, 0],
+    )
 }

@@ -87,8 +87,9 @@ fn listen(moment: u8, mut channel: Channel) {
 
 fn check_loaded(role: Role, channel: &mut Channel) {
     let loaded = channel.receive::<Loaded>();
-    match loaded.map(|(loaded, _)| imports_of(loaded, role, "guest")) {
-        Ok(Ok(imports)) => imports.iter().for_each(|import| check_words(import)),
+    match loaded.map(|(loaded, _)| imports_of(loaded, role)) {
+        Ok(Ok(Ok(imports))) => imports.iter().for_each(|import| check_words(import)),
+        Ok(Ok(Err(failure))) => check_words(&failure.of("guest").to_string()),
         Ok(Err(error)) => check_words(&error.to_string()),
         Err(error) => check_failure(error),
     }

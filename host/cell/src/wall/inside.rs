@@ -4,37 +4,46 @@
 use std::os::fd::AsFd as _;
 use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::process::Signal;
 
 use super::ARGUMENT;
-use super::attempts;
+use super::calls::{Machine, Stage};
 use super::channel::{Channel, ChannelError};
 use super::lockdown;
-use super::message::{FromCell, Greeting, Hello, Loaded, Purpose};
+use super::message::{CODE_LIMIT, FromCell, Greeting, Hello, Loaded, Purpose};
 use super::remote::Remote;
-use crate::call::Call;
-use crate::engine::{self, Compiled, Home};
+use super::{attempts, probe};
+use crate::call::{Call, Role};
+use crate::engine::{self, Compiled, Home, LoadFailure};
 use crate::legible::{cut, cut_ended};
+
+/// Whether this program has begun with [`run_if_cell`], so that it can be started to be a cell.
+static PREPARED: AtomicBool = AtomicBool::new(false);
 
 /// Runs a cell if this process was started to be one, and says how it is to end. A program that asks for the second wall
 /// begins its `main` with this: it is started once more for each cell.
 #[must_use]
 pub fn run_if_cell() -> Option<ExitCode> {
+    PREPARED.store(true, Ordering::Relaxed);
     let mut arguments = std::env::args_os().skip(1);
     if arguments.next()? != ARGUMENT {
         return None;
     }
-    Some(match host() {
+    let Some(channel) = host() else {
+        eprintln!("error: `{ARGUMENT}` is how this program starts itself, and no command");
+        return Some(ExitCode::from(2));
+    };
+    Some(match run(channel) {
         // Whoever could be told of an error of the channel is at its other end.
-        Some(channel) => match run(channel) {
-            Ok(()) | Err(_) => ExitCode::SUCCESS,
-        },
-        None => {
-            eprintln!("error: `{ARGUMENT}` is how this program starts itself, and no command");
-            ExitCode::from(2)
-        }
+        Ok(()) | Err(_) => ExitCode::SUCCESS,
     })
+}
+
+/// Whether this program has begun with [`run_if_cell`].
+pub(super) fn is_prepared() -> bool {
+    PREPARED.load(Ordering::Relaxed)
 }
 
 /// The channel to the host, which is the standard input.
@@ -45,44 +54,84 @@ fn host() -> Option<Channel> {
 }
 
 fn run(mut channel: Channel) -> Result<(), ChannelError> {
-    // Should the host be gone already, the channel is closed.
-    let dies_with_host = rustix::process::set_parent_process_death_signal(Some(Signal::KILL));
+    let closed = lockdown::close_all_but(channel.number());
     let host = rustix::process::getppid();
     let (hello, _) = channel.receive::<Hello>()?;
-    let first_stage = dies_with_host
-        .map_err(|error| format!("PR_SET_PDEATHSIG, which says: {error}"))
-        .and_then(|()| lockdown::leave_files(hello.cache.as_deref()))
-        .and_then(|()| lockdown::limit_memory(hello.limits));
-    let engine = first_stage.and_then(|()| {
-        // It starts a thread that keeps the folder of compiled guests tidy, and has seen nothing of a guest.
-        let engine =
-            engine::engine(hello.cache.as_deref(), Home::Own).map_err(|error| error.to_string())?;
-        lockdown::leave_calls()?;
-        Ok(engine)
-    });
-    let engine = match engine {
-        Ok(engine) => engine,
+    let refusal = match hello.purpose {
+        Purpose::Calls(_) => probe::REFUSAL,
+        Purpose::Compile(_) | Purpose::Run(_) | Purpose::Attempts => libc::EPERM,
+    };
+    let number = channel.number();
+    let prepared = closed
+        .and_then(|()| lockdown::leave_everything(hello.limits))
+        .and_then(|layers| {
+            // After the change of the user, which would clear it. Should the host be gone already, the channel is closed.
+            rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
+                .map_err(|error| format!("PR_SET_PDEATHSIG, which says: {error}"))?;
+            let engine = engine::engine(Home::Own).map_err(|error| error.to_string())?;
+            lockdown::leave_calls(Stage::Compiling, number, refusal)?;
+            Ok((layers, engine))
+        });
+    let (layers, engine) = match prepared {
+        Ok(prepared) => prepared,
         Err(missing) => return channel.send(&Greeting::Missing(missing), &[]),
     };
-    channel.send(&Greeting::Ready, &[])?;
+    channel.send(&Greeting::Ready(layers), &[])?;
     let ((), bytes) = channel.receive()?;
-    let role = match hello.purpose {
-        Purpose::Guest(role) => role,
-        Purpose::Attempts => {
-            let stands = lockdown::leave_all_else(channel.number());
-            return channel.send(&stands.map(|()| attempts::all(host, &hello)), &[]);
+    let close_for_good = || lockdown::leave_calls(Stage::Running, number, refusal);
+    match hello.purpose {
+        Purpose::Compile(role) => compile(&engine, role, &bytes, &mut channel),
+        Purpose::Run(role) => {
+            // SAFETY: whatever the code is, this process has nothing that it could reach.
+            let linked = unsafe { Compiled::link(&engine, role, &bytes) };
+            drop(bytes);
+            let guest = match (linked, close_for_good()) {
+                (Err(failure), _) => return channel.send(&Loaded::Failed(failure.map(cut)), &[]),
+                (_, Err(open)) => return channel.send(&Loaded::Open(open), &[]),
+                (Ok(guest), Ok(())) => guest,
+            };
+            channel.send(&Loaded::Ready(guest.imports().to_vec()), &[])?;
+            answer_calls(&guest, channel, &hello)
         }
-    };
-    let loaded = Compiled::load(&engine, role, &bytes);
-    drop(bytes);
-    let stands = lockdown::leave_all_else(channel.number());
-    let guest = match (loaded, stands) {
-        (Err(failure), _) => return channel.send(&Loaded::Failed(failure.map(cut)), &[]),
-        (_, Err(open)) => return channel.send(&Loaded::Open(open), &[]),
-        (Ok(guest), Ok(())) => guest,
-    };
-    channel.send(&Loaded::Ready(guest.imports().to_vec()), &[])?;
-    answer_calls(&guest, channel, &hello)
+        Purpose::Attempts => {
+            let attempts = close_for_good().map(|()| attempts::all(host, number));
+            channel.send(&attempts, &[])
+        }
+        Purpose::Calls(stage) => {
+            let closed = match stage {
+                Stage::Compiling => Ok(()),
+                Stage::Running => close_for_good(),
+            };
+            let tried = closed.and_then(|()| {
+                let machine = Machine::here().ok_or("this machine has no table of calls")?;
+                let host = host.map_or(1, |host| host.as_raw_nonzero().get().unsigned_abs());
+                Ok(probe::all(stage, machine, number, host.into()))
+            });
+            channel.send(&tried, &[])
+        }
+    }
+}
+
+/// Compiles a guest, and hands the code to the host.
+fn compile(
+    engine: &wasmtime::Engine,
+    role: Role,
+    bytes: &[u8],
+    channel: &mut Channel,
+) -> Result<(), ChannelError> {
+    let compiled = engine::compile(engine, role, bytes).and_then(|code| {
+        if code.len() > CODE_LIMIT {
+            let length = code.len();
+            return Err(LoadFailure::Malformed(format!(
+                "its compiled code has {length} bytes, and the most is {CODE_LIMIT}"
+            )));
+        }
+        Ok(code)
+    });
+    match compiled {
+        Ok(code) => channel.send(&Ok::<_, LoadFailure>(()), &code),
+        Err(failure) => channel.send(&Err::<(), _>(failure.map(cut)), &[]),
+    }
 }
 
 fn answer_calls(

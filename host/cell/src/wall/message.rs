@@ -4,7 +4,9 @@
 //!     host                                       cell
 //!       Hello, with what it may use  ──────────>
 //!                                    <──────────  Greeting: the first stage stands, or what is missing
-//!       the component                ──────────>
+//!       the component                ──────────>   ┐ to compile it: the process ends with that
+//!                                    <──────────  its code
+//!       or its code                  ──────────>   ┐ to run it
 //!                                    <──────────  Loaded: the second stage stands, and the guest is ready
 //!       Call                         ──────────>
 //!                                    <──────────  Question   ┐ as long as
@@ -12,10 +14,9 @@
 //!                                    <──────────  Returned or stopped
 //! ```
 
-use std::path::PathBuf;
-
 use serde::{Deserialize, Serialize};
 
+use super::calls::Stage;
 use crate::bindings::cellblock::format::placement::Placement;
 use crate::bindings::cellblock::format::progress::Level;
 use crate::call::{Returned, Role, Stopped};
@@ -26,23 +27,29 @@ use cellblock_contract::Limits;
 #[derive(Clone, Serialize, Deserialize)]
 pub(super) struct Hello {
     pub(super) limits: Limits,
-    /// The guest's folder of compiled code.
-    pub(super) cache: Option<PathBuf>,
     pub(super) purpose: Purpose,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Purpose {
-    /// Running a guest, whose bytes follow.
-    Guest(Role),
+    /// Compiling a guest, whose bytes follow.
+    Compile(Role),
+    /// Running a guest, whose compiled code follows.
+    Run(Role),
     /// Trying, in place of a guest, to get out.
     Attempts,
+    /// Trying every system call, as one that was taken over in this stage could.
+    Calls(Stage),
 }
+
+/// The most bytes of compiled code that cross the wall.
+pub(super) const CODE_LIMIT: usize = 180 << 20;
 
 /// Whether a cell can lock itself up.
 #[derive(Serialize, Deserialize)]
 pub(super) enum Greeting {
-    Ready,
+    /// What stands, as the record names it.
+    Ready(Vec<String>),
     /// What the kernel lacks. It is said before the cell has seen a byte of the guest.
     Missing(String),
 }

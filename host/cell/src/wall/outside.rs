@@ -7,10 +7,12 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::JoinHandle;
 use std::{io, thread};
 
-use super::ARGUMENT;
+use serde::de::DeserializeOwned;
+
 use super::channel::{Channel, ChannelError};
-use super::message::{Attempt, Greeting, Hello, Loaded};
+use super::message::{Greeting, Hello, Loaded};
 use super::serve::serve;
+use super::{ARGUMENT, inside};
 use crate::call::{Call, Returned, Role, Stopped};
 use crate::engine::LoadFailure;
 use crate::legible::cut;
@@ -32,7 +34,13 @@ pub(crate) struct Starter {
 }
 
 impl Starter {
+    /// # Errors
+    /// [`CellError::NotPrepared`] if the program cannot be started to be a cell, and [`CellError::Engine`] if there is no
+    /// thread.
     pub(crate) fn new() -> Result<Self, CellError> {
+        if !inside::is_prepared() {
+            return Err(CellError::NotPrepared);
+        }
         let (wanted, asked) = mpsc::channel();
         let thread = thread::Builder::new()
             .spawn(move || start_all(&asked))
@@ -90,6 +98,8 @@ pub(crate) struct Process {
     hello: Hello,
     child: Child,
     channel: Channel,
+    /// What stands around it, as the record names it.
+    layers: Vec<String>,
 }
 
 /// Why there is no process behind a wall: what the kernel lacks, or what failed.
@@ -124,6 +134,7 @@ impl Process {
             hello: hello.clone(),
             child,
             channel: Channel::to_cell(stream),
+            layers: Vec::new(),
         };
         process.channel.expect_within(hello.limits.time);
         let greeting = process
@@ -131,7 +142,10 @@ impl Process {
             .send(hello, &[])
             .and_then(|()| process.channel.receive::<Greeting>());
         match greeting {
-            Ok((Greeting::Ready, _)) => Ok(process),
+            Ok((Greeting::Ready(layers), _)) => {
+                process.layers = layers;
+                Ok(process)
+            }
             Ok((Greeting::Missing(what), _)) => Err(NoProcess::Missing(fit(&what))),
             // It has not seen a byte of the guest: it was the kernel that ended it.
             Err(ChannelError::Closed) => {
@@ -144,14 +158,36 @@ impl Process {
         }
     }
 
-    /// Has the process load its guest and close the wall for good: the functions that the guest imports.
-    pub(super) fn load(&mut self, role: Role, bytes: &[u8]) -> Result<Vec<String>, CellError> {
+    /// What stands around it, as the record names it.
+    pub(super) fn layers(&self) -> &[String] {
+        &self.layers
+    }
+
+    /// Has the process compile the guest in `bytes`: its code.
+    pub(super) fn compile(&mut self, bytes: &[u8]) -> Result<Vec<u8>, CellError> {
+        self.channel.expect_within(self.hello.limits.time);
+        let compiled = self
+            .channel
+            .send(&(), bytes)
+            .and_then(|()| self.channel.receive::<Result<(), LoadFailure>>());
+        match self.heard(compiled)? {
+            (Ok(()), code) => Ok(code),
+            (Err(failure), _) => Err(failure.map(fit).of(&self.guest)),
+        }
+    }
+
+    /// Has the process take the guest's `code` and close the wall for good: the functions that the guest imports.
+    pub(super) fn load(
+        &mut self,
+        role: Role,
+        code: &[u8],
+    ) -> Result<Result<Vec<String>, LoadFailure>, CellError> {
         self.channel.expect_within(self.hello.limits.time);
         let loaded = self
             .channel
-            .send(&(), bytes)
+            .send(&(), code)
             .and_then(|()| self.channel.receive::<Loaded>());
-        imports_of(self.heard(loaded)?.0, role, &self.guest)
+        imports_of(self.heard(loaded)?.0, role)
     }
 
     /// Calls the guest, which `local` answers.
@@ -168,13 +204,14 @@ impl Process {
         Ok(self.heard(ended)?.map_err(|stopped| stopped.map(fit)))
     }
 
-    /// Has the process try to get out.
-    pub(super) fn attempts(&mut self) -> Result<Vec<Attempt>, CellError> {
-        let attempts = self
+    /// Has the process try what it was started to try.
+    pub(super) fn tries<T: DeserializeOwned>(&mut self) -> Result<Vec<T>, CellError> {
+        self.channel.expect_within(self.hello.limits.time);
+        let tried = self
             .channel
             .send(&(), &[])
-            .and_then(|()| self.channel.receive::<Result<Vec<Attempt>, String>>());
-        self.heard(attempts)?
+            .and_then(|()| self.channel.receive::<Result<Vec<T>, String>>());
+        self.heard(tried)?
             .0
             .map_err(|missing| CellError::NoWall { missing })
     }
@@ -212,19 +249,20 @@ impl Drop for Process {
 pub(super) fn imports_of(
     loaded: Loaded,
     role: Role,
-    guest: &str,
-) -> Result<Vec<String>, CellError> {
-    match loaded {
+) -> Result<Result<Vec<String>, LoadFailure>, CellError> {
+    Ok(match loaded {
         Loaded::Ready(imports) => match imports::first_beyond(role, &imports) {
             // The name of the interface is the contract's; that of the function may be anything.
             None => Ok(imports.iter().map(|import| printable(import)).collect()),
-            Some(import) => Err(LoadFailure::Import(role, fit(import)).of(guest)),
+            Some(import) => Err(LoadFailure::Import(role, fit(import))),
         },
-        Loaded::Failed(failure) => Err(failure.map(fit).of(guest)),
-        Loaded::Open(missing) => Err(CellError::NoWall {
-            missing: fit(&missing),
-        }),
-    }
+        Loaded::Failed(failure) => Err(failure.map(fit)),
+        Loaded::Open(missing) => {
+            return Err(CellError::NoWall {
+                missing: fit(&missing),
+            });
+        }
+    })
 }
 
 /// Ends a process if it has not ended: how it did.
@@ -237,11 +275,26 @@ fn end(child: &mut Child) -> String {
     }
 }
 
-/// A text of a process that may be hostile, fit for a terminal.
+/// A text of a process that may be hostile, fit for a terminal: each line after the first is marked as its own, so that none
+/// looks like one of this program's.
 pub(super) fn fit(text: &str) -> String {
     cut(text)
         .split('\n')
         .map(printable)
         .collect::<Vec<String>>()
-        .join("\n")
+        .join("\n    | ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::fit;
+
+    #[test]
+    fn no_line_of_a_process_looks_like_one_of_the_program() {
+        let said = fit("wasm trap\nerror: the disk is full\u{1b}[2J\nwarning: x");
+        assert_eq!(
+            said,
+            "wasm trap\n    | error: the disk is full\u{fffd}[2J\n    | warning: x"
+        );
+    }
 }

@@ -10,7 +10,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use cellblock_build::Output;
-use cellblock_build::cell::Walls;
+use cellblock_build::cell;
 use cellblock_build::contract::CommandLine;
 use cellblock_build::plan::MkfsRequest;
 use cellblock_build::spec::SizeRule;
@@ -80,9 +80,8 @@ pub enum Command {
     Cut(Cut),
     /// List the formatters, or describe one in a file
     Guests(Guests),
-    /// Lock a process up as a formatter's is, have it try to get out, and show what the kernel says
-    #[command(after_help = "Example:\n  cellblock walls")]
-    Walls,
+    /// Test the process sandbox: list which escapes fail
+    Walls(Walls),
     /// Print the JSON Schema of the spec, for editors that check as one types
     #[command(after_help = "Example:\n  cellblock schema > image.schema.json")]
     Schema,
@@ -341,6 +340,15 @@ pub struct Run {
     pub limits: Limits,
 }
 
+/// The command `walls`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  cellblock walls\n  cellblock walls --calls")]
+pub struct Walls {
+    /// Try every system call instead, while a formatter is compiled and while it runs, and list those that are allowed
+    #[arg(long)]
+    pub calls: bool,
+}
+
 /// What is to stand around each formatter.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum TypedWalls {
@@ -348,14 +356,18 @@ enum TypedWalls {
     Process,
 }
 
+fn chosen_walls(typed: Option<TypedWalls>) -> cell::Walls {
+    match typed {
+        None => cell::Walls::Strongest,
+        Some(TypedWalls::Wasm) => cell::Walls::Wasm,
+        Some(TypedWalls::Process) => cell::Walls::Process,
+    }
+}
+
 impl Run {
     /// What is to stand around each formatter.
-    pub fn walls(&self) -> Walls {
-        match self.walls {
-            None => Walls::Strongest,
-            Some(TypedWalls::Wasm) => Walls::Wasm,
-            Some(TypedWalls::Process) => Walls::Process,
-        }
+    pub fn walls(&self) -> cell::Walls {
+        chosen_walls(self.walls)
     }
 
     /// How many cells work at a time.
@@ -423,6 +435,16 @@ pub struct Guests {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+    /// What is to stand around the formatter: WebAssembly alone, or a process of its own as well
+    #[arg(long, value_name = "WALLS")]
+    walls: Option<TypedWalls>,
+}
+
+impl Guests {
+    /// What is to stand around the formatter.
+    pub fn walls(&self) -> cell::Walls {
+        chosen_walls(self.walls)
+    }
 }
 
 /// The time that the environment asks for, in seconds since 1970. Nothing else of the environment reaches an image.

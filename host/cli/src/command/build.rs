@@ -40,12 +40,13 @@ pub(super) fn run(build: &Build) -> Result<(), Failure> {
             .map_err(|error| Failure::failed(format_args!("{}: {error}", folder.display())))?;
     }
     let runtime = super::runtime(&build.run)?;
-    let mut assembled = Vec::with_capacity(volumes.len());
-    for (volume, output) in volumes.iter().zip(&outputs) {
-        let image = assemble(build, &volume.spec, output, &runtime, &described)?;
-        assembled.push(image);
-    }
-    deliver(build, assembled, record)
+    let assembled: Result<Vec<Assembled>, Failure> = volumes
+        .iter()
+        .zip(&outputs)
+        .map(|(volume, output)| assemble(build, &volume.spec, output, &runtime, &described))
+        .collect();
+    super::warn_of_walls(&runtime);
+    deliver(build, assembled?, record)
 }
 
 /// Makes one image, without its name.

@@ -27,6 +27,7 @@ pub(super) fn run(fill: &Fill) -> Result<(), Failure> {
     let runtime = super::runtime(&fill.run)?;
     let filled = cellblock_build::fill_partition(&asked, request, &runtime, &catalog, &options);
     options.progress.clear();
+    super::warn_of_walls(&runtime);
     let filled = filled?;
     for line in &filled.log {
         print_log(&filled.partition, line);

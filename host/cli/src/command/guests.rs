@@ -3,14 +3,14 @@
 use super::{Failure, print, print_json};
 use crate::arguments::Guests;
 use cellblock_build::catalogue::{Portrait, built_in_portraits, foreign_portrait};
-use cellblock_build::cell::{Runtime, RuntimeOptions, Wall, Walls};
+use cellblock_build::cell::{Runtime, RuntimeOptions, Wall};
 use cellblock_build::contract::{Identifier, KindDescription, Loss, Losses};
 use cellblock_build::text::{hexadecimal, human, printable};
 
 pub(super) fn run(guests: &Guests) -> Result<(), Failure> {
     let options = RuntimeOptions {
         cache: cellblock_build::cache_folder(),
-        walls: Walls::Strongest,
+        walls: guests.walls(),
         ..RuntimeOptions::default()
     };
     let runtime = Runtime::new(&options).map_err(Failure::failed)?;

@@ -30,6 +30,7 @@ pub(super) fn run(mkfs: &Mkfs) -> Result<(), Failure> {
     let runtime = super::runtime(&mkfs.run)?;
     let made = assemble_filesystem(request, &output, &runtime, &catalog, &options);
     options.progress.clear();
+    super::warn_of_walls(&runtime);
     let made = made?;
     for (_, line) in &made.log {
         print_log(&mkfs.kind, line);

@@ -88,7 +88,7 @@ pub fn run(command: &Command) -> Result<(), Failure> {
         Command::Splice(splice) => splice::run(splice),
         Command::Cut(cut) => cut::run(cut),
         Command::Guests(guests) => guests::run(guests),
-        Command::Walls => walls::run(),
+        Command::Walls(walls) => walls::run(walls),
         Command::Schema => print_json(&spec::json_schema()),
         Command::Completions { shell } => {
             arguments::write_completions(*shell, &mut io::stdout()).map_err(Failure::failed)
@@ -240,10 +240,25 @@ fn print(text: &str) -> Result<(), Failure> {
     }
 }
 
-/// Shows what is worth a warning, `--quiet` or not.
+/// Warnings are shown to whoever wants to see no progress, too. The words are the formatter's, and are told from this
+/// program's.
 fn print_log(name: &str, line: &LogLine) {
     if line.level == Level::Warning {
-        eprintln!("warning: {}: {}", printable(name), printable(&line.text));
+        eprintln!(
+            "warning: {}: its formatter says: {}",
+            printable(name),
+            printable(&line.text)
+        );
+    }
+}
+
+/// Says that a wall is missing, where one was wished for if it can be had.
+fn warn_of_walls(runtime: &Runtime) {
+    if let Some(missing) = runtime.missing_wall() {
+        eprintln!(
+            "warning: this kernel, or the container around this program, does not allow {missing}: \
+             cells run behind WebAssembly alone; `--walls process` makes this an error"
+        );
     }
 }
 

@@ -166,7 +166,12 @@ pub(super) fn read_opened(
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     std::thread::scope(|scope| {
         for _ in 1..threads.min(THREADS) {
-            scope.spawn(|| Worker::new(&walk).run());
+            let started =
+                std::thread::Builder::new().spawn_scoped(scope, || Worker::new(&walk).run());
+            // Where no more threads may be started, those that there are do all of it.
+            if started.is_err() {
+                break;
+            }
         }
         Worker::new(&walk).run();
     });

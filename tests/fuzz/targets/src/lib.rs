@@ -11,6 +11,8 @@
 //!
 //! The host's side of a cell has targets of its own, in `cellblock_cell::fuzzing`.
 
+#![forbid(unsafe_code)]
+
 mod archive;
 mod disk;
 mod guest;

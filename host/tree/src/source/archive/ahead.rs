@@ -22,9 +22,18 @@ pub(super) fn read_ahead<R: ReadAt + Sync, T>(
 ) -> T {
     thread::scope(|scope| {
         let (sender, batches) = mpsc::sync_channel(BATCHES);
-        scope.spawn(move || send_all(members, &sender));
-        let mut members = batches.into_iter().flatten();
-        take(&mut members)
+        let (hand, handed) = mpsc::sync_channel(1);
+        let started = thread::Builder::new().spawn_scoped(scope, move || {
+            if let Ok(members) = handed.recv() {
+                send_all(members, &sender);
+            }
+        });
+        if started.is_err() {
+            // No thread may be started here: they are read as they are taken.
+            return take(&mut { members });
+        }
+        hand.send(members).expect("the thread waits for them");
+        take(&mut batches.into_iter().flatten())
     })
 }
 
