@@ -63,7 +63,7 @@ impl Stored {
         let (index, suffix) = CONTENT;
         Self {
             index,
-            suffix_length: u8::try_from(suffix.len()).unwrap_or(0),
+            suffix_length: u8::try_from(suffix.len()).expect("the name is short"),
             suffix: suffix.to_vec(),
             value: beyond.to_vec(),
         }
@@ -209,7 +209,8 @@ impl Attributes {
                 return Some(block);
             }
         }
-        let block = BlockId(u32::try_from(self.blocks.len()).unwrap_or(u32::MAX));
+        let block =
+            BlockId(u32::try_from(self.blocks.len()).expect("there are fewer blocks than inodes"));
         self.blocks.push((set, 1));
         entry.block = Some(block);
         entry.block
@@ -252,7 +253,7 @@ impl Attributes {
         let room = options
             .inline_attribute_space()
             .checked_sub(END + taken + Stored::content(&[]).size())?;
-        u32::try_from(room).ok()
+        Some(u32::try_from(room).expect("an inode has at most 4096 bytes"))
     }
 
     /// Writes those of an inode's attributes that stand in it to `space`, the rest of the inode, which is zeros; and if its
@@ -338,9 +339,13 @@ fn write_entries<'a>(
         let entry = AttributeEntry {
             name_length: attribute.suffix_length,
             name_index: attribute.index,
-            value_offset: u16::try_from(offset).unwrap_or(0).into(),
+            value_offset: u16::try_from(offset)
+                .expect("a block has at most 4096 bytes")
+                .into(),
             value_inode: 0.into(),
-            value_size: u32::try_from(attribute.value.len()).unwrap_or(0).into(),
+            value_size: u32::try_from(attribute.value.len())
+                .expect("a block has at most 4096 bytes")
+                .into(),
             hash: if hashed { attribute.hash() } else { 0 }.into(),
         };
         let name = at + size_of::<AttributeEntry>();

@@ -153,7 +153,9 @@ impl Census {
 
     /// The inodes from the first on, whether the tree needs them or the format.
     pub(crate) fn last_inode(&self) -> InodeNumber {
-        InodeNumber(InodeNumber::FIRST.0 + u32::try_from(self.inodes.len()).unwrap_or(0) - 2)
+        let inodes =
+            u32::try_from(self.inodes.len()).expect("inodes are counted as they are added");
+        InodeNumber(InodeNumber::FIRST.0 + inodes - 2)
     }
 
     /// An inode, if it is known.
@@ -254,10 +256,15 @@ impl<'a> Reader<'a> {
         }
         check::name(id, &node.name)?;
         let parent = self.directory_of(id, node.parent)?;
+        let is_lost_and_found = parent == 0 && *node.name == *LOST_AND_FOUND;
+        if is_lost_and_found && (node.kind != Kind::Directory || self.has_lost_and_found) {
+            // What e2fsck finds goes there: it is no other thing, under whatever name that has besides.
+            return Err(FormatError::node(id, NodeProblem::NameReserved));
+        }
         let (index, file_type) = if let Kind::HardLink(target) = node.kind {
             self.link(id, target)?
         } else {
-            self.add_inode(id, parent, node)?
+            self.add_inode(id, parent, node, is_lost_and_found)?
         };
         let child = self.child(&node.name, index, file_type)?;
         self.entries.push((parent, child));
@@ -304,7 +311,7 @@ impl<'a> Reader<'a> {
         file_type: FileType,
     ) -> Result<Child, FormatError> {
         let start = self.census.names.add(name)?;
-        let length = u8::try_from(name.len()).unwrap_or(u8::MAX);
+        let length = u8::try_from(name.len()).expect("the length of names is checked");
         Ok(Child {
             start,
             inode: inode.number(),
@@ -336,8 +343,8 @@ impl<'a> Reader<'a> {
         id: NodeId,
         parent: u32,
         node: &Node<'_>,
+        is_lost_and_found: bool,
     ) -> Result<(InodeIndex, FileType), FormatError> {
-        let is_lost_and_found = parent == 0 && *node.name == *LOST_AND_FOUND;
         let next = InodeIndex(
             u32::try_from(self.census.inodes.len())
                 .ok()
@@ -345,9 +352,6 @@ impl<'a> Reader<'a> {
                 .ok_or(FormatError::TooManyNodes(u64::from(u32::MAX)))?,
         );
         let index = if is_lost_and_found {
-            if node.kind != Kind::Directory || self.has_lost_and_found {
-                return Err(FormatError::node(id, NodeProblem::NameReserved));
-            }
             self.has_lost_and_found = true;
             InodeIndex::LOST_AND_FOUND
         } else {
@@ -387,7 +391,7 @@ impl<'a> Reader<'a> {
                 check::target(self.options, id, target)?;
                 Body::Symlink {
                     start: self.census.names.add(target)?,
-                    length: u16::try_from(target.len()).unwrap_or(u16::MAX),
+                    length: u16::try_from(target.len()).expect("the length of targets is checked"),
                 }
             }
             Kind::CharacterDevice(device) | Kind::BlockDevice(device) => {
@@ -417,7 +421,7 @@ impl<'a> Reader<'a> {
             subdirectories: 0,
             shape: Shape::default(),
         });
-        u32::try_from(directories.len() - 1).unwrap_or(u32::MAX)
+        u32::try_from(directories.len() - 1).expect("there are fewer directories than inodes")
     }
 
     fn inode(&self, id: NodeId, node: &Node<'_>, body: Body) -> Result<Inode, FormatError> {
@@ -445,7 +449,8 @@ impl<'a> Reader<'a> {
                 continue;
             };
             let blocks = block_ranges(self.options, *size, tree.ranges(*node)?);
-            *ranges = u32::try_from(self.census.sparse.len()).ok();
+            let number = u32::try_from(self.census.sparse.len());
+            *ranges = Some(number.expect("there are fewer sparse files than nodes"));
             self.census.sparse.push(blocks);
         }
         Ok(())
@@ -502,8 +507,11 @@ impl<'a> Reader<'a> {
             let error = |problem| {
                 let inode = directory.inode;
                 let node = self.of_nodes.iter().position(|index| *index == inode);
-                let node = node.and_then(|node| u32::try_from(node).ok()).unwrap_or(0);
-                FormatError::node(NodeId(node), problem)
+                // The lost+found that no node asks for is in no one's way.
+                let node = node.map_or(NodeId::ROOT, |node| {
+                    NodeId(u32::try_from(node).expect("a node has a number of 32 bits"))
+                });
+                FormatError::node(node, problem)
             };
             if directory.subdirectories > COUNTED_SUBDIRECTORIES
                 && !self.options.may_have_many_subdirectories()
@@ -558,7 +566,8 @@ fn block_ranges(
             first = first.max(last_end);
         }
         let count = end.div_ceil(block).saturating_sub(first);
-        if let (Ok(first), 1..) = (u32::try_from(first), count) {
+        if count > 0 {
+            let first = u32::try_from(first).expect("the size of files is checked");
             result.push(BlockRange { first, count });
         }
     }

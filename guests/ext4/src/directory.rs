@@ -32,6 +32,7 @@ impl Names {
     /// Takes memory once for all names and targets.
     pub(crate) fn make_room(&mut self, totals: &Totals) {
         let bytes = totals.names.saturating_add(totals.targets);
+        // More than memory holds is refused as it is added.
         self.0.reserve_exact(usize::try_from(bytes).unwrap_or(0));
     }
 

@@ -47,7 +47,7 @@ impl<'a> ExtentTree<'a> {
                     Entry {
                         logical: mapped.logical.wrapping_add(low(offset)),
                         block: mapped.run.start + offset,
-                        length: u16::try_from(length).unwrap_or(u16::MAX),
+                        length: u16::try_from(length).expect("an extent has at most 32,768 blocks"),
                     }
                 })
         })
@@ -79,7 +79,7 @@ impl<'a> ExtentTree<'a> {
                     let checksum = crc32c(seed, &block[..covered]).to_le_bytes();
                     block[covered..covered + checksum.len()].copy_from_slice(&checksum);
                 }
-                let place = places.next().unwrap_or_default();
+                let place = places.next().expect("every node has its place");
                 sink(place, &block)?;
                 above.push(Entry {
                     logical: entries.first().map_or(0, |entry| entry.logical),
@@ -123,7 +123,9 @@ fn write_node(bytes: &mut [u8], maximum: u32, depth: u16, entries: impl Iterator
     let mut count = 0;
     for (slot, entry) in slots.iter_mut().zip(entries) {
         count += 1;
-        let high = u16::try_from(entry.block >> 32).unwrap_or(u16::MAX).into();
+        let high = u16::try_from(entry.block >> 32)
+            .expect("blocks have 48 bits")
+            .into();
         if depth == 0 {
             let extent = Extent {
                 logical: entry.logical.into(),
@@ -145,7 +147,9 @@ fn write_node(bytes: &mut [u8], maximum: u32, depth: u16, entries: impl Iterator
     let header = ExtentHeader {
         magic: ExtentHeader::MAGIC.into(),
         entries: count.into(),
-        maximum: u16::try_from(maximum).unwrap_or(u16::MAX).into(),
+        maximum: u16::try_from(maximum)
+            .expect("a block has fewer than 65,536 entries")
+            .into(),
         depth: depth.into(),
         generation: 0.into(),
     };

@@ -100,7 +100,7 @@ fn automatic_journal(blocks: u64) -> u32 {
 fn automatic_orphan_file(blocks: u64) -> u32 {
     const FEWEST: u64 = 32;
     const MOST: u64 = 512;
-    u32::try_from((blocks / 4096).clamp(FEWEST, MOST)).unwrap_or(0)
+    u32::try_from((blocks / 4096).clamp(FEWEST, MOST)).expect("there are 512 at most")
 }
 
 impl Geometry {
@@ -276,7 +276,7 @@ impl Geometry {
                 let partition_blocks = u128::from(partition_blocks.max(self.blocks));
                 let of_partition = partition_blocks * u128::from(millionths) / 1_000_000;
                 let blocks = of_partition * u128::from(self.blocks) / partition_blocks;
-                u64::try_from(blocks).unwrap_or(0)
+                u64::try_from(blocks).expect("a share is no more than the whole")
             }
             // More than half is not valid.
             Reserved::Blocks(blocks) => blocks.min(self.blocks / 2),

@@ -41,7 +41,7 @@ impl NameHash {
 
 /// The first 32 bytes of what is left of a name, as words.
 fn chunk(rest: &[u8]) -> [u32; 8] {
-    let length = u32::try_from(rest.len()).unwrap_or(u32::MAX) & 0xFF;
+    let length = u32::try_from(rest.len()).expect("the length of names is checked") & 0xFF;
     let padding = length * 0x0101_0101;
     let mut words = [padding; 8];
     for (word, bytes) in words.iter_mut().zip(rest.chunks(4)) {

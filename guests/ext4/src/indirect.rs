@@ -130,12 +130,8 @@ impl<'a> IndirectMap<'a> {
         let mut root = [0; 60];
         let slots = root.as_chunks_mut().0;
         for (slot, place) in self.entries_of(0..DIRECT) {
-            if let Some(bytes) = usize::try_from(slot)
-                .ok()
-                .and_then(|slot| slots.get_mut(slot))
-            {
-                *bytes = low(place).to_le_bytes();
-            }
+            let slot = usize::try_from(slot).expect("an inode has few");
+            slots[slot] = low(place).to_le_bytes();
         }
         if places.is_empty() {
             return root;
@@ -145,8 +141,8 @@ impl<'a> IndirectMap<'a> {
         for height in 0..TIERS {
             for (tier, counts) in counts.iter().enumerate() {
                 if tier == height && counts[height] > 0 {
-                    let place = usize::try_from(before).ok().and_then(|at| places.get(at));
-                    slots[FIRST_TIER + tier] = low(place.copied().unwrap_or(0)).to_le_bytes();
+                    let place = usize::try_from(before).expect("places are in memory");
+                    slots[FIRST_TIER + tier] = low(places[place]).to_le_bytes();
                 }
                 before += counts[height];
             }
@@ -223,12 +219,8 @@ impl ListWriter<'_, '_, '_> {
                 current = Some(entry.list);
             }
             let slots = self.block.as_chunks_mut().0;
-            if let Some(slot) = usize::try_from(entry.slot)
-                .ok()
-                .and_then(|slot| slots.get_mut(slot))
-            {
-                *slot = low(entry.place).to_le_bytes();
-            }
+            let slot = usize::try_from(entry.slot).expect("it is in a block");
+            slots[slot] = low(entry.place).to_le_bytes();
         }
         self.finish(current, &mut lists)?;
         Ok(lists)
@@ -242,7 +234,7 @@ impl ListWriter<'_, '_, '_> {
         let Some(list) = list else {
             return Ok(());
         };
-        let place = self.places.next().unwrap_or_default();
+        let place = self.places.next().expect("every list has its place");
         (self.sink)(place, &self.block)?;
         self.block.fill(0);
         lists.push((list, place));

@@ -91,8 +91,7 @@ impl Mapping {
         while left > 0 {
             let run = cursor.take(left);
             self.runs.push(MappedRun {
-                // A file has no more blocks than that.
-                logical: u32::try_from(logical).unwrap_or(u32::MAX),
+                logical: u32::try_from(logical).expect("the size of files is checked"),
                 run,
             });
             logical += run.count;

@@ -189,9 +189,8 @@ impl Options {
             label: label(request)?,
             last_mounted: setting(request, "last-mounted", |value| padded(value.as_bytes()))?
                 .unwrap_or([0; 64]),
-            time: u64::try_from(request.time.seconds)
-                .unwrap_or(0)
-                .min(LAST_SECOND),
+            // What a superblock counts is from 1970 on.
+            time: request.time.seconds.max(0).cast_unsigned().min(LAST_SECOND),
             nanoseconds: request.time.nanoseconds,
             drop_attributes: request.drop.contains(Losses::ATTRIBUTES),
         })
@@ -199,7 +198,8 @@ impl Options {
 
     /// The time of what the format makes itself, as far as inodes can tell it.
     pub(crate) fn own_time(&self) -> Timestamp {
-        let seconds = i64::try_from(self.time).unwrap_or(0);
+        let seconds =
+            i64::try_from(self.time).expect("the last second that is counted has 34 bits");
         if self.inode_size > Inode::BASE_SIZE {
             return Timestamp {
                 seconds,

@@ -111,7 +111,7 @@ impl Writer<'_> {
             let mut places = mapping.places();
             let output = &mut self.output;
             writer.write(identity, directory.shape, children, &mut |bytes| {
-                let place = places.next().unwrap_or_default();
+                let place = places.next().expect("every block has its place");
                 output.write(place * block_size, bytes)
             })?;
             if mapping.has_nodes() {
@@ -177,7 +177,7 @@ impl Writer<'_> {
             user_identifiers: [0; 768],
         };
         let mapping = self.journal_mapping();
-        let place = self.offset(mapping.block(0).unwrap_or_default());
+        let place = self.offset(mapping.block(0).expect("a journal has blocks"));
         self.output.write(place, superblock.as_bytes())?;
         if mapping.has_nodes() {
             self.write_nodes(InodeNumber::JOURNAL, &mapping)?;

@@ -1,16 +1,20 @@
-//! Random trees and options: clean at the smallest size and above, refused below.
+//! Random trees and options: clean at the smallest size and above, refused below; and to the kernel, what they were made of.
 #![allow(clippy::unwrap_used)]
 
 mod judge;
 mod trees;
 
 use cellblock_guest::memory::{Entry, MemoryTree};
-use cellblock_guest::{Device, FormatError, Kind, Shortage, Timestamp};
-use judge::{fsck, make, measure};
+use cellblock_guest::{Attribute, Device, FormatError, Kind, NodeProblem, Shortage, Timestamp};
+use judge::{fsck, make, measure, mount};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use trees::attribute;
+
+const LOST_AND_FOUND: &str = "lost+found";
+const ACCESS: &str = "system.posix_acl_access";
+const DEFAULT: &str = "system.posix_acl_default";
 
 fn name() -> impl Strategy<Value = Vec<u8>> {
     let bytes = any::<u8>().prop_filter("no separator", |byte| !matches!(byte, 0 | b'/'));
@@ -61,8 +65,101 @@ fn kind(limits: Limits) -> impl Strategy<Value = Entry> {
     ]
 }
 
+/// The name of an attribute behind its namespace.
+fn suffix() -> impl Strategy<Value = Vec<u8>> {
+    prop_oneof![
+        8 => "[a-z]{1,30}".prop_map(String::into_bytes),
+        1 => vec(1_u8.., 1..30),
+        // The longest with the shortest prefix.
+        1 => vec(1_u8.., 249..=250),
+    ]
+}
+
+/// An access control list in the kernel's encoding, with some who are named.
+fn list() -> impl Strategy<Value = Vec<u8>> {
+    let named = vec((any::<bool>(), 0_u16..8, 0..u32::MAX), 0..3);
+    let others = [0_u16..8, 0_u16..8, 0_u16..8, 0_u16..8];
+    (named, others).prop_map(|(named, [owner, group, mask, others])| {
+        // Those without a name have none to the kernel either.
+        const NONE: u32 = u32::MAX;
+        let mut entries = vec![
+            (0x01, owner, NONE),
+            (0x04, group, NONE),
+            (0x20, others, NONE),
+        ];
+        entries.push((0x10, mask, NONE));
+        entries.extend(named.into_iter().map(|(is_user, permissions, id)| {
+            let tag = if is_user { 0x02 } else { 0x08 };
+            (tag, permissions, id)
+        }));
+        entries.sort_unstable_by_key(|(tag, _, id)| (*tag, *id));
+        entries.dedup_by_key(|(tag, _, id)| (*tag, *id));
+        let mut value = 2_u32.to_le_bytes().to_vec();
+        for (tag, permissions, id) in entries {
+            value.extend(u16::to_le_bytes(tag));
+            value.extend(permissions.to_le_bytes());
+            value.extend(id.to_le_bytes());
+        }
+        value
+    })
+}
+
+/// A capability set of a revision that can be read back.
+fn capability() -> impl Strategy<Value = Vec<u8>> {
+    let words = any::<[u32; 4]>();
+    (0_u32..2, prop::option::of(1..u32::MAX), words).prop_map(|(flag, root, words)| {
+        let revision = if root.is_some() { 3 << 24 } else { 2 << 24 };
+        let first = [revision | flag];
+        let all = first.iter().chain(&words).chain(root.as_slice());
+        all.flat_map(|word| word.to_le_bytes()).collect()
+    })
+}
+
+/// Attributes of all kinds, more than a node may have.
+fn attributes() -> impl Strategy<Value = Vec<Attribute>> {
+    let namespace = prop::sample::select(vec!["user.", "trusted.", "security."]);
+    let plain = vec((namespace, suffix(), vec(any::<u8>(), 0..100)), 0..4);
+    let list = || prop::option::weighted(0.2, list());
+    let capability = prop::option::weighted(0.1, capability());
+    (plain, list(), list(), capability).prop_map(|(plain, access, default, capability)| {
+        let mut long = 0;
+        let mut all: Vec<Attribute> = plain
+            .into_iter()
+            .map(|(namespace, suffix, value)| {
+                let mut name = [namespace.as_bytes(), &suffix].concat();
+                name.truncate(255);
+                Attribute { name, value }
+            })
+            .filter(|attribute| {
+                // One long name fits a block of 1 KiB with all others.
+                long += usize::from(attribute.name.len() > 50);
+                long < 2 || attribute.name.len() <= 50
+            })
+            .collect();
+        let add = |name: &str| {
+            let name = name.to_owned();
+            move |value| attribute(&name, value)
+        };
+        all.extend(access.map(add(ACCESS)));
+        all.extend(default.map(add(DEFAULT)));
+        all.extend(capability.map(add("security.capability")));
+        all.sort();
+        all.dedup_by(|a, b| a.name == b.name);
+        all
+    })
+}
+
+/// Whether a node of this kind may have the attribute: the host shows no others.
+fn may_have(kind: &Kind<'_>, name: &[u8]) -> bool {
+    match kind {
+        Kind::Directory => true,
+        Kind::File { .. } => name != DEFAULT.as_bytes(),
+        Kind::Symlink(_) => !name.starts_with(b"user.") && !name.starts_with(b"system."),
+        _ => !name.starts_with(b"user.") && name != DEFAULT.as_bytes(),
+    }
+}
+
 fn entry(limits: Limits) -> impl Strategy<Value = Entry> {
-    let attributes = vec(("[a-z]{1,30}", vec(any::<u8>(), 0..150)), 0..4);
     // e2fsck doubts later times; see the refusals.
     let after = if limits.small_inodes {
         1 << 31
@@ -70,48 +167,123 @@ fn entry(limits: Limits) -> impl Strategy<Value = Entry> {
         (3 << 32) - (1 << 31)
     };
     let time = (-(1_i64 << 31)..after, 0_u32..1_000_000_000);
-    (kind(limits), attributes, time, any::<u32>(), 0_u16..4096).prop_map(
-        |(mut entry, attributes, (seconds, nanoseconds), uid, mode)| {
-            entry.attributes = attributes
-                .into_iter()
-                .map(|(name, value)| attribute(&format!("trusted.{name}"), value))
-                .collect();
-            entry.attributes.sort();
-            entry.attributes.dedup_by(|a, b| a.name == b.name);
+    let owner = (0..u32::MAX, 0..u32::MAX);
+    (kind(limits), attributes(), time, owner, 0_u16..4096).prop_map(
+        |(mut entry, mut attributes, (seconds, nanoseconds), (uid, gid), mode)| {
+            attributes.retain(|attribute| may_have(&entry.kind, &attribute.name));
+            entry.attributes = attributes;
             entry.modified = Timestamp {
                 seconds,
                 nanoseconds,
             };
             entry.uid = uid;
-            entry.mode = mode;
+            entry.gid = gid;
+            let is_symlink = matches!(entry.kind, Kind::Symlink(_));
+            entry.mode = if is_symlink { 0o777 } else { mode };
             entry
         },
     )
 }
 
+/// What has the name that is e2fsck's.
+#[derive(Clone, Debug)]
+enum LostAndFound {
+    /// Nothing.
+    Nobody,
+    /// This, whatever it is.
+    Entry(Entry),
+    /// Another name of the first node that can have one.
+    Link,
+}
+
+fn lost_and_found(limits: Limits) -> impl Strategy<Value = LostAndFound> {
+    let directory = entry(limits).prop_filter("a directory", |it| it.kind == Kind::Directory);
+    prop_oneof![
+        5 => Just(LostAndFound::Nobody),
+        2 => directory.prop_map(LostAndFound::Entry),
+        1 => entry(limits).prop_map(LostAndFound::Entry),
+        1 => Just(LostAndFound::Link),
+    ]
+}
+
+/// A tree, and whether it has another thing than a directory under the name that is e2fsck's.
+type Case = (MemoryTree, bool);
+
 /// Entries of which none stands below a file.
-fn tree(limits: Limits) -> impl Strategy<Value = MemoryTree> {
-    (vec((path(), entry(limits)), 0..60), 0_usize..120).prop_map(|(entries, crowd)| {
-        let mut tree = MemoryTree::new();
-        let mut taken: Vec<(Vec<u8>, bool)> = vec![(b"lost+found".to_vec(), true)];
-        for (path, entry) in entries {
-            let is_directory = entry.kind == Kind::Directory;
-            let clashes = taken.iter().any(|(other, other_is_directory)| {
-                let below = |a: &[u8], b: &[u8]| a.starts_with(b) && a.get(b.len()) == Some(&b'/');
-                *other == path
-                    || (below(&path, other) && !other_is_directory)
-                    || (below(other, &path) && !is_directory)
-            });
-            if !clashes {
-                tree.insert(&path, entry);
-                taken.push((path, is_directory));
+fn tree(limits: Limits) -> impl Strategy<Value = Case> {
+    let links = vec((path(), any::<prop::sample::Index>()), 0..10);
+    let entries = vec((path(), entry(limits)), 0..60);
+    (entries, links, lost_and_found(limits), 0_usize..120).prop_map(
+        |(entries, links, lost_and_found, crowd)| {
+            let mut growing = Growing::default();
+            for (path, entry) in entries {
+                growing.add(path, entry);
             }
+            for (path, target) in links {
+                growing.link(path, target);
+            }
+            let mut tree = growing.tree;
+            for index in 0..crowd {
+                tree.insert(format!("crowd {index:0>60}"), Entry::new(Kind::Fifo));
+            }
+            let reserved = match lost_and_found {
+                LostAndFound::Nobody => false,
+                LostAndFound::Entry(entry) => {
+                    let is_other = entry.kind != Kind::Directory;
+                    tree.insert(LOST_AND_FOUND, entry);
+                    is_other
+                }
+                LostAndFound::Link => {
+                    if let Some(target) = growing.linkable.first() {
+                        tree.hard_link(LOST_AND_FOUND, target);
+                    }
+                    !growing.linkable.is_empty()
+                }
+            };
+            (tree, reserved)
+        },
+    )
+}
+
+#[derive(Default)]
+struct Growing {
+    tree: MemoryTree,
+    /// The paths that are there, and which of them are directories.
+    taken: Vec<(Vec<u8>, bool)>,
+    /// What a hard link may be another name of.
+    linkable: Vec<Vec<u8>>,
+}
+
+impl Growing {
+    fn clashes(&self, path: &[u8], is_directory: bool) -> bool {
+        let below = |a: &[u8], b: &[u8]| a.starts_with(b) && a.get(b.len()) == Some(&b'/');
+        path == LOST_AND_FOUND.as_bytes()
+            || self.taken.iter().any(|(other, other_is_directory)| {
+                *other == path
+                    || (below(path, other) && !other_is_directory)
+                    || (below(other, path) && !is_directory)
+            })
+    }
+
+    fn add(&mut self, path: Vec<u8>, entry: Entry) {
+        let is_directory = entry.kind == Kind::Directory;
+        if self.clashes(&path, is_directory) {
+            return;
         }
-        for index in 0..crowd {
-            tree.insert(format!("crowd {index:0>60}"), Entry::new(Kind::Fifo));
+        self.tree.insert(&path, entry);
+        if !is_directory {
+            self.linkable.push(path.clone());
         }
-        tree
-    })
+        self.taken.push((path, is_directory));
+    }
+
+    fn link(&mut self, path: Vec<u8>, target: prop::sample::Index) {
+        if self.linkable.is_empty() || self.clashes(&path, false) {
+            return;
+        }
+        self.tree.hard_link(&path, target.get(&self.linkable));
+        self.taken.push((path, false));
+    }
 }
 
 type Settings = Vec<(&'static str, String)>;
@@ -218,24 +390,39 @@ fn config() -> ProptestConfig {
     }
 }
 
-/// Fails unless trees within `limits` are clean at the smallest size and above, and refused below.
+/// Fails unless trees within `limits` are clean at the smallest size and above, and refused below, and the kernel finds in
+/// them what they were made of. It sees faults that e2fsck does not look for.
 fn trees_are_clean(limits: Limits) {
     let more = 0_u64..20 << 20;
     let cases = (tree(limits), settings(limits), more);
-    let outcome = TestRunner::new(config()).run(&cases, |(mut tree, settings, more)| {
-        let settings: Vec<(&str, &str)> = settings
-            .iter()
-            .map(|(name, value)| (*name, value.as_str()))
-            .collect();
-        let needed = measure(&mut tree, &settings);
-        fsck(&make(&mut tree, needed, &settings).unwrap());
-        let available = needed - 512;
-        let error = make(&mut tree, available, &settings).err();
-        let shortage = Shortage { needed, available };
-        prop_assert_eq!(error, Some(FormatError::TooSmall(shortage)));
-        fsck(&make(&mut tree, needed + more, &settings).unwrap());
-        Ok(())
-    });
+    let outcome =
+        TestRunner::new(config()).run(&cases, |((mut tree, reserved), settings, more)| {
+            let settings: Vec<(&str, &str)> = settings
+                .iter()
+                .map(|(name, value)| (*name, value.as_str()))
+                .collect();
+            if reserved {
+                let error = make(&mut tree, 1 << 30, &settings).err();
+                let is_refused = matches!(
+                    error,
+                    Some(FormatError::Node(error)) if error.problem == NodeProblem::NameReserved
+                );
+                prop_assert!(is_refused);
+                return Ok(());
+            }
+            let needed = measure(&mut tree, &settings);
+            let mut smallest = make(&mut tree, needed, &settings).unwrap();
+            fsck(&smallest);
+            // Under the other names the kernel takes neither all features nor an ext3 that has no room for a journal.
+            smallest.kind = "ext4".into();
+            mount::compare(&smallest, &mut tree);
+            let available = needed - 512;
+            let error = make(&mut tree, available, &settings).err();
+            let shortage = Shortage { needed, available };
+            prop_assert_eq!(error, Some(FormatError::TooSmall(shortage)));
+            fsck(&make(&mut tree, needed + more, &settings).unwrap());
+            Ok(())
+        });
     if let Err(error) = outcome {
         panic!("{error}");
     }

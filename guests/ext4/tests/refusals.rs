@@ -175,15 +175,42 @@ fn attributes_are_left_out_where_that_is_allowed() {
     }
 }
 
+/// That name is e2fsck's, whichever way another thing comes by it.
 #[test]
 fn a_lost_and_found_that_is_no_directory_is_refused() {
-    let mut tree = MemoryTree::new();
-    tree.insert("lost+found", Entry::file(""));
-    let error = Ext4::measure(&request(0, &[]), &mut tree).unwrap_err();
-    assert_eq!(
-        error,
-        FormatError::node(NodeId(1), NodeProblem::NameReserved)
-    );
+    const NAME: &str = "lost+found";
+    let device = Device { major: 1, minor: 3 };
+    let refused = |mut tree: MemoryTree, node| {
+        let error = FormatError::node(NodeId(node), NodeProblem::NameReserved);
+        for kind in ["ext2", "ext4"] {
+            let measured = Ext4::measure(&request(0, &[("kind", kind)]), &mut tree);
+            assert_eq!(measured, Err(error.clone()));
+            let made = make_request(&mut tree, &request(64 << 20, &[("kind", kind)]));
+            assert_eq!(made.err(), Some(error.clone()));
+        }
+    };
+    for entry in [
+        Entry::file("content"),
+        Entry::new(Kind::symlink("target")),
+        Entry::new(Kind::CharacterDevice(device)),
+        Entry::new(Kind::BlockDevice(device)),
+        Entry::new(Kind::Fifo),
+        Entry::new(Kind::Socket),
+    ] {
+        let mut tree = MemoryTree::new();
+        tree.insert(NAME, entry.clone());
+        refused(tree, 1);
+        // The first name is another one, and this is the link.
+        let mut tree = MemoryTree::new();
+        tree.insert("a", entry.clone());
+        tree.hard_link(NAME, "a");
+        refused(tree, 2);
+        // Below the root it is a name like any other.
+        let mut tree = MemoryTree::new();
+        tree.insert(format!("a/{NAME}"), entry);
+        tree.hard_link(format!("b/{NAME}"), format!("a/{NAME}"));
+        fsck(&make_request(&mut tree, &request(8 << 20, &[])).unwrap());
+    }
 }
 
 #[test]

@@ -154,7 +154,7 @@ fn take<'a, T>(column: &mut &'a [T], count: usize) -> &'a [T] {
 
 fn kind<'a>(of: Type, value: u64, targets: &mut &'a [u8]) -> Kind<'a> {
     let [high, low] = [value >> 32, value & u64::from(u32::MAX)]
-        .map(|half| u32::try_from(half).unwrap_or(u32::MAX));
+        .map(|half| u32::try_from(half).expect("it is one half of 64 bits"));
     let device = Device {
         major: high,
         minor: low,
@@ -166,7 +166,7 @@ fn kind<'a>(of: Type, value: u64, targets: &mut &'a [u8]) -> Kind<'a> {
             sparse: of == Type::SparseFile,
         },
         Type::Symlink => {
-            let length = usize::try_from(value).unwrap_or(usize::MAX);
+            let length = usize::try_from(value).expect("a target is in memory");
             Kind::Symlink(Cow::Borrowed(take(targets, length)))
         }
         Type::HardLink => Kind::HardLink(NodeId(low)),
@@ -179,7 +179,7 @@ fn kind<'a>(of: Type, value: u64, targets: &mut &'a [u8]) -> Kind<'a> {
 
 /// A length or a position in a batch, which has far fewer nodes and bytes.
 fn narrow(value: usize) -> u32 {
-    u32::try_from(value).unwrap_or(u32::MAX)
+    u32::try_from(value).expect("a batch is far smaller")
 }
 
 #[cfg(test)]

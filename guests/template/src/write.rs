@@ -83,5 +83,5 @@ fn record(item: &Item) -> Record {
 
 /// `number`, which the layout keeps within 32 bits.
 fn count(number: usize) -> u32 {
-    u32::try_from(number).unwrap_or(u32::MAX)
+    u32::try_from(number).expect("the layout has checked it")
 }

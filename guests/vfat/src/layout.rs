@@ -86,7 +86,7 @@ impl Shape {
     fn fat_sectors(&self, clusters: u32) -> u32 {
         let bits = (u64::from(clusters) + u64::from(FIRST_CLUSTER)) * u64::from(self.width.bits());
         let sectors = bits.div_ceil(8).div_ceil(u64::from(self.sector_bytes));
-        u32::try_from(sectors).unwrap_or(u32::MAX)
+        u32::try_from(sectors).expect("a table of 2^32 entries has 2^25 sectors")
     }
 
     /// The sectors before the allocation tables, so that `clusters` begin where they should.
@@ -401,7 +401,8 @@ impl Volume {
             clusters,
             reserved_sectors: shape.reserved_sectors(clusters),
             fat_sectors: shape.fat_sectors(clusters),
-            sector_count: u32::try_from(sectors.min(counted)).unwrap_or(u32::MAX),
+            sector_count: u32::try_from(sectors.min(counted))
+                .expect("the valid sizes end at 2^32 sectors"),
             shape: shape.clone(),
         }
     }

@@ -42,14 +42,14 @@ impl Moment {
         Self {
             date: fit(((year - 1980) << 9) | (month << 5) | day),
             time: fit((hour << 11) | (minute << 5) | (second / 2)),
-            hundredths: u8::try_from(hundredths).unwrap_or(0),
+            hundredths: u8::try_from(hundredths).expect("two seconds have 200"),
         }
     }
 }
 
 /// `value`, which the range of times keeps within 16 bits.
 fn fit(value: i64) -> u16 {
-    u16::try_from(value).unwrap_or(u16::MAX)
+    u16::try_from(value).expect("the range of times keeps it within 16 bits")
 }
 
 /// The year, month and day of a day after 1970-01-01, in the Gregorian calendar. Counts from 1 March of year 0, so that the leap day ends a year.

@@ -68,7 +68,7 @@ impl<'a> Writer<'a> {
             let start = self.volume.cluster_offset(*first);
             let size = u64::from(file.size);
             let rest = size.next_multiple_of(cluster_bytes) - size;
-            let padding = u32::try_from(rest).unwrap_or(0);
+            let padding = u32::try_from(rest).expect("it is less than a cluster");
             let padding = if padding < JOINED_BYTES { padding } else { 0 };
             let mut place = |offset: u64, length: u64| {
                 let is_last = offset.checked_add(length) == Some(size);
@@ -171,14 +171,15 @@ impl<'a> Writer<'a> {
                 .min(MOST_SECTORS_PER_TRACK.ilog2());
         let hidden = self.request.disk_offset / u64::from(shape.sector_bytes);
         // A short jump counts from behind itself.
-        let distance = u8::try_from(code_offset - 2).unwrap_or(0);
+        let distance = u8::try_from(code_offset - 2).expect("the fields before it have 90 bytes");
         ParameterBlock {
             jump: [0xEB, distance, 0x90],
             system_name: SYSTEM_NAME,
             bytes_per_sector: U16::new(narrow(shape.sector_bytes)),
-            sectors_per_cluster: u8::try_from(shape.sectors_per_cluster).unwrap_or(u8::MAX),
+            sectors_per_cluster: u8::try_from(shape.sectors_per_cluster)
+                .expect("a cluster has at most 128 sectors"),
             reserved_sectors: U16::new(narrow(volume.reserved_sectors)),
-            fat_count: u8::try_from(shape.fat_count).unwrap_or(u8::MAX),
+            fat_count: u8::try_from(shape.fat_count).expect("there are at most 2 tables"),
             root_slots: U16::new(narrow(
                 shape.root_sectors * (shape.sector_bytes / SLOT_BYTES),
             )),
@@ -331,7 +332,7 @@ fn boot_code<const LENGTH: usize>() -> [u8; LENGTH] {
 
 /// `value`, which the layout keeps within 16 bits.
 fn narrow(value: u32) -> u16 {
-    u16::try_from(value).unwrap_or(u16::MAX)
+    u16::try_from(value).expect("the layout keeps it within 16 bits")
 }
 
 fn push(bytes: &mut Vec<u8>, entry: &DirectoryEntry) {
@@ -367,8 +368,7 @@ fn push_long_name(bytes: &mut Vec<u8>, entry: &Entry) {
     let parts = names::long_parts(&entry.name);
     let checksum = checksum::of_short_name(&entry.short_name);
     for (index, part) in parts.iter().enumerate().rev() {
-        // 255 units are 20 parts.
-        let order = u8::try_from(index + 1).unwrap_or(u8::MAX);
+        let order = u8::try_from(index + 1).expect("255 units are 20 parts");
         let is_last = index + 1 == parts.len();
         let units = part.map(U16::new);
         let [a, b, c, d, e, f, g, h, i, j, k, l, m] = units;

@@ -25,14 +25,14 @@ impl Reader<'_> {
                 .is_some_and(|attributes| attributes.block.is_some());
             match inode.body {
                 Body::File { node, size, .. } if size > 0 && size <= u64::from(room) => {
-                    let length = u32::try_from(size).unwrap_or(0);
+                    let length = u32::try_from(size).expect("it is no larger than the room");
                     let bytes = tree.read(node, 0, length)?;
                     if bytes.len() != length as usize {
                         return Err(ReadError::Source.into());
                     }
                     inode.body = Body::Inline {
                         start: census.names.add(&bytes)?,
-                        length: u16::try_from(size).unwrap_or(0),
+                        length: u16::try_from(size).expect("an inode has at most 4096 bytes"),
                     };
                 }
                 // Of such a symbolic link, e2fsck overlooks a block of attributes.

@@ -164,7 +164,9 @@ impl<'a> DirectoryWriter<'a> {
         if let Some(seed) = identity.seed {
             let tail = DirectoryTail {
                 inode: 0.into(),
-                length: u16::try_from(DirectoryTail::SIZE).unwrap_or(0).into(),
+                length: u16::try_from(DirectoryTail::SIZE)
+                    .expect("a tail has 12 bytes")
+                    .into(),
                 name_length: 0,
                 file_type: DirectoryTail::FILE_TYPE,
                 checksum: crc32c(seed, &self.block[..space as usize]).into(),
@@ -182,7 +184,7 @@ impl<'a> DirectoryWriter<'a> {
         let information = RootInformation {
             reserved: 0.into(),
             hash_version: HASH_HALF_MD4,
-            length: u8::try_from(size_of::<RootInformation>()).unwrap_or(8),
+            length: u8::try_from(size_of::<RootInformation>()).expect("it has 8 bytes"),
             levels,
             flags: 0,
         };
@@ -216,8 +218,12 @@ impl<'a> DirectoryWriter<'a> {
             self.put(start + index * entry_size, entry.as_bytes());
         }
         let count = IndexCount {
-            limit: u16::try_from(limit).unwrap_or(0).into(),
-            count: u16::try_from(below.len()).unwrap_or(0).into(),
+            limit: u16::try_from(limit)
+                .expect("a block has at most 512 entries")
+                .into(),
+            count: u16::try_from(below.len())
+                .expect("a block has at most 512 entries")
+                .into(),
         };
         self.put(start, count.as_bytes());
         if let Some(seed) = identity.seed {
@@ -241,8 +247,10 @@ fn put_entry(limits: &Limits, bytes: &mut [u8], entry: Entry<'_>, length: u32) {
     let (inode, file_type, name) = entry;
     let header = EntryHeader {
         inode: inode.0.into(),
-        length: u16::try_from(length).unwrap_or(0).into(),
-        name_length: u8::try_from(name.len()).unwrap_or(0),
+        length: u16::try_from(length)
+            .expect("a block has at most 4096 bytes")
+            .into(),
+        name_length: u8::try_from(name.len()).expect("the length of names is checked"),
         file_type: if limits.has_file_types {
             file_type.0
         } else {
@@ -256,7 +264,7 @@ fn put_entry(limits: &Limits, bytes: &mut [u8], entry: Entry<'_>, length: u32) {
 
 /// Fills `bytes` with the entries of `children`, of which the last reaches the end; with an empty one if there are none.
 pub(super) fn put_entries(limits: &Limits, names: &Names, bytes: &mut [u8], children: &[Child]) {
-    let space = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+    let space = u32::try_from(bytes.len()).expect("a block has at most 4096 bytes");
     let Some((last, others)) = children.split_last() else {
         return put_entry(limits, bytes, (InodeNumber(0), FileType(0), b""), space);
     };

@@ -114,7 +114,7 @@ fn placement(options: &Options, file: NodeId, size: u64, mapped: &MappedRun) -> 
         file_offset,
         partition_offset: bytes(mapped.run.start),
         length,
-        padding: u32::try_from(space - length).unwrap_or(0),
+        padding: u32::try_from(space - length).expect("data ends in the last block of its run"),
     }
 }
 

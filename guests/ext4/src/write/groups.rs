@@ -261,7 +261,7 @@ impl Bitmap {
 
     /// Sets the bits from `start` up to `end`.
     fn fill(&mut self, start: u64, end: u64) {
-        let position = |bit: u64| usize::try_from(bit / 8).unwrap_or(usize::MAX);
+        let position = |bit: u64| usize::try_from(bit / 8).expect("it is in a block");
         let (first, last) = (position(start), position(end));
         let from_start = u8::MAX << (start % 8);
         let to_end = !(u8::MAX << (end % 8));
@@ -300,7 +300,7 @@ impl Bitmap {
         seed: u32,
         bits: u64,
     ) -> (zerocopy::little_endian::U16, zerocopy::little_endian::U16) {
-        let length = usize::try_from(bits / 8).unwrap_or(usize::MAX);
+        let length = usize::try_from(bits / 8).expect("they are in a block");
         halves(crc32c(
             seed,
             self.bytes.get(..length).unwrap_or(&self.bytes),

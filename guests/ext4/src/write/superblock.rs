@@ -68,9 +68,11 @@ impl Writer<'_> {
         superblock.inodes_per_group = geometry.inodes_per_group.into();
         superblock.first_inode = InodeNumber::FIRST.0.into();
         superblock.inode_size = self.options.inode_size.into();
-        let kept = u16::try_from(geometry.reserved_descriptor_blocks).unwrap_or(0);
+        let kept = u16::try_from(geometry.reserved_descriptor_blocks)
+            .expect("a block has at most 1024 numbers of blocks");
         superblock.reserved_descriptor_blocks = kept.into();
         let overhead = geometry.overhead() + u64::from(geometry.journal_blocks);
+        // 0 has the kernel count them itself, as it must where the field has no room.
         superblock.overhead_blocks = u32::try_from(overhead).unwrap_or(0).into();
         let inodes = u64::from(self.last_inode().0) * u64::from(self.options.inode_size);
         let content = self.offset(geometry.blocks - free_blocks - overhead);
