@@ -69,3 +69,39 @@ fn content_without_any_time_is_of_1980() {
         assert!(shown.contains("mtime: 0x12cea600"), "{shown}");
     }
 }
+
+/// The clock decides no byte, but whoever reads a clock finds such an image wrong: e2fsck, for one.
+#[test]
+fn a_newest_file_from_the_future_is_warned_of() {
+    const FUTURE: i64 = 7_000_000_000;
+    let bench = Bench::new();
+    let file = bench.write("file", "content");
+    let build = |disk: &str, epoch: &str| {
+        let spec = format!(
+            "[disk]\n{disk}\n[[partition]]\nname = \"data\"\ntype = \"linux-generic\"\nsize = \"4MiB\"\n\
+             filesystem = \"ext4\"\ncontent = [{TEXT}, {FILE}]\n"
+        );
+        bench.write("image.toml", spec);
+        let mut command = bench.cellblock();
+        command.args(["build", "image.toml", "-o", "disk.img"]);
+        let outcome = Outcome::of(command.env("SOURCE_DATE_EPOCH", epoch));
+        assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+        outcome.stderr
+    };
+    set_time(&file, FUTURE, 0);
+    let said = build("", "");
+    let begin = "warning: data: the newest file, /file, is ";
+    let end = "set another one with time, --time or SOURCE_DATE_EPOCH\n";
+    assert!(said.starts_with(begin) && said.ends_with(end), "{said}");
+    let part = crate::support::disk::cut_out(&bench, &bench.path("disk.img"), "data");
+    if let Some(e2fsck) = judge("e2fsck") {
+        let found = e2fsck.run(&["-fn"], &part);
+        let found = crate::support::text(&found);
+        assert!(found.contains("in the future"), "{found}");
+    }
+    // Where the time is from elsewhere there is nothing to say.
+    assert_eq!(build("time = 1200000000", ""), "");
+    assert_eq!(build("", "1100000000"), "");
+    set_time(&file, 1_000_000_000, 0);
+    assert_eq!(build("", ""), "");
+}

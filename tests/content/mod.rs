@@ -8,3 +8,4 @@ mod forged;
 mod large;
 mod names;
 mod runner;
+mod unreadable;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use serde::Serialize;
 
@@ -11,7 +11,7 @@ use crate::error::{Error, PartitionError};
 use crate::parallel;
 use crate::plan::{Facts, FilesystemPlan, TimeRule};
 use crate::progress::Bar;
-use crate::{BuildOptions, template};
+use crate::{BuildOptions, future, template};
 use cellblock_cell::{Cell, Wall};
 use cellblock_contract::{KindDescription, LogLine, Loss, Request, Setting, Summary};
 use cellblock_image::{Filling, PartitionFile, Scratch};
@@ -274,11 +274,13 @@ impl Preparation<'_> {
             .digests
             .then(|| digests(tree, &partition))
             .transpose()?;
+        let mut log = outcome.log;
+        log.extend(future::warning(tree, place.time, SystemTime::now()));
         Ok(Filled {
             partition: Some(partition),
             kind: prepared.filesystem.kind.clone(),
             summary: outcome.summary,
-            log: outcome.log,
+            log,
             time: (
                 prepared.time(place).seconds,
                 TimeSource::of(place.time, tree, self.options),

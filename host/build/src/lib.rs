@@ -20,6 +20,7 @@ pub mod error;
 mod existing;
 mod filesystem;
 pub mod footprint;
+mod future;
 mod options;
 mod output;
 mod parallel;

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::source::forest::Metadata;
+use cellblock_judges::{Ability, lacks};
 use cellblock_text::PathBytes;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -259,7 +260,10 @@ fn judged_by_the_kernel() -> Option<tempfile::NamedTempFile> {
     let list = list_of(&[(1, 7, 0), (2, 5, 7), (4, 5, 0), (0x10, 5, 0), (0x20, 0, 0)]);
     let is_judge = set(file.path(), "system.posix_acl_access", &list).is_ok();
     if !is_judge {
-        eprintln!("skipped: no access control lists here");
+        lacks(
+            Ability::Attributes,
+            "no access control list can be set in the temporary folder",
+        );
     }
     is_judge.then_some(file)
 }
@@ -322,7 +326,7 @@ fn the_kernel_judges_access_control_lists_alike() {
 #[test]
 fn the_kernel_reads_the_capability_sets_that_are_taken() {
     if !rustix::process::geteuid().is_root() {
-        eprintln!("skipped: not the superuser");
+        lacks(Ability::Superuser, "only it sets capabilities");
         return;
     }
     let file = tempfile::NamedTempFile::new().unwrap();
@@ -342,7 +346,7 @@ fn the_kernel_reads_the_capability_sets_that_are_taken() {
             let value = capability_of(&value);
             let kernel = set(file.path(), "security.capability", &value);
             if kernel == Err(Errno::PERM) || kernel == Err(Errno::OPNOTSUPP) {
-                eprintln!("skipped: no capability can be set here");
+                lacks(Ability::Attributes, "no capability can be set");
                 return;
             }
             // What it takes and does not read is refused too.
