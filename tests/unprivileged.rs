@@ -8,7 +8,7 @@ use std::process::Command;
 use crate::determinism::DEMO;
 use crate::support::bench::{program, sha256};
 use crate::support::judges::Judge;
-use crate::support::{Ability, Bench, is_root, judge, lacks, skipped, text};
+use crate::support::{Ability, Bench, Outcome, is_root, judge, lacks, skipped, text};
 
 /// `nobody`.
 pub const NOBODY: u32 = 65534;
@@ -133,34 +133,128 @@ fn nobody_builds_project_files_and_gadgets() {
     }
 }
 
+/// What runs a program with nothing: as nobody, without a right, with an empty folder in the place of /dev, no search path
+/// and no home. None where that cannot be.
+pub struct Nothing {
+    unshare: Judge,
+    setpriv: Judge,
+    /// An ordinary user is the superuser of a user namespace of its own, where there may be some.
+    namespaces: &'static str,
+}
+
+impl Nothing {
+    const SCRIPT: &str = "mount -t tmpfs -o size=64k none /dev && [ -z \"$(ls -A /dev)\" ] && export PATH= HOME= && exec \"$@\"";
+
+    pub fn new() -> Option<Self> {
+        let (unshare, setpriv) = (judge("unshare")?, judge("setpriv")?);
+        let namespaces = if is_root() { "-m" } else { "-rm" };
+        let nothing = Self {
+            unshare,
+            setpriv,
+            namespaces,
+        };
+        let probe = nothing.run(Path::new("/bin/true")).output().unwrap();
+        if !probe.status.success() {
+            lacks(
+                Ability::Namespaces,
+                &format!("/dev cannot be hidden: {}", text(&probe)),
+            );
+            return None;
+        }
+        Some(nothing)
+    }
+
+    /// A command that runs `program`, which takes arguments to come.
+    fn run(&self, program: &Path) -> Command {
+        let mut command = self.bare();
+        command.arg(program);
+        command
+    }
+
+    fn bare(&self) -> Command {
+        let mut command = Command::new(self.unshare.program());
+        command
+            .env_clear()
+            .args([self.namespaces, "sh", "-c", Self::SCRIPT, "sh"])
+            .arg(self.setpriv.program())
+            .args(without_rights());
+        command
+    }
+}
+
 #[test]
 fn no_device_is_needed() {
     let bench = bench();
-    let (Some(unshare), Some(setpriv)) = (judge("unshare"), judge("setpriv")) else {
+    let Some(nothing) = Nothing::new() else {
         return;
     };
-    let script = "mount -t tmpfs -o size=64k none /dev && [ -z \"$(ls -A /dev)\" ] && exec \"$@\"";
-    let mut command = Command::new(unshare.program());
-    // An ordinary user is the superuser of a user namespace of its own, where there may be some.
-    let namespaces = if is_root() { "-m" } else { "-rm" };
-    command.args([namespaces, "sh", "-c"]);
-    let probe = Command::new(unshare.program())
-        .args([namespaces, "sh", "-c", script, "sh", "true"])
-        .output()
-        .unwrap();
-    if !probe.status.success() {
-        lacks(
-            Ability::Namespaces,
-            &format!("/dev cannot be hidden: {}", text(&probe)),
-        );
-        return;
-    }
-    command
-        .args([script, "sh"])
-        .arg(setpriv.program())
-        .args(without_rights());
-    let image = build(&bench, &mut command);
+    let image = build(&bench, &mut nothing.bare());
     assert_eq!(sha256(&image), DEMO);
+}
+
+/// A run of every command, and which files it leaves. OUT is where they are made.
+const COMMANDS: [(&str, &[&str]); 16] = [
+    ("build demo/image.toml -o OUT/demo.img -q", &["demo.img"]),
+    (
+        "build gadget/meta/gadget.yaml --content data=root -o OUT -q",
+        &["extra.img", "pc.img"],
+    ),
+    (
+        "mkfs ext4 --content demo/rootfs.tar -o OUT/root.ext4 -q",
+        &["root.ext4"],
+    ),
+    (
+        "mkfs vfat --content demo/esp --size 8MiB -o OUT/esp.fat -q",
+        &["esp.fat"],
+    ),
+    ("mkfs swap --size 1MiB -o OUT/swap.fs -q", &["swap.fs"]),
+    ("show OUT/demo.img", &[]),
+    ("show --json OUT/demo.img", &[]),
+    ("cut OUT/demo.img root -o OUT/root.part -q", &["root.part"]),
+    (
+        "fill OUT/demo.img root --filesystem ext4 --content demo/overlay --drop attributes -q",
+        &["demo.img"],
+    ),
+    ("splice OUT/demo.img root OUT/root.part -q", &["demo.img"]),
+    ("convert demo/image.toml", &[]),
+    ("convert gadget/meta/gadget.yaml --content data=root", &[]),
+    ("guests", &[]),
+    ("guests --json", &[]),
+    ("schema", &[]),
+    ("walls", &[]),
+];
+
+#[test]
+fn every_command_does_with_nothing_what_it_does_with_everything() {
+    let Some(nothing) = Nothing::new() else {
+        return;
+    };
+    let bench = bench();
+    bench.copy_case("gadget", "gadget");
+    bench.write("root/etc/hostname", "minimal\n");
+    bench.create_folder("expected");
+    let program = bench.path("cellblock");
+    for (command, files) in COMMANDS {
+        let run = |mut runner: Command, out: &str| {
+            let words = command.replace("OUT", out);
+            let outcome = Outcome::of(
+                runner
+                    .args(words.split_whitespace())
+                    .current_dir(bench.folder()),
+            );
+            assert_eq!(outcome.code, Some(0), "{words}: {}", outcome.stderr);
+            outcome.stdout.replace(&format!("{out}/"), "OUT/")
+        };
+        let expected = run(bench.cellblock(), "expected");
+        assert_eq!(run(nothing.run(&program), "out"), expected, "{command}");
+        assert!(!expected.is_empty() || !files.is_empty(), "{command}");
+        for file in files {
+            let [ours, theirs] = ["out", "expected"].map(|out| bench.path(out).join(file));
+            crate::support::bench::assert_same_bytes(&ours, &theirs);
+        }
+    }
+    // The last thing that was done to it put back what had been there.
+    assert_eq!(sha256(&bench.path("out/demo.img")), DEMO);
 }
 
 /// What the program asked the kernel for, a line each, of the calls named in `calls`.
@@ -206,11 +300,17 @@ fn no_program_is_run() {
 #[test]
 fn nothing_is_mounted_and_nobody_is_called() {
     let bench = bench();
-    let calls = trace(
+    let Some(calls) = trace(
         &bench,
-        "mount,umount2,fsopen,fsmount,unshare,setns,chroot,pivot_root,socket,mknod,mknodat,ptrace",
-    );
-    assert_eq!(calls.unwrap_or_default(), Vec::<String>::new());
+        "execve,mount,umount2,fsopen,fsmount,unshare,setns,chroot,pivot_root,socket,mknod,mknodat,ptrace",
+    ) else {
+        return;
+    };
+    // The trace sees what it is to see: see above.
+    let (runs, others): (Vec<&String>, Vec<&String>) =
+        calls.iter().partition(|call| call.contains("execve"));
+    assert!(runs.len() >= 4, "{runs:#?}");
+    assert_eq!(others, Vec::<&String>::new());
 }
 
 /// Files of the system that every program of Rust and the C library looks into.

@@ -1,11 +1,11 @@
-//! An ordinary user changes a disk of his own, with no right, no device and no program but this one.
+//! An ordinary user changes a disk of his own, with no right. Without a device or a search path: `crate::unprivileged`.
 
 use std::fs;
 use std::process::Command;
 
 use crate::support::bench::{assert_same_bytes, names};
 use crate::support::judges::judge_ext4;
-use crate::support::{Ability, Bench, disk, is_root, judge, lacks, text};
+use crate::support::{Bench, disk, is_root, judge, text};
 use crate::unprivileged::{bench, without_rights};
 
 /// Runs a command of the program behind `wrapper`, in an empty environment.
@@ -69,41 +69,4 @@ fn nobody_changes_a_disk() {
         let owner = fs::metadata(bench.path("out/disk.img")).unwrap().uid();
         assert_eq!(owner, 65534);
     }
-}
-
-#[test]
-fn no_device_is_needed() {
-    let bench = bench();
-    let (Some(unshare), Some(setpriv)) = (judge("unshare"), judge("setpriv")) else {
-        return;
-    };
-    let script =
-        "/bin/mount -t tmpfs -o size=64k none /dev && [ -z \"$(/bin/ls -A /dev)\" ] && exec \"$@\"";
-    let namespaces = if is_root() { "-m" } else { "-rm" };
-    let outer = [
-        unshare.program().to_str().unwrap(),
-        namespaces,
-        "/bin/sh",
-        "-c",
-        script,
-        "sh",
-    ];
-    let probe = Command::new(outer[0])
-        .args(&outer[1..])
-        .arg("/bin/true")
-        .output()
-        .unwrap();
-    if !probe.status.success() {
-        lacks(
-            Ability::Namespaces,
-            &format!("/dev cannot be hidden: {}", text(&probe)),
-        );
-        return;
-    }
-    let inner = [
-        &[setpriv.program().to_str().unwrap()][..],
-        &without_rights(),
-    ]
-    .concat();
-    change(&bench, &[&outer[..], &inner].concat());
 }

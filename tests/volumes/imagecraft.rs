@@ -233,7 +233,7 @@ fn a_hybrid_table_describes_partitions_twice() {
         outcome.stderr
     );
     let image = build_twice(&bench, "imagecraft.yaml", &[]);
-    let table = disk::table(&bench, &image);
+    let table = disk::shown(&bench, &image);
     let partitions = table["partitions"].as_array().unwrap();
     let of_mbr: Vec<_> = partitions
         .iter()
