@@ -128,7 +128,7 @@ fn a_backup_that_is_missing_elsewhere_or_different() {
     bytes.clone_from(&whole);
     bytes.resize(whole.len() + MEBIBYTE, 0);
     let expected = [
-        "the protective entry covers 20 479 sectors from sector 1, not 22 527",
+        "the protective entry covers 20 479 sectors from sector 1, not 22 527 from sector 1",
         "the backup GPT is at sector 20 479, not at the disk's last, 22 527",
     ];
     assert_damaged(&bench, &bytes, &expected);
@@ -159,7 +159,7 @@ fn partitions_that_overlap_or_end_beyond_the_disk() {
     assert_damaged(&bench, &bytes, &[beyond]);
 
     let cut_short = [
-        "the protective entry covers 20 479 sectors from sector 1, not 8191",
+        "the protective entry covers 20 479 sectors from sector 1, not 8191 from sector 1",
         "backup GPT: sector 20 479 is not on the disk",
         "partition 2 (sectors 4096 to 12 287) ends beyond the disk, which has 8192 sectors",
         "partition 3 (sectors 12 288 to 16 383) ends beyond the disk, which has 8192 sectors",
