@@ -217,7 +217,10 @@ const COMMANDS: [(&str, &[&str]); 16] = [
     ),
     ("splice OUT/demo.img root OUT/root.part -q", &["demo.img"]),
     ("convert demo/image.toml", &[]),
-    ("convert gadget/meta/gadget.yaml --content data=root", &[]),
+    (
+        "convert gadget/meta/gadget.yaml --volume pc --content data=root",
+        &[],
+    ),
     ("guests", &[]),
     ("guests --json", &[]),
     ("schema", &[]),
