@@ -21,6 +21,7 @@ mod guests;
 mod hostile;
 mod killed;
 mod lost;
+mod newcomer;
 mod plugins;
 mod raw;
 mod refusals;

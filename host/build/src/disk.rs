@@ -122,13 +122,14 @@ pub fn assemble_image(
 
     let log = collect_log(&mut filled, &names);
     let digest = options.digests.then(|| image.digest()).transpose()?;
+    let seed = plan.seed;
     let record = Record::of_image(output, &plan, filled, splicing, begun.elapsed());
     Ok(Assembled {
         image,
         output: output.clone(),
         durability: options.durability,
         table: Some(table),
-        record: record.with_digest(digest),
+        record: record.with(seed, digest),
         log,
     })
 }
@@ -189,7 +190,7 @@ pub fn assemble_filesystem(
         output: output.clone(),
         durability: options.durability,
         table: None,
-        record: record.with_digest(digest),
+        record: record.with(plan.seed, digest),
         log,
     })
 }

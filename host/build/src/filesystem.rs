@@ -59,6 +59,8 @@ pub(crate) struct Filled {
     /// None once it has become the image.
     pub(crate) partition: Option<PartitionFile>,
     pub(crate) kind: String,
+    pub(crate) label: String,
+    pub(crate) uuid: Option<String>,
     pub(crate) summary: Summary,
     pub(crate) log: Vec<LogLine>,
     pub(crate) guest: GuestIdentity,
@@ -279,6 +281,8 @@ impl Preparation<'_> {
         Ok(Filled {
             partition: Some(partition),
             kind: prepared.filesystem.kind.clone(),
+            label: prepared.filesystem.label.clone(),
+            uuid: prepared.filesystem.identifier.clone(),
             summary: outcome.summary,
             log,
             time: (

@@ -28,6 +28,9 @@ pub struct Record {
     /// The SHA-256 digest of its bytes.
     #[serde(rename = "sha256", skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
+    /// What identifiers that were not given derive from, as 32 hexadecimal digits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seed: Option<String>,
     /// `gpt`, `mbr` or `hybrid`; none if it is one file system without a table.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub table: Option<&'static str>,
@@ -79,6 +82,11 @@ pub struct PartitionRecord {
 pub struct FilesystemRecord {
     /// Its kind.
     pub kind: String,
+    /// Its label; empty for none.
+    pub label: String,
+    /// Its identifier, as `blkid` shows it; none where it has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub uuid: Option<String>,
     /// The name of the guest that made it.
     pub guest: String,
     /// The SHA-256 digest of the guest.
@@ -205,8 +213,9 @@ impl Record {
         }
     }
 
-    /// With the SHA-256 digest of the whole image.
-    pub(crate) fn with_digest(mut self, digest: Option<[u8; 32]>) -> Self {
+    /// With what identifiers derive from, and the SHA-256 digest of the whole image.
+    pub(crate) fn with(mut self, seed: [u8; 16], digest: Option<[u8; 32]>) -> Self {
+        self.seed = Some(hexadecimal(&seed));
         self.digest = digest.map(|digest| hexadecimal(&digest));
         self
     }
@@ -223,6 +232,7 @@ impl Record {
             image: image.to_string(),
             size,
             digest: None,
+            seed: None,
             table: None,
             disk_id: None,
             sector_size: None,
@@ -283,6 +293,8 @@ impl FilesystemRecord {
         let digests = filled.digests.as_ref();
         Self {
             kind: filled.kind,
+            label: filled.label,
+            uuid: filled.uuid,
             guest: filled.guest.name,
             guest_digest: hexadecimal(&filled.guest.digest),
             command: filled.guest.arguments,

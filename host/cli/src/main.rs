@@ -14,7 +14,7 @@ fn main() -> ExitCode {
         return ended;
     }
     let arguments = Arguments::parse();
-    match command::run(&arguments.command) {
+    match command::run(&arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             eprintln!("{}", failure.message);

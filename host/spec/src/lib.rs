@@ -66,6 +66,9 @@ pub use value::{FilesystemId, Seed};
 pub use volumes::VolumeFault;
 pub use yaml::YamlFault;
 
+/// A spec with a comment for what can be said, to begin with.
+pub const EXAMPLE: &str = include_str!("example.toml");
+
 /// What somebody wants on a disk.
 #[derive(Clone, Debug, JsonSchema)]
 #[schemars(

@@ -12,7 +12,6 @@ use std::collections::BTreeMap;
 
 use super::FilesystemPlan;
 use super::identity::Identity;
-use cellblock_contract::{Identifier, Kinds};
 use cellblock_table::DiskId;
 
 /// Values by name.
@@ -37,7 +36,6 @@ pub(super) fn facts(
     disk: DiskId,
     identities: &[Identity],
     filesystems: &BTreeMap<usize, FilesystemPlan>,
-    kinds: &Kinds,
 ) -> Facts {
     let mut facts = BTreeMap::from([("disk.id".to_owned(), disk_text(disk))]);
     for (index, identity) in identities.iter().enumerate() {
@@ -47,7 +45,9 @@ pub(super) fn facts(
         add("number", identity.number.to_string());
         add("uuid", partition_text(disk, identity));
         if let Some(filesystem) = filesystems.get(&index) {
-            add("filesystem-uuid", filesystem_text(filesystem, kinds));
+            if let Some(identifier) = &filesystem.identifier {
+                add("filesystem-uuid", identifier.clone());
+            }
             if !filesystem.label.is_empty() {
                 add("label", filesystem.label.clone());
             }
@@ -68,14 +68,6 @@ fn partition_text(disk: DiskId, identity: &Identity) -> String {
         || format!("{}-{:02x}", disk_text(disk), identity.number),
         |id| id.to_string(),
     )
-}
-
-fn filesystem_text(filesystem: &FilesystemPlan, kinds: &Kinds) -> String {
-    if kinds.get(&filesystem.kind).identifier != Identifier::Serial {
-        return filesystem.uuid.to_string();
-    }
-    let [high, low] = [16, 0].map(|shift| (filesystem.uuid.as_u128() >> shift) & 0xffff);
-    format!("{high:04X}-{low:04X}")
 }
 
 #[cfg(test)]

@@ -10,7 +10,8 @@
 //! | `filesystem/N` | the file system in partition number N; one with a serial number takes the first 32 bits |
 //! | `hash-seed/N` | the seed that the formatter of partition number N gets |
 //!
-//! A file system made on its own counts as number 1.
+//! A file system made on its own counts as number 1. Without a seed, one follows from what the spec says but for paths,
+//! content and time, so that different disks differ, and the same one stays the same.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -40,27 +41,28 @@ impl Identity {
     }
 }
 
-/// The spec's seed; all zero when there is none, and where [`check_seed`] refuses it.
-pub(super) fn seed(spec: &Spec) -> [u8; 16] {
-    match spec.disk.seed.as_ref().map(|seed| seed.value) {
-        Some(Seed::Given(bytes)) => bytes,
-        Some(Seed::Random) | None => [0; 16],
+/// The spec's seed; without one it follows from what tells the spec from others.
+///
+/// # Errors
+/// When it was to be drawn, and was not.
+pub(super) fn seed(spec: &Spec) -> Result<[u8; 16], PlanError> {
+    match &spec.disk.seed {
+        None => Ok(seed_of_text(&spec.identity())),
+        Some(seed) => match seed.value {
+            Seed::Given(bytes) => Ok(bytes),
+            Seed::Random => Err(Reason::SeedNotDrawn.at(Some(seed.place.clone()))),
+        },
     }
 }
 
-/// Refuses a seed that was to be drawn, and was not.
-fn check_seed(spec: &Spec) -> Result<(), PlanError> {
-    match &spec.disk.seed {
-        Some(seed) if seed.value == Seed::Random => {
-            Err(Reason::SeedNotDrawn.at(Some(seed.place.clone())))
-        }
-        _ => Ok(()),
-    }
+/// The seed of what a text tells from others: a UUID of version 5 in the namespace that is all zeros.
+pub(super) fn seed_of_text(text: &str) -> [u8; 16] {
+    derive([0; 16], text).into_bytes()
 }
 
 /// The disk's identifier, given or derived.
-pub(super) fn disk_id(spec: &Spec) -> DiskId {
-    let derived = derive(seed(spec), "disk");
+pub(super) fn disk_id(spec: &Spec, seed: [u8; 16]) -> DiskId {
+    let derived = derive(seed, "disk");
     spec.disk.id.as_ref().map_or_else(
         || match spec.disk.scheme() {
             Scheme::Gpt => DiskId::Gpt(derived),
@@ -108,6 +110,18 @@ pub(super) fn filesystem_id(
     }
 }
 
+/// The identifier of a file system as `blkid` shows it; none where the format stores none.
+pub(super) fn shown(uuid: Uuid, kind: &str, kinds: &Kinds) -> Option<String> {
+    match kinds.get(kind).identifier {
+        Identifier::None => None,
+        Identifier::Serial => {
+            let [high, low] = [16, 0].map(|shift| (uuid.as_u128() >> shift) & 0xffff);
+            Some(format!("{high:04X}-{low:04X}"))
+        }
+        Identifier::Uuid | Identifier::Untold => Some(uuid.to_string()),
+    }
+}
+
 /// What a formatter derives its own values from.
 pub(super) fn hash_seed(seed: [u8; 16], number: u32) -> [u8; 16] {
     derive(seed, &format!("hash-seed/{number}")).into_bytes()
@@ -122,12 +136,10 @@ fn first_32_bits(uuid: Uuid) -> u32 {
 }
 
 /// The identity of every partition, in the order of the spec.
-pub(super) fn identities(spec: &Spec) -> Result<Vec<Identity>, PlanError> {
-    check_seed(spec)?;
+pub(super) fn identities(spec: &Spec, seed: [u8; 16]) -> Result<Vec<Identity>, PlanError> {
     let scheme = spec.disk.scheme();
     let numbers = numbers(spec, scheme)?;
     let names = names(spec, scheme, &numbers)?;
-    let seed = seed(spec);
     let identities: Vec<Identity> = spec
         .partitions
         .iter()
@@ -142,7 +154,7 @@ pub(super) fn identities(spec: &Spec) -> Result<Vec<Identity>, PlanError> {
             }
         })
         .collect();
-    check_ids(spec, &identities)?;
+    check_ids(spec, disk_id(spec, seed), &identities)?;
     Ok(identities)
 }
 
@@ -326,9 +338,9 @@ fn check_name(name: &str, scheme: Scheme) -> Result<(), Reason> {
     Ok(())
 }
 
-fn check_ids(spec: &Spec, identities: &[Identity]) -> Result<(), PlanError> {
+fn check_ids(spec: &Spec, disk: DiskId, identities: &[Identity]) -> Result<(), PlanError> {
     let mut seen: BTreeMap<Uuid, String> = BTreeMap::new();
-    if let DiskId::Gpt(id) = disk_id(spec) {
+    if let DiskId::Gpt(id) = disk {
         seen.insert(id, "the disk".to_owned());
     }
     for (partition, identity) in spec.partitions.iter().zip(identities) {

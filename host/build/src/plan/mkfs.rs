@@ -7,7 +7,7 @@ use super::error::{Locate, PlanError, Reason};
 use super::layout::MOST_BYTES;
 use super::length::{whole_sectors, with_margin};
 use super::{FilesystemPlan, SectorSize, TimeRule, identity};
-use cellblock_contract::{Kinds, Loss};
+use cellblock_contract::{Kinds, Loss, Losses};
 use cellblock_spec::{Content, FilesystemId, SizeRule};
 use cellblock_tree::source::Source;
 
@@ -23,8 +23,8 @@ pub struct FilesystemRequest {
     pub label: String,
     /// The identifier; derived from the seed when absent.
     pub uuid: Option<FilesystemId>,
-    /// What identifiers derive from.
-    pub seed: [u8; 16],
+    /// What identifiers derive from; absent, it follows from what is asked for.
+    pub seed: Option<[u8; 16]>,
     /// Seconds since 1970 that the file system is stamped with: as asked for, or the environment's.
     pub time: Option<i64>,
     /// The formatter's options.
@@ -49,6 +49,8 @@ pub struct MkfsRequest {
 /// A file system on its own with everything decided but a length that must be measured.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MkfsPlan {
+    /// What identifiers that were not given derive from.
+    pub seed: [u8; 16],
     /// What to make.
     pub filesystem: FilesystemPlan,
     /// The time that it is stamped with.
@@ -69,8 +71,18 @@ pub fn mkfs_plan(request: MkfsRequest, kinds: &Kinds) -> Result<MkfsPlan, PlanEr
         SizeRule::Fixed(bytes) => Some(bytes),
         SizeRule::Minimum(_) | SizeRule::Rest => None,
     };
-    let (filesystem, time) = filesystem_alone(request.filesystem, kinds, NUMBER, most)?;
+    let mut alone = request.filesystem;
+    let seed = alone.seed.unwrap_or_else(|| {
+        let sector = request.sector_size.bytes();
+        identity::seed_of_text(&format!(
+            "{}size {size:?}\nsector-size {sector}\n",
+            alone.identity()
+        ))
+    });
+    alone.seed = Some(seed);
+    let (filesystem, time) = filesystem_alone(alone, kinds, NUMBER, most)?;
     Ok(MkfsPlan {
+        seed,
         filesystem,
         time,
         sector_size: request.sector_size,
@@ -90,16 +102,20 @@ pub fn filesystem_alone(
     number: u32,
     most: Option<u64>,
 ) -> Result<(FilesystemPlan, TimeRule), PlanError> {
-    let uuid = identity::filesystem_id(request.seed, number, &request.kind, kinds, request.uuid)
+    let seed = request
+        .seed
+        .unwrap_or_else(|| identity::seed_of_text(&request.identity()));
+    let uuid = identity::filesystem_id(seed, number, &request.kind, kinds, request.uuid)
         .map_err(|reason| reason.at(None))?;
     let mut drop = request.drop;
     drop.sort_unstable();
     drop.dedup();
     let filesystem = FilesystemPlan {
+        identifier: identity::shown(uuid, &request.kind, kinds),
         kind: request.kind,
         label: request.label,
         uuid,
-        seed: identity::hash_seed(request.seed, number),
+        seed: identity::hash_seed(seed, number),
         options: request.options.into_iter().collect(),
         drop,
         contents: request.sources.into_iter().map(Content::from).collect(),
@@ -107,6 +123,26 @@ pub fn filesystem_alone(
     };
     let time = request.time.map_or(TimeRule::NewestFile, TimeRule::Fixed);
     Ok((filesystem, time))
+}
+
+impl FilesystemRequest {
+    /// What tells it from others, as text: all but paths, content and time.
+    fn identity(&self) -> String {
+        let Self {
+            kind,
+            label,
+            uuid,
+            seed: _,
+            time: _,
+            options,
+            drop,
+            sources: _,
+        } = self;
+        let drop: Losses = drop.iter().copied().collect();
+        format!(
+            "# cellblock identity 1\nfilesystem {kind:?}\nlabel {label:?}\nuuid {uuid:?}\noptions {options:?}\ndrop {drop}\n"
+        )
+    }
 }
 
 fn check_size(size: SizeRule, sector_size: SectorSize) -> Result<SizeRule, Reason> {

@@ -63,6 +63,8 @@ pub struct Plan {
     pub sector_size: SectorSize,
     /// The length of the disk, in bytes.
     pub size: u64,
+    /// What identifiers that the spec does not give derive from.
+    pub seed: [u8; 16],
     /// The disk's identifier.
     pub disk_id: DiskId,
     /// The time that file systems are stamped with.
@@ -129,6 +131,8 @@ pub struct FilesystemPlan {
     pub label: String,
     /// The identifier. A serial number is in the low 32 bits, and the others are zero.
     pub uuid: Uuid,
+    /// The same as `blkid` shows it; none where the format stores none.
+    pub identifier: Option<String>,
     /// What the formatter derives its own random-looking values from, such as the seed of a directory hash.
     pub seed: [u8; 16],
     /// The formatter's options, by name in ascending order.
@@ -238,8 +242,8 @@ impl PlannedPartition {
 #[derive(Debug)]
 pub struct Draft<'s> {
     spec: &'s Spec,
-    kinds: &'s Kinds,
     disk: Disk,
+    seed: [u8; 16],
     disk_id: DiskId,
     identities: Vec<Identity>,
     /// By the index of their partition.
@@ -261,25 +265,22 @@ impl<'s> Draft<'s> {
     ///
     /// # Errors
     /// When names, numbers or identifiers contradict each other, or the disk cannot be.
-    pub fn new(
-        spec: &'s Spec,
-        kinds: &'s Kinds,
-        raw_lengths: RawLengths,
-    ) -> Result<Self, PlanError> {
+    pub fn new(spec: &'s Spec, kinds: &Kinds, raw_lengths: RawLengths) -> Result<Self, PlanError> {
         let disk = Disk::of(spec)?;
-        let identities = identity::identities(spec)?;
+        let seed = identity::seed(spec)?;
+        let identities = identity::identities(spec, seed)?;
         let mut filesystems = BTreeMap::new();
         for (index, (partition, identity)) in spec.partitions.iter().zip(&identities).enumerate() {
             if let Some(filesystem) = &partition.filesystem {
-                let planned = filesystem_plan(spec, kinds, partition, filesystem, identity)?;
+                let planned = filesystem_plan(spec, seed, kinds, partition, filesystem, identity)?;
                 filesystems.insert(index, planned);
             }
         }
         Ok(Self {
             spec,
-            kinds,
             disk,
-            disk_id: identity::disk_id(spec),
+            seed,
+            disk_id: identity::disk_id(spec, seed),
             identities,
             filesystems,
             raw_lengths,
@@ -303,12 +304,7 @@ impl<'s> Draft<'s> {
     /// What templates may name.
     #[must_use]
     pub fn facts(&self) -> Facts {
-        facts::facts(
-            self.disk_id,
-            &self.identities,
-            &self.filesystems,
-            self.kinds,
-        )
+        facts::facts(self.disk_id, &self.identities, &self.filesystems)
     }
 
     /// The file systems to make, by the index of their partition.
@@ -354,8 +350,8 @@ impl Measured<'_> {
         let Self { draft, sizes } = self;
         let Draft {
             spec,
-            kinds: _,
             disk,
+            seed,
             disk_id,
             identities,
             mut filesystems,
@@ -410,6 +406,7 @@ impl Measured<'_> {
             scheme: disk.scheme,
             sector_size: disk.sector_size,
             size: layout.disk_size,
+            seed,
             disk_id,
             time: time_rule(spec.disk.time.as_ref(), source_date_epoch),
             partitions,
@@ -453,12 +450,12 @@ fn time_rule(spec: Option<&Placed<i64>>, source_date_epoch: Option<i64>) -> Time
 
 fn filesystem_plan(
     spec: &Spec,
+    seed: [u8; 16],
     kinds: &Kinds,
     partition: &PartitionSpec,
     filesystem: &FilesystemSpec,
     identity: &Identity,
 ) -> Result<FilesystemPlan, PlanError> {
-    let seed = identity::seed(spec);
     let kind = filesystem.kind.value.clone();
     let given = filesystem.uuid.as_ref().map(|uuid| uuid.value);
     let uuid =
@@ -476,6 +473,7 @@ fn filesystem_plan(
             .as_ref()
             .map_or_else(String::new, |label| label.value.clone()),
         uuid,
+        identifier: identity::shown(uuid, &kind, kinds),
         seed: identity::hash_seed(seed, identity.number),
         options: filesystem
             .options

@@ -30,7 +30,7 @@ pub type RawLengths = BTreeMap<PathBuf, u64>;
 /// When one of them is missing, cannot be looked at, or is no regular file.
 pub fn raw_lengths(spec: &Spec) -> Result<RawLengths, PlanError> {
     let mut lengths = RawLengths::new();
-    let identities = super::identity::identities(spec)?;
+    let identities = super::identity::identities(spec, super::identity::seed(spec)?)?;
     let of_partitions = spec.partitions.iter().zip(&identities);
     let entries = of_partitions
         .map(|(partition, identity)| (&partition.raw, Some(identity)))

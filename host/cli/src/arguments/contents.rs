@@ -7,8 +7,8 @@ use clap::Args;
 
 use super::ArgumentError;
 use cellblock_build::spec::project::Volume;
-use cellblock_build::spec::value::{ValueError, parse_assignment};
-use cellblock_build::spec::{Project, TypedContent};
+use cellblock_build::spec::value::{ValueError, parse_assignment, parse_seed};
+use cellblock_build::spec::{Place, Placed, Project, Seed, TypedContent};
 use cellblock_build::tree::source::{Source, What};
 
 /// What `build` and `convert` add to the file that they read.
@@ -27,6 +27,10 @@ pub struct Contents {
     /// name are joined, and nothing is said twice
     #[arg(long, value_name = "FILE")]
     also: Vec<PathBuf>,
+    /// What identifiers derive from, in place of what the spec says: 32 hexadecimal digits, or `random` for others each
+    /// time; the record says which
+    #[arg(long, value_parser = parse_seed)]
+    seed: Option<Seed>,
     /// Take this one of the volumes that a gadget.yaml has
     #[arg(long, value_name = "NAME")]
     volume: Option<String>,
@@ -39,6 +43,16 @@ fn named_content(text: &str) -> Result<(String, TypedContent), ValueError> {
 }
 
 impl Contents {
+    /// Gives the volumes the seed that was typed.
+    pub fn seed(&self, volumes: &mut [Volume]) {
+        if let Some(seed) = self.seed {
+            for volume in volumes {
+                let place = Place::default();
+                volume.spec.disk.seed = Some(Placed { value: seed, place });
+            }
+        }
+    }
+
     /// The files that are read beside the spec.
     pub fn also(&self) -> impl Iterator<Item = &Path> {
         self.also.iter().map(PathBuf::as_path)

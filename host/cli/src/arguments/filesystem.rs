@@ -20,7 +20,8 @@ pub struct Filesystem {
     /// The file system's UUID, or for FAT its serial number, such as ABCD-1234. Derived from the seed when absent
     #[arg(long, value_parser = parse_filesystem_id)]
     uuid: Option<FilesystemId>,
-    /// What identifiers derive from: 32 hexadecimal digits, or `random` for others each time. All zero when absent
+    /// What identifiers derive from: 32 hexadecimal digits, or `random` for others each time. When absent,
+    /// from what is typed but for paths
     #[arg(long, value_parser = parse_seed)]
     seed: Option<Seed>,
     /// The time stamped on the file system: 2024-01-31T12:00:00Z, or seconds since 1970. When absent,
@@ -57,9 +58,9 @@ impl Filesystem {
             None => source_date_epoch()?,
         };
         let seed = match self.seed {
-            Some(Seed::Given(bytes)) => bytes,
-            Some(Seed::Random) => drawn_seed()?,
-            None => [0; 16],
+            Some(Seed::Given(bytes)) => Some(bytes),
+            Some(Seed::Random) => Some(drawn_seed()?),
+            None => None,
         };
         Ok(FilesystemRequest {
             kind: kind.to_owned(),

@@ -19,6 +19,8 @@ use cellblock_build::spec::size::parse_size;
 use cellblock_build::spec::value::{ValueError, parse_assignment, parse_sha256};
 use cellblock_build::table::SectorSize;
 
+use crate::report::terminal::When;
+
 mod contents;
 mod disks;
 mod error;
@@ -56,6 +58,15 @@ Examples:
 Exit codes: 0 done, 1 the build failed, 2 the command line or the spec is wrong."
 )]
 pub struct Arguments {
+    /// Whether colours are used; NO_COLOR and CLICOLOR_FORCE in the environment say it too
+    #[arg(
+        long,
+        value_name = "WHEN",
+        default_value = "auto",
+        value_enum,
+        global = true
+    )]
+    pub color: When,
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
@@ -64,6 +75,8 @@ pub struct Arguments {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Write a commented spec to begin with
+    Init(Init),
     /// Build a disk image from a spec, imagecraft's project file or snapd's gadget
     Build(Build),
     /// Print what `build` would build as a spec in TOML
@@ -101,6 +114,21 @@ pub enum Command {
     },
 }
 
+/// The command `init`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  cellblock init                       write image.toml, for a disk with an ESP and a root
+  cellblock init - | less              look at it first")]
+pub struct Init {
+    /// The file to write; `-` is standard output. A file that exists is left as it is
+    #[arg(default_value = DEFAULT_SPEC)]
+    pub file: PathBuf,
+}
+
+/// The spec that `build` looks for, and `init` writes.
+const DEFAULT_SPEC: &str = "image.toml";
+
 /// The command `build`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -125,7 +153,8 @@ other.
 A spec can also put boot loaders where firmware finds them ([boot]), write files and addresses at offsets (raw), and
 fill identifiers into files (template). cellblock schema lists every key.")]
 pub struct Build {
-    /// The spec: a TOML file that describes the disk, an imagecraft.yaml, or a gadget.yaml
+    /// The spec: a TOML file that describes the disk, an imagecraft.yaml, or a gadget.yaml; `-` is standard input
+    #[arg(default_value = DEFAULT_SPEC)]
     pub spec: PathBuf,
     /// The image to write, or a directory to write VOLUME.img to; without it, the volume's or else the spec's name with
     /// .img, in the current directory. An image that exists is replaced once the new one is complete, and stays as it

@@ -13,7 +13,7 @@ use super::project::Described;
 use super::record::RecordFile;
 use super::{Failure, print, print_log};
 use crate::arguments::{self, Build};
-use crate::report::draw;
+use crate::report::{draw, terminal};
 
 pub(super) fn run(build: &Build) -> Result<(), Failure> {
     let described = Described::read(&build.spec, &build.contents)?;
@@ -119,7 +119,7 @@ fn deliver(
 
 fn shown(image: &Assembled) -> String {
     let table = image.table.as_ref();
-    let picture = table.map(|table| draw(table, super::width(), super::color()));
+    let picture = table.map(|table| draw(table, terminal::columns(), super::color()));
     format!(
         "{}\n{}: {} in {:.2} s\n",
         picture.unwrap_or_default(),

@@ -5,6 +5,7 @@ mod convert;
 mod cut;
 mod fill;
 mod guests;
+mod init;
 mod mkfs;
 mod project;
 mod record;
@@ -14,13 +15,13 @@ mod walls;
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, Write as _};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::arguments::{self, Chosen, Command, Run};
-use crate::report::TerminalProgress;
+use crate::arguments::{self, Arguments, Chosen, Command, Run};
+use crate::report::{LineProgress, TerminalProgress, terminal};
 use cellblock_build::catalogue::{Catalog, Foreign};
 use cellblock_build::cell::{Runtime, RuntimeOptions};
 use cellblock_build::contract::{Level, Limits, LogLine};
@@ -78,8 +79,10 @@ impl From<Error> for Failure {
 ///
 /// # Errors
 /// [`Failure`] with what to say.
-pub fn run(command: &Command) -> Result<(), Failure> {
-    match command {
+pub fn run(arguments: &Arguments) -> Result<(), Failure> {
+    terminal::use_colors(arguments.color);
+    match &arguments.command {
+        Command::Init(init) => init::run(init),
         Command::Build(build) => build::run(build),
         Command::Convert(convert) => convert::run(convert),
         Command::Mkfs(mkfs) => mkfs::run(mkfs),
@@ -144,14 +147,15 @@ fn catalog(run: &Run, of_spec: BTreeMap<String, Foreign>) -> Result<Catalog, Fai
 
 /// How to build; the `time` is the environment's if it was not `given`.
 fn build_options(run: &Run, time: Option<i64>, given: bool) -> BuildOptions {
-    let shown = !run.quiet && io::stderr().is_terminal();
     BuildOptions {
         jobs: run.jobs().get(),
         digests: run.json.is_some(),
-        progress: if shown {
+        progress: if run.quiet {
+            Arc::new(Hidden)
+        } else if terminal::draws_bars() {
             Arc::new(TerminalProgress::on_terminal())
         } else {
-            Arc::new(Hidden)
+            Arc::new(LineProgress::new())
         },
         archive_limit: run.archive_limit,
         time,
@@ -262,22 +266,14 @@ fn warn_of_walls(runtime: &Runtime) {
     }
 }
 
-/// The columns of the terminal, or 80.
-fn width() -> usize {
-    rustix::termios::tcgetwinsize(io::stdout())
-        .map(|size| usize::from(size.ws_col))
-        .ok()
-        .filter(|columns| *columns > 0)
-        .unwrap_or(80)
-}
-
 /// Whether standard output shows colours.
 fn color() -> bool {
-    io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none()
+    terminal::color(&io::stdout())
 }
 
+/// Whether standard error shows colours.
 fn color_of_errors() -> bool {
-    io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none()
+    terminal::color(&io::stderr())
 }
 
 fn read_text(path: &Path) -> Result<String, Failure> {

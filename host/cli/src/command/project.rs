@@ -25,6 +25,7 @@ impl Described {
         }
         let project = Project::read(&files).map_err(|error| located(error.into(), &files))?;
         let mut described = Self { files, project };
+        contents.seed(&mut described.project.volumes);
         for volume in &mut described.project.volumes {
             volume.spec.draw_seed(drawn_seed).map_err(Failure::usage)?;
         }

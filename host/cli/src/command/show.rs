@@ -2,7 +2,7 @@
 
 use super::{Failure, print, print_json};
 use crate::arguments::Show;
-use crate::report::draw;
+use crate::report::{draw, terminal};
 use cellblock_build::image::Existing;
 use cellblock_build::table::{Severity, Table, json_like_sfdisk};
 
@@ -18,7 +18,7 @@ pub(super) fn run(show: &Show) -> Result<(), Failure> {
     if show.json {
         print_json(&json_like_sfdisk(&decoded.table, &name).with_entries(decoded.entries))?;
     } else {
-        print(&draw(&decoded.table, super::width(), super::color()))?;
+        print(&draw(&decoded.table, terminal::columns(), super::color()))?;
     }
     let mut damaged = 0;
     for finding in &decoded.findings {

@@ -10,9 +10,9 @@ use super::text::left;
 /// The columns that a partition's name has before its bar.
 const NAME_COLUMNS: usize = 16;
 
-/// Name, bar, bytes done and in all, and speed.
-const STYLE: &str = "{prefix:.bold} {bar:32.cyan/dim} {binary_bytes:>11} of \
-                     {binary_total_bytes:11} {binary_bytes_per_sec:.dim}";
+/// Name, bar, bytes done and in all, speed, and time left: 80 columns.
+const STYLE: &str = "{prefix:.bold} {bar:18.cyan/dim} {binary_bytes:>10} of \
+                     {binary_total_bytes:10} {binary_bytes_per_sec:>12.dim} {eta:>4.dim}";
 
 /// The progress of a build on a terminal. It can be shared between threads; its bars draw below each other.
 #[derive(Debug, Clone)]

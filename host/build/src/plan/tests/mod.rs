@@ -172,7 +172,8 @@ fn identifiers_follow_from_the_seed() {
             &["filesystem = \"ext4\"", "filesystem = \"vfat\""],
         ))
     };
-    let (first, again) = (spec(""), spec(""));
+    let zero = "seed = \"00000000000000000000000000000000\"";
+    let (first, again) = (spec(zero), spec(zero));
     assert_eq!(first, again);
     let other = spec("seed = \"00000000000000000000000000000001\"");
     assert_ne!(first.disk_id, other.disk_id);
@@ -438,7 +439,7 @@ fn a_file_system_alone_is_planned_as_partition_one_is() {
             kind: "ext4".to_owned(),
             label: String::new(),
             uuid: None,
-            seed: [0; 16],
+            seed: Some([0; 16]),
             time: None,
             options: BTreeMap::new(),
             drop: Vec::new(),
@@ -451,7 +452,8 @@ fn a_file_system_alone_is_planned_as_partition_one_is() {
     assert!(alone.wants_measurement());
     assert_eq!(alone.size(40_960), Ok(45_056));
     assert_eq!(alone.size(4096), Ok(4608));
-    let disk = planned(&spec_of("", &["filesystem = \"ext4\""]));
+    let zero = "seed = \"00000000000000000000000000000000\"";
+    let disk = planned(&spec_of(zero, &["filesystem = \"ext4\""]));
     assert_eq!(disk.partitions[0].fill, Fill::Filesystem(alone.filesystem));
     assert_eq!(
         *mkfs_plan(request(SizeRule::Rest), &kinds())
@@ -571,4 +573,35 @@ fn a_hybrid_table_has_some_partitions_in_its_mbr() {
         "table = \"hybrid\"\nsector-size = 4096",
         &["size = \"3TiB\"\nmbr-type = \"0x0c\""],
     ));
+}
+
+#[test]
+fn different_disks_have_different_identifiers_and_the_same_one_keeps_its_own() {
+    let spec = |name: &str, size: u32, folder: &str| {
+        format!(
+            "[[partition]]\nname = \"{name}\"\ntype = \"linux\"\nsize = \"{size}MiB\"\nfilesystem = \"ext4\"\n\
+             content = [{{ directory = \"{folder}\" }}]\n"
+        )
+    };
+    let ids = |source: &str| {
+        let plan = try_plan(source).unwrap();
+        let Fill::Filesystem(filesystem) = &plan.partitions[0].fill else {
+            panic!("a file system");
+        };
+        (
+            plan.seed,
+            plan.disk_id,
+            plan.partitions[0].id,
+            filesystem.uuid,
+        )
+    };
+    let one = ids(&spec("root", 8, "a"));
+    assert_eq!(one, ids(&spec("root", 8, "b")), "paths are no part of it");
+    for other in [spec("data", 8, "a"), spec("root", 9, "a")] {
+        let other = ids(&other);
+        assert_ne!(one.0, other.0);
+        assert_ne!(one.1, other.1);
+        assert_ne!(one.2, other.2);
+        assert_ne!(one.3, other.3);
+    }
 }

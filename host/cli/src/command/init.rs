@@ -1,0 +1,27 @@
+//! `cellblock init`: a commented spec to begin with.
+
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::path::Path;
+
+use cellblock_build::spec::EXAMPLE;
+
+use super::{Failure, print};
+use crate::arguments::Init;
+
+pub(super) fn run(init: &Init) -> Result<(), Failure> {
+    if init.file == Path::new("-") {
+        return print(EXAMPLE);
+    }
+    let name = init.file.display();
+    let failed = |error| Failure::failed(format_args!("{name}: {error}"));
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .open(&init.file)
+        .map_err(failed)?;
+    file.write_all(EXAMPLE.as_bytes()).map_err(failed)?;
+    print(&format!(
+        "{name}: written; change it, and run `cellblock build {name}`\n"
+    ))
+}

@@ -1,0 +1,124 @@
+//! What a newcomer tries first.
+
+use std::fs;
+
+use crate::support::Bench;
+use crate::support::bench::sha256;
+
+const SPEC: &str = "[[partition]]\nname = \"data\"\ntype = \"linux\"\nsize = \"4MiB\"\n";
+
+#[test]
+fn init_writes_a_spec_once() {
+    let bench = Bench::new();
+    let outcome = bench.run(&["init"]);
+    assert_eq!((outcome.code, &*outcome.stderr), (Some(0), ""));
+    let written = fs::read_to_string(bench.path("image.toml")).unwrap();
+    assert!(written.contains("[[partition]]"), "{written}");
+    let again = bench.run(&["init"]);
+    let expected = "error: image.toml: File exists (os error 17)\n";
+    assert_eq!((again.code, &*again.stderr), (Some(1), expected));
+    let shown = bench.run(&["init", "-"]);
+    assert_eq!(shown.stdout, written);
+    // It is a spec as it stands, whatever it names.
+    let converted = bench.run(&["convert", "image.toml"]);
+    assert_eq!(converted.code, Some(0), "{}", converted.stderr);
+}
+
+#[test]
+fn build_finds_the_spec_of_the_folder() {
+    let bench = Bench::new();
+    bench.write("image.toml", SPEC);
+    let outcome = bench.run(&["build", "-q"]);
+    assert_eq!((outcome.code, &*outcome.stderr), (Some(0), ""));
+    assert_eq!(bench.names(), ["image.img", "image.toml"]);
+}
+
+#[test]
+fn an_image_goes_to_standard_output_and_a_partition_comes_from_standard_input() {
+    let bench = Bench::new();
+    bench.write("image.toml", SPEC);
+    let output = |arguments: &[&str], input: &[u8]| {
+        use std::io::Write as _;
+        use std::process::Stdio;
+        let mut child = bench
+            .cellblock()
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(input).unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "{arguments:?}");
+        output.stdout
+    };
+    let streamed = output(&["build", "image.toml", "-o", "-"], b"");
+    let outcome = bench.run(&["build", "-q", "-o", "disk.img"]);
+    assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+    assert!(fs::read(bench.path("disk.img")).unwrap() == streamed);
+    output(&["splice", "disk.img", "data", "-"], &[7; 1000]);
+    let cut = output(&["cut", "disk.img", "data", "-o", "-"], b"");
+    assert_eq!(cut.len(), 4 << 20);
+    assert!(cut[..1000].iter().all(|byte| *byte == 7));
+    assert!(cut[1000..].iter().all(|byte| *byte == 0));
+}
+
+#[test]
+fn one_stream_takes_one_thing() {
+    let bench = Bench::new();
+    bench.write("image.toml", SPEC);
+    let outcome = bench.run(&["build", "-o", "-", "--json", "-"]);
+    let expected = "error: standard output takes the image or the record, not both: name a file with -o or --json\n";
+    assert_eq!((outcome.code, &*outcome.stderr), (Some(2), expected));
+    assert_eq!(outcome.stdout, "");
+}
+
+#[test]
+fn colors_are_as_typed_then_as_the_environment_says() {
+    let bench = Bench::new();
+    bench.write("image.toml", SPEC);
+    let has_color = |arguments: &[&str], variables: &[(&str, &str)]| {
+        let mut command = bench.cellblock();
+        command.args(arguments).args(["build", "-o", "disk.img"]);
+        command
+            .env_remove("NO_COLOR")
+            .envs(variables.iter().copied());
+        let output = command.output().unwrap();
+        assert!(output.status.success());
+        output.stdout.contains(&0x1b)
+    };
+    for (arguments, variables, expected) in [
+        (&[][..], &[][..], false),
+        (&["--color", "always"], &[], true),
+        (&["--color", "always"], &[("NO_COLOR", "1")], true),
+        (&[], &[("CLICOLOR_FORCE", "1")], true),
+        (&[], &[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")], false),
+        (&["--color", "never"], &[("CLICOLOR_FORCE", "1")], false),
+    ] {
+        assert_eq!(
+            has_color(arguments, variables),
+            expected,
+            "{arguments:?} {variables:?}"
+        );
+    }
+}
+
+#[test]
+fn the_record_has_the_seed_the_digest_and_what_file_systems_are_called() {
+    let bench = Bench::new();
+    let filesystem = "filesystem = \"ext4\"\nlabel = \"home\"\nuuid = \"11111111-2222-3333-4444-555555555555\"\n";
+    bench.write("image.toml", format!("{SPEC}{filesystem}"));
+    let outcome = bench.run(&["build", "-o", "disk.img", "--seed", "random", "--json", "-"]);
+    assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+    let record: serde_json::Value = serde_json::from_str(&outcome.stdout).unwrap();
+    let image = fs::read(bench.path("disk.img")).unwrap();
+    assert_eq!(record["sha256"], sha256(&bench.path("disk.img")));
+    assert_eq!(record["partitions"][0]["filesystem"]["label"], "home");
+    let uuid = &record["partitions"][0]["filesystem"]["uuid"];
+    assert_eq!(uuid, "11111111-2222-3333-4444-555555555555");
+    let seed = record["seed"].as_str().unwrap();
+    assert_eq!(seed.len(), 32);
+    let again = bench.run(&["build", "-o", "again.img", "--seed", seed, "-q"]);
+    assert_eq!(again.code, Some(0), "{}", again.stderr);
+    assert!(fs::read(bench.path("again.img")).unwrap() == image);
+}
