@@ -21,7 +21,7 @@ mod totals;
 pub mod validate;
 
 use crate::source::SourceError;
-use crate::source::content::{Content, Store};
+use crate::source::store::{Store, StoredFile};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -182,8 +182,8 @@ pub struct Tree {
     pub(crate) entries: Vec<Entry>,
     pub(crate) names: Vec<u8>,
     pub(crate) attribute_sets: Vec<Arc<[Attribute]>>,
-    pub(crate) contents: Vec<Content>,
-    pub(crate) stores: Vec<Store>,
+    pub(crate) contents: Vec<StoredFile>,
+    pub(crate) stores: Vec<Box<dyn Store>>,
     pub(crate) newest: Timestamp,
     /// Whether any source has a time.
     pub(crate) dated: bool,

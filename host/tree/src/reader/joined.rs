@@ -1,13 +1,16 @@
 //! Many small files at once: neighbours in an archive are read together, headers and all.
 
-use super::{Located, Reader, small};
-use crate::NodeId;
-use crate::source::SourceError;
-use crate::source::content::{Place, Store};
-use rustix::io::Errno;
 use std::io::IoSliceMut;
 use std::ops::Range;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::BorrowedFd;
+
+use rustix::io::Errno;
+
+use super::Reader;
+use crate::NodeId;
+use crate::source::SourceError;
+use crate::source::directory::failure;
+use crate::source::store::{long, shrunk, small};
 
 /// A stretch of a file, and where in a buffer its bytes go.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,7 +55,10 @@ impl<'t> Reader<'t> {
     }
 
     /// How many of `portions`, from the first on, can be read together, and from where to where in their archive.
-    fn neighbours(&self, portions: &[Portion]) -> Result<(usize, Option<Range<u64>>), SourceError> {
+    fn neighbours(
+        &mut self,
+        portions: &[Portion],
+    ) -> Result<(usize, Option<Range<u64>>), SourceError> {
         let mut span: Option<(u32, Range<u64>)> = None;
         let mut count = 0;
         let mut filled = 0;
@@ -61,15 +67,14 @@ impl<'t> Reader<'t> {
                 break;
             }
             filled = portion.into.end;
-            let located = self.locate(portion.file)?;
-            let length = u64::try_from(portion.into.len()).expect("a length fits 64 bits");
-            self.check_range(located, portion.offset, length)?;
-            let Some(start) = archived_at(located) else {
+            let wanted = self.locate(portion.file)?;
+            let length = long(portion.into.len());
+            self.check_range(wanted, portion.offset, length)?;
+            let Some(start) = self.archived_at(portion)? else {
                 break;
             };
-            let start = start + portion.offset;
             let end = start + length;
-            let store = located.content.store;
+            let store = wanted.stored.store;
             span = match span {
                 None => Some((store, start..end)),
                 Some((same, before))
@@ -87,6 +92,13 @@ impl<'t> Reader<'t> {
         Ok((count.max(1), span.map(|(_, range)| range)))
     }
 
+    /// Where a portion begins in its archive, if its file is there in one piece.
+    fn archived_at(&mut self, portion: &Portion) -> Result<Option<u64>, SourceError> {
+        let wanted = self.locate(portion.file)?;
+        let position = self.store(wanted).position(wanted);
+        Ok(position.map(|(_, start)| start + portion.offset))
+    }
+
     fn read_span(
         &mut self,
         portions: &[Portion],
@@ -96,13 +108,9 @@ impl<'t> Reader<'t> {
         let (Some(first), Some(last)) = (portions.first(), portions.last()) else {
             return Ok(());
         };
-        let located = self.locate(first.file)?;
-        let (Store::Shared { file, .. } | Store::Private { file, .. }) = located.store else {
-            unreachable!("only archives have neighbours");
-        };
         let wanted: u64 = portions
             .iter()
-            .map(|portion| portion.into.len() as u64)
+            .map(|portion| long(portion.into.len()))
             .sum();
         let mut between = std::mem::take(&mut self.gaps);
         between.resize(small(span.end - span.start - wanted), 0);
@@ -112,22 +120,29 @@ impl<'t> Reader<'t> {
         let mut position = span.start;
         let mut pieces = Vec::with_capacity(2 * portions.len());
         for portion in portions {
-            let start =
-                archived_at(self.locate(portion.file)?).unwrap_or_default() + portion.offset;
+            let start = self
+                .archived_at(portion)?
+                .expect("only what is in one piece has neighbours");
             let (gap, other_gaps) = gaps.split_at_mut(small(start - position));
             let (_, unfilled) = buffer.split_at_mut(portion.into.start - filled);
             let (place, others) = unfilled.split_at_mut(portion.into.len());
-            position = start + place.len() as u64;
+            position = start + long(place.len());
             filled = portion.into.end;
             (gaps, buffer) = (other_gaps, others);
             pieces.extend([gap, place].map(IoSliceMut::new));
         }
-        let complete = read_pieces(file.as_fd(), &mut pieces, span.start)
-            .map_err(|error| self.failure(located, "read", error))?;
-        self.verify_shared(located)?;
+        let (first, last) = (self.locate(first.file)?, self.locate(last.file)?);
+        let store = self.store(first);
+        let (fd, _) = store
+            .position(first)
+            .expect("only what is in one piece has neighbours");
+        let complete = read_pieces(fd, &mut pieces, span.start).map_err(|error| {
+            let (root, path) = store.name(first);
+            failure(&root, path, "read", error)
+        })?;
+        store.verify(first)?;
         if !complete {
-            let last = self.locate(last.file)?;
-            return Err(self.shrunk(last, last.size));
+            return Err(shrunk(last, store.name(last), last.size));
         }
         self.gaps = between;
         Ok(())
@@ -146,7 +161,7 @@ fn read_pieces(
         match rustix::io::preadv(fd, pieces, offset) {
             Ok(0) => return Ok(false),
             Ok(count) => {
-                offset += count as u64;
+                offset += long(count);
                 IoSliceMut::advance_slices(&mut pieces, count);
             }
             Err(Errno::INTR) => {}
@@ -154,12 +169,4 @@ fn read_pieces(
         }
     }
     Ok(true)
-}
-
-/// Where a file of an archive begins in it, if it is in one piece.
-fn archived_at(located: Located<'_>) -> Option<u64> {
-    match (located.store, &located.content.place) {
-        (Store::Shared { .. } | Store::Private { .. }, Place::At(start)) => Some(*start),
-        _ => None,
-    }
 }

@@ -7,10 +7,11 @@
 
 use super::attributes::{self, Access, AttributeSets, Target};
 use super::beneath::{self, OpenDirectories, ROOT, Record, Route};
-use super::content::{Content, Place, Stamp, device, modified, status};
 use super::error::SourceError;
 use super::forest::{Body, Children, Forest, Full, Inode, InodeId, Metadata};
 use super::pattern::Patterns;
+use super::stamp::{Stamp, device, modified, status};
+use super::store::{StoredFile, WalkedFile, WalkedStore};
 use crate::{Attribute, Kind, Timestamp, index, join_path};
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
@@ -24,7 +25,7 @@ use std::collections::HashMap;
 use std::ffi::CStr;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Condvar, Mutex, MutexGuard};
 
 /// Bytes of names that one `getdents64` may return.
@@ -33,22 +34,8 @@ const LISTING_BYTES: usize = 64 * 1024;
 /// More threads than this only wait for the kernel's locks.
 const THREADS: usize = 4;
 
-/// A source directory whose walk is done: what is needed to open its files later.
-#[derive(Debug)]
-pub(crate) struct Walked {
-    pub(crate) path: PathBuf,
-    pub(crate) root: Dir,
-    pub(crate) directories: Vec<Record>,
-}
-
-impl Walked {
-    /// The path below the root of a name in a directory.
-    pub(crate) fn path_of(&self, directory: u32, name: &[u8]) -> PathBytes {
-        path_of(&self.directories, directory, name)
-    }
-}
-
-fn path_of(records: &[Record], directory: u32, name: &[u8]) -> PathBytes {
+/// The path below the root of a name in a directory.
+pub(crate) fn path_of(records: &[Record], directory: u32, name: &[u8]) -> PathBytes {
     let mut names = beneath::names(records, directory);
     if !name.is_empty() {
         names.push(name);
@@ -90,11 +77,11 @@ struct Walk<'a> {
     root: &'a Dir,
     exclude: &'a Patterns,
     access: Access,
-    state: Mutex<State>,
+    state: Mutex<WalkState>,
     changed: Condvar,
 }
 
-struct State {
+struct WalkState {
     directories: Vec<Record>,
     /// What was found in each directory.
     listings: Vec<Vec<Found>>,
@@ -111,7 +98,7 @@ pub(crate) fn read(
     exclude: &Patterns,
     store: u32,
     sets: &mut AttributeSets,
-) -> Result<(Forest, Walked), SourceError> {
+) -> Result<(Forest, WalkedStore), SourceError> {
     let root =
         Dir::open_ambient_dir(path, ambient_authority()).map_err(
             |error| match rustix::fs::stat(path) {
@@ -143,13 +130,13 @@ pub(super) fn read_opened(
     access: Access,
     store: u32,
     sets: &mut AttributeSets,
-) -> Result<(Forest, Walked), SourceError> {
+) -> Result<(Forest, WalkedStore), SourceError> {
     let walk = Walk {
         path,
         root: &root,
         exclude,
         access,
-        state: Mutex::new(State {
+        state: Mutex::new(WalkState {
             directories: vec![Record {
                 parent: ROOT,
                 depth: 0,
@@ -179,17 +166,18 @@ pub(super) fn read_opened(
     if let Some(failure) = state.failure {
         return Err(failure);
     }
-    let forest = plant(root_metadata, state.listings, store, sets)?;
-    let walked = Walked {
+    let (forest, files) = plant(root_metadata, state.listings, store, sets)?;
+    let walked = WalkedStore {
         path: path.into(),
         root,
         directories: state.directories,
+        files,
     };
     Ok((forest, walked))
 }
 
 impl Walk<'_> {
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, WalkState> {
         self.state.lock().expect("no thread panicked")
     }
 
@@ -367,7 +355,7 @@ impl<'a> Worker<'a> {
     }
 }
 
-impl State {
+impl WalkState {
     fn record(&mut self, directory: u32, mut found: Vec<Found>) {
         let depth = self.directories[index(directory)].depth + 1;
         let first_pending = self.pending.len();
@@ -525,8 +513,9 @@ fn plant(
     mut listings: Vec<Vec<Found>>,
     store: u32,
     sets: &mut AttributeSets,
-) -> Result<Forest, Full> {
+) -> Result<(Forest, Vec<WalkedFile>), Full> {
     let mut forest = Forest::new();
+    let mut files = Vec::new();
     forest.set_metadata(InodeId::ROOT, root.intern(sets));
     let mut links: HashMap<(u64, u64), InodeId> = HashMap::new();
     let mut pending = vec![(ROOT, InodeId::ROOT)];
@@ -546,7 +535,7 @@ fn plant(
             };
             let inode = forest.add(Inode {
                 metadata: Some(found.metadata.intern(sets)),
-                body: found.body.settle(store, number, linked_name),
+                body: found.body.settle(store, number, linked_name, &mut files)?,
             })?;
             links.extend(found.identity.map(|identity| (identity, inode)));
             pending.extend(subdirectory.map(|number| (number, inode)));
@@ -555,7 +544,7 @@ fn plant(
         pending[first_pending..].reverse();
         forest.set_children(directory, Children::from_iter(children));
     }
-    Ok(forest)
+    Ok((forest, files))
 }
 
 impl FoundMetadata {
@@ -571,26 +560,33 @@ impl FoundMetadata {
 }
 
 impl FoundBody {
-    fn settle(self, store: u32, directory: u32, name: Option<Box<[u8]>>) -> Body {
-        match self {
+    fn settle(
+        self,
+        store: u32,
+        directory: u32,
+        name: Option<Box<[u8]>>,
+        files: &mut Vec<WalkedFile>,
+    ) -> Result<Body, Full> {
+        Ok(match self {
             Self::Directory(_) => Body::Directory(Children::new()),
             Self::Other(kind) => Body::Other(kind),
             Self::File {
                 size,
                 sparse,
                 stamp,
-            } => Body::File {
-                size,
-                sparse,
-                content: Content {
-                    store,
-                    place: Place::Walked {
-                        directory,
-                        name,
-                        stamp,
-                    },
-                },
-            },
-        }
+            } => {
+                let number = u32::try_from(files.len()).map_err(|_| Full)?;
+                files.push(WalkedFile {
+                    directory,
+                    name,
+                    stamp,
+                });
+                Body::File {
+                    size,
+                    sparse,
+                    content: StoredFile { store, number },
+                }
+            }
+        })
     }
 }

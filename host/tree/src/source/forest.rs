@@ -2,9 +2,9 @@
 //! happens to one name, the others keep their inode, and the first name in the final order becomes the file.
 
 use super::attributes::AttributeSets;
-use super::content::{Content, Store};
 use super::error::SourceError;
 use super::mode::ModeRule;
+use super::store::{Store, StoredFile};
 use crate::{Entry, Kind, NodeId, Timestamp, Tree, index};
 use cellblock_text::PathBytes;
 use std::collections::BTreeMap;
@@ -48,7 +48,7 @@ pub(crate) enum Body {
     File {
         size: u64,
         sparse: bool,
-        content: Content,
+        content: StoredFile,
     },
     /// What has neither children nor content; never `Kind::Directory`, `File` or `HardLink`.
     Other(Kind),
@@ -226,7 +226,7 @@ impl Forest {
     ) -> Result<(), Full> {
         let existing = self.children_mut(directory).get(name).copied();
         if let (Some(existing), Body::Directory(_)) = (existing, &inode.body)
-            && matches!(self.body(existing), Body::Directory(_))
+            && self.is_directory(existing)
         {
             self.inodes[existing.index()].metadata = inode.metadata;
             return Ok(());
@@ -239,6 +239,38 @@ impl Forest {
     /// Gives `inode` the name, whatever had it before.
     pub(crate) fn link(&mut self, directory: InodeId, name: &[u8], inode: InodeId) {
         self.children_mut(directory).insert(name.into(), inode);
+    }
+
+    /// Removes the name at `path`, with all that is below it, as a layer's whiteout asks; whether there was one. Other names
+    /// of what was there keep it.
+    #[cfg_attr(not(test), expect(dead_code, reason = "for layers, which are to come"))]
+    pub(crate) fn remove(&mut self, path: &[&[u8]]) -> bool {
+        let Some((name, parents)) = path.split_last() else {
+            return false;
+        };
+        match self.lookup(parents) {
+            Some(parent) if self.is_directory(parent) => {
+                self.children_mut(parent).remove(*name).is_some()
+            }
+            _ => false,
+        }
+    }
+
+    /// Removes all that is below the directory at `path`, which stays, as a layer's opaque marker asks; whether there is such
+    /// a directory.
+    #[cfg_attr(not(test), expect(dead_code, reason = "for layers, which are to come"))]
+    pub(crate) fn empty(&mut self, path: &[&[u8]]) -> bool {
+        match self.lookup(path) {
+            Some(directory) if self.is_directory(directory) => {
+                self.children_mut(directory).clear();
+                true
+            }
+            _ => false,
+        }
+    }
+
+    fn is_directory(&self, id: InodeId) -> bool {
+        matches!(self.body(id), Body::Directory(_))
     }
 
     /// Removes every name that `excluded` says yes to, asking with the path from the root and whether it is a directory.
@@ -255,7 +287,7 @@ impl Forest {
             stack.push(None);
             let mut children = std::mem::take(self.children_mut(directory));
             children.retain(|name, id| {
-                let is_directory = matches!(self.body(*id), Body::Directory(_));
+                let is_directory = self.is_directory(*id);
                 path.push(name.clone());
                 let keep = !excluded(&path[1..], is_directory);
                 path.pop();
@@ -325,13 +357,10 @@ impl Forest {
             for (name, id) in std::mem::take(self.children_mut(from)) {
                 let existing = self.children_mut(into).get(&name).copied();
                 match existing {
-                    Some(existing)
-                        if matches!(self.body(existing), Body::Directory(_))
-                            && matches!(self.body(id), Body::Directory(_)) =>
-                    {
+                    Some(existing) if self.is_directory(existing) && self.is_directory(id) => {
                         pairs.push((existing, id, below(&path, &name)));
                     }
-                    Some(existing) if matches!(self.body(id), Body::Directory(_)) => {
+                    Some(existing) if self.is_directory(id) => {
                         if let Body::Other(Kind::Symlink(target)) = self.body(existing) {
                             return Err(Ungraftable::DirectoryOverSymlink {
                                 path: below(&path, &name),
@@ -352,7 +381,7 @@ impl Forest {
     /// Puts the nodes into their final order.
     pub(crate) fn into_tree(
         self,
-        stores: Vec<Store>,
+        stores: Vec<Box<dyn Store>>,
         sets: AttributeSets,
         default_time: Option<Timestamp>,
     ) -> Result<Tree, SourceError> {
@@ -388,7 +417,7 @@ struct Flattening {
 }
 
 impl Flattening {
-    fn new(forest: Forest, stores: Vec<Store>, sets: AttributeSets) -> Self {
+    fn new(forest: Forest, stores: Vec<Box<dyn Store>>, sets: AttributeSets) -> Self {
         Self {
             seen: vec![None; forest.inodes.len()],
             timeless: Vec::new(),
@@ -501,5 +530,91 @@ impl Flattening {
         self.tree.dated = self.newest.is_some();
         self.tree.entries.shrink_to_fit();
         self.tree
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn metadata(mode: u16) -> Option<Metadata> {
+        Some(Metadata {
+            mode,
+            uid: 0,
+            gid: 0,
+            modified: None,
+            attributes: 0,
+        })
+    }
+
+    /// `/a/b/one`, its other name `/other`, `/a/b/two`, and `/a/three`.
+    fn forest() -> Forest {
+        let mut forest = Forest::new();
+        let pipe = |mode| Inode {
+            metadata: metadata(mode),
+            body: Body::Other(Kind::Fifo),
+        };
+        let deep = forest.directory_at(&[b"a", b"b"]).unwrap();
+        let one = forest.add(pipe(1)).unwrap();
+        forest.link(deep, b"one", one);
+        forest.link(InodeId::ROOT, b"other", one);
+        forest.insert(deep, b"two", pipe(2)).unwrap();
+        let parent = forest.lookup(&[b"a"]).unwrap();
+        forest.insert(parent, b"three", pipe(3)).unwrap();
+        forest
+    }
+
+    fn paths(forest: Forest) -> Vec<String> {
+        let tree = forest
+            .into_tree(Vec::new(), AttributeSets::new(), None)
+            .unwrap();
+        let described = tree.nodes().map(|node| {
+            let path = String::from_utf8(tree.path(node.id)).unwrap();
+            format!("{path} {} {}", node.kind.noun(), node.mode & 7)
+        });
+        described.collect()
+    }
+
+    #[test]
+    fn removed_names_are_gone_and_their_hard_links_stay() {
+        let mut whole = forest();
+        assert!(whole.remove(&[b"a", b"b"]));
+        assert!(!whole.remove(&[b"a", b"b"]));
+        assert!(!whole.remove(&[b"a", b"b", b"one"]));
+        assert!(!whole.remove(&[b"other", b"one"]));
+        assert!(!whole.remove(&[]));
+        let left = [
+            "/ a directory 5",
+            "/a a directory 5",
+            "/a/three a fifo 3",
+            "/other a fifo 1",
+        ];
+        assert_eq!(paths(whole), left);
+
+        let mut one = forest();
+        assert!(one.remove(&[b"other"]));
+        assert!(paths(one).contains(&"/a/b/one a fifo 1".to_owned()));
+    }
+
+    #[test]
+    fn an_emptied_directory_keeps_itself_and_takes_what_comes_later() {
+        let mut whole = forest();
+        assert!(whole.empty(&[b"a"]));
+        assert!(!whole.empty(&[b"other"]));
+        assert!(!whole.empty(&[b"a", b"b"]));
+        let mut layer = Forest::new();
+        layer.directory_at(&[b"a", b"c"]).unwrap();
+        whole.graft(InodeId::ROOT, layer).unwrap();
+        let left = [
+            "/ a directory 5",
+            "/a a directory 5",
+            "/a/c a directory 5",
+            "/other a fifo 1",
+        ];
+        assert_eq!(paths(whole), left);
+        let mut root = forest();
+        assert!(root.empty(&[]));
+        assert_eq!(paths(root), ["/ a directory 5"]);
     }
 }

@@ -17,15 +17,16 @@
 pub(crate) mod acl;
 pub(crate) mod attributes;
 pub(crate) mod beneath;
-pub(crate) mod content;
 pub(crate) mod directory;
 pub(crate) mod forest;
+pub(crate) mod store;
 
 mod archive;
 mod error;
 mod mode;
 mod pattern;
 mod single;
+mod stamp;
 
 pub use error::{ArchiveError, SourceError};
 pub use mode::{Clause, ModeRule, ModeRuleError};
@@ -33,13 +34,13 @@ pub use mode::{Clause, ModeRule, ModeRuleError};
 use crate::{Timestamp, Tree, validate};
 use attributes::AttributeSets;
 use cellblock_text::PathBytes;
-use content::Store;
 use forest::{Blocked, Body, Forest, Inode, InodeId};
 use pattern::Patterns;
 use std::fs::File;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use store::{MemoryStore, Store};
 
 /// One piece of content and where it goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -151,7 +152,7 @@ pub fn read_sources(
 
 struct Merging<'a> {
     forest: Forest,
-    stores: Vec<Store>,
+    stores: Vec<Box<dyn Store>>,
     sets: AttributeSets,
     spool: &'a dyn Fn() -> io::Result<File>,
     room: Room,
@@ -164,7 +165,7 @@ impl Merging<'_> {
             What::Directory(path) => {
                 let store = self.next_store()?;
                 let (forest, walked) = directory::read(path, &patterns, store, &mut self.sets)?;
-                self.stores.push(Store::Directory(walked));
+                self.stores.push(Box::new(walked));
                 self.graft(source, forest)
             }
             What::Archive(path) => {
@@ -174,14 +175,14 @@ impl Merging<'_> {
             What::File(path) => {
                 let store = self.next_store()?;
                 let (inode, opened) = single::file(path, store, &mut self.sets)?;
-                self.stores.push(opened);
+                self.stores.push(Box::new(opened));
                 let name = path.file_name().map(OsStrExt::as_bytes);
                 self.plant(source, name, inode)
             }
             What::Bytes(bytes) => {
                 let store = self.next_store()?;
                 let inode = single::bytes(bytes, store);
-                self.stores.push(Store::Memory(bytes.clone()));
+                self.stores.push(Box::new(MemoryStore(bytes.clone())));
                 self.plant(source, None, inode)
             }
         }
@@ -204,7 +205,7 @@ impl Merging<'_> {
             error,
         })?;
         self.room.expanded -= read.expanded;
-        self.stores.push(read.store);
+        self.stores.push(Box::new(read.store));
         let mut forest = read.forest;
         if !patterns.is_empty() {
             forest.prune(|path, is_directory| patterns.exclude(path, is_directory));

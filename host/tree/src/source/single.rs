@@ -1,10 +1,11 @@
 //! One file, from the host or from memory, as a source.
 
 use super::attributes::{self, AttributeSets};
-use super::content::{Content, Place, Stamp, Store, modified, status};
 use super::directory::first_hole;
 use super::error::SourceError;
 use super::forest::{Body, Inode, Metadata};
+use super::stamp::{Stamp, modified, status};
+use super::store::{FileStore, Reach, Span, StoredFile};
 use rustix::fs::{CWD, FileType, Mode, OFlags, openat};
 use std::fs::File;
 use std::path::Path;
@@ -14,7 +15,7 @@ pub(super) fn file(
     path: &Path,
     store: u32,
     sets: &mut AttributeSets,
-) -> Result<(Inode, Store), SourceError> {
+) -> Result<(Inode, FileStore), SourceError> {
     let open_error = |error: rustix::io::Errno| SourceError::Open {
         path: path.into(),
         error: error.into(),
@@ -42,11 +43,14 @@ pub(super) fn file(
         modified: Some(modified(&status)),
         attributes: sets.number(attributes),
     };
-    let opened = Store::Shared {
+    let opened = FileStore {
         path: path.into(),
         file,
-        stamp: Stamp::of_open(&status),
-        size,
+        reach: Reach::Shared {
+            stamp: Stamp::of_open(&status),
+            size,
+        },
+        spans: vec![Span::Whole],
     };
     Ok((inode(metadata, size, sparse, store), opened))
 }
@@ -84,10 +88,7 @@ fn inode(metadata: Metadata, size: u64, sparse: bool, store: u32) -> Inode {
         body: Body::File {
             size,
             sparse,
-            content: Content {
-                store,
-                place: Place::At(0),
-            },
+            content: StoredFile { store, number: 0 },
         },
     }
 }

@@ -183,7 +183,7 @@ fn attributes_are_found_with_and_without_proc() {
         let (forest, walked) =
             directory::read_opened(root.path(), opened, &patterns, access, 0, &mut sets).unwrap();
         let tree = forest
-            .into_tree(vec![Store::Directory(walked)], sets, None)
+            .into_tree(vec![Box::new(walked)], sets, None)
             .unwrap();
         assert_eq!(names(&tree, 0), [b"user.root"]);
         assert_eq!(names(&tree, 1), [b"user.a", b"user.b"]);

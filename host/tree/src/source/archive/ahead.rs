@@ -5,7 +5,7 @@ use std::thread;
 
 use super::super::error::ArchiveError;
 use super::blocks::ReadAt;
-use super::member::{Member, Members, What};
+use super::member::{Member, MemberKind, Members};
 
 /// What is handed over at once: so many members, or fewer where they take so many bytes.
 const MEMBERS: usize = 256;
@@ -65,8 +65,8 @@ fn size(member: &Member) -> usize {
     let attributes: usize = attributes
         .map(|attribute| attribute.name.len() + attribute.value.len())
         .sum();
-    let target = match &member.what {
-        What::HardLink(target) => target.len(),
+    let target = match &member.kind {
+        MemberKind::HardLink(target) => target.len(),
         _ => 0,
     };
     size_of::<Member>() + member.path.len() + target + attributes

@@ -1,6 +1,7 @@
 //! An archive as a sequence of blocks.
 
 use super::super::error::ArchiveError;
+use super::super::stamp::Stamp;
 use cellblock_text::PathBytes;
 use std::fs::File;
 use std::io;
@@ -29,15 +30,16 @@ pub(super) trait ReadAt {
 }
 
 /// A file that is an archive as it is.
-pub(super) struct Plain<'f> {
-    pub(super) file: &'f File,
+pub(in super::super) struct Plain {
+    pub(super) file: File,
+    pub(super) stamp: Stamp,
     /// In bytes.
     pub(super) length: u64,
 }
 
-impl ReadAt for Plain<'_> {
+impl ReadAt for Plain {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        FileExt::read_at(self.file, buffer, offset)
+        FileExt::read_at(&self.file, buffer, offset)
     }
 
     fn reach(&self, _: u64) -> Result<u64, ArchiveError> {

@@ -1,9 +1,9 @@
 //! Opening an archive: telling how it is compressed, and decompressing it into a temporary file while it is read.
 
-use super::super::content::{Stamp, Store, status};
 use super::super::error::{ArchiveError, SourceError};
 use super::super::single::noun;
-use super::blocks::ReadAt;
+use super::super::stamp::{Stamp, status};
+use super::blocks::{Plain, ReadAt};
 use flate2::read::MultiGzDecoder;
 use liblzma::read::XzDecoder;
 use liblzma::stream::{CONCATENATED, Stream};
@@ -78,7 +78,7 @@ impl Compression {
 /// An archive that has been opened.
 pub(in super::super) enum Opened {
     /// A file that is one as it is.
-    Plain(Store),
+    Plain(Plain),
     /// One that is compressed, or comes through a pipe.
     Packed(Packed),
 }
@@ -109,11 +109,10 @@ pub(in super::super) fn open(path: &Path) -> Result<Opened, SourceError> {
     let start = peek(&file).map_err(archive_error)?;
     let compression = Compression::detect(&start).map_err(archive_error)?;
     if compression == Compression::None && found == FileType::RegularFile {
-        return Ok(Opened::Plain(Store::Shared {
-            path: path.into(),
+        return Ok(Opened::Plain(Plain {
             file,
             stamp: Stamp::of_open(&status),
-            size: status.stx_size,
+            length: status.stx_size,
         }));
     }
     Ok(Opened::Packed(Packed {

@@ -1,7 +1,7 @@
 //! The members of an archive: headers with everything that extends them.
 
-use super::super::content::Place;
 use super::super::error::ArchiveError;
+use super::super::store::Span;
 use super::blocks::{BLOCK, Blocks, ReadAt};
 use super::header::{check, field, name};
 use super::pax::{AttributeError, Extensions};
@@ -34,20 +34,20 @@ pub(super) struct Member {
     pub(super) modified: Timestamp,
     /// One and the same for members that follow each other and have none of their own.
     pub(super) attributes: Arc<[Attribute]>,
-    pub(super) what: What,
+    pub(super) kind: MemberKind,
 }
 
 #[derive(Debug)]
-pub(super) enum What {
+pub(super) enum MemberKind {
     Directory,
     File {
         size: u64,
         sparse: bool,
-        place: Place,
+        span: Span,
     },
     /// The path of an earlier member.
     HardLink(Vec<u8>),
-    /// What has no content.
+    /// MemberKind has no content.
     Other(Kind),
 }
 
@@ -174,7 +174,7 @@ impl<'a, R: ReadAt> Members<'a, R> {
             gid: self.owner(b"gid", &old.gid, "group number", &path)?,
             modified: self.modified(header, &path)?,
             attributes: self.attributes(&path)?,
-            what: self.what(header, type_flag, &path)?,
+            kind: self.kind(header, type_flag, &path)?,
             path,
         })
     }
@@ -285,27 +285,32 @@ impl<'a, R: ReadAt> Members<'a, R> {
 
     /// Of links, directories and special files the size says nothing: they have no data (POSIX.1-2017, pax, "ustar Header
     /// Block"; for links as GNU tar reads them).
-    fn what(&mut self, header: &Header, type_flag: u8, path: &[u8]) -> Result<What, ArchiveError> {
+    fn kind(
+        &mut self,
+        header: &Header,
+        type_flag: u8,
+        path: &[u8],
+    ) -> Result<MemberKind, ArchiveError> {
         Ok(match type_flag {
             // Before POSIX a directory was a file whose name ends in a slash.
-            0 | b'0' if path.ends_with(b"/") => What::Directory,
+            0 | b'0' if path.ends_with(b"/") => MemberKind::Directory,
             0 | b'0' | b'7' | b'S' => self.file(header, type_flag, path)?,
-            b'1' => What::HardLink(self.link_target(header)?),
+            b'1' => MemberKind::HardLink(self.link_target(header)?),
             b'2' => self.symlink(header, path)?,
             b'3' => {
                 let (major, minor) = self.device(header, path)?;
-                What::Other(Kind::CharacterDevice { major, minor })
+                MemberKind::Other(Kind::CharacterDevice { major, minor })
             }
             b'4' => {
                 let (major, minor) = self.device(header, path)?;
-                What::Other(Kind::BlockDevice { major, minor })
+                MemberKind::Other(Kind::BlockDevice { major, minor })
             }
-            b'5' => What::Directory,
-            b'6' => What::Other(Kind::Fifo),
+            b'5' => MemberKind::Directory,
+            b'6' => MemberKind::Other(Kind::Fifo),
             // GNU tar's incremental archives: a directory, whose data lists its names.
             b'D' => {
                 self.skip_member(header)?;
-                What::Directory
+                MemberKind::Directory
             }
             _ => {
                 return Err(ArchiveError::UnknownType {
@@ -316,14 +321,14 @@ impl<'a, R: ReadAt> Members<'a, R> {
         })
     }
 
-    fn symlink(&self, header: &Header, path: &[u8]) -> Result<What, ArchiveError> {
+    fn symlink(&self, header: &Header, path: &[u8]) -> Result<MemberKind, ArchiveError> {
         let target = self.link_target(header)?;
         let reason = if target.is_empty() {
             "is a symbolic link without a target"
         } else if target.contains(&0) {
             "is a symbolic link with a NUL byte in its target"
         } else {
-            return Ok(What::Other(Kind::Symlink(target.into())));
+            return Ok(MemberKind::Other(Kind::Symlink(target.into())));
         };
         Err(ArchiveError::Name {
             member: path.into(),
@@ -331,7 +336,12 @@ impl<'a, R: ReadAt> Members<'a, R> {
         })
     }
 
-    fn file(&mut self, header: &Header, type_flag: u8, path: &[u8]) -> Result<What, ArchiveError> {
+    fn file(
+        &mut self,
+        header: &Header,
+        type_flag: u8,
+        path: &[u8],
+    ) -> Result<MemberKind, ArchiveError> {
         let own_size = field(&header.as_old().size, "size", path)?;
         let mut stored = self.overridden(b"size", "size", path)?.unwrap_or(own_size);
         let map = if type_flag == b'S' {
@@ -341,9 +351,9 @@ impl<'a, R: ReadAt> Members<'a, R> {
         };
         self.count(stored, path)?;
         let position = self.blocks.skip(stored, "the data")?;
-        let (size, sparse, place) = match map {
+        let (size, sparse, span) = match map {
             Some(map) => map.place(position, stored, path)?,
-            None => (stored, false, Place::At(position)),
+            None => (stored, false, Span::From(position)),
         };
         if i64::try_from(size).is_err() {
             let value = size.to_string();
@@ -354,11 +364,7 @@ impl<'a, R: ReadAt> Members<'a, R> {
                 "is out of range",
             ));
         }
-        Ok(What::File {
-            size,
-            sparse,
-            place,
-        })
+        Ok(MemberKind::File { size, sparse, span })
     }
 
     /// Counts the bytes of a file before they are read.

@@ -21,14 +21,14 @@ pub(super) use compression::open;
 
 use super::Room;
 use super::attributes::AttributeSets;
-use super::content::{Content, Store};
 use super::error::ArchiveError;
 use super::forest::{Blocked, Body, Forest, Full, Inode, InodeId, Metadata};
+use super::store::{FileStore, Reach, Span, StoredFile};
 use crate::{Attribute, Kind};
-use blocks::{Blocks, Plain};
+use blocks::Blocks;
 use cellblock_text::PathBytes;
 use compression::Opened;
-use member::{Member, Members, What};
+use member::{Member, MemberKind, Members};
 use std::fs::File;
 use std::io;
 use std::path::Path;
@@ -46,7 +46,7 @@ const ATTRIBUTES_LIMIT: u64 = 128 * 1024 * 1024;
 pub(super) struct Archive {
     pub(super) forest: Forest,
     /// What holds its bytes: uncompressed.
-    pub(super) store: Store,
+    pub(super) store: FileStore,
     /// Bytes that it was decompressed to.
     pub(super) expanded: u64,
 }
@@ -62,19 +62,20 @@ pub(super) fn read(
     sets: &mut AttributeSets,
 ) -> Result<Archive, ArchiveError> {
     match opened {
-        Opened::Plain(opened) => {
-            let Store::Shared { file, size, .. } = &opened else {
-                unreachable!("a plain archive is a file of the host");
-            };
-            let plain = Plain {
-                file,
-                length: *size,
-            };
+        Opened::Plain(plain) => {
             let members = Members::new(Blocks::new(&plain), None);
-            let forest = ahead::read_ahead(members, |members| plant(members, store, sets))?;
+            let planted = ahead::read_ahead(members, |members| plant(members, store, sets))?;
             Ok(Archive {
-                forest,
-                store: opened,
+                forest: planted.forest,
+                store: FileStore {
+                    path: path.into(),
+                    file: plain.file,
+                    reach: Reach::Shared {
+                        stamp: plain.stamp,
+                        size: plain.length,
+                    },
+                    spans: planted.spans,
+                },
                 expanded: 0,
             })
         }
@@ -83,25 +84,36 @@ pub(super) fn read(
             let unpacking = packed.unpack(spool, room.expanded)?;
             // Nothing is read ahead of what is judged: it would be decompressed.
             let members = Members::new(Blocks::new(&unpacking), room.partition);
-            let forest = plant(members, store, sets)?;
+            let planted = plant(members, store, sets)?;
             let (file, expanded) = unpacking.finish()?;
-            let path = path.into();
             Ok(Archive {
-                forest,
-                store: Store::Private { path, file },
+                forest: planted.forest,
+                store: FileStore {
+                    path: path.into(),
+                    file,
+                    reach: Reach::Private,
+                    spans: planted.spans,
+                },
                 expanded,
             })
         }
     }
 }
 
+/// The nodes of an archive, and where the bytes of its files are.
+struct Planted {
+    forest: Forest,
+    spans: Vec<Span>,
+}
+
 fn plant(
     members: impl Iterator<Item = Result<Member, ArchiveError>>,
     store: u32,
     sets: &mut AttributeSets,
-) -> Result<Forest, ArchiveError> {
+) -> Result<Planted, ArchiveError> {
     let mut planting = Planting {
         forest: Forest::new(),
+        spans: Vec::new(),
         members: 0,
         implied: 0,
         store,
@@ -111,12 +123,16 @@ fn plant(
     for member in members {
         planting.add(member?)?;
     }
-    Ok(planting.forest)
+    Ok(Planted {
+        forest: planting.forest,
+        spans: planting.spans,
+    })
 }
 
 /// The growing forest of an archive.
 struct Planting<'a> {
     forest: Forest,
+    spans: Vec<Span>,
     members: u64,
     /// Directories that were needed before they were members, if they ever are.
     implied: u64,
@@ -143,21 +159,14 @@ impl Planting<'_> {
                 limit: ATTRIBUTES_LIMIT,
             });
         }
-        let body = match member.what {
-            What::HardLink(target) => return self.link(&member.path, &path, &target),
-            What::Directory => Body::Directory(Default::default()),
-            What::Other(kind) => Body::Other(kind),
-            What::File {
+        let body = match member.kind {
+            MemberKind::HardLink(target) => return self.link(&member.path, &path, &target),
+            MemberKind::Directory => Body::Directory(Default::default()),
+            MemberKind::Other(kind) => Body::Other(kind),
+            MemberKind::File { size, sparse, span } => Body::File {
                 size,
                 sparse,
-                place,
-            } => Body::File {
-                size,
-                sparse,
-                content: Content {
-                    store: self.store,
-                    place,
-                },
+                content: self.stored(span)?,
             },
         };
         let Some((name, parents)) = path.split_last() else {
@@ -169,6 +178,15 @@ impl Planting<'_> {
             body,
         };
         Ok(self.forest.insert(parent, name, inode)?)
+    }
+
+    fn stored(&mut self, span: Span) -> Result<StoredFile, Full> {
+        let number = u32::try_from(self.spans.len()).map_err(|_| Full)?;
+        self.spans.push(span);
+        Ok(StoredFile {
+            store: self.store,
+            number,
+        })
     }
 
     fn number(&mut self, attributes: &Arc<[Attribute]>) -> u32 {

@@ -1,7 +1,7 @@
 //! Members with holes: GNU's old format, and its three in pax headers (GNU tar manual, "Storing Sparse Files").
 
-use super::super::content::{Piece, Place};
 use super::super::error::ArchiveError;
+use super::super::store::{Piece, Span};
 use super::blocks::{BLOCK, BLOCK_BYTES, Blocks, ReadAt};
 use super::header::field;
 use super::pax::{Extensions, decimal};
@@ -25,7 +25,7 @@ impl Map {
         position: u64,
         stored: u64,
         member: &[u8],
-    ) -> Result<(u64, bool, Place), ArchiveError> {
+    ) -> Result<(u64, bool, Span), ArchiveError> {
         let refuse = |reason| ArchiveError::Sparse {
             member: member.into(),
             reason,
@@ -60,8 +60,8 @@ impl Map {
             return Err(refuse("names less data than the archive has for it"));
         }
         Ok(match pieces[..] {
-            [whole] if whole.length == self.size => (self.size, false, Place::At(whole.position)),
-            _ => (self.size, self.size > 0, Place::Pieces(pieces.into())),
+            [whole] if whole.length == self.size => (self.size, false, Span::From(whole.position)),
+            _ => (self.size, self.size > 0, Span::Pieces(pieces.into())),
         })
     }
 }

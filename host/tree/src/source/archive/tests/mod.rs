@@ -76,6 +76,7 @@ fn parse(archive: &[u8]) -> Result<Forest, ArchiveError> {
     ahead::read_ahead(members, |members| {
         plant(members, 0, &mut AttributeSets::new())
     })
+    .map(|planted| planted.forest)
 }
 
 fn tree_of(archive: &[u8]) -> Result<Tree, SourceError> {

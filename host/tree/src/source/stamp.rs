@@ -1,0 +1,126 @@
+//! What tells that a file or a directory of the host is still the one that was looked at, and unchanged.
+
+use std::os::fd::AsFd;
+use std::path::PathBuf;
+
+use cellblock_text::PathBytes;
+use rustix::fs::{AtFlags, Statx, StatxFlags};
+
+use super::error::SourceError;
+use crate::Timestamp;
+
+/// What tells that a file is still the same one, and unchanged. Its size is kept with its node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Stamp {
+    device: u64,
+    inode: u64,
+    modified: (i64, u32),
+    changed: (i64, u32),
+    /// How many names it has, for a file that is kept open: taking one away, or giving it another, does it no harm, but sets
+    /// the change time. When this number is another one, the change time says nothing.
+    names: Option<u32>,
+}
+
+impl Stamp {
+    /// For what is opened again by its name, and for directories.
+    pub(crate) fn new(status: &Statx) -> Self {
+        Self {
+            device: device(status),
+            inode: status.stx_ino,
+            modified: (status.stx_mtime.tv_sec, status.stx_mtime.tv_nsec),
+            changed: (status.stx_ctime.tv_sec, status.stx_ctime.tv_nsec),
+            names: None,
+        }
+    }
+
+    /// For a file that is kept open.
+    pub(crate) fn of_open(status: &Statx) -> Self {
+        Self {
+            names: Some(status.stx_nlink),
+            ..Self::new(status)
+        }
+    }
+
+    /// Compares with the open file `fd`, whose `size` was recorded too.
+    pub(crate) fn verify(
+        &self,
+        size: u64,
+        fd: impl AsFd,
+        name: impl Fn() -> (PathBuf, PathBytes),
+    ) -> Result<(), SourceError> {
+        let status = status(fd).map_err(|error| {
+            let (root, path) = name();
+            SourceError::Io {
+                root,
+                path,
+                action: "inspect",
+                error: error.into(),
+            }
+        })?;
+        self.compare(Some(size), &status, name)
+    }
+
+    /// Compares with what is found now. Of a directory the size says nothing.
+    pub(crate) fn compare(
+        &self,
+        size: Option<u64>,
+        status: &Statx,
+        name: impl Fn() -> (PathBuf, PathBytes),
+    ) -> Result<(), SourceError> {
+        let now = Self::new(status);
+        let Some((what, was, is)) = self.difference(size, &now, status) else {
+            return Ok(());
+        };
+        let (root, path) = name();
+        Err(SourceError::Changed {
+            root,
+            path,
+            what,
+            was,
+            is,
+        })
+    }
+
+    /// The first property that is another one now: what it is called, and both values.
+    fn difference(
+        &self,
+        size: Option<u64>,
+        now: &Self,
+        status: &Statx,
+    ) -> Option<(&'static str, String, String)> {
+        let time = |(seconds, nanoseconds): (i64, u32)| format!("{seconds}.{nanoseconds:09}");
+        let renamed = self.names.is_some_and(|names| names != status.stx_nlink);
+        if (self.device, self.inode) != (now.device, now.inode) {
+            let identity = |stamp: &Self| format!("{} on device {}", stamp.inode, stamp.device);
+            Some(("inode", identity(self), identity(now)))
+        } else if let Some(size) = size
+            && size != status.stx_size
+        {
+            Some(("size", size.to_string(), status.stx_size.to_string()))
+        } else if self.modified != now.modified {
+            Some(("modification time", time(self.modified), time(now.modified)))
+        } else if self.changed != now.changed && !renamed {
+            Some(("change time", time(self.changed), time(now.changed)))
+        } else {
+            None
+        }
+    }
+}
+
+/// The status of an open file.
+pub(crate) fn status(fd: impl AsFd) -> rustix::io::Result<Statx> {
+    rustix::fs::statx(fd, c"", AtFlags::EMPTY_PATH, StatxFlags::BASIC_STATS)
+}
+
+/// A device number as one key.
+pub(crate) fn device(status: &Statx) -> u64 {
+    (u64::from(status.stx_dev_major) << 32) | u64::from(status.stx_dev_minor)
+}
+
+/// The time of the last change of content.
+pub(crate) fn modified(status: &Statx) -> Timestamp {
+    Timestamp {
+        seconds: status.stx_mtime.tv_sec,
+        nanoseconds: status.stx_mtime.tv_nsec,
+    }
+}
