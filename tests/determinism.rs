@@ -1,10 +1,11 @@
 //! The same inputs give the same bytes.
 
 use std::fs;
-use std::path::PathBuf;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
 
 use crate::support::Bench;
-use crate::support::bench::{assert_same_bytes, sha256};
+use crate::support::bench::{assert_same_bytes, set_time, sha256};
 
 /// The SHA-256 digest of the demo's image. It changes when the demo or the formatters do, and must not change otherwise.
 pub const DEMO: &str = "8d94a73eb1d8760f59fac1a7e5671ef89b21c236cb61fc866b9208601cb39075";
@@ -92,6 +93,32 @@ fn the_path_does_not_matter() {
         .collect();
     assert_same_bytes(&images[0], &images[1]);
     assert_eq!(sha256(&images[0]), DEMO);
+}
+
+/// Two checkouts of one commit have other times, and modes by other masks.
+#[test]
+fn the_times_and_modes_of_a_checkout_do_not_matter() {
+    for (mask, time) in [(0o077, 1_700_000_000), (0o002, 4_000_000_000)] {
+        let bench = Bench::with_case("demo");
+        check_out_again(&bench.path("demo"), mask, time);
+        assert_eq!(sha256(&bench.build("demo/image.toml", "demo.img")), DEMO);
+    }
+}
+
+/// Gives all below `path` the modes that a process of this mask would, and this time.
+fn check_out_again(path: &Path, mask: u32, time: i64) {
+    let metadata = fs::symlink_metadata(path).unwrap();
+    if !metadata.is_symlink() {
+        let is_executable = metadata.is_dir() || metadata.permissions().mode() & 0o100 != 0;
+        let mode = if is_executable { 0o777 } else { 0o666 };
+        fs::set_permissions(path, fs::Permissions::from_mode(mode & !mask)).unwrap();
+    }
+    if metadata.is_dir() {
+        for entry in fs::read_dir(path).unwrap() {
+            check_out_again(&entry.unwrap().path(), mask, time);
+        }
+    }
+    set_time(path, time, 0);
 }
 
 #[test]

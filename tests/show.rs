@@ -87,6 +87,67 @@ fn what_is_no_disk_is_refused() {
 }
 
 #[test]
+fn what_is_another_kind_of_file_is_named_with_what_to_do() {
+    let bench = Bench::with_case("demo");
+    let image = bench.build("demo/image.toml", "demo.img");
+    let mut files = Vec::new();
+    if let Some(qemu) = judge("qemu-img") {
+        for (format, name) in [
+            ("qcow2", "a qcow2 image"),
+            ("vmdk", "a VMDK image"),
+            ("vhdx", "a VHDX image"),
+            ("vdi", "a VDI image"),
+        ] {
+            let file = bench.path(format);
+            let arguments = ["convert", "-O", format];
+            let output = qemu
+                .command()
+                .args(arguments)
+                .args([&image, &file])
+                .output()
+                .unwrap();
+            assert!(output.status.success(), "{}", crate::support::text(&output));
+            files.push((format, name, "qemu-img convert -O raw"));
+        }
+    }
+    for (kind, name) in [
+        ("ext4", "an ext2, ext3 or ext4 file system"),
+        ("vfat", "a FAT file system"),
+    ] {
+        bench.done(&["mkfs", kind, "-q", "--size", "4MiB", "-o", kind]);
+        files.push((kind, name, "it has no partition table"));
+    }
+    bench.write(
+        "zst",
+        zstd::encode_all(&std::fs::read(&image).unwrap()[..], 1).unwrap(),
+    );
+    files.push(("zst", "compressed with zstd", "decompress it first"));
+    for (file, name, advice) in files {
+        for command in [
+            &["show", file][..],
+            &["cut", file, "1", "-o", "part"],
+            &["splice", file, "1", "demo/core.bin"],
+        ] {
+            let outcome = bench.run(command);
+            let start = format!("error: {file}: is {name}, not a raw disk; {advice}");
+            let start = if advice.starts_with("qemu") {
+                format!(
+                    "error: {file}: is {name}, not a raw disk; make a raw disk of it first: {advice}"
+                )
+            } else {
+                start
+            };
+            assert!(
+                outcome.stderr.starts_with(&start),
+                "{command:?}: {}",
+                outcome.stderr
+            );
+            assert_eq!(outcome.code, Some(1));
+        }
+    }
+}
+
+#[test]
 fn a_damaged_table_is_shown_with_what_is_wrong() {
     let bench = Bench::with_case("demo");
     let image = bench.build("demo/image.toml", "demo.img");

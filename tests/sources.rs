@@ -30,7 +30,13 @@ fn compression_does_not_matter() {
     let mut xz = liblzma::write::XzEncoder::new(Vec::new(), 1);
     xz.write_all(&tar).unwrap();
     bench.write("root.tar.xz", xz.finish().unwrap());
-    for ending in ["gz", "zst", "xz"] {
+    let mut bzip2 = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::fast());
+    bzip2.write_all(&tar).unwrap();
+    bench.write("root.tar.bz2", bzip2.finish().unwrap());
+    let mut lz4 = lz4_flex::frame::FrameEncoder::new(Vec::new());
+    lz4.write_all(&tar).unwrap();
+    bench.write("root.tar.lz4", lz4.finish().unwrap());
+    for ending in ["gz", "zst", "xz", "bz2", "lz4"] {
         let other = make(&bench, "other.img", &[&format!("root.tar.{ending}")]);
         assert_same_bytes(&plain, &other);
     }
@@ -74,8 +80,8 @@ fn sources_merge_in_order_where_they_are_put() {
             "key,to=/etc/key,owner=33:34,mode=0600",
         ],
     );
-    let one = Listing::of_directory(&bench.path("one"));
-    let mut two = Listing::of_directory(&bench.path("two"));
+    let one = Listing::of_directory(&bench.path("one")).clamped(1_700_000_000);
+    let mut two = Listing::of_directory(&bench.path("two")).clamped(1_700_000_000);
     two.0.retain(|path, _| !path.ends_with(b".o"));
     two.0.values_mut().for_each(|entry| entry.owner = (1, 2));
     let mut key = Listing::of_directory(&bench.path("key"));
@@ -154,6 +160,71 @@ fn short_content_may_stand_in_inodes() {
 }
 
 #[test]
+fn the_image_is_left_out_of_its_own_content() {
+    let bench = Bench::new();
+    bench.write("root/file", "content");
+    let make = || {
+        let arguments = [
+            "mkfs",
+            "ext4",
+            "-q",
+            "-o",
+            "root/disk.img",
+            "--content",
+            "root",
+        ];
+        let outcome = bench.run(&[&arguments[..], &["--time", "1700000000"]].concat());
+        assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+        outcome.stderr
+    };
+    assert_eq!(make(), "");
+    fs::copy(bench.path("root/disk.img"), bench.path("first.img")).unwrap();
+    let said = make();
+    let line = "root: /disk.img is an output of this run, and left out\n";
+    assert!(said.ends_with(line), "{said}");
+    assert_same_bytes(&bench.path("first.img"), &bench.path("root/disk.img"));
+}
+
+#[test]
+fn a_pattern_that_matches_nothing_is_warned_of() {
+    let bench = Bench::new();
+    bench.write("root/file.o", "content");
+    let content = "root,exclude=*.o,exclude=/var/cache/*";
+    let outcome = bench.run(&["mkfs", "ext4", "-q", "-o", "disk.img", "--content", content]);
+    assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+    let line = "root: exclude pattern '/var/cache/*' matches nothing\n";
+    assert!(outcome.stderr.ends_with(line), "{}", outcome.stderr);
+    assert!(!outcome.stderr.contains("*.o"), "{}", outcome.stderr);
+}
+
+#[test]
+fn links_are_followed_for_fat_when_that_is_said() {
+    let bench = Bench::new();
+    bench.write("one/rootfs/EFI/Linux/kernel.efi", "kernel");
+    symlink("EFI/Linux/kernel.efi", bench.path("one/rootfs/vmlinuz")).unwrap();
+    symlink("/EFI/Linux", bench.path("one/rootfs/entries")).unwrap();
+    let spec = "[[partition]]\nname = \"esp\"\ntype = \"esp\"\nsize = \"4MiB\"\nfilesystem = \"vfat\"\n\
+                content = [{ directory = \"one\", owner = \"0:0\", from = \"rootfs\", follow = true }]\n";
+    let image = bench.build_text(spec);
+    let part = crate::support::disk::cut_out(&bench, &image, "esp");
+    judge_fat(&part);
+    bench.write("expected/EFI/Linux/kernel.efi", "kernel");
+    bench.write("expected/entries/kernel.efi", "kernel");
+    bench.write("expected/vmlinuz", "kernel");
+    let mut expected = Listing::of_directory(&bench.path("expected"));
+    let original = Listing::of_directory(&bench.path("one/rootfs"));
+    for (path, entry) in &mut expected.0 {
+        let of: &[u8] = match &path[..] {
+            b"entries" => b"EFI/Linux",
+            b"entries/kernel.efi" | b"vmlinuz" => b"EFI/Linux/kernel.efi",
+            path => path,
+        };
+        entry.modified = original.0[of].modified;
+    }
+    reading::assert_fat_holds(&bench, &part, expected);
+}
+
+#[test]
 fn symbolic_links_are_never_followed() {
     let bench = Bench::new();
     bench.write("outside/secret", "secret");
@@ -165,7 +236,7 @@ fn symbolic_links_are_never_followed() {
     reading::assert_ext4_holds(
         &bench,
         &image,
-        Listing::of_directory(&bench.path("content")),
+        Listing::of_directory(&bench.path("content")).clamped(1_700_000_000),
     );
     let outcome = bench.run(&[
         "mkfs",

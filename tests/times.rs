@@ -105,3 +105,33 @@ fn a_newest_file_from_the_future_is_warned_of() {
     set_time(&file, 1_000_000_000, 0);
     assert_eq!(build("", ""), "");
 }
+
+#[test]
+fn a_given_time_is_the_latest_unless_a_source_keeps_its_times() {
+    let bench = Bench::new();
+    for (name, time) in [("old", 1_000_000_000), ("new", 1_300_000_000)] {
+        set_time(&bench.write(name, name), time, 0);
+    }
+    let Some(debugfs) = judge("debugfs") else {
+        return;
+    };
+    let source = |name: &str, more: &str| {
+        format!("{{ file = \"{name}\", to = \"/{name}\", owner = \"0:0\"{more} }}")
+    };
+    for (more, new) in [
+        ("", 1_200_000_000_u32),
+        (", times = \"keep\"", 1_300_000_000),
+    ] {
+        let content = format!("{}, {}", source("old", more), source("new", more));
+        built(&bench, "ext4", "time = 1200000000", &content, "");
+        let part = crate::support::disk::cut_out(&bench, &bench.path("disk.img"), "data");
+        judge_ext4(&part);
+        for (name, time) in [("old", 1_000_000_000), ("new", new)] {
+            let shown = debugfs.content_with(&["-R", &format!("stat /{name}")], &part);
+            assert!(
+                shown.contains(&format!("mtime: {time:#010x}")),
+                "{more}: {shown}"
+            );
+        }
+    }
+}

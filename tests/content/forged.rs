@@ -1,11 +1,15 @@
 //! Archives that lie about lengths, or never come to the point.
 
-use std::io::{self, Write};
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
 
 use super::archive::{Archive, compressed, feed, make_fifo, record};
 use super::runner::{Case, case, endure};
 use crate::hostile::runner::MEBIBYTE;
 use crate::support::Bench;
+
+/// What [`compressed`] writes.
+type Packed = Archive<zstd::Encoder<'static, BufWriter<File>>>;
 
 const ARCHIVE: &str = "{ archive = \"a.tar\" }";
 const GIBIBYTE: u64 = 1 << 30;
@@ -284,7 +288,50 @@ fn attributes_in_flood() {
             })
         });
     };
+    let megabytes = |archive: &mut Packed| {
+        (0..125_u32).try_for_each(|number| {
+            let mut value = vec![b'v'; 1_000_000];
+            value.extend_from_slice(number.to_string().as_bytes());
+            archive.member("pax", b'x', &record("SCHILY.xattr.user.a", &value))?;
+            archive.member(&number.to_string(), b'0', b"")
+        })
+    };
+    let targets = |archive: &mut Packed| {
+        (0..10_000_u32).try_for_each(|number| {
+            archive.member("pax", b'x', &record("linkpath", &[b't'; 60_000]))?;
+            archive.member(&number.to_string(), b'2', b"")
+        })
+    };
+    let maps = |archive: &mut Packed| {
+        let mut map = b"500000\n".to_vec();
+        for number in 0..500_000_u32 {
+            map.extend_from_slice(format!("{}\n1\n", 2 * number).as_bytes());
+        }
+        map.resize(map.len().next_multiple_of(512) + 500_000, b'd');
+        let sparse = [
+            record("GNU.sparse.major", b"1"),
+            record("GNU.sparse.realsize", b"1000000"),
+        ];
+        (0..33_u32).try_for_each(|number| {
+            archive.member("pax", b'x', &sparse.concat())?;
+            archive.member(&number.to_string(), b'0', &map)
+        })
+    };
+    let long = |bench: &Bench| {
+        let mut file =
+            zstd::Encoder::new(File::create(bench.path("a.tar.zst")).unwrap(), 1).unwrap();
+        file.window_log(27).unwrap();
+        let archive = Archive::new().with("a", b'0', &[b'x'; 1 << 20]);
+        file.write_all(&archive.bytes()).unwrap();
+        file.finish().unwrap();
+    };
+    let kept = "a.tar.zst: with member '…', attributes, names, link targets and maps of holes take … bytes of memory, and … are allowed …";
     let zstd = "{ archive = \"a.tar.zst\" }";
+    let ext4_zstd = |name: &str, write: fn(&mut Packed) -> io::Result<()>| {
+        case(name, "ext4", zstd, move |bench: &Bench| {
+            compressed(&bench.path("a.tar.zst"), write);
+        })
+    };
     endure(
         "attributes",
         vec![
@@ -302,8 +349,15 @@ fn attributes_in_flood() {
                 .nodes(100_000)
                 .refused("/0: its extended attributes take more than the … bytes that ext4 has room for"),
             case("an attribute of 60,000 bytes of each of 20,000 nodes", "ext4", zstd, each_own)
-                .memory(256 * MEBIBYTE)
-                .refused("a.tar.zst: with member '…', extended attributes take more than 134217728 bytes; …"),
+                .refused("a.tar.zst: with member '…', attributes, names, link targets and maps of holes take … bytes of memory, and … are allowed …"),
+            ext4_zstd("125 attributes of 1,000,000 bytes", megabytes).refused(kept),
+            ext4_zstd("33 maps of 500,000 stretches", maps).refused(
+                "a.tar.zst: with member '…', the maps of holes of the archive have more than … stretches of data; …",
+            ),
+            ext4_zstd("10,000 links to 60,000 bytes", targets).refused(kept),
+            case("a window of 128 MiB", "ext4", zstd, long).refused(
+                "a.tar.zst: the zstd data needs a window of 134217728 bytes, and 67108864 are allowed; …",
+            ),
         ],
     );
 }

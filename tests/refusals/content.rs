@@ -176,7 +176,6 @@ fn an_archive_that_leads_outside_is_refused() {
     for (name, reason) in [
         ("../etc/passwd", "has '..' in it"),
         ("usr/../../etc/passwd", "has '..' in it"),
-        ("/etc/passwd", "is an absolute path"),
     ] {
         let bench = Bench::new();
         bench.write("bad.tar", archive_of(name));

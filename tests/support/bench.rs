@@ -11,9 +11,6 @@ use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, utimensat};
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 
-/// The time that every file of a case gets: a checkout has none of its own. 2024-03-01T12:00:00Z.
-pub const CASE_TIME: i64 = 1_709_294_400;
-
 /// A folder for one test.
 pub struct Bench {
     folder: TempDir,
@@ -223,7 +220,7 @@ pub fn assert_same_bytes(one: &Path, other: &Path) {
     );
 }
 
-/// Copies a case with the times and modes that a checkout may have lost.
+/// Copies a case as a checkout makes it: with the time of now.
 fn copy(from: &Path, to: &Path) {
     let metadata = fs::symlink_metadata(from).unwrap();
     if metadata.is_symlink() {
@@ -234,20 +231,8 @@ fn copy(from: &Path, to: &Path) {
             let entry = entry.unwrap();
             copy(&entry.path(), &to.join(entry.file_name()));
         }
-        fs::set_permissions(to, fs::Permissions::from_mode(0o755)).unwrap();
     } else {
         fs::copy(from, to).unwrap();
-        let mode = 0o644 | metadata.permissions().mode() & 0o100 | executable(&metadata);
-        fs::set_permissions(to, fs::Permissions::from_mode(mode)).unwrap();
-    }
-    set_time(to, CASE_TIME, 0);
-}
-
-fn executable(metadata: &fs::Metadata) -> u32 {
-    if metadata.permissions().mode() & 0o100 == 0 {
-        0
-    } else {
-        0o111
     }
 }
 

@@ -85,6 +85,14 @@ impl Listing {
         Self(entries)
     }
 
+    /// The same with no time after this one.
+    pub fn clamped(mut self, seconds: i64) -> Self {
+        for entry in self.0.values_mut() {
+            entry.modified = entry.modified.min((seconds, 0));
+        }
+        self
+    }
+
     /// The same tree with `other` over it, as `cp -a` would: directories merge, all else is replaced.
     pub fn overlaid(mut self, other: Self) -> Self {
         for (path, entry) in other.0 {

@@ -90,6 +90,7 @@ pub fn assemble_image(
         scratch: &scratch,
         options,
         facts: &facts,
+        outputs: options.outputs_with(output.file()),
     };
     let prepared = preparation.prepare(draft.filesystems(), &names)?;
     let wanted = draft.measurements_wanted();
@@ -157,6 +158,7 @@ pub fn assemble_filesystem(
         scratch: &scratch,
         options,
         facts: &facts,
+        outputs: options.outputs_with(output.file()),
     };
     let name = plan.filesystem.kind.clone();
     let names = vec![name.clone()];

@@ -1,6 +1,6 @@
 //! From the content of a partition to its file: tree, measurement, cell.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -13,11 +13,11 @@ use crate::plan::{Facts, FilesystemPlan, TimeRule};
 use crate::progress::Bar;
 use crate::{BuildOptions, future, template};
 use cellblock_cell::{Cell, Wall};
-use cellblock_contract::{KindDescription, LogLine, Loss, Request, Setting, Summary};
+use cellblock_contract::{KindDescription, Level, LogLine, Loss, Request, Setting, Summary};
 use cellblock_image::{Filling, PartitionFile, Scratch};
 use cellblock_spec::Content;
 use cellblock_table::SectorSize;
-use cellblock_tree::source::{self, Room, Source};
+use cellblock_tree::source::{self, FileId, Gathered, ReadOptions, Room, Source, Warning};
 use cellblock_tree::{Timestamp, Tree};
 
 /// What all file systems of a build share.
@@ -27,6 +27,8 @@ pub(crate) struct Preparation<'a> {
     pub(crate) options: &'a BuildOptions,
     /// What templates may name.
     pub(crate) facts: &'a Facts,
+    /// What the run writes, as far as it is there already: left out of source directories.
+    pub(crate) outputs: BTreeSet<FileId>,
 }
 
 /// A file system whose tree has been read and whose formatter is ready.
@@ -39,6 +41,8 @@ pub(crate) struct Prepared {
     /// What the formatter calls the file system, and what that is.
     kind: KindDescription,
     pub(crate) tree: Arc<Tree>,
+    /// What the user should know of its content.
+    warnings: Vec<Warning>,
     reading: Duration,
 }
 
@@ -136,7 +140,9 @@ impl Preparation<'_> {
         Ok(filesystems
             .into_iter()
             .zip(trees)
-            .map(|((index, filesystem), (tree, reading))| {
+            .map(|((index, filesystem), (gathered, reading))| {
+                let Gathered { tree, warnings } = gathered;
+                let tree = Arc::new(tree);
                 let formatter = self.formatter(filesystem);
                 Prepared {
                     index: *index,
@@ -145,6 +151,7 @@ impl Preparation<'_> {
                     kind: formatter.kind.clone(),
                     filesystem: filesystem.clone(),
                     tree,
+                    warnings,
                     reading,
                 }
             })
@@ -161,12 +168,16 @@ impl Preparation<'_> {
         &self,
         filesystem: &FilesystemPlan,
         formatter: &Formatter,
-    ) -> Result<(Arc<Tree>, Duration), PartitionError> {
+    ) -> Result<(Gathered, Duration), PartitionError> {
         let begun = Instant::now();
-        let time = self.options.time.map(|seconds| Timestamp {
-            seconds,
-            nanoseconds: 0,
-        });
+        let options = ReadOptions {
+            room: self.room(filesystem, formatter),
+            time: self.options.time.map(|seconds| Timestamp {
+                seconds,
+                nanoseconds: 0,
+            }),
+            leave_out: self.outputs.clone(),
+        };
         let spool = || self.scratch.file();
         let sources = filesystem
             .contents
@@ -182,8 +193,8 @@ impl Preparation<'_> {
                 })
             })
             .collect::<Result<Vec<_>, PartitionError>>()?;
-        let tree = source::read_sources(&sources, &spool, self.room(filesystem, formatter), time)?;
-        Ok((Arc::new(tree), begun.elapsed()))
+        let gathered = source::read_sources(&sources, &spool, &options)?;
+        Ok((gathered, begun.elapsed()))
     }
 
     /// What archives may decompress to: what the user says, or what the partition could make use of. Nobody knows that of a
@@ -284,7 +295,7 @@ impl Preparation<'_> {
             label: prepared.filesystem.label.clone(),
             uuid: prepared.filesystem.identifier.clone(),
             summary: outcome.summary,
-            log,
+            log: warnings(&prepared.warnings).chain(log).collect(),
             time: (
                 prepared.time(place).seconds,
                 TimeSource::of(place.time, tree, self.options),
@@ -303,6 +314,14 @@ impl Preparation<'_> {
             formatting,
         })
     }
+}
+
+/// Warnings as lines of the log.
+fn warnings(warnings: &[Warning]) -> impl Iterator<Item = LogLine> {
+    warnings.iter().map(|warning| LogLine {
+        level: Level::Warning,
+        text: warning.to_string(),
+    })
 }
 
 fn digests(tree: &Tree, partition: &PartitionFile) -> Result<Digests, PartitionError> {

@@ -1,10 +1,13 @@
 //! How an image is built.
 
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use cellblock_image::Durability;
 
 use crate::progress::{Hidden, Progress};
+use cellblock_tree::source::FileId;
 
 /// How an image is built; nothing of it changes a byte of the image.
 #[derive(Clone, Debug)]
@@ -17,12 +20,25 @@ pub struct BuildOptions {
     pub progress: Arc<dyn Progress>,
     /// The bytes that the archives of a file system may decompress to; absent, what its partition could make use of.
     pub archive_limit: Option<u64>,
-    /// The time of all that no source gives one, in seconds since 1970: the spec's, or the environment's.
+    /// The time of all that no source gives one, and the latest of all whose source does not keep its times, in seconds since
+    /// 1970: the spec's, or the environment's.
     pub time: Option<i64>,
     /// Whether that is the environment's.
     pub time_of_environment: bool,
     /// Whether what is published is flushed to the disk first.
     pub durability: Durability,
+    /// What the run writes beside the image, such as other images and records: like the image, it is left out of the
+    /// directories that content comes from.
+    pub outputs: Vec<PathBuf>,
+}
+
+impl BuildOptions {
+    /// Those of the outputs and of the one at `path` that are there already.
+    pub(crate) fn outputs_with(&self, path: Option<&Path>) -> BTreeSet<FileId> {
+        let paths = self.outputs.iter().map(PathBuf::as_path).chain(path);
+        // What is missing, or cannot be looked at, is found in no directory either.
+        paths.map(FileId::of_path).filter_map(Result::ok).collect()
+    }
 }
 
 impl Default for BuildOptions {
@@ -36,6 +52,7 @@ impl Default for BuildOptions {
             time: None,
             time_of_environment: false,
             durability: Durability::Written,
+            outputs: Vec::new(),
         }
     }
 }

@@ -14,7 +14,7 @@ use cellblock_contract::{
     CommandLine, Description, FormatError, Limits, LogLine, Partition, Request, Summary,
 };
 use cellblock_tree::Tree;
-use cellblock_tree::source;
+use cellblock_tree::source::{self, ReadOptions};
 
 /// A formatter, compiled and linked to the contract, or to what a command gets, and to nothing else.
 pub struct Guest {
@@ -107,7 +107,9 @@ impl Guest {
     /// [`CellError`] if it traps or meets a limit.
     pub fn describe(&self) -> Result<Description, CellError> {
         let no_spool = || Err(std::io::ErrorKind::Unsupported.into());
-        let empty = source::read_sources(&[], &no_spool, 0, None).map_err(Box::new)?;
+        let empty = source::read_sources(&[], &no_spool, &ReadOptions::within(0))
+            .map_err(Box::new)?
+            .tree;
         let local = Local::new(Arc::new(empty), None);
         let mut process = None;
         let (returned, _) = self.call(&Call::Describe, local, &mut process);

@@ -20,6 +20,7 @@ use rustix::io::Errno;
 
 use super::{Durability, Image, ImageError, PartitionFile, Scratch, copy};
 use cellblock_table::ReadAt;
+use cellblock_tree::recognise::{Format, HEAD, recognise};
 
 /// The zeros that are written at a time.
 const ZEROS: usize = 1 << 20;
@@ -136,6 +137,17 @@ impl Existing {
     /// [`ImageError::Open`] if it cannot be opened.
     pub fn open(path: &Path) -> Result<Self, ImageError> {
         Self::from_file(path, File::open(path))
+    }
+
+    /// What it is by its first bytes, if that is a known format.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn recognise(&self) -> io::Result<Option<&'static Format>> {
+        let length = usize::try_from(self.size).map_or(HEAD, |size| size.min(HEAD));
+        let mut head = vec![0; length];
+        self.file.read_exact_at(&mut head, 0)?;
+        Ok(recognise(&head))
     }
 
     /// Opens an image for reading, while nobody changes it. `waiting` is called before waiting for somebody who does.

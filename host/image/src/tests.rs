@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use super::{Durability, Filling, Image, ImageError, PartitionFile, Scratch, copy, target};
 use cellblock_contract::{Partition as _, Placement};
-use cellblock_tree::source::{Source, What, read_sources};
+use cellblock_tree::source::{ReadOptions, Source, What, read_sources};
 use cellblock_tree::{NodeId, Tree};
 
 fn scratch(folder: &Path) -> Scratch {
@@ -35,7 +35,9 @@ fn tree_of(files: &[&[u8]]) -> (TempDir, Arc<Tree>) {
     }
     let source = Source::new(What::Directory(folder.path().to_owned()));
     let no_spool = || Err(std::io::ErrorKind::Unsupported.into());
-    let tree = read_sources(&[source], &no_spool, 0, None).unwrap();
+    let tree = read_sources(&[source], &no_spool, &ReadOptions::within(0))
+        .unwrap()
+        .tree;
     (folder, Arc::new(tree))
 }
 

@@ -4,7 +4,11 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use super::value::{ValueError, parse_destination, parse_mode, parse_owner};
+use super::value::{
+    ValueError, parse_destination, parse_mode, parse_owner, parse_part, parse_times,
+};
+use cellblock_text::nearest;
+use cellblock_tree::recognise::{Class, HEAD, recognise};
 use cellblock_tree::source::{ModeRule, Source, What};
 
 /// Something that goes into a file system.
@@ -78,16 +82,31 @@ impl SingleFile {
 
 /// A source as typed on the command line, before anybody has looked what its path is.
 ///
-/// `[directory:|archive:|file:]PATH[,to=/x][,owner=0:0][,mode=0644][,exclude=GLOB]...`. A comma starts an
-/// option only before one of these four names, so that a path may hold commas.
+/// `[directory:|archive:|file:]PATH[,to=/x][,owner=0:0][,mode=0644][,exclude=GLOB]...[,times=keep][,from=DIR][,strip=N]`
+/// `[,follow=true]`. A comma starts an option only before a lowercase word and `=`, so that a path may hold commas; a path or
+/// value in double quotes may hold anything, with `\\` before a quote or a backslash.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TypedContent {
     prefix: Option<Prefix>,
+    /// What is typed of the source; its content is [`TypedContent::path`], whatever that is.
+    source: Source,
     path: PathBuf,
-    to: Option<Vec<u8>>,
-    owner: Option<(u32, u32)>,
-    mode: Option<ModeRule>,
-    exclude: Vec<String>,
+}
+
+/// Why what is typed cannot be taken as a source.
+#[derive(Debug, thiserror::Error)]
+pub enum LookError {
+    /// It cannot be opened.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// It is something that content could come from, and is not read.
+    #[error(
+        "is {name}, from which no content is read; to put it in as it is, type file: before its path"
+    )]
+    NotRead {
+        /// What it is, with its article.
+        name: &'static str,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,48 +125,37 @@ impl Prefix {
 }
 
 impl TypedContent {
-    const OPTIONS: [&str; 4] = ["to=", "owner=", "mode=", "exclude="];
+    const OPTIONS: [&str; 8] = [
+        "to", "owner", "mode", "exclude", "times", "from", "strip", "follow",
+    ];
 
     /// Reads a source as typed.
     ///
     /// # Errors
-    /// When there is no path, or an option's value cannot be understood.
+    /// When there is no path, or an option or its value cannot be understood.
     pub fn parse(text: &str) -> Result<Self, ValueError> {
-        let mut parts = split_options(text, &Self::OPTIONS).into_iter();
-        let typed = parts.next().unwrap_or_default();
-        let (prefix, path) = Prefix::ALL
+        let (prefix, typed) = Prefix::ALL
             .iter()
-            .find_map(|(name, prefix)| Some((Some(*prefix), typed.strip_prefix(name)?)))
-            .unwrap_or((None, typed));
+            .find_map(|(name, prefix)| Some((Some(*prefix), text.strip_prefix(name)?)))
+            .unwrap_or((None, text));
+        let (path, mut rest) = piece(typed)?;
         if path.is_empty() {
             return Err(ValueError::NoPath {
                 text: text.to_owned(),
             });
         }
         let path = PathBuf::from(path);
-        let mut content = Self {
+        let mut source = Source::new(What::File(path.clone()));
+        while let Some((name, value)) = rest.strip_prefix(',').and_then(option) {
+            let (value, after) = piece(value)?;
+            set(&mut source, name, &value)?;
+            rest = after;
+        }
+        Ok(Self {
             prefix,
+            source,
             path,
-            to: None,
-            owner: None,
-            mode: None,
-            exclude: Vec::new(),
-        };
-        for part in parts {
-            content.set(part)?;
-        }
-        Ok(content)
-    }
-
-    fn set(&mut self, option: &str) -> Result<(), ValueError> {
-        match option.split_once('=') {
-            Some(("to", value)) => self.to = Some(parse_destination(value)?),
-            Some(("owner", value)) => self.owner = Some(parse_owner(value)?),
-            Some(("mode", value)) => self.mode = Some(parse_mode(value)?),
-            Some((_, value)) => self.exclude.push(value.to_owned()),
-            None => {}
-        }
-        Ok(())
+        })
     }
 
     /// The path as typed.
@@ -155,83 +163,140 @@ impl TypedContent {
         &self.path
     }
 
-    /// Looks what the path is, unless a prefix says it: a directory; a tar, known by its magic or, when it is
-    /// compressed, by its name (`.tar.gz`, `.tgz`, `.tar.zst`, `.tar.xz`…); any other file is content as it is.
+    /// Looks what the path is, unless a prefix says it: a directory; a tar, known by its magic or its name (`.tar`,
+    /// `.tar.gz`, `.tgz`, `.tar.zst`…); any other file is content as it is, if it is nothing that content could come from.
     ///
     /// # Errors
-    /// When the path cannot be opened.
-    pub fn look(self) -> io::Result<Source> {
+    /// When the path cannot be opened, or is an archive, a file system or a disk that is not read.
+    pub fn look(self) -> Result<Source, LookError> {
         let path = self.path;
         let what = match self.prefix {
             Some(Prefix::Directory) => What::Directory(path),
             Some(Prefix::Archive) => What::Archive(path),
             Some(Prefix::File) => What::File(path),
-            None if fs::metadata(&path)?.is_dir() => What::Directory(path),
-            None if is_archive(&path)? => What::Archive(path),
-            None => What::File(path),
+            None => guess(path)?,
         };
-        let Self {
-            to,
-            owner,
-            mode,
-            exclude,
-            ..
-        } = self;
         Ok(Source {
-            to,
-            owner,
-            mode,
-            exclude,
-            ..Source::new(what)
+            what,
+            ..self.source
         })
     }
 }
 
-/// Splits at the commas that stand before one of `options`.
-fn split_options<'a>(text: &'a str, options: &[&str]) -> Vec<&'a str> {
-    let mut starts = vec![0];
-    for (comma, _) in text.match_indices(',') {
-        if options
-            .iter()
-            .any(|option| text[comma + 1..].starts_with(option))
-        {
-            starts.push(comma + 1);
-        }
-    }
-    let ends = starts
-        .iter()
-        .skip(1)
-        .map(|start| start - 1)
-        .chain([text.len()]);
-    starts
-        .iter()
-        .zip(ends)
-        .map(|(start, end)| &text[*start..end])
-        .collect()
+/// An option's name and what follows its `=`, if a text begins with one: a lowercase word.
+fn option(text: &str) -> Option<(&str, &str)> {
+    let (name, value) = text.split_once('=')?;
+    let is_word = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_lowercase());
+    is_word.then_some((name, value))
 }
 
-/// Whether a file is a tar: by the magic of its first header, or by the magic of a compression and its name.
-fn is_archive(path: &Path) -> io::Result<bool> {
-    /// Offset of `ustar` in a header (POSIX.1-2017, pax, "ustar Interchange Format").
-    const MAGIC_OFFSET: usize = 257;
-    const MAGIC: &[u8] = b"ustar";
-    const COMPRESSIONS: [&[u8]; 3] = [&[0x1f, 0x8b], &[0x28, 0xb5, 0x2f, 0xfd], b"\xfd7zXZ\0"];
-    const NAMES: [&str; 6] = [".tar.gz", ".tgz", ".tar.zst", ".tzst", ".tar.xz", ".txz"];
+/// The path or value that a text begins with, without its quotes, and what follows it: nothing, or a comma and an option.
+fn piece(text: &str) -> Result<(String, &str), ValueError> {
+    let Some(quoted) = text.strip_prefix('"') else {
+        let mut commas = text.match_indices(',');
+        let end = commas.find(|(comma, _)| option(&text[comma + 1..]).is_some());
+        let end = end.map_or(text.len(), |(comma, _)| comma);
+        return Ok((text[..end].to_owned(), &text[end..]));
+    };
+    let open = || ValueError::OpenQuote {
+        text: text.to_owned(),
+    };
+    let mut value = String::new();
+    let mut characters = quoted.char_indices();
+    loop {
+        match characters.next().ok_or_else(open)? {
+            (_, '\\') => value.push(characters.next().ok_or_else(open)?.1),
+            (end, '"') => {
+                let rest = &quoted[end + 1..];
+                let is_option = rest.strip_prefix(',').and_then(option).is_some();
+                return if rest.is_empty() || is_option {
+                    Ok((value, rest))
+                } else {
+                    Err(open())
+                };
+            }
+            (_, character) => value.push(character),
+        }
+    }
+}
 
-    let mut start = Vec::new();
-    File::open(path)?.take(512).read_to_end(&mut start)?;
+fn set(source: &mut Source, name: &str, value: &str) -> Result<(), ValueError> {
+    let text = || value.to_owned();
+    match name {
+        "to" => source.to = Some(parse_destination(value)?),
+        "owner" => source.owner = Some(parse_owner(value)?),
+        "mode" => source.mode = Some(parse_mode(value)?),
+        "exclude" => source.exclude.push(text()),
+        "times" => source.times = parse_times(value)?,
+        "from" => source.from = Some(parse_part(value)?),
+        "strip" => {
+            let count: Result<u16, _> = value.parse();
+            source.strip = count
+                .map_err(|_| ValueError::NotACount { text: text() })?
+                .into();
+        }
+        "follow" => {
+            let flag = value.parse();
+            source.follow = flag.map_err(|_| ValueError::NotABoolean { text: text() })?;
+        }
+        _ => {
+            return Err(ValueError::UnknownContentOption {
+                name: name.to_owned(),
+                nearest: nearest(name, TypedContent::OPTIONS),
+                known: &TypedContent::OPTIONS,
+            });
+        }
+    }
+    Ok(())
+}
+
+/// What is at a path.
+fn guess(path: PathBuf) -> Result<What, LookError> {
+    /// How the names of archives end, after what `.tar` is compressed with, and in short.
+    const ENDINGS: [&str; 12] = [
+        ".tar", ".tar.gz", ".tgz", ".tar.zst", ".tzst", ".tar.xz", ".txz", ".tar.bz2", ".tbz2",
+        ".tbz", ".tar.lz4", ".tlz4",
+    ];
+    let metadata = fs::metadata(&path)?;
+    if metadata.is_dir() {
+        return Ok(What::Directory(path));
+    }
+    // What is neither is refused when it is read; looking into it might wait, or take what is in it.
+    if !metadata.is_file() {
+        return Ok(What::File(path));
+    }
+    let mut head = Vec::new();
+    let most = u64::try_from(HEAD).expect("a small number");
+    File::open(&path)?.take(most).read_to_end(&mut head)?;
     let name = path.to_string_lossy().to_ascii_lowercase();
-    let is_tar = start
-        .get(MAGIC_OFFSET..)
-        .is_some_and(|rest| rest.starts_with(MAGIC));
-    let is_compressed = COMPRESSIONS.iter().any(|magic| start.starts_with(magic));
-    Ok(is_tar || is_compressed && NAMES.iter().any(|ending| name.ends_with(ending)))
+    let has_ending = ENDINGS.iter().any(|ending| name.ends_with(ending));
+    let Some(format) = recognise(&head) else {
+        // Empty, or without the mark of POSIX: reading it tells.
+        return Ok(if has_ending {
+            What::Archive(path)
+        } else {
+            What::File(path)
+        });
+    };
+    match format.class {
+        Class::Tar => Ok(What::Archive(path)),
+        Class::Compressed(_) if has_ending => Ok(What::Archive(path)),
+        Class::OtherCompression if name.contains(".tar") => {
+            Err(LookError::NotRead { name: format.name })
+        }
+        // Compressed files are content: kernels, manual pages.
+        Class::Compressed(_) | Class::OtherCompression | Class::Other => Ok(What::File(path)),
+        Class::Archive | Class::Filesystem | Class::DiskImage => {
+            Err(LookError::NotRead { name: format.name })
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use cellblock_tree::source::Times;
 
     #[test]
     fn options_follow_the_path() {
@@ -258,9 +323,50 @@ mod tests {
             "a,to=x",
             "a,owner=root:root",
             "a,mode=9",
+            "a,times=later",
+            "a,from=../b",
+            "a,from=/",
+            "a,strip=-1",
+            "a,follow=yes",
+            "a,exlcude=x",
+            "a,colour=x",
+            "\"a",
+            "\"a\"b",
+            "\"a\",b",
         ] {
             assert!(TypedContent::parse(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn an_unknown_option_is_named_with_the_one_that_is_meant() {
+        let message = TypedContent::parse("a.tar,exlcude=x")
+            .unwrap_err()
+            .to_string();
+        assert!(
+            message.starts_with(
+                "`exlcude` is no option of content: did you mean `exclude`?; the options are `to`"
+            ),
+            "{message}"
+        );
+    }
+
+    #[test]
+    fn what_is_quoted_may_hold_options() {
+        let content = TypedContent::parse(r#"archive:"a,to=b\\c\"d",to="/x,mode=y",exclude="*,to=z",strip=2,from=r,follow=true,times=keep"#).unwrap();
+        assert_eq!(content.path(), Path::new("a,to=b\\c\"d"));
+        let source = content.look().unwrap();
+        assert_eq!(source.what, What::Archive("a,to=b\\c\"d".into()));
+        assert_eq!(source.to, Some(b"/x,mode=y".to_vec()));
+        assert_eq!(source.exclude, ["*,to=z"]);
+        assert_eq!(
+            (source.strip, source.from, source.follow),
+            (2, Some(b"r".to_vec()), true)
+        );
+        assert_eq!(source.times, Times::Keep);
+        // Commas without an option behind them need no quotes.
+        let content = TypedContent::parse("a,b,C=d,e f=g,to=/x").unwrap();
+        assert_eq!(content.path(), Path::new("a,b,C=d,e f=g"));
     }
 
     #[test]
@@ -290,6 +396,34 @@ mod tests {
             What::File(directory.join("notes.gz"))
         );
         assert!(look("absent").is_err());
+        for (name, bytes) in [
+            ("empty.tar", &b""[..]),
+            ("zeros.tar", &[0; 1024]),
+            ("root.tar.bz2", b"BZh91AY&SY"),
+            ("root.tar.lz4", &[0x04, 0x22, 0x4d, 0x18]),
+        ] {
+            fs::write(directory.join(name), bytes).unwrap();
+            assert_eq!(look(name).unwrap(), What::Archive(directory.join(name)));
+        }
+        for (name, bytes, what) in [
+            ("r.zip", &b"PK\x03\x04"[..], "a zip archive"),
+            ("r", b"hsqs", "a squashfs file system"),
+            ("r.7z", b"7z\xbc\xaf\x27\x1c", "a 7z archive"),
+            ("r.rar", b"Rar!\x1a\x07\x01\0", "a rar archive"),
+            ("r.cpio", b"070701", "a cpio archive"),
+            ("r.qcow2", b"QFI\xfb", "a qcow2 image"),
+            ("r.tar.lz", b"LZIP", "compressed with lzip"),
+        ] {
+            fs::write(directory.join(name), bytes).unwrap();
+            let message = look(name).unwrap_err().to_string();
+            assert!(
+                message.starts_with(&format!("is {what}, ")) && message.contains("file:"),
+                "{message}"
+            );
+            let path = directory.join(name);
+            let as_it_is = TypedContent::parse(&format!("file:{}", path.display()));
+            assert_eq!(as_it_is.unwrap().look().unwrap().what, What::File(path));
+        }
         fs::remove_dir_all(&directory).unwrap();
     }
 }

@@ -219,9 +219,15 @@ pub enum ProblemKind {
         /// As it was written.
         name: String,
     },
-    /// A text or file with patterns of names to leave out.
-    #[error("`exclude` says nothing about a single file")]
-    ExcludeOfFile,
+    /// A key of directories and archives beside a text or a file.
+    #[error("`{key}` says nothing about a single file")]
+    KeyOfTree {
+        /// The key.
+        key: &'static str,
+    },
+    /// Times of a text or a template, which have none.
+    #[error("`times` says nothing about what is written here: it has no time of its own")]
+    TimesOfText,
     /// An entry of `raw` that names both a file and an address, or neither.
     #[error("an entry of `raw` names {} of `file` and `lba-of`", if *.both { "both" } else { "neither" })]
     RawKinds {
@@ -297,7 +303,7 @@ impl ProblemKind {
             Self::SingleFileKinds { .. } => "this file".to_owned(),
             Self::TwoLoaders => "one of them must go".to_owned(),
             Self::NotAnEntry { .. } => "this entry".to_owned(),
-            Self::ExcludeOfFile => "on this source".to_owned(),
+            Self::KeyOfTree { .. } | Self::TimesOfText => "on this source".to_owned(),
             Self::RawKinds { .. } => "this entry".to_owned(),
             Self::RawNeeds { .. } => "on this entry".to_owned(),
             Self::NotInThisTable { table, .. } => format!("not in {table}"),
@@ -344,9 +350,10 @@ impl ProblemKind {
             Self::WithoutDestination => {
                 Some("add the path of the file, for example to = \"/etc/hostname\"".to_owned())
             }
-            Self::ExcludeOfFile => {
-                Some("remove `exclude`, or name a directory or an archive".to_owned())
+            Self::KeyOfTree { key } => {
+                Some(format!("remove `{key}`, or name a directory or an archive"))
             }
+            Self::TimesOfText => Some("remove `times`".to_owned()),
             Self::RawKinds { .. } => Some(
                 "name one: a file to copy, or a partition whose first sector is written".to_owned(),
             ),

@@ -54,7 +54,7 @@ mod volumes;
 mod yaml;
 
 pub use boot::{BootSpec, GrubBiosSpec, GrubEfiSpec, SystemdBootSpec};
-pub use content::{Content, SingleFile, Template, TypedContent};
+pub use content::{Content, LookError, SingleFile, Template, TypedContent};
 pub use error::{Problem, ProblemKind, SpecError, Within};
 pub use place::{FileId, Files, Place, Placed};
 pub use print::PathError;

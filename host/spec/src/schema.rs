@@ -48,6 +48,28 @@ pub(super) struct Content {
     /// Patterns of paths in a directory or an archive to leave out.
     #[schemars(default)]
     exclude: Vec<String>,
+    /// What becomes of times after the one that is given (`time` of the disk, or SOURCE_DATE_EPOCH): `clamp` makes them that
+    /// one, `keep` leaves them.
+    times: Option<TimesName>,
+    /// The directory in a directory or an archive that is taken in its place.
+    from: Option<String>,
+    /// How many names are taken off the beginning of each path in a directory or an archive; what has no more is left out.
+    #[schemars(default)]
+    strip: u16,
+    /// Whether symbolic links in a directory or an archive are replaced by what they lead to, which must be in it.
+    #[schemars(default)]
+    follow: bool,
+}
+
+/// What becomes of times.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "kebab-case")]
+#[expect(dead_code, reason = "only its schema is used")]
+pub(super) enum TimesName {
+    /// Those after the given time become it, as when the key is absent.
+    Clamp,
+    /// They stay.
+    Keep,
 }
 
 /// Bytes that are written as they are: a file, or the sector at which a partition lies.
@@ -76,7 +98,7 @@ pub(super) struct Raw {
 enum ContentKind {
     /// A directory and everything below it.
     Directory(String),
-    /// A tar archive: plain, or compressed by gzip, zstd or xz.
+    /// A tar archive: plain, or compressed by gzip, zstd, xz, bzip2 or lz4.
     Archive(String),
     /// One file.
     File(String),

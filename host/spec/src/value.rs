@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::size::SizeError;
 use cellblock_contract::{CommandLineError, Loss};
 use cellblock_table::{DiskId, Scheme, TypeError};
-use cellblock_tree::source::{ModeRule, ModeRuleError};
+use cellblock_tree::source::{ModeRule, ModeRuleError, Times};
 
 /// A value that could not be understood. Every variant carries the text as it was written.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -173,6 +173,54 @@ pub enum ValueError {
         text: String,
         /// The form that is expected, such as `NAME=FILE.wasm`.
         form: &'static str,
+    },
+    /// Neither of the two things that become of times.
+    #[error(
+        "`{text}` is not what becomes of times: write `clamp` (those after the given time become it) or `keep`"
+    )]
+    NotTimes {
+        /// What was written.
+        text: String,
+    },
+    /// Not a part of a source.
+    #[error(
+        "`{text}` names no directory in the source: write its path, such as \"rootfs\", without `..` components"
+    )]
+    NotAPart {
+        /// What was written.
+        text: String,
+    },
+    /// Not a number of names.
+    #[error("`{text}` is not a number of names to take off: write 0 to 65535")]
+    NotACount {
+        /// What was written.
+        text: String,
+    },
+    /// Neither yes nor no.
+    #[error("`{text}` is neither `true` nor `false`")]
+    NotABoolean {
+        /// What was written.
+        text: String,
+    },
+    /// An option of content that there is not.
+    #[error(
+        "`{name}` is no option of content{}; the options are {}; where it is part of a path, write the path in double quotes",
+        nearest.as_ref().map(|nearest| format!(": did you mean `{nearest}`?")).unwrap_or_default(),
+        Choices(known)
+    )]
+    UnknownContentOption {
+        /// As it was typed.
+        name: String,
+        /// The option that is spelled most like it.
+        nearest: Option<&'static str>,
+        /// All options.
+        known: &'static [&'static str],
+    },
+    /// A double quote that is not closed, or that something follows.
+    #[error("`{text}`: the double quote is not closed at the end, or before a comma and an option")]
+    OpenQuote {
+        /// What was written, from the quote on.
+        text: String,
     },
     /// A content source without a path.
     #[error("`{text}` names no file or directory before its options")]
@@ -375,6 +423,34 @@ pub fn parse_sha256(text: &str) -> Result<[u8; 32], ValueError> {
         *byte = u8::from_str_radix(&text[position..position + 2], 16).map_err(|_| error())?;
     }
     Ok(digest)
+}
+
+/// Reads what becomes of times.
+///
+/// # Errors
+/// When it is neither `clamp` nor `keep`.
+pub fn parse_times(text: &str) -> Result<Times, ValueError> {
+    match text {
+        "clamp" => Ok(Times::Clamp),
+        "keep" => Ok(Times::Keep),
+        _ => Err(ValueError::NotTimes {
+            text: text.to_owned(),
+        }),
+    }
+}
+
+/// Reads the path of a directory in a source, which may begin with a slash.
+///
+/// # Errors
+/// When it names nothing, or has `..` or NUL in it.
+pub fn parse_part(text: &str) -> Result<Vec<u8>, ValueError> {
+    let mut names = text.split('/').filter(|name| !matches!(*name, "" | "."));
+    if names.clone().next().is_none() || names.any(|name| name == "..") || text.contains('\0') {
+        return Err(ValueError::NotAPart {
+            text: text.to_owned(),
+        });
+    }
+    Ok(text.as_bytes().to_vec())
 }
 
 /// Reads a destination inside a file system: an absolute path without `..` or NUL.

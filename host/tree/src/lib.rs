@@ -16,6 +16,7 @@
 
 mod digest;
 mod reader;
+pub mod recognise;
 pub mod source;
 mod totals;
 pub mod validate;

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use cellblock_table::{Finding, SelectError, TableError};
 use cellblock_text::{exact, grouped};
+use cellblock_tree::recognise::Format;
 
 /// Why a disk that exists is left as it is.
 #[derive(Debug, thiserror::Error)]
@@ -17,6 +18,14 @@ pub enum DiskError {
         path: PathBuf,
         /// Why.
         source: TableError,
+    },
+    /// It is no raw disk, or a file system without a table around it.
+    #[error("{}: is {}, not a raw disk{}", path.display(), format.name, Advice(format))]
+    Recognised {
+        /// The image.
+        path: PathBuf,
+        /// What it is.
+        format: &'static Format,
     },
     /// Its table breaks a rule, so what it says of partitions is not to be trusted.
     #[error("{}: the partition table is damaged, so nothing is done:{}", path.display(), Lines(findings))]
@@ -96,6 +105,18 @@ pub enum DiskError {
         /// The file.
         file: PathBuf,
     },
+}
+
+/// What to do with a file that is no disk.
+struct Advice<'a>(&'a Format);
+
+impl fmt::Display for Advice<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.advice_for_disks() {
+            Some(advice) => write!(f, "; {advice}"),
+            None => Ok(()),
+        }
+    }
 }
 
 /// Findings, each on a line of its own.

@@ -4,6 +4,7 @@
 //!     image ──> table, checked ──> partition ──> content ready ──> image locked, table the same ──> splice
 //! ```
 
+mod decode;
 mod error;
 
 use std::collections::BTreeMap;
@@ -13,6 +14,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+pub use decode::decode_table;
 pub use error::DiskError;
 
 use super::filesystem::{Filled, Place, Preparation};
@@ -74,14 +76,7 @@ impl Asked {
     /// The partition in an image.
     fn locate(&self, image: &Existing) -> Result<Located, DiskError> {
         let path = || self.image.clone();
-        let decoded = match self.sector_size {
-            Some(sector_size) => Table::decode_as(image, sector_size),
-            None => Table::decode(image),
-        };
-        let decoded = decoded.map_err(|source| DiskError::Table {
-            path: path(),
-            source,
-        })?;
+        let decoded = decode_table(image, &self.image, self.sector_size)?;
         let is_damage = |finding: &cellblock_table::Finding| finding.severity() == Severity::Damage;
         if decoded.findings.iter().any(is_damage) {
             let findings = decoded.findings.into_iter().filter(is_damage).collect();
@@ -155,6 +150,7 @@ pub fn fill_partition(
         scratch: &scratch,
         options,
         facts: &facts,
+        outputs: options.outputs_with(Some(&asked.image)),
     };
     let name = match located.partition.name.as_str() {
         "" => located.partition.number.to_string(),

@@ -10,7 +10,7 @@ mod tests;
 use std::sync::{Arc, OnceLock};
 
 use cellblock_tree::Tree;
-use cellblock_tree::source::{self, Source, What};
+use cellblock_tree::source::{self, ReadOptions, Source, What};
 
 pub use super::wall::fuzzing::channel;
 pub use contract::contract;
@@ -31,8 +31,8 @@ pub(super) fn tree() -> Arc<Tree> {
             ..Source::new(What::Bytes(vec![0x5a; length]))
         });
         let no_spool = || Err(std::io::ErrorKind::Unsupported.into());
-        let tree = source::read_sources(&sources, &no_spool, 0, None);
-        Arc::new(tree.unwrap_or_else(|error| panic!("{error}")))
+        let read = source::read_sources(&sources, &no_spool, &ReadOptions::within(0));
+        Arc::new(read.unwrap_or_else(|error| panic!("{error}")).tree)
     });
     Arc::clone(tree)
 }

@@ -130,7 +130,9 @@ mod tests {
         let (host, cell) = UnixStream::pair().unwrap();
         let speaking = std::thread::spawn(move || speak(&mut Channel::to_host(cell)));
         let no_spool = || Err(io::ErrorKind::Unsupported.into());
-        let tree = source::read_sources(&[], &no_spool, 0, None).unwrap();
+        let tree = source::read_sources(&[], &no_spool, &source::ReadOptions::within(0))
+            .unwrap()
+            .tree;
         let partition = Memory(Mutex::new(vec![0; SIZE]));
         let mut local = Local::new(Arc::new(tree), Some(Arc::new(partition)));
         let served = serve(&mut Channel::to_cell(host), &mut local);

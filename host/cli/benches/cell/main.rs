@@ -20,7 +20,7 @@ use cellblock_build::cell::{Guest, Runtime, RuntimeOptions, Walls, run_if_cell};
 use cellblock_build::contract::{Losses, Request};
 use cellblock_build::image::{Filling, PartitionFile, Scratch};
 use cellblock_build::tree::Tree;
-use cellblock_build::tree::source::{Source, What, read_sources};
+use cellblock_build::tree::source::{ReadOptions, Source, What, read_sources};
 use cellblock_ext4::Ext4;
 use cellblock_guest::Formatter as _;
 
@@ -56,7 +56,12 @@ fn compare(source: &Path) -> Result<()> {
     } else {
         What::Archive(source.to_owned())
     };
-    let tree = read_sources(&[Source::new(what)], &|| scratch.file(), u64::MAX, None)?;
+    let tree = read_sources(
+        &[Source::new(what)],
+        &|| scratch.file(),
+        &ReadOptions::within(u64::MAX),
+    )?
+    .tree;
     let tree = Arc::new(tree);
     let cells =
         [Walls::Wasm, Walls::Process].map(|walls| guest(walls, &folder.path().join("cache")));

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
+use cellblock_build::spec::LookError;
+
 use super::{RANDOM, SOURCE_DATE_EPOCH};
 
 /// A command line that can be understood, but not used.
@@ -17,7 +19,7 @@ pub enum ArgumentError {
         /// The source.
         path: PathBuf,
         /// Why.
-        source: io::Error,
+        source: LookError,
     },
     /// A partition that the file does not have, or several of that name.
     #[error("--content {name}=…: {}; the partitions are {}", partitions_found(*.found), .known.join(", "))]

@@ -281,9 +281,12 @@ pub struct Convert {
 /// The command `mkfs`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-SOURCE is a directory, a tar archive (plain, or compressed as .tar.gz, .tar.zst or .tar.xz), or a single file.
-The first bytes tell which, unless a prefix says it: `directory:`, `archive:` or `file:`. Options follow after commas:
-`,to=/PATH` (where it goes), `,owner=USER:GROUP` (numbers), `,mode=0644` and `,exclude=PATTERN` (repeatable).
+SOURCE is a directory, a tar archive (plain, or compressed as .tar.gz, .tar.zst, .tar.xz, .tar.bz2 or .tar.lz4), or a
+single file. Its name and first bytes tell which, unless a prefix says it: `directory:`, `archive:` or `file:`. Options
+follow after commas: `,to=/PATH` (where it goes), `,owner=USER:GROUP` (numbers), `,mode=0644`, `,exclude=PATTERN`
+(repeatable), `,from=DIR` (what of it is taken), `,strip=N` (names taken off the beginning of each path), `,follow=true`
+(links become what they lead to) and `,times=keep` (also those later than --time). A path or value that holds such an
+option is written in double quotes: '\"a,to=b\",to=/c'.
 
 Examples:
   cellblock mkfs ext4 -o root.img --content rootfs.tar --size \"minimum + 20%\"

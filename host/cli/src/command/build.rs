@@ -1,6 +1,7 @@
 //! `cellblock build`: a spec in, an image out.
 
 use std::fs;
+use std::path::PathBuf;
 
 use cellblock_build::catalogue::Foreign;
 use cellblock_build::cell::Runtime;
@@ -43,7 +44,9 @@ pub(super) fn run(build: &Build) -> Result<(), Failure> {
     let assembled: Result<Vec<Assembled>, Failure> = volumes
         .iter()
         .zip(&outputs)
-        .map(|(volume, output)| assemble(build, &volume.spec, output, &runtime, &described))
+        .map(|(volume, output)| {
+            assemble(build, &volume.spec, output, &outputs, &runtime, &described)
+        })
         .collect();
     super::warn_of_walls(&runtime);
     deliver(build, assembled?, record)
@@ -54,11 +57,14 @@ fn assemble(
     build: &Build,
     spec: &Spec,
     output: &Output,
+    outputs: &[Output],
     runtime: &Runtime,
     described: &Described,
 ) -> Result<Assembled, Failure> {
     let catalog = super::catalog(&build.run, foreign(spec))?;
-    let options = options(build, spec)?;
+    let mut options = options(build, spec)?;
+    let files = outputs.iter().filter_map(Output::file);
+    options.outputs.extend(files.map(PathBuf::from));
     let assembled = assemble_image(spec, output, runtime, &catalog, &options);
     options.progress.clear();
     assembled.map_err(|error| described.located(error))

@@ -165,6 +165,7 @@ fn build_options(run: &Run, time: Option<i64>, given: bool) -> BuildOptions {
         } else {
             Durability::Written
         },
+        outputs: run.json.iter().map(Into::into).collect(),
     }
 }
 

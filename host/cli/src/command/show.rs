@@ -4,17 +4,14 @@ use super::{Failure, print, print_json};
 use crate::arguments::Show;
 use crate::report::{draw, terminal};
 use cellblock_build::image::Existing;
-use cellblock_build::table::{Severity, Table, json_like_sfdisk};
+use cellblock_build::table::{Severity, json_like_sfdisk};
 
 pub(super) fn run(show: &Show) -> Result<(), Failure> {
     let name = show.image.display().to_string();
     let failed = |error: &dyn std::fmt::Display| Failure::failed(format_args!("{name}: {error}"));
     let disk = Existing::open(&show.image).map_err(Failure::failed)?;
-    let decoded = match show.sector_size {
-        Some(sector_size) => Table::decode_as(&disk, sector_size),
-        None => Table::decode(&disk),
-    };
-    let decoded = decoded.map_err(|error| failed(&error))?;
+    let decoded = cellblock_build::decode_table(&disk, &show.image, show.sector_size)
+        .map_err(Failure::failed)?;
     if show.json {
         print_json(&json_like_sfdisk(&decoded.table, &name).with_entries(decoded.entries))?;
     } else {

@@ -19,7 +19,7 @@ use super::{
 use cellblock_contract::{Argument, Loss, Word};
 use cellblock_table::PartitionType;
 use cellblock_text::hexadecimal;
-use cellblock_tree::source::{ModeRule, Source, What};
+use cellblock_tree::source::{ModeRule, Source, Times, What};
 
 /// A path that TOML, which is Unicode, has no way to write.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -302,6 +302,10 @@ fn print_source(source: &Source) -> Result<String, PathError> {
         owner,
         mode,
         exclude,
+        times,
+        from,
+        strip,
+        follow,
         // The partition says what may be dropped.
         drop_attributes: _,
     } = source;
@@ -315,6 +319,18 @@ fn print_source(source: &Source) -> Result<String, PathError> {
     if !exclude.is_empty() {
         let patterns = list(exclude.iter().map(|pattern| quoted(pattern)));
         entries.push(format!("exclude = {patterns}"));
+    }
+    if *times == Times::Keep {
+        entries.push("times = \"keep\"".to_owned());
+    }
+    if let Some(from) = from {
+        entries.push(format!("from = {}", quoted(&String::from_utf8_lossy(from))));
+    }
+    if *strip > 0 {
+        entries.push(format!("strip = {strip}"));
+    }
+    if *follow {
+        entries.push("follow = true".to_owned());
     }
     Ok(braced(entries))
 }
@@ -449,7 +465,7 @@ label = "L"
 uuid = "ABCD-0001"
 content = [
     { directory = "dir", owner = "0:1", mode = "u=rwX,go-ws,ug+t", exclude = ["*.o", "a b"] },
-    { archive = "root.tar", to = "/" },
+    { archive = "root.tar", to = "/", times = "keep", from = "rootfs", strip = 2, follow = true },
     { file = "fstab", to = "/etc/fstab", mode = "0644" },
     { text = 'quoted "text"', to = "/etc/motd" },
     { template = "fstab.in", to = "/etc/fstab2", owner = "0:0", mode = "0600" },

@@ -5,9 +5,9 @@ use toml::de::DeValue;
 
 use super::super::content::{Content, SingleFile};
 use super::super::error::ProblemKind;
-use super::super::fields::{Fields, parsed, text};
-use super::super::value::{parse_destination, parse_mode, parse_owner};
-use cellblock_tree::source::{Source, What};
+use super::super::fields::{Fields, boolean, integer, parsed, text};
+use super::super::value::{parse_destination, parse_mode, parse_owner, parse_part, parse_times};
+use cellblock_tree::source::{Source, Times, What};
 
 /// What a source is, before its other keys are looked at.
 enum Kind {
@@ -29,6 +29,10 @@ pub(super) fn content(fields: &mut Fields<'_, '_>) -> Option<Content> {
         .take("mode", parsed(parse_mode))
         .map(|mode| mode.value);
     let exclude = fields.take_list("exclude", text);
+    let times = fields.take("times", parsed(parse_times));
+    let from = fields.take("from", parsed(parse_part));
+    let strip = fields.take("strip", |value| integer(value, 0, u64::from(u16::MAX)));
+    let follow = fields.take("follow", boolean);
     let found = kinds.len();
     let kind = match kinds.pop() {
         Some(kind) if found == 1 => kind,
@@ -37,22 +41,45 @@ pub(super) fn content(fields: &mut Fields<'_, '_>) -> Option<Content> {
             return None;
         }
     };
-    if let (Kind::Single(_), Some(first)) = (&kind, exclude.first()) {
-        fields.problem(ProblemKind::ExcludeOfFile, first.place.clone());
+    if let Kind::Single(file) = &kind {
+        let of_tree = [
+            ("exclude", exclude.first().map(|value| &value.place)),
+            ("from", from.as_ref().map(|value| &value.place)),
+            ("strip", strip.as_ref().map(|value| &value.place)),
+            ("follow", follow.as_ref().map(|value| &value.place)),
+        ];
+        for (key, place) in of_tree {
+            if let Some(place) = place {
+                fields.problem(ProblemKind::KeyOfTree { key }, place.clone());
+            }
+        }
+        if let (SingleFile::Text(_) | SingleFile::Template(_), Some(times)) = (file, &times) {
+            fields.problem(ProblemKind::TimesOfText, times.place.clone());
+        }
     }
     if let (Kind::Single(SingleFile::Text(_) | SingleFile::Template(_)), None) = (&kind, &to) {
         fields.problem(ProblemKind::WithoutDestination, place);
     }
     let exclude = exclude.into_iter().map(|pattern| pattern.value).collect();
+    let times = times.map_or(Times::Clamp, |times| times.value);
     Some(match kind {
         Kind::Tree(what) => Content::Source(Source {
             to,
             owner,
             mode,
             exclude,
+            times,
+            from: from.map(|from| from.value),
+            strip: strip.map_or(0, |strip| {
+                u32::try_from(strip.value).expect("it was checked to be small")
+            }),
+            follow: follow.is_some_and(|follow| follow.value),
             ..Source::new(what)
         }),
-        Kind::Single(file) => file.content(to, owner, mode),
+        Kind::Single(file) => match file.content(to, owner, mode) {
+            Content::Source(source) => Content::Source(Source { times, ..source }),
+            template @ Content::Template(_) => template,
+        },
     })
 }
 

@@ -22,7 +22,7 @@ const USUAL: usize = 512;
 pub(crate) struct AttributeSets {
     sets: Vec<Arc<[Attribute]>>,
     numbers: BTreeMap<Arc<[Attribute]>, u32>,
-    /// Of all names and values.
+    /// In memory.
     bytes: u64,
 }
 
@@ -48,8 +48,7 @@ impl AttributeSets {
             return *number;
         }
         let number = u32::try_from(self.sets.len()).expect("there are fewer sets than nodes");
-        let lengths = set.iter().map(|it| it.name.len() + it.value.len());
-        self.bytes += u64::try_from(lengths.sum::<usize>()).expect("a length fits 64 bits");
+        self.bytes += memory(&set);
         self.sets.push(Arc::clone(&set));
         self.numbers.insert(set, number);
         number
@@ -60,7 +59,7 @@ impl AttributeSets {
         &self.sets[index(number)]
     }
 
-    /// The bytes of all names and values, those of equal sets counted once.
+    /// The bytes that all of them take in memory, equal sets counted once.
     pub(crate) fn bytes(&self) -> u64 {
         self.bytes
     }
@@ -85,18 +84,25 @@ impl AttributeSets {
     }
 }
 
+/// The bytes that a set takes in memory.
+pub(crate) fn memory(set: &[Attribute]) -> u64 {
+    let lengths = set.iter().map(|it| it.name.len() + it.value.len());
+    let bytes = lengths.sum::<usize>() + size_of_val(set);
+    u64::try_from(bytes).expect("a length fits 64 bits")
+}
+
 /// How the attributes of a name in an open directory are reached. There is no system call for that before Linux 6.13,
 /// and the only way without opening the file, which its mode may forbid and which is not done to a device, leads
 /// through `/proc`: its entry for the directory is followed, the name is not.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Access {
+pub(crate) enum AttributeAccess {
     /// By path, through this directory of descriptors: `/proc/PID/fd`.
     Proc(String),
     /// There is no `/proc`: by opening files and directories. Symbolic links and special files are taken to have none.
     Open,
 }
 
-impl Access {
+impl AttributeAccess {
     /// Whether `/proc` shows this process's descriptors.
     pub(crate) fn detect(directory: BorrowedFd<'_>) -> Self {
         // The link `self` would be followed for every node; what it says now stays true.

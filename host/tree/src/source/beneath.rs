@@ -169,6 +169,15 @@ pub(crate) fn open_directory(from: BorrowedFd<'_>, name: &[u8]) -> Result<OwnedF
     openat(from, name, DIRECTORY_FLAGS, Mode::empty())
 }
 
+/// Opens what has a name in a directory without reading it, nor following a link.
+pub(crate) fn open_path(
+    directory: BorrowedFd<'_>,
+    name: impl rustix::path::Arg,
+) -> Result<OwnedFd, Errno> {
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    openat(directory, name, flags, Mode::empty())
+}
+
 /// Opens a file for reading by its name in an open directory. Should it have become a fifo or a device, nothing waits for it.
 pub(crate) fn open_file(
     directory: BorrowedFd<'_>,

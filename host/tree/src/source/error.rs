@@ -151,6 +151,64 @@ pub enum SourceError {
         reason: &'static str,
     },
 
+    /// A directory within a source, from which it is to be taken, is not there.
+    #[error("{}: from '{from}' is to be taken, which is {found}", root.display())]
+    From {
+        /// The source.
+        root: PathBuf,
+        /// The path in it.
+        from: PathBytes,
+        /// What was found there.
+        found: &'static str,
+    },
+
+    /// A symbolic link cannot be replaced by what it leads to.
+    #[error(
+        "{}: {path}, a symbolic link to '{target}', {reason}; exclude it, or store links as they are, without `follow`",
+        root.display()
+    )]
+    Follow {
+        /// The source.
+        root: PathBuf,
+        /// The link.
+        path: PathBytes,
+        /// Where it leads.
+        target: PathBytes,
+        /// Why that is no content.
+        reason: &'static str,
+    },
+
+    /// A file whose length is not known before it is read.
+    #[error(
+        "{}: {path} is a file of {filesystem}, which has no length before it is read; exclude it, or copy what it says into a file",
+        root.display()
+    )]
+    WithoutLength {
+        /// The source.
+        root: PathBuf,
+        /// The file.
+        path: PathBytes,
+        /// The file system that it is in.
+        filesystem: &'static str,
+    },
+
+    /// More than is kept of content in memory.
+    #[error(
+        "{}: with {path}, attributes, names and link targets take {kept} bytes of memory, and {limit} are allowed (16 MiB, and 640 \
+         bytes a node); leave attributes out, or split the content over several partitions",
+        root.display()
+    )]
+    Kept {
+        /// The source.
+        root: PathBuf,
+        /// The node with which it is too much.
+        path: PathBytes,
+        /// The bytes that are kept.
+        kept: u64,
+        /// The bytes that may be.
+        limit: u64,
+    },
+
     /// The tree does not fit a node's number.
     #[error(
         "the content has more than {} nodes; split it over several partitions",
@@ -177,8 +235,8 @@ pub enum ArchiveError {
 
     /// The first block is no tar header, and no known compression begins so.
     #[error(
-        "not a tar archive, plain or compressed with gzip, zstd or xz{}",
-        hint.map(|hint| format!(": {hint}")).unwrap_or_default()
+        "not a tar archive, plain or compressed with gzip, zstd, xz, bzip2 or lz4{}",
+        hint.map(|hint| format!(": it is {hint}")).unwrap_or_default()
     )]
     NotAnArchive {
         /// What it looks like, if that is known.
@@ -339,16 +397,42 @@ pub enum ArchiveError {
         limit: u64,
     },
 
-    /// More attributes than are kept in memory.
+    /// More than is kept of content in memory.
     #[error(
-        "with member '{member}', extended attributes take more than {limit} bytes; make the archive without them, or split \
-         the content over several partitions"
+        "with member '{member}', attributes, names, link targets and maps of holes take {kept} bytes of memory, and {limit} are \
+         allowed (16 MiB, and 640 bytes a node); make the archive without attributes, or split the content over several partitions"
     )]
-    Attributes {
+    Kept {
         /// The member's name.
         member: PathBytes,
-        /// The limit in bytes.
+        /// The bytes that are kept.
+        kept: u64,
+        /// The bytes that may be.
         limit: u64,
+    },
+
+    /// More stretches of data between holes than are kept in memory.
+    #[error(
+        "with member '{member}', the maps of holes of the archive have more than {limit} stretches of data; make the archive \
+         without tar's --sparse, or split the content over several partitions"
+    )]
+    Maps {
+        /// The member's name.
+        member: PathBytes,
+        /// How many there may be.
+        limit: usize,
+    },
+
+    /// A member with holes in a format that is not read.
+    #[error(
+        "member '{member}' is stored with its holes left out in a format that is not read ({format}); make the archive with GNU \
+         tar, or without leaving holes out"
+    )]
+    SparseFormat {
+        /// The member's name.
+        member: PathBytes,
+        /// The format.
+        format: String,
     },
 
     /// A compressed archive has more content than its partition could hold.
@@ -385,6 +469,21 @@ pub enum ArchiveError {
         decompressed: u64,
         /// The decompressor's reason.
         error: io::Error,
+    },
+
+    /// The compressed data refers further back than memory is given for.
+    #[error(
+        "the {format} data needs a window of {} bytes, and {limit} are allowed; compress it again with a smaller one (xz -9, \
+         zstd -19 or zstd --long=26 need no more)",
+        wanted.map_or("more".to_owned(), |wanted| wanted.to_string())
+    )]
+    Window {
+        /// The compression.
+        format: &'static str,
+        /// How far it refers back, in bytes, where it says so.
+        wanted: Option<u64>,
+        /// How far it may, in bytes.
+        limit: u64,
     },
 
     /// The temporary file for decompressed data cannot be made or written.

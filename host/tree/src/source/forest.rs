@@ -17,8 +17,14 @@ pub(crate) struct InodeId(u32);
 impl InodeId {
     pub(crate) const ROOT: Self = Self(0);
 
-    fn index(self) -> usize {
+    pub(crate) fn index(self) -> usize {
         index(self.0)
+    }
+
+    /// # Panics
+    /// If there is no such inode: they are numbered by 32 bits.
+    pub(crate) fn of_index(index: usize) -> Self {
+        Self(u32::try_from(index).expect("inodes are counted when they are added"))
     }
 }
 
@@ -128,8 +134,12 @@ impl Forest {
         Ok(InodeId(id))
     }
 
+    pub(crate) fn inodes(&self) -> &[Inode] {
+        &self.inodes
+    }
+
     pub(crate) fn body(&self, id: InodeId) -> &Body {
-        &self.inodes[id.index()].body
+        &self.inode(id).body
     }
 
     pub(crate) fn inode(&self, id: InodeId) -> &Inode {
@@ -300,11 +310,43 @@ impl Forest {
         }
     }
 
-    /// Sets owners and modes of everything that the source says something about.
+    /// Makes the directory at `path` the root, and forgets what is not below it.
+    pub(crate) fn descend(&mut self, path: &[&[u8]]) -> Result<(), &'static str> {
+        let found = self.lookup(path).ok_or("not in it")?;
+        match self.body(found) {
+            Body::Directory(_) => {
+                self.inodes.swap(0, found.index());
+                Ok(())
+            }
+            other => Err(other.noun()),
+        }
+    }
+
+    /// Takes `count` names off the beginning of every path; what has no more than those goes. Directories that become one
+    /// are merged in the order of their names.
+    pub(crate) fn strip(&mut self, count: u32) -> Result<(), Ungraftable> {
+        for _ in 0..count {
+            let children = std::mem::take(self.children_mut(InodeId::ROOT));
+            if children.is_empty() {
+                break;
+            }
+            let directories = children.into_values();
+            for directory in directories
+                .filter(|id| self.is_directory(*id))
+                .collect::<Vec<_>>()
+            {
+                self.merge(InodeId::ROOT, directory)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Sets owners and modes of everything that the source says something about. Times that are later than `latest` become it.
     pub(crate) fn apply(
         &mut self,
         owner: Option<(u32, u32)>,
         mode: Option<&ModeRule>,
+        latest: Option<Timestamp>,
         sets: &mut AttributeSets,
     ) {
         for inode in &mut self.inodes {
@@ -313,6 +355,9 @@ impl Forest {
             };
             if let Some((uid, gid)) = owner {
                 (metadata.uid, metadata.gid) = (uid, gid);
+            }
+            if let (Some(modified), Some(latest)) = (&mut metadata.modified, latest) {
+                *modified = latest.min(*modified);
             }
             let is_symlink = matches!(inode.body, Body::Other(Kind::Symlink(_)));
             if let Some(rule) = mode

@@ -17,25 +17,32 @@
 pub(crate) mod acl;
 pub(crate) mod attributes;
 pub(crate) mod beneath;
+pub(crate) mod budget;
 pub(crate) mod directory;
 pub(crate) mod forest;
 pub(crate) mod store;
 
 mod archive;
 mod error;
+mod follow;
 mod mode;
 mod pattern;
 mod single;
 mod stamp;
+mod warning;
 
 pub use error::{ArchiveError, SourceError};
 pub use mode::{Clause, ModeRule, ModeRuleError};
+pub use stamp::FileId;
+pub use warning::Warning;
 
-use crate::{Timestamp, Tree, validate};
-use attributes::AttributeSets;
+use crate::{Timestamp, Tree, index, validate};
+use budget::Kept;
 use cellblock_text::PathBytes;
+use directory::Selection;
 use forest::{Blocked, Body, Forest, Inode, InodeId};
 use pattern::Patterns;
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
@@ -57,11 +64,31 @@ pub struct Source {
     /// Patterns of paths in a directory or an archive that are left out.
     ///
     /// `*`, `?` and `[a-z]` match within a name, `**` any number of names. A leading `/` anchors the pattern at the root of
-    /// the source, otherwise it matches at any depth; a trailing `/` restricts it to directories.
+    /// what is taken, otherwise it matches at any depth; a trailing `/` restricts it to directories.
     pub exclude: Vec<String>,
     /// Whether attributes that no Linux system takes are left out, as the file system may lose attributes; otherwise they
     /// are an error.
     pub drop_attributes: bool,
+    /// What becomes of times that are later than [`ReadOptions::time`].
+    pub times: Times,
+    /// The directory in a directory or an archive that is taken in its place. No part of it may be a symbolic link.
+    pub from: Option<Vec<u8>>,
+    /// How many names are taken off the beginning of each path of a directory or an archive, after `from`; what has no more
+    /// is left out.
+    pub strip: u32,
+    /// Whether symbolic links are replaced by what they lead to, which must be in the source. Absolute targets begin at its
+    /// root.
+    pub follow: bool,
+}
+
+/// What becomes of times that are later than the one that is given.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Times {
+    /// They become it, so that two checkouts of one commit are the same content.
+    #[default]
+    Clamp,
+    /// They stay.
+    Keep,
 }
 
 /// The content of a source.
@@ -69,7 +96,7 @@ pub struct Source {
 pub enum What {
     /// A directory of the host and everything in it.
     Directory(PathBuf),
-    /// A tar archive, plain or compressed with gzip, zstd or xz, which its first bytes tell.
+    /// A tar archive, plain or compressed with gzip, zstd, xz, bzip2 or lz4, which its first bytes tell.
     Archive(PathBuf),
     /// One regular file, with its owner, mode, time and attributes.
     File(PathBuf),
@@ -88,6 +115,10 @@ impl Source {
             mode: None,
             exclude: Vec::new(),
             drop_attributes: false,
+            times: Times::Clamp,
+            from: None,
+            strip: 0,
+            follow: false,
         }
     }
 
@@ -122,59 +153,116 @@ impl From<u64> for Room {
     }
 }
 
+/// How sources are read.
+#[derive(Clone, Debug)]
+pub struct ReadOptions {
+    /// What compressed archives may come to.
+    pub room: Room,
+    /// The time of what no source describes, and the latest that anything has whose source does not keep its times.
+    pub time: Option<Timestamp>,
+    /// Files that are left out of directories: those that the program is about to write.
+    pub leave_out: BTreeSet<FileId>,
+}
+
+impl ReadOptions {
+    /// So much room, and nothing else.
+    #[must_use]
+    pub fn within(room: impl Into<Room>) -> Self {
+        Self {
+            room: room.into(),
+            time: None,
+            leave_out: BTreeSet::new(),
+        }
+    }
+}
+
+/// What sources have come to.
+#[derive(Debug)]
+pub struct Gathered {
+    /// The tree.
+    pub tree: Tree,
+    /// What the user should know, in the order of the sources.
+    pub warnings: Vec<Warning>,
+}
+
 /// Reads and merges sources, in order, into one tree. Without sources that is an empty root directory.
 ///
-/// `spool` makes an unnamed temporary file, into which a compressed archive is decompressed once, as far as there is `room`.
-/// `default_time` is the time of what no source describes.
+/// `spool` makes an unnamed temporary file, into which a compressed archive is decompressed once, as far as there is room.
+///
+/// ```
+/// use cellblock_tree::NodeId;
+/// use cellblock_tree::source::{ReadOptions, Source, What, read_sources};
+///
+/// let greeting = Source {
+///     to: Some(b"/etc/motd".to_vec()),
+///     ..Source::new(What::Bytes(b"hello\n".to_vec()))
+/// };
+/// let no_spool = || Err(std::io::ErrorKind::Unsupported.into());
+/// let gathered = read_sources(&[greeting], &no_spool, &ReadOptions::within(0))?;
+/// let paths: Vec<_> = gathered.tree.nodes().map(|node| gathered.tree.path(node.id)).collect();
+/// assert_eq!(paths, [&b"/"[..], b"/etc", b"/etc/motd"]);
+///
+/// let mut bytes = [0; 5];
+/// gathered.tree.reader().read(NodeId(2), 0, &mut bytes)?;
+/// assert_eq!(&bytes, b"hello");
+/// # Ok::<(), cellblock_tree::source::SourceError>(())
+/// ```
 ///
 /// # Errors
 /// When a source cannot be read or is malformed, or its destination is not usable.
 pub fn read_sources(
     sources: &[Source],
     spool: &dyn Fn() -> io::Result<File>,
-    room: impl Into<Room>,
-    default_time: Option<Timestamp>,
-) -> Result<Tree, SourceError> {
+    options: &ReadOptions,
+) -> Result<Gathered, SourceError> {
     let mut merging = Merging {
         forest: Forest::new(),
         stores: Vec::new(),
-        sets: AttributeSets::new(),
+        kept: Kept::new(),
         spool,
-        room: room.into(),
+        expanded: options.room.expanded,
+        options,
+        warnings: Vec::new(),
     };
     for source in sources {
         merging.add(source)?;
     }
-    merging
-        .forest
-        .into_tree(merging.stores, merging.sets, default_time)
+    let Merging {
+        forest,
+        stores,
+        kept,
+        warnings,
+        ..
+    } = merging;
+    let tree = forest.into_tree(stores, kept.sets, options.time)?;
+    Ok(Gathered { tree, warnings })
 }
 
 struct Merging<'a> {
     forest: Forest,
     stores: Vec<Box<dyn Store>>,
-    sets: AttributeSets,
+    kept: Kept,
     spool: &'a dyn Fn() -> io::Result<File>,
-    room: Room,
+    options: &'a ReadOptions,
+    /// The bytes that archives may still be decompressed to.
+    expanded: u64,
+    warnings: Vec<Warning>,
 }
 
 impl Merging<'_> {
     fn add(&mut self, source: &Source) -> Result<(), SourceError> {
-        let patterns = Patterns::parse(&source.exclude)?;
         match &source.what {
             What::Directory(path) => {
-                let store = self.next_store()?;
-                let (forest, walked) = directory::read(path, &patterns, store, &mut self.sets)?;
-                self.stores.push(Box::new(walked));
-                self.graft(source, forest)
+                let forest = self.directory(path, source)?;
+                self.graft(source, path, forest)
             }
             What::Archive(path) => {
-                let forest = self.archive(path, &patterns)?;
-                self.graft(source, forest)
+                let forest = self.archive(path, source)?;
+                self.graft(source, path, forest)
             }
             What::File(path) => {
                 let store = self.next_store()?;
-                let (inode, opened) = single::file(path, store, &mut self.sets)?;
+                let (inode, opened) = single::file(path, store, &mut self.kept)?;
                 self.stores.push(Box::new(opened));
                 let name = path.file_name().map(OsStrExt::as_bytes);
                 self.plant(source, name, inode)
@@ -192,29 +280,90 @@ impl Merging<'_> {
         u32::try_from(self.stores.len()).map_err(|_| SourceError::TooManyNodes)
     }
 
-    fn archive(&mut self, path: &Path, patterns: &Patterns) -> Result<Forest, SourceError> {
+    fn directory(&mut self, path: &Path, source: &Source) -> Result<Forest, SourceError> {
+        let patterns = Patterns::parse(&source.exclude)?;
+        let from = source.from.as_deref().map_or(Ok(Vec::new()), destination)?;
+        let selection = Selection {
+            from: &from,
+            strip: index(source.strip),
+            exclude: &patterns,
+            leave_out: &self.options.leave_out,
+        };
+        let store = self.next_store()?;
+        let read = directory::read(path, selection, store, &mut self.kept)?;
+        let left_out = read.left_out.into_iter().map(|file| Warning::LeftOut {
+            root: path.into(),
+            path: file,
+        });
+        self.warnings.extend(left_out);
+        self.stores.push(Box::new(read.store));
+        self.warn_of_unmatched(path, &patterns);
+        let mut forest = read.forest;
+        forest.strip(source.strip)?;
+        Ok(forest)
+    }
+
+    fn archive(&mut self, path: &Path, source: &Source) -> Result<Forest, SourceError> {
+        let patterns = Patterns::parse(&source.exclude)?;
         let store = self.next_store()?;
         let opened = archive::open(path)?;
-        let mut room = self.room;
-        if !patterns.is_empty() {
-            room.partition = None;
-        }
-        let read = archive::read(path, opened, self.spool, room, store, &mut self.sets);
+        let takes_all = patterns.is_empty() && source.from.is_none() && source.strip == 0;
+        let room = Room {
+            expanded: self.expanded,
+            partition: self.options.room.partition.filter(|_| takes_all),
+        };
+        let read = archive::read(path, opened, self.spool, room, store, &mut self.kept);
         let read = read.map_err(|error| SourceError::Archive {
             path: path.into(),
             error,
         })?;
-        self.room.expanded -= read.expanded;
+        self.expanded -= read.expanded;
         self.stores.push(Box::new(read.store));
         let mut forest = read.forest;
+        if let Some(from) = &source.from {
+            let found = forest.descend(&destination(from)?);
+            found.map_err(|found| SourceError::From {
+                root: path.into(),
+                from: from.as_slice().into(),
+                found,
+            })?;
+        }
+        forest.strip(source.strip)?;
         if !patterns.is_empty() {
             forest.prune(|path, is_directory| patterns.exclude(path, is_directory));
         }
+        self.warn_of_unmatched(path, &patterns);
         Ok(forest)
     }
 
+    fn warn_of_unmatched(&mut self, path: &Path, patterns: &Patterns) {
+        let unmatched = patterns.unmatched().map(|pattern| Warning::Unmatched {
+            root: path.into(),
+            pattern: pattern.to_owned(),
+        });
+        self.warnings.extend(unmatched);
+    }
+
+    /// The latest time that anything of a source may have.
+    fn latest(&self, source: &Source) -> Option<Timestamp> {
+        self.options.time.filter(|_| source.times == Times::Clamp)
+    }
+
     /// Merges a source that has a root directory.
-    fn graft(&mut self, source: &Source, mut forest: Forest) -> Result<(), SourceError> {
+    fn graft(
+        &mut self,
+        source: &Source,
+        path: &Path,
+        mut forest: Forest,
+    ) -> Result<(), SourceError> {
+        if source.follow {
+            forest = follow::follow(&forest).map_err(|failed| SourceError::Follow {
+                root: path.into(),
+                path: PathBytes(failed.path),
+                target: PathBytes(failed.target),
+                reason: failed.reason,
+            })?;
+        }
         self.settle(source, &mut forest)?;
         let to = source.to.as_deref().unwrap_or(b"/");
         let at = self.directory_at(to, &destination(to)?)?;
@@ -254,14 +403,19 @@ impl Merging<'_> {
 
     /// Gives a source's nodes the owners and modes that it is to have, and holds them against the kernel's rules.
     fn settle(&mut self, source: &Source, forest: &mut Forest) -> Result<(), SourceError> {
-        forest.apply(source.owner, source.mode.as_ref(), &mut self.sets);
-        validate::check(forest, &mut self.sets, source.drop_attributes).map_err(|(path, fault)| {
-            SourceError::Invalid {
+        forest.apply(
+            source.owner,
+            source.mode.as_ref(),
+            self.latest(source),
+            &mut self.kept.sets,
+        );
+        validate::check(forest, &mut self.kept.sets, source.drop_attributes).map_err(
+            |(path, fault)| SourceError::Invalid {
                 source_name: source.name(),
                 path: PathBytes(path),
                 fault,
-            }
-        })
+            },
+        )
     }
 
     fn directory_at(&mut self, to: &[u8], names: &[&[u8]]) -> Result<InodeId, SourceError> {

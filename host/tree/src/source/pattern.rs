@@ -6,6 +6,8 @@
 //! directories only. What is below an excluded directory is excluded with it: `/var/cache` removes the directory,
 //! `/var/cache/*` empties it.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use super::error::SourceError;
 
 /// All patterns of one source.
@@ -14,8 +16,12 @@ pub(crate) struct Patterns(Vec<Pattern>);
 
 #[derive(Debug)]
 struct Pattern {
+    /// As it was written.
+    text: String,
     names: Vec<NamePattern>,
     directories_only: bool,
+    /// Whether it has meant any path.
+    matched: AtomicBool,
 }
 
 #[derive(Debug, PartialEq)]
@@ -41,7 +47,7 @@ impl Patterns {
         patterns
             .iter()
             .map(|pattern| {
-                parse(pattern.as_bytes()).map_err(|reason| SourceError::Pattern {
+                parse(pattern).map_err(|reason| SourceError::Pattern {
                     pattern: pattern.clone(),
                     reason,
                 })
@@ -56,13 +62,28 @@ impl Patterns {
 
     /// Whether a pattern means exactly this path. That a parent is excluded is for the caller to know.
     pub(crate) fn exclude<N: AsRef<[u8]>>(&self, path: &[N], is_directory: bool) -> bool {
-        self.0.iter().any(|pattern| {
-            (is_directory || !pattern.directories_only) && names_match(&pattern.names, path)
-        })
+        let mut excluded = false;
+        for pattern in &self.0 {
+            if (is_directory || !pattern.directories_only) && names_match(&pattern.names, path) {
+                pattern.matched.store(true, Ordering::Relaxed);
+                excluded = true;
+            }
+        }
+        excluded
+    }
+
+    /// The patterns that have meant no path so far, as they were written.
+    pub(crate) fn unmatched(&self) -> impl Iterator<Item = &str> {
+        let unmatched = |pattern: &&Pattern| !pattern.matched.load(Ordering::Relaxed);
+        self.0
+            .iter()
+            .filter(unmatched)
+            .map(|pattern| &*pattern.text)
     }
 }
 
-fn parse(text: &[u8]) -> Result<Pattern, &'static str> {
+fn parse(written: &str) -> Result<Pattern, &'static str> {
+    let text = written.as_bytes();
     let (anchored, text) = match text.strip_prefix(b"/") {
         Some(rest) => (true, rest),
         None => (false, text),
@@ -87,8 +108,10 @@ fn parse(text: &[u8]) -> Result<Pattern, &'static str> {
         }
     }
     Ok(Pattern {
+        text: written.to_owned(),
         names,
         directories_only,
+        matched: AtomicBool::new(false),
     })
 }
 

@@ -1,11 +1,13 @@
 //! One file, from the host or from memory, as a source.
 
-use super::attributes::{self, AttributeSets};
-use super::directory::first_hole;
+use super::attributes;
+use super::budget::{Kept, OverBudget};
+use super::directory::{first_hole, without_lengths};
 use super::error::SourceError;
 use super::forest::{Body, Inode, Metadata};
 use super::stamp::{Stamp, modified, status};
 use super::store::{FileStore, Reach, Span, StoredFile};
+use cellblock_text::PathBytes;
 use rustix::fs::{CWD, FileType, Mode, OFlags, openat};
 use std::fs::File;
 use std::path::Path;
@@ -14,7 +16,7 @@ use std::path::Path;
 pub(super) fn file(
     path: &Path,
     store: u32,
-    sets: &mut AttributeSets,
+    kept: &mut Kept,
 ) -> Result<(Inode, FileStore), SourceError> {
     let open_error = |error: rustix::io::Errno| SourceError::Open {
         path: path.into(),
@@ -32,6 +34,13 @@ pub(super) fn file(
             found: noun(found),
         });
     }
+    if let Ok(Some(filesystem)) = without_lengths(&file) {
+        return Err(SourceError::WithoutLength {
+            root: path.into(),
+            path: PathBytes(b"/".to_vec()),
+            filesystem,
+        });
+    }
     let attributes = attributes::of_open(&file).map_err(open_error)?;
     let size = status.stx_size;
     let sparse = status.stx_blocks.saturating_mul(512) < size
@@ -41,8 +50,15 @@ pub(super) fn file(
         uid: status.stx_uid,
         gid: status.stx_gid,
         modified: Some(modified(&status)),
-        attributes: sets.number(attributes),
+        attributes: kept.sets.number(attributes),
     };
+    kept.node(0)
+        .map_err(|OverBudget { kept, limit }| SourceError::Kept {
+            root: path.into(),
+            path: PathBytes(b"/".to_vec()),
+            kept,
+            limit,
+        })?;
     let opened = FileStore {
         path: path.into(),
         file,

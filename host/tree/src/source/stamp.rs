@@ -1,10 +1,11 @@
 //! What tells that a file or a directory of the host is still the one that was looked at, and unchanged.
 
+use std::io;
 use std::os::fd::AsFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use cellblock_text::PathBytes;
-use rustix::fs::{AtFlags, Statx, StatxFlags};
+use rustix::fs::{AtFlags, CWD, Statx, StatxFlags};
 
 use super::error::SourceError;
 use crate::Timestamp;
@@ -103,6 +104,32 @@ impl Stamp {
             Some(("change time", time(self.changed), time(now.changed)))
         } else {
             None
+        }
+    }
+}
+
+/// A file of the host, whatever it is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FileId {
+    device: u64,
+    inode: u64,
+}
+
+impl FileId {
+    /// The file at `path`, links followed.
+    ///
+    /// # Errors
+    /// When it cannot be looked at.
+    pub fn of_path(path: &Path) -> io::Result<Self> {
+        let flags = AtFlags::empty();
+        let status = rustix::fs::statx(CWD, path, flags, StatxFlags::BASIC_STATS)?;
+        Ok(Self::of(&status))
+    }
+
+    pub(crate) fn of(status: &Statx) -> Self {
+        Self {
+            device: device(status),
+            inode: status.stx_ino,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Directories, files and bytes, merged; and their bytes read back.
 #![allow(clippy::unwrap_used)]
 
+use super::attributes::AttributeAccess;
 use super::*;
 use crate::{Data, Kind, NodeId};
 use cellblock_judges::{Ability, lacks};
@@ -14,7 +15,16 @@ pub(super) fn spool() -> io::Result<File> {
 }
 
 pub(super) fn read(sources: &[Source]) -> Result<Tree, SourceError> {
-    read_sources(sources, &spool, 1 << 30, None)
+    read_sources(sources, &spool, &ReadOptions::within(1 << 30)).map(|read| read.tree)
+}
+
+/// With a time that is given.
+fn read_at(sources: &[Source], time: Timestamp) -> Result<Tree, SourceError> {
+    let options = ReadOptions {
+        time: Some(time),
+        ..ReadOptions::within(1 << 30)
+    };
+    read_sources(sources, &spool, &options).map(|read| read.tree)
 }
 
 fn directory(path: &Path) -> Source {
@@ -146,6 +156,25 @@ fn devices_and_attributes_are_taken_when_root_made_them() {
     assert_eq!(*tree.node(NodeId(1)).kind, expected);
 }
 
+/// The tree of an open directory, `meanwhile` being called between the walk and the second look.
+fn walked(
+    path: &Path,
+    opened: cap_std::fs::Dir,
+    access: AttributeAccess,
+    meanwhile: impl FnOnce(),
+) -> Result<Tree, SourceError> {
+    let mut kept = Kept::new();
+    let selection = Selection {
+        from: &[],
+        strip: 0,
+        exclude: &Patterns::default(),
+        leave_out: &BTreeSet::new(),
+    };
+    let read = directory::read_opened(path, opened, selection, access, 0, &mut kept, meanwhile)?;
+    read.forest
+        .into_tree(vec![Box::new(read.store)], kept.sets, None)
+}
+
 #[test]
 fn attributes_are_found_with_and_without_proc() {
     let root = TempDir::new().unwrap();
@@ -173,18 +202,12 @@ fn attributes_are_found_with_and_without_proc() {
     let mut digests = Vec::new();
     for proc in [true, false] {
         let opened = File::open(root.path()).unwrap();
-        let access = match attributes::Access::detect(opened.as_fd()) {
-            access @ attributes::Access::Proc(_) if proc => access,
-            _ => attributes::Access::Open,
+        let access = match AttributeAccess::detect(opened.as_fd()) {
+            access @ AttributeAccess::Proc(_) if proc => access,
+            _ => AttributeAccess::Open,
         };
         let opened = cap_std::fs::Dir::from_std_file(opened);
-        let mut sets = AttributeSets::new();
-        let patterns = Patterns::default();
-        let (forest, walked) =
-            directory::read_opened(root.path(), opened, &patterns, access, 0, &mut sets).unwrap();
-        let tree = forest
-            .into_tree(vec![Box::new(walked)], sets, None)
-            .unwrap();
+        let tree = walked(root.path(), opened, access, || ()).unwrap();
         assert_eq!(names(&tree, 0), [b"user.root"]);
         assert_eq!(names(&tree, 1), [b"user.a", b"user.b"]);
         let value = |name: &[u8]| {
@@ -431,7 +454,7 @@ fn default_time_is_that_of_what_no_source_describes() {
         seconds: 1_700_000_000,
         nanoseconds: 0,
     };
-    let tree = read_sources(&[text("/a/b", b"")], &spool, 0, Some(time)).unwrap();
+    let tree = read_at(&[text("/a/b", b"")], time).unwrap();
     assert!(tree.nodes().all(|node| node.modified == time));
     assert_eq!(tree.newest(), time);
 }
@@ -558,4 +581,313 @@ fn tree_and_errors_may_cross_threads() {
     fn check<T: Send + Sync>() {}
     check::<Tree>();
     check::<SourceError>();
+}
+
+fn set_time(path: &Path, seconds: i64) {
+    use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, utimensat};
+    let time = Timespec {
+        tv_sec: seconds,
+        tv_nsec: 5,
+    };
+    let times = Timestamps {
+        last_access: time,
+        last_modification: time,
+    };
+    utimensat(CWD, path, &times, AtFlags::SYMLINK_NOFOLLOW).unwrap();
+}
+
+#[test]
+fn later_times_than_the_given_one_become_it_unless_a_source_keeps_them() {
+    let root = TempDir::new().unwrap();
+    let at = |name: &str| root.path().join(name);
+    fs::write(at("old"), b"").unwrap();
+    fs::write(at("new"), b"").unwrap();
+    symlink("x", at("link")).unwrap();
+    for (path, seconds) in [("old", 99), ("new", 101), ("link", 102), ("", 103)] {
+        set_time(&at(path), seconds);
+    }
+    let given = Timestamp {
+        seconds: 100,
+        nanoseconds: 7,
+    };
+    let times = |source: Source| -> Vec<(i64, u32)> {
+        let tree = read_at(&[source], given).unwrap();
+        tree.nodes()
+            .map(|node| (node.modified.seconds, node.modified.nanoseconds))
+            .collect()
+    };
+    let clamped = [(100, 7), (100, 7), (100, 7), (99, 5)];
+    assert_eq!(times(directory(root.path())), clamped);
+    let kept = Source {
+        times: Times::Keep,
+        ..directory(root.path())
+    };
+    assert_eq!(times(kept), [(103, 5), (102, 5), (101, 5), (99, 5)]);
+    let single = |times| Source {
+        to: Some(b"/new".to_vec()),
+        times,
+        ..Source::new(What::File(at("new")))
+    };
+    assert_eq!(times(single(Times::Clamp)), [(100, 7), (100, 7)]);
+    assert_eq!(times(single(Times::Keep)), [(100, 7), (101, 5)]);
+}
+
+#[test]
+fn a_file_renamed_into_a_directory_that_was_read_already_is_noticed() {
+    let changes: [(&str, fn(&Path)); 4] = [
+        ("/a", |root| {
+            fs::rename(root.join("b/file"), root.join("a/file")).unwrap()
+        }),
+        ("/b", |root| fs::remove_file(root.join("b/file")).unwrap()),
+        ("/", |root| {
+            fs::rename(root.join("b"), root.join("c")).unwrap()
+        }),
+        ("/b", |root| {
+            fs::set_permissions(root.join("b"), fs::Permissions::from_mode(0o700)).unwrap();
+        }),
+    ];
+    for (place, change) in changes {
+        let root = TempDir::new().unwrap();
+        fs::create_dir(root.path().join("a")).unwrap();
+        fs::create_dir(root.path().join("b")).unwrap();
+        fs::write(root.path().join("b/file"), b"x").unwrap();
+        // Far from now, so that the change is seen on a file system with coarse times too.
+        for directory in ["a", "b", ""] {
+            set_time(&root.path().join(directory), 1000);
+        }
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        let opened = cap_std::fs::Dir::from_std_file(File::open(root.path()).unwrap());
+        let result = walked(root.path(), opened, AttributeAccess::Open, || {
+            change(root.path())
+        });
+        match result.unwrap_err() {
+            SourceError::Changed { path, .. } => assert_eq!(path.to_string(), place),
+            other => panic!("{other}"),
+        }
+    }
+}
+
+#[test]
+fn files_to_be_written_are_left_out_and_unmatched_patterns_are_told() {
+    let root = TempDir::new().unwrap();
+    fs::create_dir(root.path().join("out")).unwrap();
+    for name in ["out/disk.img", "out/other", "a.pyc"] {
+        fs::write(root.path().join(name), b"x").unwrap();
+    }
+    fs::hard_link(root.path().join("out/disk.img"), root.path().join("again")).unwrap();
+    let mut options = ReadOptions::within(0);
+    let output = FileId::of_path(&root.path().join("out/disk.img")).unwrap();
+    options.leave_out.insert(output);
+    let source = Source {
+        exclude: vec!["*.pyc".to_owned(), "/cache/".to_owned(), "a.*".to_owned()],
+        ..directory(root.path())
+    };
+    let read = read_sources(&[source], &spool, &options).unwrap();
+    assert_eq!(paths(&read.tree), ["/", "/out", "/out/other"]);
+    let left_out = |path: &str| Warning::LeftOut {
+        root: root.path().into(),
+        path: PathBytes(path.into()),
+    };
+    let unmatched = Warning::Unmatched {
+        root: root.path().into(),
+        pattern: "/cache/".to_owned(),
+    };
+    let expected = [left_out("/again"), left_out("/out/disk.img"), unmatched];
+    assert_eq!(read.warnings, expected);
+}
+
+#[test]
+fn a_part_of_a_directory_is_taken_without_looking_at_the_rest() {
+    let root = TempDir::new().unwrap();
+    for folder in ["one/rootfs/etc", "one/rootfs/usr/etc", "two"] {
+        fs::create_dir_all(root.path().join(folder)).unwrap();
+    }
+    for file in [
+        "one/rootfs/etc/a",
+        "one/rootfs/usr/etc/b",
+        "one/rootfs/top",
+        "two/c",
+    ] {
+        fs::write(root.path().join(file), file).unwrap();
+    }
+    symlink("one", root.path().join("link")).unwrap();
+    let taken = |from: Option<&str>, strip, exclude: &[&str]| {
+        let exclude = exclude.iter().map(|pattern| (*pattern).to_owned());
+        read(&[Source {
+            from: from.map(|from| from.as_bytes().to_vec()),
+            strip,
+            exclude: exclude.collect(),
+            ..directory(root.path())
+        }])
+    };
+    let tree = taken(Some("one/rootfs"), 0, &["/top"]).unwrap();
+    assert_eq!(
+        paths(&tree),
+        ["/", "/etc", "/etc/a", "/usr", "/usr/etc", "/usr/etc/b"]
+    );
+    assert_eq!(contents(&tree, "/etc/a"), b"one/rootfs/etc/a");
+    let tree = taken(Some("/one/rootfs/"), 1, &[]).unwrap();
+    assert_eq!(paths(&tree), ["/", "/a", "/etc", "/etc/b"]);
+    assert_eq!(contents(&tree, "/etc/b"), b"one/rootfs/usr/etc/b");
+    // What remains of the path is what a pattern means.
+    let tree = taken(None, 1, &["/rootfs/usr", "/one"]).unwrap();
+    assert_eq!(
+        paths(&tree),
+        [
+            "/",
+            "/c",
+            "/rootfs",
+            "/rootfs/etc",
+            "/rootfs/etc/a",
+            "/rootfs/top"
+        ]
+    );
+    for (from, reason) in [
+        ("none", "not in it"),
+        ("two/c", "no directory"),
+        ("link/rootfs", "no directory"),
+    ] {
+        let message = taken(Some(from), 0, &[]).unwrap_err().to_string();
+        assert!(message.contains(reason), "{message}");
+    }
+    assert!(matches!(
+        taken(Some("one/../two"), 0, &[]),
+        Err(SourceError::Destination { .. })
+    ));
+}
+
+#[test]
+fn followed_links_become_what_they_lead_to() {
+    let root = TempDir::new().unwrap();
+    let at = |name: &str| root.path().join(name);
+    fs::create_dir_all(at("lib/deep")).unwrap();
+    fs::write(at("lib/deep/file"), b"hello").unwrap();
+    fs::hard_link(at("lib/deep/file"), at("lib/other")).unwrap();
+    for (target, link) in [
+        ("lib/deep/file", "to-file"),
+        ("/lib/deep", "to-directory"),
+        ("to-file", "to-link"),
+        ("../deep/./file", "lib/deep/up"),
+        ("to-directory/up", "through"),
+    ] {
+        symlink(target, at(link)).unwrap();
+    }
+    let followed = || {
+        read(&[Source {
+            follow: true,
+            ..directory(root.path())
+        }])
+    };
+    let tree = followed().unwrap();
+    let files: Vec<String> = paths(&tree)
+        .into_iter()
+        .filter(|path| !matches!(tree.node(find(&tree, path)).kind, Kind::Directory))
+        .collect();
+    let expected = [
+        "/lib/deep/file",
+        "/lib/deep/up",
+        "/lib/other",
+        "/through",
+        "/to-directory/file",
+        "/to-directory/up",
+        "/to-file",
+        "/to-link",
+    ];
+    assert_eq!(files, expected);
+    for path in expected {
+        if path == "/lib/other" {
+            let first = find(&tree, "/lib/deep/file");
+            assert_eq!(*tree.node(find(&tree, path)).kind, Kind::HardLink(first));
+        } else {
+            assert_eq!(contents(&tree, path), b"hello");
+        }
+    }
+    for (target, reason) in [
+        ("nowhere", "leads to nothing in the source"),
+        ("to-file/x", "leads to nothing in the source"),
+        ("../../etc/passwd", "leads out of the source"),
+        ("/lib/../..", "leads out of the source"),
+        (".", "leads to a directory that it is in"),
+        ("bad", "leads through more than 40 links"),
+    ] {
+        symlink(target, at("lib/bad")).unwrap();
+        let message = followed().unwrap_err().to_string();
+        let link = format!("/lib/bad, a symbolic link to '{target}', {reason}; ");
+        assert!(message.contains(&link), "{message}");
+        fs::remove_file(at("lib/bad")).unwrap();
+    }
+    // Two directories that hold each other.
+    fs::create_dir(at("one")).unwrap();
+    fs::create_dir(at("two")).unwrap();
+    symlink("../two", at("one/two")).unwrap();
+    symlink("../one", at("two/one")).unwrap();
+    let message = followed().unwrap_err().to_string();
+    assert!(
+        message.contains(
+            "/one/two/one, a symbolic link to '../one', leads to a directory that it is in"
+        ),
+        "{message}"
+    );
+}
+
+#[test]
+fn followed_links_do_not_multiply_without_end() {
+    let root = TempDir::new().unwrap();
+    for level in 0..30 {
+        let directory = root.path().join(level.to_string());
+        fs::create_dir(&directory).unwrap();
+        for name in ["a", "b"] {
+            symlink(format!("../{}", level + 1), directory.join(name)).unwrap();
+        }
+    }
+    fs::create_dir(root.path().join("30")).unwrap();
+    let source = Source {
+        follow: true,
+        ..directory(root.path())
+    };
+    let message = read(&[source]).unwrap_err().to_string();
+    assert!(message.contains("16 times as many nodes"), "{message}");
+}
+
+#[test]
+fn files_without_a_length_are_refused_by_name() {
+    let Ok(_) = fs::metadata("/proc/self/status") else {
+        eprintln!("skipped: no /proc here");
+        return;
+    };
+    for source in [
+        Source {
+            from: Some(b"sys/kernel/random".to_vec()),
+            ..directory(Path::new("/proc"))
+        },
+        Source {
+            to: Some(b"/status".to_vec()),
+            ..Source::new(What::File("/proc/self/status".into()))
+        },
+    ] {
+        let message = read(&[source]).unwrap_err().to_string();
+        assert!(
+            message.contains("is a file of procfs, which has no length"),
+            "{message}"
+        );
+    }
+}
+
+#[test]
+fn attributes_of_a_directory_are_bounded_in_all() {
+    let root = TempDir::new().unwrap();
+    for number in 0..6000_u32 {
+        let file = root.path().join(number.to_string());
+        fs::write(&file, b"").unwrap();
+        let mut value = vec![b'v'; 3800];
+        value.extend_from_slice(&number.to_le_bytes());
+        if rustix::fs::setxattr(&file, "user.a", &value, rustix::fs::XattrFlags::empty()).is_err() {
+            eprintln!("skipped: no extended attributes of this size here");
+            return;
+        }
+    }
+    match read(&[directory(root.path())]) {
+        Err(SourceError::Kept { kept, limit, .. }) => assert!(kept > limit && limit > 16 << 20),
+        other => panic!("{other:?}"),
+    }
 }

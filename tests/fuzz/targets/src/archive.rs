@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, Write as _};
 use std::os::fd::AsRawFd as _;
 
-use cellblock_tree::source::{Source, What, read_sources};
+use cellblock_tree::source::{ReadOptions, Source, What, read_sources};
 use cellblock_tree::{Kind, Node, Tree};
 use rustix::fs::{MemfdFlags, memfd_create};
 
@@ -19,7 +19,7 @@ pub fn archive(data: &[u8]) {
     file.write_all(data).expect("memory for it");
     let path = format!("/proc/self/fd/{}", file.as_raw_fd());
     let source = Source::new(What::Archive(path.into()));
-    match read_sources(&[source], &in_memory, SPOOL, None) {
+    match read_sources(&[source], &in_memory, &ReadOptions::within(SPOOL)).map(|read| read.tree) {
         Ok(tree) => check(&tree),
         Err(error) => assert!(!error.to_string().is_empty()),
     }

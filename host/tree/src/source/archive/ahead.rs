@@ -4,8 +4,10 @@ use std::sync::mpsc::{self, SyncSender};
 use std::thread;
 
 use super::super::error::ArchiveError;
+use super::super::store::Span;
 use super::blocks::ReadAt;
 use super::member::{Member, MemberKind, Members};
+use crate::Kind;
 
 /// What is handed over at once: so many members, or fewer where they take so many bytes.
 const MEMBERS: usize = 256;
@@ -67,6 +69,11 @@ fn size(member: &Member) -> usize {
         .sum();
     let target = match &member.kind {
         MemberKind::HardLink(target) => target.len(),
+        MemberKind::Other(Kind::Symlink(target)) => target.len(),
+        MemberKind::File {
+            span: Span::Pieces(pieces),
+            ..
+        } => size_of_val(&**pieces),
         _ => 0,
     };
     size_of::<Member>() + member.path.len() + target + attributes

@@ -101,7 +101,7 @@ impl<'a, R: ReadAt> Blocks<'a, R> {
         }
         if length < BLOCK_BYTES {
             return Err(ArchiveError::NotAnArchive {
-                hint: Some("it is shorter than one header"),
+                hint: Some("shorter than one header"),
             });
         }
         self.block("a header after the data").map(Some)

@@ -1,7 +1,7 @@
 //! The members of an archive: headers with everything that extends them.
 
 use super::super::error::ArchiveError;
-use super::super::store::Span;
+use super::super::store::{Span, long};
 use super::blocks::{BLOCK, Blocks, ReadAt};
 use super::header::{check, field, name};
 use super::pax::{AttributeError, Extensions};
@@ -51,12 +51,29 @@ pub(super) enum MemberKind {
     Other(Kind),
 }
 
+impl MemberKind {
+    /// The bytes that are kept of it in memory, beside a few numbers.
+    pub(super) fn memory(&self) -> u64 {
+        let bytes = match self {
+            Self::Other(Kind::Symlink(target)) => target.len(),
+            Self::File {
+                span: Span::Pieces(pieces),
+                ..
+            } => size_of_val(&**pieces),
+            Self::Directory | Self::File { .. } | Self::HardLink(_) | Self::Other(_) => 0,
+        };
+        long(bytes)
+    }
+}
+
 pub(super) struct Members<'a, R> {
     blocks: Blocks<'a, R>,
     /// Bytes of the partition that they go into, where that bounds them.
     partition: Option<u64>,
     /// Bytes that the archive has of all files so far.
     stored: u64,
+    /// Stretches of data that the maps of holes to come may have.
+    stretches: usize,
     extensions: Extensions,
     /// The attributes that global headers give to all.
     of_all: Option<Arc<[Attribute]>>,
@@ -79,6 +96,7 @@ impl<'a, R: ReadAt> Members<'a, R> {
             blocks,
             partition,
             stored: 0,
+            stretches: sparse::STRETCHES,
             extensions: Extensions::default(),
             of_all: None,
             long_path: None,
@@ -345,10 +363,17 @@ impl<'a, R: ReadAt> Members<'a, R> {
         let own_size = field(&header.as_old().size, "size", path)?;
         let mut stored = self.overridden(b"size", "size", path)?.unwrap_or(own_size);
         let map = if type_flag == b'S' {
-            Some(sparse::old(header, &mut self.blocks, path)?)
+            Some(sparse::old(header, &mut self.blocks, path, self.stretches)?)
         } else {
-            sparse::pax(&self.extensions, &mut self.blocks, &mut stored, path)?
+            sparse::pax(
+                &self.extensions,
+                &mut self.blocks,
+                &mut stored,
+                path,
+                self.stretches,
+            )?
         };
+        self.stretches -= map.as_ref().map_or(0, sparse::Map::len);
         self.count(stored, path)?;
         let position = self.blocks.skip(stored, "the data")?;
         let (size, sparse, span) = match map {

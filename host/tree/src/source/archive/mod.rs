@@ -14,21 +14,22 @@ mod blocks;
 mod compression;
 mod header;
 mod member;
+mod packed;
 mod pax;
 mod sparse;
 
-pub(super) use compression::open;
+pub(super) use packed::open;
 
 use super::Room;
-use super::attributes::AttributeSets;
+use super::budget::{Kept, OverBudget};
 use super::error::ArchiveError;
 use super::forest::{Blocked, Body, Forest, Full, Inode, InodeId, Metadata};
-use super::store::{FileStore, Reach, Span, StoredFile};
+use super::store::{FileStore, Reach, Span, StoredFile, long};
 use crate::{Attribute, Kind};
 use blocks::Blocks;
 use cellblock_text::PathBytes;
-use compression::Opened;
 use member::{Member, MemberKind, Members};
+use packed::Opened;
 use std::fs::File;
 use std::io;
 use std::path::Path;
@@ -39,8 +40,6 @@ use std::sync::Arc;
 const IMPLIED: u64 = 100_000;
 /// Directories that each member of an archive may need.
 const IMPLIED_BY_MEMBER: u64 = 16;
-/// Bytes that the attributes of a tree may take, equal sets counted once.
-const ATTRIBUTES_LIMIT: u64 = 128 * 1024 * 1024;
 
 /// An archive that has been read.
 pub(super) struct Archive {
@@ -59,12 +58,12 @@ pub(super) fn read(
     spool: &dyn Fn() -> io::Result<File>,
     room: Room,
     store: u32,
-    sets: &mut AttributeSets,
+    kept: &mut Kept,
 ) -> Result<Archive, ArchiveError> {
     match opened {
         Opened::Plain(plain) => {
             let members = Members::new(Blocks::new(&plain), None);
-            let planted = ahead::read_ahead(members, |members| plant(members, store, sets))?;
+            let planted = ahead::read_ahead(members, |members| plant(members, store, kept))?;
             Ok(Archive {
                 forest: planted.forest,
                 store: FileStore {
@@ -84,7 +83,7 @@ pub(super) fn read(
             let unpacking = packed.unpack(spool, room.expanded)?;
             // Nothing is read ahead of what is judged: it would be decompressed.
             let members = Members::new(Blocks::new(&unpacking), room.partition);
-            let planted = plant(members, store, sets)?;
+            let planted = plant(members, store, kept)?;
             let (file, expanded) = unpacking.finish()?;
             Ok(Archive {
                 forest: planted.forest,
@@ -109,7 +108,7 @@ struct Planted {
 fn plant(
     members: impl Iterator<Item = Result<Member, ArchiveError>>,
     store: u32,
-    sets: &mut AttributeSets,
+    kept: &mut Kept,
 ) -> Result<Planted, ArchiveError> {
     let mut planting = Planting {
         forest: Forest::new(),
@@ -117,7 +116,7 @@ fn plant(
         members: 0,
         implied: 0,
         store,
-        sets,
+        kept,
         attributes: (Arc::from([]), 0),
     };
     for member in members {
@@ -137,7 +136,7 @@ struct Planting<'a> {
     /// Directories that were needed before they were members, if they ever are.
     implied: u64,
     store: u32,
-    sets: &'a mut AttributeSets,
+    kept: &'a mut Kept,
     /// The attributes of the last member, and their number.
     attributes: (Arc<[Attribute]>, u32),
 }
@@ -153,12 +152,14 @@ impl Planting<'_> {
             modified: Some(member.modified),
             attributes: self.number(&member.attributes),
         };
-        if self.sets.bytes() > ATTRIBUTES_LIMIT {
-            return Err(ArchiveError::Attributes {
+        let name = path.last().map_or(0, |name| name.len());
+        self.kept.node(long(name) + member.kind.memory()).map_err(
+            |OverBudget { kept, limit }| ArchiveError::Kept {
                 member: member.path.as_slice().into(),
-                limit: ATTRIBUTES_LIMIT,
-            });
-        }
+                kept,
+                limit,
+            },
+        )?;
         let body = match member.kind {
             MemberKind::HardLink(target) => return self.link(&member.path, &path, &target),
             MemberKind::Directory => Body::Directory(Default::default()),
@@ -191,7 +192,7 @@ impl Planting<'_> {
 
     fn number(&mut self, attributes: &Arc<[Attribute]>) -> u32 {
         if !Arc::ptr_eq(attributes, &self.attributes.0) {
-            let number = self.sets.number(attributes.to_vec());
+            let number = self.kept.sets.number(attributes.to_vec());
             self.attributes = (Arc::clone(attributes), number);
         }
         self.attributes.1
@@ -266,7 +267,7 @@ impl From<Full> for ArchiveError {
     }
 }
 
-/// The names of a member's path, or of its link target; `.` and doubled slashes do not count.
+/// The names of a member's path, or of its link target; `.`, doubled slashes and those at the beginning do not count.
 fn names<'p>(path: &'p [u8], member: &[u8]) -> Result<Vec<&'p [u8]>, ArchiveError> {
     let names: Vec<&[u8]> = path
         .split(|byte| *byte == b'/')
@@ -274,8 +275,6 @@ fn names<'p>(path: &'p [u8], member: &[u8]) -> Result<Vec<&'p [u8]>, ArchiveErro
         .collect();
     let reason = if path.is_empty() {
         "is empty"
-    } else if path.starts_with(b"/") {
-        "is an absolute path"
     } else if names.contains(&&b".."[..]) {
         "has '..' in it"
     } else if path.contains(&0) {

@@ -4,7 +4,7 @@
 mod judged;
 
 use super::super::tests::{contents, find, read as read_sources, spool};
-use super::super::{Source, SourceError, What as Content};
+use super::super::{ReadOptions, Source, SourceError, What as Content};
 use super::*;
 use crate::{NodeId, Timestamp, Tree};
 use proptest::prelude::*;
@@ -73,10 +73,8 @@ impl Builder {
 fn parse(archive: &[u8]) -> Result<Forest, ArchiveError> {
     let archive = archive.to_vec();
     let members = Members::new(Blocks::new(&archive), None);
-    ahead::read_ahead(members, |members| {
-        plant(members, 0, &mut AttributeSets::new())
-    })
-    .map(|planted| planted.forest)
+    ahead::read_ahead(members, |members| plant(members, 0, &mut Kept::new()))
+        .map(|planted| planted.forest)
 }
 
 fn tree_of(archive: &[u8]) -> Result<Tree, SourceError> {
@@ -194,8 +192,7 @@ fn pax_headers_override_and_add() {
 #[test]
 fn names_that_lead_outside_are_refused() {
     for (name, reason) in [
-        (&b"/etc/passwd"[..], "is an absolute path"),
-        (b"../x", "has '..' in it"),
+        (&b"../x"[..], "has '..' in it"),
         (b"a/../../x", "has '..' in it"),
         (b"", "is empty"),
     ] {
@@ -370,18 +367,19 @@ fn decompression_stops_at_the_limit() {
         let file = NamedTempFile::new().unwrap();
         fs::write(file.path(), &bytes).unwrap();
         let sources = [Source::new(Content::Archive(file.path().into()))];
-        let result = super::super::read_sources(&sources, &spool, 1 << 20, None);
+        let result = super::super::read_sources(&sources, &spool, &ReadOptions::within(1 << 20));
         let message = result.unwrap_err().to_string();
         assert!(message.contains("more than the 1048576 bytes"), "{message}");
         let enough = u64::try_from(archive.len()).unwrap();
-        super::super::read_sources(&sources, &spool, enough, None).unwrap();
+        super::super::read_sources(&sources, &spool, &ReadOptions::within(enough)).unwrap();
     }
 }
 
 #[test]
 fn other_formats_are_named() {
     for (bytes, hint) in [
-        (&b"BZh91AY"[..], "bzip2"),
+        (&b"MSCF\0\0\0\0"[..], "cabinet"),
+        (b"070701", "cpio"),
         (b"PK\x03\x04xx", "zip"),
         (b"", "0 bytes"),
         (b"short", "shorter than one header"),
@@ -500,4 +498,155 @@ proptest! {
     fn random_pax_records_never_panic(data in prop::collection::vec(any::<u8>(), 0..200)) {
         let _ = parse(&Builder::default().member(b"p", b'x', &data).member(b"a", b'0', b"").end());
     }
+}
+
+#[test]
+fn slashes_at_the_beginning_of_a_name_do_not_count() {
+    let archive = Builder::default()
+        .member(b"/etc/passwd", b'0', b"root")
+        .link(b"//etc/link", b'1', b"/etc/passwd")
+        .end();
+    let tree = tree_of(&archive).unwrap();
+    // Of two names of a file the first one holds it.
+    assert_eq!(contents(&tree, "/etc/link"), b"root");
+    let passwd = tree.node(find(&tree, "/etc/passwd")).kind;
+    assert_eq!(*passwd, Kind::HardLink(find(&tree, "/etc/link")));
+}
+
+#[test]
+fn a_part_of_an_archive_is_taken() {
+    let archive = Builder::default()
+        .member(b"app-1.0/", b'5', b"")
+        .member(b"app-1.0/rootfs/bin/sh", b'0', b"#!")
+        .link(b"app-1.0/rootfs/bin/ash", b'1', b"app-1.0/rootfs/bin/sh")
+        .link(b"app-1.0/rootfs/sh", b'1', b"app-1.0/rootfs/bin/sh")
+        .member(b"README", b'0', b"read me")
+        .end();
+    let file = NamedTempFile::new().unwrap();
+    fs::write(file.path(), archive).unwrap();
+    let taken = |from: Option<&str>, strip: u32, exclude: &[&str]| {
+        let exclude = exclude.iter().map(|pattern| (*pattern).to_owned());
+        let source = Source {
+            from: from.map(|from| from.as_bytes().to_vec()),
+            strip,
+            exclude: exclude.collect(),
+            ..Source::new(Content::Archive(file.path().into()))
+        };
+        let tree = read_sources(&[source])?;
+        let paths = tree
+            .nodes()
+            .skip(1)
+            .map(|node| String::from_utf8(tree.path(node.id)).unwrap());
+        Ok::<_, SourceError>(paths.collect::<Vec<String>>())
+    };
+    let rootfs = ["/bin", "/bin/ash", "/bin/sh", "/sh"];
+    assert_eq!(taken(Some("app-1.0/rootfs"), 0, &[]).unwrap(), rootfs);
+    assert_eq!(taken(None, 2, &[]).unwrap(), rootfs);
+    assert_eq!(taken(Some("app-1.0"), 1, &["/bin"]).unwrap(), ["/sh"]);
+    assert_eq!(taken(None, 9, &[]).unwrap(), [""; 0]);
+    for (from, found) in [("app", "not in it"), ("README", "a file")] {
+        let message = taken(Some(from), 0, &[]).unwrap_err().to_string();
+        assert!(
+            message.ends_with(&format!("from '{from}' is to be taken, which is {found}")),
+            "{message}"
+        );
+    }
+}
+
+#[test]
+fn holes_left_out_in_another_way_are_refused() {
+    let with = |records: &[(&str, &[u8])]| {
+        let archive = Builder::default()
+            .pax(b'x', records)
+            .member(b"a", b'0', b"data");
+        refusal(&archive.end())
+    };
+    for (records, format) in [
+        (
+            &[("GNU.sparse.major", &b"2"[..]), ("GNU.sparse.minor", b"0")][..],
+            "GNU.sparse 2.0",
+        ),
+        (
+            &[("GNU.sparse.major", b"1"), ("GNU.sparse.minor", b"1")],
+            "GNU.sparse 1.1",
+        ),
+        (&[("GNU.sparse.minor", b"7")], "GNU.sparse 0.7"),
+        (&[("GNU.sparse.map", b"0,4")], "GNU.sparse.map"),
+        (&[("SCHILY.realsize", b"100000")], "SCHILY.realsize"),
+    ] {
+        let message = with(records);
+        assert!(
+            message.starts_with("member 'a'") && message.contains(&format!("({format})")),
+            "{message}"
+        );
+    }
+}
+
+#[test]
+fn maps_of_holes_are_bounded_in_all() {
+    // Each of two members has half of the stretches that there may be, and one more.
+    let half = sparse::STRETCHES / 2 + 1;
+    let mut map = format!("{half}\n");
+    for number in 0..half {
+        map.push_str(&format!("{}\n1\n", 2 * number));
+    }
+    let size = (2 * half).to_string();
+    let mut data = map.into_bytes();
+    data.resize(data.len().next_multiple_of(512) + half, 0);
+    let sparse = |builder: Builder, name: &[u8]| {
+        builder
+            .pax(
+                b'x',
+                &[
+                    ("GNU.sparse.major", b"1"),
+                    ("GNU.sparse.realsize", size.as_bytes()),
+                ],
+            )
+            .member(name, b'0', &data)
+    };
+    let one = sparse(Builder::default(), b"one");
+    let both = sparse(Builder(one.0.clone()), b"two");
+    assert!(parse(&one.end()).is_ok());
+    let message = refusal(&both.end());
+    assert!(
+        message.contains("with member 'two', the maps of holes of the archive have more than"),
+        "{message}"
+    );
+}
+
+#[test]
+fn attributes_and_link_targets_are_bounded_in_all() {
+    let long = vec![b'v'; 60_000];
+    let attributes = (0..400_u32).fold(Builder::default(), |builder, number| {
+        let value = [&long[..], &number.to_le_bytes()].concat();
+        builder
+            .pax(b'x', &[("SCHILY.xattr.user.a", &value)])
+            .member(b"a", b'0', b"")
+    });
+    let targets = (0..400).fold(Builder::default(), |builder, _| {
+        builder
+            .pax(b'x', &[("linkpath", &long)])
+            .member(b"a", b'2', b"")
+    });
+    for archive in [attributes, targets] {
+        match parse(&archive.end()) {
+            Err(ArchiveError::Kept { kept, limit, .. }) => {
+                assert!(kept > limit && limit > 16 << 20)
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_window_beyond_the_limit_is_named() {
+    let mut encoder = zstd::stream::write::Encoder::new(Vec::new(), 1).unwrap();
+    encoder.window_log(27).unwrap();
+    encoder
+        .write_all(&Builder::default().member(b"a", b'0', b"").end())
+        .unwrap();
+    encoder.flush().unwrap();
+    let message = tree_of(&encoder.finish().unwrap()).unwrap_err().to_string();
+    let expected = "the zstd data needs a window of 134217728 bytes, and 67108864 are allowed";
+    assert!(message.contains(expected), "{message}");
 }

@@ -1,77 +1,38 @@
 //! Opening an archive: telling how it is compressed, and decompressing it into a temporary file while it is read.
 
-use super::super::error::{ArchiveError, SourceError};
-use super::super::single::noun;
-use super::super::stamp::{Stamp, status};
-use super::blocks::{Plain, ReadAt};
-use flate2::read::MultiGzDecoder;
-use liblzma::read::XzDecoder;
-use liblzma::stream::{CONCATENATED, Stream};
-use rustix::fs::FileType;
 use std::cell::RefCell;
 use std::fs::File;
 use std::io::{self, Chain, Cursor, Read, Write};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-/// Bytes that tell a compression: as many as the longest mark has.
-const MARK: usize = 6;
+use rustix::fs::FileType;
 
-/// Memory that a decompressor may take: enough for `xz -9`.
-const XZ_MEMORY: u64 = 128 * 1024 * 1024;
+use super::super::error::{ArchiveError, SourceError};
+use super::super::single::noun;
+use super::super::stamp::{Stamp, status};
+use super::blocks::{Plain, ReadAt};
+use super::compression::{self, BeyondWindow, WINDOW};
+use crate::recognise::{Class, Compression, HEAD, recognise};
 
 /// Bytes decompressed at a time.
 const CHUNK: usize = 256 * 1024;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Compression {
-    None,
-    Gzip,
-    Zstd,
-    Xz,
-}
-
-impl Compression {
-    fn detect(start: &[u8]) -> Result<Self, ArchiveError> {
-        let hint = match start {
-            [] => return Err(ArchiveError::Empty),
-            // RFC 1952, section 2.3.1.
-            [0x1f, 0x8b, ..] => return Ok(Self::Gzip),
-            // RFC 8878, section 3.1.1, and skippable frames, section 3.1.2.
-            [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => {
-                return Ok(Self::Zstd);
-            }
-            // The .xz File Format, section 2.1.1.1.
-            [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => return Ok(Self::Xz),
-            [b'B', b'Z', b'h', ..] => "it is compressed with bzip2; recompress it with zstd",
-            [0x5d, 0, 0, ..] => "it looks compressed with lzma; recompress it with xz",
-            [0x04, 0x22, 0x4d, 0x18, ..] => "it is compressed with lz4; recompress it with zstd",
-            [b'P', b'K', 3, 4, ..] => "it is a zip archive",
-            [b'0', b'7', b'0', b'7', b'0', ..] => "it is a cpio archive",
-            _ => return Ok(Self::None),
-        };
-        Err(ArchiveError::NotAnArchive { hint: Some(hint) })
+/// How an archive that begins so is compressed; `None` if it is not.
+fn detect(start: &[u8]) -> Result<Option<Compression>, ArchiveError> {
+    if start.is_empty() {
+        return Err(ArchiveError::Empty);
     }
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::None => "tar",
-            Self::Gzip => "gzip",
-            Self::Zstd => "zstd",
-            Self::Xz => "xz",
-        }
-    }
-
-    fn decompressor(self, input: impl Read + 'static) -> io::Result<Box<dyn Read>> {
-        Ok(match self {
-            Self::None => Box::new(input),
-            Self::Gzip => Box::new(MultiGzDecoder::new(input)),
-            Self::Zstd => Box::new(zstd::stream::read::Decoder::new(input)?),
-            Self::Xz => {
-                let stream = Stream::new_stream_decoder(XZ_MEMORY, CONCATENATED)?;
-                Box::new(XzDecoder::new_stream(input, stream))
-            }
-        })
+    match recognise(start) {
+        // Old archives have no mark, and a member may begin as anything does.
+        None => Ok(None),
+        Some(format) => match format.class {
+            Class::Tar | Class::Other => Ok(None),
+            Class::Compressed(compression) => Ok(Some(compression)),
+            _ => Err(ArchiveError::NotAnArchive {
+                hint: Some(format.name),
+            }),
+        },
     }
 }
 
@@ -107,8 +68,8 @@ pub(in super::super) fn open(path: &Path) -> Result<Opened, SourceError> {
         error,
     };
     let start = peek(&file).map_err(archive_error)?;
-    let compression = Compression::detect(&start).map_err(archive_error)?;
-    if compression == Compression::None && found == FileType::RegularFile {
+    let compression = detect(&start).map_err(archive_error)?;
+    if compression.is_none() && found == FileType::RegularFile {
         return Ok(Opened::Plain(Plain {
             file,
             stamp: Stamp::of_open(&status),
@@ -124,8 +85,7 @@ pub(in super::super) fn open(path: &Path) -> Result<Opened, SourceError> {
 /// The first bytes of a file.
 fn peek(file: &File) -> Result<Vec<u8>, ArchiveError> {
     let mut start = Vec::new();
-    let mark = u64::try_from(MARK).expect("a small number");
-    file.take(mark)
+    file.take(u64::try_from(HEAD).expect("a small number"))
         .read_to_end(&mut start)
         .map_err(ArchiveError::Read)?;
     Ok(start)
@@ -133,20 +93,20 @@ fn peek(file: &File) -> Result<Vec<u8>, ArchiveError> {
 
 /// An archive that is still to be decompressed.
 pub(in super::super) struct Packed {
-    compression: Compression,
+    /// `None` for what comes through a pipe as it is.
+    compression: Option<Compression>,
     input: Chain<Cursor<Vec<u8>>, File>,
 }
 
 impl Packed {
     /// Decompresses it into the file `spool` as far as it is read, up to `limit` bytes.
     pub(super) fn unpack(self, spool: File, limit: u64) -> Result<Unpacking, ArchiveError> {
-        let format = self.compression.name();
-        let decompressor = self.compression.decompressor(self.input);
-        let output = decompressor.map_err(|error| ArchiveError::Decompress {
-            format,
-            decompressed: 0,
-            error,
-        })?;
+        let format = self.compression.map_or("tar", Compression::name);
+        let output: Box<dyn Read> = match self.compression {
+            None => Box::new(self.input),
+            Some(compression) => compression::decompressor(compression, self.input)
+                .map_err(|error| decompress_error(format, 0, error))?,
+        };
         Ok(Unpacking {
             file: spool,
             rest: RefCell::new(Rest {
@@ -183,12 +143,8 @@ struct Rest {
 impl Rest {
     /// The next piece; empty at the end.
     fn next(&mut self) -> Result<&[u8], ArchiveError> {
-        let filled =
-            fill(&mut self.output, &mut self.buffer).map_err(|error| ArchiveError::Decompress {
-                format: self.format,
-                decompressed: self.done,
-                error,
-            })?;
+        let filled = fill(&mut self.output, &mut self.buffer)
+            .map_err(|error| decompress_error(self.format, self.done, error))?;
         self.done += u64::try_from(filled).expect("a chunk is small");
         self.ended = filled == 0;
         if self.done > self.limit {
@@ -240,4 +196,19 @@ fn fill(input: &mut dyn Read, buffer: &mut [u8]) -> io::Result<usize> {
         }
     }
     Ok(filled)
+}
+
+fn decompress_error(format: &'static str, decompressed: u64, error: io::Error) -> ArchiveError {
+    match BeyondWindow::of(&error) {
+        Some(BeyondWindow { wanted }) => ArchiveError::Window {
+            format,
+            wanted,
+            limit: WINDOW,
+        },
+        None => ArchiveError::Decompress {
+            format,
+            decompressed,
+            error,
+        },
+    }
 }

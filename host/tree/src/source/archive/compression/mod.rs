@@ -1,0 +1,68 @@
+//! Decompressing, with bounds on the memory that it takes.
+
+mod input;
+mod lz4;
+mod repeated;
+mod xz;
+mod zstd;
+
+use std::fmt;
+use std::io::{self, Read};
+
+use crate::recognise::Compression;
+use input::Input;
+
+/// The most that a decompressor may look back, in bytes, and about what it takes in memory: what `xz -9` and `zstd -20` want.
+pub(super) const WINDOW: u64 = 64 << 20;
+
+/// The bytes of `input` without their compression.
+pub(super) fn decompressor(
+    compression: Compression,
+    input: impl Read + 'static,
+) -> io::Result<Box<dyn Read>> {
+    let input = Input::new(input);
+    Ok(match compression {
+        Compression::Gzip => Box::new(repeated::gzip(input)),
+        Compression::Bzip2 => Box::new(repeated::bzip2(input)),
+        Compression::Zstd => Box::new(zstd::Zstd::new(input)?),
+        Compression::Xz => Box::new(xz::Xz::new(input)?),
+        Compression::Lz4 => Box::new(lz4::Lz4::new(input)),
+    })
+}
+
+/// Data that looks back further than [`WINDOW`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct BeyondWindow {
+    /// How far, in bytes, where the data says it before it is decompressed.
+    pub(super) wanted: Option<u64>,
+}
+
+impl fmt::Display for BeyondWindow {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("the data needs a larger window than is allowed")
+    }
+}
+
+impl std::error::Error for BeyondWindow {}
+
+impl BeyondWindow {
+    /// The error that a reader gives for it; [`BeyondWindow::of`] finds it there.
+    fn error(wanted: Option<u64>) -> io::Error {
+        io::Error::other(Self { wanted })
+    }
+
+    pub(super) fn of(error: &io::Error) -> Option<Self> {
+        error.get_ref()?.downcast_ref().copied()
+    }
+}
+
+/// The error for data that ends in the middle.
+fn ended_early() -> io::Error {
+    io::Error::new(
+        io::ErrorKind::UnexpectedEof,
+        "it ends before it is complete",
+    )
+}
+
+#[cfg(test)]
+mod tests;
