@@ -122,3 +122,40 @@ fn the_record_has_the_seed_the_digest_and_what_file_systems_are_called() {
     assert_eq!(again.code, Some(0), "{}", again.stderr);
     assert!(fs::read(bench.path("again.img")).unwrap() == image);
 }
+
+#[test]
+fn a_plan_says_why_a_partition_is_as_large_as_it_is() {
+    let bench = Bench::new();
+    bench.create_folder("root");
+    bench.create_folder("root/big");
+    bench.write("root/big/one", vec![1; 100_000]);
+    bench.write("root/small", vec![1; 10]);
+    let filesystem = "filesystem = \"ext2\"\ncontent = [{ directory = \"root\" }]\n";
+    bench.write("image.toml", format!("{SPEC}{filesystem}"));
+    let names = bench.names();
+    for arguments in [["plan", "image.toml"], ["build", "--dry-run"]] {
+        let outcome = bench.run(&arguments);
+        assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+        assert!(
+            outcome
+                .stdout
+                .contains("partition 'data': 4 194 304 bytes, ext2"),
+            "{}",
+            outcome.stdout
+        );
+        assert!(
+            outcome.stdout.contains("100 000 bytes  /big"),
+            "{}",
+            outcome.stdout
+        );
+        assert_eq!(bench.names(), names);
+    }
+    let outcome = bench.run(&["plan", "--json", "-"]);
+    let plan: serde_json::Value = serde_json::from_str(&outcome.stdout).unwrap();
+    let space = &plan["partitions"][0]["space"];
+    let of = |key: &str| space[key].as_u64().unwrap();
+    // Two files in blocks of 4 KiB.
+    assert_eq!(of("content"), 102_400 + 4096);
+    assert_eq!(of("content") + of("metadata") + of("spare"), 4 << 20);
+    assert_eq!(space["heaviest"][0]["path"], "/big");
+}

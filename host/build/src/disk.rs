@@ -10,12 +10,12 @@ use std::time::Instant;
 
 use cellblock_cell::Runtime;
 use cellblock_contract::LogLine;
-use cellblock_image::{Durability, Image, ImageError, PartitionFile};
+use cellblock_image::{Durability, Image, ImageError, PartitionFile, Scratch};
 use cellblock_spec::Spec;
 use cellblock_table::Table;
 
 use crate::BuildOptions;
-use crate::catalogue::Catalog;
+use crate::catalogue::{Catalog, Formatters};
 use crate::error::Error;
 use crate::filesystem::{Filled, Place, Preparation, Prepared};
 use crate::output::Output;
@@ -77,25 +77,22 @@ pub fn assemble_image(
     options: &BuildOptions,
 ) -> Result<Assembled, Error> {
     let begun = Instant::now();
-    spec.check_filesystems(&catalog.kinds())?;
-    spec.check_commands(|kind| catalog.command_line(kind))?;
     let scratch = output.scratch()?;
-    let grub = GrubImages::read(spec)?;
-    let formatters = catalog.load(runtime, &kinds_of(spec), options.jobs)?;
-    let kinds = formatters.kinds();
-    let draft = staging::draft(spec, &kinds)?;
-    let (facts, names) = (draft.facts(), draft.names());
+    let ground = Groundwork::new(spec, output, &scratch, runtime, catalog, options)?;
     let preparation = Preparation {
-        formatters: &formatters,
+        formatters: &ground.formatters,
         scratch: &scratch,
         options,
-        facts: &facts,
+        facts: &ground.facts,
         outputs: options.outputs_with(output.file()),
     };
-    let prepared = preparation.prepare(draft.filesystems(), &names)?;
-    let wanted = draft.measurements_wanted();
-    let sizes = preparation.measure(&prepared, &wanted, draft.sector_size())?;
-    let plan = draft.measured(sizes).plan(options.time)?;
+    let Groundwork {
+        names,
+        grub,
+        prepared,
+        plan,
+        ..
+    } = ground;
     let table = plan.table()?;
     let regions = table.encode()?;
 
@@ -133,6 +130,55 @@ pub fn assemble_image(
         record: record.with(seed, digest),
         log,
     })
+}
+
+/// All that is known before a byte of a file system is written: the content in its cells, and the plan.
+pub(crate) struct Groundwork {
+    formatters: Formatters,
+    facts: Facts,
+    names: Vec<String>,
+    grub: Option<GrubImages>,
+    pub(crate) prepared: Vec<Prepared>,
+    pub(crate) plan: Plan,
+}
+
+impl Groundwork {
+    /// Reads what `spec` names, has it measured, and decides everything.
+    pub(crate) fn new(
+        spec: &Spec,
+        output: &Output,
+        scratch: &Scratch,
+        runtime: &Runtime,
+        catalog: &Catalog,
+        options: &BuildOptions,
+    ) -> Result<Self, Error> {
+        spec.check_filesystems(&catalog.kinds())?;
+        spec.check_commands(|kind| catalog.command_line(kind))?;
+        let grub = GrubImages::read(spec)?;
+        let formatters = catalog.load(runtime, &kinds_of(spec), options.jobs)?;
+        let kinds = formatters.kinds();
+        let draft = staging::draft(spec, &kinds)?;
+        let (facts, names) = (draft.facts(), draft.names());
+        let preparation = Preparation {
+            formatters: &formatters,
+            scratch,
+            options,
+            facts: &facts,
+            outputs: options.outputs_with(output.file()),
+        };
+        let prepared = preparation.prepare(draft.filesystems(), &names)?;
+        let wanted = draft.measurements_wanted();
+        let sizes = preparation.measure(&prepared, &wanted, draft.sector_size())?;
+        let plan = draft.measured(sizes).plan(options.time)?;
+        Ok(Self {
+            formatters,
+            facts,
+            names,
+            grub,
+            prepared,
+            plan,
+        })
+    }
 }
 
 /// Makes one file system, in a file without a name on the disk of `output`.
@@ -214,7 +260,7 @@ fn unnamed(error: Error) -> Error {
     }
 }
 
-fn places(plan: &Plan, prepared: &[Prepared]) -> BTreeMap<usize, Place> {
+pub(crate) fn places(plan: &Plan, prepared: &[Prepared]) -> BTreeMap<usize, Place> {
     let host = prepared
         .iter()
         .max_by_key(|prepared| {

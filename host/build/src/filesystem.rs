@@ -13,7 +13,9 @@ use crate::plan::{Facts, FilesystemPlan, TimeRule};
 use crate::progress::Bar;
 use crate::{BuildOptions, future, template};
 use cellblock_cell::{Cell, Wall};
-use cellblock_contract::{KindDescription, Level, LogLine, Loss, Request, Setting, Summary};
+use cellblock_contract::{
+    KindDescription, Level, LogLine, Loss, Partition, Request, Setting, Summary,
+};
 use cellblock_image::{Filling, PartitionFile, Scratch};
 use cellblock_spec::Content;
 use cellblock_table::SectorSize;
@@ -332,7 +334,7 @@ fn digests(tree: &Tree, partition: &PartitionFile) -> Result<Digests, PartitionE
     })
 }
 
-fn partition_error(name: &str, reason: impl Into<PartitionError>) -> Error {
+pub(crate) fn partition_error(name: &str, reason: impl Into<PartitionError>) -> Error {
     Error::Partition {
         name: name.to_owned(),
         reason: Box::new(reason.into()),
@@ -340,6 +342,20 @@ fn partition_error(name: &str, reason: impl Into<PartitionError>) -> Error {
 }
 
 impl Prepared {
+    /// The name of its partition.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Makes the file system in a partition that is thrown away: what the formatter says of it.
+    pub(crate) fn rehearse(
+        &self,
+        place: &Place,
+        partition: Arc<dyn Partition>,
+    ) -> Result<Summary, PartitionError> {
+        Ok(self.cell.format(&self.request(place), partition)?.summary)
+    }
+
     fn time(&self, place: &Place) -> Timestamp {
         match place.time {
             TimeRule::Fixed(seconds) => Timestamp {

@@ -25,6 +25,7 @@ mod options;
 mod output;
 mod parallel;
 pub mod plan;
+mod preview;
 pub mod progress;
 mod record;
 mod staging;
@@ -48,5 +49,6 @@ pub use existing::{
 pub use filesystem::TimeSource;
 pub use options::BuildOptions;
 pub use output::Output;
+pub use preview::{Preview, Space, preview_image};
 pub use record::{FilesystemRecord, PartitionRecord, Record, Timings};
 pub use template::{Fault, FaultReason, TemplateError};

@@ -23,6 +23,7 @@ mod existing;
 mod filling;
 mod partition;
 mod publish;
+mod rehearsal;
 mod scratch;
 mod sink;
 #[cfg(test)]
@@ -34,5 +35,6 @@ pub use existing::{Atomic, Change, Content, Existing};
 pub use filling::Filling;
 pub use partition::PartitionFile;
 pub use publish::{Durability, Image, target};
+pub use rehearsal::Rehearsal;
 pub use scratch::Scratch;
 pub use sink::{Sink, Stream};

@@ -79,6 +79,11 @@ pub enum Command {
     Init(Init),
     /// Build a disk image from a spec, imagecraft's project file or snapd's gadget
     Build(Build),
+    /// Show what `build` would make, and why each partition is as large as it is; nothing is written
+    #[command(
+        after_help = "Examples:\n  cellblock plan image.toml\n  cellblock plan image.toml --json -"
+    )]
+    Plan(Build),
     /// Print what `build` would build as a spec in TOML
     Convert(Convert),
     /// Make one file system in a file of its own
@@ -161,6 +166,9 @@ pub struct Build {
     /// is if the build fails
     #[arg(short, long, value_name = "IMAGE")]
     output: Option<PathBuf>,
+    /// Show what would be made, as `cellblock plan` does, and write nothing
+    #[arg(long)]
+    pub dry_run: bool,
     /// What goes in.
     #[command(flatten)]
     pub contents: Contents,

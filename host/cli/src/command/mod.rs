@@ -7,6 +7,7 @@ mod fill;
 mod guests;
 mod init;
 mod mkfs;
+mod plan;
 mod project;
 mod record;
 mod show;
@@ -83,7 +84,9 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     terminal::use_colors(arguments.color);
     match &arguments.command {
         Command::Init(init) => init::run(init),
+        Command::Build(build) if build.dry_run => plan::run(build),
         Command::Build(build) => build::run(build),
+        Command::Plan(build) => plan::run(build),
         Command::Convert(convert) => convert::run(convert),
         Command::Mkfs(mkfs) => mkfs::run(mkfs),
         Command::Show(show) => show::run(show),

@@ -1,0 +1,138 @@
+//! `cellblock plan`: what a build would make, and why each partition is as large as it is.
+
+use std::fmt::Write as _;
+
+use cellblock_build::plan::{Fill, PlannedPartition};
+use cellblock_build::spec::Spec;
+use cellblock_build::text::{exact, grouped, human, printable};
+use cellblock_build::{Output, Preview, Space, preview_image};
+use serde_json::{Value, json};
+
+use super::project::Described;
+use super::{Failure, print, print_json};
+use crate::arguments::Build;
+use crate::report::{draw, terminal};
+
+pub(super) fn run(build: &Build) -> Result<(), Failure> {
+    let described = Described::read(&build.spec, &build.contents)?;
+    described.print_notes();
+    let outputs = build
+        .outputs(&described.project.volumes)
+        .map_err(Failure::usage)?;
+    let mut previews = Vec::new();
+    for (volume, output) in described.project.volumes.iter().zip(&outputs) {
+        let preview = preview(build, &volume.spec, output, &described)?;
+        previews.push((output, preview));
+    }
+    if build.run.says() {
+        for (output, preview) in &previews {
+            print(&text(output, preview))?;
+        }
+        return Ok(());
+    }
+    let documents: Vec<Value> = previews.iter().map(|(_, it)| document(it)).collect();
+    match &documents[..] {
+        [one] => print_json(one),
+        several => print_json(&several),
+    }
+}
+
+fn preview(
+    build: &Build,
+    spec: &Spec,
+    output: &Output,
+    described: &Described,
+) -> Result<Preview, Failure> {
+    let runtime = super::runtime(&build.run)?;
+    let catalog = super::catalog(&build.run, super::build::foreign(spec))?;
+    let options = super::build::options(build, spec)?;
+    let preview = preview_image(spec, output, &runtime, &catalog, &options);
+    options.progress.clear();
+    preview.map_err(|error| described.located(error))
+}
+
+fn text(output: &Output, preview: &Preview) -> String {
+    let mut text = draw(&preview.table, terminal::columns(), super::color());
+    for (index, partition) in preview.plan.partitions.iter().enumerate() {
+        let name = printable(&partition.name);
+        let _ = write!(text, "\npartition '{name}': {}", exact(partition.size));
+        text.push_str(&match (&partition.fill, preview.filesystems.get(&index)) {
+            (Fill::Filesystem(filesystem), Some(space)) => {
+                format!(", {}\n{}", printable(&filesystem.kind), space_text(space))
+            }
+            (Fill::Raw(pieces), _) => format!(", {} raw pieces\n", pieces.len()),
+            _ => ", zeros\n".to_owned(),
+        });
+    }
+    let _ = write!(
+        text,
+        "\n{output}: {} would be made; nothing has been written\n",
+        human(preview.plan.size)
+    );
+    text
+}
+
+fn space_text(space: &Space) -> String {
+    let mut text = format!(
+        "  content   {:>20} bytes, {} nodes\n  metadata  {:>20} bytes\n  spare     {:>20} bytes\n",
+        grouped(space.content),
+        grouped(space.nodes.into()),
+        grouped(space.metadata),
+        grouped(space.spare),
+    );
+    for property in &space.properties {
+        let _ = writeln!(
+            text,
+            "  {}: {}",
+            printable(&property.name),
+            printable(&property.value)
+        );
+    }
+    for (index, (path, bytes)) in space.heaviest.iter().enumerate() {
+        let heading = if index == 0 { "heaviest" } else { "" };
+        let _ = writeln!(text, "  {heading:8}  {:>20} bytes  {path}", grouped(*bytes));
+    }
+    text
+}
+
+fn document(preview: &Preview) -> Value {
+    let partitions: Vec<Value> = preview
+        .plan
+        .partitions
+        .iter()
+        .enumerate()
+        .map(|(index, partition)| partition_document(partition, preview.filesystems.get(&index)))
+        .collect();
+    json!({
+        "size": preview.plan.size,
+        "disk-id": preview.table.disk_id.to_string(),
+        "sector-size": preview.plan.sector_size.bytes(),
+        "partitions": partitions,
+    })
+}
+
+fn partition_document(partition: &PlannedPartition, space: Option<&Space>) -> Value {
+    let filesystem = match &partition.fill {
+        Fill::Filesystem(filesystem) => Some(filesystem),
+        _ => None,
+    };
+    json!({
+        "number": partition.number,
+        "name": partition.name,
+        "id": partition.id.map(|id| id.to_string()),
+        "start": partition.start,
+        "size": partition.size,
+        "filesystem": filesystem.map(|it| json!({
+            "kind": it.kind,
+            "label": it.label,
+            "uuid": it.identifier,
+        })),
+        "space": space.map(|space| json!({
+            "nodes": space.nodes,
+            "content": space.content,
+            "metadata": space.metadata,
+            "spare": space.spare,
+            "heaviest": space.heaviest.iter().map(|(path, bytes)| json!({ "path": path, "bytes": bytes })).collect::<Vec<_>>(),
+        })),
+    })
+}
