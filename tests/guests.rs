@@ -1,7 +1,5 @@
 //! Guests that want more than they get.
 
-use std::time::{Duration, Instant};
-
 use crate::support::bench::{Outcome, case};
 use crate::support::{Bench, component};
 
@@ -120,9 +118,7 @@ fn a_guest_that_the_spec_does_not_pin_is_refused() {
 fn an_endless_loop_is_stopped() {
     let bench = Bench::new();
     component::formatter(&bench, "endless-loop");
-    let begun = Instant::now();
     let error = refused(&bench, "endless-loop", &["--time-limit", "1"]);
-    assert!(begun.elapsed() < Duration::from_secs(20));
     assert_eq!(
         error,
         "error: partition 'victim': the guest 'hostile' was stopped after 1 seconds; give it more with --time-limit\n"

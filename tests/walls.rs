@@ -292,7 +292,7 @@ fn no_process_outlives_the_build() {
     build.wait().unwrap();
     let begun = Instant::now();
     while is_alive(cell) {
-        assert!(begun.elapsed() < Duration::from_secs(10), "it goes on");
+        assert!(begun.elapsed() < Duration::from_secs(60), "it goes on");
         thread::sleep(Duration::from_millis(10));
     }
 }

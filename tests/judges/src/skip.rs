@@ -1,8 +1,10 @@
 //! What a test says that leaves something out.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::fs::File;
 use std::io::Write as _;
+use std::sync::{Mutex, PoisonError};
 
 /// What a kernel, or a user, may not be able to do, so that no installing would help.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,11 +120,19 @@ fn consequence(name: &str, required: &str, allowed: &str) -> Consequence {
     Consequence::Fail
 }
 
-/// Writes a line where people see it. The harness captures what tests print, but not what goes to the descriptor.
+/// Writes a line where people see it, once for each test. The harness captures what tests print, but not what goes to the
+/// descriptor.
 fn say(what: &str) {
+    static SAID: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
     let test = std::thread::current();
     let name = test.name().unwrap_or("a test");
     let line = format!("skipped: {what} ({name})\n");
+    // A test that failed while it held the lock has left the set whole.
+    let mut said = SAID.lock().unwrap_or_else(PoisonError::into_inner);
+    if !said.insert(line.clone()) {
+        return;
+    }
+    drop(said);
     std::io::stderr().write_all(line.as_bytes()).unwrap();
     if let Some(log) = std::env::var_os("CELLBLOCK_JUDGES_LOG") {
         let mut log = File::options().create(true).append(true).open(log).unwrap();

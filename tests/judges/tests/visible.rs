@@ -9,7 +9,10 @@ use cellblock_judges::{Ability, judge, lacks};
 #[ignore = "the other tests run it, and look at what the harness lets through"]
 fn a_judge_is_missing() {
     println!("captured");
-    assert!(judge("no-such-judge").is_none());
+    // It is said once.
+    for _ in 0..3 {
+        assert!(judge("no-such-judge").is_none());
+    }
 }
 
 #[test]
