@@ -24,6 +24,7 @@ mod lost;
 mod newcomer;
 mod plugins;
 mod raw;
+mod readme;
 mod refusals;
 mod show;
 mod sources;
