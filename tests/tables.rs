@@ -217,7 +217,7 @@ fn a_minimum_is_exact() {
     assert_eq!(
         outcome.stderr,
         format!(
-            "error: too small: ext4 with this content needs {} bytes, and there are {}: 512 are missing; \
+            "error: too small: ext4 with this content needs {} bytes, but the partition has {} (512 short); \
              make it larger, or give it the size \"minimum\"\n",
             in_groups(smallest),
             in_groups(smallest - 512)

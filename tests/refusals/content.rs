@@ -17,8 +17,8 @@ fn content_too_large_says_how_much_is_missing() {
         &bench,
         &filesystem("ext4", "content = [{ file = \"big\", to = \"/big\" }]\n"),
         1,
-        "error: partition 'data': too small: ext4 with this content needs 3 141 632 bytes, and there are 2 097 152: \
-         1 044 480 are missing; make it larger, or give it the size \"minimum\"",
+        "error: partition 'data': too small: ext4 with this content needs 3 141 632 bytes, but the partition has 2 097 152 \
+         (1 044 480 short); make it larger, or give it the size \"minimum\"",
     );
 }
 
@@ -33,8 +33,8 @@ fn content_too_large_for_fat_says_how_much_is_missing() {
             "content = [{ file = \"big\", to = \"/big\", owner = \"0:0\" }]\n",
         ),
         1,
-        "error: partition 'data': too small: vfat with this content needs 3 022 848 bytes, and there are 2 097 152: \
-         925 696 are missing; make it larger, or give it the size \"minimum\"",
+        "error: partition 'data': too small: vfat with this content needs 3 022 848 bytes, but the partition has 2 097 152 \
+         (925 696 short); make it larger, or give it the size \"minimum\"",
     );
 }
 

@@ -208,7 +208,7 @@ impl fmt::Display for Refusal {
         match &self.error {
             FormatError::TooSmall(shortage) => write!(
                 f,
-                "too small: {kind} with this content needs {}, and there are {}: {} are missing; \
+                "too small: {kind} with this content needs {}, but the partition has {} ({} short); \
                  make it larger, or give it the size \"minimum\"",
                 exact(shortage.needed),
                 grouped(shortage.available),

@@ -38,7 +38,7 @@ pub enum YamlFault {
     #[error("there is nothing in this file")]
     Empty,
     /// The text is something else than a mapping.
-    #[error("the file holds no keys with values")]
+    #[error("the file must be a mapping: keys with values")]
     NoMapping,
     /// Two documents in one file.
     #[error("a second document begins here, and only one is read")]
@@ -60,8 +60,8 @@ pub enum YamlFault {
     /// A merge key with something else than mappings.
     #[error("`<<` takes over the keys of a mapping, or of a list of them, and this is none")]
     MergeOfNoMapping,
-    /// Lists and mappings too deep in one another.
-    #[error("lists and mappings lie more than {most} deep in one another")]
+    /// Lists and mappings are nested too deep.
+    #[error("lists and mappings are nested deeper than {most}")]
     TooDeep {
         /// The deepest that is read.
         most: usize,
