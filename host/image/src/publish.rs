@@ -6,12 +6,11 @@ use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
 use cellblock_text::hexadecimal;
+use rustix::fs::FlockOperation;
 use sha2::{Digest as _, Sha256};
 
 use super::{ImageError, PartitionFile, Scratch, Sink, copy, scratch};
 
-/// How often a name is tried to be replaced while others replace it too.
-const ATTEMPTS: u32 = 1000;
 /// The bytes that are handed to a sink at a time.
 const DRAINED: usize = 1 << 20;
 
@@ -201,25 +200,18 @@ impl Image {
         Ok(digest.0.finalize().into())
     }
 
-    /// `link(2)` does not replace: a name beside the target is linked, and renamed over it at once. Somebody else who
-    /// builds to the same name may take that name away in between; then it is made anew.
+    /// `link(2)` does not replace: a name beside the target is linked, and renamed over it at once. Others who build to the
+    /// same name use that name too, so the folder is locked meanwhile.
     fn replace(&self, target: &Path, durability: Durability) -> io::Result<()> {
         let permissions = fs::metadata(target)?.permissions();
         self.file.set_permissions(permissions)?;
+        let _lock = locked_folder(target);
         let beside = beside(target);
-        for _ in 0..ATTEMPTS {
-            scratch::remove(&beside)?;
-            match scratch::link(&self.file, &beside) {
-                Ok(()) => {}
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
-                Err(_) => return self.copy_to_name(target, durability),
-            }
-            match rename(&beside, target) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                renamed => return renamed,
-            }
+        scratch::remove(&beside)?;
+        match scratch::link(&self.file, &beside) {
+            Ok(()) => rename(&beside, target),
+            Err(_) => self.copy_to_name(target, durability),
         }
-        Err(io::ErrorKind::ResourceBusy.into())
     }
 
     /// For file systems that cannot name an unnamed file.
@@ -278,6 +270,14 @@ pub fn target(path: &Path) -> Result<PathBuf, ImageError> {
         }
         Err(error) => Err(create_error(error)),
     }
+}
+
+/// The folder of `target`, locked until it is dropped or the process ends; none where folders cannot be locked.
+fn locked_folder(target: &Path) -> Option<File> {
+    let folder = File::open(Scratch::beside(target).folder()).ok()?;
+    let lock = || rustix::fs::flock(&folder, FlockOperation::LockExclusive);
+    rustix::io::retry_on_intr(lock).ok()?;
+    Some(folder)
 }
 
 /// The name beside `target` that exists between a link and a rename only; one that a killed process left is replaced. It
