@@ -9,6 +9,45 @@
 //!
 //! [`build_image`] is the whole of it. The rooms below are reachable from here, so that an embedding program needs no
 //! other crate.
+//!
+//! ```
+//! use cellblock_build::cell::{Runtime, RuntimeOptions, Walls};
+//! use cellblock_build::spec::Spec;
+//! use cellblock_build::{BuildOptions, Catalog, build_image};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let text = r#"
+//!     [[partition]]
+//!     name = "root"
+//!     type = "root-x86-64"
+//!     size = "4MiB"
+//!     filesystem = "ext4"
+//!     content = [{ text = "made in a cell\n", to = "/etc/motd" }]
+//! "#;
+//! let folder = tempfile::tempdir()?;
+//! // What the spec names lies in this folder; here it names nothing.
+//! let spec = Spec::parse(text, folder.path())?;
+//! // WebAssembly alone. A program whose `main` begins with `cellblock_build::cell::run_if_cell` can take
+//! // `Walls::Strongest`, which puts a locked-down process around each cell as well.
+//! let runtime = Runtime::new(&RuntimeOptions {
+//!     walls: Walls::Wasm,
+//!     ..RuntimeOptions::default()
+//! })?;
+//! let image = folder.path().join("disk.img");
+//! let record = build_image(
+//!     &spec,
+//!     &image,
+//!     &runtime,
+//!     &Catalog::default(),
+//!     &BuildOptions::default(),
+//! )?;
+//! // A mebibyte for the table and what alignment asks for, the partition, and room for the backup table.
+//! assert_eq!(record.size, std::fs::metadata(&image)?.len());
+//! assert_eq!(record.partitions[0].start, 1 << 20);
+//! assert_eq!(record.partitions[0].size, 4 << 20);
+//! # Ok(())
+//! # }
+//! ```
 
 #![forbid(unsafe_code)]
 

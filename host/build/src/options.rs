@@ -10,6 +10,17 @@ use crate::progress::{Hidden, Progress};
 use cellblock_tree::source::FileId;
 
 /// How an image is built; nothing of it changes a byte of the image.
+///
+/// ```
+/// use cellblock_build::BuildOptions;
+///
+/// let options = BuildOptions {
+///     digests: true,
+///     ..BuildOptions::default()
+/// };
+/// assert!(options.jobs >= 1);
+/// assert_eq!(options.time, None);
+/// ```
 #[derive(Clone, Debug)]
 pub struct BuildOptions {
     /// How many cells and threads work at a time.
