@@ -48,6 +48,7 @@ fn check(tree: &Tree) {
             node.attributes.is_sorted_by(|a, b| a.name < b.name),
             "{node:?}"
         );
+        check_for_linux(&node);
         // Depth first, siblings by their names: what paths are sorted by if their separator comes before all else.
         let path = tree.path(node.id);
         let path: Vec<u8> = path
@@ -59,6 +60,25 @@ fn check(tree: &Tree) {
         check_content(tree, &node);
     }
     assert_ne!(tree.digest(), [0; 32]);
+}
+
+/// Holds a node to what any Linux system takes.
+fn check_for_linux(node: &Node<'_>) {
+    assert!(node.uid != u32::MAX && node.gid != u32::MAX, "{node:?}");
+    let is_symlink = matches!(node.kind, Kind::Symlink(_));
+    assert!(!is_symlink || node.mode == 0o777, "{node:?}");
+    for attribute in node.attributes {
+        let name = &attribute.name;
+        assert!((6..=255).contains(&name.len()), "{node:?}");
+        assert!(!name.contains(&0), "{node:?}");
+        assert!(attribute.value.len() <= 65_536, "{node:?}");
+        let is_users = name.starts_with(b"user.");
+        let may_be_users = matches!(
+            node.kind,
+            Kind::Directory | Kind::File { .. } | Kind::HardLink(_)
+        );
+        assert!(!is_users || may_be_users, "{node:?}");
+    }
 }
 
 fn check_content(tree: &Tree, node: &Node<'_>) {
