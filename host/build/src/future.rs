@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use cellblock_contract::{Level, LogLine};
 use cellblock_text::{PathBytes, grouped};
-use cellblock_tree::Tree;
+use cellblock_tree::{Kind, Tree};
 
 use crate::plan::TimeRule;
 
@@ -21,7 +21,11 @@ pub(crate) fn warning(tree: &Tree, rule: TimeRule, now: SystemTime) -> Option<Lo
     let ahead = since_1970
         .checked_sub(now.duration_since(UNIX_EPOCH).unwrap_or_default())
         .filter(|ahead| !ahead.is_zero())?;
-    let node = tree.nodes().find(|node| node.modified == newest)?;
+    // Directories that no source describes take their time from it.
+    let node = tree
+        .nodes()
+        .filter(|node| node.modified == newest)
+        .min_by_key(|node| *node.kind == Kind::Directory)?;
     let path = PathBytes(tree.path(node.id));
     Some(LogLine {
         level: Level::Warning,
