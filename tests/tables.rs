@@ -302,3 +302,187 @@ fn a_partition_stands_at_its_offset_with_its_attributes() {
     assert_eq!(two["type"], "8484680C-9521-48C6-9C11-B0720656F69E");
     judge_ext4(&disk::cut_out(&bench, &image, "two"));
 }
+
+/// What sfdisk reads of a disk, an MBR inside a hybrid table where `nested` is `dos`: number, type, start and length.
+fn read_by_sfdisk(image: &Path, nested: &str) -> Vec<(String, String, u64, u64)> {
+    let Some(sfdisk) = judge("sfdisk") else {
+        return Vec::new();
+    };
+    let arguments: &[&str] = match nested {
+        "" => &["--json"],
+        nested => &["--label-nested", nested, "--json"],
+    };
+    let said: serde_json::Value =
+        serde_json::from_str(&sfdisk.content_with(arguments, image)).unwrap();
+    let partitions = said["partitiontable"]["partitions"].as_array().unwrap();
+    let number = |value: &serde_json::Value| value.as_u64().unwrap();
+    partitions
+        .iter()
+        .map(|one| {
+            let node = one["node"].as_str().unwrap();
+            (
+                node[image.to_str().unwrap().len()..].to_owned(),
+                one["type"].as_str().unwrap().to_owned(),
+                number(&one["start"]),
+                number(&one["size"]),
+            )
+        })
+        .collect()
+}
+
+fn read(number: &str, kind: &str, start: u64, size: u64) -> (String, String, u64, u64) {
+    (number.to_owned(), kind.to_owned(), start, size)
+}
+
+const LINUX: &str = "0FC63DAF-8483-4772-8E79-3D69D8477DE4";
+
+#[test]
+fn the_entries_of_a_gpt_make_room_for_a_boot_loader() {
+    let bench = Bench::new();
+    let loader = vec![0x5a; 100 << 10];
+    bench.write("spl.bin", &loader);
+    let image = bench.build_text(
+        r#"
+        [disk]
+        gpt-location = "128KiB"
+        raw = [{ file = "spl.bin", offset = "8KiB" }]
+        [[partition]]
+        name = "root"
+        type = "linux-generic"
+        size = "1MiB"
+        "#,
+    );
+    judge_table(&image, true);
+    assert_eq!(read_by_sfdisk(&image, ""), [read("1", LINUX, 2048, 2048)]);
+    let bytes = fs::read(&image).unwrap();
+    assert!(bytes[8 << 10..(8 << 10) + loader.len()] == loader);
+    bench.write("new", vec![1; 1 << 20]);
+    bench.done(&["splice", "disk.img", "root", "new", "-q"]);
+    judge_table(&image, true);
+}
+
+#[test]
+fn a_gpt_without_backup_leaves_the_end_of_the_disk_to_partitions() {
+    let bench = Bench::new();
+    let image = bench.build_text(
+        r#"
+        disk = { gpt-backup = false, size = "4MiB" }
+        [[partition]]
+        name = "root"
+        type = "linux-generic"
+        size = "rest"
+        "#,
+    );
+    assert_eq!(read_by_sfdisk(&image, ""), [read("1", LINUX, 2048, 6144)]);
+    if let Some(sgdisk) = judge("sgdisk") {
+        let said = sgdisk.content_with(&["-p"], &image);
+        assert!(
+            said.contains("   1            2048            8191   3.0 MiB"),
+            "{said}"
+        );
+    }
+    let shown = bench.run(&["show", "disk.img"]);
+    let note = "note: the GPT has no backup at the end of the disk\n";
+    assert_eq!((shown.code, &*shown.stderr), (Some(0), note));
+    let bytes = vec![7; 3 << 20];
+    bench.write("new", &bytes);
+    bench.done(&["splice", "disk.img", "root", "new", "-q"]);
+    assert!(fs::read(&image).unwrap()[1 << 20..] == bytes);
+}
+
+#[test]
+fn the_extended_partition_has_any_number_and_primaries_behind_it() {
+    let bench = Bench::new();
+    let partition =
+        |lines: &str| format!("[[partition]]\ntype = \"linux\"\nsize = \"1MiB\"\n{lines}\n");
+    let image = bench.build_text(&[
+        "[disk]\ntable = \"mbr\"\nextended-number = 2\nextended-type = \"extended-chs\"\nboot-record-space = \"512B\"\nalignment = \"512B\"\n".to_owned(),
+        partition("offset = \"1MiB\""),
+        partition(""),
+        partition(""),
+        partition("number = 4"),
+        partition("number = 3"),
+    ].concat());
+    judge_table(&image, false);
+    assert_eq!(
+        read_by_sfdisk(&image, ""),
+        [
+            read("1", "83", 2048, 2048),
+            read("2", "5", 4096, 4098),
+            read("3", "83", 10_242, 2048),
+            read("4", "83", 8194, 2048),
+            read("5", "83", 4097, 2048),
+            read("6", "83", 6146, 2048),
+        ]
+    );
+    bench.write("new", vec![7; 1 << 20]);
+    bench.done(&["splice", "disk.img", "6", "new", "-q"]);
+    assert!(
+        fs::read(&image).unwrap()[6146 * 512..8194 * 512]
+            .iter()
+            .all(|byte| *byte == 7)
+    );
+}
+
+#[test]
+fn the_entry_that_protects_the_gpt_of_a_hybrid_table_has_any_number() {
+    let bench = Bench::new();
+    let image = bench.build_text(
+        r#"
+        disk = { table = "hybrid", protective-number = 3 }
+        [[partition]]
+        type = "esp"
+        mbr-type = "fat32"
+        size = "1MiB"
+        [[partition]]
+        type = "linux-generic"
+        mbr-type = "linux"
+        size = "1MiB"
+        "#,
+    );
+    judge_table(&image, true);
+    assert_eq!(
+        read_by_sfdisk(&image, "dos"),
+        [
+            read("1", "c", 2048, 2048),
+            read("2", "83", 4096, 2048),
+            read("3", "ee", 1, 2047),
+        ]
+    );
+}
+
+#[test]
+fn a_disk_without_a_table_is_what_its_partitions_are() {
+    let bench = Bench::new();
+    let loader = vec![0x5a; 1000];
+    bench.write("loader.bin", &loader);
+    let image = bench.build_text(
+        r#"
+        disk = { table = "none" }
+        [[partition]]
+        name = "loader"
+        offset = 0
+        raw = [{ file = "loader.bin" }]
+        [[partition]]
+        name = "root"
+        offset = "8KiB"
+        size = "2MiB"
+        filesystem = "ext4"
+        "#,
+    );
+    let bytes = fs::read(&image).unwrap();
+    assert!(bytes[..1000] == loader);
+    assert!(bytes[1000..8 << 10].iter().all(|byte| *byte == 0));
+    judge_ext4(&bench.cut(&image, 8 << 10, 2 << 20, "root.part"));
+    if let Some(sfdisk) = judge("sfdisk") {
+        let said = sfdisk.run(&["--json"], &image);
+        assert!(!said.status.success(), "sfdisk reads a table");
+    }
+    let record = bench.done(&["build", "image.toml", "-o", "disk.img", "--json", "-"]);
+    let record: serde_json::Value = serde_json::from_str(&record).unwrap();
+    assert_eq!(
+        (&record["table"], record.get("disk-id")),
+        (&"none".into(), None)
+    );
+    assert_eq!(record["partitions"][1]["start"], 8192);
+}

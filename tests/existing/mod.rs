@@ -4,6 +4,7 @@ mod fill;
 mod killed;
 mod locked;
 mod refused;
+mod repair;
 mod replaced;
 mod splice;
 mod tables;

@@ -18,27 +18,73 @@ const SECTOR: usize = 512;
 const ENTRIES: usize = 2 * SECTOR;
 const ENTRIES_LENGTH: usize = 128 * 128;
 
+/// What can be done about a faulty table.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Repairable {
+    Perhaps,
+    No,
+}
+
 /// Fails unless the disk made of `bytes` is refused by every command with these faults, and `show` lists them.
-fn assert_damaged(bench: &Bench, bytes: &[u8], faults: &[&str]) {
-    let image = bench.write("disk.img", bytes);
+fn assert_damaged(bench: &Bench, bytes: &[u8], repairable: Repairable, faults: &[&str]) {
+    assert_shown(bench, bytes, 1, faults);
+    for command in COMMANDS {
+        assert_refused(bench, command, 1, &refusal(faults, repairable));
+    }
+    assert!(
+        fs::read(bench.path("disk.img")).unwrap() == bytes,
+        "the image has changed"
+    );
+}
+
+/// Fails unless `show` warns of these faults of the disk made of `bytes`, what changes it refuses it for them, and what reads
+/// it goes on.
+fn assert_readable(bench: &Bench, bytes: &[u8], repairable: Repairable, faults: &[&str]) {
+    assert_shown(bench, bytes, 0, faults);
+    let [changing @ .., reading] = &COMMANDS;
+    for command in changing {
+        assert_refused(bench, command, 1, &refusal(faults, repairable));
+    }
+    let outcome = bench.run(reading);
+    let warnings: String = faults
+        .iter()
+        .map(|fault| format!("warning: disk.img: {fault}\n"))
+        .collect();
+    assert_eq!((outcome.code, outcome.stderr), (Some(0), warnings));
+    let cut = fs::read(bench.path("out")).unwrap();
+    assert!(cut == bytes[2 * MEBIBYTE..6 * MEBIBYTE]);
+    fs::remove_file(bench.path("out")).unwrap();
+    assert!(
+        fs::read(bench.path("disk.img")).unwrap() == bytes,
+        "the image has changed"
+    );
+}
+
+/// Fails unless `show` lists these faults.
+fn assert_shown(bench: &Bench, bytes: &[u8], code: i32, faults: &[&str]) {
+    bench.write("disk.img", bytes);
     bench.write("new", noise(MEBIBYTE, 1));
-    let names = bench.names();
     let shown = bench.run(&["show", "disk.img"]);
-    assert_eq!(shown.code, Some(1));
-    let damaged: Vec<&str> = shown
+    assert_eq!(shown.code, Some(code), "{}", shown.stderr);
+    let said: Vec<&str> = shown
         .stderr
         .lines()
-        .filter_map(|line| line.strip_prefix("damaged: "))
+        .filter_map(|line| {
+            line.strip_prefix("damaged: ")
+                .or_else(|| line.strip_prefix("warning: "))
+        })
         .collect();
-    assert_eq!(damaged, faults);
+    assert_eq!(said, faults);
+    assert_eq!(shown.stderr.contains("damaged: "), code != 0);
+}
+
+fn refusal(faults: &[&str], repairable: Repairable) -> String {
     let listed: String = faults.iter().map(|fault| format!("\n  {fault}")).collect();
-    let message =
-        format!("error: disk.img: the partition table is damaged, so nothing is done:{listed}\n");
-    for command in COMMANDS {
-        assert_refused(bench, command, 1, &message);
-    }
-    assert_eq!(bench.names(), names, "something was left");
-    assert!(fs::read(image).unwrap() == bytes, "the image has changed");
+    let hint = match repairable {
+        Repairable::Perhaps => "\n`cellblock repair disk.img` says what of it can be mended",
+        Repairable::No => "",
+    };
+    format!("error: disk.img: the partition table is damaged, so nothing is done:{listed}{hint}\n")
 }
 
 fn assert_refused(bench: &Bench, command: &[&str], code: i32, message: &str) {
@@ -99,7 +145,7 @@ fn checksums_that_are_wrong() {
     bytes[SECTOR + 56] ^= 1;
     let used = "the primary GPT is damaged: the backup was used";
     let header = format!("primary GPT: {}", wrong_header(&bytes, SECTOR));
-    assert_damaged(&bench, &bytes, &[&header, used]);
+    assert_damaged(&bench, &bytes, Repairable::Perhaps, &[&header, used]);
     bytes.clone_from(&whole);
     bytes[ENTRIES + 56] ^= 1;
     let entries = format!(
@@ -107,12 +153,12 @@ fn checksums_that_are_wrong() {
         crc32fast::hash(&bytes[ENTRIES..ENTRIES + ENTRIES_LENGTH]),
         stored(&bytes, SECTOR + 88)
     );
-    assert_damaged(&bench, &bytes, &[&entries, used]);
+    assert_damaged(&bench, &bytes, Repairable::Perhaps, &[&entries, used]);
     bytes.clone_from(&whole);
     let backup = bytes.len() - SECTOR;
     bytes[backup + 56] ^= 1;
     let header = format!("backup GPT: {}", wrong_header(&bytes, backup));
-    assert_damaged(&bench, &bytes, &[&header]);
+    assert_readable(&bench, &bytes, Repairable::Perhaps, &[&header]);
 }
 
 #[test]
@@ -123,7 +169,8 @@ fn a_backup_that_is_missing_elsewhere_or_different() {
 
     let mut bytes = whole.clone();
     bytes[backup..].fill(0);
-    assert_damaged(&bench, &bytes, &["backup GPT: no header at sector 20 479"]);
+    let missing = "backup GPT: no header at sector 20 479";
+    assert_readable(&bench, &bytes, Repairable::Perhaps, &[missing]);
 
     bytes.clone_from(&whole);
     bytes.resize(whole.len() + MEBIBYTE, 0);
@@ -131,13 +178,13 @@ fn a_backup_that_is_missing_elsewhere_or_different() {
         "the protective entry covers 20 479 sectors from sector 1, not 22 527 from sector 1",
         "the backup GPT is at sector 20 479, not at the disk's last, 22 527",
     ];
-    assert_damaged(&bench, &bytes, &expected);
+    assert_readable(&bench, &bytes, Repairable::Perhaps, &expected);
 
     bytes.clone_from(&whole);
     let other = disk(&bench, &THREE.replace("\"two\"", "\"other\""));
     put(&mut bytes, backup, &other[backup..]);
     let differs = "the primary and the backup GPT differ in the entries: the primary was used";
-    assert_damaged(&bench, &bytes, &[differs]);
+    assert_damaged(&bench, &bytes, Repairable::Perhaps, &[differs]);
 }
 
 #[test]
@@ -149,14 +196,14 @@ fn partitions_that_overlap_or_end_beyond_the_disk() {
     seal(&mut bytes);
     let overlap =
         "partition 2 (sectors 4096 to 12 287) overlaps partition 3 (sectors 12 000 to 16 383)";
-    assert_damaged(&bench, &bytes, &[overlap]);
+    assert_damaged(&bench, &bytes, Repairable::No, &[overlap]);
 
     bytes.clone_from(&whole);
     put(&mut bytes, extent_of(3) + 8, &30_000_u64.to_le_bytes());
     seal(&mut bytes);
     let beyond =
         "partition 3 (sectors 12 288 to 30 000) ends beyond the disk, which has 20 480 sectors";
-    assert_damaged(&bench, &bytes, &[beyond]);
+    assert_readable(&bench, &bytes, Repairable::No, &[beyond]);
 
     let cut_short = [
         "the protective entry covers 20 479 sectors from sector 1, not 8191 from sector 1",
@@ -164,7 +211,12 @@ fn partitions_that_overlap_or_end_beyond_the_disk() {
         "partition 2 (sectors 4096 to 12 287) ends beyond the disk, which has 8192 sectors",
         "partition 3 (sectors 12 288 to 16 383) ends beyond the disk, which has 8192 sectors",
     ];
-    assert_damaged(&bench, &whole[..4 * MEBIBYTE], &cut_short);
+    assert_damaged(
+        &bench,
+        &whole[..4 * MEBIBYTE],
+        Repairable::Perhaps,
+        &cut_short,
+    );
 }
 
 #[test]
@@ -174,7 +226,7 @@ fn an_mbr_that_does_not_protect_or_says_something_else() {
     let mut bytes = whole.clone();
     bytes[0x1fe] = 0;
     let unprotected = "the MBR does not protect the GPT: it has no entry of type 0xee";
-    assert_damaged(&bench, &bytes, &[unprotected]);
+    assert_damaged(&bench, &bytes, Repairable::Perhaps, &[unprotected]);
 
     let hybrid = THREE
         .replace("size = \"10MiB\"", "table = \"hybrid\", size = \"10MiB\"")
@@ -182,7 +234,7 @@ fn an_mbr_that_does_not_protect_or_says_something_else() {
     let mut bytes = disk(&bench, &hybrid);
     put(&mut bytes, 0x1ce + 8, &4095_u32.to_le_bytes());
     let stray = "entry 2 of the MBR (type 0x0c) describes 8192 sectors from sector 4095, which is no partition of the GPT";
-    assert_damaged(&bench, &bytes, &[stray]);
+    assert_damaged(&bench, &bytes, Repairable::No, &[stray]);
 }
 
 /// Three primary and two logical partitions.
@@ -202,24 +254,24 @@ fn an_mbr_with_faults() {
     let mut bytes = whole.clone();
     put(&mut bytes, first + 12, &2049_u32.to_le_bytes());
     let overlap = "partition 1 (sectors 2048 to 4096) overlaps partition 2 (sectors 4096 to 6143)";
-    assert_damaged(&bench, &bytes, &[overlap]);
+    assert_damaged(&bench, &bytes, Repairable::No, &[overlap]);
 
     bytes.clone_from(&whole);
     put(&mut bytes, second + 8, &100_000_u32.to_le_bytes());
     let beyond =
         "partition 2 (sectors 100 000 to 102 047) ends beyond the disk, which has 32 768 sectors";
-    assert_damaged(&bench, &bytes, &[beyond]);
+    assert_damaged(&bench, &bytes, Repairable::No, &[beyond]);
 
     bytes.clone_from(&whole);
     put(&mut bytes, extended + 12, &4096_u32.to_le_bytes());
     let outside = "logical partition 6 (sectors 14 336 to 16 383) lies outside the extended partition 4 (sectors 8192 to 12 287)";
-    assert_damaged(&bench, &bytes, &[outside]);
+    assert_damaged(&bench, &bytes, Repairable::No, &[outside]);
 
     // The boot record of the second logical partition, 1 MiB before it.
     bytes.clone_from(&whole);
     bytes[6 * MEBIBYTE + 0x1fe] = 0;
     let broken = "the chain of logical partitions breaks at sector 12 288: no boot record there";
-    assert_damaged(&bench, &bytes, &[broken]);
+    assert_damaged(&bench, &bytes, Repairable::No, &[broken]);
 }
 
 #[test]
@@ -275,7 +327,7 @@ fn partitions_that_are_not_there_or_not_the_only_ones() {
         &bench,
         &cut("4"),
         2,
-        "error: disk.img: there is no partition with number 4; there are 1 'one', 2 'two', 3 'one'\n",
+        "error: disk.img: there is no partition with number or name 4; there are 1 'one', 2 'two', 3 'one'\n",
     );
     assert_refused(
         &bench,
@@ -303,6 +355,40 @@ fn partitions_that_are_not_there_or_not_the_only_ones() {
              from number 5 on; choose one of them\n",
         );
     }
+}
+
+#[test]
+fn a_number_that_is_also_the_name_of_another_partition() {
+    let bench = Bench::new();
+    bench.build_text(&THREE.replace("\"three\"", "\"2\""));
+    bench.write("new", "new");
+    let ways = "error: disk.img: '2' means several partitions: number:2 (partition 2 'two'), name:2 (partition 3 '2'); \
+                write one of these\n";
+    for command in COMMANDS {
+        assert_refused(&bench, command, 2, ways);
+    }
+    for (partition, size) in [("number:2", 4), ("name:2", 2)] {
+        bench.done(&["cut", "disk.img", partition, "-o", "out", "-q"]);
+        let cut = fs::read(bench.path("out")).unwrap();
+        assert_eq!(cut.len(), size * MEBIBYTE, "{partition}");
+    }
+}
+
+#[test]
+fn of_a_partition_that_ends_beyond_the_image_what_is_there_is_cut() {
+    let bench = Bench::new();
+    let image = lived_in(&bench);
+    let mut bytes = fs::read(&image).unwrap();
+    bytes.truncate(7 * MEBIBYTE + 512);
+    bench.write("disk.img", &bytes);
+    let outcome = bench.run(&["cut", "disk.img", "three", "-o", "out", "-q"]);
+    assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+    let last = outcome.stderr.lines().last().unwrap();
+    assert_eq!(
+        last,
+        "warning: disk.img: partition 3 'three' ends 1 048 064 bytes beyond the image: what is there was taken"
+    );
+    assert!(fs::read(bench.path("out")).unwrap() == bytes[6 * MEBIBYTE..]);
 }
 
 #[test]

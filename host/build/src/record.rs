@@ -31,7 +31,7 @@ pub struct Record {
     /// What identifiers that were not given derive from, as 32 hexadecimal digits.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seed: Option<String>,
-    /// `gpt`, `mbr` or `hybrid`; none if it is one file system without a table.
+    /// `gpt`, `mbr`, `hybrid` or `none`; absent if it is one file system and no disk.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub table: Option<&'static str>,
     /// The disk's identifier.
@@ -157,15 +157,10 @@ impl Record {
             .map(|(index, planned)| PartitionRecord::of(planned, filled.remove(&index)))
             .collect();
         Self {
-            table: Some(match plan.scheme {
-                Scheme::Gpt if plan.is_hybrid() => "hybrid",
-                Scheme::Gpt => "gpt",
-                Scheme::Mbr => "mbr",
-            }),
-            disk_id: Some(match plan.disk_id {
-                DiskId::Gpt(id) => id.to_string(),
-                DiskId::Mbr(id) => format!("{id:#010x}"),
-            }),
+            table: Some(table_name(plan.scheme, plan.is_hybrid())),
+            disk_id: Some(plan.disk_id)
+                .filter(|id| *id != DiskId::None)
+                .map(|id| id.to_string()),
             sector_size: Some(plan.sector_size.bytes()),
             ..Self::new(output, plan.size, partitions, splicing, total)
         }
@@ -201,11 +196,7 @@ impl Record {
     ) -> Self {
         let (image, size) = image;
         Self {
-            table: Some(match table.scheme() {
-                Scheme::Gpt if table.is_hybrid() => "hybrid",
-                Scheme::Gpt => "gpt",
-                Scheme::Mbr => "mbr",
-            }),
+            table: Some(table_name(table.scheme(), table.is_hybrid())),
             disk_id: Some(table.disk_id.to_string()),
             sector_size: Some(table.sector_size.bytes()),
             atomic: Some(change == Change::Replaced),
@@ -247,11 +238,21 @@ impl Record {
     }
 }
 
-/// A GUID or an MBR byte.
-fn type_of(kind: PartitionType) -> String {
+fn table_name(scheme: Scheme, is_hybrid: bool) -> &'static str {
+    match scheme {
+        Scheme::Gpt if is_hybrid => "hybrid",
+        Scheme::Gpt => "gpt",
+        Scheme::Mbr => "mbr",
+        Scheme::None => "none",
+    }
+}
+
+/// A GUID or an MBR byte; without a table there is none.
+fn type_of(kind: PartitionType) -> Option<String> {
     match kind {
-        PartitionType::Gpt(kind) => kind.to_string(),
-        PartitionType::Mbr(kind) => format!("{kind:#04x}"),
+        PartitionType::Gpt(kind) => Some(kind.to_string()),
+        PartitionType::Mbr(kind) => Some(format!("{kind:#04x}")),
+        PartitionType::None => None,
     }
 }
 
@@ -262,7 +263,7 @@ impl PartitionRecord {
         Self {
             number: Some(partition.number),
             name: partition.name.clone(),
-            kind: Some(type_of(partition.kind)),
+            kind: type_of(partition.kind),
             mbr_type: partition.mbr_type.map(|byte| format!("{byte:#04x}")),
             id: partition.id.map(|id| id.to_string()),
             start: located.place.start,
@@ -275,7 +276,7 @@ impl PartitionRecord {
         Self {
             number: Some(planned.number),
             name: planned.name.clone(),
-            kind: Some(type_of(planned.kind)),
+            kind: type_of(planned.kind),
             mbr_type: planned.mbr_type.map(|byte| format!("{byte:#04x}")),
             id: planned.id.map(|id| id.to_string()),
             start: planned.start,

@@ -129,6 +129,16 @@ pub enum ImageError {
         /// The reason.
         source: io::Error,
     },
+    /// Writing in place, or having it on the disk, failed.
+    #[error("{}: writing in place at byte {} failed: {source}", path.display(), grouped(*offset))]
+    InPlace {
+        /// The name of the image.
+        path: PathBuf,
+        /// Where, in bytes.
+        offset: u64,
+        /// The reason.
+        source: io::Error,
+    },
     /// A raw file cannot be read.
     #[error("{}: {source}", path.display())]
     Raw {

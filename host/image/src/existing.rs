@@ -12,14 +12,14 @@
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::ops::Range;
-use std::os::unix::fs::{FileExt as _, MetadataExt as _};
+use std::os::unix::fs::{FileExt as _, FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FallocateFlags, FlockOperation, XattrFlags};
 use rustix::io::Errno;
 
 use super::{Durability, Image, ImageError, PartitionFile, Scratch, copy};
-use cellblock_table::ReadAt;
+use cellblock_table::{ReadAt, SectorSize};
 use cellblock_tree::recognise::{Format, HEAD, recognise};
 
 /// The zeros that are written at a time.
@@ -33,6 +33,8 @@ pub struct Existing {
     file: File,
     path: PathBuf,
     size: u64,
+    /// Of a block device, as the kernel says it; a file has none.
+    sector_size: Option<SectorSize>,
 }
 
 /// Whether the image is changed in a clone or a copy that then takes its place at once.
@@ -128,6 +130,17 @@ impl ReadAt for Existing {
     fn size(&self) -> io::Result<u64> {
         Ok(self.size)
     }
+
+    fn sector_size(&self) -> Option<SectorSize> {
+        self.sector_size
+    }
+}
+
+/// The size of a block device's logical sectors; none for anything else, and where the kernel does not say it.
+fn sector_size(file: &File) -> Option<SectorSize> {
+    let is_device = file.metadata().ok()?.file_type().is_block_device();
+    let bytes = is_device.then(|| rustix::fs::ioctl_blksszget(file).ok())?;
+    SectorSize::try_from(bytes?).ok()
 }
 
 impl Existing {
@@ -195,8 +208,12 @@ impl Existing {
             path: path.to_owned(),
             source,
         })?;
-        let path = path.to_owned();
-        Ok(Self { file, path, size })
+        Ok(Self {
+            sector_size: sector_size(&file),
+            file,
+            path: path.to_owned(),
+            size,
+        })
     }
 
     fn locked(
@@ -247,6 +264,12 @@ impl Existing {
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// The length in bytes.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.size
     }
 
     /// Whether `other` is this very file.
@@ -301,6 +324,20 @@ impl Existing {
                 source,
             })?;
         Ok(Change::InPlace)
+    }
+
+    /// Writes bytes in place, and has them on the disk before it returns.
+    ///
+    /// # Errors
+    /// [`ImageError::InPlace`]; then some of the bytes may have been written.
+    pub fn write_through(&self, offset: u64, bytes: &[u8]) -> Result<(), ImageError> {
+        let written = self.file.write_all_at(bytes, offset);
+        let flushed = written.and_then(|()| self.file.sync_data());
+        flushed.map_err(|source| ImageError::InPlace {
+            path: self.path.clone(),
+            offset,
+            source,
+        })
     }
 
     /// A copy of the image that can take its place; none if it is to be changed in place.

@@ -252,6 +252,9 @@ pub enum ProblemKind {
         /// What to write instead.
         instead: &'static str,
     },
+    /// A partition of a disk without a table that does not say where it is.
+    #[error("nothing says where this partition lies: the disk has no table")]
+    NeedsOffset,
     /// The text is not YAML that can be read.
     #[error(transparent)]
     Yaml(#[from] YamlFault),
@@ -298,7 +301,9 @@ impl ProblemKind {
             Self::NoPartitions => "in this file".to_owned(),
             Self::FilesystemAndRaw => "one of them must go".to_owned(),
             Self::NeedsFilesystem { .. } => "this partition has none".to_owned(),
-            Self::EmptyWithoutSize | Self::EmptyMinimum => "this partition".to_owned(),
+            Self::EmptyWithoutSize | Self::EmptyMinimum | Self::NeedsOffset => {
+                "this partition".to_owned()
+            }
             Self::ContentKinds { .. } | Self::WithoutDestination => "this source".to_owned(),
             Self::SingleFileKinds { .. } => "this file".to_owned(),
             Self::TwoLoaders => "one of them must go".to_owned(),
@@ -359,6 +364,7 @@ impl ProblemKind {
             ),
             Self::RawNeeds { .. } | Self::DecidedByVolume { .. } => Some("remove it".to_owned()),
             Self::NotInThisTable { instead, .. } => Some((*instead).to_owned()),
+            Self::NeedsOffset => Some("add an `offset`, for example offset = \"32KiB\"".to_owned()),
             Self::Unmeasured => Some("give a size, for example size = \"64MiB\"".to_owned()),
             Self::NotInCommandLine { what, placeholder } => Some(format!(
                 "add {placeholder} to `command`, or remove the {what}"

@@ -47,6 +47,7 @@ pub mod raw;
 mod read;
 mod schema;
 pub mod size;
+mod table;
 #[cfg(test)]
 mod tests;
 pub mod value;
@@ -62,6 +63,7 @@ pub use project::Project;
 pub use raw::{RawSpec, RawWhat};
 pub use schema::json_schema;
 pub use size::{Margin, SizeRule};
+pub use table::TableSpec;
 pub use value::{FilesystemId, Seed};
 pub use volumes::VolumeFault;
 pub use yaml::YamlFault;
@@ -116,6 +118,9 @@ pub struct DiskSpec {
     /// Partitions start at multiples of this; 1 MiB when absent.
     #[schemars(with = "Option<schema::Size>")]
     pub alignment: Option<Placed<u64>>,
+    /// Where the table's own parts lie.
+    #[schemars(flatten)]
+    pub layout: TableSpec,
     /// What is written around the partitions as it is: into the first 440 bytes, where a BIOS finds its boot code, or
     /// into gaps. Offsets count from the start of the disk.
     #[schemars(default, with = "Vec<schema::Raw>")]
@@ -146,6 +151,8 @@ pub enum TableName {
     Mbr,
     /// A GUID partition table whose master boot record describes up to three partitions too: those with `mbr-type`.
     Hybrid,
+    /// No table at all: each partition is a place on the disk, at its `offset`, that nothing describes.
+    None,
 }
 
 impl TableName {
@@ -154,6 +161,16 @@ impl TableName {
         match self {
             Self::Mbr => Scheme::Mbr,
             Self::Gpt | Self::Hybrid => Scheme::Gpt,
+            Self::None => Scheme::None,
+        }
+    }
+
+    /// What errors call it.
+    fn described(self) -> &'static str {
+        match self {
+            Self::Gpt | Self::Hybrid => "a GPT",
+            Self::Mbr => "an MBR",
+            Self::None => "a disk without a table",
         }
     }
 }
@@ -178,7 +195,8 @@ pub struct PartitionSpec {
     #[schemars(with = "Option<String>")]
     pub name: Option<Placed<String>>,
     /// The type: a Discoverable Partitions name ("esp", "root-x86-64"), a GUID, or for an MBR a name or byte ("0x83").
-    #[schemars(rename = "type", with = "schema::TypeName")]
+    /// Only without a table there is none.
+    #[schemars(rename = "type", with = "Option<schema::TypeName>")]
     pub kind: Placed<PartitionType>,
     /// The size: "256MiB", "minimum", "minimum + 20%", "minimum + 64MiB" or "rest". When absent, "minimum" for a
     /// file system, and what its files need for a raw partition.

@@ -176,6 +176,8 @@ pub(super) struct TypeName;
 pub(super) struct MbrTypeName;
 /// A partition number.
 pub(super) struct Number;
+/// The number of an entry in an MBR.
+pub(super) struct MbrNumber;
 /// An attribute of a partition.
 pub(super) struct AttributeName;
 /// The value of a formatter's option.
@@ -200,6 +202,7 @@ written_as! {
     TypeName, "PartitionType": { "type": ["string", "integer"], "examples": ["esp", "root-x86-64", "linux-generic", "swap", "0x83"] };
     MbrTypeName, "MbrPartitionType": { "type": ["string", "integer"], "examples": ["fat32", "0x0c", "linux", "esp"] };
     Number, "PartitionNumber": { "type": "integer", "minimum": 1, "maximum": 128 };
+    MbrNumber, "MbrNumber": { "type": "integer", "minimum": 1, "maximum": 4 };
     AttributeName, "Attribute": { "oneOf": [{ "type": "string" }, { "type": "integer", "minimum": 0, "maximum": 63 }] };
     OptionValue, "OptionValue": { "type": ["string", "integer", "boolean"] };
     Guest, "Guest": {

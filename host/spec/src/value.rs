@@ -247,6 +247,7 @@ fn gadget_type_form(scheme: Scheme) -> &'static str {
     match scheme {
         Scheme::Gpt => "a GUID, two hexadecimal digits with a comma and a GUID",
         Scheme::Mbr => "two hexadecimal digits, these with a comma and a GUID",
+        Scheme::None => "none",
     }
 }
 
@@ -254,6 +255,7 @@ fn disk_id_form(scheme: Scheme) -> &'static str {
     match scheme {
         Scheme::Gpt => "a UUID",
         Scheme::Mbr => "\"0x\" and 8 hexadecimal digits",
+        Scheme::None => "none: nothing stores it",
     }
 }
 
@@ -362,6 +364,7 @@ pub fn parse_disk_id(text: &str, scheme: Scheme) -> Result<DiskId, ValueError> {
             .strip_prefix("0x")
             .and_then(parse_hex32)
             .map(DiskId::Mbr),
+        Scheme::None => None,
     };
     id.ok_or_else(|| ValueError::NotADiskId {
         text: text.to_owned(),

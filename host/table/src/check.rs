@@ -3,8 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Extent, Finding, Partition, Scheme, SectorSize, Table, TableError};
-use super::{gpt, mbr};
+use super::{Finding, Partition, SectorSize, Span, Table, TableError};
 
 /// Refuses a disk whose length in bytes no file offset reaches.
 pub(super) fn disk_size(sector_size: SectorSize, sectors: u64) -> Result<(), TableError> {
@@ -18,21 +17,36 @@ pub(super) fn disk_size(sector_size: SectorSize, sectors: u64) -> Result<(), Tab
     }
 }
 
+/// Refuses a range of usable sectors that runs into the table itself or beyond what it can address.
+pub(super) fn usable_range(table: &Table) -> Result<(), TableError> {
+    let (free_first, free_last) =
+        table
+            .scheme()
+            .usable(table.sector_size, table.disk_sectors, &table.shape)?;
+    let (first, last) = (table.first_usable, table.last_usable);
+    if first < free_first || last > free_last || first > last {
+        return Err(TableError::UsableRange {
+            first,
+            last,
+            free_first,
+            free_last,
+        });
+    }
+    Ok(())
+}
+
 /// Refuses a table whose partitions break a rule.
 pub(super) fn partitions(table: &Table) -> Result<(), TableError> {
     numbers(table)?;
     for partition in &table.partitions {
-        extent(table, partition)?;
+        placed_inside(table, partition)?;
         if partition.kind.scheme() != table.scheme() || partition.kind.is_unused() {
             return Err(TableError::WrongType {
                 number: partition.number,
                 scheme: table.scheme(),
             });
         }
-        match table.scheme() {
-            Scheme::Gpt => gpt::check(partition)?,
-            Scheme::Mbr => mbr::check(partition)?,
-        }
+        table.scheme().format().check(partition)?;
     }
     let outermost = table
         .partitions
@@ -46,10 +60,8 @@ pub(super) fn partitions(table: &Table) -> Result<(), TableError> {
 
 fn numbers(table: &Table) -> Result<(), TableError> {
     let mut taken = BTreeSet::new();
-    let (scheme, most) = match table.scheme() {
-        Scheme::Gpt => (Scheme::Gpt, gpt::MAX_PARTITIONS),
-        Scheme::Mbr => (Scheme::Mbr, mbr::MAX_PARTITIONS),
-    };
+    let scheme = table.scheme();
+    let most = scheme.most_partitions();
     for number in table.partitions.iter().map(|partition| partition.number) {
         if !(1..=most).contains(&number) {
             return Err(TableError::NumberOutOfRange {
@@ -65,7 +77,7 @@ fn numbers(table: &Table) -> Result<(), TableError> {
     Ok(())
 }
 
-fn extent(table: &Table, partition: &Partition) -> Result<(), TableError> {
+fn placed_inside(table: &Table, partition: &Partition) -> Result<(), TableError> {
     if partition.sectors == 0 {
         return Err(TableError::Empty {
             number: partition.number,
@@ -73,7 +85,7 @@ fn extent(table: &Table, partition: &Partition) -> Result<(), TableError> {
     }
     if partition.start < table.first_usable || partition.last() > table.last_usable {
         return Err(TableError::OutsideUsable {
-            extent: partition.extent(),
+            span: partition.span(),
             first_usable: table.first_usable,
             last_usable: table.last_usable,
         });
@@ -82,24 +94,22 @@ fn extent(table: &Table, partition: &Partition) -> Result<(), TableError> {
 }
 
 /// Every partition that starts inside one before it, with that one.
-pub(super) fn overlaps<'a>(
-    partitions: impl Iterator<Item = &'a Partition>,
-) -> Vec<(Extent, Extent)> {
-    let mut extents: Vec<Extent> = partitions.map(Partition::extent).collect();
-    extents.sort_by_key(|extent| (extent.first, extent.last, extent.number));
+pub(super) fn overlaps<'a>(partitions: impl Iterator<Item = &'a Partition>) -> Vec<(Span, Span)> {
+    let mut spans: Vec<Span> = partitions.map(Partition::span).collect();
+    spans.sort_by_key(|span| (span.first, span.last, span.number));
     let mut found = Vec::new();
-    let mut furthest: Option<Extent> = None;
-    for extent in extents {
+    let mut furthest: Option<Span> = None;
+    for span in spans {
         match furthest {
-            Some(before) if extent.first <= before.last => {
-                found.push((before, extent));
-                furthest = Some(if extent.last > before.last {
-                    extent
+            Some(before) if span.first <= before.last => {
+                found.push((before, span));
+                furthest = Some(if span.last > before.last {
+                    span
                 } else {
                     before
                 });
             }
-            _ => furthest = Some(extent),
+            _ => furthest = Some(span),
         }
     }
     found
@@ -131,16 +141,16 @@ pub(super) fn findings(table: &Table) -> Vec<Finding> {
 
 fn placement(table: &Table, partition: &Partition) -> Vec<Finding> {
     let mut found = Vec::new();
-    let extent = partition.extent();
+    let span = partition.span();
     let (first_usable, last_usable) = (table.first_usable, table.last_usable);
-    if extent.last.0 >= table.disk_sectors {
+    if span.last.0 >= table.disk_sectors {
         found.push(Finding::BeyondDisk {
-            extent,
+            span,
             disk_sectors: table.disk_sectors,
         });
-    } else if extent.first < first_usable || extent.last > last_usable {
+    } else if span.first < first_usable || span.last > last_usable {
         found.push(Finding::OutsideUsable {
-            extent,
+            span,
             first_usable,
             last_usable,
         });

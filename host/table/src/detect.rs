@@ -1,18 +1,41 @@
 //! Which table a disk has, and in sectors of which size it counts.
 
-use super::{Absence, Decoded, Finding, ReadAt, SectorSize, TableError};
-use super::{gpt, mbr};
+use crate::{Absence, Decoded, ReadAt, Scheme, SectorSize, TableError};
 
-/// A disk that is being read, and its length.
-pub(super) struct Disk<'a> {
+/// A disk that is being read, and what is known of it.
+pub(crate) struct Disk<'a> {
     reader: &'a dyn ReadAt,
     /// The length in bytes.
-    pub(super) size: u64,
+    pub(crate) size: u64,
+    /// The size of a sector, as the caller says it.
+    given: Option<SectorSize>,
 }
 
-impl Disk<'_> {
+/// What a kind of table finds on a disk.
+pub(crate) enum Detected {
+    /// A table of that kind.
+    Table(Decoded),
+    /// None, and how that is known.
+    Absent(Option<Absence>),
+}
+
+impl<'a> Disk<'a> {
+    pub(crate) fn new(
+        reader: &'a dyn ReadAt,
+        given: Option<SectorSize>,
+    ) -> Result<Self, TableError> {
+        let size = reader
+            .size()
+            .map_err(|source| TableError::Io { offset: 0, source })?;
+        Ok(Self {
+            reader,
+            size,
+            given,
+        })
+    }
+
     /// The bytes at an offset, or `None` when the disk ends before they do.
-    pub(super) fn read(&self, offset: u64, length: usize) -> Result<Option<Vec<u8>>, TableError> {
+    pub(crate) fn read(&self, offset: u64, length: usize) -> Result<Option<Vec<u8>>, TableError> {
         let end = u64::try_from(length)
             .ok()
             .and_then(|length| offset.checked_add(length));
@@ -24,68 +47,33 @@ impl Disk<'_> {
         read.map_err(|source| TableError::Io { offset, source })?;
         Ok(Some(bytes))
     }
-}
 
-/// Reads the table of a disk whose sectors have one of these sizes.
-///
-/// As in the kernel, the MBR decides: with a boot signature and no protective entry it is the table
-/// itself.
-pub(super) fn decode(reader: &dyn ReadAt, sizes: &[SectorSize]) -> Result<Decoded, TableError> {
-    let size = reader
-        .size()
-        .map_err(|source| TableError::Io { offset: 0, source })?;
-    let disk = Disk { reader, size };
-    let Some(record) = mbr::BootRecord::read(&disk, 0)? else {
-        return Err(TableError::NoTable(Absence::TooShort { size }));
-    };
-    if record.is_in_force() {
-        return decode_mbr(&disk, &record, sizes);
+    /// The size of a sector, where the caller or the disk says it.
+    pub(crate) fn sector_size(&self) -> Option<SectorSize> {
+        self.given.or_else(|| self.reader.sector_size())
     }
-    let (with_primary, without): (Vec<SectorSize>, Vec<SectorSize>) =
-        partition_by(sizes, |size| gpt::has_primary(&disk, size))?;
-    let mut damaged = None;
-    for &sector_size in with_primary.iter().chain(&without) {
-        match gpt::decode(&disk, &record, sector_size) {
-            // Where no size fits, the one whose primary header is recognisable tells most.
-            Err(TableError::Damaged { primary, backup }) => {
-                damaged.get_or_insert(TableError::Damaged { primary, backup });
-            }
-            result => return result,
+
+    /// The sizes that a sector may have, the likeliest first; the one that the caller says alone.
+    pub(crate) fn sector_sizes(&self) -> Vec<SectorSize> {
+        if let Some(given) = self.given {
+            return vec![given];
         }
-    }
-    match damaged {
-        Some(error) if record.is_protective() || !with_primary.is_empty() => Err(error),
-        _ => decode_mbr(&disk, &record, sizes),
+        let known = self.sector_size();
+        let others = SectorSize::ALL
+            .into_iter()
+            .filter(|size| Some(*size) != known);
+        known.into_iter().chain(others).collect()
     }
 }
 
-fn decode_mbr(
-    disk: &Disk<'_>,
-    record: &mbr::BootRecord,
-    sizes: &[SectorSize],
-) -> Result<Decoded, TableError> {
-    let sector_size = sizes.first().copied().unwrap_or(SectorSize::B512);
-    let mut decoded = mbr::decode(disk, record, sector_size)?;
-    for &size in sizes {
-        if gpt::has_primary(disk, size)? {
-            decoded.findings.insert(0, Finding::GptBehindMbr);
+/// Reads the table of a disk: of the first kind that recognises it.
+pub(crate) fn decode(disk: &Disk<'_>) -> Result<Decoded, TableError> {
+    let mut absence = Absence::NoSignature;
+    for scheme in Scheme::ALL {
+        match scheme.format().detect(disk)? {
+            Detected::Table(decoded) => return Ok(decoded),
+            Detected::Absent(why) => absence = why.unwrap_or(absence),
         }
     }
-    Ok(decoded)
-}
-
-/// Divides the sizes by a test that may fail.
-fn partition_by(
-    sizes: &[SectorSize],
-    test: impl Fn(SectorSize) -> Result<bool, TableError>,
-) -> Result<(Vec<SectorSize>, Vec<SectorSize>), TableError> {
-    let (mut passed, mut failed) = (Vec::new(), Vec::new());
-    for &size in sizes {
-        if test(size)? {
-            passed.push(size)
-        } else {
-            failed.push(size)
-        }
-    }
-    Ok((passed, failed))
+    Err(TableError::NoTable(absence))
 }

@@ -9,7 +9,7 @@ use cellblock_text::grouped;
 
 /// The sectors of a partition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Extent {
+pub struct Span {
     /// The partition's number.
     pub number: u32,
     /// The first sector.
@@ -18,7 +18,7 @@ pub struct Extent {
     pub last: Lba,
 }
 
-impl fmt::Display for Extent {
+impl fmt::Display for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (first, last) = (grouped(self.first.0), grouped(self.last.0));
         write!(f, "partition {} (sectors {first} to {last})", self.number)
@@ -99,18 +99,18 @@ pub enum TableError {
     #[error("{first} overlaps {second}; move or shrink one of them")]
     Overlap {
         /// The one that starts first.
-        first: Extent,
+        first: Span,
         /// The one that starts inside it.
-        second: Extent,
+        second: Span,
     },
     /// A partition lies before the first or after the last usable sector.
     #[error(
-        "{extent} lies outside sectors {} to {}, which partitions may use; move it, or make the disk larger",
+        "{span} lies outside sectors {} to {}, which partitions may use; move it, or make the disk larger",
         grouped(first_usable.0), grouped(last_usable.0)
     )]
     OutsideUsable {
         /// The partition.
-        extent: Extent,
+        span: Span,
         /// The first usable sector.
         first_usable: Lba,
         /// The last usable sector.
@@ -192,11 +192,11 @@ pub enum TableError {
     )]
     OutsideExtended {
         /// The logical partition.
-        logical: Extent,
+        logical: Span,
         /// Where its boot record is.
         boot_record: Lba,
         /// The extended partition.
-        extended: Extent,
+        extended: Span,
     },
     /// The chain of boot records must start in the extended partition's first sector.
     #[error(
@@ -243,12 +243,34 @@ pub enum TableError {
     },
     /// A partition cannot be in a hybrid MBR, for it ends beyond what 32 bits can address.
     #[error(
-        "{extent} ends beyond sector {}, the last that a hybrid MBR can address",
+        "{span} ends beyond sector {}, the last that a hybrid MBR can address",
         grouped(super::MAX_MBR_SECTORS - 1)
     )]
     HybridBeyond {
         /// The partition.
-        extent: Extent,
+        span: Span,
+    },
+    /// The guard of a hybrid MBR would be in an entry that there is none of.
+    #[error("the MBR has entries 1 to 4, so its guard cannot be in entry {number}")]
+    GuardNumber {
+        /// The number asked for.
+        number: u32,
+    },
+    /// The primary entries of a GPT would lie over the MBR or the header.
+    #[error(
+        "the entries of a GPT cannot begin in sector {entries}: the MBR and the header take sectors 0 and 1"
+    )]
+    EntriesOverHeader {
+        /// The first sector asked for.
+        entries: Lba,
+    },
+    /// An entry of type 0xee makes an MBR the guard of a GPT, and not a table of its own.
+    #[error(
+        "partition {number} has type 0xee, by which an MBR says that the disk has a GPT; give it another type"
+    )]
+    ProtectiveInMbr {
+        /// The partition's number.
+        number: u32,
     },
     /// A type that no partition in a hybrid MBR can have.
     #[error("partition {number} cannot have type 0x{kind:02x} in a hybrid MBR")]

@@ -3,7 +3,7 @@
 use thiserror::Error;
 use uuid::Uuid;
 
-use super::{Extent, Lba};
+use super::{Lba, Span};
 use cellblock_text::grouped;
 
 /// How much a finding matters.
@@ -11,6 +11,8 @@ use cellblock_text::grouped;
 pub enum Severity {
     /// Legal, though perhaps not what was meant.
     Advice,
+    /// Against the rules of the table, and yet where the partitions lie is beyond doubt: what is on the disk can be read.
+    Warning,
     /// Against the rules of the table: other programs may refuse the disk, or lose data on it.
     Damage,
 }
@@ -76,6 +78,22 @@ pub enum Finding {
         /// Where it belongs.
         expected: Lba,
     },
+    /// The primary header says that there is no backup.
+    #[error("the GPT has no backup at the end of the disk")]
+    NoBackup,
+    /// Nothing says how long the sectors of an MBR are.
+    #[error(
+        "nothing says how long the sectors of this MBR are: 512 bytes were assumed, and 4096 would fit the disk as well"
+    )]
+    SectorSizeUnknown,
+    /// The disk is an ISO 9660 file system with an MBR, of which one partition is the whole of it.
+    #[error(
+        "an ISO 9660 file system that also starts from disks: partition {number} is the whole of it"
+    )]
+    Isohybrid {
+        /// That partition's number.
+        number: u32,
+    },
     /// Both copies are sound and say different things.
     #[error("the primary and the backup GPT differ in {what}: the primary was used")]
     CopiesDiffer {
@@ -86,28 +104,28 @@ pub enum Finding {
     #[error("{first} overlaps {second}")]
     Overlap {
         /// The one that starts first.
-        first: Extent,
+        first: Span,
         /// The one that starts inside it.
-        second: Extent,
+        second: Span,
     },
     /// A partition lies outside the sectors that the header declares usable.
     #[error(
-        "{extent} lies outside the usable sectors {} to {}",
+        "{span} lies outside the usable sectors {} to {}",
         grouped(first_usable.0), grouped(last_usable.0)
     )]
     OutsideUsable {
         /// The partition.
-        extent: Extent,
+        span: Span,
         /// The first usable sector.
         first_usable: Lba,
         /// The last usable sector.
         last_usable: Lba,
     },
     /// A partition ends beyond the disk.
-    #[error("{extent} ends beyond the disk, which has {} sectors", grouped(*disk_sectors))]
+    #[error("{span} ends beyond the disk, which has {} sectors", grouped(*disk_sectors))]
     BeyondDisk {
         /// The partition.
-        extent: Extent,
+        span: Span,
         /// The length of the disk, in sectors.
         disk_sectors: u64,
     },
@@ -193,15 +211,15 @@ pub enum Finding {
         /// Where it is.
         boot_record: Lba,
         /// The partition that it is in.
-        inside: Extent,
+        inside: Span,
     },
     /// A logical partition lies outside the extended one.
     #[error("logical {logical} lies outside the extended {extended}")]
     OutsideExtended {
         /// The logical partition.
-        logical: Extent,
+        logical: Span,
         /// The extended partition.
-        extended: Extent,
+        extended: Span,
     },
 }
 
@@ -210,11 +228,35 @@ impl Finding {
     #[must_use]
     pub fn severity(&self) -> Severity {
         match self {
-            Self::HybridMbr { .. } | Self::Misaligned { .. } | Self::OutOfOrder { .. } => {
-                Severity::Advice
+            Self::HybridMbr { .. }
+            | Self::Misaligned { .. }
+            | Self::OutOfOrder { .. }
+            | Self::NoBackup
+            | Self::SectorSizeUnknown => Severity::Advice,
+            Self::ProtectiveExtent { .. }
+            | Self::Backup(_)
+            | Self::BackupMisplaced { .. }
+            | Self::Isohybrid { .. } => Severity::Warning,
+            Self::BeyondDisk { span, disk_sectors } if span.first.0 < *disk_sectors => {
+                Severity::Warning
             }
             _ => Severity::Damage,
         }
+    }
+
+    /// Whether [`Table::repair`](crate::Table::repair) may be able to mend it.
+    #[must_use]
+    pub fn is_repairable(&self) -> bool {
+        matches!(
+            self,
+            Self::NotProtected
+                | Self::ProtectiveExtent { .. }
+                | Self::Primary(_)
+                | Self::Backup(_)
+                | Self::BackupUsed
+                | Self::BackupMisplaced { .. }
+                | Self::CopiesDiffer { .. }
+        )
     }
 }
 

@@ -15,7 +15,7 @@
 //! Nothing here opens, reads or writes a file: [`Table::encode`] returns the bytes with their offsets,
 //! and [`Table::decode`] reads through [`ReadAt`].
 //!
-//! A kind of table beyond these two gets a module of its own beside `gpt` and `mbr`, and a [`Scheme`].
+//! A further kind of table is a module of its own beside `gpt` and `mbr`, and one line in `scheme`, which names it.
 
 #![forbid(unsafe_code)]
 
@@ -26,47 +26,41 @@ mod error;
 mod finding;
 mod gpt;
 mod mbr;
+mod read;
+mod repair;
+mod scheme;
 mod select;
 mod sfdisk;
+mod shape;
 #[cfg(test)]
 mod tests;
 mod types;
+mod unpartitioned;
 
+use std::fmt;
 use std::ops::Range;
-use std::{fmt, io};
 
 use uuid::Uuid;
 
 pub use attributes::Attributes;
-pub use error::{Absence, Extent, TableError};
+pub use error::{Absence, Span, TableError};
 pub use finding::{Finding, HeaderFault, Severity};
 pub use gpt::{MAX_NAME_UNITS, MAX_PARTITIONS};
 pub use mbr::{MAX_HYBRID, MAX_SECTORS as MAX_MBR_SECTORS};
+pub use read::ReadAt;
+pub use repair::{Mend, Mending, Repair, RepairError};
+pub use scheme::{Reserved, Scheme};
 pub use select::{SelectError, Selector};
 pub use sfdisk::{SfdiskPartition, SfdiskReport, SfdiskTable, json_like_sfdisk};
+pub use shape::Shape;
 pub use types::{TypeError, by_name, mbr_by_name, mbr_name_of, name_of, names};
 
 /// The boundary that partitions start on, in bytes: it suits every medium and lets file systems be
 /// cloned into place.
 pub const ALIGNMENT: u64 = 1 << 20;
 
-/// The kind of a partition table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Scheme {
-    /// A GUID partition table (UEFI 2.10, 5.3), behind a protective MBR.
-    Gpt,
-    /// A master boot record, with a chain of extended boot records for logical partitions.
-    Mbr,
-}
-
-impl fmt::Display for Scheme {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Gpt => "GPT",
-            Self::Mbr => "MBR",
-        })
-    }
-}
+/// The space before a logical partition that belongs to its boot record unless another is chosen, in bytes.
+pub const BOOT_RECORD_SPACE: u64 = ALIGNMENT;
 
 /// A logical block address: a position on a disk, in sectors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -141,6 +135,20 @@ pub enum DiskId {
     Gpt(Uuid),
     /// The disk signature at byte 0x1b8 of an MBR.
     Mbr(u32),
+    /// A disk without a table has none.
+    None,
+}
+
+impl DiskId {
+    /// The kind of table that has such an identifier.
+    #[must_use]
+    pub fn scheme(self) -> Scheme {
+        match self {
+            Self::Gpt(_) => Scheme::Gpt,
+            Self::Mbr(_) => Scheme::Mbr,
+            Self::None => Scheme::None,
+        }
+    }
 }
 
 impl fmt::Display for DiskId {
@@ -148,6 +156,7 @@ impl fmt::Display for DiskId {
         match self {
             Self::Gpt(id) => fmt::Display::fmt(id, f),
             Self::Mbr(id) => write!(f, "0x{id:08x}"),
+            Self::None => f.write_str("none"),
         }
     }
 }
@@ -159,6 +168,8 @@ pub enum PartitionType {
     Gpt(Uuid),
     /// The type byte of an MBR entry.
     Mbr(u8),
+    /// Without a table nothing says it.
+    None,
 }
 
 /// A partition table, and all that is needed to write it.
@@ -174,6 +185,8 @@ pub struct Table {
     pub first_usable: Lba,
     /// The last sector that a partition may have.
     pub last_usable: Lba,
+    /// Where the table's own parts lie.
+    pub shape: Shape,
     /// The partitions, in the order of their numbers.
     pub partitions: Vec<Partition>,
 }
@@ -230,8 +243,8 @@ impl Partition {
 
     /// The sectors that the partition covers.
     #[must_use]
-    pub fn extent(&self) -> Extent {
-        Extent {
+    pub fn span(&self) -> Span {
+        Span {
             number: self.number,
             first: self.start,
             last: self.last(),
@@ -241,7 +254,8 @@ impl Partition {
     /// Whether an MBR stores this partition in the chain of extended boot records.
     #[must_use]
     pub fn is_logical(&self) -> bool {
-        self.kind.scheme() == Scheme::Mbr && self.number > mbr::MAX_PRIMARIES
+        let primaries = self.kind.scheme().primaries();
+        primaries.is_some_and(|most| self.number > most)
     }
 }
 
@@ -265,90 +279,77 @@ pub struct Decoded {
     pub findings: Vec<Finding>,
 }
 
-/// A disk, an image of one, or any other bytes that can be read at an offset.
-pub trait ReadAt {
-    /// Fills the buffer with the bytes at an offset.
-    ///
-    /// # Errors
-    /// Any error of the medium, and `UnexpectedEof` when the bytes end before the buffer is full.
-    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()>;
-
-    /// The length in bytes.
-    ///
-    /// # Errors
-    /// Any error of the medium.
-    fn size(&self) -> io::Result<u64>;
-}
-
-impl ReadAt for [u8] {
-    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
-        let start = usize::try_from(offset).map_err(|_| io::ErrorKind::UnexpectedEof)?;
-        let end = start
-            .checked_add(buffer.len())
-            .ok_or(io::ErrorKind::UnexpectedEof)?;
-        buffer.copy_from_slice(self.get(start..end).ok_or(io::ErrorKind::UnexpectedEof)?);
-        Ok(())
-    }
-
-    fn size(&self) -> io::Result<u64> {
-        u64::try_from(self.len()).map_err(io::Error::other)
-    }
-}
-
-impl<T: ReadAt + ?Sized> ReadAt for &T {
-    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
-        (**self).read_at(offset, buffer)
-    }
-
-    fn size(&self) -> io::Result<u64> {
-        (**self).size()
-    }
-}
-
 impl Table {
-    /// An empty GPT with the smallest array of entries, and so the most room for partitions.
+    /// An empty table: of the kind that the identifier is of, with the most room for partitions that its shape leaves.
     ///
     /// # Errors
-    /// [`TableError::DiskTooSmall`] when both copies of the table do not fit,
+    /// [`TableError::DiskTooSmall`] when the table does not fit beside one sector for partitions,
     /// [`TableError::DiskTooLarge`] when the disk has more bytes than a file can have.
-    pub fn gpt(id: Uuid, sector_size: SectorSize, disk_sectors: u64) -> Result<Self, TableError> {
+    pub fn new(
+        disk_id: DiskId,
+        sector_size: SectorSize,
+        disk_sectors: u64,
+        shape: Shape,
+    ) -> Result<Self, TableError> {
         check::disk_size(sector_size, disk_sectors)?;
-        let (first_usable, last_usable) = gpt::usable(sector_size, disk_sectors)?;
+        let (first_usable, last_usable) =
+            disk_id.scheme().usable(sector_size, disk_sectors, &shape)?;
         Ok(Self {
-            disk_id: DiskId::Gpt(id),
+            disk_id,
             sector_size,
             disk_sectors,
             first_usable,
             last_usable,
+            shape,
             partitions: Vec::new(),
         })
+    }
+
+    /// An empty GPT with the smallest array of entries, and so the most room for partitions.
+    ///
+    /// ```
+    /// use cellblock_table::{Lba, Partition, PartitionType, Scheme, SectorSize, Table};
+    /// use uuid::Uuid;
+    ///
+    /// // A disk of 64 MiB with one partition, from 1 MiB on.
+    /// let mut table = Table::gpt(Uuid::from_u128(1), SectorSize::B512, 131_072)?;
+    /// let linux = PartitionType::parse("linux-generic", Scheme::Gpt)?;
+    /// table.partitions.push(Partition {
+    ///     id: Some(Uuid::from_u128(2)),
+    ///     name: "root".to_owned(),
+    ///     ..Partition::new(1, Lba(2048), 65_536, linux)
+    /// });
+    ///
+    /// // Its bytes on a disk, and back.
+    /// let mut disk = vec![0; 64 << 20];
+    /// for region in table.encode()? {
+    ///     let start = usize::try_from(region.offset)?;
+    ///     disk[start..start + region.bytes.len()].copy_from_slice(&region.bytes);
+    /// }
+    /// let decoded = Table::decode(&disk.as_slice())?;
+    /// assert_eq!(decoded.table, table);
+    /// assert!(decoded.findings.is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Table::new`].
+    pub fn gpt(id: Uuid, sector_size: SectorSize, disk_sectors: u64) -> Result<Self, TableError> {
+        Self::new(DiskId::Gpt(id), sector_size, disk_sectors, Shape::default())
     }
 
     /// An empty MBR. Of a disk beyond 2^32 sectors, it can use the first 2^32.
     ///
     /// # Errors
-    /// [`TableError::DiskTooSmall`] when there is no sector beside the table's own,
-    /// [`TableError::DiskTooLarge`] when the disk has more bytes than a file can have.
+    /// As [`Table::new`].
     pub fn mbr(id: u32, sector_size: SectorSize, disk_sectors: u64) -> Result<Self, TableError> {
-        check::disk_size(sector_size, disk_sectors)?;
-        let (first_usable, last_usable) = mbr::usable(sector_size, disk_sectors)?;
-        Ok(Self {
-            disk_id: DiskId::Mbr(id),
-            sector_size,
-            disk_sectors,
-            first_usable,
-            last_usable,
-            partitions: Vec::new(),
-        })
+        Self::new(DiskId::Mbr(id), sector_size, disk_sectors, Shape::default())
     }
 
     /// The kind of the table.
     #[must_use]
     pub fn scheme(&self) -> Scheme {
-        match self.disk_id {
-            DiskId::Gpt(_) => Scheme::Gpt,
-            DiskId::Mbr(_) => Scheme::Mbr,
-        }
+        self.disk_id.scheme()
     }
 
     /// Whether it is a GPT whose MBR describes partitions too.
@@ -372,16 +373,16 @@ impl Table {
         partition.start.to_bytes(self.sector_size)..end.to_bytes(self.sector_size)
     }
 
-    /// The first sector that partitions may use that is also aligned to [`ALIGNMENT`].
+    /// The first sector that partitions may use that is also aligned.
     #[must_use]
     pub fn first_aligned(&self) -> Lba {
         Lba(self.first_usable.0.next_multiple_of(self.alignment()))
     }
 
-    /// [`ALIGNMENT`] in sectors.
+    /// The alignment of the table's kind, in sectors.
     #[must_use]
     pub fn alignment(&self) -> u64 {
-        ALIGNMENT / self.sector_size.bytes()
+        self.scheme().alignment() / self.sector_size.bytes()
     }
 
     /// The extended partition of an MBR, which holds the logical ones.
@@ -394,10 +395,9 @@ impl Table {
 
     /// The sector of a logical partition's extended boot record; `None` for any other partition.
     ///
-    /// The rule for laying out logical partitions: the extended partition starts on an alignment
-    /// boundary with the record of the first logical one, and each record has the [`ALIGNMENT`]
-    /// before its partition to itself. So every logical partition costs 1 MiB beyond its size, and
-    /// all of them are aligned.
+    /// Unless the partition has a record elsewhere, it is [`BOOT_RECORD_SPACE`] before it. So every logical partition
+    /// costs 1 MiB beyond its size, all of them are aligned, and so is the extended partition, which starts with the
+    /// record of the first.
     #[must_use]
     pub fn boot_record(&self, partition: &Partition) -> Option<Lba> {
         mbr::boot_record(self, partition)
@@ -407,7 +407,7 @@ impl Table {
     /// records, laid out as [`Table::boot_record`] says; `None` when there is none to hold.
     #[must_use]
     pub fn extended_around(&self, number: u32, logicals: &[Partition]) -> Option<Partition> {
-        mbr::extended_around(self.alignment(), number, logicals)
+        mbr::extended_around(self, number, logicals)
     }
 
     /// The bytes of the table, by ascending offset; the regions do not overlap.
@@ -421,22 +421,20 @@ impl Table {
     /// [`Table::decode`] would find damaged.
     pub fn encode(&self) -> Result<Vec<Region>, TableError> {
         check::disk_size(self.sector_size, self.disk_sectors)?;
+        check::usable_range(self)?;
         check::partitions(self)?;
-        match self.disk_id {
-            DiskId::Gpt(id) => gpt::encode(self, id),
-            DiskId::Mbr(id) => mbr::encode(self, id),
-        }
+        self.scheme().format().encode(self)
     }
 
-    /// Reads the table of a disk whose sector size is not known: a GPT shows it by where its
-    /// headers are; an MBR does not show it, and is taken to count in 512 bytes.
+    /// Reads the table of a disk. What the disk does not say of its sectors, a GPT shows by where its headers are; an MBR
+    /// does not show it, and is taken to count in 512 bytes.
     ///
     /// # Errors
     /// [`TableError::NoTable`] when there is none, [`TableError::Damaged`] when neither copy of a
     /// GPT can be used, [`TableError::Io`] when the disk cannot be read. What can be worked around
     /// becomes a [`Finding`].
     pub fn decode(disk: &dyn ReadAt) -> Result<Decoded, TableError> {
-        detect::decode(disk, &SectorSize::ALL)
+        detect::decode(&detect::Disk::new(disk, None)?)
     }
 
     /// Reads the table of a disk whose sectors have a known size.
@@ -444,6 +442,6 @@ impl Table {
     /// # Errors
     /// As [`Table::decode`].
     pub fn decode_as(disk: &dyn ReadAt, sector_size: SectorSize) -> Result<Decoded, TableError> {
-        detect::decode(disk, &[sector_size])
+        detect::decode(&detect::Disk::new(disk, Some(sector_size))?)
     }
 }

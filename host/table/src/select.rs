@@ -11,15 +11,29 @@ use super::{DiskId, Partition, Table};
 use cellblock_text::printable;
 
 /// A partition, as somebody names it.
+///
+/// ```
+/// use cellblock_table::{Lba, Partition, PartitionType, SectorSize, Selector, Table};
+///
+/// let mut table = Table::mbr(0x1234_abcd, SectorSize::B512, 1 << 20)?;
+/// let linux = PartitionType::Mbr(0x83);
+/// table.partitions.push(Partition::new(1, Lba(2048), 2048, linux));
+/// for text in ["1", "number:1", "uuid:1234abcd-01"] {
+///     let selector: Selector = text.parse()?;
+///     assert_eq!(table.select(&selector)?.number, 1);
+/// }
+/// assert!(table.select(&"name:root".parse()?).is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Selector {
-    /// Its number: digits, or `number:3`.
+    /// Its number: `number:3`.
     Number(u32),
     /// Its name: `name:root`.
     Name(String),
     /// Its UUID: `uuid:…`.
     Id(String),
-    /// Its name or its UUID: anything else.
+    /// Its number, name or UUID, whichever there is: anything else.
     Any(String),
 }
 
@@ -34,13 +48,14 @@ impl FromStr for Selector {
         if let Some(id) = text.strip_prefix("uuid:") {
             return Ok(Self::Id(id.to_owned()));
         }
-        let digits = text.strip_prefix("number:").unwrap_or(text);
-        let is_number = digits.bytes().all(|byte| byte.is_ascii_digit());
-        Ok(match digits.parse() {
-            Ok(number) if is_number => Self::Number(number),
-            _ => Self::Any(text.to_owned()),
-        })
+        let number = text.strip_prefix("number:").and_then(as_number);
+        Ok(number.map_or_else(|| Self::Any(text.to_owned()), Self::Number))
     }
+}
+
+fn as_number(digits: &str) -> Option<u32> {
+    let is_number = digits.bytes().all(|byte| byte.is_ascii_digit());
+    is_number.then(|| digits.parse().ok()).flatten()
 }
 
 impl fmt::Display for Selector {
@@ -49,6 +64,9 @@ impl fmt::Display for Selector {
             Self::Number(number) => write!(f, "number {number}"),
             Self::Name(text) => write!(f, "name '{}'", printable(text)),
             Self::Id(text) => write!(f, "UUID {}", printable(text)),
+            Self::Any(text) if as_number(text).is_some() => {
+                write!(f, "number or name {}", printable(text))
+            }
             Self::Any(text) => write!(f, "name or UUID '{}'", printable(text)),
         }
     }
@@ -64,6 +82,17 @@ pub enum SelectError {
         selector: Selector,
         /// The partitions that there are, as errors call them.
         have: Vec<String>,
+    },
+    /// One partition has as its number or UUID what another has as its name.
+    #[error(
+        "'{}' means several partitions: {}; write one of these",
+        printable(text), ways.join(", ")
+    )]
+    SeveralWays {
+        /// What was asked for.
+        text: String,
+        /// How each is named alone, with what it is.
+        ways: Vec<String>,
     },
     /// There are several.
     #[error("several partitions have {selector}: {}; choose one by its number", candidates.join(", "))]
@@ -110,13 +139,36 @@ impl Table {
                 number: partition.number,
             }),
             [partition] => Ok(partition),
-            _ => Err(SelectError::Ambiguous {
-                selector: selector.clone(),
-                candidates: found
-                    .iter()
-                    .map(|one| format!("{} (UUID {})", one.called(), self.uuid_of(one)))
-                    .collect(),
-            }),
+            _ => Err(self.ambiguity(selector, &found)),
+        }
+    }
+
+    /// Why several partitions are meant: as they have one name, or as a text has several meanings.
+    fn ambiguity(&self, selector: &Selector, found: &[&Partition]) -> SelectError {
+        if let Selector::Any(text) = selector
+            && found.iter().any(|one| one.name != *text)
+        {
+            let ways = found.iter().map(|one| {
+                let way = if as_number(text) == Some(one.number) {
+                    "number"
+                } else if one.name == *text {
+                    "name"
+                } else {
+                    "uuid"
+                };
+                format!("{way}:{} (partition {})", printable(text), one.called())
+            });
+            return SelectError::SeveralWays {
+                text: text.clone(),
+                ways: ways.collect(),
+            };
+        }
+        SelectError::Ambiguous {
+            selector: selector.clone(),
+            candidates: found
+                .iter()
+                .map(|one| format!("{} (UUID {})", one.called(), self.uuid_of(one)))
+                .collect(),
         }
     }
 
@@ -125,7 +177,11 @@ impl Table {
             Selector::Number(number) => partition.number == *number,
             Selector::Name(name) => partition.name == *name,
             Selector::Id(id) => self.has_uuid(partition, id),
-            Selector::Any(text) => partition.name == *text || self.has_uuid(partition, text),
+            Selector::Any(text) => {
+                as_number(text) == Some(partition.number)
+                    || partition.name == *text
+                    || self.has_uuid(partition, text)
+            }
         }
     }
 
@@ -144,7 +200,7 @@ impl Table {
         match (partition.id, self.disk_id) {
             (Some(id), _) => id.to_string(),
             (None, DiskId::Mbr(disk)) => format!("{disk:08x}-{:02x}", partition.number),
-            (None, DiskId::Gpt(_)) => String::new(),
+            (None, DiskId::Gpt(_) | DiskId::None) => String::new(),
         }
     }
 }
@@ -203,6 +259,8 @@ mod tests {
             ("number:3", 3),
             ("esp", 1),
             ("name:7", 4),
+            // No partition has the number.
+            ("7", 4),
             (&id.to_string(), 5),
             (&id.to_string().to_uppercase(), 5),
             (&format!("uuid:{}", id.simple()), 5),
@@ -215,8 +273,12 @@ mod tests {
     fn what_is_not_there_or_there_twice_is_an_error_with_what_there_is() {
         let table = gpt();
         assert_eq!(
-            selected(&table, "7").unwrap_err(),
+            selected(&table, "number:7").unwrap_err(),
             "there is no partition with number 7; there are 1 'esp', 2 'data', 3 'data', 4 '7', 5"
+        );
+        assert_eq!(
+            selected(&table, "8").unwrap_err(),
+            "there is no partition with number or name 8; there are 1 'esp', 2 'data', 3 'data', 4 '7', 5"
         );
         assert!(
             selected(&table, "root")
@@ -235,6 +297,36 @@ mod tests {
             selected(&empty, "99999999999").unwrap_err(),
             "there is no partition with name or UUID '99999999999'; the table has no partitions"
         );
+    }
+
+    #[test]
+    fn a_text_that_means_several_partitions_is_refused_with_the_ways_to_say_each() {
+        let mut table = gpt();
+        table.partitions[3].name = "3".to_owned();
+        let id = Uuid::from_u128(0xa2);
+        table.partitions[4].name = id.to_string();
+        assert_eq!(
+            selected(&table, "3").unwrap_err(),
+            "'3' means several partitions: number:3 (partition 3 'data'), name:3 (partition 4 '3'); write one of these"
+        );
+        assert_eq!(
+            selected(&table, &id.to_string()).unwrap_err(),
+            format!(
+                "'{id}' means several partitions: uuid:{id} (partition 2 'data'), name:{id} (partition 5 '{id}'); \
+                 write one of these"
+            )
+        );
+        for (text, number) in [
+            ("number:3".to_owned(), 3),
+            ("name:3".to_owned(), 4),
+            (format!("uuid:{id}"), 2),
+            (format!("name:{id}"), 5),
+        ] {
+            assert_eq!(selected(&table, &text), Ok(number), "{text}");
+        }
+        // A partition whose name is its own number is meant alone.
+        table.partitions[3].name = "4".to_owned();
+        assert_eq!(selected(&table, "4"), Ok(4));
     }
 
     #[test]

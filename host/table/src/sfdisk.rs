@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::{DiskId, MAX_PARTITIONS, Partition, PartitionType, Scheme, Table};
+use crate::{DiskId, MAX_PARTITIONS, Partition, PartitionType, Table};
 
 /// The document: one member that holds the table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -14,7 +14,7 @@ pub struct SfdiskReport {
 /// A partition table, its members named and ordered as sfdisk has them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SfdiskTable {
-    /// `gpt` or `dos`.
+    /// `gpt`, `dos` or `none`.
     pub label: &'static str,
     /// The disk's GUID in capitals, or its MBR signature as `0x` and eight digits.
     pub id: String,
@@ -81,31 +81,32 @@ impl SfdiskReport {
 /// The table of the disk with this path, in the form of `sfdisk --json`.
 #[must_use]
 pub fn json_like_sfdisk(table: &Table, device: &str) -> SfdiskReport {
-    let gpt = table.scheme() == Scheme::Gpt;
+    let format = table.scheme().format();
+    let stores_names = format.stores_names();
     let mut partitions: Vec<&Partition> = table.partitions.iter().collect();
     partitions.sort_by_key(|partition| partition.number);
     SfdiskReport {
         partitiontable: SfdiskTable {
-            label: if gpt { "gpt" } else { "dos" },
+            label: format.sfdisk_label(),
             id: match table.disk_id {
                 DiskId::Gpt(id) => upper(id),
-                DiskId::Mbr(_) => table.disk_id.to_string(),
+                DiskId::Mbr(_) | DiskId::None => table.disk_id.to_string(),
             },
             device: device.to_owned(),
             unit: "sectors",
-            firstlba: gpt.then_some(table.first_usable.0),
-            lastlba: gpt.then_some(table.last_usable.0),
+            firstlba: stores_names.then_some(table.first_usable.0),
+            lastlba: stores_names.then_some(table.last_usable.0),
             table_length: None,
             sectorsize: table.sector_size.bytes(),
             partitions: partitions
                 .into_iter()
-                .map(|one| partition(one, gpt, device))
+                .map(|one| partition(one, stores_names, device))
                 .collect(),
         },
     }
 }
 
-fn partition(partition: &Partition, gpt: bool, device: &str) -> SfdiskPartition {
+fn partition(partition: &Partition, stores_names: bool, device: &str) -> SfdiskPartition {
     SfdiskPartition {
         node: node(device, partition.number),
         start: partition.start.0,
@@ -113,9 +114,10 @@ fn partition(partition: &Partition, gpt: bool, device: &str) -> SfdiskPartition 
         kind: match partition.kind {
             PartitionType::Gpt(id) => upper(id),
             PartitionType::Mbr(byte) => format!("{byte:x}"),
+            PartitionType::None => partition.kind.to_string(),
         },
         uuid: partition.id.map(upper),
-        name: Some(partition.name.clone()).filter(|name| gpt && !name.is_empty()),
+        name: Some(partition.name.clone()).filter(|name| stores_names && !name.is_empty()),
         attrs: Some(partition.attributes.to_sfdisk()).filter(|words| !words.is_empty()),
         bootable: partition.active.then_some(true),
         mbr_type: partition.mbr_type.map(|byte| format!("{byte:x}")),

@@ -2,9 +2,9 @@
 
 use std::fmt;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use cellblock_table::{Finding, SelectError, TableError};
+use cellblock_table::{Finding, RepairError, SelectError, TableError};
 use cellblock_text::{exact, grouped};
 use cellblock_tree::recognise::Format;
 
@@ -28,12 +28,23 @@ pub enum DiskError {
         format: &'static Format,
     },
     /// Its table breaks a rule, so what it says of partitions is not to be trusted.
-    #[error("{}: the partition table is damaged, so nothing is done:{}", path.display(), Lines(findings))]
+    #[error(
+        "{}: the partition table is damaged, so nothing is done:{}{}",
+        path.display(), Lines(findings), Hint { path, findings }
+    )]
     Damaged {
         /// The image.
         path: PathBuf,
         /// What is wrong.
         findings: Vec<Finding>,
+    },
+    /// Its table cannot be mended.
+    #[error("{}: {source}", path.display())]
+    Repair {
+        /// The image.
+        path: PathBuf,
+        /// Why.
+        source: RepairError,
     },
     /// It has no such partition, or several.
     #[error("{}: {source}", path.display())]
@@ -116,6 +127,25 @@ impl fmt::Display for Advice<'_> {
             Some(advice) => write!(f, "; {advice}"),
             None => Ok(()),
         }
+    }
+}
+
+/// What helps, if anything does.
+struct Hint<'a> {
+    path: &'a Path,
+    findings: &'a [Finding],
+}
+
+impl fmt::Display for Hint<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.findings.iter().any(Finding::is_repairable) {
+            let path = self.path.display();
+            write!(
+                f,
+                "\n`cellblock repair {path}` says what of it can be mended"
+            )?;
+        }
+        Ok(())
     }
 }
 

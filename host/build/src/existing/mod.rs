@@ -6,6 +6,7 @@
 
 mod decode;
 mod error;
+mod repair;
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -16,6 +17,7 @@ use std::time::Instant;
 
 pub use decode::decode_table;
 pub use error::DiskError;
+pub use repair::repair_table;
 
 use super::filesystem::{Filled, Place, Preparation};
 use super::record::PartitionRecord;
@@ -27,7 +29,7 @@ use crate::plan::{self, Facts, FilesystemRequest};
 use cellblock_cell::Runtime;
 use cellblock_contract::LogLine;
 use cellblock_image::{Atomic, Change, Content, Durability, Existing, Image, Scratch};
-use cellblock_table::{Partition, SectorSize, Selector, Severity, Table};
+use cellblock_table::{Finding, Partition, SectorSize, Selector, Severity, Table};
 
 /// What is asked for of a disk that exists.
 #[derive(Clone, Debug)]
@@ -55,11 +57,36 @@ pub struct Changed {
     pub record: Record,
     /// What the formatter logged.
     pub log: Vec<LogLine>,
+    /// What is wrong with the table, and what nothing says of it, though the partition could be found.
+    pub findings: Vec<Finding>,
+    /// The bytes of a partition that was taken out that are not in the image, which ends before they do.
+    pub missing: u64,
 }
 
-/// A partition of a disk whose table is sound.
+/// What is done with a partition.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Use {
+    /// Its content is read: a table that can be understood is enough.
+    Read,
+    /// Its content is changed: the table has no fault.
+    Change,
+}
+
+impl Use {
+    fn is_stopped_by(self, finding: &Finding) -> bool {
+        match finding.severity() {
+            Severity::Advice => false,
+            Severity::Warning => self == Self::Change,
+            Severity::Damage => true,
+        }
+    }
+}
+
+/// A partition of a disk whose table says where it is.
 pub(super) struct Located {
     table: Table,
+    /// What is to be said of the table.
+    findings: Vec<Finding>,
     pub(super) partition: Partition,
     /// Its bytes on the disk.
     pub(super) place: Range<u64>,
@@ -74,17 +101,21 @@ impl Located {
 
 impl Asked {
     /// The partition in an image.
-    fn locate(&self, image: &Existing) -> Result<Located, DiskError> {
+    fn locate(&self, image: &Existing, used: Use) -> Result<Located, DiskError> {
         let path = || self.image.clone();
         let decoded = decode_table(image, &self.image, self.sector_size)?;
-        let is_damage = |finding: &cellblock_table::Finding| finding.severity() == Severity::Damage;
-        if decoded.findings.iter().any(is_damage) {
-            let findings = decoded.findings.into_iter().filter(is_damage).collect();
+        if decoded.findings.iter().any(|one| used.is_stopped_by(one)) {
+            let is_fault = |finding: &Finding| finding.severity() != Severity::Advice;
+            let findings = decoded.findings.into_iter().filter(is_fault).collect();
             return Err(DiskError::Damaged {
                 path: path(),
                 findings,
             });
         }
+        let is_to_be_said = |finding: &Finding| {
+            finding.severity() != Severity::Advice || *finding == Finding::SectorSizeUnknown
+        };
+        let findings = decoded.findings.into_iter().filter(is_to_be_said).collect();
         let table = decoded.table;
         let partition = table
             .select(&self.partition)
@@ -104,6 +135,7 @@ impl Asked {
             }),
             _ => Ok(Located {
                 table,
+                findings,
                 partition,
                 place,
             }),
@@ -113,7 +145,7 @@ impl Asked {
     /// Opens the image for this change alone, and finds the partition where it was `before`.
     fn lock(&self, before: &Located) -> Result<Existing, Error> {
         let image = Existing::open_alone(&self.image, &|| (self.waiting)(&self.image))?;
-        if self.locate(&image)?.table != before.table {
+        if self.locate(&image, Use::Change)?.table != before.table {
             return Err(Error::Disk(DiskError::TableChanged {
                 path: self.image.clone(),
                 partition: before.partition.called(),
@@ -136,7 +168,7 @@ pub fn fill_partition(
 ) -> Result<Changed, Error> {
     let begun = Instant::now();
     let image = Existing::open_changeable(&asked.image)?;
-    let located = asked.locate(&image)?;
+    let located = asked.locate(&image, Use::Change)?;
     let called = located.partition.called();
     let scratch = Scratch::beside(image.path());
     // Without a spec there are no templates.
@@ -180,6 +212,8 @@ pub fn fill_partition(
         partition: called,
         record: record(asked, &located, filled, change, splicing, begun),
         log: log.unwrap_or_default(),
+        findings: located.findings,
+        missing: 0,
     })
 }
 
@@ -201,7 +235,7 @@ pub fn splice_partition(asked: &Asked, file: Option<&Path>) -> Result<Changed, E
         None => spooled(asked)?,
     };
     let image = Existing::open_alone(&asked.image, &|| (asked.waiting)(&asked.image))?;
-    let located = asked.locate(&image)?;
+    let located = asked.locate(&image, Use::Change)?;
     if image.is(&content).map_err(failed)? {
         let file = file_name.to_owned();
         return Err(DiskError::SameFile { file }.into());
@@ -222,6 +256,8 @@ pub fn splice_partition(asked: &Asked, file: Option<&Path>) -> Result<Changed, E
         partition: located.partition.called(),
         record: record(asked, &located, None, change, splicing, begun),
         log: Vec::new(),
+        findings: located.findings,
+        missing: 0,
     })
 }
 
@@ -268,7 +304,8 @@ impl Taken {
     }
 }
 
-/// Takes the content of a partition out of an image, into a file of its own.
+/// Takes the content of a partition out of an image, into a file of its own; of a partition that ends beyond the image, what
+/// is there.
 ///
 /// # Errors
 /// [`Error`]; nothing is left behind.
@@ -279,14 +316,18 @@ pub fn cut_partition(
 ) -> Result<Taken, Error> {
     let begun = Instant::now();
     let image = Existing::open_unchanging(&asked.image, &|| (asked.waiting)(&asked.image))?;
-    let located = asked.locate(&image)?;
+    let located = asked.locate(&image, Use::Read)?;
     let scratch = output.scratch()?;
     let splicing = Instant::now();
-    let content = image.cut(located.place.clone(), &scratch)?;
+    let there = located.place.start..located.place.end.min(image.size());
+    let missing = located.place.end - there.end;
+    let content = image.cut(there, &scratch)?;
     let changed = Changed {
         partition: located.partition.called(),
         record: record(asked, &located, None, Change::InPlace, splicing, begun),
         log: Vec::new(),
+        findings: located.findings,
+        missing,
     };
     Ok(Taken {
         content,

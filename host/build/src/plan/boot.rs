@@ -2,7 +2,7 @@
 
 use super::error::{Locate, Occupant, PlanError, Reason};
 use super::identity::Identity;
-use super::layout::{BOOT_CODE, Disk, Extent};
+use super::layout::{BOOT_CODE, ByteSpan, Disk};
 use super::raw::{RawLengths, Taken, length};
 use super::{Scheme, SectorSize};
 use cellblock_contract::Kinds;
@@ -42,7 +42,7 @@ pub fn esp(spec: &Spec, kinds: &Kinds) -> Result<Option<usize>, PlanError> {
 pub(super) struct Surroundings<'a> {
     pub(super) disk: &'a Disk,
     pub(super) identities: &'a [Identity],
-    pub(super) extents: &'a [Extent],
+    pub(super) spans: &'a [ByteSpan],
     /// What nothing may be written over.
     pub(super) taken: &'a [Taken],
 }
@@ -67,6 +67,7 @@ pub(super) fn grub(
     let room = match around.disk.scheme {
         Scheme::Gpt => bios_boot(spec, around),
         Scheme::Mbr => Some(gap(around)),
+        Scheme::None => return Err(at(Reason::GrubWithoutTable)),
     };
     let room = room.ok_or_else(|| at(Reason::NoBiosBoot { bytes }))?;
     let size = room.end - room.start;
@@ -104,10 +105,10 @@ fn bios_boot(spec: &Spec, around: &Surroundings<'_>) -> Option<Room> {
             && partition.filesystem.is_none()
             && partition.raw.is_empty()
     })?;
-    let extent = around.extents[index];
+    let span = around.spans[index];
     Some(Room {
-        start: extent.start,
-        end: extent.end(),
+        start: span.start,
+        end: span.end(),
         occupant: Occupant::Partition(around.identities[index].named()),
     })
 }

@@ -243,11 +243,28 @@ pub enum Reason {
         /// The highest number.
         most: u32,
     },
-    /// Number 4 of an MBR with logical partitions.
+    /// The number of the extended partition of an MBR with logical partitions.
     #[error(
-        "number 4 is the extended partition that holds the logical ones: choose 1 to 3, or 5 and above"
+        "number {number} is the extended partition that holds the logical ones: choose another of 1 to 4, or 5 and above"
     )]
-    ExtendedNumber,
+    ExtendedNumber {
+        /// The number.
+        number: u32,
+    },
+    /// An extended partition without any in it.
+    #[error(
+        "no partition is logical, so the extended partition {number} would be empty: remove `extended-number`, or add \
+         partitions behind it"
+    )]
+    ExtendedEmpty {
+        /// Its number.
+        number: u32,
+    },
+    /// The type by which an MBR says that the disk has a GPT.
+    #[error(
+        "type 0xee says that the disk has a GPT, which it has not: write the type of the content, or table = \"hybrid\""
+    )]
+    ProtectiveType,
     /// A type that only the host itself gives.
     #[error(
         "an extended partition is made by itself when there are more than four partitions: give the type of its content"
@@ -263,9 +280,12 @@ pub enum Reason {
         /// The number that its place gives it.
         expected: u32,
     },
-    /// A primary partition after a logical one.
-    #[error("it is primary, and follows a logical partition: move it before number 5")]
-    PrimaryAfterLogical,
+    /// A logical partition behind a primary one that is behind another logical one.
+    #[error(
+        "it is logical, and a primary partition lies between it and the logical ones before: these follow each other, as one \
+         extended partition holds them all"
+    )]
+    LogicalBehindPrimary,
     /// More partitions than numbers.
     #[error("{count} partitions are more than {scheme} holds, which is {most}")]
     TooManyPartitions {
@@ -304,6 +324,32 @@ pub enum Reason {
         /// The sector size in bytes.
         sector: u64,
     },
+    /// A space for boot records that is zero or no multiple of the sector size.
+    #[error("the `boot-record-space` of {} is no multiple of the sector of {sector} bytes: write, for example, \"1MiB\"", exact(*.space))]
+    BootRecordSpace {
+        /// In bytes.
+        space: u64,
+        /// The sector size in bytes.
+        sector: u64,
+    },
+    /// A place for the entries of a GPT that is in the header, or not a whole sector.
+    #[error(
+        "the `gpt-location` of {} is not behind the header, which ends at {}, and a multiple of the sector of {sector} bytes: \
+         write, for example, \"16KiB\"", exact(*.location), exact(*.first)
+    )]
+    GptLocation {
+        /// In bytes.
+        location: u64,
+        /// The first byte behind the header.
+        first: u64,
+        /// The sector size in bytes.
+        sector: u64,
+    },
+    /// GRUB for a BIOS on a disk that it finds no partitions on.
+    #[error(
+        "GRUB for a BIOS finds its files in a partition, and this disk has no table: write table = \"gpt\" or \"mbr\""
+    )]
+    GrubWithoutTable,
     /// An offset inside the partition table.
     #[error("its offset of {} lies in the partition table, which ends at {}", exact(*.offset), exact(*.first))]
     InsideTable {

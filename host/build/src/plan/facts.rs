@@ -60,6 +60,7 @@ fn disk_text(disk: DiskId) -> String {
     match disk {
         DiskId::Gpt(id) => id.to_string(),
         DiskId::Mbr(id) => format!("{id:08x}"),
+        DiskId::None => disk.to_string(),
     }
 }
 

@@ -4,10 +4,7 @@ use super::error::{Locate, PlanError, Reason};
 use super::identity::Identity;
 use super::layout::{Disk, Layout};
 use cellblock_spec::{Spec, TableName};
-use cellblock_table::{MAX_HYBRID, PartitionType};
-
-/// The type of the entry that guards the GPT.
-const PROTECTIVE: u8 = 0xee;
+use cellblock_table::{MAX_HYBRID, PartitionType, Scheme};
 
 /// Refuses a hybrid table that cannot be, or that is none.
 pub(super) fn check(
@@ -20,9 +17,9 @@ pub(super) fn check(
         return Ok(());
     }
     let members = || {
-        let all = spec.partitions.iter().zip(identities).zip(&layout.extents);
-        all.filter_map(|((partition, identity), extent)| {
-            Some((partition.mbr_type.as_ref()?, identity, extent))
+        let all = spec.partitions.iter().zip(identities).zip(&layout.spans);
+        all.filter_map(|((partition, identity), span)| {
+            Some((partition.mbr_type.as_ref()?, identity, span))
         })
     };
     let count = members().count();
@@ -35,13 +32,14 @@ pub(super) fn check(
             .at(Some(one_too_many.place.clone()))
             .of(identity));
     }
-    let limit = disk.addressable_by_mbr();
-    for (kind, identity, extent) in members() {
-        let reason = if kind.value == PROTECTIVE || PartitionType::Mbr(kind.value).is_extended() {
+    let limit = disk.addressable_by(Scheme::Mbr);
+    for (kind, identity, span) in members() {
+        let type_in_mbr = PartitionType::Mbr(kind.value);
+        let reason = if type_in_mbr.is_protective() || type_in_mbr.is_extended() {
             Reason::HybridType { kind: kind.value }
-        } else if extent.end() > limit {
+        } else if span.end() > limit {
             Reason::HybridBeyond {
-                end: extent.end(),
+                end: span.end(),
                 limit,
                 sector: disk.sector_size.bytes(),
             }

@@ -17,11 +17,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use uuid::Uuid;
 
+use super::Scheme;
 use super::error::{Locate, Named, PlanError, Reason};
-use super::{EXTENDED_NUMBER, Scheme};
 use cellblock_contract::{Identifier, Kinds};
 use cellblock_spec::{FilesystemId, PartitionSpec, Place, Seed, Spec};
-use cellblock_table::{DiskId, MAX_NAME_UNITS, MAX_PARTITIONS};
+use cellblock_table::{DiskId, MAX_NAME_UNITS};
 
 /// What tells a partition from the others.
 #[derive(Clone, Debug)]
@@ -67,6 +67,7 @@ pub(super) fn disk_id(spec: &Spec, seed: [u8; 16]) -> DiskId {
         || match spec.disk.scheme() {
             Scheme::Gpt => DiskId::Gpt(derived),
             Scheme::Mbr => DiskId::Mbr(first_32_bits(derived)),
+            Scheme::None => DiskId::None,
         },
         |id| id.value,
     )
@@ -158,17 +159,27 @@ pub(super) fn identities(spec: &Spec, seed: [u8; 16]) -> Result<Vec<Identity>, P
     Ok(identities)
 }
 
-/// The numbers: as given, otherwise the lowest that is free.
+/// The number of the extended partition that holds logical ones, where the table has such.
+pub(super) fn extended_number(spec: &Spec) -> Option<u32> {
+    let given = spec.disk.layout.extended_number.as_ref();
+    let usual = spec.disk.scheme().primaries()?;
+    Some(given.map_or(usual, |number| number.value))
+}
+
+/// The numbers: as given, otherwise the lowest that is free. With logical partitions, those without a number are primary
+/// before the extended one, and logical from it on.
 fn numbers(spec: &Spec, scheme: Scheme) -> Result<Vec<u32>, PlanError> {
     let given = given_numbers(spec)?;
     let count = spec.partitions.len();
-    let has_logicals = scheme == Scheme::Mbr
-        && (u32::try_from(count).is_ok_and(|count| count > EXTENDED_NUMBER)
-            || given.keys().any(|number| *number > EXTENDED_NUMBER));
-    let most = MAX_PARTITIONS;
+    let primaries = scheme.primaries().unwrap_or(u32::MAX);
+    let has_logicals = spec.disk.layout.extended_number.is_some()
+        || u32::try_from(count).is_ok_and(|count| count > primaries)
+        || given.keys().any(|number| *number > primaries);
+    let extended = extended_number(spec).filter(|_| has_logicals);
+    let most = scheme.most_partitions();
     let mut free = (1..=most)
         .filter(|number| !given.contains_key(number))
-        .filter(|number| !has_logicals || *number != EXTENDED_NUMBER);
+        .filter(|number| extended.is_none_or(|extended| *number < extended || *number > primaries));
     let mut numbers = Vec::with_capacity(count);
     for partition in &spec.partitions {
         let place = partition
@@ -184,8 +195,8 @@ fn numbers(spec: &Spec, scheme: Scheme) -> Result<Vec<u32>, PlanError> {
                 }
                 .at(Some(place.clone())));
             }
-            Some(EXTENDED_NUMBER) if has_logicals => {
-                return Err(Reason::ExtendedNumber.at(Some(place.clone())));
+            Some(number) if Some(number) == extended => {
+                return Err(Reason::ExtendedNumber { number }.at(Some(place.clone())));
             }
             Some(number) => number,
             None => free.next().ok_or_else(|| {
@@ -199,8 +210,8 @@ fn numbers(spec: &Spec, scheme: Scheme) -> Result<Vec<u32>, PlanError> {
         };
         numbers.push(number);
     }
-    if scheme == Scheme::Mbr {
-        check_mbr_order(spec, &numbers)?;
+    if let Some(primaries) = scheme.primaries() {
+        check_order(spec, &numbers, primaries)?;
     }
     Ok(numbers)
 }
@@ -240,9 +251,10 @@ fn given_numbers(spec: &Spec) -> Result<BTreeMap<u32, usize>, PlanError> {
     Ok(given)
 }
 
-/// On an MBR primaries come first, and logical partitions are numbered in their order; nobody asks for an extended one.
-fn check_mbr_order(spec: &Spec, numbers: &[u32]) -> Result<(), PlanError> {
-    let mut expected = EXTENDED_NUMBER + 1;
+/// On an MBR logical partitions follow each other and are numbered in their order; nobody asks for an extended one.
+fn check_order(spec: &Spec, numbers: &[u32], primaries: u32) -> Result<(), PlanError> {
+    let mut expected = primaries + 1;
+    let mut is_behind_logicals = false;
     for (partition, number) in spec.partitions.iter().zip(numbers.iter().copied()) {
         let place = partition
             .number
@@ -252,22 +264,37 @@ fn check_mbr_order(spec: &Spec, numbers: &[u32]) -> Result<(), PlanError> {
             number,
             name: given_or_default_name(partition, number),
         };
-        if partition.kind.value.is_extended() {
-            return Err(Reason::ExtendedType
-                .at(Some(partition.kind.place.clone()))
-                .of_named(named));
+        let kind = &partition.kind;
+        let of_kind = if kind.value.is_extended() {
+            Some(Reason::ExtendedType)
+        } else if kind.value.is_protective() {
+            Some(Reason::ProtectiveType)
+        } else {
+            None
+        };
+        if let Some(reason) = of_kind {
+            return Err(reason.at(Some(kind.place.clone())).of_named(named));
         }
-        let reason = if number <= EXTENDED_NUMBER && expected > EXTENDED_NUMBER + 1 {
-            Reason::PrimaryAfterLogical
-        } else if number > EXTENDED_NUMBER && number != expected {
+        let reason = if number <= primaries {
+            is_behind_logicals |= expected > primaries + 1;
+            continue;
+        } else if is_behind_logicals {
+            Reason::LogicalBehindPrimary
+        } else if number != expected {
             Reason::LogicalOutOfTurn { number, expected }
         } else {
-            expected += u32::from(number > EXTENDED_NUMBER);
+            expected += 1;
             continue;
         };
         return Err(reason.at(Some(place.clone())).of_named(named));
     }
-    Ok(())
+    match &spec.disk.layout.extended_number {
+        Some(given) if expected == primaries + 1 => Err(Reason::ExtendedEmpty {
+            number: given.value,
+        }
+        .at(Some(given.place.clone()))),
+        _ => Ok(()),
+    }
 }
 
 /// The names: as given, otherwise after the type, with a number behind it from the second on.

@@ -3,18 +3,14 @@
 use super::error::{Locate, Named, Occupant, PlanError, Reason};
 use super::length::whole_sectors;
 use super::raw::Taken;
-use super::{ALIGNMENT, Scheme, SectorSize, fixed_disk_size};
+use super::{Scheme, SectorSize, fixed_disk_size};
 use cellblock_spec::{DiskSize, Place, Placed, Spec};
-use cellblock_table::MAX_MBR_SECTORS;
+use cellblock_table::{ALIGNMENT, BOOT_RECORD_SPACE, Lba, Shape};
 
 /// The longest file, in bytes: offsets are signed.
 pub(super) const MOST_BYTES: u64 = u64::MAX >> 1;
 /// A disk of size "auto" is a multiple of this, in bytes.
 const DISK_MULTIPLE: u64 = ALIGNMENT;
-/// The space before a logical partition that belongs to its boot record, in bytes.
-const BOOT_RECORD_SPACE: u64 = ALIGNMENT;
-/// The array of entries of a GPT, in bytes: 128 of 128 bytes (UEFI 2.10, 5.3.2 asks for 16,384 at least).
-const GPT_ENTRIES: u64 = 128 * 128;
 /// The bytes at the start of the disk that a BIOS runs. The disk's signature follows (UEFI 2.10, table 5-1).
 pub(super) const BOOT_CODE: u64 = 440;
 
@@ -25,6 +21,10 @@ pub(super) struct Disk {
     pub(super) sector_size: SectorSize,
     /// Partitions start at multiples of this many bytes.
     pub(super) alignment: u64,
+    /// Where the table's own parts lie.
+    pub(super) shape: Shape,
+    /// The space before a logical partition that belongs to its boot record, in bytes.
+    pub(super) boot_record_space: u64,
     fixed_size: Option<u64>,
     size_place: Option<Place>,
 }
@@ -47,20 +47,11 @@ pub(super) struct Request {
     pub(super) offset: Option<Placed<u64>>,
     /// Where the partition stands in the spec.
     pub(super) place: Place,
-    /// Whether it needs room for a boot record before it.
-    pub(super) is_logical: bool,
+    /// The space before the partition that belongs to its boot record, in bytes; 0 unless it is logical.
+    pub(super) space_before: u64,
 }
 
 impl Request {
-    /// Bytes before the partition that belong to it.
-    fn space_before(&self) -> u64 {
-        if self.is_logical {
-            BOOT_RECORD_SPACE
-        } else {
-            0
-        }
-    }
-
     fn error(&self, reason: Reason, place: Option<&Place>) -> PlanError {
         reason
             .at(Some(place.unwrap_or(&self.place).clone()))
@@ -77,12 +68,12 @@ impl Request {
 
 /// Where a partition lies, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Extent {
+pub(super) struct ByteSpan {
     pub(super) start: u64,
     pub(super) size: u64,
 }
 
-impl Extent {
+impl ByteSpan {
     pub(super) fn end(self) -> u64 {
         self.start + self.size
     }
@@ -93,7 +84,7 @@ impl Extent {
 pub(super) struct Layout {
     pub(super) disk_size: u64,
     /// In the order of the requests.
-    pub(super) extents: Vec<Extent>,
+    pub(super) spans: Vec<ByteSpan>,
 }
 
 impl Disk {
@@ -107,7 +98,19 @@ impl Disk {
         let disk = Self {
             scheme: spec.disk.scheme(),
             sector_size,
-            alignment: alignment(spec.disk.alignment.as_ref(), sector_size)?,
+            alignment: multiple(
+                spec.disk.alignment.as_ref(),
+                spec.disk.scheme().alignment(),
+                sector_size,
+                |alignment, sector| Reason::Alignment { alignment, sector },
+            )?,
+            shape: shape(spec, sector_size)?,
+            boot_record_space: multiple(
+                spec.disk.layout.boot_record_space.as_ref(),
+                BOOT_RECORD_SPACE,
+                sector_size,
+                |space, sector| Reason::BootRecordSpace { space, sector },
+            )?,
             fixed_size: size.and_then(|size| match size.value {
                 DiskSize::Fixed(bytes) => Some(bytes),
                 DiskSize::Auto => None,
@@ -144,31 +147,25 @@ impl Disk {
 
     /// The first byte that a partition may use.
     pub(super) fn first_usable(&self) -> u64 {
-        match self.scheme {
-            Scheme::Gpt => 2 * self.sector_size.bytes() + GPT_ENTRIES,
-            Scheme::Mbr => self.sector_size.bytes(),
-        }
+        let reserved = self.scheme.reserved(self.sector_size, &self.shape);
+        reserved.first_usable().to_bytes(self.sector_size)
     }
 
     /// The bytes at the end of the disk that belong to the table.
     fn backup(&self) -> u64 {
-        match self.scheme {
-            Scheme::Gpt => self.sector_size.bytes() + GPT_ENTRIES,
-            Scheme::Mbr => 0,
-        }
+        let reserved = self.scheme.reserved(self.sector_size, &self.shape);
+        Lba(reserved.at_end).to_bytes(self.sector_size)
     }
 
     /// The end of what the table can address, in bytes.
     fn addressable(&self) -> u64 {
-        match self.scheme {
-            Scheme::Gpt => MOST_BYTES,
-            Scheme::Mbr => self.addressable_by_mbr(),
-        }
+        self.addressable_by(self.scheme)
     }
 
-    /// The end of what an MBR can address, in bytes.
-    pub(super) fn addressable_by_mbr(&self) -> u64 {
-        MAX_MBR_SECTORS * self.sector_size.bytes()
+    /// The end of what a table of this kind can address, in bytes.
+    pub(super) fn addressable_by(&self, scheme: Scheme) -> u64 {
+        let sectors = Lba(scheme.addressable_sectors());
+        sectors.to_bytes(self.sector_size).min(MOST_BYTES)
     }
 
     fn align_up(&self, bytes: u64) -> Option<u64> {
@@ -184,46 +181,86 @@ impl Disk {
 
 /// What nothing may be written over from outside: the table, and the partitions.
 pub(super) fn taken(disk: &Disk, requests: &[Request], layout: &Layout) -> Vec<Taken> {
-    let mut taken = vec![
-        Taken {
-            range: BOOT_CODE..disk.first_usable(),
+    let reserved = disk.scheme.reserved(disk.sector_size, &disk.shape);
+    let at_start = reserved.at_start.iter().map(|sectors| {
+        let bytes =
+            sectors.start.to_bytes(disk.sector_size)..sectors.end.to_bytes(disk.sector_size);
+        bytes.start.max(BOOT_CODE)..bytes.end
+    });
+    let at_end = layout.disk_size - disk.backup()..layout.disk_size;
+    let mut taken: Vec<Taken> = at_start
+        .chain([at_end])
+        .map(|range| Taken {
+            range,
             occupant: Occupant::Table,
-        },
-        Taken {
-            range: layout.disk_size - disk.backup()..layout.disk_size,
-            occupant: Occupant::Table,
-        },
-    ];
-    for (request, extent) in requests.iter().zip(&layout.extents) {
+        })
+        .collect();
+    for (request, span) in requests.iter().zip(&layout.spans) {
         let named = || request.named.clone();
-        if request.is_logical {
-            let record = extent.start - BOOT_RECORD_SPACE;
+        if request.space_before > 0 {
+            let record = span.start - request.space_before;
             taken.push(Taken {
                 range: record..record + disk.sector_size.bytes(),
                 occupant: Occupant::BootRecord(named()),
             });
         }
         taken.push(Taken {
-            range: extent.start..extent.end(),
+            range: span.start..span.end(),
             occupant: Occupant::Partition(named()),
         });
     }
     taken
 }
 
-fn alignment(spec: Option<&Placed<u64>>, sector_size: SectorSize) -> Result<u64, PlanError> {
-    let Some(alignment) = spec else {
-        return Ok(ALIGNMENT);
+/// A number of bytes that is whole sectors, given or by default.
+fn multiple(
+    spec: Option<&Placed<u64>>,
+    default: u64,
+    sector_size: SectorSize,
+    reason: impl Fn(u64, u64) -> Reason,
+) -> Result<u64, PlanError> {
+    let Some(Placed { value, place }) = spec else {
+        return Ok(default);
     };
     let sector = sector_size.bytes();
-    if alignment.value == 0 || !alignment.value.is_multiple_of(sector) {
-        let reason = Reason::Alignment {
-            alignment: alignment.value,
-            sector,
-        };
-        return Err(reason.at(Some(alignment.place.clone())));
+    if *value == 0 || !value.is_multiple_of(sector) {
+        return Err(reason(*value, sector).at(Some(place.clone())));
     }
-    Ok(alignment.value)
+    Ok(*value)
+}
+
+/// Where the table's own parts lie, given or by default.
+fn shape(spec: &Spec, sector_size: SectorSize) -> Result<Shape, PlanError> {
+    let layout = &spec.disk.layout;
+    let usual = Shape::default();
+    let mut shape = Shape {
+        entries: usual.entries,
+        backup: layout
+            .gpt_backup
+            .as_ref()
+            .map_or(usual.backup, |backup| backup.value),
+        guard_number: layout
+            .protective_number
+            .as_ref()
+            .map_or(usual.guard_number, |number| number.value),
+    };
+    if let Some(Placed { value, place }) = &layout.gpt_location {
+        let sector = sector_size.bytes();
+        let first = usual.entries.to_bytes(sector_size);
+        if *value < first || !value.is_multiple_of(sector) {
+            let reason = Reason::GptLocation {
+                location: *value,
+                first,
+                sector,
+            };
+            return Err(reason.at(Some(place.clone())));
+        }
+        shape.entries = Lba(value / sector);
+        if *value > MOST_BYTES / 2 {
+            return Err(Reason::TooLarge { most: MOST_BYTES }.at(Some(place.clone())));
+        }
+    }
+    Ok(shape)
 }
 
 /// Places every partition and decides the size of the disk.
@@ -241,21 +278,21 @@ pub(super) fn lay_out(
     let Some(disk_size) = disk.fixed_size else {
         return Ok(Layout {
             disk_size: needed,
-            extents: least,
+            spans: least,
         });
     };
     check_fits(disk, requests, &least, disk_size, needed)?;
     let rest = requests
         .iter()
         .position(|request| request.length == Length::Rest);
-    let extents = match rest {
+    let spans = match rest {
         Some(index) => {
             let end = end_of_rest(disk, &requests[index + 1..], disk_size);
             place_all(disk, requests, end - least[index].start)?
         }
         None => least,
     };
-    Ok(Layout { disk_size, extents })
+    Ok(Layout { disk_size, spans })
 }
 
 fn check_rest(disk: &Disk, requests: &[Request]) -> Result<(), PlanError> {
@@ -279,10 +316,10 @@ fn check_rest(disk: &Disk, requests: &[Request]) -> Result<(), PlanError> {
 }
 
 /// Places the partitions one after the other; the one that takes the rest gets `rest` bytes.
-fn place_all(disk: &Disk, requests: &[Request], rest: u64) -> Result<Vec<Extent>, PlanError> {
-    let mut extents: Vec<Extent> = Vec::with_capacity(requests.len());
+fn place_all(disk: &Disk, requests: &[Request], rest: u64) -> Result<Vec<ByteSpan>, PlanError> {
+    let mut spans: Vec<ByteSpan> = Vec::with_capacity(requests.len());
     for (index, request) in requests.iter().enumerate() {
-        let before = extents.last().map(|extent| (&requests[index - 1], *extent));
+        let before = spans.last().map(|span| (&requests[index - 1], *span));
         let size = match request.length {
             Length::Bytes(bytes) => bytes,
             Length::Rest => rest,
@@ -301,20 +338,20 @@ fn place_all(disk: &Disk, requests: &[Request], rest: u64) -> Result<Vec<Extent>
             };
             return Err(request.error(reason, request.length_place.as_ref()));
         }
-        extents.push(Extent { start, size });
+        spans.push(ByteSpan { start, size });
     }
-    Ok(extents)
+    Ok(spans)
 }
 
 /// Where a partition starts: at its offset, or at the first aligned place behind the one before it.
 fn start(
     disk: &Disk,
     request: &Request,
-    before: Option<(&Request, Extent)>,
+    before: Option<(&Request, ByteSpan)>,
 ) -> Result<u64, PlanError> {
-    let cursor = before.map_or(disk.first_usable(), |(_, extent)| extent.end());
+    let cursor = before.map_or(disk.first_usable(), |(_, span)| span.end());
     let free = cursor
-        .checked_add(request.space_before())
+        .checked_add(request.space_before)
         .and_then(|free| disk.align_up(free))
         .ok_or_else(|| request.too_large())?;
     let Some(Placed {
@@ -327,25 +364,25 @@ fn start(
     let offset = whole_sectors("offset", *offset, disk.sector_size.bytes())
         .map_err(|reason| request.error(reason, Some(place)))?;
     let reason = match before {
-        _ if offset >= cursor && offset - cursor >= request.space_before() => return Ok(offset),
+        _ if offset >= cursor && offset - cursor >= request.space_before => return Ok(offset),
         _ if offset >= cursor => Reason::NoRoomForBootRecord {
             offset,
-            record: BOOT_RECORD_SPACE,
+            record: request.space_before,
             free,
         },
         None => Reason::InsideTable {
             offset,
             first: cursor,
         },
-        Some((other, extent)) if offset < extent.start => Reason::Misordered {
+        Some((other, span)) if offset < span.start => Reason::Misordered {
             offset,
             other: other.named.clone(),
-            start: extent.start,
+            start: span.start,
         },
-        Some((other, extent)) => Reason::Overlap {
+        Some((other, span)) => Reason::Overlap {
             offset,
             other: other.named.clone(),
-            end: extent.end(),
+            end: span.end(),
             free,
         },
     };
@@ -366,12 +403,12 @@ fn start(
 fn needed_size(
     disk: &Disk,
     requests: &[Request],
-    extents: &[Extent],
+    spans: &[ByteSpan],
     raw_end: u64,
 ) -> Result<u64, PlanError> {
-    let end = extents
+    let end = spans
         .last()
-        .map_or(disk.first_usable(), |extent| extent.end())
+        .map_or(disk.first_usable(), |span| span.end())
         .max(raw_end);
     end.checked_add(disk.backup())
         .and_then(|bytes| bytes.checked_next_multiple_of(DISK_MULTIPLE))
@@ -386,12 +423,12 @@ fn needed_size(
 fn check_fits(
     disk: &Disk,
     requests: &[Request],
-    extents: &[Extent],
+    spans: &[ByteSpan],
     disk_size: u64,
     needed: u64,
 ) -> Result<(), PlanError> {
     let usable_end = disk_size.saturating_sub(disk.backup());
-    let Some(outside) = extents.iter().position(|extent| extent.end() > usable_end) else {
+    let Some(outside) = spans.iter().position(|span| span.end() > usable_end) else {
         return Ok(());
     };
     let reason = Reason::DiskTooSmall {
@@ -416,13 +453,10 @@ fn end_of_rest(disk: &Disk, following: &[Request], disk_size: u64) -> u64 {
             index,
             Request {
                 offset: Some(offset),
-                is_logical,
+                space_before,
                 ..
             },
-        )) => {
-            let space = if *is_logical { BOOT_RECORD_SPACE } else { 0 };
-            (&following[..index], offset.value - space)
-        }
+        )) => (&following[..index], offset.value - space_before),
         _ => (following, usable_end),
     };
     for request in packed.iter().rev() {
@@ -430,7 +464,7 @@ fn end_of_rest(disk: &Disk, following: &[Request], disk_size: u64) -> u64 {
             Length::Bytes(bytes) => bytes,
             Length::Rest => 0,
         };
-        end = disk.align_down(end - size) - request.space_before();
+        end = disk.align_down(end - size) - request.space_before;
     }
     disk.align_down(end)
 }

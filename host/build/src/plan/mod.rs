@@ -15,7 +15,8 @@
 //!
 //! Partitions lie in the order of the spec. Each starts at the first multiple of the alignment behind the one before
 //! it, or at its `offset`, which may be any whole sector that is free. Of more than four partitions on an MBR the
-//! first three are primary, number 4 is the extended partition, and the others are logical, from number 5 on.
+//! first three are primary, number 4 is the extended partition, and the others are logical, from number 5 on; with
+//! `extended-number` it is another.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -24,8 +25,8 @@ use uuid::Uuid;
 
 use cellblock_contract::{Kinds, Loss};
 use cellblock_spec::{Content, DiskSize, FilesystemSpec, PartitionSpec, Placed, SizeRule, Spec};
-use cellblock_table::{ALIGNMENT, Attributes, DiskId, PartitionType, Scheme, SectorSize};
-use cellblock_table::{Lba, Partition, Table, TableError};
+use cellblock_table::{Attributes, DiskId, PartitionType, Scheme, SectorSize};
+use cellblock_table::{Lba, Partition, Shape, Table, TableError};
 
 mod boot;
 mod error;
@@ -48,11 +49,8 @@ pub use raw::{RawLengths, raw_lengths};
 use boot::Surroundings;
 use error::Locate;
 use identity::Identity;
-use layout::{Disk, Extent, Request};
+use layout::{ByteSpan, Disk, Request};
 use raw::{Addresses, Ground};
-
-/// The number of the extended partition of an MBR.
-const EXTENDED_NUMBER: u32 = 4;
 
 /// A disk with every size, offset and identifier decided.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,6 +65,10 @@ pub struct Plan {
     pub seed: [u8; 16],
     /// The disk's identifier.
     pub disk_id: DiskId,
+    /// Where the table's own parts lie.
+    pub shape: Shape,
+    /// The extended partition around the logical ones of an MBR.
+    pub extended: Option<PlannedExtended>,
     /// The time that file systems are stamped with.
     pub time: TimeRule,
     /// The partitions, in the order in which they lie on the disk. The extended partition of an MBR is not among them.
@@ -109,6 +111,17 @@ pub struct PlannedPartition {
     pub active: bool,
     /// What goes into it.
     pub fill: Fill,
+}
+
+/// The extended partition that holds the logical ones of an MBR.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PlannedExtended {
+    /// Its number, 1 to 4.
+    pub number: u32,
+    /// Its type; the table's own choice where none is given.
+    pub kind: Option<PartitionType>,
+    /// The space before each logical partition, in bytes, at whose start is its boot record.
+    pub boot_record_space: u64,
 }
 
 /// What goes into a partition.
@@ -180,36 +193,40 @@ impl Plan {
     /// When the disk has no room for the table.
     pub fn table(&self) -> Result<Table, TableError> {
         let sectors = self.size / self.sector_size.bytes();
-        let mut table = match self.disk_id {
-            DiskId::Gpt(id) => Table::gpt(id, self.sector_size, sectors)?,
-            DiskId::Mbr(id) => Table::mbr(id, self.sector_size, sectors)?,
-        };
+        let mut table = Table::new(self.disk_id, self.sector_size, sectors, self.shape)?;
         let mut partitions: Vec<Partition> = self
             .partitions
             .iter()
             .map(|planned| planned.entry(self.sector_size))
             .collect();
         partitions.sort_by_key(|partition| partition.number);
-        let logicals: Vec<Partition> = partitions
-            .iter()
-            .filter(|partition| partition.is_logical())
-            .cloned()
-            .collect();
-        partitions.extend(table.extended_around(EXTENDED_NUMBER, &logicals));
-        partitions.sort_by_key(|partition| partition.number);
+        if let Some(extended) = self.extended {
+            let space = extended.boot_record_space / self.sector_size.bytes();
+            let mut logicals = Vec::new();
+            for partition in partitions.iter_mut().filter(|it| it.is_logical()) {
+                partition.boot_record = Some(Lba(partition.start.0 - space));
+                logicals.push(partition.clone());
+            }
+            let around = table.extended_around(extended.number, &logicals);
+            partitions.extend(around.map(|around| Partition {
+                kind: extended.kind.unwrap_or(around.kind),
+                ..around
+            }));
+            partitions.sort_by_key(|partition| partition.number);
+        }
         table.partitions = partitions;
         Ok(table)
     }
 }
 
 impl PlannedPartition {
-    fn new(partition: &PartitionSpec, identity: &Identity, extent: Extent, fill: Fill) -> Self {
+    fn new(partition: &PartitionSpec, identity: &Identity, span: ByteSpan, fill: Fill) -> Self {
         Self {
             number: identity.number,
             name: identity.name.clone(),
             kind: partition.kind.value,
-            start: extent.start,
-            size: extent.size,
+            start: span.start,
+            size: span.size,
             id: identity.id,
             attributes: partition
                 .attributes
@@ -363,14 +380,14 @@ impl Measured<'_> {
         hybrid::check(spec, &disk, &identities, &layout)?;
         let addresses = Addresses {
             identities: &identities,
-            extents: &layout.extents,
+            spans: &layout.spans,
             sector: disk.sector_size.bytes(),
         };
         let mut taken = layout::taken(&disk, &requests, &layout);
         let surroundings = Surroundings {
             disk: &disk,
             identities: &identities,
-            extents: &layout.extents,
+            spans: &layout.spans,
             taken: &taken,
         };
         let grub = boot::grub(spec, &surroundings, &raw_lengths)?.map(|(grub, of_grub)| {
@@ -385,14 +402,14 @@ impl Measured<'_> {
         let around = raw::pieces(&spec.disk.raw, &around, &addresses, &raw_lengths)?;
         let mut partitions = Vec::with_capacity(identities.len());
         for (index, (partition, identity)) in spec.partitions.iter().zip(&identities).enumerate() {
-            let extent = layout.extents[index];
+            let span = layout.spans[index];
             let fill = match filesystems.remove(&index) {
                 Some(filesystem) => Fill::Filesystem(filesystem),
                 None if partition.raw.is_empty() => Fill::Empty,
                 None => {
                     let ground = Ground {
                         what: "partition",
-                        size: extent.size,
+                        size: span.size,
                         taken: Vec::new(),
                     };
                     let pieces = raw::pieces(&partition.raw, &ground, &addresses, &raw_lengths)
@@ -400,7 +417,7 @@ impl Measured<'_> {
                     Fill::Raw(pieces)
                 }
             };
-            partitions.push(PlannedPartition::new(partition, identity, extent, fill));
+            partitions.push(PlannedPartition::new(partition, identity, span, fill));
         }
         Ok(Plan {
             scheme: disk.scheme,
@@ -408,12 +425,24 @@ impl Measured<'_> {
             size: layout.disk_size,
             seed,
             disk_id,
+            shape: disk.shape,
+            extended: extended(spec, &disk),
             time: time_rule(spec.disk.time.as_ref(), source_date_epoch),
             partitions,
             raw: around,
             grub,
         })
     }
+}
+
+/// The extended partition that there is if any partition is logical.
+fn extended(spec: &Spec, disk: &Disk) -> Option<PlannedExtended> {
+    let kind = spec.disk.layout.extended_type.as_ref();
+    identity::extended_number(spec).map(|number| PlannedExtended {
+        number,
+        kind: kind.map(|kind| PartitionType::Mbr(kind.value)),
+        boot_record_space: disk.boot_record_space,
+    })
 }
 
 /// What is to be placed on the disk, in the order of the spec.
@@ -435,7 +464,10 @@ fn requests(
                 length_place: partition.size.as_ref().map(|size| size.place.clone()),
                 offset: partition.offset.clone(),
                 place: partition.place.clone(),
-                is_logical: disk.scheme == Scheme::Mbr && identity.number > EXTENDED_NUMBER,
+                space_before: match disk.scheme.primaries() {
+                    Some(most) if identity.number > most => disk.boot_record_space,
+                    _ => 0,
+                },
             })
         })
         .collect()

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 
 use super::error::{Locate, Occupant, PlanError, Reason};
 use super::identity::Identity;
-use super::layout::{Extent, MOST_BYTES};
+use super::layout::{ByteSpan, MOST_BYTES};
 use super::length::whole_sectors;
 use super::{RawContent, RawPiece};
 use cellblock_spec::{Placed, RawSpec, RawWhat, Spec};
@@ -121,7 +121,7 @@ pub(super) struct Ground {
 #[derive(Debug)]
 pub(super) struct Addresses<'a> {
     pub(super) identities: &'a [Identity],
-    pub(super) extents: &'a [Extent],
+    pub(super) spans: &'a [ByteSpan],
     /// In bytes.
     pub(super) sector: u64,
 }
@@ -137,16 +137,16 @@ impl Addresses<'_> {
                     name: partition.to_owned(),
                     nearest: nearest(partition, names()).map(str::to_owned),
                 })?;
-        let extent = self.extents[index];
+        let span = self.spans[index];
         let plus = whole_sectors("`plus`", plus, self.sector)?;
-        if plus >= extent.size {
+        if plus >= span.size {
             return Err(Reason::BeyondPartition {
                 plus,
                 partition: self.identities[index].named(),
-                size: extent.size,
+                size: span.size,
             });
         }
-        let lba = (extent.start + plus) / self.sector;
+        let lba = (span.start + plus) / self.sector;
         u32::try_from(lba).map_err(|_| Reason::LongAddress { lba })
     }
 }

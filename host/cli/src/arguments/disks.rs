@@ -19,7 +19,8 @@ pub struct Chosen {
     /// Refuse the partition unless it has exactly this size, such as 64MiB
     #[arg(long, value_name = "SIZE", value_parser = size)]
     pub expect_size: Option<u64>,
-    /// Bytes in a sector of the disk, 512 or 4096. A GPT says it itself; an MBR does not, and is taken to count in 512
+    /// Bytes in a sector of the disk, 512 or 4096. A GPT says it itself, and so does a device; an MBR in a file does not, and
+    /// is taken to count in 512
     #[arg(long, value_name = "BYTES", value_parser = sector_size)]
     pub sector_size: Option<SectorSize>,
 }
@@ -158,4 +159,31 @@ impl Cut {
     pub fn output(&self) -> Result<Output, ArgumentError> {
         output(&self.output)
     }
+}
+
+/// The command `repair`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+What can be mended is a GPT of which one copy is sound: a backup that is missing, damaged, or not at the end of an image that \
+has grown or was cut short behind its last partition; a primary copy that is damaged; an MBR that does not protect the GPT. \
+Everything else is an error, and nothing is written.
+
+With --write, each part is on the disk before the next is written, in an order that leaves a sound copy at any moment: after \
+a power cut, run it again. No byte outside of the table changes.
+
+Examples:
+  truncate -s 8G disk.img && cellblock repair --write disk.img
+  cellblock repair disk.img            only say what would be written")]
+pub struct Repair {
+    /// The image
+    pub image: PathBuf,
+    /// Write it; without this, only say what would be written
+    #[arg(long)]
+    pub write: bool,
+    /// Bytes in a sector of the disk, 512 or 4096, where a GPT does not say it itself
+    #[arg(long, value_name = "BYTES", value_parser = sector_size)]
+    pub sector_size: Option<SectorSize>,
+    /// Print nothing but errors
+    #[arg(short, long)]
+    pub quiet: bool,
 }

@@ -29,7 +29,7 @@ mod filesystem;
 mod tests;
 
 pub use contents::Contents;
-pub use disks::{Changing, Chosen, Cut, Fill, Splice};
+pub use disks::{Changing, Chosen, Cut, Fill, Repair, Splice};
 pub use error::ArgumentError;
 pub use filesystem::Filesystem;
 
@@ -54,6 +54,7 @@ Examples:
   cellblock fill disk.img 2 --filesystem ext4       make a file system in a partition of it
   cellblock splice disk.img root root.img           put a file into a partition
   cellblock cut disk.img root -o root.img           and take it out
+  cellblock repair disk.img                         say what is wrong with its table, and what mends it
 
 Exit codes: 0 done, 1 the build failed, 2 the command line or the spec is wrong."
 )]
@@ -96,6 +97,8 @@ pub enum Command {
     Splice(Splice),
     /// Take the content of a partition out of an image
     Cut(Cut),
+    /// Mend the partition table of an image: put its backup at the end, and make damaged copies anew
+    Repair(Repair),
     /// List the formatters, or describe one in a file
     Guests(Guests),
     /// Test the process sandbox: list which escapes fail

@@ -24,6 +24,7 @@ pub(super) fn run(cut: &Cut) -> Result<(), Failure> {
         Durability::Written
     };
     let taken = cut_partition(&asked, &output, durability)?;
+    super::print_findings(&cut.chosen.image, &taken.changed);
     record.write(&taken.changed.record)?;
     let (partition, done) = (
         taken.changed.partition.clone(),

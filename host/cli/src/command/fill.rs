@@ -29,6 +29,7 @@ pub(super) fn run(fill: &Fill) -> Result<(), Failure> {
     options.progress.clear();
     super::warn_of_walls(&runtime);
     let filled = filled?;
+    super::print_findings(&fill.chosen.image, &filled);
     for line in &filled.log {
         print_log(&filled.partition, line);
     }

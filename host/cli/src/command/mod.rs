@@ -10,6 +10,7 @@ mod mkfs;
 mod plan;
 mod project;
 mod record;
+mod repair;
 mod show;
 mod splice;
 mod walls;
@@ -31,7 +32,7 @@ use cellblock_build::footprint::Footprint;
 use cellblock_build::image::{Atomic, Durability};
 use cellblock_build::progress::Hidden;
 use cellblock_build::spec;
-use cellblock_build::text::{human, printable};
+use cellblock_build::text::{exact, human, printable};
 use cellblock_build::{Asked, BuildOptions, Changed, Record};
 
 /// What is said when a command fails, and how the program exits.
@@ -93,6 +94,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
         Command::Fill(fill) => fill::run(fill),
         Command::Splice(splice) => splice::run(splice),
         Command::Cut(cut) => cut::run(cut),
+        Command::Repair(repair) => repair::run(repair),
         Command::Guests(guests) => guests::run(guests),
         Command::Walls(walls) => walls::run(walls),
         Command::Schema => print_json(&spec::json_schema()),
@@ -172,14 +174,31 @@ fn build_options(run: &Run, time: Option<i64>, given: bool) -> BuildOptions {
     }
 }
 
+/// Says that somebody else has locked an image.
+fn waiting(image: &Path) {
+    eprintln!(
+        "waiting: {} is locked by somebody else",
+        printable(&image.display().to_string())
+    );
+}
+
+/// Says what is wrong with the table of an image, though its partition could be found.
+fn print_findings(image: &Path, changed: &Changed) {
+    let image = printable(&image.display().to_string());
+    for finding in &changed.findings {
+        eprintln!("warning: {image}: {finding}");
+    }
+    if changed.missing > 0 {
+        eprintln!(
+            "warning: {image}: partition {} ends {} beyond the image: what is there was taken",
+            changed.partition,
+            exact(changed.missing)
+        );
+    }
+}
+
 /// What is asked for of an image that exists.
 fn asked(chosen: &Chosen, atomic: Atomic, quiet: bool) -> Asked {
-    let waiting = |image: &Path| {
-        eprintln!(
-            "waiting: {} is locked by somebody else",
-            printable(&image.display().to_string())
-        );
-    };
     Asked {
         image: chosen.image.clone(),
         partition: chosen.partition.clone(),

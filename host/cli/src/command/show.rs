@@ -24,6 +24,7 @@ pub(super) fn run(show: &Show) -> Result<(), Failure> {
                 damaged += 1;
                 eprintln!("damaged: {finding}");
             }
+            Severity::Warning => eprintln!("warning: {finding}"),
             Severity::Advice => eprintln!("note: {finding}"),
         }
     }

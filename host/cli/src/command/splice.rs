@@ -20,6 +20,7 @@ pub(super) fn run(splice: &Splice) -> Result<(), Failure> {
     let asked = super::asked(&splice.chosen, splice.changing.atomic(), splice.quiet);
     let content = (!is_stdin).then_some(splice.file.as_path());
     let spliced = cellblock_build::splice_partition(&asked, content)?;
+    super::print_findings(&splice.chosen.image, &spliced);
     record.write(&spliced.record)?;
     record.publish()?;
     let json_to_stdout = splice.json.as_deref() == Some(Path::new("-"));

@@ -1,6 +1,6 @@
 //! `[boot]` as TOML.
 
-use super::{PathError, Table, braced, key, long_list, quoted, quoted_path};
+use super::{Lines, PathError, braced, key, long_list, quoted, quoted_path};
 use crate::boot::{BootSpec, GrubBiosSpec, GrubEfiSpec, SystemdBootSpec};
 use crate::content::SingleFile;
 
@@ -14,7 +14,7 @@ pub(super) fn print_boot(boot: &BootSpec) -> Result<Vec<String>, PathError> {
     } = boot;
     let mut tables = Vec::new();
     if !unified_kernels.is_empty() {
-        let mut lines = Table::new("[boot]");
+        let mut lines = Lines::new("[boot]");
         let kernels: Vec<String> = unified_kernels
             .iter()
             .map(|kernel| quoted_path(&kernel.value))
@@ -27,7 +27,7 @@ pub(super) fn print_boot(boot: &BootSpec) -> Result<Vec<String>, PathError> {
         core_image,
     }) = grub_bios
     {
-        let mut lines = Table::new("[boot.grub-bios]");
+        let mut lines = Lines::new("[boot.grub-bios]");
         lines.add("boot-image", Some(quoted_path(&boot_image.value)?));
         lines.add("core-image", Some(quoted_path(&core_image.value)?));
         tables.push(lines.0);
@@ -38,7 +38,7 @@ pub(super) fn print_boot(boot: &BootSpec) -> Result<Vec<String>, PathError> {
         config,
     }) = grub_efi
     {
-        let mut lines = Table::new("[boot.grub-efi]");
+        let mut lines = Lines::new("[boot.grub-efi]");
         let shim = shim.as_ref().map(|shim| quoted_path(&shim.value));
         lines.add("image", Some(quoted_path(&image.value)?));
         lines.add("shim", shim.transpose()?);
@@ -60,7 +60,7 @@ fn print_systemd_boot(systemd: &SystemdBootSpec) -> Result<String, PathError> {
         config,
         entries,
     } = systemd;
-    let mut lines = Table::new("[boot.systemd-boot]");
+    let mut lines = Lines::new("[boot.systemd-boot]");
     lines.add("image", Some(quoted_path(&image.value)?));
     lines.add(
         "config",

@@ -1,6 +1,6 @@
 //! What tells a spec from others, as text.
 
-use super::{Table, print_disk_size, print_partition, print_table_name, quoted};
+use super::{Lines, print_disk_size, print_partition, print_table_name, quoted};
 use crate::size::{MIB, written};
 use crate::{DiskSize, Spec};
 
@@ -13,7 +13,7 @@ impl Spec {
     /// no part of it, nor are the seed and the time: two builds of one spec in different folders have one identity.
     pub fn identity(&self) -> String {
         let mut text = VERSION.to_owned();
-        let mut disk = Table::new("[disk]");
+        let mut disk = Lines::new("[disk]");
         let size = self
             .disk
             .size
@@ -40,6 +40,7 @@ impl Spec {
                 .map(|id| quoted(&id.value.to_string())),
         );
         disk.add("alignment", Some(quoted(&written(alignment))));
+        self.disk.layout.print(&mut disk);
         text += &disk.0;
         for partition in &self.partitions {
             let mut bare = partition.clone();
@@ -91,6 +92,8 @@ mod tests {
             ("time = 5", "table = \"hybrid\""),
             ("time = 5", "size = \"8MiB\""),
             ("time = 5", "sector-size = 4096"),
+            ("time = 5", "gpt-location = 4096"),
+            ("time = 5", "gpt-backup = false"),
             ("linux-generic", "home"),
             ("ext4", "ext3"),
             ("\"L\"", "\"M\""),

@@ -48,7 +48,7 @@ impl Spec {
         }
         tables.extend(boot::print_boot(boot)?);
         if !guests.is_empty() {
-            let mut table = Table::new("[guests]");
+            let mut table = Lines::new("[guests]");
             for (name, guest) in guests {
                 table.add(&key(name), Some(print_guest(guest)?));
             }
@@ -60,15 +60,15 @@ impl Spec {
 }
 
 /// The lines of a table.
-struct Table(String);
+pub(super) struct Lines(String);
 
-impl Table {
+impl Lines {
     fn new(header: &str) -> Self {
         Self(format!("{header}\n"))
     }
 
     /// Adds a key whose value is TOML, unless there is none.
-    fn add(&mut self, key: &str, value: Option<String>) {
+    pub(super) fn add(&mut self, key: &str, value: Option<String>) {
         if let Some(value) = value {
             let _ = writeln!(self.0, "{key} = {value}");
         }
@@ -85,9 +85,10 @@ fn print_disk(disk: &DiskSpec) -> Result<String, PathError> {
         id,
         time,
         alignment,
+        layout,
         raw,
     } = disk;
-    let mut lines = Table::new("[disk]");
+    let mut lines = Lines::new("[disk]");
     let begun = lines.0.len();
     lines.add(
         "table",
@@ -116,6 +117,7 @@ fn print_disk(disk: &DiskSpec) -> Result<String, PathError> {
             .as_ref()
             .map(|alignment| quoted(&written(alignment.value))),
     );
+    layout.print(&mut lines);
     lines.add("raw", print_raw_list(raw)?);
     if lines.0.len() == begun {
         return Ok(String::new());
@@ -128,6 +130,7 @@ fn print_table_name(table: TableName) -> String {
         TableName::Gpt => "gpt",
         TableName::Mbr => "mbr",
         TableName::Hybrid => "hybrid",
+        TableName::None => "none",
     })
 }
 
@@ -153,9 +156,10 @@ fn print_partition(partition: &PartitionSpec) -> Result<String, PathError> {
         filesystem,
         raw,
     } = partition;
-    let mut lines = Table::new("[[partition]]");
+    let mut lines = Lines::new("[[partition]]");
     lines.add("name", name.as_ref().map(|name| quoted(&name.value)));
-    lines.add("type", Some(quoted(&kind.value.to_string())));
+    let is_stored = kind.value != PartitionType::None;
+    lines.add("type", is_stored.then(|| quoted(&kind.value.to_string())));
     lines.add("size", size.as_ref().map(|size| print_rule(size.value)));
     lines.add(
         "offset",
@@ -213,7 +217,7 @@ fn percentage(parts: u64) -> String {
         .to_owned()
 }
 
-fn print_filesystem(lines: &mut Table, filesystem: &FilesystemSpec) -> Result<(), PathError> {
+fn print_filesystem(lines: &mut Lines, filesystem: &FilesystemSpec) -> Result<(), PathError> {
     let FilesystemSpec {
         kind,
         label,
@@ -439,6 +443,9 @@ seed = "5f0c1a2b-3c4d-5e6f-7081-92a3b4c5d6e7"
 id = "6f8c47a6-1c2d-4b35-8b1e-9de3c4e9e3ff"
 time = -1
 alignment = "4KiB"
+gpt-location = "16KiB"
+gpt-backup = false
+protective-number = 4
 raw = [
     { file = "boot.img", size = "440B" },
     { lba-of = 'bios "boot"', plus = "4KiB", offset = "92B" },
@@ -508,6 +515,18 @@ minix = "minix.wasm"
         let difference = printed.lines().zip(PRINTED.lines()).find(|(a, b)| a != b);
         assert_eq!(difference, None);
         assert_eq!(printed, PRINTED);
+    }
+
+    #[test]
+    fn what_only_one_kind_of_table_has_is_read_as_it_was() {
+        for printed in [
+            "[disk]\ntable = \"mbr\"\nextended-number = 2\nextended-type = \"extended-chs\"\n\
+             boot-record-space = \"512B\"\n\n[[partition]]\ntype = \"linux\"\nsize = \"1MiB\"\n",
+            "[disk]\ntable = \"none\"\n\n[[partition]]\nsize = \"1MiB\"\noffset = \"8KiB\"\n",
+        ] {
+            let spec = Spec::parse(printed, Path::new("")).unwrap();
+            assert_eq!(spec.to_toml().unwrap(), printed);
+        }
     }
 
     #[test]

@@ -81,6 +81,7 @@ impl Beside {
             id: of_volume.id.or(disk.id.clone()),
             time: disk.time.clone(),
             alignment: of_volume.alignment,
+            layout: disk.layout.clone().or(of_volume.layout),
             raw: of_volume.raw.into_iter().chain(disk.raw.clone()).collect(),
         };
         spec.boot = boot.clone();

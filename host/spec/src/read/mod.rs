@@ -17,7 +17,8 @@ use super::value::{
     parse_time, parse_uuid, seconds_since_1970,
 };
 use super::{
-    DiskSize, DiskSpec, FilesystemSpec, GuestSpec, PartitionSpec, Placed, SizeRule, Spec, TableName,
+    DiskSize, DiskSpec, FilesystemSpec, GuestSpec, PartitionSpec, Placed, SizeRule, Spec,
+    TableName, TableSpec,
 };
 use cellblock_contract::{Argument, CommandLine, Word};
 use cellblock_table::{Attributes, PartitionType, Scheme};
@@ -93,7 +94,8 @@ fn spec(top: &mut Fields<'_, '_>) -> Spec {
 /// The disk as a whole, with this kind of table where it names none.
 fn disk(fields: &mut Fields<'_, '_>, or_else: TableName) -> DiskSpec {
     let table = fields.take("table", parsed(table_name));
-    let scheme = table.as_ref().map_or(or_else, |table| table.value).scheme();
+    let kind = table.as_ref().map_or(or_else, |table| table.value);
+    let scheme = kind.scheme();
     DiskSpec {
         table,
         size: fields.take("size", disk_size),
@@ -102,6 +104,7 @@ fn disk(fields: &mut Fields<'_, '_>, or_else: TableName) -> DiskSpec {
         id: fields.take("id", parsed(|text| parse_disk_id(text, scheme))),
         time: fields.take("time", time),
         alignment: fields.take("alignment", size_in_bytes),
+        layout: TableSpec::read(fields, kind),
         raw: fields.take_tables("raw", |_, fields| raw(fields)),
     }
 }
@@ -118,9 +121,7 @@ fn partition(index: usize, fields: &mut Fields<'_, '_>, table: TableName) -> Opt
         name: called,
     });
     let place = fields.place.clone();
-    let kind = fields.require("type", "type = \"linux-generic\"", |value| {
-        partition_type(value, table.scheme())
-    });
+    let kind = partition_type_of(fields, table);
     let size = fields.take("size", size_rule);
     let offset = fields.take("offset", size_in_bytes);
     let number = fields.take("number", partition_number);
@@ -152,6 +153,30 @@ fn partition(index: usize, fields: &mut Fields<'_, '_>, table: TableName) -> Opt
         check_empty(fields, &partition);
     }
     Some(partition)
+}
+
+/// The type of a partition; without a table nothing stores one.
+fn partition_type_of(
+    fields: &mut Fields<'_, '_>,
+    table: TableName,
+) -> Option<Placed<PartitionType>> {
+    if table != TableName::None {
+        return fields.require("type", "type = \"linux-generic\"", |value| {
+            partition_type(value, table.scheme())
+        });
+    }
+    if let Some(value) = fields.get("type") {
+        let kind = ProblemKind::NotInThisTable {
+            key: "type",
+            table: table.described(),
+            instead: NOT_STORED,
+        };
+        fields.problem(kind, fields.at(value));
+    }
+    Some(Placed {
+        value: PartitionType::None,
+        place: fields.place.clone(),
+    })
 }
 
 fn filesystem(fields: &mut Fields<'_, '_>) -> Option<FilesystemSpec> {
@@ -222,6 +247,7 @@ fn table_name(text: &str) -> Result<TableName, ValueError> {
         ("gpt", TableName::Gpt),
         ("mbr", TableName::Mbr),
         ("hybrid", TableName::Hybrid),
+        ("none", TableName::None),
     ];
     parse_choice(text, &names)
 }
@@ -286,10 +312,12 @@ fn partition_type(value: &DeValue<'_>, scheme: Scheme) -> Result<PartitionType, 
 }
 
 /// The byte of a type in an MBR, also in that of a hybrid table.
-fn mbr_type(value: &DeValue<'_>) -> Result<u8, ValueError> {
+pub(super) fn mbr_type(value: &DeValue<'_>) -> Result<u8, ValueError> {
     match partition_type(value, Scheme::Mbr)? {
         PartitionType::Mbr(byte) => Ok(byte),
-        PartitionType::Gpt(_) => Err(wrong_type("a type such as \"0x0c\"", value)),
+        PartitionType::Gpt(_) | PartitionType::None => {
+            Err(wrong_type("a type such as \"0x0c\"", value))
+        }
     }
 }
 
@@ -387,6 +415,8 @@ fn option_value(value: &DeValue<'_>) -> Result<String, ValueError> {
     }
 }
 
+const NOT_STORED: &str = "remove it: nothing on the disk stores it";
+
 /// Refuses what the kind of table has no room for.
 fn check_table_keys(fields: &mut Fields<'_, '_>, partition: &PartitionSpec, table: TableName) {
     const NO_ID: &str =
@@ -416,11 +446,28 @@ fn check_table_keys(fields: &mut Fields<'_, '_>, partition: &PartitionSpec, tabl
             ),
             ("mbr-type", mbr_type, NO_MBR_TYPE),
         ],
+        TableName::None => {
+            if partition.offset.is_none() {
+                fields.problem(ProblemKind::NeedsOffset, partition.place.clone());
+            }
+            vec![
+                (
+                    "number",
+                    partition.number.as_ref().map(place_of),
+                    NOT_STORED,
+                ),
+                ("id", partition.id.as_ref().map(place_of), NOT_STORED),
+                (
+                    "attributes",
+                    partition.attributes.as_ref().map(place_of),
+                    NOT_STORED,
+                ),
+                ("mbr-type", mbr_type, NOT_STORED),
+                ("active", active, NOT_STORED),
+            ]
+        }
     };
-    let table = match table {
-        TableName::Gpt | TableName::Hybrid => "a GPT",
-        TableName::Mbr => "an MBR",
-    };
+    let table = table.described();
     for (key, place, instead) in foreign {
         if let Some(place) = place {
             fields.problem(

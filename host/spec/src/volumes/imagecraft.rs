@@ -302,7 +302,7 @@ impl Structures<'_> {
                 .ok_or_else(|| ValueError::NotAHybridType {
                     text: text.to_owned(),
                 }),
-            Some(TableName::Gpt) | None => {
+            Some(TableName::Gpt | TableName::None) | None => {
                 parse_choice(text, &GPT_TYPES).map(|id| (PartitionType::Gpt(id), None))
             }
         }

@@ -3,23 +3,21 @@
 use uuid::Uuid;
 use zerocopy::{FromBytes, IntoBytes};
 
+use super::PRIMARY;
 use super::format::{ENTRY_BYTES, Entry, HEADER_BYTES, Header, REVISION, SIGNATURE};
-use crate::detect::Disk;
+use crate::detect::{Detected, Disk};
 use crate::{
     Attributes, Decoded, DiskId, Finding, HeaderFault, Lba, Partition, PartitionType, SectorSize,
-    Table, TableError, check, mbr,
+    Shape, Table, TableError, check, mbr,
 };
-
-/// The sector of the primary header.
-const PRIMARY: Lba = Lba(1);
 
 /// The longest array of entries that is read, in bytes: 32,768 entries of the usual size.
 const MAX_ENTRIES_BYTES: u64 = 4 << 20;
 
 /// One sound copy of the table.
-struct Copy {
-    header: Header,
-    entries: Vec<u8>,
+pub(super) struct Copy {
+    pub(super) header: Header,
+    pub(super) entries: Vec<u8>,
 }
 
 /// Whether sector 1, in sectors of this size, begins like a header.
@@ -28,50 +26,91 @@ pub(crate) fn has_primary(disk: &Disk<'_>, sector_size: SectorSize) -> Result<bo
     Ok(bytes.is_some_and(|bytes| bytes == SIGNATURE))
 }
 
+/// Reads the GPT of a disk, in sectors of the size with which one is found.
+///
+/// As in the kernel, the MBR decides: with a boot signature and no protective entry it is the table itself.
+pub(super) fn detect(disk: &Disk<'_>) -> Result<Detected, TableError> {
+    let Some(record) = mbr::BootRecord::read(disk, 0)? else {
+        return Ok(Detected::Absent(None));
+    };
+    if record.is_in_force() {
+        return Ok(Detected::Absent(None));
+    }
+    let (mut with_primary, mut without) = (Vec::new(), Vec::new());
+    for size in disk.sector_sizes() {
+        if has_primary(disk, size)? {
+            with_primary.push(size);
+        } else {
+            without.push(size);
+        }
+    }
+    let mut damaged = None;
+    for &sector_size in with_primary.iter().chain(&without) {
+        match decode(disk, &record, sector_size) {
+            // Where no size fits, the one whose primary header is recognisable tells most.
+            Err(TableError::Damaged { primary, backup }) => {
+                damaged.get_or_insert(TableError::Damaged { primary, backup });
+            }
+            result => return Ok(Detected::Table(result?)),
+        }
+    }
+    match damaged {
+        Some(error) if record.is_protective() || !with_primary.is_empty() => Err(error),
+        _ => Ok(Detected::Absent(None)),
+    }
+}
+
 /// Reads the GPT of a disk with sectors of this size: the primary copy, or if that is damaged the
 /// backup.
-pub(crate) fn decode(
+fn decode(
     disk: &Disk<'_>,
     record: &mbr::BootRecord,
     sector_size: SectorSize,
 ) -> Result<Decoded, TableError> {
-    let reader = Reader {
-        disk,
-        sector_size,
-        disk_sectors: disk.size / sector_size.bytes(),
-    };
+    let reader = Reader::new(disk, sector_size);
     let last = Lba(reader.disk_sectors.saturating_sub(1));
     let primary = reader.copy(PRIMARY)?;
-    let backup_at = primary
-        .as_ref()
-        .map_or(last, |copy| Lba(copy.header.alternate_lba.get()));
-    let backup = reader.copy(backup_at)?;
+    let mut shape = Shape::default();
+    let mut backup_at = last;
+    if let Ok(copy) = &primary {
+        backup_at = Lba(copy.header.alternate_lba.get());
+        shape.entries = Lba(copy.header.entries_lba.get());
+        shape.backup = backup_at != PRIMARY;
+    }
+    let backup = if shape.backup {
+        Some(reader.copy(backup_at)?)
+    } else {
+        None
+    };
 
     let mut findings = protection(record, reader.disk_sectors);
     findings.extend(primary.as_ref().err().map(|fault| Finding::Primary(*fault)));
-    findings.extend(backup.as_ref().err().map(|fault| Finding::Backup(*fault)));
-    if backup.is_ok() && backup_at != last {
-        findings.push(Finding::BackupMisplaced {
+    match &backup {
+        None => findings.push(Finding::NoBackup),
+        Some(Err(fault)) => findings.push(Finding::Backup(*fault)),
+        Some(Ok(_)) if backup_at != last => findings.push(Finding::BackupMisplaced {
             at: backup_at,
             expected: last,
-        });
+        }),
+        Some(Ok(_)) => {}
     }
     let copy = match (primary, backup) {
-        (Ok(primary), Ok(backup)) => {
+        (Ok(primary), Some(Ok(backup))) => {
             findings
                 .extend(difference(&primary, &backup).map(|what| Finding::CopiesDiffer { what }));
             primary
         }
-        (Ok(primary), Err(_)) => primary,
-        (Err(_), Ok(backup)) => {
+        (Ok(primary), _) => primary,
+        (Err(_), Some(Ok(backup))) => {
             findings.push(Finding::BackupUsed);
             backup
         }
-        (Err(primary), Err(backup)) => return Err(TableError::Damaged { primary, backup }),
+        (Err(primary), Some(Err(backup))) => return Err(TableError::Damaged { primary, backup }),
+        (Err(_), None) => unreachable!("only a sound primary header says that there is no backup"),
     };
 
-    let mut table = reader.table(&copy, &mut findings);
-    findings.extend(mbr::read_hybrid(record, &mut table.partitions));
+    let mut table = reader.table(&copy, shape, &mut findings);
+    findings.extend(mbr::read_hybrid(record, &mut table));
     findings.extend(check::findings(&table));
     Ok(Decoded {
         table,
@@ -82,7 +121,7 @@ pub(crate) fn decode(
 
 /// What is to be said of the protective MBR.
 fn protection(record: &mbr::BootRecord, disk_sectors: u64) -> Vec<Finding> {
-    let Some((start, sectors)) = record.protective_extent() else {
+    let Some((start, sectors)) = record.protective_range() else {
         return vec![Finding::NotProtected];
     };
     let partitions = record.beside_protective();
@@ -102,7 +141,7 @@ fn protection(record: &mbr::BootRecord, disk_sectors: u64) -> Vec<Finding> {
 }
 
 /// In what two copies differ, if they do.
-fn difference(primary: &Copy, backup: &Copy) -> Option<&'static str> {
+pub(super) fn difference(primary: &Copy, backup: &Copy) -> Option<&'static str> {
     let (left, right) = (&primary.header, &backup.header);
     if left.disk_id != right.disk_id {
         return Some("the disk's GUID");
@@ -119,16 +158,25 @@ fn difference(primary: &Copy, backup: &Copy) -> Option<&'static str> {
     (primary.entries != backup.entries).then_some("the entries")
 }
 
-struct Reader<'a> {
+/// Reads copies of a GPT.
+pub(super) struct Reader<'a> {
     disk: &'a Disk<'a>,
     sector_size: SectorSize,
-    disk_sectors: u64,
+    pub(super) disk_sectors: u64,
 }
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
+    pub(super) fn new(disk: &'a Disk<'a>, sector_size: SectorSize) -> Self {
+        Self {
+            disk,
+            sector_size,
+            disk_sectors: disk.size / sector_size.bytes(),
+        }
+    }
+
     /// The copy whose header is in a sector, or what is wrong with it; an error only when the disk
     /// cannot be read.
-    fn copy(&self, at: Lba) -> Result<Result<Copy, HeaderFault>, TableError> {
+    pub(super) fn copy(&self, at: Lba) -> Result<Result<Copy, HeaderFault>, TableError> {
         let sector = match at.0.checked_mul(self.sector_size.bytes()) {
             Some(offset) => self.disk.read(offset, self.sector_size.length())?,
             None => None,
@@ -192,8 +240,9 @@ impl Reader<'_> {
         Ok(())
     }
 
-    fn table(&self, copy: &Copy, findings: &mut Vec<Finding>) -> Table {
-        let entry_bytes = usize::try_from(copy.header.entry_bytes.get()).unwrap_or(usize::MAX);
+    fn table(&self, copy: &Copy, shape: Shape, findings: &mut Vec<Finding>) -> Table {
+        let entry_bytes = usize::try_from(copy.header.entry_bytes.get())
+            .expect("all entries together were read into memory");
         let partitions = (1..)
             .zip(copy.entries.chunks_exact(entry_bytes))
             .filter_map(|(number, bytes)| Some((number, Entry::read_from_prefix(bytes).ok()?.0)))
@@ -206,13 +255,14 @@ impl Reader<'_> {
             disk_sectors: self.disk_sectors,
             first_usable: Lba(copy.header.first_usable.get()),
             last_usable: Lba(copy.header.last_usable.get()),
+            shape,
             partitions,
         }
     }
 }
 
 /// The header in a sector, or what is wrong with it.
-fn header(sector: &[u8], at: Lba) -> Result<Header, HeaderFault> {
+pub(super) fn header(sector: &[u8], at: Lba) -> Result<Header, HeaderFault> {
     let missing = HeaderFault::Missing { at };
     let (mut header, _) = Header::read_from_prefix(sector).map_err(|_| missing)?;
     if header.signature != SIGNATURE {

@@ -2,63 +2,62 @@
 
 use std::collections::BTreeMap;
 
-use uuid::Uuid;
 use zerocopy::IntoBytes;
 use zerocopy::little_endian::U16;
 
 use super::format::{
     ENTRY_BYTES, Entry, HEADER_BYTES, Header, MAX_NAME_UNITS, REVISION, SIGNATURE,
 };
-use super::{MAX_PARTITIONS, entries_sectors};
-use crate::{Lba, Partition, PartitionType, Region, SectorSize, Table, TableError, mbr};
-
-/// The sector of the primary header.
-const PRIMARY: Lba = Lba(1);
+use super::{BEHIND_HEADER, MAX_PARTITIONS, PRIMARY, entries_sectors};
+use crate::{DiskId, Lba, Partition, PartitionType, Region, SectorSize, Table, TableError, mbr};
 
 /// The protective or hybrid MBR with the primary copy, and the backup.
-pub(crate) fn encode(table: &Table, disk_id: Uuid) -> Result<Vec<Region>, TableError> {
-    let (free_first, free_last) = super::usable(table.sector_size, table.disk_sectors)?;
-    let (first, last) = (table.first_usable, table.last_usable);
-    if first < free_first || last > free_last || first > last {
-        return Err(TableError::UsableRange {
-            first,
-            last,
-            free_first,
-            free_last,
+pub(super) fn encode(table: &Table) -> Result<Vec<Region>, TableError> {
+    if table.shape.entries < BEHIND_HEADER {
+        return Err(TableError::EntriesOverHeader {
+            entries: table.shape.entries,
         });
     }
     distinct_ids(&table.partitions)?;
-    mbr::check_hybrid(&table.partitions)?;
+    mbr::check_hybrid(&table.partitions, &table.shape)?;
 
     let entries = entries(table);
-    let backup = Lba(table.disk_sectors - 1);
-    let backup_entries = Lba(backup.0 - entries_sectors(table.sector_size));
+    let last = Lba(table.disk_sectors - 1);
+    let alternate = if table.shape.backup { last } else { PRIMARY };
     let header = |my, alternate, entries_lba| Header {
         my_lba: lba(my),
         alternate_lba: lba(alternate),
         entries_lba: lba(entries_lba),
         entries_checksum: crc32fast::hash(&entries).into(),
-        ..header(table, disk_id)
+        ..header(table)
     };
 
     let mut start = padded(mbr::before_gpt(table).as_bytes(), table.sector_size);
-    start.extend(sealed(header(PRIMARY, backup, Lba(2)), table.sector_size));
-    start.extend(&entries);
-    let mut end = entries.clone();
-    end.extend(sealed(
-        header(backup, PRIMARY, backup_entries),
-        table.sector_size,
-    ));
-    Ok(vec![
-        Region {
-            offset: 0,
-            bytes: start,
-        },
-        Region {
+    let primary = header(PRIMARY, alternate, table.shape.entries);
+    start.extend(sealed(primary, table.sector_size));
+    let mut regions = vec![Region {
+        offset: 0,
+        bytes: start,
+    }];
+    if table.shape.entries == BEHIND_HEADER {
+        regions[0].bytes.extend(&entries);
+    } else {
+        regions.push(Region {
+            offset: table.shape.entries.to_bytes(table.sector_size),
+            bytes: entries.clone(),
+        });
+    }
+    if table.shape.backup {
+        let backup_entries = Lba(last.0 - entries_sectors(table.sector_size));
+        let mut bytes = entries.clone();
+        let backup = header(last, PRIMARY, backup_entries);
+        bytes.extend(sealed(backup, table.sector_size));
+        regions.push(Region {
             offset: backup_entries.to_bytes(table.sector_size),
-            bytes: end,
-        },
-    ])
+            bytes,
+        });
+    }
+    Ok(regions)
 }
 
 fn distinct_ids(partitions: &[Partition]) -> Result<(), TableError> {
@@ -73,7 +72,13 @@ fn distinct_ids(partitions: &[Partition]) -> Result<(), TableError> {
 }
 
 /// What both headers have in common.
-fn header(table: &Table, disk_id: Uuid) -> Header {
+fn header(table: &Table) -> Header {
+    let disk_id = match table.disk_id {
+        DiskId::Gpt(id) => id,
+        DiskId::Mbr(_) | DiskId::None => {
+            unreachable!("the disk's identifier says which table it is")
+        }
+    };
     Header {
         signature: SIGNATURE,
         revision: REVISION.into(),
@@ -92,12 +97,12 @@ fn header(table: &Table, disk_id: Uuid) -> Header {
     }
 }
 
-fn lba(lba: Lba) -> zerocopy::little_endian::U64 {
+pub(super) fn lba(lba: Lba) -> zerocopy::little_endian::U64 {
     lba.0.into()
 }
 
 /// The header with its checksum, filled up to a sector.
-fn sealed(mut header: Header, sector_size: SectorSize) -> Vec<u8> {
+pub(super) fn sealed(mut header: Header, sector_size: SectorSize) -> Vec<u8> {
     header.checksum = crc32fast::hash(header.as_bytes()).into();
     padded(header.as_bytes(), sector_size)
 }
@@ -127,7 +132,9 @@ fn entries(table: &Table) -> Vec<u8> {
 fn entry(partition: &Partition) -> Entry {
     let kind = match partition.kind {
         PartitionType::Gpt(kind) => kind,
-        PartitionType::Mbr(_) => Uuid::nil(),
+        PartitionType::Mbr(_) | PartitionType::None => {
+            unreachable!("types of other tables were refused")
+        }
     };
     let mut name = [U16::ZERO; MAX_NAME_UNITS];
     for (unit, value) in name.iter_mut().zip(partition.name.encode_utf16()) {

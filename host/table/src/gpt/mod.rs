@@ -8,42 +8,101 @@
 mod decode;
 mod encode;
 mod format;
+mod mend;
 
-pub(super) use decode::{decode, has_primary};
-pub(super) use encode::encode;
+pub(super) use decode::has_primary;
 pub use format::MAX_NAME_UNITS;
 
-use super::{Lba, Partition, Scheme, SectorSize, TableError};
+use uuid::Uuid;
+
+use crate::detect::{Detected, Disk};
+use crate::repair::{Mend, RepairError};
+use crate::scheme::{Format, Reserved};
+use crate::{
+    Decoded, Lba, Partition, PartitionType, Region, Scheme, SectorSize, Shape, Table, TableError,
+    types,
+};
 
 /// The most partitions that are written: the 16 KiB of entries that UEFI asks for at least.
 pub const MAX_PARTITIONS: u32 = 128;
 
-/// The sectors of an MBR and a header.
-const MBR_AND_HEADER_SECTORS: u64 = 2;
+/// The sector of the primary header.
+const PRIMARY: Lba = Lba(1);
+
+/// The first sector behind the MBR and the primary header.
+const BEHIND_HEADER: Lba = Lba(2);
 
 /// The length of all entries, in sectors.
 fn entries_sectors(sector_size: SectorSize) -> u64 {
     sector_size.sectors_for(u64::from(MAX_PARTITIONS) * u64::from(format::ENTRY_BYTES))
 }
 
-/// The first and the last sector that both copies of the table leave free.
-pub(super) fn usable(sector_size: SectorSize, disk_sectors: u64) -> Result<(Lba, Lba), TableError> {
-    let first = MBR_AND_HEADER_SECTORS + entries_sectors(sector_size);
-    let backup = entries_sectors(sector_size) + 1;
-    let needed = first + 1 + backup;
-    if disk_sectors < needed {
-        return Err(TableError::DiskTooSmall {
-            scheme: Scheme::Gpt,
-            sectors: disk_sectors,
-            needed,
-            sector_size,
-        });
+/// See the [module](self).
+pub(super) struct Gpt;
+
+impl Format for Gpt {
+    fn name(&self) -> &'static str {
+        "GPT"
     }
-    Ok((Lba(first), Lba(disk_sectors - backup - 1)))
+
+    fn sfdisk_label(&self) -> &'static str {
+        "gpt"
+    }
+
+    fn stores_names(&self) -> bool {
+        true
+    }
+
+    fn most_partitions(&self) -> u32 {
+        MAX_PARTITIONS
+    }
+
+    fn reserved(&self, sector_size: SectorSize, shape: &Shape) -> Reserved {
+        let entries = entries_sectors(sector_size);
+        let behind_entries = Lba(shape.entries.0.saturating_add(entries));
+        Reserved {
+            at_start: if shape.entries == BEHIND_HEADER {
+                vec![Lba(0)..behind_entries]
+            } else {
+                vec![Lba(0)..BEHIND_HEADER, shape.entries..behind_entries]
+            },
+            at_end: if shape.backup { entries + 1 } else { 0 },
+        }
+    }
+
+    fn parse_type(&self, text: &str) -> Option<PartitionType> {
+        types::by_name(text)
+            .or_else(|| Uuid::try_parse(text).ok())
+            .map(PartitionType::Gpt)
+    }
+
+    fn type_names(&self) -> Vec<&'static str> {
+        types::gpt_names()
+    }
+
+    fn type_forms(&self) -> &'static str {
+        "a name such as 'esp', 'root-x86-64' or 'linux-generic', or a GUID"
+    }
+
+    fn check(&self, partition: &Partition) -> Result<(), TableError> {
+        check(partition)
+    }
+
+    fn encode(&self, table: &Table) -> Result<Vec<Region>, TableError> {
+        encode::encode(table)
+    }
+
+    fn detect(&self, disk: &Disk<'_>) -> Result<Detected, TableError> {
+        decode::detect(disk)
+    }
+
+    fn mend(&self, disk: &Disk<'_>, decoded: &Decoded) -> Result<Vec<Mend>, RepairError> {
+        mend::mend(disk, &decoded.table)
+    }
 }
 
 /// Refuses a partition that a GPT cannot store.
-pub(super) fn check(partition: &Partition) -> Result<(), TableError> {
+fn check(partition: &Partition) -> Result<(), TableError> {
     let number = partition.number;
     let not_stored = |what| {
         Err(TableError::NotStored {

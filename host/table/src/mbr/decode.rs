@@ -5,11 +5,11 @@ use std::collections::BTreeSet;
 use zerocopy::FromBytes;
 
 use super::format::{ACTIVE, BootRecord, Entry};
-use super::{MAX_PARTITIONS, MAX_PRIMARIES, usable};
-use crate::detect::Disk;
+use super::{MAX_PARTITIONS, MAX_PRIMARIES};
+use crate::detect::{Detected, Disk};
 use crate::{
-    Absence, Decoded, DiskId, Finding, Lba, Partition, PartitionType, SectorSize, Table,
-    TableError, check,
+    Absence, Decoded, DiskId, Finding, Lba, Partition, PartitionType, Scheme, SectorSize, Shape,
+    Table, TableError, check, gpt,
 };
 
 /// Where boot sectors of file systems carry their name, and the names: NTFS, exFAT, FAT12 and
@@ -45,17 +45,75 @@ impl BootRecord {
     }
 }
 
-/// Reads the MBR of a disk with sectors of this size.
-pub(crate) fn decode(
+/// Reads the MBR of a disk, in sectors of the size that is known of it, or else of 512 bytes.
+pub(super) fn detect(disk: &Disk<'_>) -> Result<Detected, TableError> {
+    let Some(record) = BootRecord::read(disk, 0)? else {
+        return Ok(Detected::Absent(Some(Absence::TooShort {
+            size: disk.size,
+        })));
+    };
+    if let Some(absence) = record.absence() {
+        return Ok(Detected::Absent(Some(absence)));
+    }
+    let known = disk.sector_size();
+    let mut decoded = decode(disk, &record, known.unwrap_or(SectorSize::B512))?;
+    if known.is_none() && fits(&decoded.table, disk, SectorSize::B4096) {
+        decoded.findings.insert(0, Finding::SectorSizeUnknown);
+    }
+    for size in disk.sector_sizes() {
+        if gpt::has_primary(disk, size)? {
+            decoded.findings.insert(0, Finding::GptBehindMbr);
+        }
+    }
+    if is_iso(disk)? {
+        excuse_iso(&mut decoded);
+    }
+    Ok(Detected::Table(decoded))
+}
+
+/// Whether a table that was read in smaller sectors describes partitions, all of which are on the disk in these as well.
+fn fits(table: &Table, disk: &Disk<'_>, sector_size: SectorSize) -> bool {
+    let is_inside = |partition: &Partition| {
+        let sectors = disk.size / sector_size.bytes();
+        partition.last().0 < sectors
+    };
+    !table.partitions.is_empty() && table.partitions.iter().all(is_inside)
+}
+
+/// Where an ISO 9660 file system has its first volume descriptor, in bytes, and what it begins with (ECMA-119, 8.1).
+const ISO_DESCRIPTOR: u64 = 16 * 2048;
+const ISO_MARK: &[u8] = b"\x01CD001";
+
+fn is_iso(disk: &Disk<'_>) -> Result<bool, TableError> {
+    let found = disk.read(ISO_DESCRIPTOR, ISO_MARK.len())?;
+    Ok(found.is_some_and(|bytes| bytes == ISO_MARK))
+}
+
+/// An ISO 9660 file system that also starts from a disk has an MBR whose first partition is the whole of it, from its
+/// first sector on, and others inside of that: what would be damage elsewhere, and one finding here.
+fn excuse_iso(decoded: &mut Decoded) {
+    let partitions = &decoded.table.partitions;
+    let Some(whole) = partitions.iter().find(|one| one.start == Lba(0)) else {
+        return;
+    };
+    let number = whole.number;
+    decoded.findings.retain(|finding| match finding {
+        Finding::Overlap { first, .. } => first.number != number,
+        Finding::OutsideUsable { span, .. } => span.number != number,
+        Finding::GptBehindMbr => false,
+        _ => true,
+    });
+    decoded.findings.insert(0, Finding::Isohybrid { number });
+}
+
+fn decode(
     disk: &Disk<'_>,
     record: &BootRecord,
     sector_size: SectorSize,
 ) -> Result<Decoded, TableError> {
-    if let Some(absence) = record.absence() {
-        return Err(TableError::NoTable(absence));
-    }
     let disk_sectors = disk.size / sector_size.bytes();
-    let (first_usable, last_usable) = usable(sector_size, disk_sectors)?;
+    let shape = Shape::default();
+    let (first_usable, last_usable) = Scheme::Mbr.usable(sector_size, disk_sectors, &shape)?;
     let primaries = (1..)
         .zip(&record.entries)
         .filter(|(_, entry)| entry.is_in_use());
@@ -65,6 +123,7 @@ pub(crate) fn decode(
         disk_sectors,
         first_usable,
         last_usable,
+        shape,
         partitions: primaries
             .map(|(number, entry)| partition(number, entry, Lba(0)))
             .collect(),
@@ -85,8 +144,8 @@ pub(crate) fn decode(
             .iter()
             .filter(|one| one.start < extended.start || one.last() > extended.last());
         findings.extend(outside.map(|one| Finding::OutsideExtended {
-            logical: one.extent(),
-            extended: extended.extent(),
+            logical: one.span(),
+            extended: extended.span(),
         }));
         findings.extend(records_inside(&logicals));
         table.partitions.extend(logicals);
@@ -108,7 +167,7 @@ fn records_inside(logicals: &[Partition]) -> Vec<Finding> {
         .flat_map(|(number, boot_record)| {
             let around = logicals
                 .iter()
-                .map(Partition::extent)
+                .map(Partition::span)
                 .filter(move |one| (one.first..=one.last).contains(&boot_record));
             around.map(move |inside| Finding::BootRecordInside {
                 number,

@@ -3,21 +3,16 @@
 use zerocopy::IntoBytes;
 
 use super::format::{ACTIVE, BootRecord, Chs, Entry, LINK};
-use super::usable;
-use crate::{Lba, Partition, PartitionType, Region, Table, TableError, check};
+use crate::{DiskId, Lba, Partition, PartitionType, Region, Table, TableError, check};
 
 /// The master boot record, and one extended record a logical partition, by ascending offset.
-pub(crate) fn encode(table: &Table, disk_id: u32) -> Result<Vec<Region>, TableError> {
-    let (free_first, free_last) = usable(table.sector_size, table.disk_sectors)?;
-    let (first, last) = (table.first_usable, table.last_usable);
-    if first < free_first || last > free_last || first > last {
-        return Err(TableError::UsableRange {
-            first,
-            last,
-            free_first,
-            free_last,
-        });
-    }
+pub(super) fn encode(table: &Table) -> Result<Vec<Region>, TableError> {
+    let disk_id = match table.disk_id {
+        DiskId::Mbr(id) => id,
+        DiskId::Gpt(_) | DiskId::None => {
+            unreachable!("the disk's identifier says which table it is")
+        }
+    };
     one_extended(table)?;
     let mut entries = [Entry::default(); 4];
     for (number, slot) in (1..).zip(&mut entries) {
@@ -112,9 +107,9 @@ fn check_chain(extended: &Partition, logicals: &[Logical<'_>]) -> Result<(), Tab
         );
         if start < extended.start || last > extended.last() {
             return Err(TableError::OutsideExtended {
-                logical: logical.partition.extent(),
+                logical: logical.partition.span(),
                 boot_record: logical.record,
-                extended: extended.extent(),
+                extended: extended.span(),
             });
         }
     }
@@ -164,22 +159,24 @@ fn region(table: &Table, at: Lba, record: &BootRecord) -> Region {
 pub(super) fn entry(partition: &Partition, base: Lba) -> Entry {
     let kind = match partition.kind {
         PartitionType::Mbr(kind) => kind,
-        PartitionType::Gpt(_) => partition.mbr_type.unwrap_or(0),
+        PartitionType::Gpt(_) | PartitionType::None => partition
+            .mbr_type
+            .expect("only members of a hybrid MBR come here from other tables"),
     };
     let indicator = if partition.active { ACTIVE } else { 0 };
     Entry {
         indicator,
-        ..extent(kind, base, partition.start, partition.last())
+        ..covering(kind, base, partition.start, partition.last())
     }
 }
 
 /// The entry that leads to a boot record: it covers that and its partition, and counts from the
 /// extended partition.
 fn link(next: &Logical<'_>, extended: Lba) -> Entry {
-    extent(LINK, extended, next.record, next.partition.last())
+    covering(LINK, extended, next.record, next.partition.last())
 }
 
-pub(super) fn extent(kind: u8, base: Lba, first: Lba, last: Lba) -> Entry {
+pub(super) fn covering(kind: u8, base: Lba, first: Lba, last: Lba) -> Entry {
     Entry {
         indicator: 0,
         first_chs: Chs::new(first.0),
@@ -192,5 +189,7 @@ pub(super) fn extent(kind: u8, base: Lba, first: Lba, last: Lba) -> Entry {
 
 /// A number of sectors in 32 bits, which the last usable sector ensures.
 fn bits32(sectors: u64) -> zerocopy::little_endian::U32 {
-    u32::try_from(sectors).unwrap_or(u32::MAX).into()
+    u32::try_from(sectors)
+        .expect("partitions beyond what 32 bits address were refused")
+        .into()
 }

@@ -10,7 +10,7 @@ pub(super) const SIGNATURE: u16 = 0xaa55;
 pub(super) const ACTIVE: u8 = 0x80;
 
 /// The type of the entry that guards a GPT (UEFI 2.10, table 5-4).
-pub(super) const PROTECTIVE: u8 = 0xee;
+pub(crate) const PROTECTIVE: u8 = 0xee;
 
 /// The type of an extended partition that is addressed by sector number.
 pub(super) const EXTENDED: u8 = 0x0f;

@@ -4,12 +4,13 @@
 //! | 0xee: sector 1 to before the first of them | entry | entry | entry |
 //! ```
 //!
-//! No standard knows it; this is what gdisk makes, and it reads the guarding entry at any place.
+//! No standard knows it; this is what gdisk makes, and it reads the guarding entry at any place. Some firmware reads only
+//! the first entry: [`Shape::guard_number`] then has the guard in another.
 
-use super::encode::{entry, extent};
+use super::encode::{covering, entry};
 use super::format::{ACTIVE, BootRecord, Entry, PROTECTIVE};
-use super::{MAX_SECTORS, Partition, PartitionType};
-use crate::{Finding, Lba, TableError};
+use super::{MAX_PRIMARIES, MAX_SECTORS};
+use crate::{Finding, Lba, Partition, PartitionType, Shape, Table, TableError};
 
 /// The partitions that a hybrid MBR has room for, beside the entry that guards the GPT.
 pub const MAX_HYBRID: usize = 3;
@@ -22,7 +23,12 @@ fn described(partitions: &[Partition]) -> impl Iterator<Item = (&Partition, u8)>
 }
 
 /// Refuses partitions that a hybrid MBR cannot describe.
-pub(crate) fn check(partitions: &[Partition]) -> Result<(), TableError> {
+pub(crate) fn check(partitions: &[Partition], shape: &Shape) -> Result<(), TableError> {
+    if !(1..=MAX_PRIMARIES).contains(&shape.guard_number) {
+        return Err(TableError::GuardNumber {
+            number: shape.guard_number,
+        });
+    }
     let count = described(partitions).count();
     if count > MAX_HYBRID {
         return Err(TableError::HybridTooMany { count });
@@ -34,39 +40,47 @@ pub(crate) fn check(partitions: &[Partition]) -> Result<(), TableError> {
             return Err(TableError::HybridType { number, kind });
         }
         if partition.last().0 >= MAX_SECTORS {
-            let extent = partition.extent();
-            return Err(TableError::HybridBeyond { extent });
+            let span = partition.span();
+            return Err(TableError::HybridBeyond { span });
         }
     }
     Ok(())
 }
 
 /// The MBR that describes partitions which [`check`] has passed, in the order of their numbers.
-pub(super) fn record(partitions: &[Partition]) -> BootRecord {
-    let mut members: Vec<&Partition> = described(partitions).map(|(member, _)| member).collect();
+pub(super) fn record(table: &Table) -> BootRecord {
+    let mut members: Vec<&Partition> = described(&table.partitions)
+        .map(|(member, _)| member)
+        .collect();
     members.sort_by_key(|member| member.number);
     let first = members.iter().map(|member| member.start).min();
-    let before = Lba(first.unwrap_or_default().0.saturating_sub(1));
-    let guard = extent(PROTECTIVE, Lba(0), Lba(1), before);
-    let mut entries = [guard, Entry::default(), Entry::default(), Entry::default()];
-    for (slot, member) in entries[1..].iter_mut().zip(members) {
-        *slot = entry(member, Lba(0));
+    let first = first.expect("a hybrid table has a partition with a type in the MBR");
+    let guard = covering(PROTECTIVE, Lba(0), Lba(1), Lba(first.0 - 1));
+    let mut members = members.into_iter().map(|member| entry(member, Lba(0)));
+    let mut entries = [Entry::default(); 4];
+    for (number, slot) in (1..).zip(&mut entries) {
+        *slot = if number == table.shape.guard_number {
+            guard
+        } else {
+            members.next().unwrap_or_default()
+        };
     }
     BootRecord::new(0, entries)
 }
 
 /// Gives the partitions of a GPT the types that its MBR has for them, and tells which entries of it are none of theirs.
-pub(crate) fn read(record: &BootRecord, partitions: &mut [Partition]) -> Vec<Finding> {
-    let entries = (1..)
+pub(crate) fn read(record: &BootRecord, table: &mut Table) -> Vec<Finding> {
+    let entries = (1_u32..)
         .zip(&record.entries)
-        .filter(|(_, entry)| entry.is_in_use() && !entry.is_protective());
+        .filter(|(_, entry)| entry.is_partition() && !entry.is_protective());
     let mut strays = Vec::new();
     for (number, entry) in entries {
         let (first, sectors) = (
             Lba(entry.first.get().into()),
             u64::from(entry.sectors.get()),
         );
-        let member = partitions
+        let member = table
+            .partitions
             .iter_mut()
             .find(|partition| (partition.start, partition.sectors) == (first, sectors));
         match member {
@@ -81,6 +95,14 @@ pub(crate) fn read(record: &BootRecord, partitions: &mut [Partition]) -> Vec<Fin
                 sectors,
             }),
         }
+    }
+    let guard = (1_u32..)
+        .zip(&record.entries)
+        .find(|(_, entry)| entry.is_protective());
+    if let Some((number, _)) = guard
+        && table.is_hybrid()
+    {
+        table.shape.guard_number = number;
     }
     strays
 }

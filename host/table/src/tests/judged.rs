@@ -269,12 +269,12 @@ fn tables_of_fdisk_in_sectors_of_4096_bytes_are_read() {
     );
     let table = read(&folder);
     assert_eq!(table.sector_size, SectorSize::B4096);
-    let extents: Vec<_> = table
+    let spans: Vec<_> = table
         .partitions
         .iter()
         .map(|one| (one.number, one.start.0, one.sectors))
         .collect();
-    assert_eq!(extents, [(1, 256, 2560), (3, 2816, 13_312)]);
+    assert_eq!(spans, [(1, 256, 2560), (3, 2816, 13_312)]);
 }
 
 #[test]

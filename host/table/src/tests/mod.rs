@@ -4,6 +4,8 @@ mod hybrid;
 mod judged;
 mod properties;
 mod refused;
+mod repaired;
+mod shaped;
 
 use uuid::{Uuid, uuid};
 
@@ -113,17 +115,17 @@ fn what_is_written_is_read_back() {
 #[test]
 fn regions_cover_both_copies_of_a_gpt() {
     let regions = gpt_table(SectorSize::B512).encode().unwrap();
-    let extents: Vec<_> = regions
+    let spans: Vec<_> = regions
         .iter()
         .map(|region| (region.offset, region.bytes.len()))
         .collect();
-    assert_eq!(extents, [(0, 34 * 512), ((64 << 20) - 33 * 512, 33 * 512)]);
+    assert_eq!(spans, [(0, 34 * 512), ((64 << 20) - 33 * 512, 33 * 512)]);
     let regions = gpt_table(SectorSize::B4096).encode().unwrap();
-    let extents: Vec<_> = regions
+    let spans: Vec<_> = regions
         .iter()
         .map(|region| (region.offset, region.bytes.len()))
         .collect();
-    assert_eq!(extents, [(0, 6 * 4096), ((64 << 20) - 5 * 4096, 5 * 4096)]);
+    assert_eq!(spans, [(0, 6 * 4096), ((64 << 20) - 5 * 4096, 5 * 4096)]);
 }
 
 #[test]
@@ -185,7 +187,7 @@ fn every_bit_of_the_headers_matters() {
                 decoded
                     .findings
                     .iter()
-                    .any(|finding| finding.severity() == Severity::Damage),
+                    .any(|finding| finding.severity() != Severity::Advice),
                 "byte {at}"
             );
         }

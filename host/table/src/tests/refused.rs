@@ -93,6 +93,10 @@ fn what_the_other_kind_of_table_stores() {
             .contains("does not store")
     );
     assert!(mbr_with(|table| table.partitions[0].id = Some(id(1))).contains("has a GUID"));
+    assert_eq!(
+        mbr_with(|table| table.partitions[0].kind = PartitionType::Mbr(0xee)),
+        "partition 1 has type 0xee, by which an MBR says that the disk has a GPT; give it another type"
+    );
     assert!(
         mbr_with(|table| table.partitions[0].attributes = Attributes::NO_AUTO)
             .contains("attributes")

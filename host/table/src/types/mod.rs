@@ -10,7 +10,7 @@ use std::fmt;
 use thiserror::Error;
 use uuid::{Uuid, uuid};
 
-use super::{PartitionType, Scheme};
+use super::{PartitionType, Scheme, mbr};
 
 /// GPT types beyond the Discoverable Partitions Specification, by the names that users of other
 /// tools expect.
@@ -108,7 +108,7 @@ pub enum TypeError {
     /// The text is no name, GUID or byte that the scheme knows.
     #[error(
         "unknown {scheme} partition type '{text}'{}; write {}",
-        did_you_mean(nearest.as_deref()), what_to_write(*scheme)
+        did_you_mean(nearest.as_deref()), scheme.format().type_forms()
     )]
     Unknown {
         /// What was written.
@@ -121,7 +121,7 @@ pub enum TypeError {
     /// The text names a type that this kind of table cannot store.
     #[error(
         "partition type '{text}' exists in {other} tables, not in {scheme} tables; write {}",
-        what_to_write(*scheme)
+        scheme.format().type_forms()
     )]
     OtherScheme {
         /// What was written.
@@ -132,7 +132,7 @@ pub enum TypeError {
         other: Scheme,
     },
     /// The text is the type that marks a partition as unused.
-    #[error("partition type '{text}' marks an unused entry; write {}", what_to_write(*scheme))]
+    #[error("partition type '{text}' marks an unused entry; write {}", scheme.format().type_forms())]
     Unused {
         /// What was written.
         text: String,
@@ -143,13 +143,6 @@ pub enum TypeError {
 
 fn did_you_mean(nearest: Option<&str>) -> String {
     nearest.map_or_else(String::new, |name| format!(" (did you mean '{name}'?)"))
-}
-
-fn what_to_write(scheme: Scheme) -> &'static str {
-    match scheme {
-        Scheme::Gpt => "a name such as 'esp', 'root-x86-64' or 'linux-generic', or a GUID",
-        Scheme::Mbr => "a name such as 'fat32', 'linux' or 'swap', or a byte such as '0x83'",
-    }
 }
 
 /// The GPT type with this name, in any case; GUIDs are not names.
@@ -187,12 +180,18 @@ pub fn mbr_name_of(byte: u8) -> Option<&'static str> {
 
 /// Every name that a partition type may be written with, aliases included, in the order of the tables.
 pub fn names(scheme: Scheme) -> impl Iterator<Item = &'static str> {
-    let gpt = all()
-        .map(|(name, _)| name)
-        .chain(ALIASES.iter().map(|(alias, _)| *alias));
-    let mbr = MBR.iter().map(|(name, _)| *name);
-    gpt.filter(move |_| scheme == Scheme::Gpt)
-        .chain(mbr.filter(move |_| scheme == Scheme::Mbr))
+    scheme.format().type_names().into_iter()
+}
+
+/// The names of GPT types, and the aliases of them.
+pub(super) fn gpt_names() -> Vec<&'static str> {
+    let aliases = ALIASES.iter().map(|(alias, _)| *alias);
+    all().map(|(name, _)| name).chain(aliases).collect()
+}
+
+/// The names of MBR types.
+pub(super) fn mbr_names() -> Vec<&'static str> {
+    MBR.iter().map(|(name, _)| *name).collect()
 }
 
 fn all() -> impl Iterator<Item = (&'static str, Uuid)> {
@@ -210,15 +209,7 @@ impl PartitionType {
     /// # Errors
     /// [`TypeError`] when the scheme has no such type, or when it stands for "unused".
     pub fn parse(text: &str, scheme: Scheme) -> Result<Self, TypeError> {
-        let found = match scheme {
-            Scheme::Gpt => by_name(text)
-                .or_else(|| Uuid::try_parse(text).ok())
-                .map(Self::Gpt),
-            Scheme::Mbr => mbr_by_name(text)
-                .or_else(|| parse_byte(text))
-                .map(Self::Mbr),
-        };
-        match found {
+        match scheme.format().parse_type(text) {
             Some(kind) if kind.is_unused() => Err(TypeError::Unused {
                 text: text.to_owned(),
                 scheme,
@@ -234,6 +225,7 @@ impl PartitionType {
         match self {
             Self::Gpt(id) => id.is_nil(),
             Self::Mbr(byte) => byte == 0,
+            Self::None => false,
         }
     }
 
@@ -243,12 +235,19 @@ impl PartitionType {
         matches!(self, Self::Mbr(0x05 | 0x0f | 0x85))
     }
 
+    /// Whether this is the MBR type of the entry that guards a GPT.
+    #[must_use]
+    pub fn is_protective(self) -> bool {
+        self == Self::Mbr(mbr::PROTECTIVE)
+    }
+
     /// The table that this type belongs to.
     #[must_use]
     pub fn scheme(self) -> Scheme {
         match self {
             Self::Gpt(_) => Scheme::Gpt,
             Self::Mbr(_) => Scheme::Mbr,
+            Self::None => Scheme::None,
         }
     }
 
@@ -258,6 +257,7 @@ impl PartitionType {
         match self {
             Self::Gpt(id) => name_of(id),
             Self::Mbr(byte) => mbr_name_of(byte),
+            Self::None => None,
         }
     }
 }
@@ -269,11 +269,13 @@ impl fmt::Display for PartitionType {
             (Some(name), _) => f.pad(name),
             (None, Self::Gpt(id)) => f.pad(&id.to_string()),
             (None, Self::Mbr(byte)) => f.pad(&format!("0x{byte:02x}")),
+            (None, Self::None) => f.pad("none"),
         }
     }
 }
 
-fn parse_byte(text: &str) -> Option<u8> {
+/// A byte in hexadecimal, with or without `0x`.
+pub(super) fn parse_byte(text: &str) -> Option<u8> {
     let digits = text
         .strip_prefix("0x")
         .or_else(|| text.strip_prefix("0X"))
@@ -283,14 +285,10 @@ fn parse_byte(text: &str) -> Option<u8> {
 }
 
 fn refusal(text: &str, scheme: Scheme) -> TypeError {
-    let other = match scheme {
-        Scheme::Gpt => mbr_by_name(text)
-            .or_else(|| parse_byte(text))
-            .map(|_| Scheme::Mbr),
-        Scheme::Mbr => by_name(text)
-            .or_else(|| Uuid::try_parse(text).ok())
-            .map(|_| Scheme::Gpt),
-    };
+    let other = Scheme::ALL
+        .iter()
+        .copied()
+        .find(|other| *other != scheme && other.format().parse_type(text).is_some());
     match other {
         Some(other) => TypeError::OtherScheme {
             text: text.to_owned(),
@@ -397,6 +395,7 @@ mod tests {
         );
         assert!(refused("0x83", Scheme::Gpt).contains("exists in MBR tables, not in GPT tables"));
         assert!(refused("root-arm64", Scheme::Mbr).contains("exists in GPT tables"));
+        assert!(refused("root-arm64", Scheme::None).contains("write none: nothing stores it"));
         assert!(refused("0x00", Scheme::Mbr).contains("marks an unused entry"));
         assert!(refused("0x+8", Scheme::Mbr).contains("unknown MBR partition type"));
         assert!(refused("qqqq", Scheme::Gpt).starts_with("unknown GPT partition type 'qqqq';"));

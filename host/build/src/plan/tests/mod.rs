@@ -322,12 +322,16 @@ fn contradictions_are_refused() {
             "use table = \"gpt\"",
         ),
         (
-            two(
-                "table = \"mbr\"",
-                &sized("number = 5"),
-                &sized("number = 1"),
+            format!(
+                "{}[[partition]]\ntype = \"linux\"\n{}\n",
+                two(
+                    "table = \"mbr\"",
+                    &sized("number = 5"),
+                    &sized("number = 1"),
+                ),
+                sized("number = 6"),
             ),
-            "it is primary, and follows a logical partition",
+            "a primary partition lies between it and the logical ones before",
         ),
         (
             two(
@@ -603,5 +607,89 @@ fn different_disks_have_different_identifiers_and_the_same_one_keeps_its_own() {
         assert_ne!(one.1, other.1);
         assert_ne!(one.2, other.2);
         assert_ne!(one.3, other.3);
+    }
+}
+
+#[test]
+fn the_places_of_a_tables_own_parts_are_checked_at_their_lines() {
+    let one = |disk: &str, partition: &str| {
+        format!("[disk]\n{disk}\n[[partition]]\ntype = \"linux\"\nsize = \"1MiB\"\n{partition}\n")
+    };
+    let mbr = |disk: &str, partition: &str| one(&format!("table = \"mbr\"\n{disk}"), partition);
+    let gpt = |disk: &str| one(disk, "").replace("\"linux\"", "\"linux-generic\"");
+    for (source, line, message) in [
+        (
+            gpt("gpt-location = 512"),
+            2,
+            "the `gpt-location` of 512 bytes is not behind the header, which ends at 1024 bytes",
+        ),
+        (
+            gpt("gpt-location = 1025"),
+            2,
+            "a multiple of the sector of 512 bytes",
+        ),
+        (gpt("gpt-location = \"9EiB\""), 2, "unknown unit"),
+        (
+            gpt("extended-number = 2"),
+            2,
+            "`extended-number` cannot be stored in a GPT",
+        ),
+        (
+            gpt("protective-number = 2"),
+            2,
+            "`protective-number` cannot be stored in a GPT",
+        ),
+        (
+            mbr("gpt-backup = false", ""),
+            3,
+            "`gpt-backup` cannot be stored in an MBR",
+        ),
+        (
+            mbr("extended-number = 5", ""),
+            3,
+            "5 is outside the range 1 to 4",
+        ),
+        (
+            mbr("extended-number = 2", ""),
+            3,
+            "no partition is logical, so the extended partition 2 would be empty",
+        ),
+        (
+            mbr("extended-number = 2", "number = 2"),
+            7,
+            "number 2 is the extended partition that holds the logical ones",
+        ),
+        (
+            mbr("boot-record-space = 100", ""),
+            3,
+            "the `boot-record-space` of 100 bytes is no multiple of the sector of 512 bytes",
+        ),
+        (
+            mbr("extended-type = \"linux\"", ""),
+            3,
+            "`linux` is none of `extended`, `extended-chs`, `linux-extended`",
+        ),
+        (
+            mbr("", "").replace("\"linux\"", "\"0xee\""),
+            5,
+            "type 0xee says that the disk has a GPT, which it has not",
+        ),
+        (
+            one("table = \"none\"", ""),
+            4,
+            "`type` cannot be stored in a disk without a table",
+        ),
+        (
+            "[disk]\ntable = \"none\"\n[[partition]]\nsize = \"1MiB\"\n".to_owned(),
+            3,
+            "nothing says where this partition lies: the disk has no table",
+        ),
+    ] {
+        let refused = refusal_or_parse_error(&source);
+        assert!(refused.contains(message), "{message}\n{refused}");
+        assert!(
+            refused.contains(&format!("image.toml:{line}:")),
+            "line {line}\n{refused}"
+        );
     }
 }

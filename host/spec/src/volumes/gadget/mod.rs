@@ -37,7 +37,7 @@ use super::{
     FIRST_START, HYBRID_ENTRIES, Labels, SECTOR, VolumeFault, is_empty_list, is_given, optional,
     partition,
 };
-use cellblock_table::Scheme;
+use cellblock_table::{Lba, Scheme, SectorSize, Shape};
 use structure::{Kind, Structure, Structures};
 
 /// Top-level keys that say nothing of the disk.
@@ -73,8 +73,6 @@ const PARTIAL: [(&str, bool); 4] = [
 ];
 const NAME_RULE: &str =
     "a name has two letters, digits and hyphens or more, of which the first is no hyphen";
-/// The end of a disk behind the partitions of a GPT, in bytes.
-const GPT_END: u64 = 33 * SECTOR;
 /// The bytes of an address that is written.
 const ADDRESS_BYTES: u64 = 4;
 
@@ -317,10 +315,8 @@ fn write_addresses(fields: &mut Fields<'_, '_>, structures: &[Structure], raw: &
 
 /// The next whole MiB behind all structures and the table.
 fn disk_size(structures: &[Structure], scheme: Scheme) -> Option<u64> {
-    let behind = match scheme {
-        Scheme::Gpt => GPT_END,
-        Scheme::Mbr => 0,
-    };
+    let reserved = scheme.reserved(SectorSize::B512, &Shape::default());
+    let behind = Lba(reserved.at_end).to_bytes(SectorSize::B512);
     let end = structures.iter().map(Structure::end).max()?;
     end.checked_add(behind)?.checked_next_multiple_of(MIB)
 }

@@ -234,7 +234,7 @@ impl Structures<'_> {
                 .map(|(byte, _)| byte)
                 .or_else(|| mbr_type(text))
                 .map(|byte| (PartitionType::Mbr(byte), None)),
-            (_, TableName::Gpt) => hybrid_type(text)
+            (_, TableName::Gpt | TableName::None) => hybrid_type(text)
                 .map(|(_, kind)| kind)
                 .or_else(|| gpt_type(text))
                 .map(|kind| (kind, None)),

@@ -1,0 +1,39 @@
+//! A table whose copies are damaged, missing or misplaced, made sound again.
+
+use std::path::Path;
+
+use super::DiskError;
+use crate::error::Error;
+use cellblock_image::Existing;
+use cellblock_table::{Repair, SectorSize, Table};
+
+/// Finds out how the table of an image can be mended, and with `write` does it: one thing after the other, each on the disk
+/// before the next is begun, so that the image has a sound copy of its table at any moment. Nothing else is written.
+///
+/// `waiting` is called before waiting for somebody else who has locked the image.
+///
+/// # Errors
+/// [`Error`] when the table cannot be mended, and then nothing has been written; or when writing fails.
+pub fn repair_table(
+    path: &Path,
+    sector_size: Option<SectorSize>,
+    write: bool,
+    waiting: fn(&Path),
+) -> Result<Repair, Error> {
+    let waiting = || waiting(path);
+    let image = if write {
+        Existing::open_alone(path, &waiting)?
+    } else {
+        Existing::open_unchanging(path, &waiting)?
+    };
+    let repair = Table::repair(&image, sector_size).map_err(|source| DiskError::Repair {
+        path: path.to_owned(),
+        source,
+    })?;
+    if write {
+        for mend in &repair.mends {
+            image.write_through(mend.region.offset, &mend.region.bytes)?;
+        }
+    }
+    Ok(repair)
+}
