@@ -312,8 +312,9 @@ fn read_by_sfdisk(image: &Path, nested: &str) -> Vec<(String, String, u64, u64)>
         "" => &["--json"],
         nested => &["--label-nested", nested, "--json"],
     };
-    let said: serde_json::Value =
-        serde_json::from_str(&sfdisk.content_with(arguments, image)).unwrap();
+    // Of a backup that is missing it warns on standard error.
+    let said = sfdisk.run(arguments, image).stdout;
+    let said: serde_json::Value = serde_json::from_slice(&said).unwrap();
     let partitions = said["partitiontable"]["partitions"].as_array().unwrap();
     let number = |value: &serde_json::Value| value.as_u64().unwrap();
     partitions
