@@ -159,3 +159,30 @@ fn a_plan_says_why_a_partition_is_as_large_as_it_is() {
     assert_eq!(of("content") + of("metadata") + of("spare"), 4 << 20);
     assert_eq!(space["heaviest"][0]["path"], "/big");
 }
+
+#[test]
+fn programs_are_told_what_failed() {
+    let bench = Bench::new();
+    bench.write("big", vec![1; 5 << 20]);
+    let content = "filesystem = \"ext4\"\ncontent = [{ file = \"big\", to = \"/big\" }]\n";
+    bench.write("small.toml", format!("{SPEC}{content}"));
+    bench.write("wrong.toml", format!("{SPEC}lable = \"x\"\n"));
+    let failure = |spec: &str| -> (Option<i32>, serde_json::Value) {
+        let outcome = bench.run(&["build", spec, "-o", "disk.img", "--json", "-"]);
+        let document: serde_json::Value = serde_json::from_str(&outcome.stdout).unwrap();
+        (outcome.code, document["error"].clone())
+    };
+    let (code, error) = failure("small.toml");
+    assert_eq!((code, &error["code"]), (Some(1), &1.into()));
+    assert_eq!(
+        (&error["partition"], &error["available"]),
+        (&"data".into(), &(4 << 20).into())
+    );
+    assert!(error["needed"].as_u64().unwrap() > 5 << 20);
+    let (code, error) = failure("wrong.toml");
+    assert_eq!((code, &error["code"]), (Some(2), &2.into()));
+    assert_eq!(
+        (&error["path"], &error["line"]),
+        (&"wrong.toml".into(), &5.into())
+    );
+}

@@ -18,6 +18,9 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             eprintln!("{}", failure.message);
+            if arguments.json_to_stdout() {
+                command::print_failure(&failure);
+            }
             ExitCode::from(failure.code)
         }
     }

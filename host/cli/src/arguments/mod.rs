@@ -73,6 +73,28 @@ pub struct Arguments {
     pub command: Command,
 }
 
+impl Arguments {
+    /// Whether standard output takes JSON, so that a failure is told there too.
+    #[must_use]
+    pub fn json_to_stdout(&self) -> bool {
+        let is_stdout = |path: &Option<PathBuf>| path.as_deref() == Some(Path::new("-"));
+        match &self.command {
+            Command::Build(it) | Command::Plan(it) => {
+                is_stdout(&it.run.json) && !is_stdout(&it.output)
+            }
+            Command::Mkfs(it) => is_stdout(&it.run.json) && it.output != Path::new("-"),
+            Command::Fill(it) => is_stdout(&it.run.json),
+            Command::Splice(it) => is_stdout(&it.json),
+            Command::Cut(it) => {
+                is_stdout(&it.json) && it.output().is_ok_and(|it| it.file().is_some())
+            }
+            Command::Show(it) => it.json,
+            Command::Guests(it) => it.json,
+            _ => false,
+        }
+    }
+}
+
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {

@@ -3,6 +3,7 @@
 mod build;
 mod convert;
 mod cut;
+mod failure;
 mod fill;
 mod guests;
 mod init;
@@ -16,66 +17,24 @@ mod splice;
 mod walls;
 
 use std::collections::BTreeMap;
-use std::fmt::Display;
 use std::io::{self, Write as _};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
+
+pub use failure::Failure;
 
 use crate::arguments::{self, Arguments, Chosen, Command, Run};
 use crate::report::{LineProgress, TerminalProgress, terminal};
 use cellblock_build::catalogue::{Catalog, Foreign};
 use cellblock_build::cell::{Runtime, RuntimeOptions};
 use cellblock_build::contract::{Level, Limits, LogLine};
-use cellblock_build::error::Error;
 use cellblock_build::footprint::Footprint;
 use cellblock_build::image::{Atomic, Durability};
 use cellblock_build::progress::Hidden;
 use cellblock_build::spec;
 use cellblock_build::text::{exact, human, printable};
 use cellblock_build::{Asked, BuildOptions, Changed, Record};
-
-/// What is said when a command fails, and how the program exits.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Failure {
-    /// The message.
-    pub message: String,
-    /// The exit code: 1 if something failed, 2 if the command line or the spec is wrong.
-    pub code: u8,
-}
-
-impl Failure {
-    /// Something failed.
-    fn failed(error: impl Display) -> Self {
-        Self {
-            message: format!("error: {error}"),
-            code: 1,
-        }
-    }
-
-    /// The command line or the spec is wrong.
-    fn usage(error: impl Display) -> Self {
-        Self {
-            message: format!("error: {error}"),
-            code: 2,
-        }
-    }
-
-    /// The message as it is, because it has been rendered.
-    fn rendered(message: String) -> Self {
-        Self { message, code: 2 }
-    }
-}
-
-impl From<Error> for Failure {
-    fn from(error: Error) -> Self {
-        if error.is_usage() {
-            Self::usage(error)
-        } else {
-            Self::failed(error)
-        }
-    }
-}
 
 /// Carries a command out.
 ///
@@ -248,6 +207,12 @@ fn reads_guests(footprint: &mut Footprint, run: &Run) {
 
 fn print_json(value: &impl serde::Serialize) -> Result<(), Failure> {
     print(&as_json(value)?)
+}
+
+/// The failure for programs, where the record would have been.
+pub fn print_failure(failure: &Failure) {
+    // There is nobody to tell if even that cannot be written.
+    let _ = print_json(&serde_json::json!({ "error": failure }));
 }
 
 fn as_json(value: &impl serde::Serialize) -> Result<String, Failure> {

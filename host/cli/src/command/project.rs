@@ -4,6 +4,7 @@ use std::io::{self, Read as _};
 use std::path::Path;
 
 use super::Failure;
+use super::failure::About;
 use crate::arguments::{Contents, drawn_seed};
 use cellblock_build::contract::Kinds;
 use cellblock_build::error::{Error, PartitionError};
@@ -67,8 +68,16 @@ impl Described {
 fn located(error: Error, files: &Files) -> Failure {
     let color = super::color_of_errors();
     match error {
-        Error::Spec(error) => Failure::rendered(error.render(files, color)),
-        Error::Plan(error) => Failure::rendered(error.render(files, color)),
+        Error::Spec(error) => {
+            let place = error.problems.first().map(|problem| &problem.place);
+            Failure::rendered(error.render(files, color)).at(files, place)
+        }
+        Error::Plan(error) => {
+            let rendered = Failure::rendered(error.render(files, color));
+            let place = error.place.clone();
+            let about = About::of(&Error::Plan(error));
+            Failure { about, ..rendered }.at(files, place.as_ref())
+        }
         Error::Partition { name, reason } => match *reason {
             PartitionError::Template(error) => Failure::rendered(error.render(&name, color)),
             reason => Error::Partition {

@@ -1,0 +1,110 @@
+//! How a command fails: what is said to people, and what to programs.
+
+use std::fmt::Display;
+
+use cellblock_build::cell::CellError;
+use cellblock_build::error::{Error, PartitionError};
+use cellblock_build::spec::{Files, Place};
+use serde::Serialize;
+
+/// What is said when a command fails, and how the program exits.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Failure {
+    /// The message, as people read it.
+    pub message: String,
+    /// The exit code: 1 if something failed, 2 if the command line or the spec is wrong.
+    pub code: u8,
+    /// What it is about, where that is known.
+    #[serde(flatten)]
+    pub about: About,
+}
+
+/// What a failure is about.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct About {
+    /// The name of the partition.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub partition: Option<String>,
+    /// The file of the spec.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// The line of that file, from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub line: Option<usize>,
+    /// The bytes that are needed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub needed: Option<u64>,
+    /// The bytes that there are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub available: Option<u64>,
+}
+
+impl Failure {
+    fn new(message: String, code: u8) -> Self {
+        Self {
+            message,
+            code,
+            about: About::default(),
+        }
+    }
+
+    /// Something failed.
+    pub(super) fn failed(error: impl Display) -> Self {
+        Self::new(format!("error: {error}"), 1)
+    }
+
+    /// The command line or the spec is wrong.
+    pub(super) fn usage(error: impl Display) -> Self {
+        Self::new(format!("error: {error}"), 2)
+    }
+
+    /// The message as it is, because it has been rendered.
+    pub(super) fn rendered(message: String) -> Self {
+        Self::new(message, 2)
+    }
+
+    /// With the place that it is about.
+    pub(super) fn at(mut self, files: &Files, place: Option<&Place>) -> Self {
+        if let Some(place) = place {
+            self.about.path = Some(files.path(place.file).display().to_string());
+            self.about.line = Some(files.line(place));
+        }
+        self
+    }
+}
+
+impl About {
+    /// What an error is about.
+    pub(super) fn of(error: &Error) -> Self {
+        let (partition, reason) = match error {
+            Error::Partition { name, reason } => (Some(name.clone()), Some(reason)),
+            Error::Filesystem(reason) => (None, Some(reason)),
+            Error::Plan(error) => (error.partition.as_ref().map(|it| it.name.clone()), None),
+            _ => (None, None),
+        };
+        let shortage = match reason.map(|reason| &**reason) {
+            Some(PartitionError::Cell(CellError::Refused(refusal))) => refusal.shortage(),
+            _ => None,
+        };
+        Self {
+            partition,
+            needed: shortage.map(|(needed, _)| needed),
+            available: shortage.map(|(_, available)| available),
+            ..Self::default()
+        }
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        let about = About::of(&error);
+        let failure = if error.is_usage() {
+            Self::usage(error)
+        } else {
+            Self::failed(error)
+        };
+        Self { about, ..failure }
+    }
+}
