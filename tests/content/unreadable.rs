@@ -325,7 +325,8 @@ fn all_that_the_kernel_reads() {
         }
         set
     };
-    let list = b"user::rw-,user:7:r--,user:3:rw-,group::r--,group:9:---,mask::rw-,other::---";
+    // As the mode 0644 has it.
+    let list = b"user::rw-,user:7:r--,user:3:rw-,group::r--,group:9:---,mask::r--,other::r--";
     let bytes = Archive::new()
         .pax(
             b'x',
