@@ -239,3 +239,20 @@ fn a_guest_in_a_file_is_shown_like_one_that_is_built_in() {
     let all = bench.done(&["guests"]);
     assert!(all.contains(&shown), "{shown}");
 }
+
+#[test]
+fn one_built_in_formatter_is_shown_by_its_name_or_a_kind_and_a_file_of_that_name_by_its_path() {
+    let bench = Bench::new();
+    let all = bench.done(&["guests"]);
+    let fat = bench.done(&["guests", "vfat"]);
+    assert!(all.contains(&fat) && fat.starts_with("vfat "), "{fat}");
+    assert!(
+        fat.contains("identified by a serial number of 32 bits\n"),
+        "{fat}"
+    );
+    assert_eq!(bench.done(&["guests", "fat32"]), fat);
+    std::fs::copy(case("../../guests/dist/swap.wasm"), bench.path("vfat")).unwrap();
+    let shown = bench.done(&["guests", "./vfat"]);
+    assert!(shown.contains("makes         swap\n"), "{shown}");
+    assert!(shown.contains("identified by a UUID\n"), "{shown}");
+}

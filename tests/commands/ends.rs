@@ -1,6 +1,6 @@
 //! How commands end that do not end well.
 
-use super::{WALLS, failed, mkfs, module};
+use super::{WALLS, failed, mkfs, mkfs_with, module};
 use crate::refusals::output::small_disk;
 use crate::support::Bench;
 use crate::support::bench::names;
@@ -22,6 +22,32 @@ fn a_trap_is_told_with_the_last_lines() {
     );
     assert!(error.contains("unreachable"), "{error}");
     assert!(error.ends_with("; it says:\n    | it is over\n"), "{error}");
+}
+
+/// A module whose start function, which runs while it is instantiated, ends with this code.
+fn ending_at_start(code: u32) -> Vec<u8> {
+    let module = format!(
+        "(module (import \"wasi_snapshot_preview1\" \"proc_exit\" (func $exit (param i32)))
+          (memory (export \"memory\") 1)
+          (func $start (call $exit (i32.const {code})))
+          (func (export \"_start\") unreachable)
+          (start $start))"
+    );
+    wat::parse_str(module).unwrap()
+}
+
+#[test]
+fn an_exit_in_a_start_function_is_an_exit() {
+    for walls in WALLS {
+        let bench = Bench::new();
+        let options = ["--size", "1MiB", "--walls", walls];
+        mkfs_with(&bench, "at-start", ending_at_start(0), &options).done();
+        let outcome = mkfs_with(&bench, "at-start", ending_at_start(3), &options);
+        assert_eq!(
+            outcome.stderr,
+            "error: the command 'at-start' ended with exit code 3\n"
+        );
+    }
 }
 
 #[test]

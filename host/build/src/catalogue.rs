@@ -304,11 +304,24 @@ pub struct Portrait {
 pub fn built_in_portraits(runtime: &Runtime) -> Result<Vec<Portrait>, GuestError> {
     BUILT_IN
         .iter()
-        .map(|built_in| {
-            let guest = runtime.load_built_in(built_in.name, built_in.bytes)?;
-            portrait(built_in.name, &guest, built_in.bytes.len())
-        })
+        .map(|guest| built_in_portrait(runtime, guest))
         .collect()
+}
+
+/// The portrait of one of them.
+///
+/// # Errors
+/// [`GuestError`] if it cannot be run.
+pub fn built_in_portrait(runtime: &Runtime, built_in: &BuiltIn) -> Result<Portrait, GuestError> {
+    let guest = runtime.load_built_in(built_in.name, built_in.bytes)?;
+    portrait(built_in.name, &guest, built_in.bytes.len())
+}
+
+/// The built-in formatter that makes `name`, or that has this name.
+#[must_use]
+pub fn built_in(name: &str) -> Option<&'static BuiltIn> {
+    let by_name = || BUILT_IN.iter().find(|guest| guest.name == name);
+    makers(name).next().or_else(by_name)
 }
 
 /// The portrait of the formatter in `file`.

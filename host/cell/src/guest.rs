@@ -311,7 +311,21 @@ impl Cell {
     fn refused(&self, error: FormatError, request: &Request, mut local: Local) -> CellError {
         match local.source_failure.take() {
             Some(failure) => Box::new(failure).into(),
-            None => Box::new(Refusal::new(legible::error(error), request, &local.tree)).into(),
+            None => {
+                // A formatter that does not describe itself once more has no options that anything is said of.
+                let options = || {
+                    self.guest
+                        .describe()
+                        .map_or_else(|_| Vec::new(), |it| it.options)
+                };
+                Box::new(Refusal::new(
+                    legible::error(error),
+                    request,
+                    &local.tree,
+                    options,
+                ))
+                .into()
+            }
         }
     }
 

@@ -3,7 +3,8 @@
 use std::fmt;
 
 use cellblock_contract::{
-    FormatError, LabelProblem, NodeProblem, PlaceError, ReadError, Request, SettingProblem,
+    FormatError, LabelProblem, Loss, NodeProblem, OptionDescription, PlaceError, ReadError,
+    Request, SettingError, SettingProblem,
 };
 use cellblock_text::{PathBytes, exact, grouped};
 use cellblock_tree::{NodeId, Tree};
@@ -19,10 +20,18 @@ pub struct Refusal {
     node: Option<(String, &'static str)>,
     /// The node that it collides with.
     other: Option<String>,
+    /// Whether what a setting conflicts with is an option of the formatter; otherwise it is a reason in words.
+    conflicts_with_option: bool,
 }
 
 impl Refusal {
-    pub(super) fn new(error: FormatError, request: &Request, tree: &Tree) -> Self {
+    /// `options` tells what the formatter describes; it is asked only where the meaning depends on it.
+    pub(super) fn new(
+        error: FormatError,
+        request: &Request,
+        tree: &Tree,
+        options: impl FnOnce() -> Vec<OptionDescription>,
+    ) -> Self {
         let known = |id: u32| (id < tree.len()).then_some(NodeId(id));
         let path = |id: NodeId| PathBytes(tree.path(id)).to_string();
         let node_error = match &error {
@@ -41,7 +50,15 @@ impl Refusal {
                 .map(|setting| setting.value.clone()),
             _ => None,
         };
+        let conflicts_with_option = match &error {
+            FormatError::Setting(SettingError {
+                problem: SettingProblem::Conflict(other),
+                ..
+            }) => options().iter().any(|option| option.name == *other),
+            _ => false,
+        };
         Self {
+            conflicts_with_option,
             node: node_error
                 .and_then(|node| known(node.node))
                 .map(|id| (path(id), tree.node(id).kind.noun())),
@@ -72,37 +89,40 @@ impl Refusal {
         match problem {
             NodeProblem::Kind => {
                 write!(f, "{noun} cannot be stored in {kind}")?;
-                match noun {
-                    "a symbolic link" => {
-                        write!(
-                            f,
-                            "; exclude it, or leave all of them out with drop = [\"symlinks\"]"
-                        )
+                let loss = match noun {
+                    "a symbolic link" => Loss::Symlinks,
+                    "a character device" | "a block device" | "a fifo" | "a socket" => {
+                        Loss::SpecialFiles
                     }
-                    "a character device" | "a block device" | "a fifo" | "a socket" => write!(
-                        f,
-                        "; exclude it, or leave all of them out with drop = [\"special-files\"]"
-                    ),
-                    _ => Ok(()),
-                }
+                    _ => return Ok(()),
+                };
+                write!(
+                    f,
+                    "; exclude it, or leave all of them out with {}",
+                    dropping(loss)
+                )
             }
             NodeProblem::HardLink => write!(
                 f,
-                "a hard link cannot be stored in {kind}; store a copy of each with drop = [\"hard-links\"]"
+                "a hard link cannot be stored in {kind}; store a copy of each with {}",
+                dropping(Loss::HardLinks)
             ),
             NodeProblem::Owner => write!(
                 f,
                 "{kind} has no owners, and this one differs from that of the files before it; \
-                 set one owner for all with owner = \"0:0\", or leave them out with drop = [\"owners\"]"
+                 set one owner for all with owner = \"0:0\", or leave them out with {}",
+                dropping(Loss::Owners)
             ),
             NodeProblem::Permissions => write!(
                 f,
                 "{kind} cannot store its set-user-ID, set-group-ID or sticky bit; \
-                 leave permissions out with drop = [\"permissions\"]"
+                 leave permissions out with {}",
+                dropping(Loss::Permissions)
             ),
             NodeProblem::Attributes => write!(
                 f,
-                "{kind} cannot store its extended attributes; leave them out with drop = [\"attributes\"]"
+                "{kind} cannot store its extended attributes; leave them out with {}",
+                dropping(Loss::Attributes)
             ),
             NodeProblem::NameCharacter(character) => write!(
                 f,
@@ -183,7 +203,7 @@ impl Refusal {
                 f,
                 "the option {name} cannot be '{value}': it must be from {least} to {most}"
             ),
-            SettingProblem::Conflict(other) if is_option_name(other) => write!(
+            SettingProblem::Conflict(other) if self.conflicts_with_option => write!(
                 f,
                 "the option {name} = '{value}' does not go with the option {other}"
             ),
@@ -196,10 +216,9 @@ impl Refusal {
     }
 }
 
-/// Whether what a setting conflicts with is an option; otherwise it is a reason in words.
-fn is_option_name(other: &str) -> bool {
-    let is_allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    !other.is_empty() && other.chars().all(is_allowed)
+/// What a spec says to have something left out.
+fn dropping(loss: Loss) -> String {
+    format!("drop = [\"{}\"]", loss.name())
 }
 
 impl fmt::Display for Refusal {
@@ -265,3 +284,55 @@ impl fmt::Display for Refusal {
 }
 
 impl std::error::Error for Refusal {}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use cellblock_contract::{Losses, Setting};
+    use cellblock_tree::source;
+
+    fn conflict(other: &str) -> String {
+        let request = Request {
+            kind: "mine".to_owned(),
+            size: 0,
+            disk_offset: 0,
+            sector_size: 512,
+            label: String::new(),
+            uuid: [0; 16],
+            seed: [0; 16],
+            time: Default::default(),
+            drop: Losses::none(),
+            settings: vec![Setting {
+                name: "inodes".to_owned(),
+                value: "100".to_owned(),
+            }],
+        };
+        let error = FormatError::Setting(SettingError {
+            name: "inodes".to_owned(),
+            problem: SettingProblem::Conflict(other.to_owned()),
+        });
+        let no_spool = || Err(std::io::ErrorKind::Unsupported.into());
+        let tree = source::read_sources(&[], &no_spool, 0, None).unwrap();
+        let option = OptionDescription {
+            name: "Inode ratio".to_owned(),
+            value: String::new(),
+            default: String::new(),
+            documentation: String::new(),
+        };
+        Refusal::new(error, &request, &tree, || vec![option]).to_string()
+    }
+
+    /// 0.1 has one string for both, and names may be spelled in any way: the description tells which are names.
+    #[test]
+    fn what_an_option_conflicts_with_is_an_option_if_the_formatter_has_one_of_that_name() {
+        assert_eq!(
+            conflict("Inode ratio"),
+            "the option inodes = '100' does not go with the option Inode ratio"
+        );
+        assert_eq!(
+            conflict("unaligned"),
+            "the option inodes cannot be '100': unaligned"
+        );
+    }
+}

@@ -92,7 +92,7 @@ fn flags(losses: Losses) -> wire::Losses {
 
 fn losses(told: wire::Losses) -> Losses {
     let is_told = |loss: &Loss| told.contains(flag(*loss));
-    Loss::ALL.into_iter().filter(is_told).collect()
+    Loss::ALL.iter().copied().filter(is_told).collect()
 }
 
 /// The bindings derive serde's traits for all types of the contract, and their flags have none.
@@ -278,7 +278,7 @@ mod tests {
 
     #[test]
     fn an_identifier_has_its_first_byte_in_its_high_half() {
-        let bytes: [u8; 16] = std::array::from_fn(|index| u8::try_from(index).unwrap_or_default());
+        let bytes: [u8; 16] = std::array::from_fn(|index| u8::try_from(index).expect("below 16"));
         let crossed = identifier(bytes);
         assert_eq!(
             (crossed.high, crossed.low),
@@ -289,7 +289,7 @@ mod tests {
     #[test]
     fn every_loss_comes_back() {
         for loss in Loss::ALL {
-            assert_eq!(losses(flag(loss)), Losses::from_iter([loss]));
+            assert_eq!(losses(flag(*loss)), Losses::from_iter([*loss]));
         }
     }
 }

@@ -137,7 +137,7 @@ fn append(nodes: &mut Nodes, position: u32, node: &Node<'_>) -> usize {
     nodes.nanoseconds.push(node.modified.nanoseconds);
     nodes
         .name_lengths
-        .push(u32::try_from(node.name.len()).unwrap_or(u32::MAX));
+        .push(u32::try_from(node.name.len()).expect("a name is far shorter"));
     nodes.names.extend_from_slice(node.name);
     let mut bytes = node.name.len();
     if let Kind::Symlink(target) = node.kind {

@@ -4,64 +4,59 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// Something that a format may lose instead of refusing the tree.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Loss {
-    /// Symbolic links are left out.
-    Symlinks,
-    /// Devices, fifos and sockets are left out.
-    SpecialFiles,
-    /// Each name of a file gets its own copy of the content.
-    HardLinks,
-    /// Owners and groups are forgotten.
-    Owners,
-    /// Permission bits are forgotten.
-    Permissions,
-    /// Extended attributes are forgotten.
-    Attributes,
+/// The one list of losses: what each is, its name in a spec, and a sentence. All else derives from it.
+macro_rules! losses {
+    ($($loss:ident $name:literal $documentation:literal;)*) => {
+        /// Something that a format may lose instead of refusing the tree.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum Loss {
+            $(#[doc = $documentation] $loss,)*
+        }
+
+        impl Loss {
+            /// Every loss, ascending.
+            pub const ALL: &[Self] = &[$(Self::$loss),*];
+
+            /// The name in a spec.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$loss => $name,)*
+                }
+            }
+
+            /// What is lost, in a sentence.
+            #[must_use]
+            pub const fn documentation(self) -> &'static str {
+                match self {
+                    $(Self::$loss => $documentation,)*
+                }
+            }
+        }
+    };
+}
+
+losses! {
+    Symlinks "symlinks" "Symbolic links are left out.";
+    SpecialFiles "special-files" "Devices, fifos and sockets are left out.";
+    HardLinks "hard-links" "Each name of a file gets its own copy of the content.";
+    Owners "owners" "Owners and groups are forgotten.";
+    Permissions "permissions" "Permission bits are forgotten.";
+    Attributes "attributes" "Extended attributes are forgotten.";
 }
 
 impl Loss {
-    /// Every loss, ascending.
-    pub const ALL: [Self; 6] = [
-        Self::Symlinks,
-        Self::SpecialFiles,
-        Self::HardLinks,
-        Self::Owners,
-        Self::Permissions,
-        Self::Attributes,
-    ];
-
-    /// The name in a spec.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Symlinks => "symlinks",
-            Self::SpecialFiles => "special-files",
-            Self::HardLinks => "hard-links",
-            Self::Owners => "owners",
-            Self::Permissions => "permissions",
-            Self::Attributes => "attributes",
-        }
-    }
-
-    /// What is lost, in a sentence.
-    #[must_use]
-    pub const fn documentation(self) -> &'static str {
-        match self {
-            Self::Symlinks => "Symbolic links are left out.",
-            Self::SpecialFiles => "Devices, fifos and sockets are left out.",
-            Self::HardLinks => "Each name of a file gets its own copy of the content.",
-            Self::Owners => "Owners and groups are forgotten.",
-            Self::Permissions => "Permission bits are forgotten.",
-            Self::Attributes => "Extended attributes are forgotten.",
-        }
-    }
-
     /// The loss of this name, if there is one.
+    ///
+    /// ```
+    /// use cellblock_contract::Loss;
+    ///
+    /// assert_eq!(Loss::parse("hard-links"), Some(Loss::HardLinks));
+    /// assert_eq!(Loss::parse("HardLinks"), None);
+    /// ```
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|loss| loss.name() == name)
+        Self::ALL.iter().copied().find(|loss| loss.name() == name)
     }
 }
 
@@ -99,7 +94,8 @@ impl Losses {
     /// What is in it, ascending.
     pub fn iter(self) -> impl Iterator<Item = Loss> {
         Loss::ALL
-            .into_iter()
+            .iter()
+            .copied()
             .filter(move |loss| self.contains(*loss))
     }
 }
@@ -122,5 +118,30 @@ impl fmt::Display for Losses {
             write!(f, "{separator}{}", loss.name())?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_set_of_losses_is_told_by_its_members() {
+        for bits in 0..1_u32 << Loss::ALL.len() {
+            let members = |loss: &Loss| bits >> *loss as u32 & 1 == 1;
+            let expected: Vec<Loss> = Loss::ALL.iter().copied().filter(members).collect();
+            let set: Losses = expected.iter().copied().collect();
+            assert_eq!(set.iter().collect::<Vec<_>>(), expected);
+            assert_eq!(set.is_empty(), expected.is_empty());
+            let names: Vec<&str> = expected.iter().map(|loss| loss.name()).collect();
+            assert_eq!(set.to_string(), names.join(", "));
+        }
+    }
+
+    #[test]
+    fn a_name_is_that_of_one_loss() {
+        for loss in Loss::ALL {
+            assert_eq!(Loss::parse(loss.name()), Some(*loss));
+        }
     }
 }

@@ -139,9 +139,8 @@ impl JsonSchema for LossName {
         "Loss".into()
     }
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        let choices = Loss::ALL.map(|loss| {
-            json_schema!({ "type": "string", "const": loss.name(), "description": loss.documentation() })
-        });
+        let choice = |loss: &Loss| json_schema!({ "type": "string", "const": loss.name(), "description": loss.documentation() });
+        let choices: Vec<Schema> = Loss::ALL.iter().map(choice).collect();
         json_schema!({ "description": "Something a format may lose instead of refusing the tree.", "oneOf": choices })
     }
 }

@@ -109,7 +109,7 @@ fn check_returned(returned: Returned) {
             summary.properties.iter().for_each(words);
         }
         Returned::Measured(Err(error)) | Returned::Formatted(Err(error)) => {
-            let refusal = crate::Refusal::new(legible::error(error), &request(), &tree());
+            let refusal = crate::Refusal::new(legible::error(error), &request(), &tree(), Vec::new);
             check_words(&refusal.to_string());
         }
         Returned::Ended(exit) => {

@@ -9,16 +9,20 @@
 //!       or its code                  ──────────>   ┐ to run it
 //!                                    <──────────  Loaded: the second stage stands, and the guest is ready
 //!       Call                         ──────────>
-//!                                    <──────────  Question   ┐ as long as
+//!                                    <──────────  Asked      ┐ as long as
 //!       its answer                   ──────────>             ┘ the guest asks
 //!                                    <──────────  Returned or stopped
 //! ```
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::calls::Stage;
-use crate::bindings::cellblock::format::placement::Placement;
+use super::columns::Head;
+use crate::bindings::cellblock::format::placement::{PlaceError, Placement};
 use crate::bindings::cellblock::format::progress::Level;
+use crate::bindings::cellblock::format::tree::{Range, ReadError, Totals};
+use crate::bindings::wasi::filesystem::types::ErrorCode;
 use crate::call::{Returned, Role, Stopped};
 use crate::engine::LoadFailure;
 use cellblock_contract::Limits;
@@ -67,36 +71,65 @@ pub(super) enum Loaded {
 /// What a cell says while it is called.
 #[derive(Serialize, Deserialize)]
 pub(super) enum FromCell {
-    Question(Question),
+    Asked(Asked),
     Ended(Result<Returned, Stopped>),
 }
 
-/// What a guest asks of the host. `Rewind` and `Log` are not answered.
-#[derive(Serialize, Deserialize)]
-pub(super) enum Question {
-    /// Answered with the columns of the nodes.
-    Next(u32),
-    Rewind,
-    Ranges(u32),
-    /// Answered with the bytes.
-    Read {
-        file: u32,
-        offset: u64,
-        length: u32,
-    },
-    /// With the placements, each in [`PLACEMENT`] bytes.
-    Place,
-    Log(Level, String),
-    /// Answered with the bytes.
-    ReadPartition {
-        length: u64,
-        offset: u64,
-    },
-    /// With the bytes.
-    WritePartition {
-        offset: u64,
-    },
-    Sum(u32),
+/// Something that a cell asks of the host.
+pub(super) trait Question: Into<Asked> {
+    /// The head of what the host answers. Bytes may follow it.
+    type Answer: Serialize + DeserializeOwned;
+}
+
+/// Questions, each with the type of its answer, and the one enum that they cross the wall in. What has no answer is told,
+/// and not asked.
+macro_rules! questions {
+    ($($(#[$doc:meta])* $name:ident { $($field:ident: $type:ty),* } $(-> $answer:ty)?;)*) => {
+        /// What a cell says to the host while it is called.
+        #[derive(Serialize, Deserialize)]
+        pub(super) enum Asked {
+            $($name($name),)*
+        }
+
+        $(
+            $(#[$doc])*
+            #[derive(Serialize, Deserialize)]
+            pub(super) struct $name {
+                $(pub(super) $field: $type,)*
+            }
+
+            impl From<$name> for Asked {
+                fn from(asked: $name) -> Self {
+                    Self::$name(asked)
+                }
+            }
+
+            $(impl Question for $name {
+                type Answer = $answer;
+            })?
+        )*
+    };
+}
+
+questions! {
+    /// The next nodes, whose columns follow the answer.
+    Next { limit: u32 } -> Head;
+    /// The stream of nodes starts again.
+    Rewind {};
+    /// Where a file has data.
+    Ranges { file: u32 } -> Result<Vec<Range>, ReadError>;
+    /// Bytes of a file, which follow the answer.
+    Read { file: u32, offset: u64, length: u32 } -> Result<(), ReadError>;
+    /// Placements, which follow the question, each in [`PLACEMENT`] bytes.
+    Place {} -> Result<(), PlaceError>;
+    /// A line of the log.
+    Log { level: Level, message: String };
+    /// Bytes of the partition, which follow the answer: whether they reach its end.
+    ReadPartition { length: u64, offset: u64 } -> Result<bool, ErrorCode>;
+    /// Bytes for the partition, which follow the question: how many were written.
+    WritePartition { offset: u64 } -> Result<u64, ErrorCode>;
+    /// What the tree amounts to.
+    Sum { unit: u32 } -> Totals;
 }
 
 /// The bytes of a placement: little-endian, in the order of its fields.

@@ -2,15 +2,12 @@
 
 use std::fmt::Display;
 
-use serde::de::DeserializeOwned;
-
 use super::channel::Channel;
 use super::columns;
-use super::message::{self, FromCell, Question};
+use super::message::{self, Asked, FromCell, Question};
 use crate::bindings::cellblock::format::placement::{self, PlaceError, Placement};
 use crate::bindings::cellblock::format::progress::{self, Level};
 use crate::bindings::cellblock::format::tree::{self, NodeId, Nodes, Range, ReadError, Totals};
-use crate::bindings::wasi::filesystem::types::ErrorCode;
 use crate::legible::cut;
 use crate::state::{Answer, Services};
 
@@ -22,17 +19,17 @@ pub(super) struct Remote {
 }
 
 impl Remote {
-    fn tell(&mut self, question: Question, bytes: &[u8]) -> wasmtime::Result<()> {
+    fn tell(&mut self, told: impl Into<Asked>, bytes: &[u8]) -> wasmtime::Result<()> {
         self.channel
-            .send(&FromCell::Question(question), bytes)
+            .send(&FromCell::Asked(told.into()), bytes)
             .map_err(lost)
     }
 
-    fn ask<T: DeserializeOwned>(
+    fn ask<Q: Question>(
         &mut self,
-        question: Question,
+        question: Q,
         bytes: &[u8],
-    ) -> wasmtime::Result<(T, Vec<u8>)> {
+    ) -> wasmtime::Result<(Q::Answer, Vec<u8>)> {
         self.tell(question, bytes)?;
         self.channel.receive().map_err(lost)
     }
@@ -45,20 +42,20 @@ fn lost(error: impl Display) -> wasmtime::Error {
 
 impl tree::Host for Remote {
     fn next(&mut self, limit: u32) -> wasmtime::Result<Nodes> {
-        let (head, columns) = self.ask(Question::Next(limit), &[])?;
+        let (head, columns) = self.ask(message::Next { limit }, &[])?;
         columns::from_bytes(head, &columns).ok_or_else(|| lost("nodes that are none"))
     }
 
     fn rewind(&mut self) -> wasmtime::Result<()> {
-        self.tell(Question::Rewind, &[])
+        self.tell(message::Rewind {}, &[])
     }
 
     fn sum(&mut self, unit: u32) -> wasmtime::Result<Totals> {
-        Ok(self.ask(Question::Sum(unit), &[])?.0)
+        Ok(self.ask(message::Sum { unit }, &[])?.0)
     }
 
     fn ranges(&mut self, file: NodeId) -> wasmtime::Result<Result<Vec<Range>, ReadError>> {
-        Ok(self.ask(Question::Ranges(file), &[])?.0)
+        Ok(self.ask(message::Ranges { file }, &[])?.0)
     }
 
     fn read(
@@ -67,25 +64,26 @@ impl tree::Host for Remote {
         offset: u64,
         length: u32,
     ) -> wasmtime::Result<Result<Vec<u8>, ReadError>> {
-        let question = Question::Read {
+        let question = message::Read {
             file,
             offset,
             length,
         };
-        let (answer, bytes) = self.ask::<Result<(), ReadError>>(question, &[])?;
+        let (answer, bytes) = self.ask(question, &[])?;
         Ok(answer.map(|()| bytes))
     }
 }
 
 impl placement::Host for Remote {
     fn place(&mut self, batch: Vec<Placement>) -> wasmtime::Result<Result<(), PlaceError>> {
-        Ok(self.ask(Question::Place, &message::to_bytes(&batch))?.0)
+        Ok(self.ask(message::Place {}, &message::to_bytes(&batch))?.0)
     }
 }
 
 impl progress::Host for Remote {
     fn log(&mut self, level: Level, message: String) -> wasmtime::Result<()> {
-        self.tell(Question::Log(level, cut(&message)), &[])
+        let message = cut(&message);
+        self.tell(message::Log { level, message }, &[])
     }
 }
 
@@ -95,12 +93,12 @@ impl Services for Remote {
     }
 
     fn read_partition(&mut self, length: u64, offset: u64) -> Answer<(Vec<u8>, bool)> {
-        let question = Question::ReadPartition { length, offset };
-        let (answer, bytes) = self.ask::<Result<bool, ErrorCode>>(question, &[])?;
+        let question = message::ReadPartition { length, offset };
+        let (answer, bytes) = self.ask(question, &[])?;
         Ok(answer.map(|end| (bytes, end)))
     }
 
     fn write_partition(&mut self, bytes: Vec<u8>, offset: u64) -> Answer<u64> {
-        Ok(self.ask(Question::WritePartition { offset }, &bytes)?.0)
+        Ok(self.ask(message::WritePartition { offset }, &bytes)?.0)
     }
 }

@@ -3,7 +3,7 @@
 
 use super::channel::{Channel, ChannelError};
 use super::columns;
-use super::message::{self, FromCell, Question};
+use super::message::{self, Asked, FromCell, Question};
 use crate::bindings::cellblock::format::placement::Host as _;
 use crate::bindings::cellblock::format::progress::Host as _;
 use crate::bindings::cellblock::format::tree::Host as _;
@@ -20,7 +20,7 @@ pub(super) fn serve(
         let (message, bytes) = channel.receive()?;
         let answered = match message {
             FromCell::Ended(ended) => return Ok(ended),
-            FromCell::Question(question) => answer(channel, local, question, bytes),
+            FromCell::Asked(asked) => answer(channel, local, asked, bytes),
         };
         match answered {
             Ok(sent) => sent?,
@@ -29,53 +29,76 @@ pub(super) fn serve(
     }
 }
 
-/// The outer error is the host's decision to end the cell.
+/// Answers what the cell asks, or hears what it tells. The outer error is the host's decision to end the cell.
 fn answer(
     channel: &mut Channel,
     local: &mut Local,
-    question: Question,
+    asked: Asked,
     bytes: Vec<u8>,
 ) -> wasmtime::Result<Result<(), ChannelError>> {
-    Ok(match question {
-        Question::Next(limit) => {
+    Ok(match asked {
+        Asked::Next(message::Next { limit }) => {
             let (head, columns) = columns::to_bytes(local.next(limit)?);
-            channel.send(&head, &columns)
+            reply::<message::Next>(channel, &head, &columns)
         }
-        Question::Sum(unit) => channel.send(&local.sum(unit)?, &[]),
-        Question::Rewind => {
+        Asked::Sum(message::Sum { unit }) => reply::<message::Sum>(channel, &local.sum(unit)?, &[]),
+        Asked::Rewind(message::Rewind {}) => {
             local.rewind()?;
             Ok(())
         }
-        Question::Ranges(file) => channel.send(&local.ranges(file)?, &[]),
-        Question::Read {
+        Asked::Ranges(message::Ranges { file }) => {
+            reply::<message::Ranges>(channel, &local.ranges(file)?, &[])
+        }
+        Asked::Read(message::Read {
             file,
             offset,
             length,
-        } => match local.read(file, offset, length)? {
-            Ok(content) => channel.send(&Ok::<_, ()>(()), &content),
-            Err(error) => channel.send(&Err::<(), _>(error), &[]),
-        },
-        Question::Place => match message::from_bytes(&bytes) {
-            Some(batch) => channel.send(&local.place(batch)?, &[]),
+        }) => {
+            let (answer, content) =
+                split(local.read(file, offset, length)?, |content| ((), content));
+            reply::<message::Read>(channel, &answer, &content)
+        }
+        Asked::Place(message::Place {}) => match message::from_bytes(&bytes) {
+            Some(batch) => reply::<message::Place>(channel, &local.place(batch)?, &[]),
             None => Err(ChannelError::Malformed(format!(
                 "placements in {} bytes",
                 bytes.len()
             ))),
         },
-        Question::Log(level, message) => {
+        Asked::Log(message::Log { level, message }) => {
             local.log(level, message)?;
             Ok(())
         }
-        Question::ReadPartition { length, offset } => {
-            match local.read_partition(length, offset)? {
-                Ok((content, end)) => channel.send(&Ok::<_, ()>(end), &content),
-                Err(error) => channel.send(&Err::<bool, _>(error), &[]),
-            }
+        Asked::ReadPartition(message::ReadPartition { length, offset }) => {
+            let read = local.read_partition(length, offset)?;
+            let (answer, content) = split(read, |(content, end)| (end, content));
+            reply::<message::ReadPartition>(channel, &answer, &content)
         }
-        Question::WritePartition { offset } => {
-            channel.send(&local.write_partition(bytes, offset)?, &[])
+        Asked::WritePartition(message::WritePartition { offset }) => {
+            let answer = local.write_partition(bytes, offset)?;
+            reply::<message::WritePartition>(channel, &answer, &[])
         }
     })
+}
+
+/// Answers a question of the type `Q`; `bytes` follow.
+fn reply<Q: Question>(
+    channel: &mut Channel,
+    answer: &Q::Answer,
+    bytes: &[u8],
+) -> Result<(), ChannelError> {
+    channel.send(answer, bytes)
+}
+
+/// The head of an answer, and the bytes that follow it: none after an error.
+fn split<T, H, E>(
+    answer: Result<T, E>,
+    apart: impl FnOnce(T) -> (H, Vec<u8>),
+) -> (Result<H, E>, Vec<u8>) {
+    match answer.map(apart) {
+        Ok((head, bytes)) => (Ok(head), bytes),
+        Err(error) => (Err(error), Vec::new()),
+    }
 }
 
 #[cfg(test)]
@@ -143,29 +166,30 @@ mod tests {
     #[test]
     fn a_process_that_is_taken_over_gets_no_further_than_a_guest() {
         let served = taken_over(|channel| {
-            let ask = |channel: &mut Channel, question, bytes: &[u8]| {
-                channel.send(&FromCell::Question(question), bytes).unwrap();
-            };
+            fn ask<Q: Question>(channel: &mut Channel, question: Q, bytes: &[u8]) -> Q::Answer {
+                channel
+                    .send(&FromCell::Asked(question.into()), bytes)
+                    .unwrap();
+                let (answer, bytes) = channel.receive().unwrap();
+                assert!(bytes.is_empty());
+                answer
+            }
             for offset in [1, SIZE as u64, u64::MAX - 1, u64::MAX] {
-                ask(channel, Question::WritePartition { offset }, &[7; SIZE]);
-                let (answer, _) = channel.receive::<Result<u64, ErrorCode>>().unwrap();
+                let answer = ask(channel, message::WritePartition { offset }, &[7; SIZE]);
                 assert!(answer == Err(ErrorCode::InsufficientSpace));
             }
             for (offset, length) in [(SIZE as u64 + 1, 1), (u64::MAX, u64::MAX)] {
-                ask(channel, Question::ReadPartition { length, offset }, &[]);
-                let (answer, bytes) = channel.receive::<Result<bool, ErrorCode>>().unwrap();
-                assert!(answer == Err(ErrorCode::Invalid) && bytes.is_empty());
+                let answer = ask(channel, message::ReadPartition { length, offset }, &[]);
+                assert!(answer == Err(ErrorCode::Invalid));
             }
             for file in [0, 1, u32::MAX] {
                 let (offset, length) = (0, 1);
-                let read = Question::Read {
+                let read = message::Read {
                     file,
                     offset,
                     length,
                 };
-                ask(channel, read, &[]);
-                let (answer, bytes) = channel.receive::<Result<(), ReadError>>().unwrap();
-                assert!(answer == Err(ReadError::NotAFile) && bytes.is_empty());
+                assert!(ask(channel, read, &[]) == Err(ReadError::NotAFile));
                 let placement = Placement {
                     file,
                     file_offset: 0,
@@ -173,8 +197,7 @@ mod tests {
                     length: 1,
                     padding: 0,
                 };
-                ask(channel, Question::Place, &message::to_bytes(&[placement]));
-                let (answer, _) = channel.receive::<Result<(), PlaceError>>().unwrap();
+                let answer = ask(channel, message::Place {}, &message::to_bytes(&[placement]));
                 assert!(matches!(answer, Err(PlaceError::NotAFile(0))));
             }
             channel.send(&0xff_u8, &[]).unwrap();

@@ -24,7 +24,7 @@ pub(super) struct Archive {
     /// The directories above the next node: their ids, and how much of `path` is theirs.
     ancestors: Vec<(u32, usize)>,
     path: Vec<u8>,
-    content: Option<Content>,
+    content: Option<OpenFile>,
     /// What is written, from `taken` on.
     buffer: Vec<u8>,
     taken: usize,
@@ -54,7 +54,7 @@ struct Node {
 }
 
 /// The content of a file, on its way.
-struct Content {
+struct OpenFile {
     file: u32,
     size: u64,
     offset: u64,
@@ -146,7 +146,7 @@ impl Archive {
         }
         self.buffer.extend(headers(&member));
         if matches!(member.kind, Kind::File | Kind::SparseFile) && member.value > 0 {
-            self.content = Some(Content::of(services, file, &member)?);
+            self.content = Some(OpenFile::of(services, file, &member)?);
         }
         Ok(())
     }
@@ -305,7 +305,7 @@ impl Batch {
     }
 }
 
-impl Content {
+impl OpenFile {
     fn of(services: &mut impl Services, file: u32, member: &Member) -> Result<Self, Fault> {
         let size = member.value;
         let ranges = if member.kind == Kind::SparseFile {
@@ -331,7 +331,10 @@ impl Content {
         let hole_end = next.map_or(self.size, |range| range.offset).min(self.size);
         if self.offset < hole_end {
             let count = (hole_end - self.offset).min(most);
-            buffer.resize(buffer.len() + usize::try_from(count).unwrap_or(AHEAD), 0);
+            buffer.resize(
+                buffer.len() + usize::try_from(count).expect("at most AHEAD"),
+                0,
+            );
             self.offset += count;
             return Ok(());
         }

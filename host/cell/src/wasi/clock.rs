@@ -1,4 +1,4 @@
-//! A command's clocks. The wall clock stands, and the other goes by itself: a step at every look, and at once to the end
+//! A command's clocks. The wall clock is frozen. The other one moves by itself: a step at every look, and at once to the end
 //! of what somebody waits for, so that nobody waits in vain.
 
 use cellblock_contract::Request;
@@ -46,7 +46,7 @@ impl Clock {
         self.monotonic
     }
 
-    /// Somebody waits until `moment`, and that is now.
+    /// Ends a wait for `moment` at once.
     pub(super) fn advance_to(&mut self, moment: u64) {
         self.monotonic = self.monotonic.max(moment);
     }

@@ -63,8 +63,9 @@ impl File {
         if bytes.is_empty() {
             return Ok(0);
         }
-        let room = usize::try_from(self.room.saturating_sub(offset)).unwrap_or(usize::MAX);
-        let bytes = &bytes[..bytes.len().min(room)];
+        let room = self.room.saturating_sub(offset);
+        let count = room.min(bytes.len() as u64);
+        let bytes = &bytes[..usize::try_from(count).expect("no more than there are")];
         if bytes.is_empty() {
             return Err(ErrorCode::InsufficientSpace.into());
         }
@@ -108,7 +109,7 @@ fn clear(services: &mut impl Services, start: u64, end: u64) -> Result<(), Fault
     let mut at = start;
     while at < end {
         let count = (end - at).min(GATHERED as u64);
-        let zeros = vec![0; usize::try_from(count).unwrap_or(GATHERED)];
+        let zeros = vec![0; usize::try_from(count).expect("at most GATHERED")];
         inner(services.write_partition(zeros, at))?;
         at += count;
     }

@@ -8,9 +8,25 @@ use super::archive::Archive;
 use super::clock::Clock;
 use super::file::File;
 use super::output::{Output, Stream};
+use super::path::Target;
 use super::{End, Exit, Fault, Invocation};
 use crate::state::Services;
 use cellblock_contract::Request;
+
+/// What a path or a descriptor leads to, as every interface tells it. Its times are all that of the request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Status {
+    /// What tells it from the other.
+    pub(super) inode: u64,
+    pub(super) is_directory: bool,
+    /// Bytes.
+    pub(super) size: u64,
+}
+
+/// The inode of the root.
+pub(super) const ROOT: u64 = 1;
+/// The inode of the partition.
+pub(super) const PARTITION: u64 = 2;
 
 /// A command, and who answers it.
 pub(crate) struct Process<S> {
@@ -44,6 +60,22 @@ impl<S: Services> Process<S> {
 
     pub(super) fn write_output(&mut self, stream: Stream, bytes: &[u8]) -> Result<(), Fault> {
         self.output.write(&mut self.services, stream, bytes)
+    }
+
+    /// What `target` is; the root if there is nothing.
+    pub(super) fn status(&self, target: Target) -> Status {
+        match target {
+            Target::Partition => Status {
+                inode: PARTITION,
+                is_directory: false,
+                size: self.file.length(),
+            },
+            Target::Root | Target::Absent => Status {
+                inode: ROOT,
+                is_directory: true,
+                size: 0,
+            },
+        }
     }
 
     pub(super) fn file_length(&self) -> u64 {

@@ -34,7 +34,8 @@ pub enum StartError {
     /// A node that a tar archive cannot hold.
     #[error(
         "{path}: a command reads its content as a tar archive, which has no sockets; \
-         exclude it, or leave all special files out with drop = [\"special-files\"]"
+         exclude it, or leave all special files out with drop = [\"{}\"]",
+        Loss::SpecialFiles.name()
     )]
     Socket {
         /// The node's path.

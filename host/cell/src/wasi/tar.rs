@@ -93,7 +93,7 @@ pub(super) fn headers(member: &Member) -> Vec<u8> {
 /// The zeros that fill the last block of `length` bytes.
 pub(super) fn padding(length: u64) -> usize {
     let block = BLOCK as u64;
-    usize::try_from((block - length % block) % block).unwrap_or(0)
+    usize::try_from((block - length % block) % block).expect("less than a block")
 }
 
 /// The bytes of content that follow.

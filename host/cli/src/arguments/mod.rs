@@ -493,10 +493,11 @@ pub struct Show {
 #[command(after_help = "\
 Examples:
   cellblock guests                     the formatters that are built in, with their options
+  cellblock guests ext4                the one that makes ext4
   cellblock guests minix.wasm          what a formatter of your own may do, and its options")]
 pub struct Guests {
-    /// A formatter in a file, in place of those that are built in
-    pub file: Option<PathBuf>,
+    /// One formatter: the kind or the name of one that is built in, or else a file (./ext4 where it has such a name)
+    pub guest: Option<PathBuf>,
     /// Print JSON
     #[arg(long)]
     pub json: bool,

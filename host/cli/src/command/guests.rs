@@ -2,7 +2,9 @@
 
 use super::{Failure, print, print_json};
 use crate::arguments::Guests;
-use cellblock_build::catalogue::{Portrait, built_in_portraits, foreign_portrait};
+use cellblock_build::catalogue::{
+    self, Portrait, built_in_portrait, built_in_portraits, foreign_portrait,
+};
 use cellblock_build::cell::{Runtime, RuntimeOptions, Wall};
 use cellblock_build::contract::{Identifier, KindDescription, Loss, Losses};
 use cellblock_build::text::{hexadecimal, human, printable};
@@ -14,9 +16,12 @@ pub(super) fn run(guests: &Guests) -> Result<(), Failure> {
         ..RuntimeOptions::default()
     };
     let runtime = Runtime::new(&options).map_err(Failure::failed)?;
-    let portraits = match &guests.file {
-        Some(file) => vec![foreign_portrait(&runtime, file).map_err(Failure::failed)?],
-        None => built_in_portraits(&runtime).map_err(Failure::failed)?,
+    let named = guests.guest.as_ref();
+    let built_in = named.and_then(|guest| catalogue::built_in(guest.to_str()?));
+    let portraits = match (built_in, named) {
+        (Some(guest), _) => vec![built_in_portrait(&runtime, guest).map_err(Failure::failed)?],
+        (None, Some(file)) => vec![foreign_portrait(&runtime, file).map_err(Failure::failed)?],
+        (None, None) => built_in_portraits(&runtime).map_err(Failure::failed)?,
     };
     if guests.json {
         let portraits: Vec<_> = portraits.iter().map(as_json).collect();

@@ -12,6 +12,7 @@ use super::bindings::wasi::filesystem::types::{
 use super::resources::{Descriptor, Failure, Input, Listing, Output};
 use crate::bindings::wasi::filesystem::types::ErrorCode as Code;
 use crate::state::Services;
+use crate::wasi::file::CALL;
 use crate::wasi::path::{self, Target, Wish};
 use crate::wasi::{Fault, PARTITION};
 
@@ -47,6 +48,13 @@ fn answer<T>(result: Result<T, Fault>) -> Answer<T> {
 }
 
 impl<S: Services> State<S> {
+    fn hash(&self, target: Target) -> MetadataHashValue {
+        MetadataHashValue {
+            lower: self.process.status(target).inode,
+            upper: 0,
+        }
+    }
+
     /// Whether the open partition may be read and written.
     fn partition(
         &self,
@@ -99,15 +107,15 @@ impl<S: Services> State<S> {
     }
 
     fn status(&self, target: Target) -> DescriptorStat {
-        let (type_, size) = match target {
-            Target::Partition => (DescriptorType::RegularFile, self.process.file_length()),
-            _ => (DescriptorType::Directory, 0),
-        };
+        let status = self.process.status(target);
         let time = Some(self.time());
         DescriptorStat {
-            type_,
+            type_: match status.is_directory {
+                true => DescriptorType::Directory,
+                false => DescriptorType::RegularFile,
+            },
             link_count: 1,
-            size,
+            size: status.size,
             data_access_timestamp: time,
             data_modification_timestamp: time,
             status_change_timestamp: time,
@@ -120,14 +128,6 @@ fn target(descriptor: Descriptor) -> Target {
         Descriptor::Root => Target::Root,
         Descriptor::Partition { .. } => Target::Partition,
     }
-}
-
-fn hash(target: Target) -> MetadataHashValue {
-    let lower = match target {
-        Target::Partition => 2,
-        _ => 1,
-    };
-    MetadataHashValue { lower, upper: 0 }
 }
 
 /// As [`?`] on the inner result of an answer.
@@ -155,7 +155,7 @@ impl<S: Services> HostDescriptor for State<S> {
         offset: Filesize,
     ) -> Answer<(Vec<u8>, bool)> {
         granted!(self.readable(&this));
-        let most = usize::try_from(length).unwrap_or(usize::MAX);
+        let most = usize::try_from(length.min(CALL as u64)).expect("at most CALL");
         let bytes = granted!(answer(self.process.read_file(offset, most)));
         let end = offset.saturating_add(bytes.len() as u64) >= self.process.file_length();
         Ok(Ok((bytes, end)))
@@ -252,7 +252,7 @@ impl<S: Services> HostDescriptor for State<S> {
     }
 
     fn metadata_hash(&mut self, this: Resource<Descriptor>) -> Answer<MetadataHashValue> {
-        Ok(Ok(hash(target(self.descriptor(&this)?))))
+        Ok(Ok(self.hash(target(self.descriptor(&this)?))))
     }
 
     fn set_times(
@@ -318,7 +318,7 @@ impl<S: Services> HostDescriptor for State<S> {
         path: String,
     ) -> Answer<MetadataHashValue> {
         let target = granted!(self.follow(&this, &path, path::resolve_existing));
-        Ok(Ok(hash(target)))
+        Ok(Ok(self.hash(target)))
     }
 
     fn set_times_at(

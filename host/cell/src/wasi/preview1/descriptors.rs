@@ -23,7 +23,28 @@ pub(super) struct Open {
     pub(super) position: u64,
     pub(super) reads: bool,
     pub(super) writes: bool,
-    pub(super) appends: bool,
+    /// The flags that it was opened with: [`Open::APPEND`] among them makes a difference, and the others are told.
+    pub(super) flags: u16,
+}
+
+impl Open {
+    /// Every write goes to the end.
+    const APPEND: u16 = 1;
+    /// All flags that there are.
+    const FLAGS: u16 = 0x1f;
+
+    /// The flags in what a module gives.
+    pub(super) fn flags(given: u32) -> Result<u16, Errno> {
+        let flags = u16::try_from(given).map_err(|_| Errno::INVAL)?;
+        match flags & !Self::FLAGS {
+            0 => Ok(flags),
+            _ => Err(Errno::INVAL),
+        }
+    }
+
+    pub(super) fn appends(&self) -> bool {
+        self.flags & Self::APPEND != 0
+    }
 }
 
 pub(super) struct Descriptors {

@@ -26,6 +26,7 @@ impl Errno {
     pub(super) const OVERFLOW: Self = Self(61);
     pub(super) const PERM: Self = Self(63);
     pub(super) const SPIPE: Self = Self(70);
+    pub(super) const NOTCAPABLE: Self = Self(76);
 
     pub(super) fn number(self) -> i32 {
         self.0

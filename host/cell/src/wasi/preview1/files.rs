@@ -7,7 +7,7 @@ use super::{Done, State};
 use crate::state::Services;
 use crate::wasi::file::CALL;
 use crate::wasi::path::Target;
-use crate::wasi::{Fault, PARTITION};
+use crate::wasi::{Fault, PARTITION, process};
 
 /// The most pieces of memory in one call.
 const VECTORS: u32 = 1024;
@@ -25,10 +25,9 @@ const POSITION: u64 = 1 << 2 | 1 << 5;
 /// All but those to read, to write and for sockets.
 const OTHERS: u64 = ((1 << 28) - 1) & !(READ | WRITE);
 
-pub(super) const APPEND: u32 = 1;
-
-/// The first and the second file: the root and the partition.
-const INODES: [u64; 2] = [1, 2];
+/// What a directory has no use for: to set its size, and the sizes of files by their paths, as a path that is opened to be
+/// cut off must be opened for writing.
+const NOT_OF_DIRECTORIES: u64 = POSITION | 1 << 7 | 1 << 8 | 1 << 19 | 1 << 22;
 
 pub(super) fn fd_advise<S: Services>(
     state: &mut State<S>,
@@ -91,20 +90,16 @@ pub(super) fn fd_fdstat_get<S: Services>(
     let (kind, flags, rights) = match state.descriptors.get(fd)? {
         Descriptor::Input => (UNKNOWN, 0, streams | READ),
         Descriptor::Output(_) => (UNKNOWN, 0, streams | WRITE),
-        Descriptor::Directory { .. } => (DIRECTORY, 0, OTHERS | READ),
+        Descriptor::Directory { .. } => (DIRECTORY, 0, (OTHERS | READ) & !NOT_OF_DIRECTORIES),
         Descriptor::File(open) => {
             let reads = if open.reads { READ } else { 0 };
             let writes = if open.writes { WRITE } else { 0 };
-            (
-                REGULAR_FILE,
-                u8::from(open.appends),
-                OTHERS | reads | writes,
-            )
+            (REGULAR_FILE, open.flags, OTHERS | reads | writes)
         }
     };
     let mut bytes = [0; 24];
     bytes[0] = kind;
-    bytes[2] = flags;
+    bytes[2..4].copy_from_slice(&flags.to_le_bytes());
     bytes[8..16].copy_from_slice(&rights.to_le_bytes());
     bytes[16..24].copy_from_slice(&(OTHERS | READ | WRITE).to_le_bytes());
     Ok(memory.write(status, &bytes)?)
@@ -117,7 +112,7 @@ pub(super) fn fd_fdstat_set_flags<S: Services>(
     flags: u32,
 ) -> Done {
     if let Descriptor::File(_) = state.descriptors.get(fd)? {
-        state.descriptors.file(fd)?.appends = flags & APPEND != 0;
+        state.descriptors.file(fd)?.flags = Open::flags(flags)?;
     }
     Ok(())
 }
@@ -126,10 +121,17 @@ pub(super) fn fd_fdstat_set_rights<S: Services>(
     state: &mut State<S>,
     _memory: &mut Memory<'_>,
     fd: u32,
-    _base: u64,
+    base: u64,
     _inheriting: u64,
 ) -> Done {
-    state.descriptors.get(fd)?;
+    if let Descriptor::File(_) = state.descriptors.get(fd)? {
+        let open = state.descriptors.file(fd)?;
+        let (reads, writes) = (base & READ != 0, base & WRITE != 0);
+        if reads && !open.reads || writes && !open.writes {
+            return Err(Errno::NOTCAPABLE.into());
+        }
+        (open.reads, open.writes) = (reads, writes);
+    }
     Ok(())
 }
 
@@ -154,11 +156,15 @@ pub(super) fn write_status<S: Services>(
     target: Option<Target>,
     status: u32,
 ) -> Done {
-    let (inode, kind, size) = match target {
-        Some(Target::Partition) => (INODES[1], REGULAR_FILE, state.process.file_length()),
-        Some(_) => (INODES[0], DIRECTORY, 0),
-        None => (0, UNKNOWN, 0),
+    let status_of = |target| {
+        let status = state.process.status(target);
+        let kind = match status.is_directory {
+            true => DIRECTORY,
+            false => REGULAR_FILE,
+        };
+        (status.inode, kind, status.size)
     };
+    let (inode, kind, size) = target.map_or((0, UNKNOWN, 0), status_of);
     let time = state.process.clock.wall_nanoseconds();
     let links = 1;
     let mut bytes = [0; 64];
@@ -193,9 +199,20 @@ pub(super) fn fd_filestat_set_times<S: Services>(
     fd: u32,
     _access: u64,
     _modification: u64,
-    _flags: u32,
+    flags: u32,
 ) -> Done {
     state.descriptors.get(fd)?;
+    Ok(check_times(flags)?)
+}
+
+/// Refuses to set a time both to a value and to now. Times that can be set are not kept: all are that of the request.
+pub(super) fn check_times(flags: u32) -> Result<(), Errno> {
+    const ACCESS: u32 = 1 | 1 << 1;
+    const MODIFICATION: u32 = 1 << 2 | 1 << 3;
+    let is_both = |pair: u32| flags & pair == pair;
+    if is_both(ACCESS) || is_both(MODIFICATION) || flags & !(ACCESS | MODIFICATION) != 0 {
+        return Err(Errno::INVAL);
+    }
     Ok(())
 }
 
@@ -331,7 +348,7 @@ pub(super) fn fd_write<S: Services>(
             Ok(bytes.len())
         })?,
         Descriptor::File(open) => {
-            let offset = if open.appends {
+            let offset = if open.appends() {
                 state.process.file_length()
             } else {
                 open.position
@@ -433,9 +450,9 @@ pub(super) fn fd_readdir<S: Services>(
 ) -> Done {
     state.descriptors.directory(fd)?;
     let entries = [
-        (".", INODES[0], DIRECTORY),
-        ("..", INODES[0], DIRECTORY),
-        (PARTITION, INODES[1], REGULAR_FILE),
+        (".", process::ROOT, DIRECTORY),
+        ("..", process::ROOT, DIRECTORY),
+        (PARTITION, process::PARTITION, REGULAR_FILE),
     ];
     let mut listing = Vec::new();
     for (next, (name, inode, kind)) in (1_u64..).zip(entries) {

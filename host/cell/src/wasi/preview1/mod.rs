@@ -13,6 +13,8 @@ mod files;
 mod memory;
 mod paths;
 mod system;
+#[cfg(test)]
+mod tests;
 
 use wasmtime::{Caller, Engine, Extern, InstancePre, Linker, Module, Store};
 
@@ -77,9 +79,12 @@ pub(crate) fn run<S: Services>(
     module: &InstancePre<State<S>>,
     store: &mut Store<State<S>>,
 ) -> wasmtime::Result<u32> {
-    let instance = module.instantiate(&mut *store)?;
-    let start = instance.get_typed_func::<(), ()>(&mut *store, "_start")?;
-    let code = match start.call(&mut *store, ()) {
+    // A module may end in a start function of its own, which runs while it is instantiated.
+    let ended = module.instantiate(&mut *store).and_then(|instance| {
+        let start = instance.get_typed_func::<(), ()>(&mut *store, "_start")?;
+        start.call(&mut *store, ())
+    });
+    let code = match ended {
         Ok(()) => 0,
         Err(error) => match error.downcast_ref() {
             Some(Exited(code)) => *code,

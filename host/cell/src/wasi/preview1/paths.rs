@@ -4,7 +4,7 @@
 
 use super::descriptors::{Descriptor, Open};
 use super::errno::Errno;
-use super::files::{APPEND, READ, WRITE, write_status};
+use super::files::{READ, WRITE, check_times, write_status};
 use super::memory::Memory;
 use super::{Done, Fault, State};
 use crate::state::Services;
@@ -54,7 +54,7 @@ pub(super) fn path_open<S: Services>(
             position: 0,
             reads: base & READ != 0,
             writes: wish.write,
-            appends: flags & APPEND != 0,
+            flags: Open::flags(flags)?,
         }),
         _ => Descriptor::Directory {
             is_preopened: false,
@@ -89,10 +89,10 @@ pub(super) fn path_filestat_set_times<S: Services>(
     length: u32,
     _access: u64,
     _modification: u64,
-    _times: u32,
+    times: u32,
 ) -> Done {
     path::resolve_existing(path_in(state, memory, fd, path, length)?)?;
-    Ok(())
+    Ok(check_times(times)?)
 }
 
 pub(super) fn path_readlink<S: Services>(

@@ -113,11 +113,14 @@ struct Subscription {
 enum Wait {
     /// Until the monotonic clock shows these nanoseconds.
     Until(u64),
+    /// Until a moment that never comes: the wall clock is frozen, and the other one counts no further than it can.
+    Never,
     /// Until a descriptor can be read or written, which each can at all times.
     Descriptor { number: u32, kind: u8 },
 }
 
-/// Waits for nothing: a descriptor is ready, and otherwise the clock is at once where it is waited for.
+/// Waits for nothing: a descriptor is ready, and otherwise the clock is at once where it is waited for. Where nothing of what
+/// is waited for can happen the command ends, as it would wait for ever.
 pub(super) fn poll_oneoff<S: Services>(
     state: &mut State<S>,
     memory: &mut Memory<'_>,
@@ -137,22 +140,31 @@ pub(super) fn poll_oneoff<S: Services>(
             behind(subscriptions, 48 * index)?,
         )?);
     }
-    let waits_for_clocks_only = all
+    let has_descriptor = all
         .iter()
-        .all(|subscription| matches!(subscription.what, Wait::Until(_)));
-    let earliest = all
+        .any(|subscription| matches!(subscription.what, Wait::Descriptor { .. }));
+    let moments = all
         .iter()
         .filter_map(|subscription| match subscription.what {
             Wait::Until(moment) => Some(moment),
-            Wait::Descriptor { .. } => None,
+            Wait::Never | Wait::Descriptor { .. } => None,
         });
-    if let (true, Some(moment)) = (waits_for_clocks_only, earliest.min()) {
-        state.process.clock.advance_to(moment);
+    match moments.min() {
+        _ if has_descriptor => {}
+        Some(first) => state.process.clock.advance_to(first),
+        None => {
+            return Err(Fault::End(wasmtime::Error::msg(format!(
+                "it waits for ever: its wall clock is frozen at {} nanoseconds since 1970, and nothing else that it \
+                 waits for can happen; measure time with the monotonic clock",
+                state.process.clock.wall_nanoseconds()
+            ))));
+        }
     }
     let now = state.process.clock.monotonic();
     let mut written = 0;
     for subscription in all {
         let (kind, errno) = match subscription.what {
+            Wait::Never => continue,
             Wait::Until(moment) if moment > now => continue,
             Wait::Until(_) => (0, 0),
             Wait::Descriptor { number, kind } => match state.descriptors.get(number) {
@@ -191,7 +203,11 @@ fn subscription<S: Services>(
             } else {
                 timeout
             };
-            Wait::Until(state.process.clock.monotonic().saturating_add(left))
+            let is_frozen = number == REALTIME && is_absolute && left > 0;
+            let moment = state.process.clock.monotonic().checked_add(left);
+            moment
+                .filter(|_| !is_frozen)
+                .map_or(Wait::Never, Wait::Until)
         }
         1 | 2 => Wait::Descriptor { number, kind },
         _ => return Err(Errno::INVAL.into()),
