@@ -287,10 +287,8 @@ impl std::error::Error for Refusal {}
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
     use cellblock_contract::{Losses, Setting};
-    use cellblock_tree::source;
 
     fn conflict(other: &str) -> String {
         let request = Request {
@@ -312,15 +310,13 @@ mod tests {
             name: "inodes".to_owned(),
             problem: SettingProblem::Conflict(other.to_owned()),
         });
-        let no_spool = || Err(std::io::ErrorKind::Unsupported.into());
-        let tree = source::read_sources(&[], &no_spool, 0, None).unwrap();
         let option = OptionDescription {
             name: "Inode ratio".to_owned(),
             value: String::new(),
             default: String::new(),
             documentation: String::new(),
         };
-        Refusal::new(error, &request, &tree, || vec![option]).to_string()
+        Refusal::new(error, &request, &crate::fuzzing::tree(), || vec![option]).to_string()
     }
 
     /// 0.1 has one string for both, and names may be spelled in any way: the description tells which are names.
