@@ -186,3 +186,21 @@ fn programs_are_told_what_failed() {
         (&"wrong.toml".into(), &5.into())
     );
 }
+
+#[test]
+fn a_file_system_is_named_in_either_spelling() {
+    let bench = Bench::new();
+    for kind in [&["swap"][..], &["--filesystem", "swap"]] {
+        let arguments = [&["mkfs", "-o", "swap.img", "--size", "1MiB"], kind].concat();
+        let outcome = bench.run(&arguments);
+        assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+        bench.write("image.toml", SPEC);
+        bench.run(&["build", "-q", "-o", "disk.img"]);
+        let outcome = bench.run(&[&["fill", "disk.img", "data"], kind].concat());
+        assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+    }
+    let neither = bench.run(&["mkfs", "-o", "swap.img"]);
+    assert_eq!(neither.code, Some(2));
+    let both = bench.run(&["mkfs", "ext4", "--filesystem", "ext2", "-o", "swap.img"]);
+    assert_eq!(both.code, Some(2));
+}

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::{ArgumentError, Filesystem, Run, output, sector_size, size};
+use super::{ArgumentError, Filesystem, Run, TypedKind, output, sector_size, size};
 use cellblock_build::Output;
 use cellblock_build::image::Atomic;
 use cellblock_build::table::{SectorSize, Selector};
@@ -77,15 +77,15 @@ The table and all other partitions are intact whatever happens.";
 SOURCE is what it is for `cellblock mkfs`: a directory, a tar archive or a file, with `,to=/PATH` and other options.
 
 Examples:
-  cellblock fill disk.img root --filesystem ext4 --content rootfs.tar
-  cellblock fill disk.img 1 --filesystem vfat --label UEFI --content esp/ --expect-size 256MiB"))]
+  cellblock fill disk.img root ext4 --content rootfs.tar
+  cellblock fill disk.img 1 vfat --label UEFI --content esp/ --expect-size 256MiB"))]
 pub struct Fill {
     /// Which partition.
     #[command(flatten)]
     pub chosen: Chosen,
-    /// The kind of file system: ext4, ext3, ext2, vfat (fat12, fat16, fat32), swap, or the NAME of a --guest
-    #[arg(long = "filesystem", value_name = "KIND")]
-    pub kind: String,
+    /// Which file system.
+    #[command(flatten)]
+    pub kind: TypedKind,
     /// What goes into it.
     #[command(flatten)]
     pub filesystem: Filesystem,

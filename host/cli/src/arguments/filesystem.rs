@@ -11,6 +11,31 @@ use cellblock_build::plan::FilesystemRequest;
 use cellblock_build::spec::value::{Seed, parse_filesystem_id, parse_loss, parse_seed, parse_time};
 use cellblock_build::spec::{FilesystemId, TypedContent};
 
+/// Which file system. It is shown in one spelling, and taken in two.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub struct TypedKind {
+    /// The kind of file system: ext4, ext3, ext2, vfat (fat12, fat16, fat32), swap, or the NAME of a --guest
+    #[arg(value_name = "KIND")]
+    kind: Option<String>,
+    /// The same as an option
+    #[arg(
+        id = "filesystem",
+        long = "filesystem",
+        value_name = "KIND",
+        hide = true
+    )]
+    option: Option<String>,
+}
+
+impl TypedKind {
+    /// Its name.
+    pub fn name(&self) -> &str {
+        let typed = self.kind.as_deref().or(self.option.as_deref());
+        typed.expect("the parser asks for one of both")
+    }
+}
+
 /// A file system and what goes into it.
 #[derive(Debug, Args)]
 pub struct Filesystem {

@@ -31,7 +31,7 @@ mod tests;
 pub use contents::Contents;
 pub use disks::{Changing, Chosen, Cut, Fill, Repair, Splice};
 pub use error::ArgumentError;
-pub use filesystem::Filesystem;
+pub use filesystem::{Filesystem, TypedKind};
 
 /// The environment variable with the time, in seconds since 1970, that reproducible builds stamp things with.
 const SOURCE_DATE_EPOCH: &str = "SOURCE_DATE_EPOCH";
@@ -51,7 +51,7 @@ Examples:
   cellblock build imagecraft.yaml --prime DIR       build what an imagecraft.yaml describes
   cellblock mkfs ext4 -o root.img --content root/   make one file system from a directory
   cellblock show disk.img                           show the partitions of an image
-  cellblock fill disk.img 2 --filesystem ext4       make a file system in a partition of it
+  cellblock fill disk.img 2 ext4                    make a file system in a partition of it
   cellblock splice disk.img root root.img           put a file into a partition
   cellblock cut disk.img root -o root.img           and take it out
   cellblock repair disk.img                         say what is wrong with its table, and what mends it
@@ -327,8 +327,9 @@ Examples:
   cellblock mkfs ext4 -o home.img --content skel/,to=/user,owner=1000:1000
   cellblock mkfs swap -o swap.img --size 1GiB")]
 pub struct Mkfs {
-    /// The kind of file system: ext4, ext3, ext2, vfat (fat12, fat16, fat32), swap, or the NAME of a --guest
-    pub kind: String,
+    /// Which file system.
+    #[command(flatten)]
+    pub kind: TypedKind,
     /// The file to write. One that exists is replaced once the new one is complete
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
@@ -361,7 +362,7 @@ impl Mkfs {
     /// When a source is missing, or the environment's time is no number.
     pub fn request(&self) -> Result<MkfsRequest, ArgumentError> {
         Ok(MkfsRequest {
-            filesystem: self.filesystem.request(&self.kind)?,
+            filesystem: self.filesystem.request(self.kind.name())?,
             size: self.size,
             sector_size: self.sector_size,
         })

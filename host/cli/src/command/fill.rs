@@ -11,7 +11,7 @@ use crate::arguments::Fill;
 pub(super) fn run(fill: &Fill) -> Result<(), Failure> {
     let request = fill
         .filesystem
-        .request(&fill.kind)
+        .request(fill.kind.name())
         .map_err(Failure::usage)?;
     let mut footprint = Footprint::default();
     for source in &request.sources {
@@ -38,7 +38,7 @@ pub(super) fn run(fill: &Fill) -> Result<(), Failure> {
     if !fill.run.says() {
         return Ok(());
     }
-    let mut text = super::changed(&filled, &fill.kind);
+    let mut text = super::changed(&filled, fill.kind.name());
     text.push_str(&super::properties(&filled.record));
     print(&text)
 }

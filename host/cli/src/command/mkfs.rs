@@ -33,7 +33,7 @@ pub(super) fn run(mkfs: &Mkfs) -> Result<(), Failure> {
     super::warn_of_walls(&runtime);
     let made = made?;
     for (_, line) in &made.log {
-        print_log(&mkfs.kind, line);
+        print_log(mkfs.kind.name(), line);
     }
     record.write(&made.record)?;
     let done = made.record.clone();
@@ -43,7 +43,7 @@ pub(super) fn run(mkfs: &Mkfs) -> Result<(), Failure> {
         let total = done.timings.total.unwrap_or_default();
         let mut text = format!(
             "{output}: {}, {} in {total:.2} s\n",
-            mkfs.kind,
+            mkfs.kind.name(),
             human(done.size)
         );
         text.push_str(&super::properties(&done));
