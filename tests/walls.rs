@@ -437,3 +437,46 @@ fn a_kernel_that_lacks_something_is_told_of() {
         );
     }
 }
+
+#[test]
+fn no_threads_and_no_random_numbers_are_errors() {
+    let bench = Bench::new();
+    let Some(strace) = judge("strace") else {
+        return;
+    };
+    for (calls, expected) in [
+        (
+            "clone,clone3",
+            "error: the WebAssembly engine does not start: ",
+        ),
+        (
+            "getrandom",
+            "error: the kernel gives no random numbers (getrandom), ",
+        ),
+    ] {
+        let mut command = strace.command();
+        command
+            .args([
+                "-f",
+                "-qq",
+                "-o",
+                "/dev/null",
+                "-e",
+                &format!("trace={calls}"),
+            ])
+            .args(["-e", &format!("inject={calls}:error=EAGAIN")])
+            .arg(program())
+            .args([
+                "mkfs", "swap", "-o", "swap.img", "--size", "1MiB", "--walls", "wasm",
+            ])
+            .current_dir(bench.folder());
+        let outcome = Outcome::of(&mut command);
+        if outcome.stderr.contains("ptrace") {
+            lacks(Ability::Trace, "strace may not trace here");
+            return;
+        }
+        assert_eq!(outcome.code, Some(1), "{}", outcome.stderr);
+        assert!(outcome.stderr.starts_with(expected), "{}", outcome.stderr);
+        assert!(bench.names().is_empty());
+    }
+}

@@ -2,6 +2,8 @@
 
 #![forbid(unsafe_code)]
 
+use std::hash::RandomState;
+use std::panic;
 use std::process::ExitCode;
 
 use cellblock::arguments::Arguments;
@@ -12,6 +14,10 @@ use clap::Parser as _;
 fn main() -> ExitCode {
     if let Some(ended) = cell::run_if_cell() {
         return ended;
+    }
+    if !has_random_numbers() {
+        eprintln!("error: the kernel gives no random numbers (getrandom), which hash tables need");
+        return ExitCode::FAILURE;
     }
     let arguments = Arguments::parse();
     match command::run(&arguments) {
@@ -24,4 +30,13 @@ fn main() -> ExitCode {
             ExitCode::from(failure.code)
         }
     }
+}
+
+/// Whether the kernel gives random numbers: the standard library panics where it does not.
+fn has_random_numbers() -> bool {
+    let hook = panic::take_hook();
+    panic::set_hook(Box::new(|_| ()));
+    let drawn = panic::catch_unwind(RandomState::new);
+    panic::set_hook(hook);
+    drawn.is_ok()
 }

@@ -47,13 +47,15 @@ pub(super) fn become_nobody() -> Result<Vec<&'static str>, String> {
 
 fn leave_namespaces() -> Vec<&'static str> {
     let mut left = Vec::new();
-    let (first, _) = NAMESPACES[0];
-    // Without a right to it, a namespace of users gives one, and takes all rights outside.
-    if !unshare(first) && unshare(UnshareFlags::NEWUSER) {
-        left.push("user-namespace");
-    }
+    let mut may_have_rights = true;
     for (namespace, name) in NAMESPACES {
-        if unshare(namespace) {
+        let mut is_left = unshare(namespace);
+        // Without a right to it, a namespace of users gives one, and takes all rights outside.
+        if !is_left && std::mem::take(&mut may_have_rights) && unshare(UnshareFlags::NEWUSER) {
+            left.push("user-namespace");
+            is_left = unshare(namespace);
+        }
+        if is_left {
             left.push(name);
         }
     }
