@@ -29,7 +29,7 @@ use cellblock_contract::Limits;
 /// What a process may take beyond the memory of its guest, in bytes: the engine, and messages.
 const OVERHEAD: u64 = 1 << 30;
 /// The memories of a guest that there are addresses for. What pages of them cost beyond their content is bounded with them.
-const MEMORIES: u64 = 16;
+const MEMORIES: u64 = 32;
 /// The stack of a process in bytes.
 const STACK: u64 = 64 << 20;
 /// The calls of a guest that one process serves at the most: it is described, measured, and formats; and it was loaded.
