@@ -6,7 +6,7 @@ use std::process::Stdio;
 use std::thread;
 use std::time::Duration;
 
-use super::{assert_refused, filesystem};
+use super::{assert_refused, filesystem, pointed};
 use crate::support::{Bench, component};
 
 #[test]
@@ -16,9 +16,13 @@ fn content_too_large_says_how_much_is_missing() {
     assert_refused(
         &bench,
         &filesystem("ext4", "content = [{ file = \"big\", to = \"/big\" }]\n"),
-        1,
-        "error: partition 'data': too small: ext4 with this content needs 3 141 632 bytes, but the partition has 2 097 152 \
-         (1 044 480 short); make it larger, or give it the size \"minimum\"",
+        2,
+        &pointed(
+            "error: partition 'data': too small: ext4 with this content needs 3 141 632 bytes, but the partition has 2 097 152 \
+             (1 044 480 short); make it larger, or give it the size \"minimum\"",
+            (4, "size = \"2MiB\""),
+            "\"2MiB\"",
+        ),
     );
 }
 
@@ -32,9 +36,13 @@ fn content_too_large_for_fat_says_how_much_is_missing() {
             "vfat",
             "content = [{ file = \"big\", to = \"/big\", owner = \"0:0\" }]\n",
         ),
-        1,
-        "error: partition 'data': too small: vfat with this content needs 3 022 848 bytes, but the partition has 2 097 152 \
-         (925 696 short); make it larger, or give it the size \"minimum\"",
+        2,
+        &pointed(
+            "error: partition 'data': too small: vfat with this content needs 3 022 848 bytes, but the partition has 2 097 152 \
+             (925 696 short); make it larger, or give it the size \"minimum\"",
+            (4, "size = \"2MiB\""),
+            "\"2MiB\"",
+        ),
     );
 }
 
@@ -44,20 +52,32 @@ fn a_label_too_long_is_refused() {
     assert_refused(
         &bench,
         &filesystem("vfat", "label = \"TWELVE BYTES\"\n"),
-        1,
-        "error: partition 'data': the label 'TWELVE BYTES' has 12 bytes, and vfat has room for 11",
+        2,
+        &pointed(
+            "error: partition 'data': the label 'TWELVE BYTES' has 12 bytes, and vfat has room for 11",
+            (6, "label = \"TWELVE BYTES\""),
+            "\"TWELVE BYTES\"",
+        ),
     );
     assert_refused(
         &bench,
         &filesystem("ext4", "label = \"seventeen letters\"\n"),
-        1,
-        "error: partition 'data': the label 'seventeen letters' has 17 bytes, and ext4 has room for 16",
+        2,
+        &pointed(
+            "error: partition 'data': the label 'seventeen letters' has 17 bytes, and ext4 has room for 16",
+            (6, "label = \"seventeen letters\""),
+            "\"seventeen letters\"",
+        ),
     );
     assert_refused(
         &bench,
         &filesystem("swap", "label = \"seventeen letters\"\n"),
-        1,
-        "error: partition 'data': the label 'seventeen letters' has 17 bytes, and swap has room for 16",
+        2,
+        &pointed(
+            "error: partition 'data': the label 'seventeen letters' has 17 bytes, and swap has room for 16",
+            (6, "label = \"seventeen letters\""),
+            "\"seventeen letters\"",
+        ),
     );
 }
 
@@ -83,17 +103,25 @@ fn features_that_cannot_be_say_why() {
                 kind,
                 &format!("options = {{ features = \"{features}\" }}\n"),
             ),
-            1,
-            &format!(
-                "error: partition 'data': the option features cannot be '{features}': {reason}"
+            2,
+            &pointed(
+                &format!(
+                    "error: partition 'data': the option features cannot be '{features}': {reason}"
+                ),
+                (6, &format!("options = {{ features = \"{features}\" }}")),
+                &format!("\"{features}\""),
             ),
         );
     }
     assert_refused(
         &bench,
         &filesystem("ext4", "options = { inodes = 100, inode-ratio = 4096 }\n"),
-        1,
-        "error: partition 'data': the option inodes = '100' does not go with the option inode-ratio",
+        2,
+        &pointed(
+            "error: partition 'data': the option inodes = '100' does not go with the option inode-ratio",
+            (6, "options = { inodes = 100, inode-ratio = 4096 }"),
+            "100",
+        ),
     );
 }
 
@@ -134,8 +162,12 @@ fn a_missing_source_is_refused() {
         assert_refused(
             &bench,
             &filesystem("ext4", &format!("content = [{{ {kind} = \"absent\" }}]\n")),
-            1,
-            "error: partition 'data': cannot open absent: No such file or directory (os error 2)",
+            2,
+            &pointed(
+                "error: partition 'data': cannot open absent: No such file or directory (os error 2)",
+                (6, &format!("content = [{{ {kind} = \"absent\" }}]")),
+                "\"absent\"",
+            ),
         );
     }
 }
@@ -193,8 +225,12 @@ fn an_unknown_option_is_refused() {
     assert_refused(
         &Bench::new(),
         &filesystem("ext4", "options = { jornal = \"no\" }\n"),
-        1,
-        "error: partition 'data': ext4 has no option 'jornal'; `cellblock guests` lists those that it has",
+        2,
+        &pointed(
+            "error: partition 'data': ext4 has no option 'jornal'; `cellblock guests` lists those that it has",
+            (6, "options = { jornal = \"no\" }"),
+            "\"no\"",
+        ),
     );
 }
 

@@ -35,3 +35,13 @@ fn assert_refused(bench: &Bench, spec: &str, code: i32, message: &str) {
 fn filesystem(kind: &str, more: &str) -> String {
     format!("{PARTITION}size = \"2MiB\"\nfilesystem = \"{kind}\"\n{more}")
 }
+
+/// The message of an error that points at `part` of a line of the spec.
+fn pointed(message: &str, (number, line): (usize, &str), part: &str) -> String {
+    let column = line.find(part).unwrap();
+    let (before, marks) = (" ".repeat(column), "^".repeat(part.len()));
+    let column = column + 1;
+    format!(
+        "{message}\n --> image.toml:{number}:{column}\n  |\n{number} | {line}\n  | {before}{marks} here"
+    )
+}

@@ -1,7 +1,9 @@
 //! snapd's gadgets.
 
 use std::fs;
+use std::path::Path;
 
+use super::build_twice;
 use crate::support::bench::assert_same_bytes;
 use crate::support::judges::{judge_ext4, judge_fat, judge_table};
 use crate::support::{Bench, Listing, disk, judge, reading, text};
@@ -183,4 +185,102 @@ fn the_record_of_several_volumes_is_a_list() {
         .map(|record| record["image"].as_str().unwrap())
         .collect();
     assert_eq!(images, ["pc.img", "extra.img"]);
+}
+
+/// A gadget of one volume `pc` with an MBR or GPT and these structures.
+fn gadget(schema: &str, structures: &[&str]) -> String {
+    let mut lines = format!("volumes:\n  pc:\n    schema: {schema}\n    structure:\n");
+    for structure in structures {
+        lines += &format!("      - {structure}\n");
+    }
+    lines
+}
+
+#[test]
+fn a_root_file_system_is_appended_where_there_is_none() {
+    let bench = Bench::new();
+    let boot = "{name: boot, type: 0C, filesystem: vfat, filesystem-label: system-boot, size: 5M, content: [{source: config.txt, target: .}]}";
+    bench.write("gadget.yaml", gadget("mbr", &[boot]));
+    bench.write("config.txt", "arm_64bit=1\n");
+    bench.write("root/etc/hostname", "w\n");
+    let image = build_twice(&bench, "gadget.yaml", &["--content", "writable=root"]);
+    let table = disk::table(&bench, &image);
+    let partitions = table["partitions"].as_array().unwrap();
+    assert_eq!(partitions.len(), 2);
+    assert_eq!(partitions[0]["bootable"], true);
+    assert_eq!(partitions[1]["type"], "83");
+    let boot = disk::cut_out(&bench, &image, "1");
+    judge_fat(&boot);
+    let root = disk::cut_out(&bench, &image, "2");
+    judge_ext4(&root);
+    if let Some(blkid) = judge("blkid") {
+        let said = |tag: &str, of: &Path| {
+            let said = blkid.content_with(&["-p", "-o", "value", "-s", tag], of);
+            said.trim().to_owned()
+        };
+        assert_eq!(said("LABEL", &root), "writable");
+        // Too small for FAT32.
+        assert_eq!(said("VERSION", &boot), "FAT12");
+    }
+    if let Some(mdir) = judge("mdir") {
+        let listing = mdir
+            .command()
+            .args(["-b", "-i"])
+            .arg(&boot)
+            .arg("::")
+            .output();
+        let listed = text(&listing.unwrap());
+        assert!(listed.contains("config.txt"), "{listed}");
+    }
+}
+
+#[test]
+fn structures_without_names_sizes_of_no_sectors_and_addresses_of_bare_ones() {
+    let bench = Bench::new();
+    let structures = [
+        "{name: mbr, type: mbr, size: 440}",
+        "{name: blob, type: bare, offset: 1M, size: 700, offset-write: mbr+92}",
+        "{type: 0FC63DAF-8483-4772-8E79-3D69D8477DE4, size: 1000}",
+        "{type: 0FC63DAF-8483-4772-8E79-3D69D8477DE4, size: 1000}",
+    ];
+    bench.write("gadget.yaml", gadget("gpt", &structures));
+    let image = build_twice(&bench, "gadget.yaml", &["--without-root"]);
+    let bytes = fs::read(&image).unwrap();
+    assert_eq!(bytes[92..96], 2048_u32.to_le_bytes());
+    let table = disk::table(&bench, &image);
+    let partitions = table["partitions"].as_array().unwrap();
+    let starts: Vec<_> = partitions.iter().map(|it| it["start"].as_u64()).collect();
+    assert_eq!(starts, [Some(2050), Some(2052)]);
+    for partition in partitions {
+        let name = partition.get("name").and_then(|name| name.as_str());
+        assert!(matches!(name, None | Some("")), "{partition}");
+        assert_eq!(partition["size"], 2);
+    }
+}
+
+#[test]
+fn content_comes_from_the_kernel_and_the_root_file_system() {
+    let bench = Bench::new();
+    let content = "[{source: $kernel:dtbs/dtbs/, target: /dtbs}, {source: 'rootfs:/boot/vmlinuz', target: ./}]";
+    let boot = format!("{{name: boot, type: 0C, filesystem: vfat, size: 5M, content: {content}}}");
+    bench.write("meta/gadget.yaml", gadget("mbr", &[&boot]));
+    bench.write("kernel/dtbs/one.dtb", "dtb");
+    bench.write("root/boot/vmlinuz", "kernel");
+    let more = ["--kernel", "kernel", "--rootfs", "root", "--without-root"];
+    let image = build_twice(&bench, "meta/gadget.yaml", &more);
+    let boot = disk::cut_out(&bench, &image, "1");
+    judge_fat(&boot);
+    if let Some(mdir) = judge("mdir") {
+        let listing = mdir
+            .command()
+            .args(["-/", "-b", "-i"])
+            .arg(&boot)
+            .arg("::")
+            .output();
+        let listed = text(&listing.unwrap());
+        assert!(
+            listed.contains("dtbs/one.dtb") && listed.contains("vmlinuz"),
+            "{listed}"
+        );
+    }
 }

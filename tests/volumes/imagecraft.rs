@@ -8,13 +8,20 @@ use crate::support::bench::{assert_same_bytes, case};
 use crate::support::judges::{judge_ext4, judge_fat, judge_table};
 use crate::support::{Bench, Judge, disk, judge, reading, text};
 
+/// The keys that every project file has beside its disk.
+pub(super) const PROJECT: &str =
+    "name: pc\nbase: bare\nbuild-base: ubuntu@24.04\nplatforms: {amd64: }\nparts: {}\n";
+
 /// A project file of one volume `pc` with these lines for `schema` and `structure`.
 pub(super) fn project(schema: &str, structures: &[&str], root: &str) -> String {
     let mut lines = format!("volumes:\n  pc:\n    schema: {schema}\n    structure:\n");
     for structure in structures {
         lines += &format!("      - {structure}\n");
     }
-    lines + &format!("filesystems:\n  default:\n    - {{mount: /, device: (volume/pc/{root})}}\n")
+    lines
+        + &format!(
+            "filesystems:\n  default:\n    - {{mount: /, device: (volume/pc/{root})}}\n{PROJECT}"
+        )
 }
 
 /// A bench with the tutorial's project file, and a tree for each of its partitions.
@@ -196,7 +203,7 @@ fn an_mbr_has_three_primary_and_the_rest_logical() {
          start=2048, size=32768, type=0C, bootable\n\
          start=34816, size=16384, type=83\n\
          start=51200, size=1954, type=83\n\
-         start=53154, size=20480, type=0F\n\
+         start=53154, size=20480, type=05\n\
          start=55202, size=8192, type=83\n\
          start=65442, size=8192, type=83\nwrite\n",
     );
@@ -320,4 +327,46 @@ fn content_may_be_added_to_a_spec_in_toml() {
     ]);
     assert_eq!(outcome, "");
     assert_same_bytes(&within, &bench.path("added.img"));
+}
+
+#[test]
+fn standard_input_and_toml_beside_it_describe_a_disk() {
+    let bench = small();
+    let file = fs::read_to_string(bench.path("imagecraft.yaml")).unwrap();
+    bench.write(
+        "more.toml",
+        "[disk]\nid = \"6F8C47A6-1C2D-4B35-8B1E-9DE3C4E9E3FF\"\n",
+    );
+    let more = [
+        "--also",
+        "more.toml",
+        "--owner",
+        "rootfs=5:6",
+        "--drop",
+        "efi=symlinks",
+    ];
+    bench.done(&[&["convert", "imagecraft.yaml"][..], &CONTENT, &more].concat());
+    let printed = bench.done(&[&["convert", "imagecraft.yaml"][..], &CONTENT, &more].concat());
+    assert!(
+        printed.contains("id = \"6f8c47a6-1c2d-4b35-8b1e-9de3c4e9e3ff\""),
+        "{printed}"
+    );
+    assert!(printed.contains("owner = \"5:6\""), "{printed}");
+    assert!(printed.contains("drop = [\"symlinks\"]"), "{printed}");
+    let mut child = bench
+        .cellblock()
+        .args(["convert", "-"])
+        .args(CONTENT)
+        .args(more)
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    std::io::Write::write_all(&mut child.stdin.take().unwrap(), file.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout), printed);
+    let random = "[disk]\nseed = \"random\"\n[[partition]]\ntype = \"linux\"\nsize = \"1MiB\"\n";
+    bench.write("random.toml", random);
+    let seed = || bench.done(&["convert", "random.toml"]);
+    assert_ne!(seed(), seed());
 }

@@ -27,7 +27,13 @@ fn assert_refused(case: &Path, kind: &str) {
     bench.write("file", "a file\n");
     bench.write("disk.img", "an image from before");
     let names = bench.names();
-    let outcome = bench.run(&["build", &name, "-q", "-o", "disk.img"]);
+    // What is wrong with a gadget has nothing to do with the root file system that it gets.
+    let more: &[&str] = match kind {
+        "gadget" => &["--without-root"],
+        _ => &[],
+    };
+    let build = ["build", &name, "-q", "-o", "disk.img"];
+    let outcome = bench.run(&[&build, more].concat());
     let expected = fs::read_to_string(case.with_extension("txt")).unwrap();
     let called = case.display();
     assert_eq!(outcome.stderr, expected, "{called}");
@@ -116,17 +122,37 @@ fn several_volumes_need_a_directory() {
             "volumes:\n  one:\n    schema: mbr\n{structure}  two:\n    schema: mbr\n{structure}"
         ),
     );
-    let outcome = bench.run(&["build", "gadget.yaml", "-o", "disk.img"]);
+    let outcome = bench.run(&["build", "gadget.yaml", "--without-root", "-o", "disk.img"]);
     assert_eq!(
         outcome.stderr,
         "error: --output disk.img: there are 2 volumes, each with an image of its own: name a directory that exists, \
          or one volume with --volume\n"
     );
-    let outcome = bench.run(&["convert", "gadget.yaml"]);
+    let outcome = bench.run(&["convert", "gadget.yaml", "--without-root"]);
     assert_eq!(
         outcome.stderr,
         "error: there are 2 volumes, and one is printed at a time: name it with --volume: one, two\n"
     );
     assert_eq!(outcome.code, Some(2));
     assert_eq!(bench.names(), ["gadget.yaml"]);
+}
+
+#[test]
+fn a_gadget_without_a_root_file_system_says_so() {
+    let bench = Bench::new();
+    bench.write("gadget.yaml", "volumes:\n  pc:\n    schema: mbr\n");
+    bench.write("root/etc/hostname", "w");
+    let outcome = bench.run(&["build", "gadget.yaml", "-o", "disk.img"]);
+    assert_eq!(
+        outcome.stderr,
+        "error: no structure has the role system-data, so that the root file system 'writable' is appended, and nothing \
+         says what is in it: add --content writable=SOURCE, or leave it out with --without-root\n"
+    );
+    assert_eq!(outcome.code, Some(2));
+    let outcome = bench.run(&["build", "gadget.yaml", "--without-root", "-o", "disk.img"]);
+    assert!(
+        outcome.stderr.contains("there is no structure"),
+        "{}",
+        outcome.stderr
+    );
 }

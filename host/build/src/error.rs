@@ -4,6 +4,7 @@ use crate::catalogue::GuestError;
 use crate::plan::PlanError;
 use crate::{DiskError, TemplateError};
 use cellblock_cell::CellError;
+use cellblock_contract::FormatError;
 use cellblock_image::ImageError;
 use cellblock_spec::SpecError;
 use cellblock_table::TableError;
@@ -69,8 +70,31 @@ impl Error {
             | Self::Plan(_)
             | Self::Guest(GuestError::Unknown { .. })
             | Self::Disk(DiskError::Select { .. }) => true,
-            Self::Partition { reason, .. } => matches!(**reason, PartitionError::Template(_)),
+            Self::Partition { reason, .. } | Self::Filesystem(reason) => reason.is_usage(),
             _ => false,
         }
+    }
+}
+
+impl PartitionError {
+    /// Whether what was asked for is wrong: a kind, a label or an option that cannot be, or content that is not there.
+    #[must_use]
+    pub fn is_usage(&self) -> bool {
+        let source = match self {
+            Self::Template(_) => return true,
+            Self::Source(source) => source,
+            Self::Cell(CellError::Source(source)) => source,
+            Self::Cell(CellError::Refused(refusal)) => {
+                return matches!(
+                    refusal.error(),
+                    FormatError::Kind | FormatError::Label(_) | FormatError::Setting(_)
+                );
+            }
+            _ => return false,
+        };
+        matches!(
+            source,
+            SourceError::Open { .. } | SourceError::WrongType { .. }
+        )
     }
 }

@@ -25,6 +25,12 @@ pub struct Refusal {
 }
 
 impl Refusal {
+    /// What the formatter says, as data.
+    #[must_use]
+    pub fn error(&self) -> &FormatError {
+        &self.error
+    }
+
     /// `options` tells what the formatter describes; it is asked only where the meaning depends on it.
     pub(super) fn new(
         error: FormatError,

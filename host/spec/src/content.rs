@@ -20,6 +20,16 @@ pub enum Content {
     Template(Template),
 }
 
+impl Content {
+    /// Gives all of it one owner.
+    pub fn set_owner(&mut self, owner: (u32, u32)) {
+        match self {
+            Self::Source(source) => source.owner = Some(owner),
+            Self::Template(template) => template.owner = Some(owner),
+        }
+    }
+}
+
 impl From<Source> for Content {
     fn from(source: Source) -> Self {
         Self::Source(source)

@@ -92,6 +92,11 @@ pub enum Within {
         /// Its name, if it has one.
         name: Option<String>,
     },
+    /// A platform of imagecraft's.
+    Platform {
+        /// Its name.
+        name: String,
+    },
     /// An entry of `[guests]`.
     Guest {
         /// The file system it makes.
@@ -121,6 +126,7 @@ impl fmt::Display for Within {
                 name: None,
             } => write!(formatter, "structure {position}: "),
             Self::Volume { name } => write!(formatter, "volume '{name}': "),
+            Self::Platform { name } => write!(formatter, "platform '{name}': "),
             Self::Guest { name } => write!(formatter, "guest '{name}': "),
         }
     }
@@ -228,11 +234,11 @@ pub enum ProblemKind {
     /// Times of a text or a template, which have none.
     #[error("`times` says nothing about what is written here: it has no time of its own")]
     TimesOfText,
-    /// An entry of `raw` that names both a file and an address, or neither.
-    #[error("an entry of `raw` names {} of `file` and `lba-of`", if *.both { "both" } else { "neither" })]
+    /// An entry of `raw` that names several of a file and an address, or neither.
+    #[error("an entry of `raw` names {found} of `file`, `lba-of` and `lba`")]
     RawKinds {
-        /// Whether it names both.
-        both: bool,
+        /// How many it names.
+        found: usize,
     },
     /// A key of one kind of `raw` entry in the other kind.
     #[error("`{key}` needs `{needs}`")]
@@ -360,7 +366,8 @@ impl ProblemKind {
             }
             Self::TimesOfText => Some("remove `times`".to_owned()),
             Self::RawKinds { .. } => Some(
-                "name one: a file to copy, or a partition whose first sector is written".to_owned(),
+                "name one: a file to copy, or a partition or an offset whose sector is written"
+                    .to_owned(),
             ),
             Self::RawNeeds { .. } | Self::DecidedByVolume { .. } => Some("remove it".to_owned()),
             Self::NotInThisTable { instead, .. } => Some((*instead).to_owned()),

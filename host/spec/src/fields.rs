@@ -169,6 +169,13 @@ impl<'a, 'text> Fields<'a, 'text> {
         self.findings.files.place(value.span())
     }
 
+    /// What is written for a value.
+    pub(super) fn source<T>(&self, value: &Spanned<T>) -> &'text str {
+        let place = self.at(value);
+        let text = self.findings.files.text(place.file);
+        text.get(place.range).unwrap_or_default()
+    }
+
     /// The path under a key; a relative one starts from the folder of the file that it is in.
     pub(super) fn take_path(&mut self, key: &'static str) -> Option<Placed<PathBuf>> {
         let value = self.get(key)?;

@@ -115,7 +115,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use std::path::Path;
 
-    use crate::{Files, Project, Spec};
+    use crate::{Choices, Files, Project, Spec};
 
     const MAIN: &str =
         "[disk]\ntable = \"mbr\"\n[[partition]]\ntype = \"linux\"\nsize = \"1MiB\"\n";
@@ -178,7 +178,7 @@ error: the key `table` is given twice
         let more =
             "[disk]\nsize = \"8MiB\"\nid = \"0x0000002a\"\n[boot.grub-efi]\nimage = \"g.efi\"\n";
         let files = two(("gadget.yaml", yaml), more);
-        let project = Project::read(&files).unwrap();
+        let project = Project::read(&files, &Choices::default()).unwrap();
         let spec = &project.volumes[0].spec;
         let printed = spec.to_toml().unwrap();
         assert!(
@@ -198,7 +198,9 @@ error: the key `table` is given twice
             ("[[partition]]\ntype = \"esp\"\n", "unknown key `partition`"),
         ] {
             let files = two(("gadget.yaml", yaml), more);
-            let error = Project::read(&files).unwrap_err().render(&files, false);
+            let error = Project::read(&files, &Choices::default())
+                .unwrap_err()
+                .render(&files, false);
             assert!(
                 error.contains(expected) && error.contains("more/more.toml"),
                 "{error}"

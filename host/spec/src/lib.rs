@@ -45,8 +45,10 @@ mod print;
 pub mod project;
 pub mod raw;
 mod read;
+mod scalar;
 mod schema;
 pub mod size;
+mod subject;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -59,10 +61,11 @@ pub use content::{Content, LookError, SingleFile, Template, TypedContent};
 pub use error::{Problem, ProblemKind, SpecError, Within};
 pub use place::{FileId, Files, Place, Placed};
 pub use print::PathError;
-pub use project::Project;
+pub use project::{Choices, Project};
 pub use raw::{RawSpec, RawWhat};
 pub use schema::json_schema;
 pub use size::{Margin, SizeRule};
+pub use subject::Subject;
 pub use table::TableSpec;
 pub use value::{FilesystemId, Seed};
 pub use volumes::VolumeFault;
@@ -191,9 +194,13 @@ pub struct PartitionSpec {
     /// Where the partition's table stands.
     #[schemars(skip)]
     pub place: Place,
-    /// The name in the GPT, and what errors and the command line call the partition. After its type when absent.
+    /// The name in the GPT, and what errors and the command line call the partition. After its type when absent. An empty one
+    /// leaves the name in the GPT empty, and the partition is called after its type.
     #[schemars(with = "Option<String>")]
     pub name: Option<Placed<String>>,
+    /// Whether the name in the GPT is empty.
+    #[schemars(skip)]
+    pub is_unnamed: bool,
     /// The type: a Discoverable Partitions name ("esp", "root-x86-64"), a GUID, or for an MBR a name or byte ("0x83").
     /// Only without a table there is none.
     #[schemars(rename = "type", with = "Option<schema::TypeName>")]
@@ -255,6 +262,9 @@ pub struct FilesystemSpec {
     /// Options of the formatter; `cellblock guests` lists them.
     #[schemars(default, with = "BTreeMap<String, schema::OptionValue>")]
     pub options: BTreeMap<String, Placed<String>>,
+    /// Where the paths of what goes into it stand.
+    #[schemars(skip)]
+    pub content_places: BTreeMap<PathBuf, Place>,
     /// What the format may lose instead of refusing it.
     #[schemars(default, with = "Vec<schema::LossName>")]
     pub drop: Vec<Loss>,

@@ -9,7 +9,11 @@ use super::fields::{Fields, Findings};
 use super::joined::joined;
 use super::place::{FileId, Files, Place};
 use super::read::read_beside;
+use super::volumes::VolumeFault;
+use super::volumes::gadget::Folders;
+use super::volumes::imagecraft::Platform;
 use super::volumes::{gadget, imagecraft};
+use super::yaml::Words;
 use super::{Spec, TableName, yaml};
 
 /// The names that end in YAML.
@@ -27,6 +31,47 @@ const KEYS_OF_IMAGECRAFT: [&str; 5] = ["filesystems", "parts", "platforms", "bas
 /// The folder of a snap that its gadget.yaml lies in.
 const META: &str = "meta";
 
+/// What a file leaves open.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Choices {
+    /// The platform of imagecraft's that is built for; the only one when absent.
+    pub platform: Option<String>,
+    /// Where the kernel's snap lies, which the content `$kernel:…` of a gadget comes from.
+    pub kernel: Option<PathBuf>,
+    /// Where the root file system lies, which the content `rootfs:…` of a gadget comes from.
+    pub rootfs: Option<PathBuf>,
+    /// Whether a gadget without a structure for its root file system stays without it.
+    pub without_root: bool,
+}
+
+impl Choices {
+    /// The platform that is built for, if it can be told.
+    fn platform(&self, platforms: Vec<Platform>, findings: &mut Findings<'_>) -> Option<Platform> {
+        let known: Vec<String> = platforms
+            .iter()
+            .map(|platform| platform.name.clone())
+            .collect();
+        let Some(name) = &self.platform else {
+            return platforms.into_iter().next().filter(|_| known.len() == 1);
+        };
+        let found = platforms
+            .into_iter()
+            .find(|platform| platform.name == *name);
+        if found.is_none() {
+            findings.problems.push(Problem {
+                kind: VolumeFault::UnknownPlatform {
+                    name: name.clone(),
+                    known,
+                }
+                .into(),
+                place: Place::default(),
+                within: Within::Top,
+            });
+        }
+        found
+    }
+}
+
 /// The disks that a file describes.
 #[derive(Clone, Debug)]
 pub struct Project {
@@ -43,6 +88,9 @@ pub struct Volume {
     pub name: Option<String>,
     /// The index of the partition that imagecraft mounts at the root.
     pub root: Option<usize>,
+    /// The index of the partition that is appended to a gadget for its root file system, because no structure has the role
+    /// `system-data`. It is nothing without content.
+    pub appended: Option<usize>,
     /// What is on it.
     pub spec: Spec,
 }
@@ -62,7 +110,7 @@ impl Project {
     /// # Errors
     /// [`SpecError`] with everything that is wrong with the text.
     pub fn parse(source: &str, path: &Path) -> Result<Self, SpecError> {
-        Self::read(&Files::one(path, source))
+        Self::read(&Files::one(path, source), &Choices::default())
     }
 
     /// Reads a file, and what others say beside it. The name of the first tells what it is: YAML is a project file of
@@ -74,13 +122,14 @@ impl Project {
     ///
     /// # Errors
     /// [`SpecError`] with everything that is wrong with the texts.
-    pub fn read(files: &Files) -> Result<Self, SpecError> {
+    pub fn read(files: &Files, choices: &Choices) -> Result<Self, SpecError> {
         let main = FileId::default();
         let path = files.path(main);
         if !is_yaml(path, files.text(main)) {
             let volume = Volume {
                 name: None,
                 root: None,
+                appended: None,
                 spec: Spec::read(files)?,
             };
             return Ok(Self {
@@ -88,21 +137,28 @@ impl Project {
                 notes: Vec::new(),
             });
         }
-        let table = yaml::parse(files.text(main)).map_err(|fault| SpecError {
-            problems: vec![Problem {
-                kind: fault.value.into(),
-                place: fault.place,
-                within: Within::Top,
-            }],
-        })?;
+        let mut table = parsed(files.text(main), Words::AsWritten)?;
+        let is_imagecraft = is_imagecraft(path, &table);
         let beside = joined(files, files.ids().skip(1))?;
         let (mut findings, mut notes) = (Findings::new(files), Vec::new());
+        if is_imagecraft {
+            table = parsed(files.text(main), Words::Python)?;
+            let platforms = imagecraft::platforms(&table, files);
+            if let Some(platform) = choices.platform(platforms, &mut findings) {
+                findings.problems.extend(platform.choose(&mut table, files));
+            }
+        }
         let mut top = Fields::new(&table, Place::default(), Within::Top, &mut findings);
-        let mut volumes: Vec<Volume> = if is_imagecraft(path, &table) {
+        let mut volumes: Vec<Volume> = if is_imagecraft {
             imagecraft::read(&mut top, &mut notes).into_iter().collect()
         } else {
             let folder = path.parent().unwrap_or(Path::new(""));
-            gadget::read(&mut top, &gadget_root(folder), &mut notes)
+            let folders = Folders {
+                gadget: &gadget_root(folder),
+                kernel: choices.kernel.as_deref(),
+                rootfs: choices.rootfs.as_deref(),
+            };
+            gadget::read(&mut top, folders, !choices.without_root, &mut notes)
         };
         top.finish();
         let mut top = Fields::new(&beside, Place::default(), Within::Top, &mut findings);
@@ -113,6 +169,16 @@ impl Project {
         }
         findings.none_or(Self { volumes, notes })
     }
+}
+
+fn parsed(text: &str, words: Words) -> Result<DeTable<'_>, SpecError> {
+    yaml::parse(text, words).map_err(|fault| SpecError {
+        problems: vec![Problem {
+            kind: fault.value.into(),
+            place: fault.place,
+            within: Within::Top,
+        }],
+    })
 }
 
 /// The kind of table of the first volume, which those that are built together share as a rule.

@@ -26,7 +26,10 @@ pub enum RawWhat {
         /// The bytes that it has to itself: it may have fewer, and zeros follow. Its own length when absent.
         size: Option<Placed<u64>>,
     },
-    /// The sector at which something lies, as 4 bytes, little-endian. It may lie in a file, which it then changes.
+    /// The sector of this offset on the disk, in bytes, as 4 bytes, little-endian. It may lie in a file, which it then
+    /// changes.
+    Lba(Placed<u64>),
+    /// The sector at which a partition lies, in the same way.
     LbaOf {
         /// The name of the partition.
         partition: Placed<String>,
@@ -40,7 +43,7 @@ impl RawSpec {
     pub fn file(&self) -> Option<&Placed<PathBuf>> {
         match &self.what {
             RawWhat::File { file, .. } => Some(file),
-            RawWhat::LbaOf { .. } => None,
+            RawWhat::Lba(_) | RawWhat::LbaOf { .. } => None,
         }
     }
 
@@ -48,6 +51,7 @@ impl RawSpec {
     pub fn place(&self) -> Place {
         match &self.what {
             RawWhat::File { file, .. } => file.place.clone(),
+            RawWhat::Lba(place) => place.place.clone(),
             RawWhat::LbaOf { partition, .. } => partition.place.clone(),
         }
     }
@@ -57,25 +61,30 @@ pub(super) fn raw(fields: &mut Fields<'_, '_>) -> Option<RawSpec> {
     let place = fields.place.clone();
     let file = fields.take_path("file");
     let size = fields.take("size", size_in_bytes);
+    let lba = fields.take("lba", size_in_bytes);
     let partition = fields.take("lba-of", text);
     let plus = fields.take("plus", size_in_bytes);
     let offset = fields.take("offset", size_in_bytes);
-    let found = ["file", "lba-of"].map(|key| fields.get(key).is_some());
-    if found[0] == found[1] {
-        fields.problem(ProblemKind::RawKinds { both: found[0] }, place);
+    let [is_file, is_lba, is_lba_of] =
+        ["file", "lba", "lba-of"].map(|key| fields.get(key).is_some());
+    let found = [is_file, is_lba, is_lba_of].into_iter().filter(|is| *is);
+    let found = found.count();
+    if found != 1 {
+        fields.problem(ProblemKind::RawKinds { found }, place);
         return None;
     }
-    let foreign = if found[0] {
-        ("plus", plus.as_ref(), "lba-of")
-    } else {
-        ("size", size.as_ref(), "file")
-    };
-    if let (key, Some(value), needs) = foreign {
-        fields.problem(ProblemKind::RawNeeds { key, needs }, value.place.clone());
+    for (key, value, is_right, needs) in [
+        ("plus", plus.as_ref(), is_lba_of, "lba-of"),
+        ("size", size.as_ref(), is_file, "file"),
+    ] {
+        if let (Some(value), false) = (value, is_right) {
+            fields.problem(ProblemKind::RawNeeds { key, needs }, value.place.clone());
+        }
     }
-    let what = match (file, partition) {
+    let what = match (file, lba) {
         (Some(file), _) => RawWhat::File { file, size },
-        (None, partition) => RawWhat::LbaOf {
+        (None, Some(lba)) => RawWhat::Lba(lba),
+        (None, None) => RawWhat::LbaOf {
             partition: partition?,
             plus: plus.map_or(0, |plus| plus.value),
         },

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use cellblock_contract::Loss;
+use cellblock_table::{Attributes, Scheme, names};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema, schema_for};
 
 use super::{DiskSize, Placed, SizeRule, Spec};
@@ -42,9 +43,9 @@ pub(super) struct Content {
     /// with a `/` at the end the directory that it goes into. The root when absent.
     to: Option<String>,
     /// The owner of everything that comes from here, `"USER:GROUP"` in numbers. As found when absent.
-    owner: Option<String>,
+    owner: Option<Owner>,
     /// The modes of what comes from here: octal for the files ("0644"), or clauses ("u=rwX,go=rX"). As found when absent.
-    mode: Option<String>,
+    mode: Option<Mode>,
     /// Patterns of paths in a directory or an archive to leave out.
     #[schemars(default)]
     exclude: Vec<String>,
@@ -84,6 +85,8 @@ pub(super) struct Raw {
     /// In place of a file, the name of a partition: the sector at which it begins is written, as 4 bytes, little-endian. It
     /// may lie in a file, which it then changes.
     lba_of: Option<String>,
+    /// In place of a file, an offset on the disk: its sector is written in the same way.
+    lba: Option<Size>,
     /// The sector this many bytes into the partition instead; 0 when absent.
     #[schemars(default)]
     plus: Option<Size>,
@@ -145,6 +148,59 @@ impl JsonSchema for LossName {
     }
 }
 
+/// What may be written for a byte of an MBR.
+const BYTE_PATTERN: &str = "^(0x)?[0-9A-Fa-f]{1,2}$";
+/// What may be written for a GUID.
+const GUID_PATTERN: &str =
+    "^[0-9A-Fa-f]{8}-?[0-9A-Fa-f]{4}-?[0-9A-Fa-f]{4}-?[0-9A-Fa-f]{4}-?[0-9A-Fa-f]{12}$";
+
+impl JsonSchema for TypeName {
+    fn schema_name() -> Cow<'static, str> {
+        "PartitionType".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let gpt: Vec<&str> = names(Scheme::Gpt).collect();
+        let only_mbr: Vec<&str> = names(Scheme::Mbr)
+            .filter(|name| !gpt.contains(name))
+            .collect();
+        json_schema!({ "anyOf": [
+            { "enum": gpt, "description": "In a GPT: a name of the Discoverable Partitions Specification, or another one." },
+            { "enum": only_mbr, "description": "In an MBR." },
+            { "type": "string", "pattern": GUID_PATTERN },
+            { "type": "string", "pattern": BYTE_PATTERN },
+            { "type": "integer", "minimum": 1, "maximum": 255 }
+        ] })
+    }
+}
+
+impl JsonSchema for MbrTypeName {
+    fn schema_name() -> Cow<'static, str> {
+        "MbrPartitionType".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let known: Vec<&str> = names(Scheme::Mbr).collect();
+        json_schema!({ "anyOf": [
+            { "enum": known },
+            { "type": "string", "pattern": BYTE_PATTERN },
+            { "type": "integer", "minimum": 1, "maximum": 255 }
+        ] })
+    }
+}
+
+impl JsonSchema for AttributeName {
+    fn schema_name() -> Cow<'static, str> {
+        "Attribute".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let known: Vec<&str> = Attributes::all_names().collect();
+        json_schema!({ "anyOf": [
+            { "enum": known },
+            { "type": "string", "pattern": "^bit-[0-9]+$" },
+            { "type": "integer", "minimum": 0, "maximum": 63 }
+        ] })
+    }
+}
+
 /// Gives a type the schema of what may be written for it.
 macro_rules! written_as {
     ($($type:ty, $name:literal: $schema:tt;)*) => {$(
@@ -179,6 +235,10 @@ pub(super) struct Number;
 pub(super) struct MbrNumber;
 /// An attribute of a partition.
 pub(super) struct AttributeName;
+/// The modes of what comes from a source.
+pub(super) struct Mode;
+/// The owner of what comes from a source.
+pub(super) struct Owner;
 /// The value of a formatter's option.
 pub(super) struct OptionValue;
 /// A formatter that is not built in.
@@ -198,11 +258,17 @@ written_as! {
         ]
     };
     Time, "Time": { "type": ["string", "integer"] };
-    TypeName, "PartitionType": { "type": ["string", "integer"], "examples": ["esp", "root-x86-64", "linux-generic", "swap", "0x83"] };
-    MbrTypeName, "MbrPartitionType": { "type": ["string", "integer"], "examples": ["fat32", "0x0c", "linux", "esp"] };
     Number, "PartitionNumber": { "type": "integer", "minimum": 1, "maximum": 128 };
     MbrNumber, "MbrNumber": { "type": "integer", "minimum": 1, "maximum": 4 };
-    AttributeName, "Attribute": { "oneOf": [{ "type": "string" }, { "type": "integer", "minimum": 0, "maximum": 63 }] };
+    Mode, "Mode": {
+        "type": "string",
+        "anyOf": [
+            { "pattern": "^[0-7]{1,4}$" },
+            { "pattern": "^[ugoa]*[-+=][rwxXst]*([-+=,][ugoarwxXst]*)*$" }
+        ],
+        "examples": ["0644", "u=rwX,go=rX"]
+    };
+    Owner, "Owner": { "type": "string", "pattern": "^[0-9]+:[0-9]+$", "examples": ["0:0"] };
     OptionValue, "OptionValue": { "type": ["string", "integer", "boolean"] };
     Guest, "Guest": {
         "oneOf": [
@@ -248,4 +314,52 @@ written_as! {
             { "type": "string", "pattern": SIZE_PATTERN }
         ]
     };
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use cellblock_table::PartitionType;
+
+    use super::*;
+
+    /// What an editor offers at a pointer of the schema.
+    fn offered(pointer: &str) -> Vec<String> {
+        let schema = json_schema();
+        let values = schema.pointer(pointer).unwrap().as_array().unwrap();
+        let words = values.iter().map(|value| value.as_str().unwrap());
+        words.map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn every_name_that_is_offered_is_read() {
+        let of_type = |pointer: &str, scheme| {
+            let names = offered(pointer);
+            for name in &names {
+                assert!(PartitionType::parse(name, scheme).is_ok(), "{name}");
+            }
+            names
+        };
+        let gpt = of_type("/$defs/PartitionType/anyOf/0/enum", Scheme::Gpt);
+        for name in [
+            "esp",
+            "root-x86-64",
+            "usr-arm64-verity-sig",
+            "linux-generic",
+            "bios-boot",
+        ] {
+            assert!(gpt.iter().any(|offered| offered == name), "{name}");
+        }
+        of_type("/$defs/PartitionType/anyOf/1/enum", Scheme::Mbr);
+        let mbr = of_type("/$defs/MbrPartitionType/anyOf/0/enum", Scheme::Mbr);
+        assert!(mbr.iter().any(|offered| offered == "fat32"));
+        let attributes = offered("/$defs/Attribute/anyOf/0/enum");
+        assert!(attributes.iter().any(|offered| offered == "grow-fs"));
+        for name in attributes {
+            assert!(Attributes::by_name(&name).is_some(), "{name}");
+        }
+        let schema = json_schema();
+        assert!(schema.pointer("/$defs/Mode/anyOf").is_some());
+        assert!(schema.pointer("/$defs/Loss/oneOf").is_some());
+    }
 }

@@ -41,6 +41,24 @@ pub enum SizeError {
         /// The same number with the unit that is meant, in quotes.
         instead: String,
     },
+    /// The unit is spelled in other letters.
+    #[error("`{text}` has the unit `{unit}`, which is spelled otherwise: write {instead}")]
+    Misspelled {
+        /// What was written.
+        text: String,
+        /// The unit in it.
+        unit: String,
+        /// The same number with the unit as it is spelled, in quotes.
+        instead: String,
+    },
+    /// A share of nothing.
+    #[error(
+        "`{text}` is a share, and says not of what: write \"minimum + {text}\" for that much more than the content needs, or a size"
+    )]
+    ShareOfNothing {
+        /// What was written.
+        text: String,
+    },
     /// The unit is none that is known.
     #[error("`{text}` has the unknown unit `{unit}`: the units are B, KiB, MiB, GiB, TiB and PiB")]
     UnknownUnit {
@@ -191,6 +209,11 @@ fn parse_unit(text: &str, number: &str, unit: &str) -> Result<u64, SizeError> {
     if let Some((_, bytes)) = UNITS.iter().find(|(name, _)| *name == unit) {
         return Ok(*bytes);
     }
+    if unit == "%" {
+        return Err(SizeError::ShareOfNothing {
+            text: text.to_owned(),
+        });
+    }
     let first = unit.chars().next().map(|c| c.to_ascii_uppercase());
     let spelling = unit.to_ascii_lowercase();
     let meant = UNITS
@@ -201,6 +224,11 @@ fn parse_unit(text: &str, number: &str, unit: &str) -> Result<u64, SizeError> {
             spelling == name || spelling == name.replace('i', "") || spelling == name[..1]
         });
     Err(match meant {
+        Some((name, _)) if name.eq_ignore_ascii_case(unit) => SizeError::Misspelled {
+            text: text.to_owned(),
+            unit: unit.to_owned(),
+            instead: format!("\"{number}{name}\""),
+        },
         Some((name, _)) => SizeError::AmbiguousUnit {
             text: text.to_owned(),
             unit: unit.to_owned(),

@@ -110,6 +110,58 @@ fn the_spec_of_the_design_is_read() {
 }
 
 #[test]
+fn the_example_and_what_it_leaves_out_are_read() {
+    let spec = parse(EXAMPLE).unwrap();
+    assert_eq!(spec.partitions.len(), 2);
+    // Every line that is commented out can be taken in.
+    let is_key =
+        |line: &str| line.contains(" = ") || line.starts_with("{ ") || line.starts_with('[');
+    let whole: String = EXAMPLE
+        .lines()
+        .map(|line| match line.trim_start().strip_prefix("# ") {
+            Some(rest) if is_key(rest) => format!("{rest}\n"),
+            _ => format!("{line}\n"),
+        })
+        .collect();
+    let spec = parse(&whole).unwrap();
+    assert!(spec.boot.grub_efi.is_some());
+    assert_eq!(spec.disk.sector_size.unwrap().value, 4096);
+    let filesystem = spec.partitions[1].filesystem.as_ref().unwrap();
+    assert_eq!((filesystem.content.len(), filesystem.drop.len()), (3, 1));
+}
+
+#[test]
+fn one_mistake_is_one_error() {
+    for (lines, expected) in [
+        (
+            "size = \"4GB\"\n",
+            "size: `4GB` has the unit `GB`, which is ambiguous",
+        ),
+        (
+            "size = \"36mib\"\n",
+            "`36mib` has the unit `mib`, which is spelled otherwise: write \"36MiB\"",
+        ),
+        (
+            "size = \"50%\"\n",
+            "`50%` is a share, and says not of what: write \"minimum + 50%\"",
+        ),
+        (
+            "size = \"1MiB\"\nfilesystem = \"ext4\"\ncontent = [{ text = \"x\", to = \"x\" }]\n",
+            "to: `x` is not a destination",
+        ),
+    ] {
+        let text = rendered(&format!("[[partition]]\ntype = \"linux\"\n{lines}"));
+        assert!(text.contains(expected), "{text}");
+        assert_eq!(text.matches("error: ").count(), 1, "{text}");
+    }
+    // Types are judged by no table where none can be told.
+    let text = rendered(
+        "disk = { table = \"gtp\" }\n[[partition]]\ntype = \"0x83\"\nsize = 512\nactive = true\n",
+    );
+    assert_eq!(text.matches("error: ").count(), 1, "{text}");
+}
+
+#[test]
 fn an_unknown_key_points_at_its_line() {
     let source =
         "[[partition]]\nname = \"root\"\ntype = \"linux\"\nfilesytem = \"ext4\"\nsize = \"1MiB\"\n";
@@ -230,11 +282,11 @@ fn bad_values_say_what_to_write() {
         ),
         (
             disk("raw = [{ offset = 5 }]"),
-            "disk: an entry of `raw` names neither of `file` and `lba-of`",
+            "disk: an entry of `raw` names 0 of `file`, `lba-of` and `lba`",
         ),
         (
             disk("raw = [{ file = \"a\", lba-of = \"b\" }]"),
-            "names both of `file` and `lba-of`",
+            "names 2 of `file`, `lba-of` and `lba`",
         ),
         (
             partition("raw = [{ file = \"a\", plus = 5 }]"),

@@ -82,6 +82,12 @@ pub enum ValueError {
     /// Text that is empty where it must not be.
     #[error("the text is empty: write one character or more")]
     Empty,
+    /// A word that YAML takes for something else than a string.
+    #[error("YAML takes this for {found}: write it in quotes")]
+    NeedsQuotes {
+        /// What YAML takes it for.
+        found: &'static str,
+    },
     /// Not a UUID.
     #[error(
         "`{text}` is not a UUID: write 32 hexadecimal digits, such as \"0fc63daf-8483-4772-8e79-3d69d8477de4\""

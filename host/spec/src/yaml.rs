@@ -1,7 +1,8 @@
 //! YAML, read into the tree of values that TOML is read into too, so that one set of readers serves both.
 //!
 //! Every scalar becomes a string, as it is written without its quotes: what it means is its reader's business, and a
-//! size, a type such as `0C` and a name need no quotes to be told apart. A value that is left out (`key:`, `~`, `null`)
+//! size, a type such as `0C` and a name need no quotes to be told apart. Or else unquoted words are what they are to
+//! PyYAML: a number becomes a string with its value, `yes` is true. A value that is left out (`key:`, `~`, `null`)
 //! is the empty string. A mapping or a list stands where its first key or item stands.
 //!
 //! Anchors, aliases and merge keys (`<<`) are followed. What they may multiply a text to is limited, and so is depth.
@@ -13,10 +14,12 @@ use std::ops::Range;
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Span};
 use toml::Spanned;
 use toml::de::{DeArray, DeString, DeTable, DeValue};
+use toml::value::Datetime;
 
 use thiserror::Error;
 
 use super::place::{FileId, Place};
+use super::scalar::{Word, resolved};
 
 /// The most values that a text may hold, each use of an alias counted with all that is in it.
 const MOST_VALUES: usize = 100_000;
@@ -93,12 +96,21 @@ pub(super) struct Problem {
 
 type Value<'text> = Spanned<DeValue<'text>>;
 
+/// What unquoted words are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Words {
+    /// Strings, which is what Go's decoder makes of them where a string is asked for.
+    AsWritten,
+    /// What PyYAML takes them for; keys stay as they are written.
+    Python,
+}
+
 /// Reads a text of one document, which is a mapping.
 ///
 /// # Errors
 /// The first problem: it is no YAML, or more of it than is allowed, or a key is there twice.
-pub(super) fn parse(source: &str) -> Result<DeTable<'_>, Problem> {
-    let mut builder = Builder::new(source);
+pub(super) fn parse(source: &str, words: Words) -> Result<DeTable<'_>, Problem> {
+    let mut builder = Builder::new(source, words);
     let mut parser = Parser::new_from_str(source);
     while let Some(event) = parser.next_event() {
         let (event, span) = event.map_err(|error| builder.syntax(&error))?;
@@ -171,6 +183,7 @@ enum Key<'text> {
 }
 
 struct Builder<'text> {
+    words: Words,
     /// Where each character begins, in bytes, and where the text ends: the parser counts characters.
     characters: Vec<usize>,
     open: Vec<Open<'text>>,
@@ -181,9 +194,10 @@ struct Builder<'text> {
 }
 
 impl<'text> Builder<'text> {
-    fn new(source: &str) -> Self {
+    fn new(source: &str, words: Words) -> Self {
         let characters = source.char_indices().map(|(place, _)| place);
         Self {
+            words,
             characters: characters.chain([source.len()]).collect(),
             open: Vec::new(),
             anchors: BTreeMap::new(),
@@ -195,9 +209,12 @@ impl<'text> Builder<'text> {
     fn event(&mut self, event: Event<'text>, span: Span) -> Result<(), Problem> {
         let place = self.place(span);
         match event {
-            Event::Scalar(text, style, anchor, _) => {
+            Event::Scalar(text, style, anchor, tag) => {
                 let is_merge = style == ScalarStyle::Plain && text == MERGE;
-                let value = DeValue::String(scalar(text, style));
+                let value = match self.words {
+                    Words::Python if tag.is_none() && !self.awaits_key() => python(text, style),
+                    _ => DeValue::String(scalar(text, style)),
+                };
                 self.count(Extent::SCALAR, &place)?;
                 self.value(Spanned::new(place, value), anchor, Extent::SCALAR, is_merge)
             }
@@ -229,6 +246,19 @@ impl<'text> Builder<'text> {
             | Event::DocumentStart(_)
             | Event::DocumentEnd => Ok(()),
         }
+    }
+
+    /// Whether what comes next is a key.
+    fn awaits_key(&self) -> bool {
+        self.open.last().is_some_and(|open| {
+            matches!(
+                open.inside,
+                Inside::Mapping {
+                    key: Key::Awaited,
+                    ..
+                }
+            )
+        })
     }
 
     fn begin(
@@ -331,6 +361,24 @@ impl<'text> Builder<'text> {
     }
 }
 
+/// A scalar as PyYAML has it.
+fn python(text: Cow<'_, str>, style: ScalarStyle) -> DeValue<'_> {
+    let word = match style {
+        ScalarStyle::Plain => resolved(&text),
+        _ => Word::Text,
+    };
+    match word {
+        Word::Number(number) => DeValue::String(Cow::Owned(number)),
+        Word::Boolean(value) => DeValue::Boolean(value),
+        Word::Date => DeValue::Datetime(Datetime {
+            date: None,
+            time: None,
+            offset: None,
+        }),
+        Word::Text => DeValue::String(scalar(text, style)),
+    }
+}
+
 /// A scalar without its quotes; one that means "no value" is empty.
 fn scalar(text: Cow<'_, str>, style: ScalarStyle) -> DeString<'_> {
     let absent = ["~", "null", "Null", "NULL"];
@@ -407,7 +455,7 @@ mod tests {
                 other => panic!("{other:?} is not made"),
             }
         }
-        let table = parse(source).unwrap();
+        let table = parse(source, Words::AsWritten).unwrap();
         let mut values = Vec::new();
         let whole = Spanned::new(0..source.len(), DeValue::Table(table));
         show(&whole, source, &mut values);
@@ -415,7 +463,7 @@ mod tests {
     }
 
     fn fault(source: &str) -> (YamlFault, String) {
-        let problem = parse(source).unwrap_err();
+        let problem = parse(source, Words::AsWritten).unwrap_err();
         let place = source
             .get(problem.place.range.clone())
             .unwrap_or("?")
@@ -450,7 +498,7 @@ mod tests {
     fn aliases_and_merges_are_followed() {
         let source = "base: &base {size: 1M, type: '83'}\none: {<<: *base, size: 2M}\n\
                       two: {<<: [{type: 0C}, *base]}\n";
-        let table = parse(source).unwrap();
+        let table = parse(source, Words::AsWritten).unwrap();
         let get = |outer: &str, inner: &str| {
             let table = table.get(outer).unwrap().get_ref().as_table().unwrap();
             table
@@ -509,14 +557,14 @@ mod tests {
         }
         assert!(matches!(fault(&deep).0, YamlFault::TooDeep { .. }));
         let brackets = format!("a: {}", "[".repeat(100_000));
-        assert!(parse(&brackets).is_err());
+        assert!(parse(&brackets, Words::AsWritten).is_err());
     }
 
     proptest! {
         #[test]
         fn random_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
             let source = String::from_utf8_lossy(&bytes);
-            let _ = parse(&source);
+            let _ = parse(&source, Words::Python);
         }
 
         #[test]
@@ -525,7 +573,7 @@ mod tests {
             0..60,
         )) {
             let source = signs.concat();
-            if let Ok(table) = parse(&source) {
+            if let Ok(table) = parse(&source, Words::AsWritten) {
                 for key in table.keys() {
                     prop_assert!(source.get(key.span()).is_some());
                 }

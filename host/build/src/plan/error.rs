@@ -44,6 +44,8 @@ pub enum Occupant {
     Partition(Named),
     /// A file that is copied as it is.
     File(PathBuf),
+    /// The address of something on the disk.
+    Address,
     /// The address of the partition of this name.
     AddressOf(String),
 }
@@ -55,6 +57,7 @@ impl fmt::Display for Occupant {
             Self::BootRecord(named) => write!(formatter, "the boot record of {named}"),
             Self::Partition(named) => write!(formatter, "{named}"),
             Self::File(file) => write!(formatter, "{}", file.display()),
+            Self::Address => write!(formatter, "an address"),
             Self::AddressOf(name) => write!(formatter, "the address of partition '{name}'"),
         }
     }
@@ -72,7 +75,7 @@ impl Occupant {
             Self::Partition(_) => {
                 "what goes into a partition is written in the partition's own `raw`".to_owned()
             }
-            Self::File(_) | Self::AddressOf(_) => "move one of them".to_owned(),
+            Self::File(_) | Self::Address | Self::AddressOf(_) => "move one of them".to_owned(),
         }
     }
 }
@@ -84,6 +87,18 @@ impl fmt::Display for Bytes<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (start, end) = (grouped(self.0.start), grouped(self.0.end));
         write!(formatter, "bytes {start} to {end}")
+    }
+}
+
+/// The multiples to choose from; zero is none of them.
+struct Multiples(u64, u64);
+
+impl fmt::Display for Multiples {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self(0, above) => write!(formatter, "{above}"),
+            Self(below, above) => write!(formatter, "{below} or {above}"),
+        }
     }
 }
 
@@ -298,8 +313,8 @@ pub enum Reason {
     },
     /// A size or an offset that is not a whole number of sectors.
     #[error(
-        "its {what} of {} is no multiple of the sector of {sector} bytes: write {below} or {above}",
-        exact(*.bytes)
+        "its {what} of {} is no multiple of the sector of {sector} bytes: write {}",
+        exact(*.bytes), Multiples(*.below, *.above)
     )]
     NotWholeSectors {
         /// `size` or `offset`.
@@ -412,8 +427,8 @@ pub enum Reason {
     RestOfAuto,
     /// The disk's size is no whole number of sectors.
     #[error(
-        "the disk's size of {} is no multiple of the sector of {sector} bytes: write {below} or {above}",
-        exact(*.bytes)
+        "the disk's size of {} is no multiple of the sector of {sector} bytes: write {}",
+        exact(*.bytes), Multiples(*.below, *.above)
     )]
     DiskNotWholeSectors {
         /// In bytes.

@@ -95,6 +95,8 @@ pub struct PlannedPartition {
     pub number: u32,
     /// Its name in a GPT, and what errors call it.
     pub name: String,
+    /// Whether the name in the GPT is empty all the same.
+    pub is_unnamed: bool,
     /// What it is for.
     pub kind: PartitionType,
     /// Where it begins, in bytes from the start of the disk; a whole sector.
@@ -224,6 +226,7 @@ impl PlannedPartition {
         Self {
             number: identity.number,
             name: identity.name.clone(),
+            is_unnamed: partition.is_unnamed,
             kind: partition.kind.value,
             start: span.start,
             size: span.size,
@@ -247,7 +250,9 @@ impl PlannedPartition {
             self.kind,
         );
         entry.id = self.id;
-        entry.name.clone_from(&self.name);
+        if !self.is_unnamed {
+            entry.name.clone_from(&self.name);
+        }
         entry.attributes = self.attributes;
         entry.mbr_type = self.mbr_type;
         entry.active = self.active;

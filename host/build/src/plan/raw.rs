@@ -83,7 +83,7 @@ fn room(entry: &RawSpec, lengths: &RawLengths) -> u64 {
             size: Some(size), ..
         } => size.value,
         RawWhat::File { file, size: None } => length(file, lengths),
-        RawWhat::LbaOf { .. } => ADDRESS_BYTES,
+        RawWhat::Lba(_) | RawWhat::LbaOf { .. } => ADDRESS_BYTES,
     }
 }
 
@@ -202,6 +202,12 @@ fn content(
                 _ => Ok((RawContent::File(file.value.clone()), length)),
             }
         }
+        RawWhat::Lba(place) => {
+            let start = whole_sectors("`lba`", place.value, addresses.sector)?;
+            let lba = start / addresses.sector;
+            let lba = u32::try_from(lba).map_err(|_| Reason::LongAddress { lba })?;
+            Ok((RawContent::Bytes(lba.to_le_bytes().into()), ADDRESS_BYTES))
+        }
         RawWhat::LbaOf { partition, plus } => {
             let lba = addresses.lba(&partition.value, *plus)?;
             Ok((RawContent::Bytes(lba.to_le_bytes().into()), ADDRESS_BYTES))
@@ -213,6 +219,7 @@ fn content(
 fn taken(entry: &RawSpec, ground: &Ground, lengths: &RawLengths) -> Result<Taken, Reason> {
     let occupant = match &entry.what {
         RawWhat::File { file, .. } => Occupant::File(file.value.clone()),
+        RawWhat::Lba(_) => Occupant::Address,
         RawWhat::LbaOf { partition, .. } => Occupant::AddressOf(partition.value.clone()),
     };
     let end = entry

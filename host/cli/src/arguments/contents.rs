@@ -6,9 +6,12 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::ArgumentError;
+use cellblock_build::contract::Loss;
 use cellblock_build::spec::project::Volume;
-use cellblock_build::spec::value::{ValueError, parse_assignment, parse_seed};
-use cellblock_build::spec::{Place, Placed, Project, Seed, TypedContent};
+use cellblock_build::spec::value::{
+    ValueError, parse_assignment, parse_loss, parse_owner, parse_seed,
+};
+use cellblock_build::spec::{Choices, FilesystemSpec, Place, Placed, Project, Seed, TypedContent};
 use cellblock_build::tree::source::{Source, What};
 
 /// What `build` and `convert` add to the file that they read.
@@ -31,6 +34,25 @@ pub struct Contents {
     /// time; the record says which
     #[arg(long, value_parser = parse_seed)]
     seed: Option<Seed>,
+    /// Give everything in the file system of partition NAME this owner, in numbers; repeatable
+    #[arg(long = "owner", value_name = "NAME=USER:GROUP", value_parser = named_owner)]
+    owners: Vec<(String, (u32, u32))>,
+    /// Leave out what the file system of partition NAME cannot store: symlinks, special-files, hard-links, owners,
+    /// permissions or attributes, parted by commas; repeatable
+    #[arg(long = "drop", value_name = "NAME=WHAT", value_parser = named_drop)]
+    drops: Vec<(String, Vec<Loss>)>,
+    /// Build for this platform of an imagecraft.yaml, whose lists choose by it; without it, for the only one
+    #[arg(long, value_name = "NAME")]
+    platform: Option<String>,
+    /// The directory with the kernel's snap, which the content `$kernel:...` of a gadget.yaml comes from
+    #[arg(long, value_name = "DIR")]
+    kernel: Option<PathBuf>,
+    /// The directory with the root file system, which the content `rootfs:...` of a gadget.yaml comes from
+    #[arg(long, value_name = "DIR")]
+    rootfs: Option<PathBuf>,
+    /// Leave a gadget.yaml without the root file system `writable` that it gets where no structure has the role `system-data`
+    #[arg(long)]
+    without_root: bool,
     /// Take this one of the volumes that a gadget.yaml has
     #[arg(long, value_name = "NAME")]
     volume: Option<String>,
@@ -42,6 +64,19 @@ fn named_content(text: &str) -> Result<(String, TypedContent), ValueError> {
     Ok((name, TypedContent::parse(&source)?))
 }
 
+/// `NAME=USER:GROUP`.
+fn named_owner(text: &str) -> Result<(String, (u32, u32)), ValueError> {
+    let (name, owner) = parse_assignment(text, "NAME=USER:GROUP")?;
+    Ok((name, parse_owner(&owner)?))
+}
+
+/// `NAME=WHAT,WHAT`.
+fn named_drop(text: &str) -> Result<(String, Vec<Loss>), ValueError> {
+    let (name, losses) = parse_assignment(text, "NAME=WHAT")?;
+    let losses: Result<_, _> = losses.split(',').map(parse_loss).collect();
+    Ok((name, losses?))
+}
+
 impl Contents {
     /// Gives the volumes the seed that was typed.
     pub fn seed(&self, volumes: &mut [Volume]) {
@@ -50,6 +85,16 @@ impl Contents {
                 let place = Place::default();
                 volume.spec.disk.seed = Some(Placed { value: seed, place });
             }
+        }
+    }
+
+    /// What the file leaves open.
+    pub fn choices(&self) -> Choices {
+        Choices {
+            platform: self.platform.clone(),
+            kernel: self.kernel.clone(),
+            rootfs: self.rootfs.clone(),
+            without_root: self.without_root,
         }
     }
 
@@ -102,13 +147,31 @@ impl Contents {
             }
         }
         for (name, content) in &self.content {
-            let (volume, partition) = find(name, volumes, names)?;
-            let source = look(content)?;
-            let Some(filesystem) = &mut volumes[volume].spec.partitions[partition].filesystem
-            else {
-                return Err(ArgumentError::ContentWithoutFilesystem { name: name.clone() });
-            };
-            filesystem.content.push(source.into());
+            let filesystem = filesystem("--content", name, volumes, names)?;
+            filesystem.content.push(look(content)?.into());
+        }
+        for (volume, names) in volumes.iter().zip(names) {
+            let appended = volume
+                .appended
+                .map(|index| (index, &volume.spec.partitions[index]));
+            if let Some((index, partition)) = appended
+                && let Some(filesystem) = &partition.filesystem
+                && filesystem.content.is_empty()
+            {
+                return Err(ArgumentError::NoRoot {
+                    name: names[index].clone(),
+                });
+            }
+        }
+        for (name, owner) in &self.owners {
+            let filesystem = filesystem("--owner", name, volumes, names)?;
+            for content in &mut filesystem.content {
+                content.set_owner(*owner);
+            }
+        }
+        for (name, losses) in &self.drops {
+            let filesystem = filesystem("--drop", name, volumes, names)?;
+            filesystem.drop.extend(losses);
         }
         Ok(())
     }
@@ -120,7 +183,7 @@ impl Contents {
         names: &[String],
     ) -> Result<(), ArgumentError> {
         let of_volume = volume.name.clone();
-        let root = volume.root;
+        let root = volume.root.or(volume.appended);
         for (index, (partition, name)) in volume.spec.partitions.iter_mut().zip(names).enumerate() {
             let Some(filesystem) = &mut partition.filesystem else {
                 continue;
@@ -159,8 +222,26 @@ fn places(folder: &Path, volume: Option<&str>, name: &str, is_root: bool) -> Vec
     places
 }
 
+/// The file system of the partition that an option names.
+fn filesystem<'a>(
+    option: &'static str,
+    name: &str,
+    volumes: &'a mut [Volume],
+    names: &[Vec<String>],
+) -> Result<&'a mut FilesystemSpec, ArgumentError> {
+    let (volume, partition) = find(option, name, volumes, names)?;
+    let filesystem = volumes[volume].spec.partitions[partition]
+        .filesystem
+        .as_mut();
+    filesystem.ok_or_else(|| ArgumentError::ContentWithoutFilesystem {
+        option,
+        name: name.to_owned(),
+    })
+}
+
 /// The volume and the partition of a name, which may be `VOLUME/NAME`.
 fn find(
+    option: &'static str,
     typed: &str,
     volumes: &[Volume],
     names: &[Vec<String>],
@@ -184,6 +265,7 @@ fn find(
     match found[..] {
         [one] => Ok(one),
         _ => Err(ArgumentError::UnknownPartition {
+            option,
             name: typed.to_owned(),
             found: found.len(),
             known,

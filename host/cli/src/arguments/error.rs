@@ -22,8 +22,10 @@ pub enum ArgumentError {
         source: LookError,
     },
     /// A partition that the file does not have, or several of that name.
-    #[error("--content {name}=…: {}; the partitions are {}", partitions_found(*.found), .known.join(", "))]
+    #[error("{option} {name}=…: {}; the partitions are {}", partitions_found(*.found), .known.join(", "))]
     UnknownPartition {
+        /// The option.
+        option: &'static str,
         /// As it was typed.
         name: String,
         /// How many have the name.
@@ -32,8 +34,10 @@ pub enum ArgumentError {
         known: Vec<String>,
     },
     /// Content for a partition that has no file system.
-    #[error("--content {name}=…: partition '{name}' has no file system to put it into")]
+    #[error("{option} {name}=…: partition '{name}' has no file system to put it into")]
     ContentWithoutFilesystem {
+        /// The option.
+        option: &'static str,
         /// The partition.
         name: String,
     },
@@ -55,6 +59,15 @@ pub enum ArgumentError {
         name: String,
         /// Where its directory could be.
         places: Vec<PathBuf>,
+    },
+    /// A gadget without a root file system.
+    #[error(
+        "no structure has the role system-data, so that the root file system '{name}' is appended, and nothing says what \
+         is in it: add --content {name}=SOURCE, or leave it out with --without-root"
+    )]
+    NoRoot {
+        /// The partition.
+        name: String,
     },
     /// A volume that the file does not have.
     #[error("--volume {name}: there is none of that name; the volumes are {}", .known.join(", "))]

@@ -6,15 +6,21 @@ use std::path::Path;
 use super::Failure;
 use super::failure::About;
 use crate::arguments::{Contents, drawn_seed};
+use cellblock_build::cell::CellError;
+use cellblock_build::contract::FormatError;
 use cellblock_build::contract::Kinds;
 use cellblock_build::error::{Error, PartitionError};
 use cellblock_build::plan::{Draft, PlanError, RawLengths};
-use cellblock_build::spec::{Files, Project};
+use cellblock_build::spec::diagnostic::{Diagnostic, render};
+use cellblock_build::spec::{Files, Place, Project, Subject};
+use cellblock_build::tree::source::SourceError;
 
 /// What files describe.
 pub(super) struct Described {
     files: Files,
     pub(super) project: Project,
+    /// What the partitions of each volume are called.
+    names: Vec<Vec<String>>,
 }
 
 impl Described {
@@ -24,8 +30,13 @@ impl Described {
         for path in [path].into_iter().chain(contents.also()) {
             files.add(path, read_text(path)?);
         }
-        let project = Project::read(&files).map_err(|error| located(error.into(), &files))?;
-        let mut described = Self { files, project };
+        let project = Project::read(&files, &contents.choices())
+            .map_err(|error| located(error.into(), &files))?;
+        let mut described = Self {
+            files,
+            project,
+            names: Vec::new(),
+        };
         contents.seed(&mut described.project.volumes);
         for volume in &mut described.project.volumes {
             volume.spec.draw_seed(drawn_seed).map_err(Failure::usage)?;
@@ -45,6 +56,7 @@ impl Described {
         contents
             .add_to(&mut described.project.volumes, &names)
             .map_err(Failure::usage)?;
+        described.names = names;
         Ok(described)
     }
 
@@ -61,7 +73,53 @@ impl Described {
 
     /// The failure with its line in the file, where it has one.
     pub(super) fn located(&self, error: Error) -> Failure {
+        if let Error::Partition { name, reason } = &error
+            && let Some(place) = self.place_of(name, reason)
+        {
+            let diagnostic = Diagnostic {
+                title: error.to_string(),
+                place: Some((place, "here".to_owned())),
+                related: None,
+                help: None,
+            };
+            let color = super::color_of_errors();
+            return Failure::rendered(render(&[diagnostic], &self.files, color));
+        }
         located(error, &self.files)
+    }
+
+    /// Where the files say what a partition cannot be made of; `None` where nothing in them is wrong.
+    fn place_of(&self, name: &str, reason: &PartitionError) -> Option<Place> {
+        let mut volumes = self.project.volumes.iter().zip(&self.names);
+        let (spec, index) = volumes.find_map(|(volume, names)| {
+            let index = names.iter().position(|known| known == name)?;
+            Some((&volume.spec, index))
+        })?;
+        spec.place_of(index, subject(reason)?)
+    }
+}
+
+/// What the spec says that is wrong, if it is the spec that is wrong.
+fn subject(reason: &PartitionError) -> Option<Subject<'_>> {
+    let source = match reason {
+        PartitionError::Source(source) => source,
+        PartitionError::Cell(CellError::Source(source)) => source,
+        PartitionError::Cell(CellError::Refused(refusal)) => {
+            return match refusal.error() {
+                FormatError::TooSmall(_) | FormatError::TooLarge(_) => Some(Subject::Size),
+                FormatError::Kind => Some(Subject::Partition),
+                FormatError::Label(_) => Some(Subject::Label),
+                FormatError::Setting(setting) => Some(Subject::Option(&setting.name)),
+                _ => None,
+            };
+        }
+        _ => return None,
+    };
+    match source {
+        SourceError::Open { path, .. } | SourceError::WrongType { path, .. } => {
+            Some(Subject::Content(path))
+        }
+        _ => None,
     }
 }
 

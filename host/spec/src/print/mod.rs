@@ -145,6 +145,7 @@ fn print_partition(partition: &PartitionSpec) -> Result<String, PathError> {
     let PartitionSpec {
         place: _,
         name,
+        is_unnamed,
         kind,
         size,
         offset,
@@ -157,7 +158,9 @@ fn print_partition(partition: &PartitionSpec) -> Result<String, PathError> {
         raw,
     } = partition;
     let mut lines = Lines::new("[[partition]]");
-    lines.add("name", name.as_ref().map(|name| quoted(&name.value)));
+    let empty = is_unnamed.then(|| quoted(""));
+    let name = name.as_ref().map(|name| quoted(&name.value));
+    lines.add("name", name.or(empty));
     let is_stored = kind.value != PartitionType::None;
     lines.add("type", is_stored.then(|| quoted(&kind.value.to_string())));
     lines.add("size", size.as_ref().map(|size| print_rule(size.value)));
@@ -223,6 +226,7 @@ fn print_filesystem(lines: &mut Lines, filesystem: &FilesystemSpec) -> Result<()
         label,
         uuid,
         content,
+        content_places: _,
         options,
         drop,
     } = filesystem;
@@ -354,6 +358,7 @@ fn print_raw(raw: &RawSpec) -> Result<String, PathError> {
                 entries.push(format!("size = {}", quoted(&written(size.value))));
             }
         }
+        RawWhat::Lba(place) => entries.push(format!("lba = {}", quoted(&written(place.value)))),
         RawWhat::LbaOf { partition, plus } => {
             entries.push(format!("lba-of = {}", quoted(&partition.value)));
             if *plus != 0 {

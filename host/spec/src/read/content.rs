@@ -1,11 +1,15 @@
 //! The sources of a file system's content.
 
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
 use toml::Spanned;
 use toml::de::DeValue;
 
 use super::super::content::{Content, SingleFile};
 use super::super::error::ProblemKind;
 use super::super::fields::{Fields, boolean, integer, parsed, text};
+use super::super::place::Place;
 use super::super::value::{parse_destination, parse_mode, parse_owner, parse_part, parse_times};
 use cellblock_tree::source::{Source, Times, What};
 
@@ -15,8 +19,12 @@ enum Kind {
     Single(SingleFile),
 }
 
-pub(super) fn content(fields: &mut Fields<'_, '_>) -> Option<Content> {
+pub(super) fn content(
+    fields: &mut Fields<'_, '_>,
+    places: &mut BTreeMap<PathBuf, Place>,
+) -> Option<Content> {
     let place = fields.place.clone();
+    note_places(fields, places);
     let mut kinds: Vec<Kind> = trees(fields).map(Kind::Tree).collect();
     kinds.extend(single_files(fields).map(Kind::Single));
     let to = fields
@@ -57,7 +65,9 @@ pub(super) fn content(fields: &mut Fields<'_, '_>) -> Option<Content> {
             fields.problem(ProblemKind::TimesOfText, times.place.clone());
         }
     }
-    if let (Kind::Single(SingleFile::Text(_) | SingleFile::Template(_)), None) = (&kind, &to) {
+    // With a `to` that could not be read, that is the one problem to show.
+    let has_to = to.is_some() || fields.get("to").is_some();
+    if let (Kind::Single(SingleFile::Text(_) | SingleFile::Template(_)), false) = (&kind, has_to) {
         fields.problem(ProblemKind::WithoutDestination, place);
     }
     let exclude = exclude.into_iter().map(|pattern| pattern.value).collect();
@@ -81,6 +91,20 @@ pub(super) fn content(fields: &mut Fields<'_, '_>) -> Option<Content> {
             template @ Content::Template(_) => template,
         },
     })
+}
+
+/// Notes where paths stand, for errors that come when they are opened.
+fn note_places(fields: &mut Fields<'_, '_>, places: &mut BTreeMap<PathBuf, Place>) {
+    for key in ["directory", "archive", "file"] {
+        let value = fields.get(key);
+        if let Some(value) = value.filter(|value| value.get_ref().is_str())
+            && let Some(path) = fields
+                .read_path(key, value)
+                .filter(|_| value.get_ref().as_str() != Some(""))
+        {
+            places.insert(path.value, path.place);
+        }
+    }
 }
 
 fn trees(fields: &mut Fields<'_, '_>) -> impl Iterator<Item = What> + use<> {

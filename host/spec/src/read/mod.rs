@@ -71,7 +71,9 @@ fn spec(top: &mut Fields<'_, '_>) -> Spec {
         }
         None => DiskSpec::default(),
     };
-    let table = disk.table_name();
+    // With a `table` that could not be read, nothing is judged by what it has room for.
+    let is_unread = disk.table.is_none() && is_table_given(top);
+    let table = (!is_unread).then(|| disk.table_name());
     let partitions: Vec<Option<PartitionSpec>> = top.take_tables("partition", |index, fields| {
         Some(partition(index, fields, table))
     });
@@ -89,6 +91,12 @@ fn spec(top: &mut Fields<'_, '_>) -> Spec {
         boot: boot(top),
         guests,
     }
+}
+
+/// Whether the spec names a kind of table.
+fn is_table_given(top: &mut Fields<'_, '_>) -> bool {
+    let disk = top.get("disk").and_then(|disk| disk.get_ref().as_table());
+    disk.is_some_and(|disk| disk.contains_key("table"))
 }
 
 /// The disk as a whole, with this kind of table where it names none.
@@ -109,12 +117,18 @@ fn disk(fields: &mut Fields<'_, '_>, or_else: TableName) -> DiskSpec {
     }
 }
 
-fn partition(index: usize, fields: &mut Fields<'_, '_>, table: TableName) -> Option<PartitionSpec> {
+fn partition(
+    index: usize,
+    fields: &mut Fields<'_, '_>,
+    table: Option<TableName>,
+) -> Option<PartitionSpec> {
     fields.set_within(Within::Partition {
         position: index + 1,
         name: None,
     });
-    let name = fields.take("name", text);
+    let name = fields.take("name", parsed(|name| Ok(name.to_owned())));
+    let is_unnamed = name.as_ref().is_some_and(|name| name.value.is_empty());
+    let name = name.filter(|_| !is_unnamed);
     let called = name.as_ref().map(|name| name.value.clone());
     fields.set_within(Within::Partition {
         position: index + 1,
@@ -137,6 +151,7 @@ fn partition(index: usize, fields: &mut Fields<'_, '_>, table: TableName) -> Opt
     let partition = PartitionSpec {
         place,
         name,
+        is_unnamed,
         kind: kind?,
         size,
         offset,
@@ -148,7 +163,9 @@ fn partition(index: usize, fields: &mut Fields<'_, '_>, table: TableName) -> Opt
         filesystem,
         raw,
     };
-    check_table_keys(fields, &partition, table);
+    if let Some(table) = table {
+        check_table_keys(fields, &partition, table);
+    }
     if is_absent_or_empty(fields, "filesystem") && is_absent_or_empty(fields, "raw") {
         check_empty(fields, &partition);
     }
@@ -158,8 +175,13 @@ fn partition(index: usize, fields: &mut Fields<'_, '_>, table: TableName) -> Opt
 /// The type of a partition; without a table nothing stores one.
 fn partition_type_of(
     fields: &mut Fields<'_, '_>,
-    table: TableName,
+    table: Option<TableName>,
 ) -> Option<Placed<PartitionType>> {
+    let Some(table) = table else {
+        return fields.require("type", "type = \"linux-generic\"", |value| {
+            partition_type(value, Scheme::Gpt).or_else(|_| partition_type(value, Scheme::Mbr))
+        });
+    };
     if table != TableName::None {
         return fields.require("type", "type = \"linux-generic\"", |value| {
             partition_type(value, table.scheme())
@@ -195,11 +217,13 @@ fn filesystem(fields: &mut Fields<'_, '_>) -> Option<FilesystemSpec> {
         }
         return None;
     };
+    let mut content_places = BTreeMap::new();
     Some(FilesystemSpec {
         kind,
         label: fields.take("label", text),
         uuid: fields.take("uuid", parsed(parse_filesystem_id)),
-        content: fields.take_tables("content", |_, fields| content(fields)),
+        content: fields.take_tables("content", |_, fields| content(fields, &mut content_places)),
+        content_places,
         options: options(fields),
         drop: fields
             .take_list("drop", loss)
@@ -324,7 +348,7 @@ pub(super) fn mbr_type(value: &DeValue<'_>) -> Result<u8, ValueError> {
 fn partition_number(value: &DeValue<'_>) -> Result<u32, ValueError> {
     const MOST: u32 = 128;
     let number = integer(value, 1, u64::from(MOST))?;
-    Ok(u32::try_from(number).unwrap_or(MOST))
+    Ok(u32::try_from(number).expect("at most 128"))
 }
 
 fn attributes(fields: &mut Fields<'_, '_>) -> Option<Placed<Attributes>> {
@@ -499,6 +523,8 @@ fn is_absent_or_empty(fields: &mut Fields<'_, '_>, key: &'static str) -> bool {
 /// An empty partition needs a size of its own.
 fn check_empty(fields: &mut Fields<'_, '_>, partition: &PartitionSpec) {
     match &partition.size {
+        // With a `size` that could not be read, that is the one problem to show.
+        None if fields.get("size").is_some() => {}
         None => fields.problem(ProblemKind::EmptyWithoutSize, partition.place.clone()),
         Some(Placed {
             value: SizeRule::Minimum(_),

@@ -42,6 +42,31 @@ pub enum VolumeFault {
         /// The key.
         key: String,
     },
+    /// A platform that the file does not have.
+    #[error("there is no platform `{name}`")]
+    UnknownPlatform {
+        /// As it was typed.
+        name: String,
+        /// Those that there are.
+        known: Vec<String>,
+    },
+    /// A choice that is to fail, and nothing before it was chosen.
+    #[error("nothing before `else fail` is for this platform")]
+    ElseFail,
+    /// An `else` without a choice before it, or a key beside choices that makes none.
+    #[error("`{key}` follows no choice")]
+    NoChoice {
+        /// The key.
+        key: String,
+    },
+    /// A platform without architectures whose name is none.
+    #[error("`{name}` is no architecture")]
+    NoArchitecture {
+        /// The name.
+        name: String,
+        /// Those that there are.
+        known: Vec<&'static str>,
+    },
     /// A key of snapd's that imagecraft refuses.
     #[error("imagecraft does not support `{key}` in a structure")]
     NotOfImagecraft {
@@ -121,8 +146,33 @@ pub enum VolumeFault {
         has_filesystem: bool,
     },
     /// Content of another snap.
-    #[error("the content lies in the kernel's snap, which is not read")]
-    KernelContent,
+    #[error("the content lies in {}", if *.is_kernel { "the kernel's snap" } else { "the root file system" })]
+    ElsewhereContent {
+        /// Whether it lies in the kernel's snap, and not in the root file system.
+        is_kernel: bool,
+    },
+    /// A label that only a role gives.
+    #[error("the label `{label}` belongs to a structure with a role")]
+    ReservedLabel {
+        /// The label.
+        label: String,
+    },
+    /// A label of another kind than the role's.
+    #[error("a structure with this role is labelled `{implied}`, and not `{label}`")]
+    LabelOfRole {
+        /// The label that is given.
+        label: String,
+        /// The one that the role implies.
+        implied: &'static str,
+    },
+    /// A role that one structure has.
+    #[error("another structure has the role `{role}`, which one has")]
+    SecondRole {
+        /// The role.
+        role: &'static str,
+        /// Where it stands for the first time.
+        first: Place,
+    },
     /// Content that is to be unpacked.
     #[error("content is not unpacked")]
     Unpack,
@@ -148,9 +198,6 @@ pub enum VolumeFault {
         /// The length of the structure in bytes.
         room: u64,
     },
-    /// An address of something that has none in the table.
-    #[error("only the address of a partition with a name can be written")]
-    AddressOfNoPartition,
     /// Numbers for some partitions, and not for all.
     #[error("the partition has no number, and another one has")]
     NumberMissing {
@@ -201,7 +248,10 @@ impl VolumeFault {
             Self::LabelTooLong {
                 is_implied: true, ..
             } => "no label is given, so this is it".to_owned(),
-            Self::VolumeCount { .. } | Self::NoVolume | Self::NoStructure => "in here".to_owned(),
+            Self::VolumeCount { .. }
+            | Self::NoVolume
+            | Self::NoStructure
+            | Self::UnknownPlatform { .. } => "in here".to_owned(),
             Self::NumberMissing { .. } => "this partition".to_owned(),
             Self::Overlap { .. } => "this structure".to_owned(),
             _ => "here".to_owned(),
@@ -236,23 +286,40 @@ impl VolumeFault {
                 ..
             } => "write source: and target:".to_owned(),
             Self::ForeignContent { .. } => "write image:, and perhaps offset: and size:".to_owned(),
-            Self::KernelContent => {
-                "remove it, and add it with --content NAME=SOURCE,to=/PATH".to_owned()
+            Self::ElsewhereContent { is_kernel: true } => {
+                "name the directory of the kernel's snap with --kernel DIR".to_owned()
             }
+            Self::ElsewhereContent { .. } => {
+                "name the directory of the root file system with --rootfs DIR".to_owned()
+            }
+            Self::ReservedLabel { .. } => {
+                "give the structure its role, or another label".to_owned()
+            }
+            Self::LabelOfRole { .. } => {
+                "remove `filesystem-label`, which follows from the role".to_owned()
+            }
+            Self::SecondRole { .. } => "remove one of them".to_owned(),
             Self::Unpack => "unpack it, and name the directory".to_owned(),
             Self::UnknownStructure { .. } => {
                 "write the name of a structure before the +".to_owned()
             }
             Self::AddressBeyond { .. } => "write an offset inside the structure".to_owned(),
-            Self::AddressOfNoPartition => {
-                "give the structure a name and the type of a partition, or remove `offset-write`"
-                    .to_owned()
-            }
             Self::Name { rule, .. } => (*rule).to_owned(),
             Self::NoStructure => "add one item or more to `structure`".to_owned(),
             Self::Grammar { .. } => {
-                "write the items of the platform that you build for, without the choice".to_owned()
+                "name the platform that you build for with --platform NAME".to_owned()
             }
+            Self::UnknownPlatform { known, .. } => {
+                format!("the platforms are {}", known.join(", "))
+            }
+            Self::ElseFail => "build for another platform, with --platform NAME".to_owned(),
+            Self::NoChoice { .. } => {
+                "choices are `for`, `on`, `to`, and `else` behind one of them".to_owned()
+            }
+            Self::NoArchitecture { known, .. } => format!(
+                "the architectures are {}; another platform has build-on: and build-for:",
+                known.join(", ")
+            ),
             Self::NotOfImagecraft { instead, .. } => (*instead).to_owned(),
             Self::LabelTooLong {
                 is_implied: true,
@@ -290,7 +357,7 @@ impl VolumeFault {
                 Some(first.clone())
             }
             Self::NumberMissing { other } => Some(other.clone()),
-            Self::Overlap { first, .. } => Some(first.clone()),
+            Self::Overlap { first, .. } | Self::SecondRole { first, .. } => Some(first.clone()),
             _ => None,
         }
     }

@@ -121,6 +121,7 @@ fn partition(place: Place, kind: Placed<PartitionType>) -> PartitionSpec {
     PartitionSpec {
         place,
         name: None,
+        is_unnamed: false,
         kind,
         size: None,
         offset: None,
@@ -162,6 +163,7 @@ fn filesystem(
         label: label.map(|label| label.text),
         uuid: None,
         content: Vec::new(),
+        content_places: std::collections::BTreeMap::new(),
         options: std::collections::BTreeMap::new(),
         drop: Vec::new(),
     }

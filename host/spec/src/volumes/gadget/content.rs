@@ -9,8 +9,10 @@ use super::super::super::{Place, Placed, RawSpec, RawWhat};
 use super::super::{VolumeFault, is_given, optional, parse_size, size};
 use cellblock_tree::source::{Source, What};
 
-/// What a source begins with that lies in the kernel's snap.
+/// What a source begins with that lies in the kernel's snap; the name of one of its assets and a `/` follow.
 const KERNEL: &str = "$kernel:";
+/// What a source begins with that lies in the root file system.
+const ROOTFS: &str = "rootfs:";
 /// The highest offset of an address, in bytes.
 const MOST_OFFSET: u64 = 1 << 32;
 
@@ -50,8 +52,34 @@ pub(super) fn offset_write(text: &str) -> Result<OffsetWrite, ValueError> {
         })
 }
 
+/// Where content lies.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Folders<'a> {
+    /// The gadget.
+    pub(crate) gadget: &'a Path,
+    /// The kernel's snap.
+    pub(crate) kernel: Option<&'a Path>,
+    /// The root file system.
+    pub(crate) rootfs: Option<&'a Path>,
+}
+
+impl Folders<'_> {
+    /// The path of a source; `None` if nobody says where it lies.
+    fn find(&self, source: &str) -> Option<PathBuf> {
+        let below = |folder: &Path, path: &str| folder.join(path.trim_start_matches('/'));
+        if let Some(path) = source.strip_prefix(KERNEL) {
+            let path = path.split_once('/').map_or("", |(_, path)| path);
+            return Some(below(self.kernel?, path));
+        }
+        match source.strip_prefix(ROOTFS) {
+            Some(path) => Some(below(self.rootfs?, path)),
+            None => Some(self.gadget.join(source)),
+        }
+    }
+}
+
 /// The files that go into a file system.
-pub(super) fn read_files(fields: &mut Fields<'_, '_>, root: &Path) -> Vec<Source> {
+pub(super) fn read_files(fields: &mut Fields<'_, '_>, folders: &Folders<'_>) -> Vec<Source> {
     if !is_given(fields, "content") {
         return Vec::new();
     }
@@ -64,14 +92,20 @@ pub(super) fn read_files(fields: &mut Fields<'_, '_>, root: &Path) -> Vec<Source
         }
         let source = fields.require("source", "source: grub/", text);
         let target = fields.require("target", "target: EFI/ubuntu/", target);
-        file(fields, root, &source?, target?.value)
+        file(fields, folders, &source?, target?.value)
     })
 }
 
 /// The path in the file system, which needs no `/` at its start.
 fn target(value: &toml::de::DeValue<'_>) -> Result<String, ValueError> {
     let text = text(value)?;
-    let absolute = format!("/{}", text.trim_start_matches('/'));
+    let steps = text
+        .split('/')
+        .filter(|step| !step.is_empty() && *step != ".");
+    let mut absolute: String = steps.flat_map(|step| ["/", step]).collect();
+    if text.ends_with('/') || text.ends_with("/.") || absolute.is_empty() {
+        absolute.push('/');
+    }
     parse_destination(&absolute)?;
     Ok(absolute)
 }
@@ -79,15 +113,17 @@ fn target(value: &toml::de::DeValue<'_>) -> Result<String, ValueError> {
 /// A file, or a directory: with a `/` at its end what is in it, and without one the directory itself.
 fn file(
     fields: &mut Fields<'_, '_>,
-    root: &Path,
+    folders: &Folders<'_>,
     source: &Placed<String>,
     target: String,
 ) -> Option<Source> {
-    if source.value.starts_with(KERNEL) {
-        fields.problem(VolumeFault::KernelContent.into(), source.place.clone());
+    let Some(path) = folders.find(&source.value) else {
+        let fault = VolumeFault::ElsewhereContent {
+            is_kernel: source.value.starts_with(KERNEL),
+        };
+        fields.problem(fault.into(), source.place.clone());
         return None;
-    }
-    let path = root.join(&source.value);
+    };
     let metadata = look(fields, &path, &source.place)?;
     let mut to = target;
     let what = if metadata.is_dir() {

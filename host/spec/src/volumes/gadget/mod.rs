@@ -21,23 +21,24 @@ mod content;
 mod structure;
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use toml::de::DeValue;
+use uuid::{Uuid, uuid};
 
 use super::super::fields::{Fields, parsed};
 use super::super::project::{Note, Volume};
 use super::super::size::MIB;
 use super::super::value::{ValueError, parse_choice, parse_disk_id};
 use super::super::{
-    BootSpec, DiskSize, DiskSpec, PartitionSpec, Placed, RawSpec, RawWhat, SizeRule, Spec,
-    TableName, Within,
+    BootSpec, DiskSize, DiskSpec, FilesystemSpec, Margin, PartitionSpec, Place, Placed, RawSpec,
+    RawWhat, SizeRule, Spec, TableName, Within,
 };
 use super::{
     FIRST_START, HYBRID_ENTRIES, Labels, SECTOR, VolumeFault, is_empty_list, is_given, optional,
     partition,
 };
-use cellblock_table::{Lba, Scheme, SectorSize, Shape};
+use cellblock_table::{Lba, PartitionType, Scheme, SectorSize, Shape};
+pub(crate) use content::Folders;
 use structure::{Kind, Structure, Structures};
 
 /// Top-level keys that say nothing of the disk.
@@ -73,11 +74,24 @@ const PARTIAL: [(&str, bool); 4] = [
 ];
 const NAME_RULE: &str =
     "a name has two letters, digits and hyphens or more, of which the first is no hyphen";
+/// The name and the label of the root file system that is appended.
+const WRITABLE: &str = "writable";
+/// The type of it.
+const LINUX_DATA: Uuid = uuid!("0FC63DAF-8483-4772-8E79-3D69D8477DE4");
+const LINUX: u8 = 0x83;
+/// The room that it has beside its content, in parts per million of what that needs.
+const ROOT_MARGIN: u64 = 500_000;
 /// The bytes of an address that is written.
 const ADDRESS_BYTES: u64 = 4;
 
-/// Reads a gadget whose content lies below `root`.
-pub(crate) fn read(top: &mut Fields<'_, '_>, root: &Path, notes: &mut Vec<Note>) -> Vec<Volume> {
+/// Reads a gadget whose content lies in `folders`. Without a structure for the root file system, one is appended that
+/// `has_root`.
+pub(crate) fn read(
+    top: &mut Fields<'_, '_>,
+    folders: Folders<'_>,
+    has_root: bool,
+    notes: &mut Vec<Note>,
+) -> Vec<Volume> {
     for key in OTHER_KEYS {
         top.get(key);
     }
@@ -109,15 +123,33 @@ pub(crate) fn read(top: &mut Fields<'_, '_>, root: &Path, notes: &mut Vec<Note>)
         let Some(mut fields) = volumes.inner_of(name, value, within) else {
             continue;
         };
-        let spec = read_volume(&mut fields, root, notes);
+        let spec = read_volume(&mut fields, folders, notes);
+        let has_loader = is_given(&mut fields, "bootloader");
         fields.finish();
-        read.push(Volume {
-            name: Some(name.to_owned()),
-            root: None,
-            spec,
-        });
+        read.push((spec, has_loader, name));
     }
-    read
+    if has_root && !read.iter().any(|(of_volume, ..)| of_volume.has_root) {
+        let of_loader = read.iter().position(|(_, has_loader, _)| *has_loader);
+        if let Some((of_volume, ..)) = read.get_mut(of_loader.unwrap_or(0)) {
+            of_volume.append_root();
+        }
+    }
+    for (of_volume, _, name) in &read {
+        if of_volume.spec.partitions.is_empty() && of_volume.is_empty {
+            volumes.set_within(Within::Volume {
+                name: (*name).to_owned(),
+            });
+            volumes.problem(VolumeFault::NoStructure.into(), of_volume.place.clone());
+        }
+    }
+    let read = read.into_iter();
+    let volumes = read.map(|(of_volume, _, name)| Volume {
+        name: Some(name.to_owned()),
+        root: None,
+        appended: of_volume.appended,
+        spec: of_volume.spec,
+    });
+    volumes.collect()
 }
 
 fn is_name(name: &str) -> bool {
@@ -125,7 +157,82 @@ fn is_name(name: &str) -> bool {
     name.len() >= 2 && name.bytes().all(allowed) && !name.starts_with('-')
 }
 
-fn read_volume(fields: &mut Fields<'_, '_>, root: &Path, notes: &mut Vec<Note>) -> Spec {
+/// A volume as it is read.
+struct Read {
+    spec: Spec,
+    /// Where the volume stands.
+    place: Place,
+    /// Where the structures end, in bytes.
+    end: u64,
+    /// Whether there is no structure.
+    is_empty: bool,
+    /// Whether a structure holds the root file system.
+    has_root: bool,
+    /// The index of the partition that is appended for it.
+    appended: Option<usize>,
+}
+
+impl Read {
+    /// Appends the root file system, which nothing else is there for, as ubuntu-image does: with half as much room again as
+    /// its content needs.
+    fn append_root(&mut self) {
+        let placed = |value: &str| Placed {
+            value: value.to_owned(),
+            place: self.place.clone(),
+        };
+        let table = self.spec.disk.table_name();
+        let kind = match table.scheme() {
+            Scheme::Mbr => PartitionType::Mbr(LINUX),
+            // A volume of a gadget has a table.
+            Scheme::Gpt | Scheme::None => PartitionType::Gpt(LINUX_DATA),
+        };
+        let in_mbr = self.spec.partitions.iter();
+        let in_mbr = in_mbr.filter(|partition| partition.mbr_type.is_some());
+        let has_room = table == TableName::Hybrid && in_mbr.count() < HYBRID_ENTRIES;
+        let place = self.place.clone();
+        let at = |value| Placed {
+            value,
+            place: place.clone(),
+        };
+        let root = PartitionSpec {
+            name: Some(placed(WRITABLE)),
+            size: Some(Placed {
+                value: SizeRule::Minimum(Margin::PartsPerMillion(ROOT_MARGIN)),
+                place: place.clone(),
+            }),
+            offset: self
+                .end
+                .max(FIRST_START)
+                .checked_next_multiple_of(MIB)
+                .map(|offset| Placed {
+                    value: offset,
+                    place: place.clone(),
+                }),
+            mbr_type: has_room.then(|| at(LINUX)),
+            filesystem: Some(FilesystemSpec {
+                kind: placed("ext4"),
+                label: Some(placed(WRITABLE)),
+                uuid: None,
+                content: Vec::new(),
+                content_places: BTreeMap::new(),
+                options: BTreeMap::new(),
+                drop: Vec::new(),
+            }),
+            ..partition(
+                place.clone(),
+                Placed {
+                    value: kind,
+                    place: place.clone(),
+                },
+            )
+        };
+        self.appended = Some(self.spec.partitions.len());
+        self.spec.partitions.push(root);
+        self.spec.disk.size = None;
+    }
+}
+
+fn read_volume(fields: &mut Fields<'_, '_>, folders: Folders<'_>, notes: &mut Vec<Note>) -> Read {
     let table = read_schema(fields);
     let name = table.as_ref().map_or(TableName::Gpt, |table| table.value);
     optional(
@@ -136,10 +243,10 @@ fn read_volume(fields: &mut Fields<'_, '_>, root: &Path, notes: &mut Vec<Note>) 
     let id = optional(fields, "id", |value| disk_id(value, name.scheme()));
     read_partial(fields);
     let place = fields.place.clone();
-    fields.require("structure", "structure: [{name: rootfs, …}]", |_| Ok(()));
     let mut reader = Structures {
         table: name,
-        root,
+        folders,
+        roles: Vec::new(),
         has_seed: has_seed(fields),
         labels: Labels::default(),
         notes,
@@ -149,10 +256,11 @@ fn read_volume(fields: &mut Fields<'_, '_>, root: &Path, notes: &mut Vec<Note>) 
     } else {
         Vec::new()
     };
-    if fields.get("structure").is_some_and(is_empty_list) {
-        fields.problem(VolumeFault::NoStructure.into(), place.clone());
-    }
+    let list = fields.get("structure");
+    let is_empty = list.is_none_or(is_empty_list);
     let structures = lay_out(fields, structures);
+    let end = structures.iter().map(Structure::end).max().unwrap_or(0);
+    let has_root = structures.iter().any(|structure| structure.is_root);
     let mut disk = DiskSpec {
         table,
         id,
@@ -165,7 +273,7 @@ fn read_volume(fields: &mut Fields<'_, '_>, root: &Path, notes: &mut Vec<Note>) 
     });
     disk.alignment = Some(Placed {
         value: SECTOR,
-        place,
+        place: place.clone(),
     });
     let mut partitions: Vec<PartitionSpec> = Vec::new();
     for structure in structures {
@@ -177,11 +285,18 @@ fn read_volume(fields: &mut Fields<'_, '_>, root: &Path, notes: &mut Vec<Note>) 
         }
     }
     limit_hybrid(&mut partitions, notes);
-    Spec {
-        disk,
-        partitions,
-        boot: BootSpec::default(),
-        guests: BTreeMap::new(),
+    Read {
+        spec: Spec {
+            disk,
+            partitions,
+            boot: BootSpec::default(),
+            guests: BTreeMap::new(),
+        },
+        place,
+        end,
+        is_empty,
+        has_root,
+        appended: None,
     }
 }
 
@@ -255,6 +370,13 @@ fn lay_out(fields: &mut Fields<'_, '_>, mut structures: Vec<Structure>) -> Vec<S
             None => end,
         };
         end = structure.end();
+        if structure.kind == Kind::BootCode && structure.start != 0 && structure.offset.is_none() {
+            let fault = VolumeFault::Rule {
+                kind: "mbr",
+                rule: "begins at offset 0, so that it comes first or has offset: 0",
+            };
+            structure.problem(fields, fault, structure.place.clone());
+        }
     }
     structures.sort_by_key(|structure| structure.start);
     for (index, structure) in structures.iter().enumerate().skip(1) {
@@ -296,19 +418,23 @@ fn write_addresses(fields: &mut Fields<'_, '_>, structures: &[Structure], raw: &
                 structure.problem(fields, VolumeFault::AddressBeyond { end, room }, place);
                 continue;
             }
-            match (&structure.kind, &structure.name) {
-                (Kind::Partition { .. }, Some(name)) => raw.push(RawSpec {
-                    what: RawWhat::LbaOf {
-                        partition: Placed {
-                            value: name.value.clone(),
-                            place,
-                        },
-                        plus,
+            let what = match (&structure.kind, &structure.name) {
+                (Kind::Partition { .. }, Some(name)) => RawWhat::LbaOf {
+                    partition: Placed {
+                        value: name.value.clone(),
+                        place,
                     },
-                    offset: base.saturating_add(address.value.offset),
+                    plus,
+                },
+                _ => RawWhat::Lba(Placed {
+                    value: structure.start.saturating_add(plus),
+                    place,
                 }),
-                _ => structure.problem(fields, VolumeFault::AddressOfNoPartition, place),
-            }
+            };
+            raw.push(RawSpec {
+                what,
+                offset: base.saturating_add(address.value.offset),
+            });
         }
     }
 }
@@ -340,6 +466,7 @@ impl Structure {
             return None;
         };
         Some(PartitionSpec {
+            is_unnamed: self.name.is_none(),
             name: self.name,
             size: Some(Placed {
                 value: SizeRule::Fixed(self.size),

@@ -1,7 +1,5 @@
 //! One structure of a gadget's volume.
 
-use std::path::Path;
-
 use uuid::Uuid;
 
 use super::super::super::fields::{Fields, parsed, text};
@@ -10,27 +8,35 @@ use super::super::super::size::MIB;
 use super::super::super::value::{ValueError, parse_choice, parse_uuid};
 use super::super::super::{Content, FilesystemSpec, Place, Placed, RawSpec, TableName, Within};
 use super::super::{
-    Label, Labels, VolumeFault, filesystem, gpt_type, hybrid_type, is_given, mbr_type, optional,
-    size,
+    Label, Labels, SECTOR, VolumeFault, filesystem, gpt_type, hybrid_type, is_given, mbr_type,
+    optional, size,
 };
-use super::content::{Image, OffsetWrite, offset_write, read_files, read_images};
+use super::content::{Folders, Image, OffsetWrite, offset_write, read_files, read_images};
 use cellblock_table::PartitionType;
 
 /// The most boot code that lies before an MBR's entries, in bytes.
 const MOST_BOOT_CODE: u64 = 446;
 /// The type of the role `system-boot-state`.
 const BOOT_STATE_TYPE: &str = "3DE21764-95BD-54BD-A5C3-4ABE786F38A8";
+const VFAT: &str = "vfat";
+const FAT32: &str = "fat32";
+/// The least size of a FAT32 with clusters of a sector, in bytes: 65,525 of them, their two tables, and some to spare.
+const LEAST_FAT32: u64 = 34 * MIB;
+/// The label of a structure that has a role without saying so.
+const SYSTEM_BOOT: &str = "system-boot";
+/// The labels that only structures with a role have.
+const RESERVED: [&str; 4] = ["ubuntu-boot", "ubuntu-seed", "ubuntu-data", "ubuntu-save"];
 const FILESYSTEMS: [(&str, Option<&str>); 5] = [
     ("ext4", Some("ext4")),
-    ("vfat", Some("fat32")),
+    ("vfat", Some(VFAT)),
     ("vfat-16", Some("fat16")),
-    ("vfat-32", Some("fat32")),
+    ("vfat-32", Some(FAT32)),
     ("none", None),
 ];
 
 /// What a structure is for, as far as it makes a difference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Role {
+pub(super) enum Role {
     BootCode,
     Boot,
     Data,
@@ -86,6 +92,8 @@ pub(super) struct Structure {
     pub(super) size: u64,
     pub(super) size_place: Place,
     pub(super) id: Option<Placed<Uuid>>,
+    /// Whether it is the root file system.
+    pub(super) is_root: bool,
     pub(super) active: Option<Placed<bool>>,
     pub(super) filesystem: Option<FilesystemSpec>,
     pub(super) images: Vec<Image>,
@@ -93,7 +101,7 @@ pub(super) struct Structure {
 }
 
 impl Structure {
-    /// In bytes from the start of the disk.
+    /// In bytes from the start of the disk; the plan refuses what is beyond all that can be counted, and what is next to it.
     pub(super) fn end(&self) -> u64 {
         self.start.saturating_add(self.size)
     }
@@ -151,8 +159,10 @@ impl Structure {
 /// The structures of a volume, one after the other.
 pub(super) struct Structures<'a> {
     pub(super) table: TableName,
-    /// Where the gadget's files lie.
-    pub(super) root: &'a Path,
+    /// Where content lies.
+    pub(super) folders: Folders<'a>,
+    /// The roles that one structure has, as far as they are taken.
+    pub(super) roles: Vec<Placed<Role>>,
     pub(super) has_seed: bool,
     pub(super) labels: Labels,
     pub(super) notes: &'a mut Vec<Note>,
@@ -172,38 +182,49 @@ impl Structures<'_> {
         });
         let place = fields.place.clone();
         let role = optional(fields, "role", parsed(|text| parse_choice(text, &ROLES)));
+        let role = role.or_else(|| implied_role(fields));
+        self.check_role(fields, role.as_ref());
         let kind = fields.require("type", "type: bare", |value| {
             parsed(|text| self.kind(text))(value)
         });
         let kind = kind.map(|kind| of_role(kind, role.as_ref()));
         let offset = optional(fields, "offset", size);
         let address = optional(fields, "offset-write", parsed(offset_write));
-        let size = self.size(fields);
+        let size = self.size(fields, role.as_ref());
         let id = optional(fields, "id", parsed(parse_uuid));
         let given = optional(
             fields,
             "filesystem",
             parsed(|text| parse_choice(text, &FILESYSTEMS)),
         );
+        let bytes = size.as_ref().map(|size| size.value);
         let given = given.and_then(|given| {
             let place = given.place;
-            given.value.map(|value| Placed { value, place })
+            let kind = match given.value {
+                // `vfat` is what mkfs.vfat makes of the size, as long as that is too small for FAT32.
+                Some(VFAT) if bytes.is_some_and(|bytes| bytes >= LEAST_FAT32) => FAT32,
+                other => other?,
+            };
+            Some(Placed { value: kind, place })
         });
         self.note_update(fields);
         let label = self.label(fields, role.as_ref(), given.as_ref());
         let (filesystem, images) = match given {
             Some(kind) => {
                 let mut made = filesystem(fields, kind, label);
-                made.content = read_files(fields, self.root)
+                made.content = read_files(fields, &self.folders)
                     .into_iter()
                     .map(Content::Source)
                     .collect();
                 (Some(made), Vec::new())
             }
-            None => (None, read_images(fields, self.root)),
+            None => (None, read_images(fields, self.folders.gadget)),
         };
         let (kind, size) = (kind?, size?);
+        let is_partition = matches!(kind.value, Kind::Partition { .. } | Kind::Bare);
+        let whole = size.value.checked_next_multiple_of(SECTOR);
         let structure = Structure {
+            is_root: role.as_ref().is_some_and(|role| role.value == Role::Data),
             active: self.active(role.as_ref(), &kind.value),
             place,
             position,
@@ -211,7 +232,7 @@ impl Structures<'_> {
             kind: kind.value,
             offset,
             start: 0,
-            size: size.value,
+            size: whole.filter(|_| is_partition).unwrap_or(size.value),
             size_place: size.place,
             id,
             filesystem,
@@ -220,6 +241,22 @@ impl Structures<'_> {
         };
         check(fields, &structure, role.as_ref(), &kind.place);
         Some(structure)
+    }
+
+    /// Refuses a role that another structure has and that one has.
+    fn check_role(&mut self, fields: &mut Fields<'_, '_>, role: Option<&Placed<Role>>) {
+        let Some(role) = role else { return };
+        let Some(name) = role.value.of_one() else {
+            return;
+        };
+        if let Some(first) = self.roles.iter().find(|taken| taken.value == role.value) {
+            let fault = VolumeFault::SecondRole {
+                role: name,
+                first: first.place.clone(),
+            };
+            fields.problem(fault.into(), role.place.clone());
+        }
+        self.roles.push(role.clone());
     }
 
     fn kind(&self, text: &str) -> Result<Kind, ValueError> {
@@ -257,11 +294,22 @@ impl Structures<'_> {
     }
 
     /// The size; an image has no use for the smallest that would do.
-    fn size(&mut self, fields: &mut Fields<'_, '_>) -> Option<Placed<u64>> {
+    fn size(
+        &mut self,
+        fields: &mut Fields<'_, '_>,
+        role: Option<&Placed<Role>>,
+    ) -> Option<Placed<u64>> {
         let given = fields.require("size", "size: 64M", size);
         let least = optional(fields, "min-size", size);
         if let (Some(given), Some(least)) = (&given, &least) {
-            if least.value > given.value {
+            let is_state = role.is_some_and(|role| role.value == Role::BootState);
+            if is_state && least.value != given.value {
+                let fault = VolumeFault::Rule {
+                    kind: "system-boot-state",
+                    rule: "has a `min-size` that is its `size`, or none",
+                };
+                fields.problem(fault.into(), least.place.clone());
+            } else if least.value > given.value {
                 let fault = VolumeFault::MinimumAboveSize {
                     minimum: least.value,
                     size: given.value,
@@ -301,24 +349,21 @@ impl Structures<'_> {
     ) -> Option<Label> {
         let given = optional(fields, "filesystem-label", text);
         let is_implied = given.is_none();
+        let has_seed = self.has_seed;
         let implied = |role: &Placed<Role>| {
-            let label = match (role.value, self.has_seed) {
-                (Role::Data, false) => "writable",
-                (Role::Data, true) => "ubuntu-data",
-                (Role::Seed, _) => "ubuntu-seed",
-                (Role::Boot, true) => "ubuntu-boot",
-                (Role::Save, true) => "ubuntu-save",
-                _ => return None,
-            };
+            let label = role.value.implied_label(has_seed)?;
             Some(Placed {
                 value: label.to_owned(),
                 place: role.place.clone(),
             })
         };
-        let filesystem = filesystem?;
+        if let Some(given) = &given {
+            check_label(fields, given, role, self.has_seed);
+        }
         let text = given.or_else(|| role.and_then(implied))?;
-        let is_fat = !filesystem.value.starts_with("ext");
+        let is_fat = filesystem.is_some_and(|kind| !kind.value.starts_with("ext"));
         self.labels.add(fields, &text, is_fat);
+        filesystem?;
         Some(Label { text, is_implied })
     }
 
@@ -334,6 +379,62 @@ impl Structures<'_> {
             place: role.place.clone(),
         })
     }
+}
+
+impl Role {
+    /// The label that follows from it.
+    fn implied_label(self, has_seed: bool) -> Option<&'static str> {
+        match (self, has_seed) {
+            (Self::Data, false) => Some("writable"),
+            (Self::Data, true) => Some("ubuntu-data"),
+            (Self::Seed, _) => Some("ubuntu-seed"),
+            (Self::Boot, true) => Some("ubuntu-boot"),
+            (Self::Save, true) => Some("ubuntu-save"),
+            _ => None,
+        }
+    }
+
+    /// Its name, if no two structures have it.
+    fn of_one(self) -> Option<&'static str> {
+        match self {
+            Self::Seed => Some("system-seed"),
+            Self::Data => Some("system-data"),
+            Self::Save => Some("system-save"),
+            _ => None,
+        }
+    }
+}
+
+/// The role of a structure that is labelled as the one with the boot loader, and has no other.
+fn implied_role(fields: &mut Fields<'_, '_>) -> Option<Placed<Role>> {
+    let label = fields.get("filesystem-label")?;
+    let is_boot = label.get_ref().as_str() == Some(SYSTEM_BOOT);
+    is_boot.then(|| Placed {
+        value: Role::Boot,
+        place: fields.at(label),
+    })
+}
+
+/// Refuses a label that another role implies.
+fn check_label(
+    fields: &mut Fields<'_, '_>,
+    label: &Placed<String>,
+    role: Option<&Placed<Role>>,
+    has_seed: bool,
+) {
+    let text = &label.value;
+    let implied = role.and_then(|role| role.value.implied_label(has_seed));
+    let fault = match implied {
+        Some(implied) if !text.eq_ignore_ascii_case(implied) => VolumeFault::LabelOfRole {
+            label: text.clone(),
+            implied,
+        },
+        None if role.is_none() && RESERVED.contains(&text.as_str()) => VolumeFault::ReservedLabel {
+            label: text.clone(),
+        },
+        _ => return,
+    };
+    fields.problem(fault.into(), label.place.clone());
 }
 
 /// The kind with its places, or boot code where the role says so.

@@ -4,40 +4,28 @@
 //! sectors for the GPT's backup. In an MBR, of more than four the first three are primary, and 1 MiB before each of the
 //! others holds its boot record.
 
-use toml::de::DeValue;
+mod grammar;
+mod top;
+
+pub(crate) use grammar::Platform;
+
+use toml::de::{DeTable, DeValue};
 use uuid::{Uuid, uuid};
 
-use super::super::fields::{Fields, parsed, text};
-use super::super::project::{Note, Volume};
-use super::super::value::{ValueError, parse_choice, parse_uuid};
-use super::super::{
-    BootSpec, DiskSize, DiskSpec, PartitionSpec, Place, Placed, SizeRule, Spec, TableName, Within,
-};
 use super::{
     FIRST_START, HYBRID_ENTRIES, Label, Labels, SECTOR, VolumeFault, filesystem, hybrid_type,
     is_empty_list, is_given, only_in_gpt, optional, partition, size,
 };
+use crate::fields::{self, Fields, Findings};
+use crate::place::Files;
+use crate::project::{Note, Volume};
+use crate::scalar::{Word, resolved};
+use crate::value::{ValueError, parse_choice, parse_uuid};
+use crate::{
+    BootSpec, DiskSize, DiskSpec, PartitionSpec, Place, Placed, SizeRule, Spec, TableName, Within,
+};
 use cellblock_table::PartitionType;
 
-/// Top-level keys that say nothing of the disk.
-const OTHER_KEYS: [&str; 16] = [
-    "name",
-    "title",
-    "version",
-    "summary",
-    "description",
-    "base",
-    "build-base",
-    "platforms",
-    "parts",
-    "package-repositories",
-    "adopt-info",
-    "license",
-    "contact",
-    "issues",
-    "source-code",
-    "website",
-];
 /// The types that a GPT partition may have.
 const GPT_TYPES: [(&str, Uuid); 6] = [
     (
@@ -91,6 +79,8 @@ const MOST_NAME: usize = 36;
 const MBR_SLOTS: usize = 4;
 /// The primary partitions of an MBR with logical ones.
 const PRIMARY: usize = 3;
+/// The type of the partition that holds the logical ones.
+const EXTENDED: u8 = 0x05;
 /// The space of the boot record before each logical partition, in bytes.
 const BOOT_RECORD: u64 = FIRST_START;
 /// The end of the disk behind the partitions of a GPT, in bytes.
@@ -98,11 +88,17 @@ const GPT_END: u64 = 34 * SECTOR;
 /// The highest number of a GPT partition.
 const MOST_NUMBER: u32 = 128;
 
+/// The platforms of a project file, as far as they can be read.
+pub(crate) fn platforms(table: &DeTable<'_>, files: &Files) -> Vec<Platform> {
+    // What is wrong with them is said when all is read.
+    let mut findings = Findings::new(files);
+    let mut fields = Fields::new(table, Place::default(), Within::Top, &mut findings);
+    top::read(&mut fields)
+}
+
 /// Reads a project file.
 pub(crate) fn read(top: &mut Fields<'_, '_>, notes: &mut Vec<Note>) -> Option<Volume> {
-    for key in OTHER_KEYS {
-        top.get(key);
-    }
+    top::read(top);
     let (volume, devices) = read_volumes(top, notes).unzip();
     let root = read_filesystems(top, devices.flatten().as_deref());
     volume.map(|volume| Volume { root, ..volume })
@@ -138,6 +134,7 @@ fn read_volumes(top: &mut Fields<'_, '_>, notes: &mut Vec<Note>) -> Option<(Volu
     let volume = Volume {
         name: Some(name.to_owned()),
         root: None,
+        appended: None,
         spec,
     };
     let device = |of: String| format!("(volume/{name}/{of})");
@@ -162,7 +159,7 @@ fn read_volume(fields: &mut Fields<'_, '_>, notes: &mut Vec<Note>) -> (Spec, Vec
         ("mbr,gpt", TableName::Hybrid),
     ];
     let table = fields.require("schema", "schema: gpt", |value| {
-        parsed(|text| parse_choice(text, &schemas))(value)
+        word(|text| parse_choice(text, &schemas))(value)
     });
     let place = fields.place.clone();
     let has_list = fields
@@ -231,14 +228,20 @@ impl Structures<'_> {
             check_name(fields, name);
         }
         let role = fields.require("role", "role: system-data", |value| {
-            parsed(|text| parse_choice(text, &ROLES))(value)
+            word(|text| parse_choice(text, &ROLES))(value)
         });
+        let is_number = fields
+            .get("type")
+            .is_some_and(|value| matches!(resolved(fields.source(value)), Word::Number(_)));
         let kind = fields.require("type", self.type_example(), |value| {
-            parsed(|text| self.partition_type(text))(value)
+            if is_number {
+                return Err(ValueError::NeedsQuotes { found: "a number" });
+            }
+            word(|text| self.partition_type(text))(value)
         });
         let size = fields.require("size", "size: 3G", size);
         let kind_of_filesystem = fields.require("filesystem", "filesystem: ext4", |value| {
-            parsed(|text| parse_choice(text, &FILESYSTEMS))(value)
+            word(|text| parse_choice(text, &FILESYSTEMS))(value)
         });
         let label = label(fields, name.as_ref());
         let (id, number) = self.gpt_keys(fields);
@@ -313,22 +316,37 @@ impl Structures<'_> {
         if self.schema == Some(TableName::Mbr) {
             return (None, None);
         }
-        let id = optional(fields, "id", parsed(parse_uuid));
+        let id = optional(fields, "id", word(parse_uuid));
+        if self.schema == Some(TableName::Hybrid) {
+            return (id, None);
+        }
         let number = optional(fields, "partition-number", partition_number);
         (id, number)
     }
 }
 
+/// A string, or a number, which pydantic takes for one here.
+fn text(value: &DeValue<'_>) -> Result<String, ValueError> {
+    match value {
+        DeValue::Boolean(_) => Err(ValueError::NeedsQuotes {
+            found: "true or false",
+        }),
+        DeValue::Datetime(_) => Err(ValueError::NeedsQuotes { found: "a date" }),
+        value => fields::text(value),
+    }
+}
+
+/// A string or a number, read further by `parse`.
+fn word<T>(
+    parse: impl Fn(&str) -> Result<T, ValueError>,
+) -> impl Fn(&DeValue<'_>) -> Result<T, ValueError> {
+    move |value| text(value).and_then(|text| parse(&text))
+}
+
 /// Refuses an item that lists what is to be on one platform.
 fn refuse_grammar(fields: &mut Fields<'_, '_>) -> bool {
     let first = fields.entries().first().map(|(key, _)| (*key).to_owned());
-    let chooses = |key: &str| {
-        key == "else"
-            || ["for ", "on ", "to "]
-                .iter()
-                .any(|word| key.starts_with(word))
-    };
-    let Some(key) = first.filter(|key| chooses(key)) else {
+    let Some(key) = first.filter(|key| grammar::chooses(key)) else {
         return false;
     };
     fields.allow_others();
@@ -434,6 +452,12 @@ fn lay_out(spec: &mut Spec) {
     let place = first.place.clone();
     let is_mbr = spec.disk.table.as_ref().map(|table| table.value) == Some(TableName::Mbr);
     let logical = spec.partitions.len() > MBR_SLOTS && is_mbr;
+    if logical {
+        spec.disk.layout.extended_type = Some(Placed {
+            value: EXTENDED,
+            place: place.clone(),
+        });
+    }
     let mut end = Some(FIRST_START);
     for (index, partition) in spec.partitions.iter_mut().enumerate() {
         let before = if logical && index >= PRIMARY {
