@@ -154,8 +154,8 @@ impl Worker<'_> {
         hash.update(size.to_le_bytes());
         let mut offset = 0;
         while offset < size {
-            let rest = usize::try_from(size - offset).unwrap_or(usize::MAX);
-            let piece = rest.min(PIECE);
+            // What does not fit is more than a piece.
+            let piece = usize::try_from(size - offset).map_or(PIECE, |rest| rest.min(PIECE));
             let end = offset + u64::try_from(piece).expect("a piece fits 64 bits");
             while ranges
                 .next_if(|range| range.offset + range.length <= offset)

@@ -1,6 +1,7 @@
 //! What a tree amounts to.
 
 use super::{Kind, Tree, index};
+use crate::source::store::long;
 
 /// Sums over all nodes. One that is larger than its type holds is the largest that it holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -28,7 +29,7 @@ impl Tree {
         let unit = u64::from(unit.max(1));
         let mut totals = Totals {
             nodes: self.len(),
-            names: self.names.len() as u64,
+            names: long(self.names.len()),
             ..Totals::default()
         };
         for entry in &self.entries {
@@ -37,8 +38,9 @@ impl Tree {
             match &entry.kind {
                 Kind::Directory => totals.directories += 1,
                 Kind::HardLink(_) => totals.hard_links += 1,
-                Kind::Symlink(target) => totals.targets += target.len() as u64,
+                Kind::Symlink(target) => totals.targets += long(target.len()),
                 Kind::File { size, .. } => {
+                    // Saturated, as the sums are.
                     let units = size.checked_next_multiple_of(unit).unwrap_or(u64::MAX);
                     totals.content = totals.content.saturating_add(units);
                 }

@@ -245,15 +245,16 @@ pub enum ArchiveError {
 
     /// A header's checksum does not match it.
     #[error(
-        "the header at byte {offset} has checksum {stated}, its bytes sum to {computed}; the archive is damaged"
+        "the header at byte {offset} has {}, its bytes sum to {computed}; the archive is damaged",
+        stated.map_or("no checksum".to_owned(), |stated| format!("checksum {stated}"))
     )]
     Checksum {
         /// Where the header begins.
         offset: u64,
-        /// The sum that it states.
-        stated: u64,
+        /// The sum that it states, if that is a number.
+        stated: Option<i64>,
         /// The sum of its bytes.
-        computed: u64,
+        computed: i64,
     },
 
     /// The archive ends too early.

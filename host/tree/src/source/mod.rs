@@ -6,6 +6,12 @@
 //! What no Linux system would take, owners and attributes above all, is refused before anything is made of it: the crate's
 //! room `validate`.
 //!
+//! # Capabilities
+//!
+//! The root of a source is opened once, with `cap-std`. Below it `rustix` is called with descriptors alone, because a walk needs
+//! what `cap-std` does not offer: several names at once with `openat2(2)`, `statx(2)` and lists of attributes without opening,
+//! and listings by descriptor. Either way no link is followed, and nothing outside the root is opened.
+//!
 //! # Merging
 //!
 //! Directories of the same path merge, and the later one's metadata holds. Otherwise the later source replaces what was

@@ -2,6 +2,7 @@
 
 use super::super::error::ArchiveError;
 use super::super::stamp::Stamp;
+use super::super::store::long;
 use cellblock_text::PathBytes;
 use std::fs::File;
 use std::io;
@@ -49,8 +50,9 @@ impl ReadAt for Plain {
 
 impl ReadAt for Vec<u8> {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        let from = usize::try_from(offset).unwrap_or(usize::MAX);
-        let rest = self.get(from..).unwrap_or_default();
+        // What does not fit is behind the end.
+        let from = usize::try_from(offset).ok();
+        let rest = from.and_then(|from| self.get(from..)).unwrap_or_default();
         let count = rest.len().min(buffer.len());
         buffer[..count].copy_from_slice(&rest[..count]);
         Ok(count)
@@ -127,13 +129,14 @@ impl<'a, R: ReadAt> Blocks<'a, R> {
     }
 
     fn fill_window(&mut self) -> Result<(), ArchiveError> {
-        let window_end = self.window_offset + self.window.len() as u64;
+        let window_end = self.window_offset + long(self.window.len());
         let short = self.window_offset > 0 && self.offset.abs_diff(window_end) <= SHORT_SKIP;
         let window = if short { WIDE_WINDOW } else { WINDOW };
         let wanted = u64::try_from(window).expect("a small number");
         let there = self.bytes.reach(self.offset.saturating_add(wanted))?;
-        let left = usize::try_from(there - self.offset).unwrap_or(usize::MAX);
-        self.window.resize(window.min(left), 0);
+        // What does not fit is more than a window.
+        let length = usize::try_from(there - self.offset).map_or(window, |left| left.min(window));
+        self.window.resize(length, 0);
         self.window_offset = self.offset;
         read_exact(self.bytes, &mut self.window, self.offset)
     }
@@ -165,6 +168,7 @@ impl<'a, R: ReadAt> Blocks<'a, R> {
 
     /// Skips `length` bytes of data and what fills up their last block. Returns where they begin.
     pub(super) fn skip(&mut self, length: u64, what: &'static str) -> Result<u64, ArchiveError> {
+        // No archive has so many bytes: it is then found to be truncated.
         let padded = length
             .checked_next_multiple_of(BLOCK_BYTES)
             .unwrap_or(u64::MAX);

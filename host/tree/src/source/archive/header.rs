@@ -25,8 +25,8 @@ pub(super) fn check(block: &[u8; BLOCK], offset: u64) -> Result<&Header, Archive
     }
     Err(ArchiveError::Checksum {
         offset,
-        stated: stated.and_then(|sum| sum.try_into().ok()).unwrap_or(0),
-        computed: computed.try_into().unwrap_or(0),
+        stated,
+        computed,
     })
 }
 
@@ -40,7 +40,7 @@ fn sum(block: &[u8; BLOCK]) -> u32 {
 fn high_bytes(block: &[u8; BLOCK]) -> i64 {
     let count = |bytes: &[u8]| bytes.iter().filter(|byte| **byte >= 0x80).count();
     let covered = count(block) - count(&block[CHECKSUM]);
-    i64::try_from(covered).unwrap_or(i64::MAX)
+    i64::try_from(covered).expect("a block has 512 bytes")
 }
 
 /// Decodes a numeric field: octal digits between spaces and NULs, or, where the first bit is set, the two's complement
