@@ -9,7 +9,6 @@ use std::path::Path;
 use std::time::Instant;
 
 use cellblock_cell::Runtime;
-use cellblock_contract::LogLine;
 use cellblock_image::{Durability, Image, ImageError, PartitionFile, Scratch};
 use cellblock_spec::Spec;
 use cellblock_table::Table;
@@ -21,6 +20,7 @@ use crate::filesystem::{Filled, Place, Preparation, Prepared};
 use crate::output::Output;
 use crate::plan::{self, Facts, Fill, MkfsRequest, Plan, PlannedPartition, RawContent, RawPiece};
 use crate::record::Record;
+use crate::said::Said;
 use crate::staging::{self, GrubImages};
 
 /// An image that is complete, and has no name yet: it vanishes unless it is [delivered](Assembled::deliver).
@@ -33,8 +33,8 @@ pub struct Assembled {
     pub table: Option<Table>,
     /// What was done.
     pub record: Record,
-    /// What the formatters logged, by partition.
-    pub log: Vec<(String, LogLine)>,
+    /// What is said of the file systems, by partition.
+    pub log: Vec<(String, Said)>,
 }
 
 impl Assembled {
@@ -322,7 +322,7 @@ fn write_raw(image: &Image, pieces: &[RawPiece], base: u64) -> Result<(), ImageE
     })
 }
 
-fn collect_log(filled: &mut BTreeMap<usize, Filled>, names: &[String]) -> Vec<(String, LogLine)> {
+fn collect_log(filled: &mut BTreeMap<usize, Filled>, names: &[String]) -> Vec<(String, Said)> {
     filled
         .iter_mut()
         .flat_map(|(index, filled)| {

@@ -11,11 +11,10 @@ use crate::error::{Error, PartitionError};
 use crate::parallel;
 use crate::plan::{Facts, FilesystemPlan, TimeRule};
 use crate::progress::Bar;
+use crate::said::Said;
 use crate::{BuildOptions, future, template};
 use cellblock_cell::{Cell, Wall};
-use cellblock_contract::{
-    KindDescription, Level, LogLine, Loss, Partition, Request, Setting, Summary,
-};
+use cellblock_contract::{KindDescription, Loss, Partition, Request, Setting, Summary};
 use cellblock_image::{Filling, PartitionFile, Scratch};
 use cellblock_spec::Content;
 use cellblock_table::SectorSize;
@@ -68,7 +67,7 @@ pub(crate) struct Filled {
     pub(crate) label: String,
     pub(crate) uuid: Option<String>,
     pub(crate) summary: Summary,
-    pub(crate) log: Vec<LogLine>,
+    pub(crate) log: Vec<Said>,
     pub(crate) guest: GuestIdentity,
     pub(crate) time: (i64, TimeSource),
     pub(crate) digests: Option<Digests>,
@@ -289,15 +288,19 @@ impl Preparation<'_> {
             .digests
             .then(|| digests(tree, &partition))
             .transpose()?;
-        let mut log = outcome.log;
-        log.extend(future::warning(tree, place.time, SystemTime::now()));
+        let warnings = prepared.warnings.iter().map(ToString::to_string);
+        let warnings = warnings.chain(future::warning(tree, place.time, SystemTime::now()));
+        let log = warnings.map(Said::Warning);
+        let log = log
+            .chain(outcome.log.into_iter().map(Said::Formatter))
+            .collect();
         Ok(Filled {
             partition: Some(partition),
             kind: prepared.filesystem.kind.clone(),
             label: prepared.filesystem.label.clone(),
             uuid: prepared.filesystem.identifier.clone(),
             summary: outcome.summary,
-            log: warnings(&prepared.warnings).chain(log).collect(),
+            log,
             time: (
                 prepared.time(place).seconds,
                 TimeSource::of(place.time, tree, self.options),
@@ -316,14 +319,6 @@ impl Preparation<'_> {
             formatting,
         })
     }
-}
-
-/// Warnings as lines of the log.
-fn warnings(warnings: &[Warning]) -> impl Iterator<Item = LogLine> {
-    warnings.iter().map(|warning| LogLine {
-        level: Level::Warning,
-        text: warning.to_string(),
-    })
 }
 
 fn digests(tree: &Tree, partition: &PartitionFile) -> Result<Digests, PartitionError> {

@@ -2,7 +2,6 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use cellblock_contract::{Level, LogLine};
 use cellblock_text::{PathBytes, grouped};
 use cellblock_tree::{Kind, Tree};
 
@@ -11,7 +10,7 @@ use crate::plan::TimeRule;
 const DAY: u64 = 24 * 60 * 60;
 
 /// What is to be said where a file system takes its time from its newest file, and that is newer than `now`.
-pub(crate) fn warning(tree: &Tree, rule: TimeRule, now: SystemTime) -> Option<LogLine> {
+pub(crate) fn warning(tree: &Tree, rule: TimeRule, now: SystemTime) -> Option<String> {
     let newest = tree.newest();
     if rule != TimeRule::NewestFile || !tree.is_dated() {
         return None;
@@ -27,14 +26,11 @@ pub(crate) fn warning(tree: &Tree, rule: TimeRule, now: SystemTime) -> Option<Lo
         .filter(|node| node.modified == newest)
         .min_by_key(|node| *node.kind == Kind::Directory)?;
     let path = PathBytes(tree.path(node.id));
-    Some(LogLine {
-        level: Level::Warning,
-        text: format!(
-            "the newest file, {path}, is {} ahead of this machine's clock, and the file system takes its time from it, \
+    Some(format!(
+        "the newest file, {path}, is {} ahead of this machine's clock, and the file system takes its time from it, \
              which e2fsck and others find wrong; set another one with time, --time or SOURCE_DATE_EPOCH",
-            length(ahead)
-        ),
-    })
+        length(ahead)
+    ))
 }
 
 /// A stretch of time, in days from two of them on.

@@ -67,6 +67,7 @@ pub mod plan;
 mod preview;
 pub mod progress;
 mod record;
+mod said;
 mod staging;
 mod template;
 
@@ -91,4 +92,5 @@ pub use options::BuildOptions;
 pub use output::Output;
 pub use preview::{Preview, Space, preview_image};
 pub use record::{FilesystemRecord, PartitionRecord, Record, Timings};
+pub use said::Said;
 pub use template::{Fault, FaultReason, TemplateError};

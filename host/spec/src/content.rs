@@ -197,7 +197,9 @@ impl TypedContent {
 fn option(text: &str) -> Option<(&str, &str)> {
     let (name, value) = text.split_once('=')?;
     let is_word = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_lowercase());
-    is_word.then_some((name, value))
+    // In `mode=u=rwX,go=rX` the second clause is no option.
+    let is_whom = name.bytes().all(|byte| b"ugoa".contains(&byte));
+    (is_word && !is_whom).then_some((name, value))
 }
 
 /// The path or value that a text begins with, without its quotes, and what follows it: nothing, or a comma and an option.
@@ -359,6 +361,14 @@ mod tests {
             ),
             "{message}"
         );
+    }
+
+    #[test]
+    fn clauses_of_a_mode_are_no_options() {
+        let content = TypedContent::parse("file:a,mode=u=rwX,go=,to=/x").unwrap();
+        let source = content.look().unwrap();
+        assert_eq!(source.mode.unwrap().to_string(), "u=rwX,go=");
+        assert_eq!(source.to, Some(b"/x".to_vec()));
     }
 
     #[test]

@@ -26,8 +26,8 @@ use crate::catalogue::Catalog;
 use crate::error::Error;
 use crate::output::Output;
 use crate::plan::{self, Facts, FilesystemRequest};
+use crate::said::Said;
 use cellblock_cell::Runtime;
-use cellblock_contract::LogLine;
 use cellblock_image::{Atomic, Change, Content, Durability, Existing, Image, Scratch};
 use cellblock_table::{Finding, Partition, SectorSize, Selector, Severity, Table};
 
@@ -55,8 +55,8 @@ pub struct Changed {
     pub partition: String,
     /// What was done. It has no file system if none was made.
     pub record: Record,
-    /// What the formatter logged.
-    pub log: Vec<LogLine>,
+    /// What is said of the file system.
+    pub log: Vec<Said>,
     /// What is wrong with the table, and what nothing says of it, though the partition could be found.
     pub findings: Vec<Finding>,
     /// The bytes of a partition that was taken out that are not in the image, which ends before they do.

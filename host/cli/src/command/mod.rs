@@ -28,13 +28,13 @@ use crate::arguments::{self, Arguments, Chosen, Command, Run};
 use crate::report::{LineProgress, TerminalProgress, terminal};
 use cellblock_build::catalogue::{Catalog, Foreign};
 use cellblock_build::cell::{Runtime, RuntimeOptions};
-use cellblock_build::contract::{Level, Limits, LogLine};
+use cellblock_build::contract::{Level, Limits};
 use cellblock_build::footprint::Footprint;
 use cellblock_build::image::{Atomic, Durability};
 use cellblock_build::progress::Hidden;
 use cellblock_build::spec;
 use cellblock_build::text::{exact, human, printable};
-use cellblock_build::{Asked, BuildOptions, Changed, Record};
+use cellblock_build::{Asked, BuildOptions, Changed, Record, Said};
 
 /// Carries a command out.
 ///
@@ -232,16 +232,16 @@ fn print(text: &str) -> Result<(), Failure> {
     }
 }
 
-/// Warnings are shown to whoever wants to see no progress, too. The words are the formatter's, and are told from this
-/// program's.
-fn print_log(name: &str, line: &LogLine) {
-    if line.level == Level::Warning {
-        eprintln!(
-            "warning: {}: its formatter says: {}",
-            printable(name),
-            printable(&line.text)
-        );
-    }
+/// Warnings are shown to whoever wants to see no progress, too. A formatter's words are told from this program's.
+fn print_log(name: &str, said: &Said) {
+    let (by, text) = match said {
+        Said::Warning(text) => ("", text),
+        Said::Formatter(line) if line.level == Level::Warning => {
+            ("its formatter says: ", &line.text)
+        }
+        Said::Formatter(_) => return,
+    };
+    eprintln!("warning: {}: {by}{}", printable(name), printable(text));
 }
 
 /// Says that a wall is missing, where one was wished for if it can be had.

@@ -47,6 +47,8 @@ pub(crate) struct Selection<'a> {
     /// How many names will be taken off every path: patterns mean what is left.
     pub(crate) strip: usize,
     pub(crate) exclude: &'a Patterns,
+    /// Whether files may get other names than they have there.
+    pub(crate) renames: bool,
     /// Regular files that are left out.
     pub(crate) leave_out: &'a BTreeSet<FileId>,
 }
@@ -271,6 +273,7 @@ pub(super) fn read_opened(
         directories: &state.directories,
         store,
         kept,
+        renames: selection.renames,
         files: Vec::new(),
     };
     let forest = planting.plant(root_metadata, state.listings)?;
@@ -762,6 +765,7 @@ struct Planting<'a> {
     directories: &'a [Record],
     store: u32,
     kept: &'a mut Kept,
+    renames: bool,
     files: Vec<WalkedFile>,
 }
 
@@ -821,10 +825,10 @@ impl Planting<'_> {
                 kept,
                 limit,
             })?;
-        let linked_name = identity.map(|_| name.clone());
+        let other_name = (self.renames || identity.is_some()).then(|| name.clone());
         let inode = Inode {
             metadata: Some(metadata),
-            body: body.settle(self.store, directory, linked_name, &mut self.files)?,
+            body: body.settle(self.store, directory, other_name, &mut self.files)?,
         };
         Ok((name, inode))
     }

@@ -293,6 +293,7 @@ impl Merging<'_> {
             from: &from,
             strip: index(source.strip),
             exclude: &patterns,
+            renames: source.follow,
             leave_out: &self.options.leave_out,
         };
         let store = self.next_store()?;

@@ -168,6 +168,7 @@ fn walked(
         from: &[],
         strip: 0,
         exclude: &Patterns::default(),
+        renames: false,
         leave_out: &BTreeSet::new(),
     };
     let read = directory::read_opened(path, opened, selection, access, 0, &mut kept, meanwhile)?;
@@ -763,7 +764,9 @@ fn followed_links_become_what_they_lead_to() {
     fs::create_dir_all(at("lib/deep")).unwrap();
     fs::write(at("lib/deep/file"), b"hello").unwrap();
     fs::hard_link(at("lib/deep/file"), at("lib/other")).unwrap();
+    fs::write(at("single"), b"hello").unwrap();
     for (target, link) in [
+        ("single", "a-copy"),
         ("lib/deep/file", "to-file"),
         ("/lib/deep", "to-directory"),
         ("to-file", "to-link"),
@@ -784,9 +787,11 @@ fn followed_links_become_what_they_lead_to() {
         .filter(|path| !matches!(tree.node(find(&tree, path)).kind, Kind::Directory))
         .collect();
     let expected = [
+        "/a-copy",
         "/lib/deep/file",
         "/lib/deep/up",
         "/lib/other",
+        "/single",
         "/through",
         "/to-directory/file",
         "/to-directory/up",

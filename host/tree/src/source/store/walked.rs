@@ -29,7 +29,7 @@ pub(crate) struct WalkedStore {
 pub(crate) struct WalkedFile {
     /// The number of its directory in the walk.
     pub(crate) directory: u32,
-    /// Its name there, where that may differ from the node's: a file with several links.
+    /// Its name there, where that may differ from the node's: a file with several links, or one that a followed link led to.
     pub(crate) name: Option<Box<[u8]>>,
     pub(crate) stamp: Stamp,
 }
