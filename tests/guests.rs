@@ -5,6 +5,7 @@ use crate::support::{Bench, component};
 
 /// A disk with a partition of 1 MiB that the hostile guest makes, and one after it.
 const SPEC: &str = r#"
+disk = { seed = "00000000000000000000000000000001" }
 [[partition]]
 name = "victim"
 type = "linux-generic"

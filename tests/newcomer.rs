@@ -173,7 +173,7 @@ fn programs_are_told_what_failed() {
         (outcome.code, document["error"].clone())
     };
     let (code, error) = failure("small.toml");
-    assert_eq!((code, &error["code"]), (Some(1), &1.into()));
+    assert_eq!((code, &error["code"]), (Some(2), &2.into()));
     assert_eq!(
         (&error["partition"], &error["available"]),
         (&"data".into(), &(4 << 20).into())

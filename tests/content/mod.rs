@@ -7,5 +7,5 @@ mod changing;
 mod forged;
 mod large;
 mod names;
-mod runner;
+pub mod runner;
 mod unreadable;

@@ -20,7 +20,7 @@ const MEBIBYTE: usize = 1 << 20;
 
 /// A disk of three empty partitions: `one`, `two` and `three`, of 1, 4 and 2 MiB.
 const THREE: &str = r#"
-disk = { size = "10MiB" }
+disk = { size = "10MiB", seed = "00000000000000000000000000000001" }
 [[partition]]
 name = "one"
 type = "linux-generic"

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
+use crate::content::runner::without_place;
 use crate::support::watch::watch;
 use crate::support::{Bench, component};
 
@@ -120,7 +121,8 @@ impl Attack {
             size => size,
         };
         format!(
-            "[[partition]]\nname = \"neighbour\"\ntype = \"linux-generic\"\nsize = \"1MiB\"\nfilesystem = \"swap\"\n\n\
+            "disk = {{ seed = \"00000000000000000000000000000001\" }}\n\
+             [[partition]]\nname = \"neighbour\"\ntype = \"linux-generic\"\nsize = \"1MiB\"\nfilesystem = \"swap\"\n\n\
              [[partition]]\nname = \"victim\"\ntype = \"linux-generic\"\nsize = \"{size}\"\n{filesystem}"
         )
     }
@@ -208,8 +210,10 @@ fn run(attack: &Attack, walls: &str) -> Ended {
 pub const PREVIOUS: &[u8] = b"an image from before";
 
 fn judge(attack: &Attack, bench: &Bench, status: ExitStatus, said: &str) -> Result<(), String> {
+    // What a formatter says of a size, a label or an option points at the spec's line.
+    let (said, refused) = without_place(said);
     let (code, parts) = match &attack.end {
-        End::Refused(cause) => (1, ["error: partition 'victim': ", cause]),
+        End::Refused(cause) => (refused, ["error: partition 'victim': ", cause]),
         End::NotLoaded(cause) => (1, ["the guest 'hostile'", cause]),
         End::Unplanned => (2, ["error: ", "victim"]),
         End::Harmless(warning) => (0, ["", *warning]),
@@ -227,7 +231,7 @@ fn judge(attack: &Attack, bench: &Bench, status: ExitStatus, said: &str) -> Resu
     if std::fs::read(&image).unwrap() != PREVIOUS {
         return Err("the previous image has changed".to_owned());
     }
-    if code == 1 && said.lines().count() != 1 {
+    if code != 0 && !matches!(attack.end, End::Unplanned) && said.lines().count() != 1 {
         return Err(format!("it says more than an error: {said:.1000}"));
     }
     Ok(())

@@ -183,7 +183,8 @@ fn an_mbr_has_three_primary_and_the_rest_logical() {
             }
             // No whole number of sectors: 1954 of them.
             "three" => {
-                "{name: three, role: system-data, type: 83, filesystem: ext4, size: 1000000}".into()
+                "{name: three, role: system-data, type: '83', filesystem: ext4, size: 1000000}"
+                    .into()
             }
             name => format!(
                 "{{name: {name}, role: system-save, type: '83', filesystem: ext4, size: 4 M}}"

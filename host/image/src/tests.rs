@@ -179,7 +179,9 @@ fn publishing_replaces_a_file_and_follows_a_link_to_it() {
     let folder = TempDir::new().unwrap();
     let (path, link) = (folder.path().join("disk.img"), folder.path().join("link"));
     fs::write(&path, "old").unwrap();
-    fs::write(folder.path().join(".disk.img.cellblock"), "left by a kill").unwrap();
+    // The first eight bytes of the SHA-256 digest of `disk.img`.
+    let left = folder.path().join(".cellblock.82137f054a9c09bc");
+    fs::write(left, "left by a kill").unwrap();
     symlink(&path, &link).unwrap();
     let image = Image::new(&scratch(folder.path()), 3).unwrap();
     image.write(0, b"new").unwrap();

@@ -90,14 +90,14 @@ impl fmt::Display for Bytes<'_> {
     }
 }
 
-/// The multiples to choose from; zero is none of them.
-struct Multiples(u64, u64);
+/// The multiples to choose from. Zero is none of them, but for a distance into a partition.
+struct Multiples(u64, u64, bool);
 
 impl fmt::Display for Multiples {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self(0, above) => write!(formatter, "{above}"),
-            Self(below, above) => write!(formatter, "{below} or {above}"),
+            Self(0, above, false) => write!(formatter, "{above}"),
+            Self(below, above, _) => write!(formatter, "{below} or {above}"),
         }
     }
 }
@@ -314,7 +314,7 @@ pub enum Reason {
     /// A size or an offset that is not a whole number of sectors.
     #[error(
         "its {what} of {} is no multiple of the sector of {sector} bytes: write {}",
-        exact(*.bytes), Multiples(*.below, *.above)
+        exact(*.bytes), Multiples(*.below, *.above, *.what == "`plus`")
     )]
     NotWholeSectors {
         /// `size` or `offset`.
@@ -428,7 +428,7 @@ pub enum Reason {
     /// The disk's size is no whole number of sectors.
     #[error(
         "the disk's size of {} is no multiple of the sector of {sector} bytes: write {}",
-        exact(*.bytes), Multiples(*.below, *.above)
+        exact(*.bytes), Multiples(*.below, *.above, false)
     )]
     DiskNotWholeSectors {
         /// In bytes.

@@ -286,7 +286,7 @@ fn contradictions_are_refused() {
         ),
         (
             two("sector-size = 4096", "size = 512", &sized("")),
-            "write 0 or 4096",
+            "of the sector of 4096 bytes: write 4096",
         ),
         (two("", "size = 0", &sized("")), "its size is 0"),
         (
