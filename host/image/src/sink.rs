@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 /// Zeros that are written at a time.
-const ZEROS: [u8; 1 << 16] = [0; 1 << 16];
+static ZEROS: [u8; 1 << 16] = [0; 1 << 16];
 
 /// Takes the bytes of an image in order.
 pub trait Sink {

@@ -21,7 +21,7 @@ pub(super) fn joined<'text>(
     for id in ids {
         match parse(files, id) {
             Ok(table) => join(&mut whole, table, files, &mut problems),
-            Err(problem) => problems.push(problem),
+            Err(problem) => problems.push(*problem),
         }
     }
     if problems.is_empty() {
@@ -31,14 +31,16 @@ pub(super) fn joined<'text>(
     }
 }
 
-fn parse(files: &Files, id: FileId) -> Result<DeTable<'_>, Problem> {
+fn parse(files: &Files, id: FileId) -> Result<DeTable<'_>, Box<Problem>> {
     let start = files.start(id);
-    let table = DeTable::parse(files.text(id)).map_err(|error| Problem {
-        kind: ProblemKind::Syntax {
-            message: error.message().to_owned(),
-        },
-        place: files.place(shifted(error.span().unwrap_or(0..0), start)),
-        within: Within::Top,
+    let table = DeTable::parse(files.text(id)).map_err(|error| {
+        Box::new(Problem {
+            kind: ProblemKind::Syntax {
+                message: error.message().to_owned(),
+            },
+            place: files.place(shifted(error.span().unwrap_or(0..0), start)),
+            within: Within::Top,
+        })
     })?;
     let table = table.into_inner();
     Ok(if start == 0 {

@@ -17,7 +17,7 @@ pub struct Failure {
     pub code: u8,
     /// What it is about, where that is known.
     #[serde(flatten)]
-    pub about: About,
+    pub about: Box<About>,
 }
 
 /// What a failure is about.
@@ -46,7 +46,7 @@ impl Failure {
         Self {
             message,
             code,
-            about: About::default(),
+            about: Box::default(),
         }
     }
 
@@ -77,7 +77,7 @@ impl Failure {
 
 impl About {
     /// What an error is about.
-    pub(super) fn of(error: &Error) -> Self {
+    pub(super) fn of(error: &Error) -> Box<Self> {
         let (partition, reason) = match error {
             Error::Partition { name, reason } => (Some(name.clone()), Some(reason)),
             Error::Filesystem(reason) => (None, Some(reason)),
@@ -88,12 +88,12 @@ impl About {
             Some(PartitionError::Cell(CellError::Refused(refusal))) => refusal.shortage(),
             _ => None,
         };
-        Self {
+        Box::new(Self {
             partition,
             needed: shortage.map(|(needed, _)| needed),
             available: shortage.map(|(_, available)| available),
             ..Self::default()
-        }
+        })
     }
 }
 

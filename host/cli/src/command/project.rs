@@ -76,14 +76,16 @@ impl Described {
         if let Error::Partition { name, reason } = &error
             && let Some(place) = self.place_of(name, reason)
         {
+            let about = About::of(&error);
             let diagnostic = Diagnostic {
                 title: error.to_string(),
-                place: Some((place, "here".to_owned())),
+                place: Some((place.clone(), "here".to_owned())),
                 related: None,
                 help: None,
             };
             let color = super::color_of_errors();
-            return Failure::rendered(render(&[diagnostic], &self.files, color));
+            let rendered = Failure::rendered(render(&[diagnostic], &self.files, color));
+            return Failure { about, ..rendered }.at(&self.files, Some(&place));
         }
         located(error, &self.files)
     }

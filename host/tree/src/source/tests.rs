@@ -635,7 +635,8 @@ fn later_times_than_the_given_one_become_it_unless_a_source_keeps_them() {
 
 #[test]
 fn a_file_renamed_into_a_directory_that_was_read_already_is_noticed() {
-    let changes: [(&str, fn(&Path)); 4] = [
+    type Change = fn(&Path);
+    let changes: [(&str, Change); 4] = [
         ("/a", |root| {
             fs::rename(root.join("b/file"), root.join("a/file")).unwrap()
         }),
