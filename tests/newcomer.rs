@@ -204,3 +204,37 @@ fn a_file_system_is_named_in_either_spelling() {
     let both = bench.run(&["mkfs", "ext4", "--filesystem", "ext2", "-o", "swap.img"]);
     assert_eq!(both.code, Some(2));
 }
+
+#[test]
+fn an_archive_comes_through_a_pipe_and_an_image_leaves_through_one() {
+    use std::io::Write as _;
+    use std::process::Stdio;
+    let bench = Bench::new();
+    let archive = crate::content::archive::Archive::new()
+        .with("motd", b'0', b"hello")
+        .bytes();
+    bench.write("root.tar", &archive);
+    let arguments = [
+        "mkfs",
+        "ext4",
+        "--size",
+        "4MiB",
+        "--seed",
+        "00000000000000000000000000000001",
+    ];
+    let mut child = bench
+        .cellblock()
+        .args(arguments)
+        .args(["--content", "archive:-", "-o", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(&archive).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success());
+    let with_names = ["--content", "archive:root.tar", "-o", "root.img", "-q"];
+    let outcome = bench.run(&[&arguments[..], &with_names].concat());
+    assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+    assert!(fs::read(bench.path("root.img")).unwrap() == output.stdout);
+}

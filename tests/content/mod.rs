@@ -1,7 +1,7 @@
 //! A corpus of content that hurts: each in a build of its own, over an image that must stay as it is unless the new one is
 //! right. Each family prints a table: the content, how the build ended, time, memory, and disk for files without a name.
 
-mod archive;
+pub mod archive;
 mod bombs;
 mod changing;
 mod forged;
