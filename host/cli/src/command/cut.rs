@@ -16,6 +16,7 @@ pub(super) fn run(cut: &Cut) -> Result<(), Failure> {
     footprint.writes_output("the content", &output);
     let to_stdout = output == Output::Stdout;
     let mut record = RecordFile::at(cut.json.as_deref(), &mut footprint, to_stdout)?;
+    let has_stdout = record.is_stdout();
     footprint.check().map_err(Failure::usage)?;
     let asked = super::asked(&cut.chosen, Atomic::Never, cut.quiet);
     let durability = if cut.sync {
@@ -32,8 +33,7 @@ pub(super) fn run(cut: &Cut) -> Result<(), Failure> {
     );
     taken.deliver()?;
     record.publish()?;
-    let json_to_stdout = cut.json.as_deref().is_some_and(|it| it.as_os_str() == "-");
-    if cut.quiet || to_stdout || json_to_stdout {
+    if cut.quiet || to_stdout || has_stdout {
         return Ok(());
     }
     let size = done.partitions.iter().map(|one| one.size).sum();

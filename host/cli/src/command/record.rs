@@ -53,6 +53,11 @@ impl RecordFile {
         }
     }
 
+    /// Whether standard output takes it, and nothing else may be said there.
+    pub(super) fn is_stdout(&self) -> bool {
+        matches!(self, Self::Stdout)
+    }
+
     /// Writes it, though not under its name yet.
     pub(super) fn write(&mut self, record: &impl Serialize) -> Result<(), Failure> {
         match self {

@@ -16,6 +16,7 @@ pub(super) fn run(splice: &Splice) -> Result<(), Failure> {
     }
     footprint.writes("the image", &splice.chosen.image);
     let mut record = RecordFile::at(splice.json.as_deref(), &mut footprint, false)?;
+    let has_stdout = record.is_stdout();
     footprint.check().map_err(Failure::usage)?;
     let asked = super::asked(&splice.chosen, splice.changing.atomic(), splice.quiet);
     let content = (!is_stdin).then_some(splice.file.as_path());
@@ -23,8 +24,7 @@ pub(super) fn run(splice: &Splice) -> Result<(), Failure> {
     super::print_findings(&splice.chosen.image, &spliced);
     record.write(&spliced.record)?;
     record.publish()?;
-    let json_to_stdout = splice.json.as_deref() == Some(Path::new("-"));
-    if splice.quiet || json_to_stdout {
+    if splice.quiet || has_stdout {
         return Ok(());
     }
     let what = if is_stdin {
