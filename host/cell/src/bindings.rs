@@ -13,7 +13,7 @@ wasmtime::component::bindgen!({
     imports: { default: trappable },
     additional_derives: [serde::Serialize, serde::Deserialize],
     with: {
-        "wasi:filesystem/types.descriptor": super::partition::Descriptor,
+        "wasi:filesystem/types.descriptor": super::resources::Descriptor,
         "wasi:io/error": super::io::error,
         "wasi:io/streams": super::io::streams,
     },

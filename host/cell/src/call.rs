@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use wasmtime::Trap;
 
-use super::legible::legible;
+use super::legible::{cut, description_with, error_with, legible, summary_with};
 use super::limiter::Exceeded;
 use super::wasi::{Exit, Invocation};
 use cellblock_contract::{Description, FormatError, Request, Summary};
@@ -44,6 +44,22 @@ pub(super) enum Returned {
     Measured(Result<u64, FormatError>),
     Formatted(Result<Summary, FormatError>),
     Ended(Exit),
+}
+
+/// What a call came to, cut to what is shown of it.
+pub(super) fn cut_ended(ended: Result<Returned, Stopped>) -> Result<Returned, Stopped> {
+    match ended {
+        Ok(Returned::Described(told)) => Ok(Returned::Described(description_with(told, cut))),
+        Ok(Returned::Measured(told)) => Ok(Returned::Measured(
+            told.map_err(|told| error_with(told, cut)),
+        )),
+        Ok(Returned::Formatted(told)) => Ok(Returned::Formatted(
+            told.map(|told| summary_with(told, cut))
+                .map_err(|told| error_with(told, cut)),
+        )),
+        Ok(Returned::Ended(exit)) => Ok(Returned::Ended(exit)),
+        Err(stopped) => Err(stopped.map(cut)),
+    }
 }
 
 /// Why a guest does not return.

@@ -16,7 +16,7 @@ use super::bindings::{Guest as Exports, GuestIndices};
 use super::call::{Call, Returned, Role, Stopped};
 use super::legible::legible;
 use super::limiter::Limiter;
-use super::partition::Descriptor;
+use super::resources::Descriptor;
 use super::state::{Services, State};
 use super::version::{self, Unserved};
 use super::wasi::{End, Process, component, preview1};

@@ -6,8 +6,6 @@ use cellblock_contract::{
 };
 use cellblock_text::acts_on_terminal;
 
-use super::call::{Returned, Stopped};
-
 /// The longest text of a guest in characters, before escaping.
 const CHARACTERS: usize = LogLine::LIMIT;
 /// The most entries of a list of a guest.
@@ -31,22 +29,6 @@ pub(super) fn cut(text: &str) -> String {
     text.chars().take(CHARACTERS).collect()
 }
 
-/// What a call came to, cut to what is shown of it.
-pub(super) fn cut_ended(ended: Result<Returned, Stopped>) -> Result<Returned, Stopped> {
-    match ended {
-        Ok(Returned::Described(told)) => Ok(Returned::Described(description_with(told, cut))),
-        Ok(Returned::Measured(told)) => Ok(Returned::Measured(
-            told.map_err(|told| error_with(told, cut)),
-        )),
-        Ok(Returned::Formatted(told)) => Ok(Returned::Formatted(
-            told.map(|told| summary_with(told, cut))
-                .map_err(|told| error_with(told, cut)),
-        )),
-        Ok(Returned::Ended(exit)) => Ok(Returned::Ended(exit)),
-        Err(stopped) => Err(stopped.map(cut)),
-    }
-}
-
 /// The last lines of a command, which are few.
 pub(super) fn lines(told: &[String]) -> Vec<String> {
     const LINES: usize = 10;
@@ -58,7 +40,8 @@ pub(super) fn description(told: Description) -> Description {
     description_with(told, legible)
 }
 
-fn description_with(told: Description, fit: fn(&str) -> String) -> Description {
+/// The same with every text of it as `fit` makes it.
+pub(super) fn description_with(told: Description, fit: fn(&str) -> String) -> Description {
     let option = |option: OptionDescription| OptionDescription {
         name: fit(&option.name),
         value: fit(&option.value),
@@ -88,7 +71,8 @@ pub(super) fn summary(told: Summary) -> Summary {
     summary_with(told, legible)
 }
 
-fn summary_with(told: Summary, fit: fn(&str) -> String) -> Summary {
+/// The same with every text of it as `fit` makes it.
+pub(super) fn summary_with(told: Summary, fit: fn(&str) -> String) -> Summary {
     let property = |property: Property| Property {
         name: fit(&property.name),
         value: fit(&property.value),
@@ -109,7 +93,8 @@ pub(super) fn error(told: FormatError) -> FormatError {
     error_with(told, legible)
 }
 
-fn error_with(told: FormatError, fit: fn(&str) -> String) -> FormatError {
+/// The same with every text of it as `fit` makes it.
+pub(super) fn error_with(told: FormatError, fit: fn(&str) -> String) -> FormatError {
     match told {
         FormatError::Setting(SettingError { name, problem }) => {
             FormatError::Setting(SettingError {

@@ -29,6 +29,7 @@ mod occupied;
 mod partition;
 mod placement;
 mod refusal;
+mod resources;
 mod runtime;
 mod state;
 mod translate;

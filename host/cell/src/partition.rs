@@ -12,11 +12,8 @@ use super::bindings::wasi::filesystem::types::{
 };
 use super::io::streams::{Error, InputStream, OutputStream};
 use super::local::Local;
+use super::resources::Descriptor;
 use super::state::{Answer, Services, State};
-
-/// The descriptor that a cell is handed: it stands for the cell's one partition.
-#[expect(unreachable_pub, reason = "the bindings re-export it")]
-pub struct Descriptor;
 
 /// A longer read than this is answered with this many bytes.
 const READ_LIMIT: u64 = 16 << 20;

@@ -13,7 +13,7 @@ use crate::bindings::wasi::filesystem::types::{
     DescriptorFlags, ErrorCode, HostDescriptor, OpenFlags, PathFlags,
 };
 use crate::local::Local;
-use crate::partition::Descriptor;
+use crate::resources::Descriptor;
 use crate::state::State;
 use cellblock_contract::Limits;
 use cellblock_contract::LogLine;

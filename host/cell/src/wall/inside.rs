@@ -15,9 +15,9 @@ use super::lockdown;
 use super::message::{CODE_LIMIT, FromCell, Greeting, Hello, Loaded, Purpose};
 use super::remote::Remote;
 use super::{attempts, probe};
-use crate::call::{Call, Role};
+use crate::call::{Call, Role, cut_ended};
 use crate::engine::{self, Compiled, Home, LoadFailure};
-use crate::legible::{cut, cut_ended};
+use crate::legible::cut;
 
 /// Whether this program has begun with [`run_if_cell`], so that it can be started to be a cell.
 static PREPARED: AtomicBool = AtomicBool::new(false);
