@@ -7,7 +7,7 @@ use thiserror::Error;
 use super::diagnostic::{Diagnostic, render};
 use super::place::{Files, Place};
 use super::value::ValueError;
-use super::volumes::VolumeFault;
+use super::volumes::fault::VolumeFault;
 use super::yaml::YamlFault;
 
 /// A spec that cannot be used: everything that is wrong with it, in the order of the file.

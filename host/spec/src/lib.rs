@@ -53,6 +53,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 pub mod value;
+mod volume;
 mod volumes;
 mod yaml;
 

@@ -9,10 +9,10 @@ use super::fields::{Fields, Findings};
 use super::joined::joined;
 use super::place::{FileId, Files, Place};
 use super::read::read_beside;
-use super::volumes::VolumeFault;
+pub use super::volume::{Note, Volume};
 use super::volumes::gadget::Folders;
 use super::volumes::imagecraft::Platform;
-use super::volumes::{gadget, imagecraft};
+use super::volumes::{VolumeFault, gadget, imagecraft};
 use super::yaml::Words;
 use super::{Spec, TableName, yaml};
 
@@ -79,29 +79,6 @@ pub struct Project {
     pub volumes: Vec<Volume>,
     /// What is understood, and makes no difference.
     pub notes: Vec<Note>,
-}
-
-/// A disk that a file describes.
-#[derive(Clone, Debug)]
-pub struct Volume {
-    /// Its name; a spec in TOML gives none.
-    pub name: Option<String>,
-    /// The index of the partition that imagecraft mounts at the root.
-    pub root: Option<usize>,
-    /// The index of the partition that is appended to a gadget for its root file system, because no structure has the role
-    /// `system-data`. It is nothing without content.
-    pub appended: Option<usize>,
-    /// What is on it.
-    pub spec: Spec,
-}
-
-/// Something in a file that makes no difference to the image, and what to say of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Note {
-    /// Where it stands.
-    pub place: Place,
-    /// What to say.
-    pub text: String,
 }
 
 impl Project {

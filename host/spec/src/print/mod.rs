@@ -5,6 +5,7 @@
 
 mod boot;
 mod identity;
+mod table;
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -60,7 +61,7 @@ impl Spec {
 }
 
 /// The lines of a table.
-pub(super) struct Lines(String);
+struct Lines(String);
 
 impl Lines {
     fn new(header: &str) -> Self {
@@ -68,7 +69,7 @@ impl Lines {
     }
 
     /// Adds a key whose value is TOML, unless there is none.
-    pub(super) fn add(&mut self, key: &str, value: Option<String>) {
+    fn add(&mut self, key: &str, value: Option<String>) {
         if let Some(value) = value {
             let _ = writeln!(self.0, "{key} = {value}");
         }

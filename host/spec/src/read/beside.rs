@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::super::boot::{BootSpec, boot};
+use super::super::boot::BootSpec;
 use super::super::error::{Problem, ProblemKind, Within};
 use super::super::fields::Fields;
 use super::super::{DiskSpec, GuestSpec, Place, Placed, Spec, TableName};
-use super::{disk, guests};
+use super::{boot, disk, guests};
 
 /// What a spec beside YAML may say.
 pub(crate) struct Beside {

@@ -132,7 +132,7 @@ fn single_files(fields: &mut Fields<'_, '_>) -> impl Iterator<Item = SingleFile>
 }
 
 /// A single file as the value of a key: its path, or a table that names one of `file`, `text` and `template`.
-pub(crate) fn single_file<'text>(
+pub(super) fn single_file<'text>(
     fields: &mut Fields<'_, 'text>,
     key: &str,
     value: &Spanned<DeValue<'text>>,

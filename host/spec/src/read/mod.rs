@@ -5,12 +5,10 @@ use std::path::Path;
 
 use toml::de::DeValue;
 
-use super::boot::boot;
 use super::error::{ProblemKind, SpecError, Within};
 use super::fields::{Fields, Findings, boolean, integer, loss, parsed, text, wrong_type};
 use super::joined::joined;
 use super::place::{Files, Place};
-use super::raw::raw;
 use super::size::parse_size;
 use super::value::{
     ValueError, parse_choice, parse_disk_id, parse_filesystem_id, parse_seed, parse_sha256,
@@ -24,11 +22,15 @@ use cellblock_contract::{Argument, CommandLine, Word};
 use cellblock_table::{Attributes, PartitionType, Scheme};
 
 mod beside;
+mod boot;
 mod content;
+mod raw;
+mod table;
 
 pub(super) use beside::read_beside;
+use boot::boot;
 use content::content;
-pub(super) use content::single_file;
+use raw::raw;
 
 /// What a spec without a name is called.
 const NAME: &str = "image.toml";
@@ -294,7 +296,7 @@ fn sector_size(value: &DeValue<'_>) -> Result<u32, ValueError> {
         })
 }
 
-pub(super) fn size_in_bytes(value: &DeValue<'_>) -> Result<u64, ValueError> {
+fn size_in_bytes(value: &DeValue<'_>) -> Result<u64, ValueError> {
     match value {
         DeValue::String(text) => Ok(parse_size(text)?),
         DeValue::Integer(_) => integer(value, 0, u64::MAX),
@@ -336,7 +338,7 @@ fn partition_type(value: &DeValue<'_>, scheme: Scheme) -> Result<PartitionType, 
 }
 
 /// The byte of a type in an MBR, also in that of a hybrid table.
-pub(super) fn mbr_type(value: &DeValue<'_>) -> Result<u8, ValueError> {
+fn mbr_type(value: &DeValue<'_>) -> Result<u8, ValueError> {
     match partition_type(value, Scheme::Mbr)? {
         PartitionType::Mbr(byte) => Ok(byte),
         PartitionType::Gpt(_) | PartitionType::None => {

@@ -14,7 +14,7 @@
 //!
 //! Both descend from one schema; here is what they share, and a room for each.
 
-mod fault;
+pub(super) mod fault;
 pub(super) mod gadget;
 pub(super) mod imagecraft;
 #[cfg(test)]
@@ -27,9 +27,9 @@ use toml::de::DeValue;
 use uuid::Uuid;
 
 use super::fields::{Fields, text};
-use super::project::Note;
 use super::size::MIB;
 use super::value::{ValueError, parse_uuid};
+use super::volume::Note;
 use super::{FilesystemSpec, PartitionSpec, Place, Placed};
 use cellblock_table::PartitionType;
 

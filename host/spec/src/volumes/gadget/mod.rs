@@ -26,9 +26,9 @@ use toml::de::DeValue;
 use uuid::{Uuid, uuid};
 
 use super::super::fields::{Fields, parsed};
-use super::super::project::{Note, Volume};
 use super::super::size::MIB;
 use super::super::value::{ValueError, parse_choice, parse_disk_id};
+use super::super::volume::{Note, Volume};
 use super::super::{
     BootSpec, DiskSize, DiskSpec, FilesystemSpec, Margin, PartitionSpec, Place, Placed, RawSpec,
     RawWhat, SizeRule, Spec, TableName, Within,

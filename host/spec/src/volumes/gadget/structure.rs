@@ -3,9 +3,9 @@
 use uuid::Uuid;
 
 use super::super::super::fields::{Fields, parsed, text};
-use super::super::super::project::Note;
 use super::super::super::size::MIB;
 use super::super::super::value::{ValueError, parse_choice, parse_uuid};
+use super::super::super::volume::Note;
 use super::super::super::{Content, FilesystemSpec, Place, Placed, RawSpec, TableName, Within};
 use super::super::{
     Label, Labels, SECTOR, VolumeFault, filesystem, gpt_type, hybrid_type, is_given, mbr_type,

@@ -18,9 +18,9 @@ use super::{
 };
 use crate::fields::{self, Fields, Findings};
 use crate::place::Files;
-use crate::project::{Note, Volume};
 use crate::scalar::{Word, resolved};
 use crate::value::{ValueError, parse_choice, parse_uuid};
+use crate::volume::{Note, Volume};
 use crate::{
     BootSpec, DiskSize, DiskSpec, PartitionSpec, Place, Placed, SizeRule, Spec, TableName, Within,
 };
