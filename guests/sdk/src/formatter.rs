@@ -1,6 +1,6 @@
 //! What a formatter is asked, and what it answers.
 
-use crate::{FormatError, Output, SettingProblem, Timestamp, Tree};
+use crate::{Encoder, FormatError, Output, SettingProblem, Timestamp, Tree};
 
 /// 128 bits, in the order in which a UUID is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -204,6 +204,33 @@ pub trait Formatter {
     fn format(
         request: &Request,
         tree: &mut dyn Tree,
+        output: &mut dyn Output,
+    ) -> Result<Summary, FormatError>;
+}
+
+/// A maker of file systems that compresses, or stores equal content once: a [`Formatter`] that has an [`Encoder`] too.
+pub trait EncodingFormatter {
+    /// Tells what this formatter is.
+    fn describe() -> Description;
+
+    /// As [`Formatter::measure`]. What it encodes, [`EncodingFormatter::format`] finds encoded.
+    ///
+    /// # Errors
+    /// [`FormatError`] if no size would do.
+    fn measure(
+        request: &Request,
+        tree: &mut dyn Tree,
+        encoder: &mut dyn Encoder,
+    ) -> Result<u64, FormatError>;
+
+    /// As [`Formatter::format`].
+    ///
+    /// # Errors
+    /// [`FormatError`] if the tree does not fit, cannot be stored, or the host fails.
+    fn format(
+        request: &Request,
+        tree: &mut dyn Tree,
+        encoder: &mut dyn Encoder,
         output: &mut dyn Output,
     ) -> Result<Summary, FormatError>;
 }

@@ -12,6 +12,7 @@
 //! ```
 
 mod batch;
+mod encoding;
 mod error;
 mod formatter;
 mod output;
@@ -24,13 +25,17 @@ pub mod component;
 pub mod memory;
 
 pub use batch::Batch;
+pub use encoding::{
+    Blocks, Digest, EncodeError, Encoder, Filter, Method, Piece, PieceId, PiecePlacement, Settings,
+    Span,
+};
 pub use error::{
     FormatError, LabelProblem, NodeError, NodeProblem, PartitionError, PlaceError, ReadError,
     SettingError, SettingProblem, Shortage,
 };
 pub use formatter::{
-    Description, Formatter, Identifier, KindDescription, Losses, OptionDescription, Property,
-    Request, Summary, Uuid,
+    Description, EncodingFormatter, Formatter, Identifier, KindDescription, Losses,
+    OptionDescription, Property, Request, Summary, Uuid,
 };
 pub use output::{Buffered, Output, Placement};
 pub use tree::{Attribute, Device, Kind, Node, NodeId, Range, Timestamp, Totals, Tree, each_node};
