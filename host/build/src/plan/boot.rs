@@ -1,9 +1,10 @@
 //! Where firmware finds what it starts.
 
-use super::error::{Locate, Occupant, PlanError, Reason};
+use super::error::{Locate, PlanError, Reason};
 use super::identity::Identity;
-use super::layout::{BOOT_CODE, ByteSpan, Disk};
-use super::raw::{RawLengths, Taken, length};
+use super::layout::Disk;
+use super::raw::{RawLengths, length};
+use super::space::{BOOT_CODE, ByteSpan, Occupant, Taken};
 use super::{Scheme, SectorSize};
 use cellblock_contract::Kinds;
 use cellblock_spec::{GrubBiosSpec, PartitionSpec, Spec};

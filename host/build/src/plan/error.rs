@@ -7,78 +7,11 @@ use std::path::PathBuf;
 use thiserror::Error;
 use uuid::Uuid;
 
-use super::identity::Identity;
-use super::layout::BOOT_CODE;
+use super::space::{Named, Occupant};
 use cellblock_spec::diagnostic::{Diagnostic, render};
 use cellblock_spec::{Files, Place, Placed};
 use cellblock_table::{MAX_HYBRID, Scheme};
 use cellblock_text::{exact, grouped};
-
-/// A partition, as errors call it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Named {
-    /// Its number in the table.
-    pub number: u32,
-    /// Its name.
-    pub name: String,
-}
-
-impl fmt::Display for Named {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            formatter,
-            "partition '{}' (number {})",
-            self.name, self.number
-        )
-    }
-}
-
-/// What takes room on a disk, as errors call it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Occupant {
-    /// The partition table, or a copy of it.
-    Table,
-    /// The boot record of a logical partition.
-    BootRecord(Named),
-    /// A partition.
-    Partition(Named),
-    /// A file that is copied as it is.
-    File(PathBuf),
-    /// The address of something on the disk.
-    Address,
-    /// The address of the partition of this name.
-    AddressOf(String),
-}
-
-impl fmt::Display for Occupant {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Table => write!(formatter, "the partition table"),
-            Self::BootRecord(named) => write!(formatter, "the boot record of {named}"),
-            Self::Partition(named) => write!(formatter, "{named}"),
-            Self::File(file) => write!(formatter, "{}", file.display()),
-            Self::Address => write!(formatter, "an address"),
-            Self::AddressOf(name) => write!(formatter, "the address of partition '{name}'"),
-        }
-    }
-}
-
-impl Occupant {
-    /// What to do about something else where this one is.
-    fn advice(&self, range: &Range<u64>) -> String {
-        match self {
-            Self::Table if range.start == BOOT_CODE => format!(
-                "there is room for {BOOT_CODE} bytes before it, and from {} on behind it",
-                range.end
-            ),
-            Self::Table | Self::BootRecord(_) => "move it elsewhere".to_owned(),
-            Self::Partition(_) => {
-                "what goes into a partition is written in the partition's own `raw`".to_owned()
-            }
-            Self::File(_) | Self::Address | Self::AddressOf(_) => "move one of them".to_owned(),
-        }
-    }
-}
 
 /// A range of bytes, for people.
 struct Bytes<'a>(&'a Range<u64>);
@@ -153,11 +86,7 @@ impl PlanError {
     }
 
     /// The same error with the partition that it is about.
-    pub(super) fn of(self, identity: &Identity) -> Self {
-        self.of_named(identity.named())
-    }
-
-    pub(super) fn of_named(self, named: Named) -> Self {
+    pub(super) fn of(self, named: Named) -> Self {
         Self {
             partition: Some(named),
             ..self

@@ -30,7 +30,7 @@ pub(super) fn check(
     if let Some((one_too_many, identity, _)) = members().nth(MAX_HYBRID) {
         return Err(Reason::HybridTooMany { count }
             .at(Some(one_too_many.place.clone()))
-            .of(identity));
+            .of(identity.named()));
     }
     let limit = disk.addressable_by(Scheme::Mbr);
     for (kind, identity, span) in members() {
@@ -46,7 +46,7 @@ pub(super) fn check(
         } else {
             continue;
         };
-        return Err(reason.at(Some(kind.place.clone())).of(identity));
+        return Err(reason.at(Some(kind.place.clone())).of(identity.named()));
     }
     Ok(())
 }

@@ -18,7 +18,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
 use super::Scheme;
-use super::error::{Locate, Named, PlanError, Reason};
+use super::error::{Locate, PlanError, Reason};
+use super::space::Named;
 use cellblock_contract::{Identifier, Kinds};
 use cellblock_spec::{FilesystemId, PartitionSpec, Place, Seed, Spec};
 use cellblock_table::{DiskId, MAX_NAME_UNITS};
@@ -238,7 +239,7 @@ fn given_numbers(spec: &Spec) -> Result<BTreeMap<u32, usize>, PlanError> {
                 .as_ref()
                 .map(|number| number.place.clone());
             let error = reason.at(Some(number.place.clone()));
-            let error = error.of_named(Named {
+            let error = error.of(Named {
                 number: number.value,
                 name: partition
                     .name
@@ -273,7 +274,7 @@ fn check_order(spec: &Spec, numbers: &[u32], primaries: u32) -> Result<(), PlanE
             None
         };
         if let Some(reason) = of_kind {
-            return Err(reason.at(Some(kind.place.clone())).of_named(named));
+            return Err(reason.at(Some(kind.place.clone())).of(named));
         }
         let reason = if number <= primaries {
             is_behind_logicals |= expected > primaries + 1;
@@ -286,7 +287,7 @@ fn check_order(spec: &Spec, numbers: &[u32], primaries: u32) -> Result<(), PlanE
             expected += 1;
             continue;
         };
-        return Err(reason.at(Some(place.clone())).of_named(named));
+        return Err(reason.at(Some(place.clone())).of(named));
     }
     match &spec.disk.layout.extended_number {
         Some(given) if expected == primaries + 1 => Err(Reason::ExtendedEmpty {
@@ -309,11 +310,11 @@ fn names(spec: &Spec, scheme: Scheme, numbers: &[u32]) -> Result<Vec<String>, Pl
             name: name.value.clone(),
         };
         check_name(&name.value, scheme)
-            .map_err(|reason| reason.at(Some(name.place.clone())).of_named(named.clone()))?;
+            .map_err(|reason| reason.at(Some(name.place.clone())).of(named.clone()))?;
         if let Some((other, place)) = taken.insert(name.value.clone(), (number, name.place.clone()))
         {
             let error = Reason::DuplicateName { other }.at(Some(name.place.clone()));
-            return Err(error.of_named(named).with_related(place));
+            return Err(error.of(named).with_related(place));
         }
     }
     let mut used: BTreeSet<String> = taken.into_keys().collect();
@@ -379,7 +380,7 @@ fn check_ids(spec: &Spec, disk: DiskId, identities: &[Identity]) -> Result<(), P
                 .map_or(&partition.place, |id| &id.place);
             return Err(Reason::DuplicateId { id, other }
                 .at(Some(place.clone()))
-                .of(identity));
+                .of(identity.named()));
         }
     }
     Ok(())

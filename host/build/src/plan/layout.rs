@@ -1,18 +1,14 @@
 //! Where each partition lies on the disk.
 
-use super::error::{Locate, Named, Occupant, PlanError, Reason};
-use super::length::whole_sectors;
-use super::raw::Taken;
+use super::error::{Locate, PlanError, Reason};
+use super::sectors::whole_sectors;
+use super::space::{BOOT_CODE, ByteSpan, MOST_BYTES, Named, Occupant, Taken};
 use super::{Scheme, SectorSize, fixed_disk_size};
 use cellblock_spec::{DiskSize, Place, Placed, Spec};
 use cellblock_table::{ALIGNMENT, BOOT_RECORD_SPACE, Lba, Shape};
 
-/// The longest file, in bytes: offsets are signed.
-pub(super) const MOST_BYTES: u64 = u64::MAX >> 1;
 /// A disk of size "auto" is a multiple of this, in bytes.
 const DISK_MULTIPLE: u64 = ALIGNMENT;
-/// The bytes at the start of the disk that a BIOS runs. The disk's signature follows (UEFI 2.10, table 5-1).
-pub(super) const BOOT_CODE: u64 = 440;
 
 /// The disk, as far as it does not depend on its partitions.
 #[derive(Debug)]
@@ -55,7 +51,7 @@ impl Request {
     fn error(&self, reason: Reason, place: Option<&Place>) -> PlanError {
         reason
             .at(Some(place.unwrap_or(&self.place).clone()))
-            .of_named(self.named.clone())
+            .of(self.named.clone())
     }
 
     fn too_large(&self) -> PlanError {
@@ -63,19 +59,6 @@ impl Request {
             Reason::TooLarge { most: MOST_BYTES },
             self.length_place.as_ref(),
         )
-    }
-}
-
-/// Where a partition lies, in bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct ByteSpan {
-    pub(super) start: u64,
-    pub(super) size: u64,
-}
-
-impl ByteSpan {
-    pub(super) fn end(self) -> u64 {
-        self.start + self.size
     }
 }
 
@@ -438,7 +421,7 @@ fn check_fits(
     };
     let error = reason
         .at(disk.size_place.clone())
-        .of_named(requests[outside].named.clone());
+        .of(requests[outside].named.clone());
     Err(error.with_related(requests[outside].place.clone()))
 }
 

@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use super::error::{Locate, PlanError, Reason};
-use super::layout::MOST_BYTES;
-use super::length::{whole_sectors, with_margin};
+use super::sectors::{whole_sectors, with_margin};
+use super::space::MOST_BYTES;
 use super::{FilesystemPlan, SectorSize, TimeRule, identity};
 use cellblock_contract::{Kinds, Loss, Losses};
 use cellblock_spec::{Content, FilesystemId, SizeRule};

@@ -37,20 +37,24 @@ mod layout;
 mod length;
 mod mkfs;
 mod raw;
+mod sectors;
+mod space;
 #[cfg(test)]
 mod tests;
 
 pub use boot::{GrubPlan, esp};
-pub use error::{Named, Occupant, PlanError, Reason};
+pub use error::{PlanError, Reason};
 pub use facts::Facts;
 pub use mkfs::{FilesystemRequest, MkfsPlan, MkfsRequest, filesystem_alone, mkfs_plan};
 pub use raw::{RawLengths, raw_lengths};
+pub use space::{Named, Occupant};
 
 use boot::Surroundings;
 use error::Locate;
 use identity::Identity;
-use layout::{ByteSpan, Disk, Request};
+use layout::{Disk, Request};
 use raw::{Addresses, Ground};
+use space::ByteSpan;
 
 /// A disk with every size, offset and identifier decided.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -418,7 +422,7 @@ impl Measured<'_> {
                         taken: Vec::new(),
                     };
                     let pieces = raw::pieces(&partition.raw, &ground, &addresses, &raw_lengths)
-                        .map_err(|error| error.of(identity))?;
+                        .map_err(|error| error.of(identity.named()))?;
                     Fill::Raw(pieces)
                 }
             };
@@ -462,7 +466,7 @@ fn requests(
     partitions
         .map(|(index, (partition, identity))| {
             let length = length::length(disk, partition, sizes.get(&index), raw_lengths)
-                .map_err(|error| error.of(identity))?;
+                .map_err(|error| error.of(identity.named()))?;
             Ok(Request {
                 named: identity.named(),
                 length,
@@ -499,7 +503,7 @@ fn filesystem_plan(
         identity::filesystem_id(seed, identity.number, &kind, kinds, given).map_err(|reason| {
             reason
                 .at(filesystem.uuid.as_ref().map(|uuid| uuid.place.clone()))
-                .of(identity)
+                .of(identity.named())
         })?;
     let mut drop = filesystem.drop.clone();
     drop.sort_unstable();

@@ -7,13 +7,12 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::ops::Range;
 use std::path::PathBuf;
 
-use super::error::{Locate, Occupant, PlanError, Reason};
+use super::error::{Locate, PlanError, Reason};
 use super::identity::Identity;
-use super::layout::{ByteSpan, MOST_BYTES};
-use super::length::whole_sectors;
+use super::sectors::whole_sectors;
+use super::space::{ByteSpan, MOST_BYTES, Occupant, Taken};
 use super::{RawContent, RawPiece};
 use cellblock_spec::{Placed, RawSpec, RawWhat, Spec};
 use cellblock_text::nearest;
@@ -40,7 +39,7 @@ pub fn raw_lengths(spec: &Spec) -> Result<RawLengths, PlanError> {
             let length = regular_file_length(file).map_err(|reason| {
                 let error = reason.at(Some(file.place.clone()));
                 match identity {
-                    Some(identity) => error.of(identity),
+                    Some(identity) => error.of(identity.named()),
                     None => error,
                 }
             })?;
@@ -91,19 +90,6 @@ pub(super) fn length(file: &Placed<PathBuf>, lengths: &RawLengths) -> u64 {
     *lengths
         .get(&file.value)
         .expect("the length of every raw file has been looked up")
-}
-
-/// A range of bytes, and what is there.
-#[derive(Clone, Debug)]
-pub(super) struct Taken {
-    pub(super) range: Range<u64>,
-    pub(super) occupant: Occupant,
-}
-
-impl Taken {
-    fn overlaps(&self, other: &Self) -> bool {
-        self.range.start < other.range.end && other.range.start < self.range.end
-    }
 }
 
 /// What entries are written into: a partition, or the disk around its partitions.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use cellblock_text::PathBytes;
 
-use crate::validate::Fault;
+use crate::validate::fault::Fault;
 
 /// Why content could not become a tree, or a file of the tree could not be read.
 #[derive(Debug, thiserror::Error)]

@@ -14,7 +14,7 @@
 
 mod attribute;
 mod capability;
-mod fault;
+pub(crate) mod fault;
 mod list;
 
 use crate::source::attributes::AttributeSets;
