@@ -15,7 +15,7 @@
 //! Nothing here opens, reads or writes a file: [`Table::encode`] returns the bytes with their offsets,
 //! and [`Table::decode`] reads through [`ReadAt`].
 //!
-//! A further kind of table is a module of its own beside `gpt` and `mbr`, and one line in `scheme`, which names it.
+//! A further kind of table is a module of its own beside `gpt` and `mbr`, and its name in `scheme`.
 
 #![forbid(unsafe_code)]
 
@@ -32,6 +32,7 @@ mod scheme;
 mod select;
 mod sfdisk;
 mod shape;
+mod span;
 #[cfg(test)]
 mod tests;
 mod types;
@@ -43,7 +44,7 @@ use std::ops::Range;
 use uuid::Uuid;
 
 pub use attributes::Attributes;
-pub use error::{Absence, Span, TableError};
+pub use error::{Absence, TableError};
 pub use finding::{Finding, HeaderFault, Severity};
 pub use gpt::{MAX_NAME_UNITS, MAX_PARTITIONS};
 pub use mbr::{MAX_HYBRID, MAX_SECTORS as MAX_MBR_SECTORS};
@@ -53,6 +54,7 @@ pub use scheme::{Reserved, Scheme};
 pub use select::{SelectError, Selector};
 pub use sfdisk::{SfdiskPartition, SfdiskReport, SfdiskTable, json_like_sfdisk};
 pub use shape::Shape;
+pub use span::Span;
 pub use types::{TypeError, by_name, mbr_by_name, mbr_name_of, name_of, names};
 
 /// The boundary that partitions start on, in bytes: it suits every medium and lets file systems be

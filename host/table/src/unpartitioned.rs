@@ -2,17 +2,14 @@
 
 use crate::detect::{Detected, Disk};
 use crate::repair::{Mend, RepairError};
-use crate::scheme::{Format, Reserved};
+use crate::scheme::Reserved;
+use crate::scheme::format::Format;
 use crate::{Decoded, Partition, PartitionType, Region, SectorSize, Shape, Table, TableError, gpt};
 
 /// See the [module](self).
 pub(crate) struct Unpartitioned;
 
 impl Format for Unpartitioned {
-    fn name(&self) -> &'static str {
-        "a disk without a table"
-    }
-
     fn sfdisk_label(&self) -> &'static str {
         "none"
     }

@@ -17,7 +17,8 @@ use uuid::Uuid;
 
 use crate::detect::{Detected, Disk};
 use crate::repair::{Mend, RepairError};
-use crate::scheme::{Format, Reserved};
+use crate::scheme::Reserved;
+use crate::scheme::format::Format;
 use crate::{
     Decoded, Lba, Partition, PartitionType, Region, Scheme, SectorSize, Shape, Table, TableError,
     types,
@@ -41,10 +42,6 @@ fn entries_sectors(sector_size: SectorSize) -> u64 {
 pub(super) struct Gpt;
 
 impl Format for Gpt {
-    fn name(&self) -> &'static str {
-        "GPT"
-    }
-
     fn sfdisk_label(&self) -> &'static str {
         "gpt"
     }

@@ -18,6 +18,12 @@ pub(super) const EXTENDED: u8 = 0x0f;
 /// The type of the entry that leads from one extended boot record to the next.
 pub(super) const LINK: u8 = 0x05;
 
+/// The number of sectors that 32 bits can address.
+pub const MAX_SECTORS: u64 = 1 << 32;
+
+/// The partitions that a hybrid MBR has room for, beside the entry that guards the GPT.
+pub const MAX_HYBRID: usize = 3;
+
 /// A boot record: the first 512 bytes of its sector, whatever the size of that.
 #[derive(Debug, Clone, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
 #[repr(C)]

@@ -9,11 +9,8 @@
 
 use super::encode::{covering, entry};
 use super::format::{ACTIVE, BootRecord, Entry, PROTECTIVE};
-use super::{MAX_PRIMARIES, MAX_SECTORS};
+use super::{MAX_HYBRID, MAX_PRIMARIES, MAX_SECTORS};
 use crate::{Finding, Lba, Partition, PartitionType, Shape, Table, TableError};
-
-/// The partitions that a hybrid MBR has room for, beside the entry that guards the GPT.
-pub const MAX_HYBRID: usize = 3;
 
 /// The partitions that are to be in the MBR, each with its type there.
 fn described(partitions: &[Partition]) -> impl Iterator<Item = (&Partition, u8)> {

@@ -17,12 +17,13 @@ mod hybrid;
 use zerocopy::little_endian::U32;
 
 pub(super) use format::{BootRecord, PROTECTIVE};
-pub use hybrid::MAX_HYBRID;
+pub use format::{MAX_HYBRID, MAX_SECTORS};
 pub(super) use hybrid::{check as check_hybrid, read as read_hybrid};
 
 use crate::detect::{Detected, Disk};
 use crate::repair::{Mend, RepairError};
-use crate::scheme::{Format, Reserved};
+use crate::scheme::Reserved;
+use crate::scheme::format::Format;
 use crate::{
     BOOT_RECORD_SPACE, Decoded, Lba, Partition, PartitionType, Region, Scheme, SectorSize, Shape,
     Table, TableError, types,
@@ -35,17 +36,10 @@ const MAX_PRIMARIES: u32 = 4;
 /// The highest partition number that is written and read; the chain itself knows no end.
 const MAX_PARTITIONS: u32 = 128;
 
-/// The number of sectors that 32 bits can address.
-pub const MAX_SECTORS: u64 = 1 << 32;
-
 /// See the [module](self).
 pub(super) struct Mbr;
 
 impl Format for Mbr {
-    fn name(&self) -> &'static str {
-        "MBR"
-    }
-
     fn sfdisk_label(&self) -> &'static str {
         "dos"
     }

@@ -10,7 +10,8 @@ use std::fmt;
 use thiserror::Error;
 use uuid::{Uuid, uuid};
 
-use super::{PartitionType, Scheme, mbr};
+use super::mbr::PROTECTIVE;
+use super::{PartitionType, Scheme};
 
 /// GPT types beyond the Discoverable Partitions Specification, by the names that users of other
 /// tools expect.
@@ -238,7 +239,7 @@ impl PartitionType {
     /// Whether this is the MBR type of the entry that guards a GPT.
     #[must_use]
     pub fn is_protective(self) -> bool {
-        self == Self::Mbr(mbr::PROTECTIVE)
+        self == Self::Mbr(PROTECTIVE)
     }
 
     /// The table that this type belongs to.
