@@ -91,7 +91,10 @@ fn read_table(file: &Path) -> Result<Table> {
     Ok(text.parse()?)
 }
 
-/// The names of the crates that the crate in a folder of `guests/` depends on, for any target.
+/// The key of a manifest's table of what only native tests of a guest need.
+const NATIVE: &str = "cfg(not(target_arch = \"wasm32\"))";
+
+/// The names of the crates that the crate in a folder of `guests/` depends on, for any target but native ones.
 fn dependencies(workspace: &Workspace, folder: &str) -> Result<Vec<String>> {
     let manifest = workspace
         .root
@@ -102,8 +105,9 @@ fn dependencies(workspace: &Workspace, folder: &str) -> Result<Vec<String>> {
     let targets = manifest.get("target").and_then(Value::as_table);
     Ok(targets
         .into_iter()
-        .flat_map(Table::values)
-        .filter_map(Value::as_table)
+        .flatten()
+        .filter(|(target, _)| *target != NATIVE)
+        .filter_map(|(_, table)| table.as_table())
         .chain([&manifest])
         .filter_map(|table| table.get("dependencies")?.as_table())
         .flat_map(Table::keys)

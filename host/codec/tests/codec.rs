@@ -17,7 +17,7 @@ fn compressible(length: usize) -> Vec<u8> {
     while bytes.len() < length {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         let word = ["include", "return", "struct", "static", "const"][(state >> 28) as usize % 5];
-        write!(bytes, "{word} {:x};\n", state >> 20).unwrap();
+        writeln!(bytes, "{word} {:x};", state >> 20).unwrap();
     }
     bytes.truncate(length);
     bytes

@@ -1,14 +1,14 @@
-//! A tree in memory and a partition in a file, for native tests and programs.
+//! A tree in memory, a partition in a file, and an encoder over both, for native tests and programs.
+
+mod encoder;
+mod output;
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io;
-use std::os::unix::fs::FileExt as _;
 
-use crate::{
-    Attribute, Batch, FormatError, Kind, Node, NodeId, Output, PartitionError, PlaceError,
-    Placement, Range, ReadError, Timestamp, Totals, Tree,
-};
+use crate::{Attribute, Batch, Kind, Node, NodeId, Range, ReadError, Timestamp, Totals, Tree};
+
+pub use encoder::MemoryEncoder;
+pub use output::FileOutput;
 
 /// A file's data: offset and bytes, ascending and disjoint; the rest is holes.
 pub type Data = Vec<(u64, Vec<u8>)>;
@@ -259,92 +259,5 @@ impl Tree for MemoryTree {
             }
         }
         Ok(result)
-    }
-}
-
-/// A partition in a file, whose content comes from a [`MemoryTree`]. Refuses what the host refuses.
-pub struct FileOutput {
-    file: File,
-    size: u64,
-    tree: MemoryTree,
-    placed: BTreeMap<u64, u64>,
-    /// The warnings so far.
-    pub warnings: Vec<String>,
-}
-
-impl FileOutput {
-    /// Makes `file` a partition of `size` zero bytes.
-    ///
-    /// # Errors
-    /// If the file cannot be resized.
-    pub fn new(file: File, size: u64, tree: &MemoryTree) -> io::Result<Self> {
-        file.set_len(0)?;
-        file.set_len(size)?;
-        let mut tree = tree.clone();
-        tree.rewind();
-        Ok(Self {
-            file,
-            size,
-            tree,
-            placed: BTreeMap::new(),
-            warnings: Vec::new(),
-        })
-    }
-
-    fn overlaps(&self, start: u64, end: u64) -> bool {
-        self.placed
-            .range(..end)
-            .next_back()
-            .is_some_and(|(_, placed_end)| *placed_end > start)
-    }
-}
-
-impl Output for FileOutput {
-    fn write(&mut self, offset: u64, bytes: &[u8]) -> Result<(), FormatError> {
-        let end = offset
-            .checked_add(bytes.len() as u64)
-            .filter(|end| *end <= self.size)
-            .ok_or(PartitionError::OutOfRange)?;
-        if self.overlaps(offset, end) {
-            return Err(PartitionError::Placed.into());
-        }
-        self.file
-            .write_all_at(bytes, offset)
-            .map_err(|_| PartitionError::Failed.into())
-    }
-
-    fn place(&mut self, batch: &[Placement]) -> Result<(), FormatError> {
-        for (index, placement) in (0..).zip(batch) {
-            let end = placement.partition_offset + placement.length + u64::from(placement.padding);
-            if end > self.size {
-                return Err(PlaceError::OutsidePartition(index).into());
-            }
-            if self.overlaps(placement.partition_offset, end) {
-                return Err(PlaceError::Overlap(index).into());
-            }
-            self.placed.insert(placement.partition_offset, end);
-            let mut done = 0;
-            while done < placement.length {
-                let step = (placement.length - done).min(1 << 20);
-                let length = u32::try_from(step).expect("at most 1 MiB");
-                let bytes = self
-                    .tree
-                    .read(placement.file, placement.file_offset + done, length)
-                    .map_err(|error| match error {
-                        ReadError::NotAFile => PlaceError::NotAFile(index),
-                        ReadError::OutOfRange => PlaceError::OutsideFile(index),
-                        ReadError::Source => PlaceError::Failed,
-                    })?;
-                self.file
-                    .write_all_at(&bytes, placement.partition_offset + done)
-                    .map_err(|_| PlaceError::Failed)?;
-                done += step;
-            }
-        }
-        Ok(())
-    }
-
-    fn warn(&mut self, message: &str) {
-        self.warnings.push(message.to_owned());
     }
 }

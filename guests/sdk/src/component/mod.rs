@@ -2,6 +2,8 @@
 //! Lists go over as they are; everything else is taken apart field by field, so that a field or a case that is added on
 //! one side and not on the other does not compile.
 
+mod encoding;
+
 use std::marker::PhantomData;
 
 use crate::batch::Type;
@@ -17,7 +19,7 @@ use crate::{
 pub mod bindings {
     wit_bindgen::generate!({
         path: "wit",
-        world: "described-guest",
+        world: "encoding-guest",
         generate_all,
         pub_export_macro: true,
         export_macro_name: "export_bindings",
@@ -38,7 +40,18 @@ macro_rules! export {
     };
 }
 
-/// The exports of a formatter.
+/// Hands an [`EncodingFormatter`](crate::EncodingFormatter) to the host: the one line of a guest's `component.rs`.
+#[macro_export]
+macro_rules! export_encoding {
+    ($formatter:ty) => {
+        type ExportedFormatter = $crate::component::EncodingComponent<$formatter>;
+        $crate::component::bindings::export_bindings!(ExportedFormatter with_types_in $crate::component::bindings);
+    };
+}
+
+pub use encoding::EncodingComponent;
+
+/// The exports of a formatter. It imports nothing of what encodes: what no code calls, `cargo guests` leaves out.
 pub struct Component<F>(PhantomData<F>);
 
 impl<F: Formatter> contract::Guest for Component<F> {
