@@ -14,6 +14,7 @@
 mod bindings;
 mod cache;
 mod call;
+mod encode;
 mod engine;
 mod error;
 #[cfg(any(test, feature = "fuzzing"))]
