@@ -28,6 +28,7 @@ mod scratch;
 mod sink;
 #[cfg(test)]
 mod tests;
+mod verity;
 
 pub use document::Document;
 pub use error::ImageError;
@@ -38,3 +39,4 @@ pub use publish::{Durability, Image, target};
 pub use rehearsal::Rehearsal;
 pub use scratch::Scratch;
 pub use sink::{Sink, Stream};
+pub use verity::{BLOCK_SIZES, HashFunction, HashTree, MOST_SALT, Verity};

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io;
+use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
 
 use sha2::{Digest as _, Sha256};
@@ -77,6 +78,14 @@ impl PartitionFile {
             Some(end) if end <= self.size => Ok(()),
             _ => Err(io::ErrorKind::InvalidInput.into()),
         }
+    }
+
+    /// Where the partition has data, ascending; the rest reads as zeros.
+    pub(super) fn data(&self) -> Result<Vec<Range<u64>>, ImageError> {
+        let found = copy::extents(&self.file, self.base, self.size)
+            .map_err(|source| self.error("reading", 0, self.size, source))?;
+        let relative = |range: Range<u64>| range.start - self.base..range.end - self.base;
+        Ok(found.into_iter().map(relative).collect())
     }
 
     /// The SHA-256 digest of the partition's bytes.
