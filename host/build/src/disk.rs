@@ -17,11 +17,13 @@ use crate::BuildOptions;
 use crate::catalogue::{Catalog, Formatters};
 use crate::error::Error;
 use crate::filesystem::{Filled, Place, Preparation, Prepared};
+use crate::making::{self, Made, MadeContent, Making};
 use crate::output::Output;
 use crate::plan::{self, Facts, Fill, MkfsRequest, Plan, PlannedPartition, RawContent, RawPiece};
 use crate::record::Record;
 use crate::said::Said;
 use crate::staging::{self, GrubImages};
+use crate::steps;
 
 /// An image that is complete, and has no name yet: it vanishes unless it is [delivered](Assembled::deliver).
 #[derive(Debug)]
@@ -90,16 +92,23 @@ pub fn assemble_image(
         names,
         grub,
         prepared,
-        plan,
+        mut plan,
         ..
     } = ground;
-    let table = plan.table()?;
-    let regions = table.encode()?;
+    // A table that cannot be is refused before anything is made.
+    plan.table()?.encode()?;
 
     let places = places(&plan, &prepared);
-    let mut filled = preparation.fill(prepared, &places)?;
+    let mut made = Making::new(&preparation, &plan, prepared, &places).run()?;
     let splicing = Instant::now();
-    let image = match host_partition(&mut filled, &places) {
+    for (index, made) in made.iter().enumerate() {
+        if let MadeContent::Tree(tree) = &made.content {
+            plan.identify(index, &tree.root_hash);
+        }
+    }
+    let table = plan.table()?;
+    let regions = table.encode()?;
+    let image = match host_partition(&mut made, &places) {
         Some(partition) => Image::around(&scratch, partition, plan.size)?,
         None => Image::new(&scratch, plan.size)?,
     };
@@ -107,7 +116,7 @@ pub fn assemble_image(
         image.write(region.offset, &region.bytes)?;
     }
     for (index, partition) in plan.partitions.iter().enumerate() {
-        splice(&image, partition, filled.get(&index)).map_err(|reason| Error::Partition {
+        splice(&image, partition, made[index].partition()).map_err(|reason| Error::Partition {
             name: partition.name.clone(),
             reason: Box::new(reason.into()),
         })?;
@@ -118,10 +127,10 @@ pub fn assemble_image(
     }
     let splicing = splicing.elapsed();
 
-    let log = collect_log(&mut filled, &names);
+    let log = collect_log(&mut made, &names);
     let digest = options.digests.then(|| image.digest()).transpose()?;
     let seed = plan.seed;
-    let record = Record::of_image(output, &plan, filled, splicing, begun.elapsed());
+    let record = Record::of_image(output, &plan, made, splicing, begun.elapsed());
     Ok(Assembled {
         image,
         output: output.clone(),
@@ -170,6 +179,9 @@ impl Groundwork {
         let wanted = draft.measurements_wanted();
         let sizes = preparation.measure(&prepared, &wanted, draft.sector_size())?;
         let plan = draft.measured(sizes).plan(options.time)?;
+        if let Some(circle) = steps::circle(&making::needs(&plan, &prepared)) {
+            return Err(plan.circle(spec, &circle).into());
+        }
         Ok(Self {
             formatters,
             facts,
@@ -223,14 +235,14 @@ pub fn assemble_filesystem(
         sector_size,
         time: plan.time,
     };
-    let places = BTreeMap::from([(0, place)]);
-    let mut filled = preparation.fill(prepared, &places).map_err(unnamed)?;
-    let partition = filled
-        .get_mut(&0)
-        .and_then(|filled| filled.partition.take())
-        .expect("the one file system that was prepared has been made");
+    let [prepared] = &prepared[..] else {
+        unreachable!("one file system was asked for")
+    };
+    let mut filled = preparation.fill(prepared, &place).map_err(unnamed)?;
+    let partition = filled.partition.take();
+    let partition = partition.expect("a file system is made in a file of its own");
     let image = Image::around(&scratch, partition, size)?;
-    let log = collect_log(&mut filled, &names);
+    let log = log_of(&mut filled, &name);
     let digest = options.digests.then(|| image.digest()).transpose()?;
     let record = Record::of_filesystem(output, &name, size, filled, begun.elapsed());
     Ok(Assembled {
@@ -289,26 +301,24 @@ pub(crate) fn places(plan: &Plan, prepared: &[Prepared]) -> BTreeMap<usize, Plac
 }
 
 /// The partition that was filled where it belongs: its file becomes the image.
-fn host_partition(
-    filled: &mut BTreeMap<usize, Filled>,
-    places: &BTreeMap<usize, Place>,
-) -> Option<PartitionFile> {
+fn host_partition(made: &mut [Made], places: &BTreeMap<usize, Place>) -> Option<PartitionFile> {
     let (index, _) = places.iter().find(|(_, place)| place.base > 0)?;
-    filled.get_mut(index)?.partition.take()
+    match &mut made[*index].content {
+        MadeContent::Filesystem(filled) => filled.partition.take(),
+        _ => None,
+    }
 }
 
 fn splice(
     image: &Image,
     planned: &PlannedPartition,
-    filled: Option<&Filled>,
+    made: Option<&PartitionFile>,
 ) -> Result<(), ImageError> {
-    if let Some(partition) = filled.and_then(|filled| filled.partition.as_ref()) {
-        image.splice(partition, planned.start)?;
+    match (made, &planned.fill) {
+        (Some(partition), _) => image.splice(partition, planned.start),
+        (None, Fill::Raw(pieces)) => write_raw(image, pieces, planned.start),
+        (None, _) => Ok(()),
     }
-    if let Fill::Raw(pieces) = &planned.fill {
-        write_raw(image, pieces, planned.start)?;
-    }
-    Ok(())
 }
 
 /// Writes pieces whose offsets count from `base`.
@@ -322,14 +332,20 @@ fn write_raw(image: &Image, pieces: &[RawPiece], base: u64) -> Result<(), ImageE
     })
 }
 
-fn collect_log(filled: &mut BTreeMap<usize, Filled>, names: &[String]) -> Vec<(String, Said)> {
-    filled
-        .iter_mut()
-        .flat_map(|(index, filled)| {
-            let name = names[*index].clone();
-            std::mem::take(&mut filled.log)
-                .into_iter()
-                .map(move |line| (name.clone(), line))
+fn collect_log(made: &mut [Made], names: &[String]) -> Vec<(String, Said)> {
+    made.iter_mut()
+        .zip(names)
+        .flat_map(|(made, name)| match &mut made.content {
+            MadeContent::Filesystem(filled) => log_of(filled, name),
+            _ => Vec::new(),
         })
+        .collect()
+}
+
+fn log_of(filled: &mut Filled, name: &str) -> Vec<(String, Said)> {
+    let lines = std::mem::take(&mut filled.log);
+    lines
+        .into_iter()
+        .map(|line| (name.to_owned(), line))
         .collect()
 }

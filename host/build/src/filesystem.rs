@@ -12,7 +12,8 @@ use crate::parallel;
 use crate::plan::{Facts, FilesystemPlan, TimeRule};
 use crate::progress::Bar;
 use crate::said::Said;
-use crate::{BuildOptions, future, template};
+use crate::template::{self, Awaited};
+use crate::{BuildOptions, future};
 use cellblock_cell::{Cell, Wall};
 use cellblock_contract::{KindDescription, Loss, Partition, Request, Setting, Summary};
 use cellblock_image::{Filling, PartitionFile, Scratch};
@@ -42,6 +43,8 @@ pub(crate) struct Prepared {
     /// What the formatter calls the file system, and what that is.
     kind: KindDescription,
     pub(crate) tree: Arc<Tree>,
+    /// The derived values that its templates name.
+    pub(crate) awaited: Awaited,
     /// What the user should know of its content.
     warnings: Vec<Warning>,
     reading: Duration,
@@ -133,30 +136,41 @@ impl Preparation<'_> {
     ) -> Result<Vec<Prepared>, Error> {
         let jobs = self.options.jobs;
         let filesystems: Vec<(&usize, &FilesystemPlan)> = filesystems.iter().collect();
-        let trees = parallel::map(jobs, &filesystems, |(index, filesystem)| {
-            let formatter = self.formatter(filesystem);
-            self.read_tree(filesystem, formatter)
-                .map_err(|error| partition_error(&names[**index], error))
-        })?;
-        Ok(filesystems
-            .into_iter()
-            .zip(trees)
-            .map(|((index, filesystem), (gathered, reading))| {
-                let Gathered { tree, warnings } = gathered;
-                let tree = Arc::new(tree);
-                let formatter = self.formatter(filesystem);
-                Prepared {
-                    index: *index,
-                    name: names[*index].clone(),
-                    cell: formatter.guest.cell(&tree),
-                    kind: formatter.kind.clone(),
-                    filesystem: filesystem.clone(),
-                    tree,
-                    warnings,
-                    reading,
-                }
-            })
-            .collect())
+        parallel::map(jobs, &filesystems, |(index, filesystem)| {
+            self.prepare_one(**index, filesystem, &names[**index])
+        })
+    }
+
+    fn prepare_one(
+        &self,
+        index: usize,
+        filesystem: &FilesystemPlan,
+        name: &str,
+    ) -> Result<Prepared, Error> {
+        let begun = Instant::now();
+        let formatter = self.formatter(filesystem);
+        let mut awaited = Awaited::default();
+        let gathered = self
+            .read_tree(filesystem, formatter, &mut awaited)
+            .map_err(|error| partition_error(name, error))?;
+        let Gathered { tree, warnings } = gathered;
+        let tree = Arc::new(tree);
+        Ok(Prepared {
+            index,
+            name: name.to_owned(),
+            cell: formatter.guest.cell(&tree),
+            kind: formatter.kind.clone(),
+            filesystem: filesystem.clone(),
+            tree,
+            awaited,
+            warnings,
+            reading: begun.elapsed(),
+        })
+    }
+
+    /// The same content, read again now that what its templates wait for is known.
+    pub(crate) fn prepared_anew(&self, before: &Prepared) -> Result<Prepared, Error> {
+        self.prepare_one(before.index, &before.filesystem, &before.name)
     }
 
     /// The formatter of a file system that was planned with it.
@@ -169,8 +183,8 @@ impl Preparation<'_> {
         &self,
         filesystem: &FilesystemPlan,
         formatter: &Formatter,
-    ) -> Result<(Gathered, Duration), PartitionError> {
-        let begun = Instant::now();
+        awaited: &mut Awaited,
+    ) -> Result<Gathered, PartitionError> {
         let options = ReadOptions {
             room: self.room(filesystem, formatter),
             time: self.options.time.map(|seconds| Timestamp {
@@ -186,7 +200,7 @@ impl Preparation<'_> {
             .map(|content| {
                 let source = match content {
                     Content::Source(source) => source.clone(),
-                    Content::Template(template) => template::filled(template, self.facts)?,
+                    Content::Template(template) => template::filled(template, self.facts, awaited)?,
                 };
                 Ok(Source {
                     drop_attributes: filesystem.drop.contains(&Loss::Attributes),
@@ -194,8 +208,7 @@ impl Preparation<'_> {
                 })
             })
             .collect::<Result<Vec<_>, PartitionError>>()?;
-        let gathered = source::read_sources(&sources, &spool, &options)?;
-        Ok((gathered, begun.elapsed()))
+        Ok(source::read_sources(&sources, &spool, &options)?)
     }
 
     /// What archives may decompress to: what the user says, or what the partition could make use of. Nobody knows that of a
@@ -240,19 +253,10 @@ impl Preparation<'_> {
         Ok(sizes.into_iter().collect())
     }
 
-    /// Makes the file systems, each in its cell.
-    pub(crate) fn fill(
-        &self,
-        prepared: Vec<Prepared>,
-        places: &BTreeMap<usize, Place>,
-    ) -> Result<BTreeMap<usize, Filled>, Error> {
-        let filled = parallel::map(self.options.jobs, &prepared, |prepared| {
-            let filled = self
-                .fill_one(prepared, &places[&prepared.index])
-                .map_err(|reason| partition_error(&prepared.name, reason))?;
-            Ok::<_, Error>((prepared.index, filled))
-        })?;
-        Ok(filled.into_iter().collect())
+    /// Makes a file system in its cell.
+    pub(crate) fn fill(&self, prepared: &Prepared, place: &Place) -> Result<Filled, Error> {
+        self.fill_one(prepared, place)
+            .map_err(|reason| partition_error(&prepared.name, reason))
     }
 
     fn fill_one(&self, prepared: &Prepared, place: &Place) -> Result<Filled, PartitionError> {

@@ -60,6 +60,7 @@ mod existing;
 mod filesystem;
 pub mod footprint;
 mod future;
+mod making;
 mod options;
 mod output;
 mod parallel;
@@ -69,6 +70,7 @@ pub mod progress;
 mod record;
 mod said;
 mod staging;
+mod steps;
 mod template;
 
 pub use cellblock_cell as cell;

@@ -8,8 +8,9 @@ use serde::Serialize;
 
 use super::existing::Located;
 use super::filesystem::{Filled, TimeSource};
+use crate::making::{Made, MadeContent, MadeTree};
 use crate::output::Output;
-use crate::plan::{Fill, Plan, PlannedPartition};
+use crate::plan::{Fill, Plan, PlannedPartition, VerityPlan};
 use cellblock_cell::Wall;
 use cellblock_image::Change;
 use cellblock_table::{DiskId, PartitionType, Scheme, Table};
@@ -74,6 +75,59 @@ pub struct PartitionRecord {
     /// The file system in it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub filesystem: Option<FilesystemRecord>,
+    /// The hash tree in it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verity: Option<VerityRecord>,
+}
+
+/// One dm-verity hash tree.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct VerityRecord {
+    /// The name of the partition with the data.
+    pub of: String,
+    /// The root hash, in hexadecimal.
+    pub root_hash: String,
+    /// The hash function: `sha256` or `sha512`.
+    pub hash: &'static str,
+    /// The bytes of a data block.
+    pub data_block_size: u32,
+    /// The bytes of a hash block.
+    pub hash_block_size: u32,
+    /// The data blocks.
+    pub data_blocks: u64,
+    /// Where the tree begins in the partition, in bytes: behind the superblock, if there is one.
+    pub hash_offset: u64,
+    /// The salt in hexadecimal; `-` for none.
+    pub salt: String,
+    /// The UUID in the superblock.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub uuid: Option<String>,
+    /// The seconds that hashing took.
+    pub hashing: f64,
+}
+
+impl VerityRecord {
+    fn of(plan: &VerityPlan, data: &PlannedPartition, tree: &MadeTree) -> Self {
+        let verity = &plan.verity;
+        Self {
+            of: data.name.clone(),
+            root_hash: hexadecimal(&tree.root_hash),
+            hash: verity.hash.name(),
+            data_block_size: verity.data_block,
+            hash_block_size: verity.hash_block,
+            data_blocks: plan.tree(data.size).data_blocks,
+            hash_offset: verity.superblock.map_or(0, |_| verity.hash_block.into()),
+            salt: match verity.salt.as_slice() {
+                [] => "-".to_owned(),
+                salt => hexadecimal(salt),
+            },
+            uuid: verity
+                .superblock
+                .map(|uuid| uuid::Uuid::from_bytes(uuid).to_string()),
+            hashing: tree.hashing.as_secs_f64(),
+        }
+    }
 }
 
 /// One file system.
@@ -146,15 +200,15 @@ impl Record {
     pub(crate) fn of_image(
         output: &Output,
         plan: &Plan,
-        mut filled: BTreeMap<usize, Filled>,
+        made: Vec<Made>,
         splicing: Duration,
         total: Duration,
     ) -> Self {
         let partitions = plan
             .partitions
             .iter()
-            .enumerate()
-            .map(|(index, planned)| PartitionRecord::of(planned, filled.remove(&index)))
+            .zip(made)
+            .map(|(planned, made)| PartitionRecord::of(plan, planned, made.content))
             .collect();
         Self {
             table: Some(table_name(plan.scheme, plan.is_hybrid())),
@@ -170,7 +224,7 @@ impl Record {
         output: &Output,
         name: &str,
         size: u64,
-        mut filled: BTreeMap<usize, Filled>,
+        filled: Filled,
         total: Duration,
     ) -> Self {
         let partition = PartitionRecord {
@@ -181,7 +235,8 @@ impl Record {
             id: None,
             start: 0,
             size,
-            filesystem: filled.remove(&0).map(FilesystemRecord::of),
+            filesystem: Some(FilesystemRecord::of(filled)),
+            verity: None,
         };
         Self::new(output, size, vec![partition], Duration::ZERO, total)
     }
@@ -269,10 +324,19 @@ impl PartitionRecord {
             start: located.place.start,
             size: located.size(),
             filesystem: filled.map(FilesystemRecord::of),
+            verity: None,
         }
     }
 
-    fn of(planned: &PlannedPartition, filled: Option<Filled>) -> Self {
+    fn of(plan: &Plan, planned: &PlannedPartition, made: MadeContent) -> Self {
+        let (filesystem, verity) = match (made, &planned.fill) {
+            (MadeContent::Filesystem(filled), _) => (Some(FilesystemRecord::of(*filled)), None),
+            (MadeContent::Tree(tree), Fill::Verity(of)) => (
+                None,
+                Some(VerityRecord::of(of, &plan.partitions[of.of], &tree)),
+            ),
+            _ => (None, None),
+        };
         Self {
             number: Some(planned.number),
             name: planned.name.clone(),
@@ -281,10 +345,8 @@ impl PartitionRecord {
             id: planned.id.map(|id| id.to_string()),
             start: planned.start,
             size: planned.size,
-            filesystem: match planned.fill {
-                Fill::Filesystem(_) => filled.map(FilesystemRecord::of),
-                _ => None,
-            },
+            filesystem,
+            verity,
         }
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! A placeholder begins and ends on one line. `{{{{` stands for two braces.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -130,10 +131,23 @@ impl TemplateError {
     }
 }
 
-/// The file that a template becomes.
-pub(crate) fn filled(template: &Template, facts: &Facts) -> Result<Source, TemplateError> {
+/// Derived values that a text names, and that are not known yet.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Awaited {
+    /// Their names.
+    pub(crate) names: BTreeSet<String>,
+    /// The partitions that must be made first, by index.
+    pub(crate) partitions: BTreeSet<usize>,
+}
+
+/// The file that a template becomes. What is not known yet is zeros in it, as long as it will be, and `awaited` is told.
+pub(crate) fn filled(
+    template: &Template,
+    facts: &Facts,
+    awaited: &mut Awaited,
+) -> Result<Source, TemplateError> {
     let text = read(&template.file)?;
-    let bytes = fill(&text, facts).map_err(|faults| TemplateError::Placeholders {
+    let bytes = fill(&text, facts, awaited).map_err(|faults| TemplateError::Placeholders {
         file: template.file.clone(),
         text,
         faults,
@@ -159,7 +173,7 @@ fn read(file: &Path) -> Result<String, TemplateError> {
 }
 
 /// The text with every placeholder filled in.
-fn fill(text: &str, facts: &Facts) -> Result<String, Vec<Fault>> {
+fn fill(text: &str, facts: &Facts, awaited: &mut Awaited) -> Result<String, Vec<Fault>> {
     let mut filled = String::with_capacity(text.len());
     let mut faults = Vec::new();
     let mut at = 0;
@@ -183,7 +197,13 @@ fn fill(text: &str, facts: &Facts) -> Result<String, Vec<Fault>> {
         };
         let name = line[..close].trim();
         match facts.get(name) {
-            Some(value) => filled.push_str(value),
+            Some(fact) => {
+                filled.push_str(&fact.text);
+                if let Some(from) = fact.from {
+                    awaited.names.insert(name.to_owned());
+                    awaited.partitions.insert(from);
+                }
+            }
             None => faults.push(unknown(name, inside + line.find(name).unwrap_or(0), facts)),
         }
         at = inside + close + CLOSE.len();
@@ -237,13 +257,22 @@ mod tests {
             ("{{{{ disk.id }}", "{{ disk.id }}"),
             ("${{{{disk.id}}{{disk.id}}}", "${{disk.id}}0000002a}"),
         ] {
-            assert_eq!(fill(text, &facts()).as_deref(), Ok(expected), "{text}");
+            assert_eq!(
+                fill(text, &facts(), &mut Awaited::default()).as_deref(),
+                Ok(expected),
+                "{text}"
+            );
         }
     }
 
     #[test]
     fn faults_are_named_with_their_places() {
-        let faults = fill("ä {{ disk.od }}\n{{ disk.id\n}} {{}}", &facts()).unwrap_err();
+        let faults = fill(
+            "ä {{ disk.od }}\n{{ disk.id\n}} {{}}",
+            &facts(),
+            &mut Awaited::default(),
+        )
+        .unwrap_err();
         let found: Vec<(Range<usize>, String)> = faults
             .iter()
             .map(|fault| (fault.place.clone(), fault.reason.to_string()))
@@ -263,7 +292,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_text_is_filled_in_or_refused(text in "[{} a\nä.dik]{0,40}") {
-            if let Err(faults) = fill(&text, &facts()) {
+            if let Err(faults) = fill(&text, &facts(), &mut Awaited::default()) {
                 let error = TemplateError::Placeholders { file: "t".into(), text, faults };
                 prop_assert!(!error.render("root", false).is_empty());
             }

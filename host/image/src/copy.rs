@@ -5,9 +5,12 @@ use std::io;
 use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::FileExt as _;
+use std::path::Path;
 
 use rustix::fs::SeekFrom;
 use rustix::io::Errno;
+
+use super::ImageError;
 
 /// The bytes that are read at a time where the kernel cannot copy.
 const BUFFER: usize = 1 << 20;
@@ -87,6 +90,36 @@ pub(super) fn data(
         exact(source, extent.clone(), target, to + (extent.start - from))?;
     }
     Ok(())
+}
+
+/// Copies the file at `path`, which has `length` bytes, to `to` of `target`, whose bytes there are zeros. What fails about the
+/// target is inside.
+///
+/// # Errors
+/// [`ImageError`] if the file cannot be read or has another length.
+pub(super) fn raw_file(
+    path: &Path,
+    length: u64,
+    target: &File,
+    to: u64,
+) -> Result<io::Result<()>, ImageError> {
+    let raw = |source| ImageError::Raw {
+        path: path.to_owned(),
+        source,
+    };
+    let source = File::open(path).map_err(raw)?;
+    let is = source.metadata().map_err(raw)?.len();
+    if is != length {
+        return Err(ImageError::RawChanged {
+            path: path.to_owned(),
+            was: length,
+            is,
+        });
+    }
+    match data(&source, 0, target, to, length) {
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Err(raw(error)),
+        result => Ok(result),
+    }
 }
 
 /// Copies a range of `source`, all of it, to `to` of `target`.

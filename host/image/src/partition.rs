@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io;
 use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
+use std::path::Path;
 
 use sha2::{Digest as _, Sha256};
 
@@ -56,7 +57,11 @@ impl PartitionFile {
             .map_err(|source| self.error("reading", offset, buffer.len() as u64, source))
     }
 
-    pub(super) fn write(&self, offset: u64, bytes: &[u8]) -> Result<(), ImageError> {
+    /// Writes `bytes` at `offset` of the partition.
+    ///
+    /// # Errors
+    /// [`ImageError`] if they reach beyond its end, or the disk does not take them.
+    pub fn write(&self, offset: u64, bytes: &[u8]) -> Result<(), ImageError> {
         self.inside(offset, bytes.len() as u64)
             .and_then(|()| self.file.write_all_at(bytes, self.base + offset))
             .map_err(|source| self.error("writing", offset, bytes.len() as u64, source))
@@ -78,6 +83,16 @@ impl PartitionFile {
             Some(end) if end <= self.size => Ok(()),
             _ => Err(io::ErrorKind::InvalidInput.into()),
         }
+    }
+
+    /// Copies the file at `path`, which has `length` bytes, to `offset`, where the partition has zeros.
+    ///
+    /// # Errors
+    /// [`ImageError`] if it cannot be read or has another length, does not fit, or the disk does not take it.
+    pub fn splice_file(&self, path: &Path, offset: u64, length: u64) -> Result<(), ImageError> {
+        let failed = |source| self.error("writing", offset, length, source);
+        self.inside(offset, length).map_err(failed)?;
+        copy::raw_file(path, length, &self.file, self.base + offset)?.map_err(failed)
     }
 
     /// Where the partition has data, ascending; the rest reads as zeros.

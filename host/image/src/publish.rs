@@ -116,26 +116,8 @@ impl Image {
     /// # Errors
     /// [`ImageError`] if it cannot be read or has another length, or the disk does not take it.
     pub fn splice_file(&self, path: &Path, offset: u64, length: u64) -> Result<(), ImageError> {
-        let raw = |source| ImageError::Raw {
-            path: path.to_owned(),
-            source,
-        };
-        let source = File::open(path).map_err(raw)?;
-        let is = source.metadata().map_err(raw)?.len();
-        if is != length {
-            return Err(ImageError::RawChanged {
-                path: path.to_owned(),
-                was: length,
-                is,
-            });
-        }
-        copy::data(&source, 0, &self.file, offset, length).map_err(|error| {
-            if error.kind() == io::ErrorKind::UnexpectedEof {
-                raw(error)
-            } else {
-                self.error(offset, length, error)
-            }
-        })
+        copy::raw_file(path, length, &self.file, offset)?
+            .map_err(|source| self.error(offset, length, source))
     }
 
     /// Gives the image its name: at once and complete. What had the name before is replaced, and its permissions stay.

@@ -187,6 +187,15 @@ pub enum ProblemKind {
     /// A partition with a file system and raw content.
     #[error("both `filesystem` and `raw` are there")]
     FilesystemAndRaw,
+    /// A hash tree in a partition that has content of its own.
+    #[error("both `verity` and `{key}` are there")]
+    VerityBeside {
+        /// The other key.
+        key: &'static str,
+    },
+    /// A UUID of a superblock that is not to be there.
+    #[error("`uuid` stands in the superblock, and superblock = false")]
+    UuidWithoutSuperblock,
     /// A key of file systems in a partition without one.
     #[error("`{key}` needs a file system")]
     NeedsFilesystem {
@@ -305,7 +314,8 @@ impl ProblemKind {
             Self::GivenTwice { .. } | Self::DecidedByVolume { .. } => "here".to_owned(),
             Self::Value { .. } => "this value".to_owned(),
             Self::NoPartitions => "in this file".to_owned(),
-            Self::FilesystemAndRaw => "one of them must go".to_owned(),
+            Self::FilesystemAndRaw | Self::VerityBeside { .. } => "one of them must go".to_owned(),
+            Self::UuidWithoutSuperblock => "nothing holds it".to_owned(),
             Self::NeedsFilesystem { .. } => "this partition has none".to_owned(),
             Self::EmptyWithoutSize | Self::EmptyMinimum | Self::NeedsOffset => {
                 "this partition".to_owned()
@@ -345,6 +355,11 @@ impl ProblemKind {
             Self::FilesystemAndRaw => {
                 Some("a partition is made by a formatter or copied from files, not both".to_owned())
             }
+            Self::VerityBeside { .. } => Some(
+                "a hash tree has a partition of its own: its data are in the one that `of` names"
+                    .to_owned(),
+            ),
+            Self::UuidWithoutSuperblock => Some("remove one of them".to_owned()),
             Self::NeedsFilesystem { .. } => {
                 Some("add `filesystem`, for example filesystem = \"ext4\"".to_owned())
             }

@@ -53,6 +53,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 pub mod value;
+mod verity;
 mod volume;
 mod volumes;
 mod yaml;
@@ -69,6 +70,7 @@ pub use size::{Margin, SizeRule};
 pub use subject::Subject;
 pub use table::TableSpec;
 pub use value::{FilesystemId, Seed};
+pub use verity::{VerityHash, VeritySpec};
 pub use volumes::VolumeFault;
 pub use yaml::YamlFault;
 
@@ -233,6 +235,8 @@ pub struct PartitionSpec {
     /// Files to copy as they are, in place of a file system. Offsets count from the start of the partition.
     #[schemars(default, with = "Vec<schema::Raw>")]
     pub raw: Vec<RawSpec>,
+    /// The dm-verity hash tree of another partition, in place of a file system.
+    pub verity: Option<VeritySpec>,
 }
 
 impl PartitionSpec {

@@ -61,6 +61,24 @@ pub enum ValueError {
         /// What was written.
         text: String,
     },
+    /// Not the size of a block.
+    #[error("{bytes} bytes is no size of a block: write a power of two from {least} to {most}")]
+    NotABlockSize {
+        /// What was written, in bytes.
+        bytes: u64,
+        /// The smallest.
+        least: u32,
+        /// The largest.
+        most: u32,
+    },
+    /// Not a salt.
+    #[error(
+        "`{text}` is no salt: write two hexadecimal digits for each byte, at most 256 bytes, or `none`"
+    )]
+    NotASalt {
+        /// What was written.
+        text: String,
+    },
     /// One of a fixed set of words.
     #[error("`{text}` is none of {}", Choices(.choices))]
     NotAChoice {
@@ -432,6 +450,32 @@ pub fn parse_sha256(text: &str) -> Result<[u8; 32], ValueError> {
         *byte = u8::from_str_radix(&text[position..position + 2], 16).map_err(|_| error())?;
     }
     Ok(digest)
+}
+
+/// Reads a salt: an even number of hexadecimal digits, at most 512, or `none`.
+///
+/// # Errors
+/// When the text is neither.
+pub fn parse_salt(text: &str) -> Result<Vec<u8>, ValueError> {
+    if text == "none" {
+        return Ok(Vec::new());
+    }
+    let error = || ValueError::NotASalt {
+        text: text.to_owned(),
+    };
+    if text.is_empty() || text.len() > 512 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Err(error());
+    }
+    let digits = text.as_bytes().chunks(2);
+    digits
+        .map(|pair| match pair {
+            [_, _] => str::from_utf8(pair)
+                .ok()
+                .and_then(|pair| u8::from_str_radix(pair, 16).ok())
+                .ok_or_else(error),
+            _ => Err(error()),
+        })
+        .collect()
 }
 
 /// Reads what becomes of times.

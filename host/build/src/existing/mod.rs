@@ -196,8 +196,10 @@ pub fn fill_partition(
         sector_size: located.table.sector_size,
         time,
     };
-    let mut filled = preparation.fill(prepared, &BTreeMap::from([(0, place)]))?;
-    let mut filled = filled.remove(&0);
+    let [prepared] = &prepared[..] else {
+        unreachable!("one file system was asked for")
+    };
+    let mut filled = Some(preparation.fill(prepared, &place)?);
     let splicing = Instant::now();
     let mut change = Change::InPlace;
     if let Some(partition) = filled.as_mut().and_then(|filled| filled.partition.take()) {

@@ -510,6 +510,62 @@ pub enum Reason {
         /// Its size in bytes.
         size: u64,
     },
+    /// A second hash tree of a partition.
+    #[error("{other} holds the hash tree of '{name}' already: one is enough")]
+    SecondTree {
+        /// The partition with the data.
+        name: String,
+        /// The partition that holds the other tree.
+        other: Named,
+    },
+    /// A hash tree of a partition that stays empty.
+    #[error(
+        "partition '{name}' has no content that a hash tree could verify: give it a `filesystem` or `raw`"
+    )]
+    TreeOfNothing {
+        /// The partition.
+        name: String,
+    },
+    /// A hash tree over something that is no whole number of blocks.
+    #[error("{data} has {}, which is no multiple of the data block of {block} bytes", exact(*.size))]
+    NotWholeBlocks {
+        /// The partition with the data.
+        data: Named,
+        /// Its size in bytes.
+        size: u64,
+        /// The bytes of a data block.
+        block: u64,
+    },
+    /// A hash tree that has no room.
+    #[error(
+        "the hash tree of {data}, which has {}, takes {}, and the partition has {} ({} short)",
+        exact(*.data_size), exact(*.needed), exact(*.size), exact(needed - size)
+    )]
+    TreeTooLarge {
+        /// The partition with the data.
+        data: Named,
+        /// Its size in bytes.
+        data_size: u64,
+        /// The bytes of the tree.
+        needed: u64,
+        /// The size of the partition with the tree.
+        size: u64,
+    },
+    /// A hash tree whose size nothing tells in time.
+    #[error(
+        "{data} takes the \"rest\", so the size of its hash tree is not known before it is placed: give this partition a \
+         `size`, for example the disk's size divided by 100"
+    )]
+    TreeOfRest {
+        /// The partition with the data.
+        data: Named,
+    },
+    /// Partitions that need one another before they can be made.
+    #[error("each of these needs the next one before it can be made: {}", names.join(" -> "))]
+    Circle {
+        /// Their names; the last one is the first again.
+        names: Vec<String>,
+    },
     /// An address that does not fit where it is to be stored.
     #[error(
         "sector {lba} has no address of 4 bytes, which end at {}: move the partition to the front",

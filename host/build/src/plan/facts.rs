@@ -1,4 +1,6 @@
-//! What is known of a disk before anything is made: identifiers, numbers and labels, for templates.
+//! What templates may name: identifiers, numbers and labels, which are known before anything is made, and *derived values*,
+//! which are known only once a partition is: root hashes and digests. Of those the length is known at once, so that layout
+//! never waits for them.
 //!
 //! | Name | Value, as `blkid` shows it |
 //! |---|---|
@@ -7,49 +9,132 @@
 //! | `partition.NAME.uuid` | the partition's UUID; of an MBR the disk's 8 digits, and the number in 2 |
 //! | `partition.NAME.filesystem-uuid` | the file system's UUID, or its serial number as `ABCD-1234` |
 //! | `partition.NAME.label` | the file system's label, where it has one |
+//! | `partition.NAME.verity.root-hash` | derived: the root hash of its hash tree, in hexadecimal; NAME is the partition with the data or that with the tree |
+//! | `partition.NAME.verity.salt` | the salt of the tree in hexadecimal; `-` for none, as `veritysetup` has it |
+//! | `partition.NAME.verity.uuid` | the UUID in the tree's superblock, where it has one |
+//! | `partition.NAME.digest` | derived: the SHA-256 digest of the partition's bytes, in hexadecimal |
+//!
+//! The UUID of a partition that follows from a root hash is derived too.
 
 use std::collections::BTreeMap;
 
+use uuid::Uuid;
+
 use super::FilesystemPlan;
 use super::identity::Identity;
+use super::verity::{Half, Trees};
 use cellblock_table::DiskId;
+use cellblock_text::hexadecimal;
+
+/// The digits of a SHA-256 digest.
+const DIGEST_DIGITS: usize = 64;
+/// The characters of a UUID.
+const UUID_CHARACTERS: usize = 36;
 
 /// Values by name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Facts(BTreeMap<String, String>);
+pub struct Facts(BTreeMap<String, Fact>);
+
+/// A value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fact {
+    /// Its text; of a derived value that is not known yet, as many zeros as it will have characters.
+    pub text: String,
+    /// The index of the partition that must be made before it is known, unless it is known.
+    pub from: Option<usize>,
+}
 
 impl Facts {
     /// The value of this name.
     #[must_use]
-    pub fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str)
+    pub fn get(&self, name: &str) -> Option<&Fact> {
+        self.0.get(name)
     }
 
     /// All names, in ascending order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str)
     }
+
+    /// The same with what a partition that has been made tells: values by name.
+    #[must_use]
+    pub fn with(mut self, derived: &[(String, String)]) -> Self {
+        for (name, text) in derived {
+            let fact = Fact {
+                text: text.clone(),
+                from: None,
+            };
+            self.0.insert(name.clone(), fact);
+        }
+        self
+    }
 }
 
-/// What is known of a disk.
+/// The name of the digest of a partition.
+pub(crate) fn digest_of(partition: &str) -> String {
+    format!("partition.{partition}.digest")
+}
+
+/// The name of the root hash of a partition's tree.
+pub(crate) fn root_hash_of(partition: &str) -> String {
+    format!("partition.{partition}.verity.root-hash")
+}
+
+/// The name of a partition's UUID.
+pub(crate) fn uuid_of(partition: &str) -> String {
+    format!("partition.{partition}.uuid")
+}
+
+/// What is known of a disk, with its hash trees and the identifiers that follow from them.
 pub(super) fn facts(
     disk: DiskId,
     identities: &[Identity],
     filesystems: &BTreeMap<usize, FilesystemPlan>,
+    (trees, from_trees): (&Trees, &BTreeMap<usize, (usize, Half)>),
 ) -> Facts {
-    let mut facts = BTreeMap::from([("disk.id".to_owned(), disk_text(disk))]);
+    let mut facts = BTreeMap::new();
+    let known = |text: String| Fact { text, from: None };
+    let derived = |characters: usize, from: usize| Fact {
+        text: "0".repeat(characters),
+        from: Some(from),
+    };
+    facts.insert("disk.id".to_owned(), known(disk_text(disk)));
     for (index, identity) in identities.iter().enumerate() {
-        let mut add = |key: &str, value: String| {
-            facts.insert(format!("partition.{}.{key}", identity.name), value);
+        let name = &identity.name;
+        let mut add = |key: &str, fact: Fact| {
+            facts.insert(format!("partition.{name}.{key}"), fact);
         };
-        add("number", identity.number.to_string());
-        add("uuid", partition_text(disk, identity));
+        add("number", known(identity.number.to_string()));
+        add("digest", derived(DIGEST_DIGITS, index));
+        let uuid = match from_trees.get(&index) {
+            Some((tree, _)) => derived(UUID_CHARACTERS, *tree),
+            None => known(partition_text(disk, identity)),
+        };
+        add("uuid", uuid);
         if let Some(filesystem) = filesystems.get(&index) {
             if let Some(identifier) = &filesystem.identifier {
-                add("filesystem-uuid", identifier.clone());
+                add("filesystem-uuid", known(identifier.clone()));
             }
             if !filesystem.label.is_empty() {
-                add("label", filesystem.label.clone());
+                add("label", known(filesystem.label.clone()));
+            }
+        }
+    }
+    for (index, tree) in trees.iter() {
+        // A tree over a tree goes by the name of the one that holds it.
+        let of = (trees.get(tree.of).is_none()).then_some(tree.of);
+        for identity in of.into_iter().chain([index]).map(|at| &identities[at]) {
+            let digits = 2 * tree.verity.hash.digest_bytes() as usize;
+            let key = |key: &str| format!("partition.{}.verity.{key}", identity.name);
+            facts.insert(root_hash_of(&identity.name), derived(digits, index));
+            let salt = match tree.verity.salt.as_slice() {
+                [] => "-".to_owned(),
+                salt => hexadecimal(salt),
+            };
+            facts.insert(key("salt"), known(salt));
+            if let Some(uuid) = tree.verity.superblock {
+                let uuid = Uuid::from_bytes(uuid).to_string();
+                facts.insert(key("uuid"), known(uuid));
             }
         }
     }
@@ -84,7 +169,9 @@ mod tests {
         let spec = Spec::parse(source, Path::new("")).unwrap();
         let kinds = kinds();
         let draft = Draft::new(&spec, &kinds, RawLengths::new()).unwrap();
-        draft.facts().0.into_iter().collect()
+        let facts = draft.facts().0.into_iter();
+        let known = facts.filter(|(_, fact)| fact.from.is_none());
+        known.map(|(name, fact)| (name, fact.text)).collect()
     }
 
     fn owned(facts: &[(&str, &str)]) -> Vec<(String, String)> {

@@ -9,6 +9,8 @@
 //! | `partition/N` | partition number N |
 //! | `filesystem/N` | the file system in partition number N; one with a serial number takes the first 32 bits |
 //! | `hash-seed/N` | the seed that the formatter of partition number N gets |
+//! | `verity/N` | the superblock of the hash tree in partition number N |
+//! | `verity-salt/N`, `verity-salt/N/2` | the two halves of that tree's salt |
 //!
 //! A file system made on its own counts as number 1. Without a seed, one follows from what the spec says but for paths,
 //! content and time, so that different disks differ, and the same one stays the same.
@@ -129,7 +131,7 @@ pub(super) fn hash_seed(seed: [u8; 16], number: u32) -> [u8; 16] {
     derive(seed, &format!("hash-seed/{number}")).into_bytes()
 }
 
-fn derive(seed: [u8; 16], name: &str) -> Uuid {
+pub(super) fn derive(seed: [u8; 16], name: &str) -> Uuid {
     Uuid::new_v5(&Uuid::from_bytes(seed), name.as_bytes())
 }
 

@@ -1,16 +1,85 @@
-//! How long each partition is, as far as it follows from itself.
+//! How long each partition is, as far as it follows from itself, or for a hash tree from its data.
+
+use std::collections::BTreeMap;
 
 use super::error::{Locate, PlanError, Reason};
-use super::layout::{Disk, Length};
+use super::identity::Identity;
+use super::layout::{Disk, Length, Request};
 use super::raw::{self, RawLengths};
 use super::sectors::{too_large, whole_sectors, with_margin};
-use cellblock_spec::{PartitionSpec, SizeRule};
+use super::verity::{Trees, VerityPlan};
+use cellblock_spec::{PartitionSpec, SizeRule, Spec};
+
+/// What the lengths of partitions follow from.
+pub(super) struct Lengths<'a> {
+    pub(super) spec: &'a Spec,
+    pub(super) disk: &'a Disk,
+    pub(super) identities: &'a [Identity],
+    pub(super) sizes: &'a BTreeMap<usize, u64>,
+    pub(super) raw_lengths: &'a RawLengths,
+    pub(super) trees: &'a Trees,
+}
+
+impl Lengths<'_> {
+    /// The length of a partition; that of a hash tree follows from its data's.
+    fn of(&self, index: usize) -> Result<Length, PlanError> {
+        let (partition, identity) = (&self.spec.partitions[index], &self.identities[index]);
+        let measured = match (self.trees.get(index), partition.size_rule()) {
+            (Some(tree), SizeRule::Minimum(_)) => Some(self.tree(index, tree)?),
+            _ => self.sizes.get(&index).copied(),
+        };
+        length(self.disk, partition, measured, self.raw_lengths)
+            .map_err(|error| error.of(identity.named()))
+    }
+
+    /// The bytes of a hash tree.
+    fn tree(&self, index: usize, tree: &VerityPlan) -> Result<u64, PlanError> {
+        let data = &self.identities[tree.of];
+        let needed = match self.of(tree.of)? {
+            Length::Bytes(bytes) => tree.size_over(bytes, data),
+            Length::Rest => Err(Reason::TreeOfRest { data: data.named() }),
+        };
+        needed.map_err(|reason| {
+            let asked = self.spec.partitions[index].verity.as_ref();
+            reason
+                .at(asked.map(|asked| asked.place.clone()))
+                .of(self.identities[index].named())
+        })
+    }
+}
+
+/// What is to be placed on the disk, in the order of the spec.
+pub(super) fn requests(lengths: &Lengths<'_>) -> Result<Vec<Request>, PlanError> {
+    let Lengths {
+        spec,
+        disk,
+        identities,
+        ..
+    } = lengths;
+    let partitions = spec.partitions.iter().zip(*identities).enumerate();
+    partitions
+        .map(|(index, (partition, identity))| {
+            let length = lengths.of(index)?;
+            Ok(Request {
+                named: identity.named(),
+                length,
+                length_place: partition.size.as_ref().map(|size| size.place.clone()),
+                offset: partition.offset.clone(),
+                place: partition.place.clone(),
+                space_before: match disk.scheme.primaries() {
+                    Some(most) if identity.number > most => disk.boot_record_space,
+                    _ => 0,
+                },
+            })
+        })
+        .collect()
+}
 
 /// The length of a partition, unless it takes the rest.
-pub(super) fn length(
+fn length(
     disk: &Disk,
     partition: &PartitionSpec,
-    measured: Option<&u64>,
+    measured: Option<u64>,
     raw_lengths: &RawLengths,
 ) -> Result<Length, PlanError> {
     let place = partition
@@ -22,8 +91,8 @@ pub(super) fn length(
         SizeRule::Rest => return Ok(Length::Rest),
         SizeRule::Fixed(0) => Err(Reason::EmptySize),
         SizeRule::Fixed(bytes) => whole_sectors("size", bytes, sector),
-        SizeRule::Minimum(margin) if partition.filesystem.is_some() => {
-            let measured = *measured.expect("every partition of minimum size has been measured");
+        SizeRule::Minimum(margin) if partition.raw.is_empty() => {
+            let measured = measured.expect("every partition of minimum size has been measured");
             with_margin(measured, margin, disk.alignment).ok_or_else(too_large)
         }
         SizeRule::Minimum(margin) => {

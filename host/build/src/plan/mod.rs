@@ -41,20 +41,25 @@ mod sectors;
 mod space;
 #[cfg(test)]
 mod tests;
+mod verity;
 
 pub use boot::{GrubPlan, esp};
 pub use error::{PlanError, Reason};
-pub use facts::Facts;
+pub use facts::{Fact, Facts};
+pub(crate) use facts::{digest_of, root_hash_of, uuid_of};
 pub use mkfs::{FilesystemRequest, MkfsPlan, MkfsRequest, filesystem_alone, mkfs_plan};
 pub use raw::{RawLengths, raw_lengths};
 pub use space::{Named, Occupant};
+pub use verity::{Half, VerityPlan};
 
 use boot::Surroundings;
 use error::Locate;
 use identity::Identity;
-use layout::{Disk, Request};
+use layout::Disk;
+use length::{Lengths, requests};
 use raw::{Addresses, Ground};
 use space::ByteSpan;
+use verity::Trees;
 
 /// A disk with every size, offset and identifier decided.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -107,8 +112,10 @@ pub struct PlannedPartition {
     pub start: u64,
     /// Its length in bytes; whole sectors.
     pub size: u64,
-    /// Its UUID. An MBR stores none.
+    /// Its UUID. An MBR stores none. One that follows from a root hash is that of the seed until [`Plan::identify`] is told.
     pub id: Option<Uuid>,
+    /// Where its UUID comes from if it follows from a root hash: the index of the partition with the tree, and the half.
+    pub id_of: Option<(usize, Half)>,
     /// Its attributes (GPT).
     pub attributes: Attributes,
     /// Its type in the MBR of a hybrid table.
@@ -137,6 +144,8 @@ pub enum Fill {
     Filesystem(FilesystemPlan),
     /// What is written as it is, in the order of writing. Offsets count from the start of the partition.
     Raw(Vec<RawPiece>),
+    /// The hash tree of another partition.
+    Verity(VerityPlan),
     /// Nothing: zeroes.
     Empty,
 }
@@ -193,6 +202,26 @@ impl Plan {
             .any(|partition| partition.mbr_type.is_some())
     }
 
+    /// The error of partitions of which each needs the next to be made, and the last one the first.
+    pub(crate) fn circle(&self, spec: &Spec, circle: &[usize]) -> PlanError {
+        let named = self.partitions.iter().map(|partition| Named {
+            number: partition.number,
+            name: partition.name.clone(),
+        });
+        verity::circle_error(spec, &named.collect::<Vec<_>>(), circle)
+    }
+
+    /// Takes the identifiers that follow from the root hash of the tree in partition `tree`.
+    pub fn identify(&mut self, tree: usize, root_hash: &[u8]) {
+        for partition in &mut self.partitions {
+            if let Some((from, half)) = partition.id_of
+                && from == tree
+            {
+                partition.id = Some(half.of(root_hash));
+            }
+        }
+    }
+
     /// The partition table to write: the partitions, and for logical ones the extended partition around them.
     ///
     /// # Errors
@@ -226,8 +255,15 @@ impl Plan {
 }
 
 impl PlannedPartition {
-    fn new(partition: &PartitionSpec, identity: &Identity, span: ByteSpan, fill: Fill) -> Self {
+    fn new(
+        partition: &PartitionSpec,
+        identity: &Identity,
+        id_of: Option<(usize, Half)>,
+        span: ByteSpan,
+        fill: Fill,
+    ) -> Self {
         Self {
+            id_of,
             number: identity.number,
             name: identity.name.clone(),
             is_unnamed: partition.is_unnamed,
@@ -274,6 +310,7 @@ pub struct Draft<'s> {
     identities: Vec<Identity>,
     /// By the index of their partition.
     filesystems: BTreeMap<usize, FilesystemPlan>,
+    trees: Trees,
     raw_lengths: RawLengths,
 }
 
@@ -303,6 +340,7 @@ impl<'s> Draft<'s> {
             }
         }
         Ok(Self {
+            trees: Trees::of(spec, seed, &identities)?,
             spec,
             disk,
             seed,
@@ -330,7 +368,12 @@ impl<'s> Draft<'s> {
     /// What templates may name.
     #[must_use]
     pub fn facts(&self) -> Facts {
-        facts::facts(self.disk_id, &self.identities, &self.filesystems)
+        facts::facts(
+            self.disk_id,
+            &self.identities,
+            &self.filesystems,
+            (&self.trees, &self.trees.identifiers(self.spec)),
+        )
     }
 
     /// The file systems to make, by the index of their partition.
@@ -381,12 +424,23 @@ impl Measured<'_> {
             disk_id,
             identities,
             mut filesystems,
+            trees,
             raw_lengths,
         } = draft;
-        let requests = requests(spec, &disk, &identities, &sizes, &raw_lengths)?;
+        let lengths = Lengths {
+            spec,
+            disk: &disk,
+            identities: &identities,
+            sizes: &sizes,
+            raw_lengths: &raw_lengths,
+            trees: &trees,
+        };
+        let requests = requests(&lengths)?;
         let raw_end = raw::end_of(&spec.disk.raw, &raw_lengths).unwrap_or(u64::MAX);
         let layout = layout::lay_out(&disk, &requests, raw_end)?;
         hybrid::check(spec, &disk, &identities, &layout)?;
+        trees.check(spec, &identities, &layout.spans)?;
+        let derived = trees.identifiers(spec);
         let addresses = Addresses {
             identities: &identities,
             spans: &layout.spans,
@@ -412,10 +466,11 @@ impl Measured<'_> {
         let mut partitions = Vec::with_capacity(identities.len());
         for (index, (partition, identity)) in spec.partitions.iter().zip(&identities).enumerate() {
             let span = layout.spans[index];
-            let fill = match filesystems.remove(&index) {
-                Some(filesystem) => Fill::Filesystem(filesystem),
-                None if partition.raw.is_empty() => Fill::Empty,
-                None => {
+            let fill = match (filesystems.remove(&index), trees.get(index)) {
+                (Some(filesystem), _) => Fill::Filesystem(filesystem),
+                (None, Some(tree)) => Fill::Verity(tree.clone()),
+                (None, None) if partition.raw.is_empty() => Fill::Empty,
+                (None, None) => {
                     let ground = Ground {
                         what: "partition",
                         size: span.size,
@@ -426,7 +481,13 @@ impl Measured<'_> {
                     Fill::Raw(pieces)
                 }
             };
-            partitions.push(PlannedPartition::new(partition, identity, span, fill));
+            partitions.push(PlannedPartition::new(
+                partition,
+                identity,
+                derived.get(&index).copied(),
+                span,
+                fill,
+            ));
         }
         Ok(Plan {
             scheme: disk.scheme,
@@ -452,34 +513,6 @@ fn extended(spec: &Spec, disk: &Disk) -> Option<PlannedExtended> {
         kind: kind.map(|kind| PartitionType::Mbr(kind.value)),
         boot_record_space: disk.boot_record_space,
     })
-}
-
-/// What is to be placed on the disk, in the order of the spec.
-fn requests(
-    spec: &Spec,
-    disk: &Disk,
-    identities: &[Identity],
-    sizes: &BTreeMap<usize, u64>,
-    raw_lengths: &RawLengths,
-) -> Result<Vec<Request>, PlanError> {
-    let partitions = spec.partitions.iter().zip(identities).enumerate();
-    partitions
-        .map(|(index, (partition, identity))| {
-            let length = length::length(disk, partition, sizes.get(&index), raw_lengths)
-                .map_err(|error| error.of(identity.named()))?;
-            Ok(Request {
-                named: identity.named(),
-                length,
-                length_place: partition.size.as_ref().map(|size| size.place.clone()),
-                offset: partition.offset.clone(),
-                place: partition.place.clone(),
-                space_before: match disk.scheme.primaries() {
-                    Some(most) if identity.number > most => disk.boot_record_space,
-                    _ => 0,
-                },
-            })
-        })
-        .collect()
 }
 
 /// The spec's time, else the environment's, else the newest file's.

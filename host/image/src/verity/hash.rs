@@ -59,6 +59,7 @@ pub(super) fn level<D: Digest + Clone + Sync>(
     blocks: &Blocks<'_>,
     target: &Target<'_>,
     threads: usize,
+    progress: &(dyn Fn(u64) + Sync),
 ) -> Result<(), ImageError> {
     let groups = blocks.count.div_ceil(digests(target));
     let worker = Worker {
@@ -67,6 +68,7 @@ pub(super) fn level<D: Digest + Clone + Sync>(
         data: blocks.file.data()?,
         blocks,
         target,
+        progress,
         next: AtomicU64::new(0),
         groups,
     };
@@ -104,6 +106,7 @@ struct Worker<'a, D> {
     data: Vec<Range<u64>>,
     blocks: &'a Blocks<'a>,
     target: &'a Target<'a>,
+    progress: &'a (dyn Fn(u64) + Sync),
     next: AtomicU64,
     /// Blocks of digests to make.
     groups: u64,
@@ -156,7 +159,9 @@ impl<D: Digest + Clone> Worker<'_, D> {
             unused.fill(0);
         }
         let offset = self.target.offset + group * u64::from(self.target.block);
-        self.target.file.write(offset, made)
+        self.target.file.write(offset, made)?;
+        (self.progress)(end - begin);
+        Ok(())
     }
 
     /// Whether there is data in this range of the source.

@@ -12,7 +12,7 @@
 
 use std::fmt;
 
-use sha2::{Digest as _, Sha256, Sha512};
+use sha2::{Sha256, Sha512};
 
 use super::{ImageError, PartitionFile};
 
@@ -143,7 +143,8 @@ impl Verity {
         }
     }
 
-    /// Writes the tree over all of `data` to `target`, on `threads` threads. The root hash.
+    /// Writes the tree over all of `data` to `target`, on `threads` threads; `progress` is told of each number of bytes of data
+    /// that has been hashed. The root hash.
     ///
     /// # Errors
     /// [`ImageError`] if the data cannot be read, or the tree cannot be written.
@@ -155,12 +156,13 @@ impl Verity {
         data: &PartitionFile,
         target: &PartitionFile,
         threads: usize,
+        progress: &(dyn Fn(u64) + Sync),
     ) -> Result<Vec<u8>, ImageError> {
         let tree = self.tree(data.size());
         assert!(tree.data_blocks > 0 && tree.size <= target.size());
         let root = match self.hash {
-            HashFunction::Sha256 => self.hashed::<Sha256>(&tree, data, target, threads),
-            HashFunction::Sha512 => self.hashed::<Sha512>(&tree, data, target, threads),
+            HashFunction::Sha256 => self.hashed::<Sha256>(&tree, data, target, threads, progress),
+            HashFunction::Sha512 => self.hashed::<Sha512>(&tree, data, target, threads, progress),
         }?;
         if let Some(uuid) = self.superblock {
             target.write(0, &Superblock::new(self, tree.data_blocks, uuid).bytes())?;
@@ -174,7 +176,10 @@ impl Verity {
         data: &PartitionFile,
         target: &PartitionFile,
         threads: usize,
+        progress: &(dyn Fn(u64) + Sync),
     ) -> Result<Vec<u8>, ImageError> {
+        let silent = |_| {};
+        let mut progress = progress;
         let salted = D::new_with_prefix(&self.salt);
         let mut below = hash::Blocks {
             file: data,
@@ -189,7 +194,9 @@ impl Verity {
                 block: self.hash_block,
                 stride: self.hash.digest_bytes().next_power_of_two(),
             };
-            hash::level(&salted, &below, &into, threads)?;
+            hash::level(&salted, &below, &into, threads, progress)?;
+            // What is hashed from here on is no data.
+            progress = &silent;
             below = hash::Blocks {
                 file: target,
                 offset: level.offset,

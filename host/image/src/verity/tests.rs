@@ -132,7 +132,7 @@ fn trees_are_those_of_veritysetup_byte_for_byte() {
         let (data_file, tree_file) = (folder.path().join("data"), folder.path().join("tree"));
         for threads in [1, 3] {
             let target = PartitionFile::new(&scratch, size).unwrap();
-            roots.push(verity.write(&data, &target, threads).unwrap());
+            roots.push(verity.write(&data, &target, threads, &|_| {}).unwrap());
             copied(&target, &tree_file);
         }
         assert_eq!(roots[0], roots[1], "the number of threads shows nowhere");
@@ -156,7 +156,7 @@ fn veritysetup_finds_a_flipped_byte_of_each_kind() {
     let verity = verity();
     let data = data(&scratch, &verity, 500, 0);
     let target = PartitionFile::new(&scratch, verity.tree(data.size()).size).unwrap();
-    let root = hexadecimal(&verity.write(&data, &target, 2).unwrap());
+    let root = hexadecimal(&verity.write(&data, &target, 2, &|_| {}).unwrap());
     let (data_file, tree_file) = (folder.path().join("data"), folder.path().join("tree"));
     copied(&data, &data_file);
     copied(&target, &tree_file);

@@ -15,7 +15,7 @@ use thiserror::Error;
 use super::size::written;
 use super::{
     Content, DiskSize, DiskSpec, FilesystemId, FilesystemSpec, GuestSpec, Margin, PartitionSpec,
-    RawSpec, RawWhat, Seed, SizeRule, Spec, TableName, Template,
+    Placed, RawSpec, RawWhat, Seed, SizeRule, Spec, TableName, Template, VeritySpec,
 };
 use cellblock_contract::{Argument, Loss, Word};
 use cellblock_table::PartitionType;
@@ -157,6 +157,7 @@ fn print_partition(partition: &PartitionSpec) -> Result<String, PathError> {
         active,
         filesystem,
         raw,
+        verity,
     } = partition;
     let mut lines = Lines::new("[[partition]]");
     let empty = is_unnamed.then(|| quoted(""));
@@ -195,7 +196,45 @@ fn print_partition(partition: &PartitionSpec) -> Result<String, PathError> {
         print_filesystem(&mut lines, filesystem)?;
     }
     lines.add("raw", print_raw_list(raw)?);
+    lines.add("verity", verity.as_ref().map(print_verity));
     Ok(lines.0)
+}
+
+fn print_verity(verity: &VeritySpec) -> String {
+    let VeritySpec {
+        place: _,
+        of,
+        hash,
+        data_block_size,
+        hash_block_size,
+        salt,
+        superblock,
+        uuid,
+    } = verity;
+    let mut entries = vec![format!("of = {}", quoted(&of.value))];
+    let mut add = |key: &str, value: Option<String>| {
+        entries.extend(value.map(|value| format!("{key} = {value}")));
+    };
+    let size = |size: &Placed<u32>| quoted(&written(size.value.into()));
+    add("hash", hash.as_ref().map(|hash| quoted(hash.value.name())));
+    add("data-block-size", data_block_size.as_ref().map(size));
+    add("hash-block-size", hash_block_size.as_ref().map(size));
+    add(
+        "salt",
+        salt.as_ref().map(|salt| match salt.value.as_slice() {
+            [] => quoted("none"),
+            bytes => quoted(&hexadecimal(bytes)),
+        }),
+    );
+    add(
+        "superblock",
+        superblock.as_ref().map(|given| given.value.to_string()),
+    );
+    add(
+        "uuid",
+        uuid.as_ref().map(|uuid| quoted(&uuid.value.to_string())),
+    );
+    braced(entries)
 }
 
 fn print_rule(rule: SizeRule) -> String {

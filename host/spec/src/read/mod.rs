@@ -26,11 +26,13 @@ mod boot;
 mod content;
 mod raw;
 mod table;
+mod verity;
 
 pub(super) use beside::read_beside;
 use boot::boot;
 use content::content;
 use raw::raw;
+use verity::verity;
 
 /// What a spec without a name is called.
 const NAME: &str = "image.toml";
@@ -150,6 +152,12 @@ fn partition(
     if let (Some(_), Some(raw)) = (&filesystem, fields.get("raw")) {
         fields.problem(ProblemKind::FilesystemAndRaw, fields.at(raw));
     }
+    let verity = verity(fields);
+    for key in ["filesystem", "raw"] {
+        if let (Some(verity), false) = (&verity, is_absent_or_empty(fields, key)) {
+            fields.problem(ProblemKind::VerityBeside { key }, verity.place.clone());
+        }
+    }
     let partition = PartitionSpec {
         place,
         name,
@@ -164,11 +172,15 @@ fn partition(
         active,
         filesystem,
         raw,
+        verity,
     };
     if let Some(table) = table {
         check_table_keys(fields, &partition, table);
     }
-    if is_absent_or_empty(fields, "filesystem") && is_absent_or_empty(fields, "raw") {
+    if ["filesystem", "raw", "verity"]
+        .iter()
+        .all(|key| is_absent_or_empty(fields, key))
+    {
         check_empty(fields, &partition);
     }
     Some(partition)

@@ -132,6 +132,7 @@ fn partition(place: Place, kind: Placed<PartitionType>) -> PartitionSpec {
         active: None,
         filesystem: None,
         raw: Vec::new(),
+        verity: None,
     }
 }
 

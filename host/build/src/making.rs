@@ -1,0 +1,243 @@
+//! What goes into the partitions of a plan, each made when what it needs is there.
+//!
+//! A file system whose templates name a derived value waits for the partition that tells it, and its content is then read once
+//! more; a hash tree waits for its data.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use cellblock_image::{ImageError, PartitionFile};
+use cellblock_text::hexadecimal;
+
+use crate::error::Error;
+use crate::filesystem::{Filled, Place, Preparation, Prepared, partition_error};
+use crate::plan::{Fill, Plan, RawContent, RawPiece, VerityPlan};
+use crate::plan::{digest_of, root_hash_of, uuid_of};
+use crate::progress::Bar;
+use crate::steps;
+
+/// What was made for a partition.
+pub(crate) struct Made {
+    pub(crate) content: MadeContent,
+    /// What it tells: derived values by name.
+    derived: Vec<(String, String)>,
+}
+
+/// What was made for a partition, by its kind.
+pub(crate) enum MadeContent {
+    /// A file system.
+    Filesystem(Box<Filled>),
+    /// A hash tree.
+    Tree(Box<MadeTree>),
+    /// What is written as it is, in a file of its own since somebody has to read it. It may be zeros alone.
+    Plain(PartitionFile),
+    /// Nothing yet: it is written straight into the image, or stays empty.
+    Nothing,
+}
+
+/// A hash tree that has been made.
+pub(crate) struct MadeTree {
+    pub(crate) partition: PartitionFile,
+    pub(crate) root_hash: Vec<u8>,
+    pub(crate) hashing: Duration,
+}
+
+impl Made {
+    /// The partition's file; none where it is not there, or has become the image.
+    pub(crate) fn partition(&self) -> Option<&PartitionFile> {
+        match &self.content {
+            MadeContent::Filesystem(filled) => filled.partition.as_ref(),
+            MadeContent::Tree(tree) => Some(&tree.partition),
+            MadeContent::Plain(partition) => Some(partition),
+            MadeContent::Nothing => None,
+        }
+    }
+}
+
+/// Makes the partitions of a plan.
+pub(crate) struct Making<'a> {
+    preparation: &'a Preparation<'a>,
+    plan: &'a Plan,
+    prepared: BTreeMap<usize, Prepared>,
+    places: &'a BTreeMap<usize, Place>,
+    needs: Vec<BTreeSet<usize>>,
+    /// The names of all derived values that somebody waits for.
+    awaited: BTreeSet<String>,
+}
+
+/// The partitions that each partition of a plan needs to be made first, by index.
+pub(crate) fn needs(plan: &Plan, prepared: &[Prepared]) -> Vec<BTreeSet<usize>> {
+    let mut needs: Vec<BTreeSet<usize>> = plan
+        .partitions
+        .iter()
+        .map(|partition| match &partition.fill {
+            Fill::Verity(tree) => [tree.of].into(),
+            _ => BTreeSet::new(),
+        })
+        .collect();
+    for prepared in prepared {
+        needs[prepared.index].extend(&prepared.awaited.partitions);
+    }
+    needs
+}
+
+impl<'a> Making<'a> {
+    pub(crate) fn new(
+        preparation: &'a Preparation<'a>,
+        plan: &'a Plan,
+        prepared: Vec<Prepared>,
+        places: &'a BTreeMap<usize, Place>,
+    ) -> Self {
+        Self {
+            needs: needs(plan, &prepared),
+            awaited: prepared
+                .iter()
+                .flat_map(|prepared| prepared.awaited.names.iter().cloned())
+                .collect(),
+            preparation,
+            plan,
+            prepared: prepared.into_iter().map(|it| (it.index, it)).collect(),
+            places,
+        }
+    }
+
+    /// Makes all of them, in the order of the plan.
+    pub(crate) fn run(&self) -> Result<Vec<Made>, Error> {
+        steps::run(self.preparation.options.jobs, &self.needs, |index, made| {
+            let content = self.content(index, made)?;
+            let derived = self
+                .derived(index, &content)
+                .map_err(|error| partition_error(&self.plan.partitions[index].name, error))?;
+            Ok(Made { content, derived })
+        })
+    }
+
+    fn content(&self, index: usize, made: &steps::Made<Made>) -> Result<MadeContent, Error> {
+        let partition = &self.plan.partitions[index];
+        let image_error = |error: ImageError| partition_error(&partition.name, error);
+        match &partition.fill {
+            Fill::Filesystem(_) => {
+                let filled = self.filesystem(index, made)?;
+                Ok(MadeContent::Filesystem(Box::new(filled)))
+            }
+            Fill::Verity(tree) => {
+                let data = made.get(tree.of).partition();
+                let data = data.expect("what a tree is of is made in a file");
+                let tree = self.tree(index, tree, data).map_err(image_error)?;
+                Ok(MadeContent::Tree(Box::new(tree)))
+            }
+            Fill::Raw(pieces) if self.is_read(index) => {
+                let plain = self.plain(pieces, partition.size).map_err(image_error)?;
+                Ok(MadeContent::Plain(plain))
+            }
+            Fill::Empty if self.is_read(index) => {
+                let plain = self.plain(&[], partition.size).map_err(image_error)?;
+                Ok(MadeContent::Plain(plain))
+            }
+            Fill::Raw(_) | Fill::Empty => Ok(MadeContent::Nothing),
+        }
+    }
+
+    /// Whether somebody reads a partition before it is in the image.
+    fn is_read(&self, index: usize) -> bool {
+        self.needs.iter().any(|needs| needs.contains(&index))
+    }
+
+    fn filesystem(&self, index: usize, made: &steps::Made<Made>) -> Result<Filled, Error> {
+        let (prepared, place) = (&self.prepared[&index], &self.places[&index]);
+        if prepared.awaited.partitions.is_empty() {
+            return self.preparation.fill(prepared, place);
+        }
+        let awaited = prepared.awaited.partitions.iter();
+        let facts = awaited.fold(self.preparation.facts.clone(), |facts, needed| {
+            facts.with(&made.get(*needed).derived)
+        });
+        let preparation = Preparation {
+            facts: &facts,
+            outputs: self.preparation.outputs.clone(),
+            ..*self.preparation
+        };
+        let anew = preparation.prepared_anew(prepared)?;
+        preparation.fill(&anew, place)
+    }
+
+    fn tree(
+        &self,
+        index: usize,
+        plan: &VerityPlan,
+        data: &PartitionFile,
+    ) -> Result<MadeTree, ImageError> {
+        let begun = Instant::now();
+        let partition = &self.plan.partitions[index];
+        let options = self.preparation.options;
+        let bar: Arc<dyn Bar> = options
+            .progress
+            .partition(&partition.name, data.size())
+            .into();
+        let target = PartitionFile::new(self.preparation.scratch, partition.size)?;
+        let advance = |bytes| bar.advance(bytes);
+        let root_hash = plan.verity.write(data, &target, options.jobs, &advance)?;
+        bar.finish();
+        Ok(MadeTree {
+            partition: target,
+            root_hash,
+            hashing: begun.elapsed(),
+        })
+    }
+
+    fn plain(&self, pieces: &[RawPiece], size: u64) -> Result<PartitionFile, ImageError> {
+        let partition = PartitionFile::new(self.preparation.scratch, size)?;
+        for piece in pieces {
+            match &piece.content {
+                RawContent::File(file) => {
+                    partition.splice_file(file, piece.offset, piece.length)?;
+                }
+                RawContent::Bytes(bytes) => partition.write(piece.offset, bytes)?,
+            }
+        }
+        Ok(partition)
+    }
+
+    /// What a partition tells that somebody waits for.
+    fn derived(
+        &self,
+        index: usize,
+        content: &MadeContent,
+    ) -> Result<Vec<(String, String)>, ImageError> {
+        let name = &self.plan.partitions[index].name;
+        let mut derived = Vec::new();
+        if let MadeContent::Tree(tree) = content {
+            derived.push((root_hash_of(name), hexadecimal(&tree.root_hash)));
+            if let Fill::Verity(plan) = &self.plan.partitions[index].fill {
+                let data = &self.plan.partitions[plan.of];
+                if !matches!(data.fill, Fill::Verity(_)) {
+                    derived.push((root_hash_of(&data.name), hexadecimal(&tree.root_hash)));
+                }
+            }
+            for partition in &self.plan.partitions {
+                if let Some((from, half)) = partition.id_of
+                    && from == index
+                {
+                    let id = half.of(&tree.root_hash).to_string();
+                    derived.push((uuid_of(&partition.name), id));
+                }
+            }
+        }
+        if self.awaited.contains(&digest_of(name)) {
+            let digest = match content {
+                MadeContent::Filesystem(filled) => match (&filled.digests, &filled.partition) {
+                    (Some(digests), _) => Some(digests.partition),
+                    (None, Some(partition)) => Some(partition.digest()?),
+                    (None, None) => None,
+                },
+                MadeContent::Tree(tree) => Some(tree.partition.digest()?),
+                MadeContent::Plain(partition) => Some(partition.digest()?),
+                MadeContent::Nothing => None,
+            };
+            let digest = digest.expect("what somebody reads is made in a file");
+            derived.push((digest_of(name), hexadecimal(&digest)));
+        }
+        Ok(derived)
+    }
+}

@@ -1,0 +1,46 @@
+//! The hash tree of another partition, read.
+
+use toml::de::DeValue;
+
+use super::super::error::ProblemKind;
+use super::super::fields::{Fields, boolean, parsed, text};
+use super::super::value::{ValueError, parse_choice, parse_salt, parse_uuid};
+use super::super::verity::{VerityHash, VeritySpec};
+use super::size_in_bytes;
+
+/// The sizes that a block can have, in bytes.
+const BLOCK_SIZES: std::ops::RangeInclusive<u32> = 512..=65536;
+
+pub(super) fn verity(partition: &mut Fields<'_, '_>) -> Option<VeritySpec> {
+    let within = partition.within();
+    let mut fields = partition.take_table("verity", within)?;
+    let place = fields.place.clone();
+    let of = fields.require("of", "of = \"root\"", text);
+    let spec = VeritySpec {
+        place,
+        hash: fields.take("hash", parsed(|name| parse_choice(name, &VerityHash::ALL))),
+        data_block_size: fields.take("data-block-size", block_size),
+        hash_block_size: fields.take("hash-block-size", block_size),
+        salt: fields.take("salt", parsed(parse_salt)),
+        superblock: fields.take("superblock", boolean),
+        uuid: fields.take("uuid", parsed(parse_uuid)),
+        of: of?,
+    };
+    if let (Some(uuid), Some(false)) = (&spec.uuid, spec.superblock.as_ref().map(|it| it.value)) {
+        fields.problem(ProblemKind::UuidWithoutSuperblock, uuid.place.clone());
+    }
+    fields.finish();
+    Some(spec)
+}
+
+fn block_size(value: &DeValue<'_>) -> Result<u32, ValueError> {
+    let bytes = size_in_bytes(value)?;
+    u32::try_from(bytes)
+        .ok()
+        .filter(|size| size.is_power_of_two() && BLOCK_SIZES.contains(size))
+        .ok_or(ValueError::NotABlockSize {
+            bytes,
+            least: *BLOCK_SIZES.start(),
+            most: *BLOCK_SIZES.end(),
+        })
+}

@@ -1,0 +1,60 @@
+//! A partition that holds the dm-verity hash tree of another.
+
+use schemars::JsonSchema;
+use uuid::Uuid;
+
+use super::place::Place;
+use super::{Placed, schema};
+
+/// The hash tree of a partition, as `verity = { of = "root" }` asks for it. Format 1 of the kernel.
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema)]
+#[schemars(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct VeritySpec {
+    /// Where the table stands.
+    #[schemars(skip)]
+    pub place: Place,
+    /// The name of the partition with the data.
+    #[schemars(with = "String")]
+    pub of: Placed<String>,
+    /// The hash function: "sha256" when absent.
+    pub hash: Option<Placed<VerityHash>>,
+    /// The size of a data block: "4KiB" when absent; a power of two from 512 bytes to 64 KiB.
+    #[schemars(with = "Option<schema::Size>")]
+    pub data_block_size: Option<Placed<u32>>,
+    /// The size of a hash block: "4KiB" when absent; a power of two from 512 bytes to 64 KiB.
+    #[schemars(with = "Option<schema::Size>")]
+    pub hash_block_size: Option<Placed<u32>>,
+    /// What is hashed before each block: up to 512 hexadecimal digits, or "none". 32 bytes from the seed when absent.
+    #[schemars(with = "Option<String>")]
+    pub salt: Option<Placed<Vec<u8>>>,
+    /// Whether a superblock says how the tree was made, as `veritysetup` expects when it is told nothing.
+    #[schemars(with = "Option<bool>")]
+    pub superblock: Option<Placed<bool>>,
+    /// The UUID in the superblock. From the seed when absent.
+    #[schemars(with = "Option<schema::Identifier>")]
+    pub uuid: Option<Placed<Uuid>>,
+}
+
+/// A hash function of a tree.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema)]
+#[schemars(rename_all = "kebab-case")]
+pub enum VerityHash {
+    /// SHA-256.
+    #[default]
+    Sha256,
+    /// SHA-512.
+    Sha512,
+}
+
+impl VerityHash {
+    /// All of them, with their names.
+    pub const ALL: [(&'static str, Self); 2] = [("sha256", Self::Sha256), ("sha512", Self::Sha512)];
+
+    /// The name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Sha256 => "sha256",
+            Self::Sha512 => "sha512",
+        }
+    }
+}
