@@ -33,5 +33,6 @@ mod support;
 mod tables;
 mod times;
 mod unprivileged;
+mod verity;
 mod volumes;
 mod walls;

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use cellblock_build::plan::{Fill, PlannedPartition};
+use cellblock_build::plan::{Fill, Plan, PlannedPartition};
 use cellblock_build::spec::Spec;
 use cellblock_build::text::{exact, grouped, human, printable};
 use cellblock_build::{Output, Preview, Space, preview_image};
@@ -56,11 +56,25 @@ fn text(output: &Output, preview: &Preview) -> String {
     for (index, partition) in preview.plan.partitions.iter().enumerate() {
         let name = printable(&partition.name);
         let _ = write!(text, "\npartition '{name}': {}", exact(partition.size));
+        if let Some((tree, _)) = partition.id_of {
+            let tree = printable(&preview.plan.partitions[tree].name);
+            let _ = write!(text, ", its UUID from the root hash in '{tree}'");
+        }
         text.push_str(&match (&partition.fill, preview.filesystems.get(&index)) {
             (Fill::Filesystem(filesystem), Some(space)) => {
                 format!(", {}\n{}", printable(&filesystem.kind), space_text(space))
             }
             (Fill::Raw(pieces), _) => format!(", {} raw pieces\n", pieces.len()),
+            (Fill::Verity(verity), _) => {
+                let data = &preview.plan.partitions[verity.of];
+                let tree = verity.tree(data.size);
+                format!(
+                    ", the hash tree of '{}'\n  tree      {:>20} bytes over {} blocks\n",
+                    printable(&data.name),
+                    grouped(tree.size),
+                    grouped(tree.data_blocks),
+                )
+            }
             _ => ", zeros\n".to_owned(),
         });
     }
@@ -101,7 +115,9 @@ fn document(preview: &Preview) -> Value {
         .partitions
         .iter()
         .enumerate()
-        .map(|(index, partition)| partition_document(partition, preview.filesystems.get(&index)))
+        .map(|(index, partition)| {
+            partition_document(&preview.plan, partition, preview.filesystems.get(&index))
+        })
         .collect();
     json!({
         "size": preview.plan.size,
@@ -111,15 +127,25 @@ fn document(preview: &Preview) -> Value {
     })
 }
 
-fn partition_document(partition: &PlannedPartition, space: Option<&Space>) -> Value {
+fn partition_document(plan: &Plan, partition: &PlannedPartition, space: Option<&Space>) -> Value {
     let filesystem = match &partition.fill {
         Fill::Filesystem(filesystem) => Some(filesystem),
         _ => None,
     };
+    let verity = match &partition.fill {
+        Fill::Verity(verity) => Some(verity),
+        _ => None,
+    };
+    let name = |index: usize| plan.partitions[index].name.clone();
     json!({
+        "id-from-root-hash-in": partition.id_of.map(|(tree, _)| name(tree)),
+        "verity": verity.map(|it| json!({
+            "of": name(it.of),
+            "size": it.tree(plan.partitions[it.of].size).size,
+        })),
         "number": partition.number,
         "name": partition.name,
-        "id": partition.id.map(|id| id.to_string()),
+        "id": partition.id.filter(|_| partition.id_of.is_none()).map(|id| id.to_string()),
         "start": partition.start,
         "size": partition.size,
         "filesystem": filesystem.map(|it| json!({
