@@ -324,7 +324,7 @@ fn what_cannot_be_verified_is_refused_at_its_line_and_nothing_is_written() {
             ("cmdline.in", "{{ partition.root.verity.root-hash }}"),
             &[
                 "each of these needs the next one",
-                "root -> root-verity -> root",
+                "root-verity -> root -> root-verity",
             ],
         ),
         (
