@@ -13,7 +13,8 @@ wasmtime::component::bindgen!({
     imports: { default: trappable },
     additional_derives: [serde::Serialize, serde::Deserialize],
     with: {
-        "wasi:filesystem/types.descriptor": super::resources::Descriptor,
+        "wasi:filesystem/types.descriptor": super::resources::Opened,
+        "wasi:filesystem/types.directory-entry-stream": super::resources::Listing,
         "wasi:io/error": super::io::error,
         "wasi:io/streams": super::io::streams,
     },

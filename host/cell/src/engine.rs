@@ -16,7 +16,7 @@ use super::bindings::{Guest as Exports, GuestIndices};
 use super::call::{Call, Returned, Role, Stopped};
 use super::legible::legible;
 use super::limiter::Limiter;
-use super::resources::Descriptor;
+use super::resources::Opened;
 use super::state::{Services, State};
 use super::version::{self, Unserved};
 use super::wasi::{End, Process, component, preview1};
@@ -48,7 +48,7 @@ pub(super) struct Compiled<S: Services> {
 
 enum Code<S: Services> {
     Formatter(Formatter<S>),
-    Module(InstancePre<preview1::State<S>>),
+    Module(InstancePre<preview1::Command<S>>),
     Component(component::CommandPre<component::State<S>>),
 }
 
@@ -254,7 +254,8 @@ impl<S: Services> Compiled<S> {
                 (ended(returned, state.limiter), state.services)
             }
             (Code::Module(module), Call::Run(invocation)) => {
-                let state = preview1::State::new(invocation, services, limits);
+                let process = Process::new(invocation, services);
+                let state = preview1::Command::new(process, limits);
                 let mut store = store(module.module().engine(), state, limits);
                 store.limiter(|state| &mut state.limiter);
                 let code = preview1::run(module, &mut store);
@@ -262,12 +263,12 @@ impl<S: Services> Compiled<S> {
                 exited(code, state.limiter, state.process)
             }
             (Code::Component(component), Call::Run(invocation)) => {
-                let state = component::State::new(invocation, services, limits);
+                let state = State::new(Process::new(invocation, services), limits);
                 let mut store = store(component.engine(), state, limits);
                 store.limiter(|state| &mut state.limiter);
                 let code = component::run(component, &mut store);
                 let state = store.into_data();
-                exited(code, state.limiter, state.process)
+                exited(code, state.limiter, state.services)
             }
             (Code::Module(_) | Code::Component(_), _) => (Err(no_such_call()), services),
         }
@@ -387,7 +388,11 @@ fn enter<S: Services>(
                 .map_err(Into::into),
         ),
         Call::Format(request) => {
-            let partition = store.data_mut().table.push(Descriptor)?;
+            let partition = Opened::Partition {
+                reads: true,
+                writes: true,
+            };
+            let partition = store.data_mut().table.push(partition)?;
             let ended = formatter.call_format(store, partition, &request.into())?;
             Returned::Formatted(ended.map(Into::into).map_err(Into::into))
         }

@@ -1,4 +1,4 @@
-//! The contract's `wasi:io`: types that signatures of `wasi:filesystem/types` name. Nothing makes or uses a value of them.
+//! The contract's `wasi:io`: types that signatures of `wasi:filesystem/types` name. No formatter gets a value of them.
 
 #![allow(unreachable_pub, reason = "the bindings re-export them")]
 
@@ -36,8 +36,7 @@ macro_rules! interface {
 pub mod error {
     interface!("wasi:io/error@0.2.12": "error" Error);
 
-    /// An error of a stream.
-    pub enum Error {}
+    pub use crate::resources::Failure as Error;
 }
 
 /// `wasi:io/streams`.
@@ -46,9 +45,5 @@ pub mod streams {
 
     interface!("wasi:io/streams@0.2.12": "input-stream" InputStream, "output-stream" OutputStream);
 
-    /// A stream that is read.
-    pub enum InputStream {}
-
-    /// A stream that is written.
-    pub enum OutputStream {}
+    pub use crate::resources::{Input as InputStream, Output as OutputStream};
 }

@@ -17,6 +17,7 @@ mod call;
 mod encode;
 mod engine;
 mod error;
+mod files;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzzing;

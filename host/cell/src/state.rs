@@ -3,7 +3,7 @@
 use wasmtime::component::ResourceTable;
 
 use super::bindings::cellblock::format::{placement, progress, tree};
-use super::bindings::wasi::filesystem::types::ErrorCode;
+use super::files::ErrorCode;
 use super::limiter::Limiter;
 use cellblock_contract::Limits;
 

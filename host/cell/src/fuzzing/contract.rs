@@ -12,8 +12,8 @@ use crate::bindings::cellblock::format::tree::{Host as _, Nodes, ReadError};
 use crate::bindings::wasi::filesystem::types::{
     DescriptorFlags, ErrorCode, HostDescriptor, OpenFlags, PathFlags,
 };
+use crate::files::Opened;
 use crate::local::Local;
-use crate::resources::Descriptor;
 use crate::state::State;
 use cellblock_contract::Limits;
 use cellblock_contract::LogLine;
@@ -76,7 +76,11 @@ pub fn contract(mut data: &[u8]) {
     let disk = Arc::new(Disk::new(Arc::clone(&tree)));
     let local = Local::new(Arc::clone(&tree), Some(Arc::clone(&disk) as Arc<_>));
     let mut state = State::new(local, Limits::default());
-    let handle = state.table.push(Descriptor).expect("an empty table");
+    let opened = Opened::Partition {
+        reads: true,
+        writes: true,
+    };
+    let handle = state.table.push(opened).expect("an empty table");
     let mut cell = Cell {
         tree,
         disk,
@@ -287,6 +291,6 @@ impl Cell {
     }
 }
 
-fn descriptor(handle: u32) -> Resource<Descriptor> {
+fn descriptor(handle: u32) -> Resource<Opened> {
     Resource::new_borrow(handle)
 }

@@ -22,9 +22,9 @@ use super::columns::Head;
 use crate::bindings::cellblock::format::placement::{PlaceError, Placement};
 use crate::bindings::cellblock::format::progress::Level;
 use crate::bindings::cellblock::format::tree::{Range, ReadError, Totals};
-use crate::bindings::wasi::filesystem::types::ErrorCode;
 use crate::call::{Returned, Role, Stopped};
 use crate::engine::LoadFailure;
+use crate::files::ErrorCode;
 use cellblock_contract::Limits;
 
 /// What a cell may use, and what it is for.

@@ -111,7 +111,7 @@ mod tests {
     use super::*;
     use crate::bindings::cellblock::format::placement::{PlaceError, Placement};
     use crate::bindings::cellblock::format::tree::ReadError;
-    use crate::bindings::wasi::filesystem::types::ErrorCode;
+    use crate::files::ErrorCode;
     use cellblock_contract::Partition;
     use cellblock_tree::source;
 

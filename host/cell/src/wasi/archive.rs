@@ -4,10 +4,9 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use super::Fault;
 use super::tar::{BLOCK, Member, headers, padding};
 use crate::bindings::cellblock::format::tree::{Kind, Nodes, Range};
-use crate::bindings::wasi::filesystem::types::ErrorCode;
+use crate::files::{ErrorCode, Fault};
 use crate::state::Services;
 use cellblock_contract::{Loss, Losses};
 

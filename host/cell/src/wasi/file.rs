@@ -1,15 +1,12 @@
 //! The one file of a command: the partition, which has its full length at first, can be made shorter, and longer again, but
 //! never longer than the partition.
 
-use super::Fault;
-use crate::bindings::wasi::filesystem::types::ErrorCode;
+use crate::files::{CALL, ErrorCode, Fault};
 use crate::occupied::Occupied;
 use crate::state::{Answer, Services};
 
 /// Neighbouring writes are handed on together once they have this many bytes.
 const GATHERED: usize = 1 << 20;
-/// The most bytes that one call reads or writes.
-pub(super) const CALL: usize = 16 << 20;
 
 pub(super) struct File {
     /// The size of the partition.
@@ -42,11 +39,11 @@ impl File {
         &mut self,
         services: &mut impl Services,
         offset: u64,
-        most: usize,
+        most: u64,
     ) -> Result<Vec<u8>, Fault> {
         self.flush(services)?;
         let rest = self.length.saturating_sub(offset);
-        let count = rest.min(most.min(CALL) as u64);
+        let count = rest.min(most).min(CALL.into());
         if count == 0 {
             return Ok(Vec::new());
         }
@@ -59,7 +56,7 @@ impl File {
         services: &mut impl Services,
         offset: u64,
         bytes: &[u8],
-    ) -> Result<usize, Fault> {
+    ) -> Result<u64, Fault> {
         if bytes.is_empty() {
             return Ok(0);
         }
@@ -75,8 +72,8 @@ impl File {
             self.gathered_at = offset;
         }
         self.gathered.extend_from_slice(bytes);
-        self.length = self.length.max(offset + bytes.len() as u64);
-        Ok(bytes.len())
+        self.length = self.length.max(offset + count);
+        Ok(count)
     }
 
     /// Makes it shorter, or longer by zeros.

@@ -21,7 +21,6 @@ mod clock;
 pub(super) mod component;
 mod file;
 mod output;
-mod path;
 pub(super) mod preview1;
 pub(super) mod process;
 mod start;
@@ -31,13 +30,9 @@ use serde::{Deserialize, Serialize};
 
 use cellblock_contract::Request;
 
-use super::bindings::wasi::filesystem::types::ErrorCode;
 pub(super) use process::Process;
 pub use start::StartError;
 pub(super) use start::invocation;
-
-/// The name of the one file.
-const PARTITION: &str = "partition.img";
 
 /// How a command is started.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -69,33 +64,3 @@ pub(super) enum End {
 #[derive(Debug, thiserror::Error)]
 #[error("it ended with exit code {0}")]
 pub(super) struct Exited(pub(super) u32);
-
-/// Why a command's call is not answered.
-#[derive(Debug)]
-pub(super) enum Fault {
-    /// The call fails.
-    Code(ErrorCode),
-    /// The command ends.
-    End(wasmtime::Error),
-}
-
-impl From<ErrorCode> for Fault {
-    fn from(code: ErrorCode) -> Self {
-        Self::Code(code)
-    }
-}
-
-impl From<Fault> for wasmtime::Error {
-    fn from(fault: Fault) -> Self {
-        match fault {
-            Fault::Code(code) => Self::msg(format!("its file could not be written: {code}")),
-            Fault::End(error) => error,
-        }
-    }
-}
-
-impl From<wasmtime::Error> for Fault {
-    fn from(error: wasmtime::Error) -> Self {
-        Self::End(error)
-    }
-}

@@ -2,9 +2,10 @@
 
 use std::collections::VecDeque;
 
-use super::Fault;
 use crate::bindings::cellblock::format::progress::Level;
+use crate::files::Fault;
 use crate::legible::legible;
+use crate::resources::Stream;
 use crate::state::Services;
 use cellblock_contract::LogLine;
 
@@ -13,18 +14,12 @@ const LAST_WORDS: usize = 10;
 /// A line is cut after this many bytes.
 const LINE: usize = 4 * LogLine::LIMIT;
 
-/// The two streams.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Stream {
-    Output,
-    Error,
-}
-
 /// The lines so far.
 #[derive(Default)]
 pub(super) struct Output {
-    /// The line that each stream has begun.
-    begun: [Vec<u8>; 2],
+    /// The lines that the streams have begun.
+    output: Vec<u8>,
+    error: Vec<u8>,
     /// How many lines have been logged.
     logged: usize,
     last_words: VecDeque<String>,
@@ -42,7 +37,7 @@ impl Output {
                 Some((b'\n' | b'\r', rest)) => (rest, true),
                 _ => (part, false),
             };
-            let line = &mut self.begun[stream.index()];
+            let line = self.begun(stream);
             let room = LINE.saturating_sub(line.len());
             line.extend(&part[..part.len().min(room)]);
             if ends {
@@ -60,8 +55,15 @@ impl Output {
         Ok(std::mem::take(&mut self.last_words).into())
     }
 
+    fn begun(&mut self, stream: Stream) -> &mut Vec<u8> {
+        match stream {
+            Stream::Output => &mut self.output,
+            Stream::Error => &mut self.error,
+        }
+    }
+
     fn end_line(&mut self, services: &mut impl Services, stream: Stream) -> Result<(), Fault> {
-        let line = std::mem::take(&mut self.begun[stream.index()]);
+        let line = std::mem::take(self.begun(stream));
         if line.is_empty() {
             return Ok(());
         }
@@ -74,24 +76,15 @@ impl Output {
         }
         if self.logged < LogLine::LINES {
             self.logged += 1;
-            services.log(stream.level(), text)?;
+            services.log(level(stream), text)?;
         }
         Ok(())
     }
 }
 
-impl Stream {
-    fn index(self) -> usize {
-        match self {
-            Self::Output => 0,
-            Self::Error => 1,
-        }
-    }
-
-    fn level(self) -> Level {
-        match self {
-            Self::Output => Level::Info,
-            Self::Error => Level::Warning,
-        }
+fn level(stream: Stream) -> Level {
+    match stream {
+        Stream::Output => Level::Info,
+        Stream::Error => Level::Warning,
     }
 }

@@ -1,5 +1,7 @@
 //! A command while it runs: what it was started with, and what it holds.
 
+use std::borrow::Cow;
+
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
 use sha2::{Digest as _, Sha256};
@@ -7,21 +9,13 @@ use sha2::{Digest as _, Sha256};
 use super::archive::Archive;
 use super::clock::Clock;
 use super::file::File;
-use super::output::{Output, Stream};
-use super::path::Target;
-use super::{End, Exit, Fault, Invocation};
+use super::output::Output;
+use super::{End, Exit, Invocation};
+use crate::files::path::Target;
+use crate::files::{Fault, Files, Status};
+use crate::resources::Stream;
 use crate::state::Services;
 use cellblock_contract::Request;
-
-/// What a path or a descriptor leads to, as every interface tells it. Its times are all that of the request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Status {
-    /// What tells it from the other.
-    pub(super) inode: u64,
-    pub(super) is_directory: bool,
-    /// Bytes.
-    pub(super) size: u64,
-}
 
 /// The inode of the root.
 pub(super) const ROOT: u64 = 1;
@@ -40,7 +34,7 @@ pub(crate) struct Process<S> {
 }
 
 impl<S: Services> Process<S> {
-    pub(super) fn new(invocation: &Invocation, services: S) -> Self {
+    pub(crate) fn new(invocation: &Invocation, services: S) -> Self {
         let request = &invocation.request;
         Self {
             services,
@@ -62,40 +56,8 @@ impl<S: Services> Process<S> {
         self.output.write(&mut self.services, stream, bytes)
     }
 
-    /// What `target` is; the root if there is nothing.
-    pub(super) fn status(&self, target: Target) -> Status {
-        match target {
-            Target::Partition => Status {
-                inode: PARTITION,
-                is_directory: false,
-                size: self.file.length(),
-            },
-            Target::Root | Target::Absent => Status {
-                inode: ROOT,
-                is_directory: true,
-                size: 0,
-            },
-        }
-    }
-
     pub(super) fn file_length(&self) -> u64 {
         self.file.length()
-    }
-
-    pub(super) fn read_file(&mut self, offset: u64, most: usize) -> Result<Vec<u8>, Fault> {
-        self.file.read(&mut self.services, offset, most)
-    }
-
-    pub(super) fn write_file(&mut self, offset: u64, bytes: &[u8]) -> Result<usize, Fault> {
-        self.file.write(&mut self.services, offset, bytes)
-    }
-
-    pub(super) fn resize_file(&mut self, size: u64) -> Result<(), Fault> {
-        self.file.resize(&mut self.services, size)
-    }
-
-    pub(super) fn flush_file(&mut self) -> Result<(), Fault> {
-        self.file.flush(&mut self.services)
     }
 
     pub(super) fn fill_random(&mut self, bytes: &mut [u8]) {
@@ -110,6 +72,52 @@ impl<S: Services> Process<S> {
             has_read_all: self.input.is_at_end(),
             last_words: self.output.finish(&mut self.services)?,
         })
+    }
+}
+
+impl<S: Services> Files for Process<S> {
+    fn status(&self, target: Target) -> Status {
+        let time = Some(self.clock.wall());
+        match target {
+            Target::Partition => Status {
+                inode: PARTITION,
+                is_directory: false,
+                size: self.file.length(),
+                time,
+            },
+            Target::Root | Target::Absent => Status {
+                inode: ROOT,
+                is_directory: true,
+                size: 0,
+                time,
+            },
+        }
+    }
+
+    fn read_file(&mut self, offset: u64, most: u64) -> Result<(Vec<u8>, bool), Fault> {
+        let bytes = self.file.read(&mut self.services, offset, most)?;
+        let reached = offset.saturating_add(bytes.len() as u64);
+        Ok((bytes, reached >= self.file.length()))
+    }
+
+    fn write_file(&mut self, offset: u64, bytes: Cow<'_, [u8]>) -> Result<u64, Fault> {
+        self.file.write(&mut self.services, offset, &bytes)
+    }
+
+    fn resize_file(&mut self, size: u64) -> Result<(), Fault> {
+        self.file.resize(&mut self.services, size)
+    }
+
+    fn flush_file(&mut self) -> Result<(), Fault> {
+        self.file.flush(&mut self.services)
+    }
+
+    fn takes_times(&self) -> bool {
+        true
+    }
+
+    fn has_streams(&self) -> bool {
+        true
     }
 }
 

@@ -1,6 +1,7 @@
 //! How a command is started for a request, and why it is not.
 
-use super::{Invocation, PARTITION};
+use super::Invocation;
+use crate::files::PARTITION;
 use crate::legible::legible;
 use cellblock_contract::{CommandLine, Loss, Placeholder, Request};
 use cellblock_tree::{Kind, Tree};

@@ -1,4 +1,4 @@
-//! Arguments, standard streams, clocks, randomness, and the end.
+//! Arguments, standard streams, clocks, randomness, the root, and the end.
 
 use wasmtime::component::Resource;
 
@@ -7,13 +7,15 @@ use super::bindings::wasi::cli::{
     environment, exit, stderr, stdin, stdout, terminal_input, terminal_output, terminal_stderr,
     terminal_stdin, terminal_stdout,
 };
-use super::bindings::wasi::clocks::{monotonic_clock, wall_clock};
+use super::bindings::wasi::clocks::monotonic_clock;
+use super::bindings::wasi::filesystem::preopens;
 use super::bindings::wasi::random::{insecure, insecure_seed, random};
-use super::resources::{Input, Output, Pollable, Terminal};
+use crate::bindings::wasi::clocks::wall_clock;
+use crate::files::Opened;
 use crate::limiter::Exceeded;
+use crate::resources::{Input, Output, Pollable, Stream, Terminal};
 use crate::state::Services;
 use crate::wasi::Exited;
-use crate::wasi::output::Stream;
 
 /// The most random bytes in one call.
 const RANDOM: u64 = 16 << 20;
@@ -26,7 +28,7 @@ impl<S: Services> environment::Host for State<S> {
     }
 
     fn get_arguments(&mut self) -> wasmtime::Result<Vec<String>> {
-        Ok(self.process.arguments.clone())
+        Ok(self.services.arguments.clone())
     }
 
     fn initial_cwd(&mut self) -> wasmtime::Result<Option<String>> {
@@ -100,7 +102,11 @@ impl<S: Services> terminal_stderr::Host for State<S> {
 
 impl<S: Services> wall_clock::Host for State<S> {
     fn now(&mut self) -> wasmtime::Result<wall_clock::Datetime> {
-        Ok(self.time())
+        let (seconds, nanoseconds) = self.services.clock.wall();
+        Ok(wall_clock::Datetime {
+            seconds,
+            nanoseconds,
+        })
     }
 
     fn resolution(&mut self) -> wasmtime::Result<wall_clock::Datetime> {
@@ -111,20 +117,9 @@ impl<S: Services> wall_clock::Host for State<S> {
     }
 }
 
-impl<S: Services> State<S> {
-    /// The time that everything has.
-    pub(super) fn time(&self) -> wall_clock::Datetime {
-        let (seconds, nanoseconds) = self.process.clock.wall();
-        wall_clock::Datetime {
-            seconds,
-            nanoseconds,
-        }
-    }
-}
-
 impl<S: Services> monotonic_clock::Host for State<S> {
     fn now(&mut self) -> wasmtime::Result<u64> {
-        Ok(self.process.clock.monotonic())
+        Ok(self.services.clock.monotonic())
     }
 
     fn resolution(&mut self) -> wasmtime::Result<u64> {
@@ -136,7 +131,7 @@ impl<S: Services> monotonic_clock::Host for State<S> {
     }
 
     fn subscribe_duration(&mut self, when: u64) -> wasmtime::Result<Resource<Pollable>> {
-        let now = self.process.clock.monotonic();
+        let now = self.services.clock.monotonic();
         Ok(self.table.push(Pollable(now.saturating_add(when)))?)
     }
 }
@@ -149,13 +144,13 @@ impl<S: Services> random::Host for State<S> {
             return Err(Exceeded(what).into());
         }
         let mut bytes = vec![0; length];
-        self.process.fill_random(&mut bytes);
+        self.services.fill_random(&mut bytes);
         Ok(bytes)
     }
 
     fn get_random_u64(&mut self) -> wasmtime::Result<u64> {
         let mut bytes = [0; 8];
-        self.process.fill_random(&mut bytes);
+        self.services.fill_random(&mut bytes);
         Ok(u64::from_le_bytes(bytes))
     }
 }
@@ -176,5 +171,12 @@ impl<S: Services> insecure_seed::Host for State<S> {
             random::Host::get_random_u64(self)?,
             random::Host::get_random_u64(self)?,
         ))
+    }
+}
+
+impl<S: Services> preopens::Host for State<S> {
+    fn get_directories(&mut self) -> wasmtime::Result<Vec<(Resource<Opened>, String)>> {
+        let root = self.table.push(Opened::Root)?;
+        Ok(vec![(root, "/".to_owned())])
     }
 }

@@ -1,13 +1,15 @@
 //! Streams, and waiting for what is always ready.
 
+use std::borrow::Cow;
+
 use wasmtime::component::Resource;
 
 use super::State;
 use super::bindings::wasi::io::streams::{self, HostInputStream, HostOutputStream, StreamError};
 use super::bindings::wasi::io::{error, poll};
-use super::resources::{Failure, Input, Output, Pollable};
+use crate::files::{Fault, Files as _};
+use crate::resources::{Failure, Input, Output, Pollable};
 use crate::state::Services;
-use crate::wasi::Fault;
 
 /// The most bytes that a stream gives or takes at once.
 const PIECE: u64 = 1 << 20;
@@ -23,7 +25,7 @@ impl<S: Services> State<S> {
         match result {
             Ok(value) => Ok(Ok(value)),
             Err(Fault::Code(code)) => {
-                let failure = self.table.push(Failure(super::filesystem::code(code)))?;
+                let failure = self.table.push(Failure(code))?;
                 Ok(Err(StreamError::LastOperationFailed(failure)))
             }
             Err(Fault::End(error)) => Err(error),
@@ -35,20 +37,21 @@ impl<S: Services> State<S> {
             let output = *self.table.get(stream)?;
             let offset = match output {
                 Output::Standard(standard) => {
-                    let written = self.process.write_output(standard, bytes);
+                    let written = self.services.write_output(standard, bytes);
                     return self.streamed(written);
                 }
                 Output::Partition(offset) => offset,
-                Output::End => self.process.file_length(),
+                Output::End => self.services.file_length(),
             };
-            let written = self.process.write_file(offset, bytes);
+            let written = self.services.write_file(offset, Cow::Borrowed(bytes));
             let count = match self.streamed(written)? {
                 Ok(count) => count,
                 Err(error) => return Ok(Err(error)),
             };
             if let Output::Partition(at) = self.table.get_mut(stream)? {
-                *at = offset.saturating_add(count as u64);
+                *at = offset.saturating_add(count);
             }
+            let count = usize::try_from(count).expect("no more than there are");
             bytes = &bytes[count..];
         }
         Ok(Ok(()))
@@ -57,10 +60,13 @@ impl<S: Services> State<S> {
 
 impl<S: Services> HostInputStream for State<S> {
     fn read(&mut self, stream: Resource<Input>, length: u64) -> Streamed<Vec<u8>> {
-        let most = usize::try_from(length.min(PIECE))?;
+        let most = length.min(PIECE);
         let read = match *self.table.get(&stream)? {
-            Input::Standard => self.process.read_input(most),
-            Input::Partition(offset) => self.process.read_file(offset, most),
+            Input::Standard => self.services.read_input(usize::try_from(most)?),
+            Input::Partition(offset) => {
+                let read = self.services.read_file(offset, most);
+                read.map(|(bytes, _)| bytes)
+            }
         };
         let bytes = match self.streamed(read)? {
             Ok(bytes) => bytes,
@@ -207,9 +213,9 @@ impl<S: Services> poll::Host for State<S> {
             .map(|pollable| Ok(self.table.get(pollable)?.0))
             .collect::<wasmtime::Result<Vec<u64>>>()?;
         if let Some(first) = moments.iter().min() {
-            self.process.clock.advance_to(*first);
+            self.services.clock.advance_to(*first);
         }
-        let now = self.process.clock.monotonic();
+        let now = self.services.clock.monotonic();
         let ready = (0..).zip(moments).filter(|(_, moment)| *moment <= now);
         Ok(ready.map(|(index, _)| index).collect())
     }
@@ -218,12 +224,12 @@ impl<S: Services> poll::Host for State<S> {
 impl<S: Services> poll::HostPollable for State<S> {
     fn ready(&mut self, pollable: Resource<Pollable>) -> wasmtime::Result<bool> {
         let Pollable(moment) = *self.table.get(&pollable)?;
-        Ok(moment <= self.process.clock.monotonic())
+        Ok(moment <= self.services.clock.monotonic())
     }
 
     fn block(&mut self, pollable: Resource<Pollable>) -> wasmtime::Result<()> {
         let Pollable(moment) = *self.table.get(&pollable)?;
-        self.process.clock.advance_to(moment);
+        self.services.clock.advance_to(moment);
         Ok(())
     }
 

@@ -4,20 +4,16 @@
 
 mod bindings;
 mod cli;
-mod filesystem;
 mod io;
-mod resources;
 
-use wasmtime::component::{Component, HasSelf, Linker, Resource, ResourceTable};
+use wasmtime::component::{Component, HasSelf, Linker};
 use wasmtime::{Engine, Store};
 
-use super::{Exited, Invocation, Process};
-use crate::limiter::Limiter;
+use super::{Exited, Process};
+use crate::bindings::wasi as shared;
 use crate::state::Services;
 pub(crate) use bindings::CommandPre;
 use bindings::wasi;
-use cellblock_contract::Limits;
-use resources::Descriptor;
 
 /// The interfaces whose functions are linked, without their versions.
 const LINKED: [&str; 20] = [
@@ -44,27 +40,7 @@ const LINKED: [&str; 20] = [
 ];
 
 /// The data of a command's store.
-pub(crate) struct State<S> {
-    pub(crate) limiter: Limiter,
-    pub(crate) process: Process<S>,
-    table: ResourceTable,
-}
-
-impl<S: Services> State<S> {
-    pub(crate) fn new(invocation: &Invocation, services: S, limits: Limits) -> Self {
-        let mut table = ResourceTable::new();
-        table.set_max_capacity(limits.handles);
-        Self {
-            limiter: Limiter::new(limits),
-            process: Process::new(invocation, services),
-            table,
-        }
-    }
-
-    fn descriptor(&self, descriptor: &Resource<Descriptor>) -> wasmtime::Result<Descriptor> {
-        Ok(*self.table.get(descriptor)?)
-    }
-}
+pub(crate) type State<S> = crate::state::State<Process<S>>;
 
 /// Whether a component may import the interface, which has no version.
 pub(crate) fn is_linked(interface: &str) -> bool {
@@ -78,19 +54,19 @@ pub(crate) fn link<S: Services>(
 ) -> wasmtime::Result<CommandPre<State<S>>> {
     let mut linker = Linker::new(engine);
     macro_rules! add {
-        ($($package:ident::$interface:ident)*) => {$(
-            wasi::$package::$interface::add_to_linker::<State<S>, HasSelf<State<S>>>(
+        ($wasi:ident: $($package:ident::$interface:ident)*) => {$(
+            $wasi::$package::$interface::add_to_linker::<State<S>, HasSelf<State<S>>>(
                 &mut linker,
                 |state| state,
             )?;
         )*};
     }
-    add! {
+    add! { shared: clocks::wall_clock filesystem::types }
+    add! { wasi:
         cli::environment cli::exit cli::stdin cli::stdout cli::stderr
         cli::terminal_input cli::terminal_output
         cli::terminal_stdin cli::terminal_stdout cli::terminal_stderr
-        clocks::monotonic_clock clocks::wall_clock
-        filesystem::types filesystem::preopens
+        clocks::monotonic_clock filesystem::preopens
         io::error io::poll io::streams
         random::random random::insecure random::insecure_seed
     }

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::errno::Errno;
-use crate::wasi::output::Stream;
+use crate::files::Opened;
+use crate::resources::Stream;
 
 /// What a number stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +40,13 @@ impl Open {
         match flags & !Self::FLAGS {
             0 => Ok(flags),
             _ => Err(Errno::INVAL),
+        }
+    }
+
+    pub(super) fn opened(&self) -> Opened {
+        Opened::Partition {
+            reads: self.reads,
+            writes: self.writes,
         }
     }
 
@@ -80,23 +88,27 @@ impl Descriptors {
         }
     }
 
-    /// Refuses what is no directory.
-    pub(super) fn directory(&self, number: u32) -> Result<(), Errno> {
+    /// What paths may begin at: streams may not.
+    pub(super) fn base(&self, number: u32) -> Result<Opened, Errno> {
         match self.get(number)? {
-            Descriptor::Directory { .. } => Ok(()),
-            _ => Err(Errno::NOTDIR),
+            Descriptor::Directory { .. } => Ok(Opened::Root),
+            Descriptor::File(open) => Ok(open.opened()),
+            Descriptor::Input | Descriptor::Output(_) => Err(Errno::NOTDIR),
         }
     }
 
-    /// Opens `descriptor` under the lowest number that is free.
-    pub(super) fn open(&mut self, descriptor: Descriptor) -> Result<u32, Errno> {
+    /// The lowest number that is free.
+    pub(super) fn free(&self) -> Result<u32, Errno> {
         if self.open.len() >= self.most {
             return Err(Errno::MFILE);
         }
         let number = (0..).find(|number| !self.open.contains_key(number));
-        let number = number.ok_or(Errno::MFILE)?;
+        number.ok_or(Errno::MFILE)
+    }
+
+    /// Opens `descriptor` under a number that is free.
+    pub(super) fn open(&mut self, number: u32, descriptor: Descriptor) {
         self.open.insert(number, descriptor);
-        Ok(number)
     }
 
     pub(super) fn close(&mut self, number: u32) -> Result<Descriptor, Errno> {

@@ -1,7 +1,6 @@
 //! The error numbers of preview 1.
 
-use crate::bindings::wasi::filesystem::types::ErrorCode;
-use crate::wasi;
+use crate::files::{self, ErrorCode};
 
 /// An error number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,14 +42,13 @@ impl From<ErrorCode> for Errno {
             ErrorCode::FileTooLarge => Self::FBIG,
             ErrorCode::InsufficientSpace => Self::NOSPC,
             ErrorCode::Invalid => Self::INVAL,
-            ErrorCode::InvalidSeek => Self::SPIPE,
             ErrorCode::IsDirectory => Self::ISDIR,
             ErrorCode::NoEntry => Self::NOENT,
             ErrorCode::NotDirectory => Self::NOTDIR,
             ErrorCode::NotPermitted => Self::PERM,
             ErrorCode::Overflow => Self::OVERFLOW,
             ErrorCode::Unsupported => Self::NOTSUP,
-            _ => Self::IO,
+            ErrorCode::Io => Self::IO,
         }
     }
 }
@@ -75,11 +73,11 @@ impl From<ErrorCode> for Fault {
     }
 }
 
-impl From<wasi::Fault> for Fault {
-    fn from(fault: wasi::Fault) -> Self {
+impl From<files::Fault> for Fault {
+    fn from(fault: files::Fault) -> Self {
         match fault {
-            wasi::Fault::Code(code) => code.into(),
-            wasi::Fault::End(error) => Self::End(error),
+            files::Fault::Code(code) => code.into(),
+            files::Fault::End(error) => Self::End(error),
         }
     }
 }

@@ -1,13 +1,15 @@
 //! The functions of preview 1 that take a descriptor.
 
+use std::borrow::Cow;
+
 use super::descriptors::{Descriptor, Open};
 use super::errno::Errno;
 use super::memory::{Memory, behind};
-use super::{Done, State};
+use super::{Command, Done};
+use crate::files::path::Target;
+use crate::files::{CALL, Fault, Files as _, PARTITION};
 use crate::state::Services;
-use crate::wasi::file::CALL;
-use crate::wasi::path::Target;
-use crate::wasi::{Fault, PARTITION, process};
+use crate::wasi::process;
 
 /// The most pieces of memory in one call.
 const VECTORS: u32 = 1024;
@@ -30,64 +32,66 @@ const OTHERS: u64 = ((1 << 28) - 1) & !(READ | WRITE);
 const NOT_OF_DIRECTORIES: u64 = POSITION | 1 << 7 | 1 << 8 | 1 << 19 | 1 << 22;
 
 pub(super) fn fd_advise<S: Services>(
-    state: &mut State<S>,
+    command: &mut Command<S>,
     _memory: &mut Memory<'_>,
     fd: u32,
     _offset: u64,
     _length: u64,
     _advice: u32,
 ) -> Done {
-    state.descriptors.file(fd)?;
+    command.descriptors.file(fd)?;
     Ok(())
 }
 
 pub(super) fn fd_allocate<S: Services>(
-    state: &mut State<S>,
+    command: &mut Command<S>,
     _memory: &mut Memory<'_>,
     fd: u32,
     offset: u64,
     length: u64,
 ) -> Done {
-    writable(state, fd)?;
+    let opened = command.descriptors.file(fd)?.opened();
     let end = offset.checked_add(length).ok_or(Errno::FBIG)?;
-    if end > state.process.file_length() {
-        state.process.resize_file(end)?;
-    }
-    Ok(())
+    let size = end.max(command.process.file_length());
+    Ok(command.process.resize(opened, size)?)
 }
 
 pub(super) fn fd_close<S: Services>(
-    state: &mut State<S>,
+    command: &mut Command<S>,
     _memory: &mut Memory<'_>,
     fd: u32,
 ) -> Done {
-    if let Descriptor::File(_) = state.descriptors.close(fd)? {
-        state.process.flush_file()?;
+    if let Descriptor::File(_) = command.descriptors.close(fd)? {
+        command.process.flush_file()?;
     }
     Ok(())
 }
 
 pub(super) fn fd_datasync<S: Services>(
-    state: &mut State<S>,
+    command: &mut Command<S>,
     _memory: &mut Memory<'_>,
     fd: u32,
 ) -> Done {
-    state.descriptors.get(fd)?;
-    Ok(state.process.flush_file()?)
+    command.descriptors.get(fd)?;
+    Ok(command.process.flush_file()?)
 }
 
-pub(super) fn fd_sync<S: Services>(state: &mut State<S>, memory: &mut Memory<'_>, fd: u32) -> Done {
-    fd_datasync(state, memory, fd)
+pub(super) fn fd_sync<S: Services>(
+    command: &mut Command<S>,
+    memory: &mut Memory<'_>,
+    fd: u32,
+) -> Done {
+    fd_datasync(command, memory, fd)
 }
 
 pub(super) fn fd_fdstat_get<S: Services>(
-    state: &mut State<S>,
+    command: &mut Command<S>,
     memory: &mut Memory<'_>,
     fd: u32,
     status: u32,
 ) -> Done {
     let streams = OTHERS & !POSITION;
-    let (kind, flags, rights) = match state.descriptors.get(fd)? {
+    let (kind, flags, rights) = match command.descriptors.get(fd)? {
         Descriptor::Input => (UNKNOWN, 0, streams | READ),
         Descriptor::Output(_) => (UNKNOWN, 0, streams | WRITE),
         Descriptor::Directory { .. } => (DIRECTORY, 0, (OTHERS | READ) & !NOT_OF_DIRECTORIES),
@@ -106,26 +110,26 @@ pub(super) fn fd_fdstat_get<S: Services>(
 }
 
 pub(super) fn fd_fdstat_set_flags<S: Services>(
-    state: &mut State<S>,
+    command: &mut Command<S>,
     _memory: &mut Memory<'_>,
     fd: u32,
     flags: u32,
 ) -> Done {
-    if let Descriptor::File(_) = state.descriptors.get(fd)? {
-        state.descriptors.file(fd)?.flags = Open::flags(flags)?;
+    if let Descriptor::File(_) = command.descriptors.get(fd)? {
+        command.descriptors.file(fd)?.flags = Open::flags(flags)?;
     }
     Ok(())
 }
 
 pub(super) fn fd_fdstat_set_rights<S: Services>(
-    state: &mut State<S>,
+    command: &mut Command<S>,
     _memory: &mut Memory<'_>,
     fd: u32,
     base: u64,
     _inheriting: u64,
 ) -> Done {
-    if let Descriptor::File(_) = state.descriptors.get(fd)? {
-        let open = state.descriptors.file(fd)?;
+    if let Descriptor::File(_) = command.descriptors.get(fd)? {
+        let open = command.descriptors.file(fd)?;
         let (reads, writes) = (base & READ != 0, base & WRITE != 0);
         if reads && !open.reads || writes && !open.writes {
             return Err(Errno::NOTCAPABLE.into());
@@ -136,28 +140,28 @@ pub(super) fn fd_fdstat_set_rights<S: Services>(
 }
 
 pub(super) fn fd_filestat_get<S: Services>(
-    state: &mut State<S>,
+    command: &mut Command<S>,
     memory: &mut Memory<'_>,
     fd: u32,
     status: u32,
 ) -> Done {
-    let target = match state.descriptors.get(fd)? {
+    let target = match command.descriptors.get(fd)? {
         Descriptor::Input | Descriptor::Output(_) => None,
         Descriptor::Directory { .. } => Some(Target::Root),
         Descriptor::File(_) => Some(Target::Partition),
     };
-    write_status(state, memory, target, status)
+    write_status(command, memory, target, status)
 }
 
 /// Writes what a file is; a stream has no name.
 pub(super) fn write_status<S: Services>(
-    state: &State<S>,
+    command: &Command<S>,
     memory: &mut Memory<'_>,
     target: Option<Target>,
     status: u32,
 ) -> Done {
     let status_of = |target| {
-        let status = state.process.status(target);
+        let status = command.process.status(target);
         let kind = match status.is_directory {
             true => DIRECTORY,
             false => REGULAR_FILE,
@@ -165,7 +169,7 @@ pub(super) fn write_status<S: Services>(
         (status.inode, kind, status.size)
     };
     let (inode, kind, size) = target.map_or((0, UNKNOWN, 0), status_of);
-    let time = state.process.clock.wall_nanoseconds();
+    let time = command.process.clock.wall_nanoseconds();
     let links = 1;
     let mut bytes = [0; 64];
     bytes[16] = kind;
@@ -184,240 +188,241 @@ pub(super) fn write_status<S: Services>(
 }
 
 pub(super) fn fd_filestat_set_size<S: Services>(
-    state: &mut State<S>,
+    command: &mut Command<S>,
     _memory: &mut Memory<'_>,
     fd: u32,
     size: u64,
 ) -> Done {
-    writable(state, fd)?;
-    Ok(state.process.resize_file(size)?)
+    let opened = command.descriptors.file(fd)?.opened();
+    Ok(command.process.resize(opened, size)?)
 }
 
 pub(super) fn fd_filestat_set_times<S: Services>(
-    state: &mut State<S>,
+    command: &mut Command<S>,
     _memory: &mut Memory<'_>,
     fd: u32,
     _access: u64,
     _modification: u64,
     flags: u32,
 ) -> Done {
-    state.descriptors.get(fd)?;
-    Ok(check_times(flags)?)
+    command.descriptors.get(fd)?;
+    check_times(command, flags)
 }
 
-/// Refuses to set a time both to a value and to now. Times that can be set are not kept: all are that of the request.
-pub(super) fn check_times(flags: u32) -> Result<(), Errno> {
+/// Refuses to set a time both to a value and to now.
+pub(super) fn check_times<S: Services>(command: &Command<S>, flags: u32) -> Done {
     const ACCESS: u32 = 1 | 1 << 1;
     const MODIFICATION: u32 = 1 << 2 | 1 << 3;
     let is_both = |pair: u32| flags & pair == pair;
     if is_both(ACCESS) || is_both(MODIFICATION) || flags & !(ACCESS | MODIFICATION) != 0 {
-        return Err(Errno::INVAL);
+        return Err(Errno::INVAL.into());
     }
-    Ok(())
+    Ok(command.process.set_times()?)
 }
 
 pub(super) fn fd_prestat_get<S: Services>(
-    state: &mut State<S>,
+    command: &mut Command<S>,
     memory: &mut Memory<'_>,
     fd: u32,
     status: u32,
 ) -> Done {
-    preopened(state, fd)?;
+    preopened(command, fd)?;
     // The kind of what is preopened, a directory, is 0.
     memory.write_u32(status, 0)?;
     Ok(memory.write_u32(behind(status, 4)?, 1)?)
 }
 
 pub(super) fn fd_prestat_dir_name<S: Services>(
-    state: &mut State<S>,
+    command: &mut Command<S>,
     memory: &mut Memory<'_>,
     fd: u32,
     path: u32,
     length: u32,
 ) -> Done {
-    preopened(state, fd)?;
+    preopened(command, fd)?;
     if length < 1 {
         return Err(Errno::NAMETOOLONG.into());
     }
     Ok(memory.write(path, b"/")?)
 }
 
-fn preopened<S: Services>(state: &State<S>, fd: u32) -> Result<(), Errno> {
-    match state.descriptors.get(fd)? {
+fn preopened<S: Services>(command: &Command<S>, fd: u32) -> Result<(), Errno> {
+    match command.descriptors.get(fd)? {
         Descriptor::Directory { is_preopened: true } => Ok(()),
         _ => Err(Errno::BADF),
     }
 }
 
 pub(super) fn fd_read<S: Services>(
-    state: &mut State<S>,
+    command: &mut Command<S>,
     memory: &mut Memory<'_>,
     fd: u32,
     vectors: u32,
     count: u32,
-    read: u32,
+    told: u32,
 ) -> Done {
-    let total = match state.descriptors.get(fd)? {
-        Descriptor::Input => scatter(state, memory, vectors, count, |state, _, most| {
-            state.process.read_input(most)
-        })?,
-        Descriptor::Output(_) => return Err(Errno::BADF.into()),
-        Descriptor::Directory { .. } => return Err(Errno::ISDIR.into()),
-        Descriptor::File(open) => {
-            let total = read_at(state, memory, open, vectors, count, open.position)?;
-            state.descriptors.file(fd)?.position += u64::from(total);
-            total
-        }
-    };
-    Ok(memory.write_u32(read, total)?)
+    read(command, memory, fd, (vectors, count), None, told)
 }
 
 pub(super) fn fd_pread<S: Services>(
-    state: &mut State<S>,
+    command: &mut Command<S>,
     memory: &mut Memory<'_>,
     fd: u32,
     vectors: u32,
     count: u32,
     offset: u64,
-    read: u32,
+    told: u32,
 ) -> Done {
-    let open = *state.descriptors.file(fd)?;
-    let total = read_at(state, memory, open, vectors, count, offset)?;
-    Ok(memory.write_u32(read, total)?)
+    read(command, memory, fd, (vectors, count), Some(offset), told)
 }
 
-fn read_at<S: Services>(
-    state: &mut State<S>,
+pub(super) fn fd_write<S: Services>(
+    command: &mut Command<S>,
     memory: &mut Memory<'_>,
-    open: Open,
+    fd: u32,
+    vectors: u32,
+    count: u32,
+    told: u32,
+) -> Done {
+    write(command, memory, fd, (vectors, count), None, told)
+}
+
+pub(super) fn fd_pwrite<S: Services>(
+    command: &mut Command<S>,
+    memory: &mut Memory<'_>,
+    fd: u32,
     vectors: u32,
     count: u32,
     offset: u64,
-) -> Result<u32, super::Fault> {
-    if !open.reads {
-        return Err(Errno::BADF.into());
-    }
-    scatter(state, memory, vectors, count, |state, done, most| {
-        let offset = offset.saturating_add(u64::from(done));
-        state.process.read_file(offset, most)
-    })
+    told: u32,
+) -> Done {
+    write(command, memory, fd, (vectors, count), Some(offset), told)
+}
+
+/// Reads into pieces of memory, and tells how much: from `offset` on, or from the position, which moves.
+fn read<S: Services>(
+    command: &mut Command<S>,
+    memory: &mut Memory<'_>,
+    fd: u32,
+    pieces: (u32, u32),
+    offset: Option<u64>,
+    told: u32,
+) -> Done {
+    let process = &mut command.process;
+    let total = match (offset, command.descriptors.get(fd)?) {
+        (None, Descriptor::Input) => scatter(memory, pieces, |_, most| process.read_input(most))?,
+        (None, Descriptor::Output(_)) => return Err(Errno::BADF.into()),
+        _ => {
+            let open = command.descriptors.file(fd)?;
+            let start = offset.unwrap_or(open.position);
+            let opened = open.opened();
+            opened.readable()?;
+            let total = scatter(memory, pieces, |done, most| {
+                let at = start.saturating_add(u64::from(done));
+                let (bytes, _) = process.read(opened, at, most as u64)?;
+                Ok(bytes)
+            })?;
+            if offset.is_none() {
+                open.position += u64::from(total);
+            }
+            total
+        }
+    };
+    Ok(memory.write_u32(told, total)?)
+}
+
+/// Writes pieces of memory, and tells how much: from `offset` on, or from the position or the end, and the position moves.
+fn write<S: Services>(
+    command: &mut Command<S>,
+    memory: &mut Memory<'_>,
+    fd: u32,
+    pieces: (u32, u32),
+    offset: Option<u64>,
+    told: u32,
+) -> Done {
+    let process = &mut command.process;
+    let total = match (offset, command.descriptors.get(fd)?) {
+        (None, Descriptor::Input) => return Err(Errno::BADF.into()),
+        (None, Descriptor::Output(stream)) => gather(memory, pieces, |_, bytes| {
+            process.write_output(stream, bytes)?;
+            Ok(bytes.len() as u64)
+        })?,
+        _ => {
+            let open = command.descriptors.file(fd)?;
+            let start = match offset {
+                Some(offset) => offset,
+                None if open.appends() => process.file_length(),
+                None => open.position,
+            };
+            let opened = open.opened();
+            opened.writable()?;
+            let total = gather(memory, pieces, |done, bytes| {
+                let at = start.saturating_add(u64::from(done));
+                process.write(opened, at, Cow::Borrowed(bytes))
+            })?;
+            if offset.is_none() {
+                open.position = start + u64::from(total);
+            }
+            total
+        }
+    };
+    Ok(memory.write_u32(told, total)?)
 }
 
 /// Fills pieces of memory by `next`, which gets how much there is so far and how much there may be, and gives nothing at the
 /// end: how much there was.
-fn scatter<S: Services>(
-    state: &mut State<S>,
+fn scatter(
     memory: &mut Memory<'_>,
-    vectors: u32,
-    count: u32,
-    mut next: impl FnMut(&mut State<S>, u32, usize) -> Result<Vec<u8>, Fault>,
+    (vectors, count): (u32, u32),
+    mut next: impl FnMut(u32, usize) -> Result<Vec<u8>, Fault>,
 ) -> Result<u32, super::Fault> {
     let mut total = 0;
     for index in 0..checked_count(count)? {
         let (mut address, mut left) = vector(memory, vectors, index)?;
         memory.bytes(address, left)?;
         while left > 0 {
-            let most = CALL.saturating_sub(to_usize(total)?).min(to_usize(left)?);
-            let bytes = next(state, total, most)?;
+            let bytes = next(total, to_usize(left.min(room(total)))?)?;
             if bytes.is_empty() {
                 return Ok(total);
             }
             memory.write(address, &bytes)?;
             let length = u32::try_from(bytes.len()).map_err(|_| Errno::OVERFLOW)?;
             address = behind(address, length)?;
-            left = left.saturating_sub(length);
+            left = left.checked_sub(length).ok_or(Errno::OVERFLOW)?;
             total += length;
         }
     }
     Ok(total)
 }
 
-pub(super) fn fd_write<S: Services>(
-    state: &mut State<S>,
-    memory: &mut Memory<'_>,
-    fd: u32,
-    vectors: u32,
-    count: u32,
-    written: u32,
-) -> Done {
-    let total = match state.descriptors.get(fd)? {
-        Descriptor::Input => return Err(Errno::BADF.into()),
-        Descriptor::Directory { .. } => return Err(Errno::ISDIR.into()),
-        Descriptor::Output(stream) => gather(state, memory, vectors, count, |state, _, bytes| {
-            state.process.write_output(stream, bytes)?;
-            Ok(bytes.len())
-        })?,
-        Descriptor::File(open) => {
-            let offset = if open.appends() {
-                state.process.file_length()
-            } else {
-                open.position
-            };
-            let total = write_at(state, memory, open, vectors, count, offset)?;
-            state.descriptors.file(fd)?.position = offset + u64::from(total);
-            total
-        }
-    };
-    Ok(memory.write_u32(written, total)?)
-}
-
-pub(super) fn fd_pwrite<S: Services>(
-    state: &mut State<S>,
-    memory: &mut Memory<'_>,
-    fd: u32,
-    vectors: u32,
-    count: u32,
-    offset: u64,
-    written: u32,
-) -> Done {
-    let open = *state.descriptors.file(fd)?;
-    let total = write_at(state, memory, open, vectors, count, offset)?;
-    Ok(memory.write_u32(written, total)?)
-}
-
-fn write_at<S: Services>(
-    state: &mut State<S>,
-    memory: &Memory<'_>,
-    open: Open,
-    vectors: u32,
-    count: u32,
-    offset: u64,
-) -> Result<u32, super::Fault> {
-    if !open.writes {
-        return Err(Errno::BADF.into());
-    }
-    gather(state, memory, vectors, count, |state, done, bytes| {
-        let offset = offset.saturating_add(u64::from(done));
-        state.process.write_file(offset, bytes)
-    })
-}
-
 /// Gives pieces of memory to `take`, which gets how much it has taken so far and the next bytes, and says how many of them it
 /// takes: how much it took. What fails after a part was taken fails the next time.
-fn gather<S: Services>(
-    state: &mut State<S>,
+fn gather(
     memory: &Memory<'_>,
-    vectors: u32,
-    count: u32,
-    mut take: impl FnMut(&mut State<S>, u32, &[u8]) -> Result<usize, Fault>,
+    (vectors, count): (u32, u32),
+    mut take: impl FnMut(u32, &[u8]) -> Result<u64, Fault>,
 ) -> Result<u32, super::Fault> {
     let mut total = 0;
     for index in 0..checked_count(count)? {
         let (address, length) = vector(memory, vectors, index)?;
-        let bytes = memory.bytes(address, length)?;
-        let room = CALL.saturating_sub(to_usize(total)?);
-        let bytes = &bytes[..bytes.len().min(room)];
-        let taken = match take(state, total, bytes) {
-            Ok(taken) => taken,
+        memory.bytes(address, length)?;
+        let bytes = memory.bytes(address, length.min(room(total)))?;
+        let taken = match take(total, bytes) {
+            Ok(taken) => u32::try_from(taken).map_err(|_| Errno::OVERFLOW)?,
             Err(Fault::Code(_)) if total > 0 => return Ok(total),
             Err(fault) => return Err(fault.into()),
         };
-        total += u32::try_from(taken).map_err(|_| Errno::OVERFLOW)?;
-        if taken < to_usize(length)? {
+        total += taken;
+        if taken < length {
             break;
         }
     }
     Ok(total)
+}
+
+/// How many bytes more a call may move that has moved `total`.
+fn room(total: u32) -> u32 {
+    CALL.saturating_sub(total)
 }
 
 fn checked_count(count: u32) -> Result<u32, Errno> {
@@ -440,7 +445,7 @@ fn to_usize(length: u32) -> Result<usize, Errno> {
 /// Lists `.`, `..` and the partition: for each its number in the list from 1, its inode, its name's length and its kind in
 /// 24 bytes, and the name. What has no room is cut.
 pub(super) fn fd_readdir<S: Services>(
-    state: &mut State<S>,
+    command: &mut Command<S>,
     memory: &mut Memory<'_>,
     fd: u32,
     buffer: u32,
@@ -448,7 +453,7 @@ pub(super) fn fd_readdir<S: Services>(
     cookie: u64,
     used: u32,
 ) -> Done {
-    state.descriptors.directory(fd)?;
+    command.descriptors.base(fd)?.directory()?;
     let entries = [
         (".", process::ROOT, DIRECTORY),
         ("..", process::ROOT, DIRECTORY),
@@ -476,24 +481,24 @@ pub(super) fn fd_readdir<S: Services>(
 }
 
 pub(super) fn fd_renumber<S: Services>(
-    state: &mut State<S>,
+    command: &mut Command<S>,
     _memory: &mut Memory<'_>,
     from: u32,
     to: u32,
 ) -> Done {
-    Ok(state.descriptors.renumber(from, to)?)
+    Ok(command.descriptors.renumber(from, to)?)
 }
 
 pub(super) fn fd_seek<S: Services>(
-    state: &mut State<S>,
+    command: &mut Command<S>,
     memory: &mut Memory<'_>,
     fd: u32,
     delta: i64,
     whence: u32,
     position: u32,
 ) -> Done {
-    let length = state.process.file_length();
-    let open = state.descriptors.file(fd)?;
+    let length = command.process.file_length();
+    let open = command.descriptors.file(fd)?;
     let base = match whence {
         0 => 0,
         1 => open.position,
@@ -510,20 +515,11 @@ pub(super) fn fd_seek<S: Services>(
 }
 
 pub(super) fn fd_tell<S: Services>(
-    state: &mut State<S>,
+    command: &mut Command<S>,
     memory: &mut Memory<'_>,
     fd: u32,
     position: u32,
 ) -> Done {
-    let told = state.descriptors.file(fd)?.position;
+    let told = command.descriptors.file(fd)?.position;
     Ok(memory.write_u64(position, told)?)
-}
-
-/// Refuses what is not open for writing.
-fn writable<S: Services>(state: &mut State<S>, fd: u32) -> Result<(), Errno> {
-    if state.descriptors.file(fd)?.writes {
-        Ok(())
-    } else {
-        Err(Errno::INVAL)
-    }
 }

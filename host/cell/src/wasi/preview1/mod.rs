@@ -4,7 +4,7 @@
 //!     descriptors   0 standard input, 1 output, 2 error, 3 the directory /, then what is opened
 //! ```
 //!
-//! Every function gets the module's memory and the command's state; results go to addresses in that memory, and what is
+//! Every function gets the module's memory and the command; results go to addresses in that memory, and what is
 //! returned is an error number. Sockets and threads are not there.
 
 mod descriptors;
@@ -18,7 +18,7 @@ mod tests;
 
 use wasmtime::{Caller, Engine, Extern, InstancePre, Linker, Module, Store};
 
-use super::{Exited, Invocation, Process};
+use super::{Exited, Process};
 use crate::limiter::Limiter;
 use crate::state::Services;
 use cellblock_contract::Limits;
@@ -30,17 +30,17 @@ use memory::Memory;
 const INTERFACE: &str = "wasi_snapshot_preview1";
 
 /// The data of a command's store.
-pub(crate) struct State<S> {
+pub(crate) struct Command<S> {
     pub(crate) limiter: Limiter,
     pub(crate) process: Process<S>,
     descriptors: Descriptors,
 }
 
-impl<S: Services> State<S> {
-    pub(crate) fn new(invocation: &Invocation, services: S, limits: Limits) -> Self {
+impl<S: Services> Command<S> {
+    pub(crate) fn new(process: Process<S>, limits: Limits) -> Self {
         Self {
             limiter: Limiter::new(limits),
-            process: Process::new(invocation, services),
+            process,
             descriptors: Descriptors::new(limits.handles),
         }
     }
@@ -65,7 +65,7 @@ pub(crate) fn is_linked(import: &str) -> bool {
 pub(crate) fn link<S: Services>(
     engine: &Engine,
     module: &Module,
-) -> wasmtime::Result<InstancePre<State<S>>> {
+) -> wasmtime::Result<InstancePre<Command<S>>> {
     for (name, what) in [("_start", "function"), ("memory", "memory")] {
         if module.get_export(name).is_none() {
             wasmtime::bail!("it exports no {what} '{name}', and so is no WASI command");
@@ -76,8 +76,8 @@ pub(crate) fn link<S: Services>(
 
 /// Runs a module to its end: its exit code.
 pub(crate) fn run<S: Services>(
-    module: &InstancePre<State<S>>,
-    store: &mut Store<State<S>>,
+    module: &InstancePre<Command<S>>,
+    store: &mut Store<Command<S>>,
 ) -> wasmtime::Result<u32> {
     // A module may end in a start function of its own, which runs while it is instantiated.
     let ended = module.instantiate(&mut *store).and_then(|instance| {
@@ -100,7 +100,7 @@ macro_rules! functions {
         /// All functions that there are.
         const FUNCTIONS: &[&str] = &["proc_exit", $(stringify!($name)),*];
 
-        fn linker<S: Services>(engine: &Engine) -> wasmtime::Result<Linker<State<S>>> {
+        fn linker<S: Services>(engine: &Engine) -> wasmtime::Result<Linker<Command<S>>> {
             let mut linker = Linker::new(engine);
             linker.func_wrap(INTERFACE, "proc_exit", |code: u32| -> wasmtime::Result<()> {
                 Err(Exited(code).into())
@@ -108,9 +108,9 @@ macro_rules! functions {
             $(linker.func_wrap(
                 INTERFACE,
                 stringify!($name),
-                |mut caller: Caller<'_, State<S>>, $($argument: $type),*| {
-                    answer(&mut caller, |state, memory| {
-                        $room::$name(state, memory, $($argument),*)
+                |mut caller: Caller<'_, Command<S>>, $($argument: $type),*| {
+                    answer(&mut caller, |command, memory| {
+                        $room::$name(command, memory, $($argument),*)
                     })
                 },
             )?;)*
@@ -174,14 +174,14 @@ functions! {
 type Done = Result<(), Fault>;
 
 fn answer<S: Services>(
-    caller: &mut Caller<'_, State<S>>,
-    function: impl FnOnce(&mut State<S>, &mut Memory<'_>) -> Done,
+    caller: &mut Caller<'_, Command<S>>,
+    function: impl FnOnce(&mut Command<S>, &mut Memory<'_>) -> Done,
 ) -> wasmtime::Result<i32> {
     let Some(Extern::Memory(memory)) = caller.get_export("memory") else {
         wasmtime::bail!("its export 'memory' is no memory");
     };
-    let (bytes, state) = memory.data_and_store_mut(caller);
-    match function(state, &mut Memory(bytes)) {
+    let (bytes, command) = memory.data_and_store_mut(caller);
+    match function(command, &mut Memory(bytes)) {
         Ok(()) => Ok(0),
         Err(Fault::Errno(errno)) => Ok(errno.number()),
         Err(Fault::End(error)) => Err(error),

@@ -6,9 +6,10 @@ use super::descriptors::{Descriptor, Open};
 use super::errno::Errno;
 use super::files::{READ, WRITE, check_times, write_status};
 use super::memory::Memory;
-use super::{Done, Fault, State};
+use super::{Command, Done, Fault};
+use crate::files::path::{Refused, Target, Wish};
+use crate::files::{Files as _, Opened};
 use crate::state::Services;
-use crate::wasi::path::{self, Target, Wish};
 
 /// How something is opened.
 const CREATE: u32 = 1;
@@ -16,20 +17,40 @@ const DIRECTORY: u32 = 2;
 const EXCLUSIVE: u32 = 4;
 const TRUNCATE: u32 = 8;
 
-/// The path at an address, which begins at the directory `fd`: there is one.
+/// The path at an address, and what is open as `fd`, at which it begins.
 fn path_in<'m, S: Services>(
-    state: &State<S>,
+    command: &Command<S>,
     memory: &'m Memory<'_>,
-    fd: u32,
-    path: u32,
-    length: u32,
-) -> Result<&'m [u8], Errno> {
-    state.descriptors.directory(fd)?;
-    memory.bytes(path, length)
+    (fd, path, length): (u32, u32, u32),
+) -> Result<(Opened, &'m [u8]), Errno> {
+    let from = command.descriptors.base(fd)?;
+    from.directory()?;
+    Ok((from, memory.bytes(path, length)?))
+}
+
+/// What is there at a path.
+fn look<S: Services>(
+    command: &Command<S>,
+    memory: &Memory<'_>,
+    path: (u32, u32, u32),
+) -> Result<Target, Fault> {
+    let (from, path) = path_in(command, memory, path)?;
+    Ok(from.look(path)?)
+}
+
+/// Why something is not done at a path.
+fn refuse<S: Services>(
+    command: &Command<S>,
+    memory: &Memory<'_>,
+    path: (u32, u32, u32),
+    refused: Refused,
+) -> Done {
+    let (from, path) = path_in(command, memory, path)?;
+    Err(from.refusal(path, refused).into())
 }
 
 pub(super) fn path_open<S: Services>(
-    state: &mut State<S>,
+    command: &mut Command<S>,
     memory: &mut Memory<'_>,
     fd: u32,
     _follow: u32,
@@ -46,29 +67,29 @@ pub(super) fn path_open<S: Services>(
         exclusive: how & EXCLUSIVE != 0,
         directory: how & DIRECTORY != 0,
         truncate: how & TRUNCATE != 0,
+        read: base & READ != 0,
         write: base & WRITE != 0,
     };
-    let path = path_in(state, memory, fd, path, length)?;
-    let descriptor = match path::open(path, wish)? {
-        Target::Partition => Descriptor::File(Open {
+    let (from, path) = path_in(command, memory, (fd, path, length))?;
+    let flags = Open::flags(flags)?;
+    let number = command.descriptors.free()?;
+    let descriptor = match command.process.open(from, path, wish)? {
+        Opened::Partition { reads, writes } => Descriptor::File(Open {
             position: 0,
-            reads: base & READ != 0,
-            writes: wish.write,
-            flags: Open::flags(flags)?,
+            reads,
+            writes,
+            flags,
         }),
-        _ => Descriptor::Directory {
+        Opened::Root => Descriptor::Directory {
             is_preopened: false,
         },
     };
-    let number = state.descriptors.open(descriptor)?;
-    if wish.truncate {
-        state.process.resize_file(0)?;
-    }
+    command.descriptors.open(number, descriptor);
     Ok(memory.write_u32(opened, number)?)
 }
 
 pub(super) fn path_filestat_get<S: Services>(
-    state: &mut State<S>,
+    command: &mut Command<S>,
     memory: &mut Memory<'_>,
     fd: u32,
     _flags: u32,
@@ -76,12 +97,12 @@ pub(super) fn path_filestat_get<S: Services>(
     length: u32,
     status: u32,
 ) -> Done {
-    let target = path::resolve_existing(path_in(state, memory, fd, path, length)?)?;
-    write_status(state, memory, Some(target), status)
+    let target = look(command, memory, (fd, path, length))?;
+    write_status(command, memory, Some(target), status)
 }
 
 pub(super) fn path_filestat_set_times<S: Services>(
-    state: &mut State<S>,
+    command: &mut Command<S>,
     memory: &mut Memory<'_>,
     fd: u32,
     _flags: u32,
@@ -91,12 +112,12 @@ pub(super) fn path_filestat_set_times<S: Services>(
     _modification: u64,
     times: u32,
 ) -> Done {
-    path::resolve_existing(path_in(state, memory, fd, path, length)?)?;
-    Ok(check_times(times)?)
+    look(command, memory, (fd, path, length))?;
+    check_times(command, times)
 }
 
 pub(super) fn path_readlink<S: Services>(
-    state: &mut State<S>,
+    command: &mut Command<S>,
     memory: &mut Memory<'_>,
     fd: u32,
     path: u32,
@@ -105,24 +126,21 @@ pub(super) fn path_readlink<S: Services>(
     _room: u32,
     _used: u32,
 ) -> Done {
-    refuse(
-        path_in(state, memory, fd, path, length)?,
-        path::refuse_readlink,
-    )
+    refuse(command, memory, (fd, path, length), Refused::ReadLink)
 }
 
 pub(super) fn path_create_directory<S: Services>(
-    state: &mut State<S>,
+    command: &mut Command<S>,
     memory: &mut Memory<'_>,
     fd: u32,
     path: u32,
     length: u32,
 ) -> Done {
-    refuse(path_in(state, memory, fd, path, length)?, path::refuse_new)
+    refuse(command, memory, (fd, path, length), Refused::Make)
 }
 
 pub(super) fn path_symlink<S: Services>(
-    state: &mut State<S>,
+    command: &mut Command<S>,
     memory: &mut Memory<'_>,
     _target: u32,
     _target_length: u32,
@@ -130,11 +148,11 @@ pub(super) fn path_symlink<S: Services>(
     path: u32,
     length: u32,
 ) -> Done {
-    refuse(path_in(state, memory, fd, path, length)?, path::refuse_new)
+    refuse(command, memory, (fd, path, length), Refused::Make)
 }
 
 pub(super) fn path_link<S: Services>(
-    state: &mut State<S>,
+    command: &mut Command<S>,
     memory: &mut Memory<'_>,
     fd: u32,
     _flags: u32,
@@ -144,15 +162,17 @@ pub(super) fn path_link<S: Services>(
     new_path: u32,
     new_length: u32,
 ) -> Done {
-    path::resolve_existing(path_in(state, memory, fd, path, length)?)?;
+    look(command, memory, (fd, path, length))?;
     refuse(
-        path_in(state, memory, new_fd, new_path, new_length)?,
-        path::refuse_new,
+        command,
+        memory,
+        (new_fd, new_path, new_length),
+        Refused::Make,
     )
 }
 
 pub(super) fn path_rename<S: Services>(
-    state: &mut State<S>,
+    command: &mut Command<S>,
     memory: &mut Memory<'_>,
     fd: u32,
     path: u32,
@@ -161,42 +181,31 @@ pub(super) fn path_rename<S: Services>(
     new_path: u32,
     new_length: u32,
 ) -> Done {
-    path_in(state, memory, new_fd, new_path, new_length)?;
-    refuse(
-        path_in(state, memory, fd, path, length)?,
-        path::refuse_rename,
-    )
+    path_in(command, memory, (new_fd, new_path, new_length))?;
+    refuse(command, memory, (fd, path, length), Refused::Rename)
 }
 
 pub(super) fn path_remove_directory<S: Services>(
-    state: &mut State<S>,
+    command: &mut Command<S>,
     memory: &mut Memory<'_>,
     fd: u32,
     path: u32,
     length: u32,
 ) -> Done {
     refuse(
-        path_in(state, memory, fd, path, length)?,
-        path::refuse_remove_directory,
+        command,
+        memory,
+        (fd, path, length),
+        Refused::RemoveDirectory,
     )
 }
 
 pub(super) fn path_unlink_file<S: Services>(
-    state: &mut State<S>,
+    command: &mut Command<S>,
     memory: &mut Memory<'_>,
     fd: u32,
     path: u32,
     length: u32,
 ) -> Done {
-    refuse(
-        path_in(state, memory, fd, path, length)?,
-        path::refuse_unlink,
-    )
-}
-
-fn refuse(
-    path: &[u8],
-    why: impl FnOnce(&[u8]) -> crate::bindings::wasi::filesystem::types::ErrorCode,
-) -> Done {
-    Err(Fault::from(why(path)))
+    refuse(command, memory, (fd, path, length), Refused::Unlink)
 }

@@ -2,7 +2,7 @@
 
 use super::errno::{Errno, Fault};
 use super::memory::{Memory, behind};
-use super::{Done, State};
+use super::{Command, Done};
 use crate::state::Services;
 
 const REALTIME: u32 = 0;
@@ -14,12 +14,12 @@ const RESOLUTION: u64 = 1000;
 const SUBSCRIPTIONS: u32 = 4096;
 
 pub(super) fn args_get<S: Services>(
-    state: &mut State<S>,
+    command: &mut Command<S>,
     memory: &mut Memory<'_>,
     mut words: u32,
     mut text: u32,
 ) -> Done {
-    for argument in &state.process.arguments {
+    for argument in &command.process.arguments {
         memory.write_u32(words, text)?;
         memory.write(text, argument.as_bytes())?;
         text = behind(text, length(argument)?)?;
@@ -31,12 +31,12 @@ pub(super) fn args_get<S: Services>(
 }
 
 pub(super) fn args_sizes_get<S: Services>(
-    state: &mut State<S>,
+    command: &mut Command<S>,
     memory: &mut Memory<'_>,
     count: u32,
     size: u32,
 ) -> Done {
-    let arguments = &state.process.arguments;
+    let arguments = &command.process.arguments;
     let mut bytes = 0;
     for argument in arguments {
         bytes = behind(bytes, behind(length(argument)?, 1)?)?;
@@ -54,7 +54,7 @@ fn length(argument: &str) -> Result<u32, Errno> {
 }
 
 pub(super) fn environ_get<S: Services>(
-    _state: &mut State<S>,
+    _command: &mut Command<S>,
     _memory: &mut Memory<'_>,
     _words: u32,
     _text: u32,
@@ -63,7 +63,7 @@ pub(super) fn environ_get<S: Services>(
 }
 
 pub(super) fn environ_sizes_get<S: Services>(
-    _state: &mut State<S>,
+    _command: &mut Command<S>,
     memory: &mut Memory<'_>,
     count: u32,
     size: u32,
@@ -74,7 +74,7 @@ pub(super) fn environ_sizes_get<S: Services>(
 }
 
 pub(super) fn clock_res_get<S: Services>(
-    _state: &mut State<S>,
+    _command: &mut Command<S>,
     memory: &mut Memory<'_>,
     clock: u32,
     resolution: u32,
@@ -86,20 +86,20 @@ pub(super) fn clock_res_get<S: Services>(
 }
 
 pub(super) fn clock_time_get<S: Services>(
-    state: &mut State<S>,
+    command: &mut Command<S>,
     memory: &mut Memory<'_>,
     clock: u32,
     _precision: u64,
     time: u32,
 ) -> Done {
-    let now = now(state, clock)?;
+    let now = now(command, clock)?;
     Ok(memory.write_u64(time, now)?)
 }
 
-fn now<S: Services>(state: &mut State<S>, clock: u32) -> Result<u64, Errno> {
+fn now<S: Services>(command: &mut Command<S>, clock: u32) -> Result<u64, Errno> {
     match clock {
-        REALTIME => Ok(state.process.clock.wall_nanoseconds()),
-        clock if MONOTONIC.contains(&clock) => Ok(state.process.clock.monotonic()),
+        REALTIME => Ok(command.process.clock.wall_nanoseconds()),
+        clock if MONOTONIC.contains(&clock) => Ok(command.process.clock.monotonic()),
         _ => Err(Errno::INVAL),
     }
 }
@@ -122,7 +122,7 @@ enum Wait {
 /// Waits for nothing: a descriptor is ready, and otherwise the clock is at once where it is waited for. Where nothing of what
 /// is waited for can happen the command ends, as it would wait for ever.
 pub(super) fn poll_oneoff<S: Services>(
-    state: &mut State<S>,
+    command: &mut Command<S>,
     memory: &mut Memory<'_>,
     subscriptions: u32,
     mut events: u32,
@@ -135,7 +135,7 @@ pub(super) fn poll_oneoff<S: Services>(
     let mut all = Vec::new();
     for index in 0..count {
         all.push(subscription(
-            state,
+            command,
             memory,
             behind(subscriptions, 48 * index)?,
         )?);
@@ -151,23 +151,23 @@ pub(super) fn poll_oneoff<S: Services>(
         });
     match moments.min() {
         _ if has_descriptor => {}
-        Some(first) => state.process.clock.advance_to(first),
+        Some(first) => command.process.clock.advance_to(first),
         None => {
             return Err(Fault::End(wasmtime::Error::msg(format!(
                 "it waits for ever: its wall clock is frozen at {} nanoseconds since 1970, and nothing else that it \
                  waits for can happen; measure time with the monotonic clock",
-                state.process.clock.wall_nanoseconds()
+                command.process.clock.wall_nanoseconds()
             ))));
         }
     }
-    let now = state.process.clock.monotonic();
+    let now = command.process.clock.monotonic();
     let mut written = 0;
     for subscription in all {
         let (kind, errno) = match subscription.what {
             Wait::Never => continue,
             Wait::Until(moment) if moment > now => continue,
             Wait::Until(_) => (0, 0),
-            Wait::Descriptor { number, kind } => match state.descriptors.get(number) {
+            Wait::Descriptor { number, kind } => match command.descriptors.get(number) {
                 Ok(_) => (kind, 0),
                 Err(errno) => (kind, errno.number()),
             },
@@ -185,7 +185,7 @@ pub(super) fn poll_oneoff<S: Services>(
 }
 
 fn subscription<S: Services>(
-    state: &mut State<S>,
+    command: &mut Command<S>,
     memory: &Memory<'_>,
     address: u32,
 ) -> Result<Subscription, Fault> {
@@ -197,14 +197,14 @@ fn subscription<S: Services>(
         0 => {
             let timeout = memory.u64(behind(address, 24)?)?;
             let is_absolute = memory.u16(behind(address, 40)?)? & ABSOLUTE != 0;
-            let shown = now(state, number)?;
+            let shown = now(command, number)?;
             let left = if is_absolute {
                 timeout.saturating_sub(shown)
             } else {
                 timeout
             };
             let is_frozen = number == REALTIME && is_absolute && left > 0;
-            let moment = state.process.clock.monotonic().checked_add(left);
+            let moment = command.process.clock.monotonic().checked_add(left);
             moment
                 .filter(|_| !is_frozen)
                 .map_or(Wait::Never, Wait::Until)
@@ -216,7 +216,7 @@ fn subscription<S: Services>(
 }
 
 pub(super) fn proc_raise<S: Services>(
-    _state: &mut State<S>,
+    _command: &mut Command<S>,
     _memory: &mut Memory<'_>,
     signal: u32,
 ) -> Done {
@@ -226,15 +226,20 @@ pub(super) fn proc_raise<S: Services>(
 }
 
 pub(super) fn random_get<S: Services>(
-    state: &mut State<S>,
+    command: &mut Command<S>,
     memory: &mut Memory<'_>,
     buffer: u32,
     length: u32,
 ) -> Done {
-    state.process.fill_random(memory.bytes_mut(buffer, length)?);
+    command
+        .process
+        .fill_random(memory.bytes_mut(buffer, length)?);
     Ok(())
 }
 
-pub(super) fn sched_yield<S: Services>(_state: &mut State<S>, _memory: &mut Memory<'_>) -> Done {
+pub(super) fn sched_yield<S: Services>(
+    _command: &mut Command<S>,
+    _memory: &mut Memory<'_>,
+) -> Done {
     Ok(())
 }

@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use super::errno::Fault;
 use super::memory::Memory;
-use super::{State, files, paths, system};
+use super::{Command, files, paths, system};
 use crate::fuzzing::{Disk, tree};
 use crate::local::Local;
-use crate::wasi::Invocation;
+use crate::wasi::{Invocation, Process};
 use cellblock_contract::{Limits, Losses, Request};
 use cellblock_tree::Timestamp;
 
@@ -44,15 +44,15 @@ const TRUNCATE: u32 = 1 << 3;
 
 /// A command with its memory.
 struct Module {
-    state: State<Local>,
+    command: Command<Local>,
     memory: Vec<u8>,
 }
 
 /// Calls a function of the interface: its error number, or why the command ends.
 macro_rules! call {
     ($module:expr, $room:ident::$name:ident($($argument:expr),*)) => {{
-        let Module { state, memory } = &mut *$module;
-        match $room::$name(state, &mut Memory(memory), $($argument),*) {
+        let Module { command, memory } = &mut *$module;
+        match $room::$name(command, &mut Memory(memory), $($argument),*) {
             Ok(()) => Ok(0),
             Err(Fault::Errno(errno)) => Ok(errno.number()),
             Err(Fault::End(error)) => Err(error.to_string()),
@@ -85,7 +85,7 @@ impl Module {
         let disk = Arc::new(Disk::new(Arc::clone(&tree)));
         let local = Local::new(tree, Some(disk));
         Self {
-            state: State::new(&invocation, local, Limits::default()),
+            command: Command::new(Process::new(&invocation, local), Limits::default()),
             memory: vec![0; 8192],
         }
     }

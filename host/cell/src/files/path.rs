@@ -1,11 +1,10 @@
 //! The paths of a command: `/` is a directory with one file in it, and there is nothing else.
 
-use super::PARTITION;
-use crate::bindings::wasi::filesystem::types::ErrorCode;
+use super::{ErrorCode, PARTITION};
 
 /// What a path leads to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Target {
+pub(crate) enum Target {
     Root,
     Partition,
     /// A name in the root that nothing has.
@@ -13,7 +12,7 @@ pub(super) enum Target {
 }
 
 /// Follows a path from the root, which is its own parent. No host is asked.
-pub(super) fn resolve(path: &[u8]) -> Result<Target, ErrorCode> {
+fn resolve(path: &[u8]) -> Result<Target, ErrorCode> {
     if path.is_empty() {
         return Err(ErrorCode::NoEntry);
     }
@@ -30,65 +29,56 @@ pub(super) fn resolve(path: &[u8]) -> Result<Target, ErrorCode> {
     Ok(at)
 }
 
-/// As [`resolve`]; a name that nothing has is an error.
-pub(super) fn resolve_existing(path: &[u8]) -> Result<Target, ErrorCode> {
+/// What is there at a path.
+pub(super) fn look(path: &[u8]) -> Result<Target, ErrorCode> {
     match resolve(path)? {
         Target::Absent => Err(ErrorCode::NoEntry),
         target => Ok(target),
     }
 }
 
-/// Why nothing new is made at a path.
-pub(super) fn refuse_new(path: &[u8]) -> ErrorCode {
-    match resolve(path) {
-        Ok(Target::Absent) => ErrorCode::Access,
-        Ok(Target::Root | Target::Partition) => ErrorCode::Exist,
-        Err(code) => code,
-    }
+/// What is done at no path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refused {
+    /// Making something new there.
+    Make,
+    /// Removing the file.
+    Unlink,
+    /// Removing the directory.
+    RemoveDirectory,
+    /// Giving it another name.
+    Rename,
+    /// Telling where the link leads that is there.
+    ReadLink,
 }
 
-/// Why the file at a path is not removed.
-pub(super) fn refuse_unlink(path: &[u8]) -> ErrorCode {
-    match resolve_existing(path) {
-        Ok(Target::Root) => ErrorCode::IsDirectory,
-        Ok(_) => ErrorCode::Access,
-        Err(code) => code,
-    }
-}
-
-/// Why the directory at a path is not removed.
-pub(super) fn refuse_remove_directory(path: &[u8]) -> ErrorCode {
-    match resolve_existing(path) {
-        Ok(Target::Root) => ErrorCode::Busy,
-        Ok(_) => ErrorCode::NotDirectory,
-        Err(code) => code,
-    }
-}
-
-/// Why what is at a path gets no other name.
-pub(super) fn refuse_rename(path: &[u8]) -> ErrorCode {
-    match resolve_existing(path) {
-        Ok(_) => ErrorCode::Access,
-        Err(code) => code,
-    }
-}
-
-/// Why what is at a path is no link that could be read.
-pub(super) fn refuse_readlink(path: &[u8]) -> ErrorCode {
-    match resolve_existing(path) {
-        Ok(_) => ErrorCode::Invalid,
-        Err(code) => code,
+/// Why it is not done: the reason that the path deserves.
+pub(super) fn refusal(path: &[u8], refused: Refused) -> ErrorCode {
+    let target = match resolve(path) {
+        Ok(target) => target,
+        Err(code) => return code,
+    };
+    match (refused, target) {
+        (Refused::Make, Target::Absent) => ErrorCode::Access,
+        (Refused::Make, _) => ErrorCode::Exist,
+        (_, Target::Absent) => ErrorCode::NoEntry,
+        (Refused::Unlink, Target::Root) => ErrorCode::IsDirectory,
+        (Refused::RemoveDirectory, Target::Root) => ErrorCode::Busy,
+        (Refused::RemoveDirectory, Target::Partition) => ErrorCode::NotDirectory,
+        (Refused::Unlink | Refused::Rename, _) => ErrorCode::Access,
+        (Refused::ReadLink, _) => ErrorCode::Invalid,
     }
 }
 
 /// What opening asks for beyond a path.
 #[derive(Clone, Copy)]
-pub(super) struct Wish {
-    pub(super) create: bool,
-    pub(super) exclusive: bool,
-    pub(super) directory: bool,
-    pub(super) truncate: bool,
-    pub(super) write: bool,
+pub(crate) struct Wish {
+    pub(crate) create: bool,
+    pub(crate) exclusive: bool,
+    pub(crate) directory: bool,
+    pub(crate) truncate: bool,
+    pub(crate) read: bool,
+    pub(crate) write: bool,
 }
 
 /// What is opened at a path: the root or the partition.
