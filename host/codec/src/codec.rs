@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     BLOCK_LIMIT, Failure, Method, Settings, deflate::Deflate, fit, lz4::Lz4, lzma::Lzma,
-    zstandard::Zstandard,
+    made::Made, zstandard::Zstandard,
 };
 
 /// What came of some bytes of a block.
@@ -41,12 +41,6 @@ const MOST_PATIENCE: usize = 8;
 
 /// How many times its length a limited MicroLZMA piece holds at the most: a longer input costs larger tables for each piece.
 const MOST_EXPANSION: usize = 64;
-
-/// A piece as a method made it.
-pub(crate) struct Made {
-    pub(crate) consumed: usize,
-    pub(crate) produced: usize,
-}
 
 impl Codec {
     /// A codec without contexts.

@@ -8,7 +8,7 @@
 //!     [#########################.]                   second, by the ratio that the first showed
 //! ```
 
-use crate::{Failure, codec::Made};
+use crate::{Failure, made::Made};
 
 /// What the pieces before say of the next: it depends on the block alone.
 #[derive(Default)]

@@ -24,6 +24,7 @@ mod error;
 mod fit;
 mod lz4;
 mod lzma;
+mod made;
 mod settings;
 mod zstandard;
 

@@ -2,7 +2,7 @@
 
 use std::ffi::{c_char, c_int, c_void};
 
-use crate::{Failure, Settings, codec::Made};
+use crate::{Failure, Settings, made::Made};
 
 // `lz4-sys` builds them and does not declare them.
 unsafe extern "C" {

@@ -4,7 +4,7 @@ use std::{ffi::CStr, mem::MaybeUninit, ptr};
 
 use liblzma_sys as sys;
 
-use crate::{Failure, Filter, Settings, codec::Made};
+use crate::{Failure, Filter, Settings, made::Made};
 
 pub(crate) fn version() -> String {
     // SAFETY: the library returns a constant string.
