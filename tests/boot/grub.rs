@@ -89,13 +89,13 @@ fn what_grub_cannot_boot_from_is_refused() {
     );
     refused(
         &gpt.replace("size = \"1MiB\"", "size = \"32KiB\""),
-        "core.img takes 51 200 bytes, and partition 'bios' (number 1) has 32 768 bytes: 18 432 bytes are missing; \
+        "core.img takes 51 200 bytes, but partition 'bios' (number 1) has 32 768 bytes (18 432 bytes short); \
          give it a larger `size`",
     );
     refused(
         &mbr.replace("size = \"1MiB\"", "size = \"1MiB\"\noffset = \"32256B\""),
-        "core.img takes 51 200 bytes, and the gap before partition 'data' (number 1) has 31 744 bytes: \
-         19 456 bytes are missing; give that an `offset`",
+        "core.img takes 51 200 bytes, but the gap before partition 'data' (number 1) has 31 744 bytes \
+         (19 456 bytes short); give that partition a larger `offset`",
     );
     refused(
         &gpt.replace("[boot.grub", "sector-size = 4096\n[boot.grub"),
@@ -126,8 +126,8 @@ fn what_grub_cannot_boot_from_is_refused() {
     bench.write("core.img", core_image(2048));
     refused(
         &mbr.replace("size = \"1MiB\"", "size = \"1MiB\"\nnumber = 5"),
-        "core.img takes 1 048 576 bytes, and the gap before the boot record of partition 'data' (number 5) has \
-         1 048 064 bytes: 512 bytes are missing; give that an `offset`",
+        "core.img takes 1 048 576 bytes, but the gap before the boot record of partition 'data' (number 5) has \
+         1 048 064 bytes (512 bytes short); give that partition a larger `offset`",
     );
 }
 

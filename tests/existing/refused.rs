@@ -401,7 +401,7 @@ fn sizes_that_do_not_agree() {
         &bench,
         &["splice", "disk.img", "two", "new"],
         1,
-        "error: disk.img: new has 4 194 305 bytes, and partition 2 'two' has 4 194 304: 1 are missing\n",
+        "error: disk.img: new has 4 194 305 bytes, but partition 2 'two' has 4 194 304 (1 short)\n",
     );
     for command in COMMANDS {
         assert_refused(

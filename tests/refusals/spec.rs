@@ -84,7 +84,7 @@ fn a_disk_too_small_for_its_partitions_is_refused() {
         &format!("disk = {{ size = \"2MiB\" }}\n{PARTITION}size = \"2MiB\"\n"),
         2,
         "\
-error: partition 'data' (number 1): the disk of 2 097 152 bytes is too small: the partitions and the table need 4 194 304 bytes, so 2 097 152 bytes are missing
+error: partition 'data' (number 1): the disk of 2 097 152 bytes is too small: the partitions and the table need 4 194 304 bytes (2 097 152 bytes short)
  --> image.toml:1:17
   |
 1 | disk = { size = \"2MiB\" }
@@ -103,7 +103,7 @@ fn a_raw_file_too_large_for_its_partition_is_refused() {
         &format!("{PARTITION}size = \"1MiB\"\nraw = [{{ file = \"big\" }}]\n"),
         2,
         "\
-error: partition 'data' (number 1): big ends at 3 000 000 bytes and the partition at 1 048 576 bytes: 1 951 424 bytes are missing
+error: partition 'data' (number 1): big ends at 3 000 000 bytes, but the partition at 1 048 576 bytes (1 951 424 bytes short)
  --> image.toml:5:17
   |
 5 | raw = [{ file = \"big\" }]

@@ -13,7 +13,7 @@ use crate::hostile::template;
 const RESOURCES: &str = "
     package hostile:more;
     interface things { resource thing; }
-    world guest { include cellblock:format/guest@0.1.2; export things; }
+    world guest { include cellblock:format/guest@0.1.3; export things; }
 ";
 
 /// Puts the formatter `tests/hostile/NAME.wat` into the bench as `NAME.wasm`.

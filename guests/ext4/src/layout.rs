@@ -228,7 +228,7 @@ struct Search<'a> {
     options: &'a Options,
     census: &'a Census,
     inodes: u32,
-    /// The tree's blocks if nothing ever interrupted a file, which more blocks than these cannot be fewer than.
+    /// The tree's blocks if nothing interrupts a file: a lower bound, blocks without fragmentation.
     tree_blocks: u64,
 }
 

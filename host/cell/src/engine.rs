@@ -281,7 +281,9 @@ fn store<T>(engine: &Engine, state: T, limits: Limits) -> Store<T> {
     store.set_hostcall_fuel(CROSSING);
     store.set_max_component_handles(limits.handles);
     let ticks = limits.time.as_millis().div_ceil(TICK.as_millis());
-    store.set_epoch_deadline(u64::try_from(ticks).unwrap_or(u64::MAX / 2));
+    // A time beyond what the engine counts, which adds the ticks to its own, is one that nobody sees the end of.
+    const LONGEST: u64 = u64::MAX / 2;
+    store.set_epoch_deadline(u64::try_from(ticks).map_or(LONGEST, |ticks| ticks.min(LONGEST)));
     store.epoch_deadline_trap();
     store
 }

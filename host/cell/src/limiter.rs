@@ -35,7 +35,8 @@ impl ResourceLimiter for Limiter {
         desired: usize,
         _maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        let total = self.memory + desired.saturating_sub(current) as u64;
+        let more = desired.checked_sub(current).expect("memories only grow");
+        let total = self.memory + more as u64;
         if total > self.limits.memory {
             self.met = Some(format!(
                 "it asked for {total} bytes of memory, and the limit is {}",
@@ -53,7 +54,8 @@ impl ResourceLimiter for Limiter {
         desired: usize,
         _maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        let total = self.table_elements + desired.saturating_sub(current);
+        let more = desired.checked_sub(current).expect("tables only grow");
+        let total = self.table_elements + more;
         if total > self.limits.table_elements {
             self.met = Some(format!(
                 "it asked for {total} table elements, and the limit is {}",

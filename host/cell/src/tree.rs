@@ -17,9 +17,9 @@ const READ_LIMIT: u32 = 16 << 20;
 
 impl Host for Local {
     fn next(&mut self, limit: u32) -> wasmtime::Result<Nodes> {
-        let most = limit
-            .min(BATCH_NODES)
-            .min(self.tree.len().saturating_sub(self.position));
+        let left = self.tree.len().checked_sub(self.position);
+        let left = left.expect("no more has been shown than there is");
+        let most = limit.min(BATCH_NODES).min(left);
         let mut nodes = empty(most as usize);
         let mut bytes = 0;
         for position in 0..most {

@@ -81,7 +81,7 @@ pub enum DiskError {
     },
     /// The file does not fit.
     #[error(
-        "{}: {} has {}, and partition {partition} has {}: {} are missing",
+        "{}: {} has {}, but partition {partition} has {} ({} short)",
         path.display(), file.display(), exact(*length), grouped(*size), grouped(length - size)
     )]
     TooLong {

@@ -371,7 +371,7 @@ pub enum Reason {
     },
     /// The partitions do not fit.
     #[error(
-        "the disk of {} is too small: the partitions and the table need {}, so {} are missing",
+        "the disk of {} is too small: the partitions and the table need {} ({} short)",
         exact(*.disk), exact(*.needed), exact(*.missing)
     )]
     DiskTooSmall {
@@ -461,7 +461,7 @@ pub enum Reason {
     },
     /// Something reaches beyond the partition or the disk that it is written into.
     #[error(
-        "{occupant} ends at {} and the {ground} at {}: {} are missing",
+        "{occupant} ends at {}, but the {ground} at {} ({} short)",
         exact(*.end), exact(*.size), exact(end - size)
     )]
     RawTooLong {
@@ -599,10 +599,10 @@ pub enum Reason {
     },
     /// GRUB's core image does not fit.
     #[error(
-        "{} takes {}, and {}{occupant} has {}: {} are missing; {}",
+        "{} takes {}, but {}{occupant} has {} ({} short); {}",
         .file.display(), exact(*.needed), if *.is_gap { "the gap before " } else { "" }, exact(*.size),
         exact(needed - size),
-        if *.is_gap { "give that an `offset`" } else { "give it a larger `size`" }
+        if *.is_gap { "give that partition a larger `offset`" } else { "give it a larger `size`" }
     )]
     CoreTooLarge {
         /// The core image.

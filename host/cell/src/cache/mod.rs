@@ -138,7 +138,7 @@ impl Cache {
             }
             remove(&self.folder, &name);
             count -= 1;
-            total = total.saturating_sub(size);
+            total -= size;
         }
     }
 

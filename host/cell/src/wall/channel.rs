@@ -113,9 +113,10 @@ impl Channel {
         let [head, bytes] = [0, 4].map(|start| {
             let mut length = [0; 4];
             length.copy_from_slice(&lengths[start..start + 4]);
-            usize::try_from(u32::from_le_bytes(length)).unwrap_or(usize::MAX)
+            usize::try_from(u32::from_le_bytes(length)).expect("an address has 32 bits or more")
         });
-        if head > self.head_limit || head.saturating_add(bytes) > LIMIT {
+        let is_within = |length| length <= LIMIT;
+        if head > self.head_limit || !head.checked_add(bytes).is_some_and(is_within) {
             let what = format!("a message of {head} + {bytes} bytes");
             return Err(ChannelError::Malformed(what));
         }

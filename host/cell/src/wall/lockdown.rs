@@ -101,6 +101,7 @@ fn leave_files() -> Result<u32, String> {
 
 /// Bounds memory, addresses and time; leaves no descriptor to be opened, no process, no file and no core.
 fn bound(limits: Limits) -> Result<(), String> {
+    // Beyond what the kernel counts there is no bound, which is what the limits say then.
     let memory = limits.memory.saturating_add(OVERHEAD);
     let reserved = MEMORIES * (MEMORY_RESERVATION + 2 * MEMORY_GUARD);
     let seconds = limits.time.as_secs().saturating_add(1);

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use thiserror::Error;
 
 use super::super::place::Place;
-use cellblock_text::exact;
+use cellblock_text::{exact, grouped};
 
 /// A rule of `volumes:` that is broken.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -128,6 +128,19 @@ pub enum VolumeFault {
         kind: &'static str,
         /// The rule.
         rule: &'static str,
+    },
+    /// A structure that ends beyond the longest file.
+    #[error(
+        "the structure of {} from byte {} on ends beyond {}, the longest that a file can be",
+        exact(*.size), grouped(*.start), exact(*.most)
+    )]
+    BeyondFile {
+        /// Where it starts, in bytes from the start of the disk.
+        start: u64,
+        /// Its size in bytes.
+        size: u64,
+        /// The longest file, in bytes.
+        most: u64,
     },
     /// An image that is larger than its structure.
     #[error("the image ends at {}, and its structure at {}", exact(*.end), exact(*.size))]
@@ -280,6 +293,7 @@ impl VolumeFault {
                 "write filesystem: none, or give the structure the type of a partition".to_owned()
             }
             Self::Rule { .. } | Self::NoSuchFile { .. } => return None,
+            Self::BeyondFile { .. } => "let it start earlier, or make it smaller".to_owned(),
             Self::ImageBeyond { .. } => "make the structure larger".to_owned(),
             Self::ForeignContent {
                 has_filesystem: true,

@@ -39,6 +39,8 @@ const FIRST_START: u64 = MIB;
 const HYBRID_ENTRIES: usize = 3;
 /// Bytes in a sector: neither of the two knows another one.
 const SECTOR: u64 = 512;
+/// The longest file, in bytes: offsets are signed. No size and no offset is larger, so that two of them can be added.
+const MOST_BYTES: u64 = u64::MAX >> 1;
 /// The longest label that FAT stores, in bytes.
 const FAT_LABEL: usize = 11;
 /// The longest label that ext2, ext3 and ext4 store, in bytes.
@@ -84,7 +86,9 @@ fn parse_size(text: &str) -> Option<u64> {
         .unwrap_or((text, 1));
     let is_number = number.bytes().all(|byte| byte.is_ascii_digit());
     let number: u64 = number.parse().ok().filter(|_| is_number)?;
-    number.checked_mul(unit)
+    number
+        .checked_mul(unit)
+        .filter(|bytes| *bytes <= MOST_BYTES)
 }
 
 /// What to say of a partition that the MBR of a hybrid table has no room for.

@@ -229,6 +229,30 @@ fn lists_choose_by_the_platform() {
 }
 
 #[test]
+fn a_structure_beyond_the_longest_file_is_refused_where_it_is() {
+    let gadget = |structures: &str| {
+        let source = format!("volumes:\n  pc:\n    schema: mbr\n    structure:\n{structures}");
+        let error = parse(&source, "gadget.yaml").unwrap_err();
+        error.render(&Files::one("gadget.yaml", source), false)
+    };
+    let half = 1_u64 << 62;
+    let said = gadget(&format!(
+        "      - {{name: a, type: bare, offset: {half}, size: {half}}}\n      - {{name: b, type: bare, size: 1M}}\n"
+    ));
+    assert!(
+        said.contains("from byte 4 611 686 018 427 387 904 on ends beyond")
+            && said.contains("gadget.yaml:5:")
+            && !said.contains("gadget.yaml:6:"),
+        "{said}"
+    );
+    let said = gadget("      - {name: a, type: bare, size: 9223372036854775808}\n");
+    assert!(
+        said.contains("`9223372036854775808` is not a size"),
+        "{said}"
+    );
+}
+
+#[test]
 fn standard_input_is_told_by_what_is_in_it() {
     let count = |source: &str| parse(source, "-").unwrap().volumes[0].spec.partitions.len();
     assert_eq!((count(IMAGECRAFT), count(GADGET)), (3, 2));

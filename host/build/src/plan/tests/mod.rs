@@ -303,11 +303,11 @@ fn contradictions_are_refused() {
         ),
         (
             two("size = \"3MiB\"", &sized(""), &sized("")),
-            "(number 2): the disk of 3 145 728 bytes is too small: the partitions and the table need 4 194 304 bytes, so 1 048 576 bytes are missing",
+            "(number 2): the disk of 3 145 728 bytes is too small: the partitions and the table need 4 194 304 bytes (1 048 576 bytes short)",
         ),
         (
             two("size = \"3MiB\"", &sized(""), "size = \"rest\""),
-            "so 1 048 576 bytes are missing",
+            "(1 048 576 bytes short)",
         ),
         (
             two("size = 1000", &sized(""), &sized("")),
@@ -364,7 +364,7 @@ fn contradictions_are_refused() {
         ),
         (
             two("", "size = 512\nraw = [{ file = \"a\" }]", &sized("")),
-            "/specs/a ends at 5000 bytes and the partition at 512 bytes: 4488 bytes are missing",
+            "/specs/a ends at 5000 bytes, but the partition at 512 bytes (4488 bytes short)",
         ),
         (
             two(

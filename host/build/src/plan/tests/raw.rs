@@ -118,7 +118,7 @@ fn what_would_be_written_over_is_named() {
         (
             "size = \"4MiB\"",
             "{ file = \"x\", offset = \"4MiB\" }",
-            "/specs/x ends at 4 199 304 bytes and the disk at 4 194 304 bytes: 5000 bytes are missing",
+            "/specs/x ends at 4 199 304 bytes, but the disk at 4 194 304 bytes (5000 bytes short)",
         ),
         (
             "",

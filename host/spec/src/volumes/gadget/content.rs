@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::super::super::fields::{Fields, text};
 use super::super::super::value::{ValueError, parse_destination};
 use super::super::super::{Place, Placed, RawSpec, RawWhat};
-use super::super::{VolumeFault, is_given, optional, parse_size, size};
+use super::super::{MOST_BYTES, VolumeFault, is_given, optional, parse_size, size};
 use cellblock_tree::source::{Source, What};
 
 /// What a source begins with that lies in the kernel's snap; the name of one of its assets and a `/` follow.
@@ -165,7 +165,8 @@ pub(super) fn read_images(fields: &mut Fields<'_, '_>, root: &Path) -> Vec<Image
         let path = root.join(&image.value);
         let length = look(fields, &path, &image.place)?.len();
         let room = size.as_ref().map_or(length, |size| size.value);
-        end = offset.saturating_add(room);
+        // Where one is refused that ends beyond all files, the next is read as if it ended there.
+        end = MOST_BYTES.min(offset + room);
         Some(Image {
             raw: RawSpec {
                 what: RawWhat::File {

@@ -34,8 +34,8 @@ use super::super::{
     RawWhat, SizeRule, Spec, TableName, Within,
 };
 use super::{
-    FIRST_START, HYBRID_ENTRIES, Labels, SECTOR, VolumeFault, is_empty_list, is_given, optional,
-    partition,
+    FIRST_START, HYBRID_ENTRIES, Labels, MOST_BYTES, SECTOR, VolumeFault, is_empty_list, is_given,
+    optional, partition,
 };
 use cellblock_table::{Lba, PartitionType, Scheme, SectorSize, Shape};
 pub(crate) use content::Folders;
@@ -356,10 +356,10 @@ fn has_seed(fields: &mut Fields<'_, '_>) -> bool {
     })
 }
 
-/// Gives every structure its start, and sorts them by it.
+/// Gives every structure its start, refuses those that end beyond all files, and sorts the others by it.
 fn lay_out(fields: &mut Fields<'_, '_>, mut structures: Vec<Structure>) -> Vec<Structure> {
     let mut end = 0;
-    for structure in &mut structures {
+    structures.retain_mut(|structure| {
         let least = match structure.kind {
             Kind::BootCode => 0,
             Kind::Bare | Kind::Partition { .. } => FIRST_START,
@@ -369,6 +369,15 @@ fn lay_out(fields: &mut Fields<'_, '_>, mut structures: Vec<Structure>) -> Vec<S
             None if end < least => least,
             None => end,
         };
+        if structure.start > MOST_BYTES - structure.size {
+            let fault = VolumeFault::BeyondFile {
+                start: structure.start,
+                size: structure.size,
+                most: MOST_BYTES,
+            };
+            structure.problem(fields, fault, structure.size_place.clone());
+            return false;
+        }
         end = structure.end();
         if structure.kind == Kind::BootCode && structure.start != 0 && structure.offset.is_none() {
             let fault = VolumeFault::Rule {
@@ -377,7 +386,8 @@ fn lay_out(fields: &mut Fields<'_, '_>, mut structures: Vec<Structure>) -> Vec<S
             };
             structure.problem(fields, fault, structure.place.clone());
         }
-    }
+        true
+    });
     structures.sort_by_key(|structure| structure.start);
     for (index, structure) in structures.iter().enumerate().skip(1) {
         let before = &structures[index - 1];
@@ -413,7 +423,7 @@ fn write_addresses(fields: &mut Fields<'_, '_>, structures: &[Structure], raw: &
                 structure.problem(fields, fault, place);
                 continue;
             };
-            let end = address.value.offset.saturating_add(ADDRESS_BYTES);
+            let end = address.value.offset + ADDRESS_BYTES;
             if let Some(room) = room.filter(|room| end > *room) {
                 structure.problem(fields, VolumeFault::AddressBeyond { end, room }, place);
                 continue;
@@ -427,13 +437,13 @@ fn write_addresses(fields: &mut Fields<'_, '_>, structures: &[Structure], raw: &
                     plus,
                 },
                 _ => RawWhat::Lba(Placed {
-                    value: structure.start.saturating_add(plus),
+                    value: structure.start + plus,
                     place,
                 }),
             };
             raw.push(RawSpec {
                 what,
-                offset: base.saturating_add(address.value.offset),
+                offset: base + address.value.offset,
             });
         }
     }

@@ -101,9 +101,9 @@ pub(super) struct Structure {
 }
 
 impl Structure {
-    /// In bytes from the start of the disk; the plan refuses what is beyond all that can be counted, and what is next to it.
+    /// In bytes from the start of the disk.
     pub(super) fn end(&self) -> u64 {
-        self.start.saturating_add(self.size)
+        self.start + self.size
     }
 
     /// Where its start is written, or else the structure.
@@ -127,7 +127,7 @@ impl Structure {
     /// Its images, as they lie on the disk.
     pub(super) fn raw_on_disk(&self) -> impl Iterator<Item = RawSpec> + '_ {
         self.images.iter().map(|image| RawSpec {
-            offset: self.start.saturating_add(image.raw.offset),
+            offset: self.start + image.raw.offset,
             ..image.raw.clone()
         })
     }
