@@ -397,7 +397,7 @@ fn a_kernel_that_lacks_something_is_told_of() {
             return;
         };
         assert_eq!(refused.code, Some(1), "{}", refused.stderr);
-        let start = "error: a cell cannot be locked up in a process here: ";
+        let start = "error: a cell cannot be confined to a process here: ";
         assert!(refused.stderr.starts_with(start), "{}", refused.stderr);
         assert!(
             refused.stderr.contains(&format!("does not allow {name}")),
@@ -412,7 +412,7 @@ fn a_kernel_that_lacks_something_is_told_of() {
         let refused = without(&bench, call, &["--guest", &brought]).unwrap();
         assert_eq!(refused.code, Some(1), "{}", refused.stderr);
         let start =
-            "error: the guest 'swap' is not built in, and cannot be locked up in a process here: ";
+            "error: the guest 'swap' is not built in, and cannot be confined to a process here: ";
         assert!(refused.stderr.starts_with(start), "{}", refused.stderr);
         assert!(!Path::new(&bench.path("swap.img")).exists());
         let asked = without(&bench, call, &["--guest", &brought, "--walls", "wasm"]).unwrap();

@@ -91,7 +91,7 @@ fn a_component_that_ends_badly_is_told() {
         (
             "half",
             &["--content", "file:half.wasm", "--time", "0"],
-            "error: the command 'half' ended without an error, and without having read its content",
+            "error: the command 'half' ended without an error, but has not read its content",
         ),
     ] {
         for walls in WALLS {

@@ -63,8 +63,8 @@ fn content_that_is_not_read_is_an_error() {
             ],
         );
         let start = format!(
-            "error: the command '{name}' ended without an error, and without having read its content, \
-             which would be lost"
+            "error: the command '{name}' ended without an error, but has not read its content, the tar archive on its \
+             standard input, to the end: what is left would be lost"
         );
         assert!(error.starts_with(&start), "{error}");
     }

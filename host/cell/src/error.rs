@@ -104,8 +104,8 @@ pub enum CellError {
     },
     /// The command ended as if all were well, and had not read its content.
     #[error(
-        "the command '{guest}' ended without an error, and without having read its content, \
-         which would be lost: the tar archive on its standard input, to the end{}",
+        "the command '{guest}' ended without an error, but has not read its content, the tar archive on its standard input, \
+         to the end: what is left would be lost{}",
         said(last_words)
     )]
     Unread {
@@ -169,8 +169,8 @@ pub enum CellError {
     },
     /// There can be no second wall.
     #[error(
-        "a cell cannot be locked up in a process here: the kernel, or the container around this program, does not allow {missing}; \
-         use --walls wasm to do without"
+        "a cell cannot be confined to a process here: the kernel, or the container around this program, does not allow {missing}; \
+         use --walls wasm to do without one"
     )]
     NoWall {
         /// What is missing, and what the kernel says of it.
@@ -178,7 +178,7 @@ pub enum CellError {
     },
     /// There can be no second wall around a guest that somebody brought.
     #[error(
-        "the guest '{guest}' is not built in, and cannot be locked up in a process here: the kernel, or the container around \
+        "the guest '{guest}' is not built in, and cannot be confined to a process here: the kernel, or the container around \
          this program, does not allow {missing}; use --walls wasm to run it behind WebAssembly alone"
     )]
     NoWallForForeign {

@@ -45,8 +45,8 @@ pub struct Filesystem {
     /// The file system's UUID, or for FAT its serial number, such as ABCD-1234. Derived from the seed when absent
     #[arg(long, value_parser = parse_filesystem_id)]
     uuid: Option<FilesystemId>,
-    /// What identifiers derive from: 32 hexadecimal digits, or `random` for others each time. When absent,
-    /// from what is typed but for paths
+    /// What identifiers derive from: 32 hexadecimal digits, or `random` for new ones each time. When absent,
+    /// from everything that is typed except paths
     #[arg(long, value_parser = parse_seed)]
     seed: Option<Seed>,
     /// The time stamped on the file system: 2024-01-31T12:00:00Z, or seconds since 1970. When absent,

@@ -59,7 +59,7 @@ Examples:
 Exit codes: 0 done, 1 the build failed, 2 the command line or the spec is wrong."
 )]
 pub struct Arguments {
-    /// Whether colours are used; NO_COLOR and CLICOLOR_FORCE in the environment say it too
+    /// When to use colours; NO_COLOR and CLICOLOR_FORCE in the environment count too
     #[arg(
         long,
         value_name = "WHEN",
@@ -125,7 +125,7 @@ pub enum Command {
     Guests(Guests),
     /// Test the process sandbox: list which escapes fail
     Walls(Walls),
-    /// Print the JSON Schema of the spec, for editors that check as one types
+    /// Print the JSON Schema of the spec, for editors that validate as you type
     #[command(after_help = "Example:\n  cellblock schema > image.schema.json")]
     Schema,
     /// Print the completions for a shell
@@ -393,8 +393,8 @@ pub struct Run {
     /// {label}, {uuid}, {serial}, {seed}, {size}, {sector-size}, {time}, {disk-offset} and {option:KEY}; repeatable
     #[arg(long = "guest-command", value_name = "NAME=COMMAND", value_parser = guest_command)]
     pub commands: Vec<(String, CommandLine)>,
-    /// What is to stand around each formatter: WebAssembly alone, or a process of its own as well that can do
-    /// nothing. Without it, the process where the kernel allows one; the record says which it was
+    /// The sandbox around each formatter: WebAssembly alone, or also a process of its own that has given up every
+    /// right. By default the process, where the kernel allows one; the record says which it was
     #[arg(long, value_name = "WALLS")]
     walls: Option<TypedWalls>,
     /// The bytes that the compressed archives of a file system may decompress to, such as 20GiB. Without it, what its
@@ -448,7 +448,7 @@ impl Run {
     }
 }
 
-/// What a cell may use. An ordinary image meets none of the defaults.
+/// What a cell may use. The defaults are limits that ordinary images never reach.
 #[derive(Clone, Copy, Debug, Args)]
 #[command(next_help_heading = "Limits of each cell")]
 pub struct Limits {
@@ -502,7 +502,7 @@ pub struct Guests {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
-    /// What is to stand around the formatter: WebAssembly alone, or a process of its own as well
+    /// The sandbox around the formatter: WebAssembly alone, or also a process of its own
     #[arg(long, value_name = "WALLS")]
     walls: Option<TypedWalls>,
 }
