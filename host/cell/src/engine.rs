@@ -49,7 +49,7 @@ pub(super) struct Compiled<S: Services> {
 enum Code<S: Services> {
     Formatter(Formatter<S>),
     Module(InstancePre<preview1::Command<S>>),
-    Component(component::CommandPre<component::State<S>>),
+    Component(component::CommandPre<component::Command<S>>),
 }
 
 /// A component of the contract, linked.

@@ -24,11 +24,11 @@ pub struct Guest {
     pub(super) line: Option<CommandLine>,
     pub(super) limits: Limits,
     pub(super) wall: Wall,
-    pub(super) place: Place,
+    pub(super) place: Location,
 }
 
 /// Where a guest runs.
-pub(super) enum Place {
+pub(super) enum Location {
     /// In this process.
     Here(
         Compiled<Local>,
@@ -74,8 +74,8 @@ impl Guest {
     #[must_use]
     pub fn imports(&self) -> &[String] {
         match &self.place {
-            Place::Here(compiled, _) => compiled.imports(),
-            Place::Behind(confined) => confined.imports(),
+            Location::Here(compiled, _) => compiled.imports(),
+            Location::Behind(confined) => confined.imports(),
         }
     }
 
@@ -113,7 +113,7 @@ impl Guest {
         let local = Local::new(Arc::new(empty), None);
         let mut process = None;
         let (returned, _) = self.call(&Call::Describe, local, &mut process);
-        if let (Place::Behind(confined), Some(process)) = (&self.place, process) {
+        if let (Location::Behind(confined), Some(process)) = (&self.place, process) {
             confined.give_back(process);
         }
         match returned? {
@@ -131,11 +131,11 @@ impl Guest {
     ) -> (Result<Returned, CellError>, Local) {
         local.deadline = Instant::now().checked_add(self.limits.time);
         match &self.place {
-            Place::Here(compiled, _) => {
+            Location::Here(compiled, _) => {
                 let (ended, local) = compiled.call(call, local, self.limits);
                 (ended.map_err(|stopped| self.stopped(stopped)), local)
             }
-            Place::Behind(confined) => {
+            Location::Behind(confined) => {
                 let ended = process
                     .take()
                     .map_or_else(|| confined.process(), Ok)

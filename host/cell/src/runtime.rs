@@ -12,7 +12,7 @@ use super::CellError;
 use super::cache::{Cache, Entry};
 use super::call::Role;
 use super::engine::{self, Compiled, Home, LoadFailure, Ticker};
-use super::guest::{Guest, Place};
+use super::guest::{Guest, Location};
 use super::local::Local;
 use super::wall::{self, Attempt, CallTried, Confined, NoProcess, Starter};
 use cellblock_contract::{CommandLine, Limits};
@@ -163,13 +163,13 @@ impl Runtime {
             });
         }
         let digest = Sha256::digest(bytes).into();
-        let without = |missing| -> Result<(Place, Option<String>), CellError> {
+        let without = |missing| -> Result<(Location, Option<String>), CellError> {
             Ok((self.here(name, role, bytes, &digest)?, missing))
         };
         let (place, missing) = match &self.starter {
             None => without(None)?,
             Some(starter) => match self.behind(starter, name, role, bytes, &digest) {
-                Ok(confined) => (Place::Behind(confined), None),
+                Ok(confined) => (Location::Behind(confined), None),
                 Err(NoProcess::Missing(missing)) => {
                     self.allow_without(name, origin, &missing)?;
                     without(Some(missing))?
@@ -178,8 +178,8 @@ impl Runtime {
             },
         };
         let (wall, layers) = match &place {
-            Place::Here(..) => ("wasm", Vec::new()),
-            Place::Behind(confined) => ("process", confined.layers().to_vec()),
+            Location::Here(..) => ("wasm", Vec::new()),
+            Location::Behind(confined) => ("process", confined.layers().to_vec()),
         };
         let wall = Wall {
             wall,
@@ -248,7 +248,7 @@ impl Runtime {
         role: Role,
         bytes: &[u8],
         digest: &[u8; 32],
-    ) -> Result<Place, CellError> {
+    ) -> Result<Location, CellError> {
         let engine = engine::engine(Home::Host)?;
         let kept = self.entry(Home::Host, digest)?;
         let ticker = || {
@@ -258,7 +258,7 @@ impl Runtime {
         if let Some(code) = kept.as_ref().and_then(|(cache, entry)| cache.get(entry)) {
             // SAFETY: this user's host has compiled it in its own process: the cache vouches for it.
             match unsafe { Compiled::<Local>::link(&engine, role, &code) } {
-                Ok(compiled) => return Ok(Place::Here(compiled, ticker()?)),
+                Ok(compiled) => return Ok(Location::Here(compiled, ticker()?)),
                 Err(LoadFailure::Stale(_)) => {}
                 Err(failure) => return Err(failure.of(name)),
             }
@@ -270,7 +270,7 @@ impl Runtime {
         if let Some((cache, entry)) = kept {
             cache.put(&entry, &code);
         }
-        Ok(Place::Here(compiled, ticker()?))
+        Ok(Location::Here(compiled, ticker()?))
     }
 
     /// Compiles a guest in this process, within the time of a call.

@@ -59,33 +59,33 @@ pub enum Change {
 
 /// What a partition is to hold: a range of a file, and zeros behind it.
 #[derive(Debug)]
-pub struct Content<'a> {
+pub struct Replacement<'a> {
     file: &'a File,
     base: u64,
     length: u64,
-    state: State,
+    stamp: FileStamp,
 }
 
 /// What tells that a file has been written to: its length, and its time in seconds and nanoseconds.
-type State = (u64, i64, i64);
+type FileStamp = (u64, i64, i64);
 
-fn state(file: &File) -> io::Result<State> {
+fn stamp(file: &File) -> io::Result<FileStamp> {
     let metadata = file.metadata()?;
     Ok((metadata.len(), metadata.mtime(), metadata.mtime_nsec()))
 }
 
-impl<'a> Content<'a> {
+impl<'a> Replacement<'a> {
     /// A file, whole.
     ///
     /// # Errors
     /// If it cannot be looked at.
     pub fn of_file(file: &'a File) -> io::Result<Self> {
-        let state = state(file)?;
+        let stamp = stamp(file)?;
         Ok(Self {
             file,
             base: 0,
-            length: state.0,
-            state,
+            length: stamp.0,
+            stamp,
         })
     }
 
@@ -95,12 +95,12 @@ impl<'a> Content<'a> {
     /// [`ImageError::Transfer`] if it cannot be looked at.
     pub fn of_partition(partition: &'a PartitionFile) -> Result<Self, ImageError> {
         let (file, base, length) = (&partition.file, partition.base, partition.size());
-        let state = state(file).map_err(|source| partition.error("reading", 0, length, source))?;
+        let stamp = stamp(file).map_err(|source| partition.error("reading", 0, length, source))?;
         Ok(Self {
             file,
             base,
             length,
-            state,
+            stamp,
         })
     }
 
@@ -112,7 +112,7 @@ impl<'a> Content<'a> {
 
     /// Refuses a file that has been written to since it was looked at.
     fn check(&self) -> io::Result<()> {
-        if state(self.file)? == self.state {
+        if stamp(self.file)? == self.stamp {
             Ok(())
         } else {
             Err(io::Error::other(
@@ -303,7 +303,7 @@ impl Existing {
     pub fn splice(
         &self,
         place: Range<u64>,
-        content: &Content<'_>,
+        content: &Replacement<'_>,
         atomic: Atomic,
     ) -> Result<Change, ImageError> {
         assert!(content.length <= place.end - place.start);
@@ -443,7 +443,7 @@ fn copy_attribute(original: &File, name: &[u8], copy: &File) -> io::Result<()> {
 }
 
 /// Takes the blocks for the content now, so that a full disk is found before a byte has changed.
-fn reserve(image: &File, place: &Range<u64>, content: &Content<'_>) -> io::Result<()> {
+fn reserve(image: &File, place: &Range<u64>, content: &Replacement<'_>) -> io::Result<()> {
     for data in copy::extents(content.file, content.base, content.length)? {
         let (start, length) = (
             data.start - content.base + place.start,
@@ -459,7 +459,7 @@ fn reserve(image: &File, place: &Range<u64>, content: &Content<'_>) -> io::Resul
 }
 
 /// Makes the bytes of `place` those of `content`, and zeros where that has holes and behind it.
-fn put(image: &File, place: &Range<u64>, content: &Content<'_>) -> io::Result<()> {
+fn put(image: &File, place: &Range<u64>, content: &Replacement<'_>) -> io::Result<()> {
     let mut position = place.start;
     for data in copy::extents(content.file, content.base, content.length)? {
         let start = data.start - content.base + place.start;

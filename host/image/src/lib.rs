@@ -32,7 +32,7 @@ mod verity;
 
 pub use document::Document;
 pub use error::ImageError;
-pub use existing::{Atomic, Change, Content, Existing};
+pub use existing::{Atomic, Change, Existing, Replacement};
 pub use filling::Filling;
 pub use partition::PartitionFile;
 pub use publish::{Durability, Image, target};

@@ -143,14 +143,14 @@ fn problem(fault: YamlFault, range: Range<usize>) -> Problem {
 
 /// How much there is of a value.
 #[derive(Clone, Copy)]
-struct Extent {
+struct Bulk {
     /// How many values it consists of, itself among them.
     values: usize,
     /// How many lists and mappings lie in one another in it.
     height: usize,
 }
 
-impl Extent {
+impl Bulk {
     const SCALAR: Self = Self {
         values: 1,
         height: 0,
@@ -162,7 +162,7 @@ struct Open<'text> {
     place: Range<usize>,
     anchor: usize,
     /// What there is of it so far.
-    extent: Extent,
+    bulk: Bulk,
     inside: Inside<'text>,
 }
 
@@ -188,7 +188,7 @@ struct Builder<'text> {
     characters: Vec<usize>,
     open: Vec<Open<'text>>,
     /// What an anchor names.
-    anchors: BTreeMap<usize, (Value<'text>, Extent)>,
+    anchors: BTreeMap<usize, (Value<'text>, Bulk)>,
     counted: usize,
     document: Option<Value<'text>>,
 }
@@ -215,8 +215,8 @@ impl<'text> Builder<'text> {
                     Words::Python if tag.is_none() && !self.awaits_key() => python(text, style),
                     _ => DeValue::String(scalar(text, style)),
                 };
-                self.count(Extent::SCALAR, &place)?;
-                self.value(Spanned::new(place, value), anchor, Extent::SCALAR, is_merge)
+                self.count(Bulk::SCALAR, &place)?;
+                self.value(Spanned::new(place, value), anchor, Bulk::SCALAR, is_merge)
             }
             Event::SequenceStart(anchor, _) => {
                 self.begin(place, anchor, Inside::List(DeArray::new()))
@@ -231,11 +231,11 @@ impl<'text> Builder<'text> {
             }
             Event::SequenceEnd | Event::MappingEnd => self.end(),
             Event::Alias(anchor) => {
-                let Some((value, extent)) = self.anchors.get(&anchor).cloned() else {
+                let Some((value, bulk)) = self.anchors.get(&anchor).cloned() else {
                     return Err(problem(YamlFault::UnknownAnchor, place));
                 };
-                self.count(extent, &place)?;
-                self.value(value, 0, extent, false)
+                self.count(bulk, &place)?;
+                self.value(value, 0, bulk, false)
             }
             Event::DocumentStart(_) if self.document.is_some() => {
                 Err(problem(YamlFault::SecondDocument, place))
@@ -267,15 +267,15 @@ impl<'text> Builder<'text> {
         anchor: usize,
         inside: Inside<'text>,
     ) -> Result<(), Problem> {
-        let extent = Extent {
+        let bulk = Bulk {
             values: 1,
             height: 1,
         };
-        self.count(extent, &place)?;
+        self.count(bulk, &place)?;
         self.open.push(Open {
             place,
             anchor,
-            extent,
+            bulk,
             inside,
         });
         Ok(())
@@ -297,7 +297,7 @@ impl<'text> Builder<'text> {
             }
         };
         let place = first.unwrap_or(open.place);
-        self.value(Spanned::new(place, value), open.anchor, open.extent, false)
+        self.value(Spanned::new(place, value), open.anchor, open.bulk, false)
     }
 
     /// Puts a value that is complete where it belongs.
@@ -305,18 +305,18 @@ impl<'text> Builder<'text> {
         &mut self,
         value: Value<'text>,
         anchor: usize,
-        extent: Extent,
+        bulk: Bulk,
         is_merge: bool,
     ) -> Result<(), Problem> {
         if anchor != 0 {
-            self.anchors.insert(anchor, (value.clone(), extent));
+            self.anchors.insert(anchor, (value.clone(), bulk));
         }
         let Some(open) = self.open.last_mut() else {
             self.document = Some(value);
             return Ok(());
         };
-        open.extent.values += extent.values;
-        open.extent.height = open.extent.height.max(extent.height + 1);
+        open.bulk.values += bulk.values;
+        open.bulk.height = open.bulk.height.max(bulk.height + 1);
         match &mut open.inside {
             Inside::List(list) => list.push(value),
             Inside::Mapping { table, key, merged } => match std::mem::replace(key, Key::Awaited) {
@@ -332,11 +332,11 @@ impl<'text> Builder<'text> {
     }
 
     /// Refuses a value that is too much, where it is to be put.
-    fn count(&mut self, extent: Extent, place: &Range<usize>) -> Result<(), Problem> {
-        self.counted = self.counted.saturating_add(extent.values);
+    fn count(&mut self, bulk: Bulk, place: &Range<usize>) -> Result<(), Problem> {
+        self.counted = self.counted.saturating_add(bulk.values);
         let kind = if self.counted > MOST_VALUES {
             YamlFault::TooManyValues { most: MOST_VALUES }
-        } else if self.open.len() + extent.height > MOST_DEPTH {
+        } else if self.open.len() + bulk.height > MOST_DEPTH {
             YamlFault::TooDeep { most: MOST_DEPTH }
         } else {
             return Ok(());

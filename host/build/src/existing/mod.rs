@@ -28,7 +28,7 @@ use crate::output::Output;
 use crate::plan::{self, Facts, FilesystemRequest};
 use crate::said::Said;
 use cellblock_cell::Runtime;
-use cellblock_image::{Atomic, Change, Content, Durability, Existing, Image, Scratch};
+use cellblock_image::{Atomic, Change, Durability, Existing, Image, Replacement, Scratch};
 use cellblock_table::{Finding, Partition, SectorSize, Selector, Severity, Table};
 
 /// What is asked for of a disk that exists.
@@ -204,7 +204,7 @@ pub fn fill_partition(
     let mut change = Change::InPlace;
     if let Some(partition) = filled.as_mut().and_then(|filled| filled.partition.take()) {
         let image = asked.lock(&located)?;
-        let new = Content::of_partition(&partition)?;
+        let new = Replacement::of_partition(&partition)?;
         change = image.splice(located.place.clone(), &new, asked.atomic)?;
     }
     let log = filled
@@ -242,7 +242,7 @@ pub fn splice_partition(asked: &Asked, file: Option<&Path>) -> Result<Changed, E
         let file = file_name.to_owned();
         return Err(DiskError::SameFile { file }.into());
     }
-    let new = Content::of_file(&content).map_err(failed)?;
+    let new = Replacement::of_file(&content).map_err(failed)?;
     if new.length() > located.size() {
         return Err(Error::Disk(DiskError::TooLong {
             path: asked.image.clone(),

@@ -14,7 +14,7 @@ enum Use {
     Placed,
 }
 
-struct State {
+struct Kept {
     bytes: Vec<u8>,
     uses: Vec<Use>,
     settled: bool,
@@ -24,7 +24,7 @@ struct State {
 /// See the [module](self).
 pub(crate) struct Disk {
     tree: Arc<Tree>,
-    state: Mutex<State>,
+    state: Mutex<Kept>,
 }
 
 impl Disk {
@@ -35,7 +35,7 @@ impl Disk {
         let size = usize::try_from(Self::SIZE).expect("a small number");
         Self {
             tree,
-            state: Mutex::new(State {
+            state: Mutex::new(Kept {
                 bytes: vec![0; size],
                 uses: vec![Use::Free; size],
                 settled: true,
@@ -54,7 +54,7 @@ impl Disk {
         self.lock().bytes.clone()
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, Kept> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -67,7 +67,7 @@ impl Disk {
     }
 }
 
-impl State {
+impl Kept {
     fn works(&self) -> io::Result<()> {
         if self.broken {
             return Err(io::ErrorKind::StorageFull.into());

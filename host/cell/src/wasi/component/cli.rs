@@ -2,7 +2,7 @@
 
 use wasmtime::component::Resource;
 
-use super::State;
+use super::Command;
 use super::bindings::wasi::cli::{
     environment, exit, stderr, stdin, stdout, terminal_input, terminal_output, terminal_stderr,
     terminal_stdin, terminal_stdout,
@@ -22,7 +22,7 @@ const RANDOM: u64 = 16 << 20;
 /// The nanoseconds that clocks tell apart.
 const RESOLUTION: u32 = 1000;
 
-impl<S: Services> environment::Host for State<S> {
+impl<S: Services> environment::Host for Command<S> {
     fn get_environment(&mut self) -> wasmtime::Result<Vec<(String, String)>> {
         Ok(Vec::new())
     }
@@ -36,7 +36,7 @@ impl<S: Services> environment::Host for State<S> {
     }
 }
 
-impl<S: Services> exit::Host for State<S> {
+impl<S: Services> exit::Host for Command<S> {
     fn exit(&mut self, status: Result<(), ()>) -> wasmtime::Result<()> {
         Err(Exited(u32::from(status.is_err())).into())
     }
@@ -46,61 +46,61 @@ impl<S: Services> exit::Host for State<S> {
     }
 }
 
-impl<S: Services> stdin::Host for State<S> {
+impl<S: Services> stdin::Host for Command<S> {
     fn get_stdin(&mut self) -> wasmtime::Result<Resource<Input>> {
         Ok(self.table.push(Input::Standard)?)
     }
 }
 
-impl<S: Services> stdout::Host for State<S> {
+impl<S: Services> stdout::Host for Command<S> {
     fn get_stdout(&mut self) -> wasmtime::Result<Resource<Output>> {
         Ok(self.table.push(Output::Standard(Stream::Output))?)
     }
 }
 
-impl<S: Services> stderr::Host for State<S> {
+impl<S: Services> stderr::Host for Command<S> {
     fn get_stderr(&mut self) -> wasmtime::Result<Resource<Output>> {
         Ok(self.table.push(Output::Standard(Stream::Error))?)
     }
 }
 
-impl<S: Services> terminal_input::Host for State<S> {}
+impl<S: Services> terminal_input::Host for Command<S> {}
 
-impl<S: Services> terminal_input::HostTerminalInput for State<S> {
+impl<S: Services> terminal_input::HostTerminalInput for Command<S> {
     fn drop(&mut self, terminal: Resource<Terminal>) -> wasmtime::Result<()> {
         self.table.delete(terminal)?;
         Ok(())
     }
 }
 
-impl<S: Services> terminal_output::Host for State<S> {}
+impl<S: Services> terminal_output::Host for Command<S> {}
 
-impl<S: Services> terminal_output::HostTerminalOutput for State<S> {
+impl<S: Services> terminal_output::HostTerminalOutput for Command<S> {
     fn drop(&mut self, terminal: Resource<Terminal>) -> wasmtime::Result<()> {
         self.table.delete(terminal)?;
         Ok(())
     }
 }
 
-impl<S: Services> terminal_stdin::Host for State<S> {
+impl<S: Services> terminal_stdin::Host for Command<S> {
     fn get_terminal_stdin(&mut self) -> wasmtime::Result<Option<Resource<Terminal>>> {
         Ok(None)
     }
 }
 
-impl<S: Services> terminal_stdout::Host for State<S> {
+impl<S: Services> terminal_stdout::Host for Command<S> {
     fn get_terminal_stdout(&mut self) -> wasmtime::Result<Option<Resource<Terminal>>> {
         Ok(None)
     }
 }
 
-impl<S: Services> terminal_stderr::Host for State<S> {
+impl<S: Services> terminal_stderr::Host for Command<S> {
     fn get_terminal_stderr(&mut self) -> wasmtime::Result<Option<Resource<Terminal>>> {
         Ok(None)
     }
 }
 
-impl<S: Services> wall_clock::Host for State<S> {
+impl<S: Services> wall_clock::Host for Command<S> {
     fn now(&mut self) -> wasmtime::Result<wall_clock::Datetime> {
         let (seconds, nanoseconds) = self.services.clock.wall();
         Ok(wall_clock::Datetime {
@@ -117,7 +117,7 @@ impl<S: Services> wall_clock::Host for State<S> {
     }
 }
 
-impl<S: Services> monotonic_clock::Host for State<S> {
+impl<S: Services> monotonic_clock::Host for Command<S> {
     fn now(&mut self) -> wasmtime::Result<u64> {
         Ok(self.services.clock.monotonic())
     }
@@ -136,7 +136,7 @@ impl<S: Services> monotonic_clock::Host for State<S> {
     }
 }
 
-impl<S: Services> random::Host for State<S> {
+impl<S: Services> random::Host for Command<S> {
     fn get_random_bytes(&mut self, length: u64) -> wasmtime::Result<Vec<u8>> {
         let length = usize::try_from(length.min(RANDOM + 1))?;
         if length as u64 > RANDOM {
@@ -155,7 +155,7 @@ impl<S: Services> random::Host for State<S> {
     }
 }
 
-impl<S: Services> insecure::Host for State<S> {
+impl<S: Services> insecure::Host for Command<S> {
     fn get_insecure_random_bytes(&mut self, length: u64) -> wasmtime::Result<Vec<u8>> {
         random::Host::get_random_bytes(self, length)
     }
@@ -165,7 +165,7 @@ impl<S: Services> insecure::Host for State<S> {
     }
 }
 
-impl<S: Services> insecure_seed::Host for State<S> {
+impl<S: Services> insecure_seed::Host for Command<S> {
     fn insecure_seed(&mut self) -> wasmtime::Result<(u64, u64)> {
         Ok((
             random::Host::get_random_u64(self)?,
@@ -174,7 +174,7 @@ impl<S: Services> insecure_seed::Host for State<S> {
     }
 }
 
-impl<S: Services> preopens::Host for State<S> {
+impl<S: Services> preopens::Host for Command<S> {
     fn get_directories(&mut self) -> wasmtime::Result<Vec<(Resource<Opened>, String)>> {
         let root = self.table.push(Opened::Root)?;
         Ok(vec![(root, "/".to_owned())])

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use wasmtime::component::Resource;
 
-use super::State;
+use super::Command;
 use super::bindings::wasi::io::streams::{self, HostInputStream, HostOutputStream, StreamError};
 use super::bindings::wasi::io::{error, poll};
 use crate::files::{Fault, Files as _};
@@ -19,7 +19,7 @@ const SUBSCRIPTIONS: usize = 4096;
 /// An answer of a stream; the outer error ends the command.
 type Streamed<T> = wasmtime::Result<Result<T, StreamError>>;
 
-impl<S: Services> State<S> {
+impl<S: Services> Command<S> {
     /// Makes a failure of a stream of what is one.
     fn streamed<T>(&mut self, result: Result<T, Fault>) -> Streamed<T> {
         match result {
@@ -58,7 +58,7 @@ impl<S: Services> State<S> {
     }
 }
 
-impl<S: Services> HostInputStream for State<S> {
+impl<S: Services> HostInputStream for Command<S> {
     fn read(&mut self, stream: Resource<Input>, length: u64) -> Streamed<Vec<u8>> {
         let most = length.min(PIECE);
         let read = match *self.table.get(&stream)? {
@@ -105,7 +105,7 @@ impl<S: Services> HostInputStream for State<S> {
     }
 }
 
-impl<S: Services> HostOutputStream for State<S> {
+impl<S: Services> HostOutputStream for Command<S> {
     fn check_write(&mut self, stream: Resource<Output>) -> Streamed<u64> {
         self.table.get(&stream)?;
         Ok(Ok(PIECE))
@@ -183,11 +183,11 @@ impl<S: Services> HostOutputStream for State<S> {
     }
 }
 
-impl<S: Services> streams::Host for State<S> {}
+impl<S: Services> streams::Host for Command<S> {}
 
-impl<S: Services> error::Host for State<S> {}
+impl<S: Services> error::Host for Command<S> {}
 
-impl<S: Services> error::HostError for State<S> {
+impl<S: Services> error::HostError for Command<S> {
     fn to_debug_string(&mut self, error: Resource<Failure>) -> wasmtime::Result<String> {
         let Failure(code) = self.table.get(&error)?;
         Ok(code.to_string())
@@ -199,7 +199,7 @@ impl<S: Services> error::HostError for State<S> {
     }
 }
 
-impl<S: Services> poll::Host for State<S> {
+impl<S: Services> poll::Host for Command<S> {
     /// Those that are ready; where none is, the clock is at once where the first of them will be.
     fn poll(&mut self, all: Vec<Resource<Pollable>>) -> wasmtime::Result<Vec<u32>> {
         if all.is_empty() || all.len() > SUBSCRIPTIONS {
@@ -221,7 +221,7 @@ impl<S: Services> poll::Host for State<S> {
     }
 }
 
-impl<S: Services> poll::HostPollable for State<S> {
+impl<S: Services> poll::HostPollable for Command<S> {
     fn ready(&mut self, pollable: Resource<Pollable>) -> wasmtime::Result<bool> {
         let Pollable(moment) = *self.table.get(&pollable)?;
         Ok(moment <= self.services.clock.monotonic())

@@ -40,7 +40,7 @@ const LINKED: [&str; 20] = [
 ];
 
 /// The data of a command's store.
-pub(crate) type State<S> = crate::state::State<Process<S>>;
+pub(crate) type Command<S> = crate::state::State<Process<S>>;
 
 /// Whether a component may import the interface, which has no version.
 pub(crate) fn is_linked(interface: &str) -> bool {
@@ -51,11 +51,11 @@ pub(crate) fn is_linked(interface: &str) -> bool {
 pub(crate) fn link<S: Services>(
     engine: &Engine,
     component: &Component,
-) -> wasmtime::Result<CommandPre<State<S>>> {
+) -> wasmtime::Result<CommandPre<Command<S>>> {
     let mut linker = Linker::new(engine);
     macro_rules! add {
         ($wasi:ident: $($package:ident::$interface:ident)*) => {$(
-            $wasi::$package::$interface::add_to_linker::<State<S>, HasSelf<State<S>>>(
+            $wasi::$package::$interface::add_to_linker::<Command<S>, HasSelf<Command<S>>>(
                 &mut linker,
                 |state| state,
             )?;
@@ -75,8 +75,8 @@ pub(crate) fn link<S: Services>(
 
 /// Runs a component to its end: its exit code. What it returns is no more than whether all is well.
 pub(crate) fn run<S: Services>(
-    component: &CommandPre<State<S>>,
-    store: &mut Store<State<S>>,
+    component: &CommandPre<Command<S>>,
+    store: &mut Store<Command<S>>,
 ) -> wasmtime::Result<u32> {
     let returned = component
         .instantiate(&mut *store)

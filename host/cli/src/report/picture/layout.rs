@@ -19,7 +19,7 @@ pub(super) struct Block {
     /// The width, in columns.
     pub(super) columns: usize,
     /// What is in it; a gap has nothing.
-    pub(super) content: Option<Content>,
+    pub(super) content: Option<Caption>,
     /// What is written in a gap: its size, if that fits.
     pub(super) free: String,
     /// Whether it is part of the extended partition.
@@ -28,7 +28,7 @@ pub(super) struct Block {
 
 /// What is written in a partition's box.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Content {
+pub(super) struct Caption {
     /// The partition's number.
     pub(super) number: u32,
     /// The first line: number and name, or as much of it as fits.
@@ -166,7 +166,7 @@ fn free(bytes: u64, room: usize) -> String {
     }
 }
 
-fn content(table: &Table, partition: &Partition, room: usize) -> Content {
+fn content(table: &Table, partition: &Partition, room: usize) -> Caption {
     let margin = if room < ROOM_FOR_MARGINS { "" } else { " " };
     let room = room - 2 * margin.len();
     let size = human(Lba(partition.sectors).to_bytes(table.sector_size));
@@ -180,7 +180,7 @@ fn content(table: &Table, partition: &Partition, room: usize) -> Content {
         &printable(&label(partition)),
         room,
     );
-    Content {
+    Caption {
         number: partition.number,
         caption: format!("{margin}{caption}"),
         size: format!("{margin}{size}"),

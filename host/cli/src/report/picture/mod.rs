@@ -6,7 +6,7 @@ mod list;
 use super::text::{columns, left};
 use cellblock_build::table::{Scheme, Table};
 use cellblock_build::text::human;
-use layout::{Block, Content};
+use layout::{Block, Caption};
 
 /// The fewest columns that anything is drawn in.
 const MIN_WIDTH: usize = 40;
@@ -106,7 +106,7 @@ fn edge(block: &Block, first: char, last: char, pen: Pen) -> String {
 }
 
 /// One of the two lines inside: a text of a partition, or one in a gap.
-fn row(block: &Block, pen: Pen, text: impl Fn(&Content) -> &String, free: &str) -> String {
+fn row(block: &Block, pen: Pen, text: impl Fn(&Caption) -> &String, free: &str) -> String {
     match &block.content {
         Some(content) => {
             let side = pen.partition("│", content.number);
