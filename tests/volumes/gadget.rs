@@ -189,7 +189,8 @@ fn the_record_of_several_volumes_is_a_list() {
 
 /// A gadget of one volume `pc` with an MBR or GPT and these structures.
 fn gadget(schema: &str, structures: &[&str]) -> String {
-    let mut lines = format!("volumes:\n  pc:\n    schema: {schema}\n    structure:\n");
+    let mut lines =
+        format!("volumes:\n  pc:\n    bootloader: grub\n    schema: {schema}\n    structure:\n");
     for structure in structures {
         lines += &format!("      - {structure}\n");
     }
@@ -283,4 +284,63 @@ fn content_comes_from_the_kernel_and_the_root_file_system() {
             "{listed}"
         );
     }
+}
+
+#[test]
+fn a_volume_of_an_emmc_is_left_out_with_a_note() {
+    let bench = Bench::new();
+    let disk = gadget(
+        "gpt",
+        &["{name: a, type: 0FC63DAF-8483-4772-8E79-3D69D8477DE4, size: 1M}"],
+    );
+    let flash = "  flash:\n    schema: emmc\n    structure:\n      - {name: boot0, content: [{image: boot.bin}]}\n";
+    bench.write("gadget.yaml", disk + flash);
+    let outcome = bench.run(&["build", "gadget.yaml", "--without-root", "-o", "disk.img"]);
+    assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+    let note = "note: gadget.yaml:8: the hardware partitions of an eMMC are in no image: this volume is left out\n";
+    assert!(outcome.stderr.contains(note), "{}", outcome.stderr);
+    judge_table(&bench.path("disk.img"), true);
+}
+
+/// As ubuntu-image calls it in a GPT; an MBR has no names.
+#[test]
+fn a_root_file_system_without_a_name_is_called_writable() {
+    let bench = Bench::new();
+    let root = "{role: system-data, type: '83,0FC63DAF-8483-4772-8E79-3D69D8477DE4', filesystem: ext4, size: 8M}";
+    bench.write("gadget.yaml", gadget("gpt", &[root]));
+    let image = build_twice(&bench, "gadget.yaml", &[]);
+    let table = disk::table(&bench, &image);
+    assert_eq!(table["partitions"][0]["name"], "writable");
+}
+
+/// A label of a boot partition is free, and FAT shows labels in capitals.
+#[test]
+fn what_snapd_takes_of_labels_is_taken() {
+    let bench = Bench::new();
+    let linux = "type: 0FC63DAF-8483-4772-8E79-3D69D8477DE4";
+    let structures = [
+        format!(
+            "{{name: a, role: system-seed, {linux}, filesystem: vfat, filesystem-label: UBUNTU-SEED, size: 4M}}"
+        ),
+        format!(
+            "{{name: b, role: system-boot, {linux}, filesystem: ext4, filesystem-label: boot, size: 4M}}"
+        ),
+        format!("{{name: c, role: system-data, {linux}, filesystem: ext4, size: 4M}}"),
+    ];
+    let structures: Vec<&str> = structures.iter().map(String::as_str).collect();
+    bench.write("gadget.yaml", gadget("gpt", &structures));
+    bench.done(&["build", "gadget.yaml", "-q", "-o", "seeded.img"]);
+    // Without a seed, these two labels are like any other.
+    let structures = ["ubuntu-boot", "ubuntu-save"]
+        .map(|label| format!("{{{linux}, filesystem: ext4, filesystem-label: {label}, size: 4M}}"));
+    let structures: Vec<&str> = structures.iter().map(String::as_str).collect();
+    bench.write("gadget.yaml", gadget("gpt", &structures));
+    bench.done(&[
+        "build",
+        "gadget.yaml",
+        "-q",
+        "--without-root",
+        "-o",
+        "plain.img",
+    ]);
 }

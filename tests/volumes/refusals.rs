@@ -119,7 +119,7 @@ fn several_volumes_need_a_directory() {
     bench.write(
         "gadget.yaml",
         format!(
-            "volumes:\n  one:\n    schema: mbr\n{structure}  two:\n    schema: mbr\n{structure}"
+            "volumes:\n  one:\n    bootloader: grub\n    schema: mbr\n{structure}  two:\n    schema: mbr\n{structure}"
         ),
     );
     let outcome = bench.run(&["build", "gadget.yaml", "--without-root", "-o", "disk.img"]);
@@ -140,7 +140,10 @@ fn several_volumes_need_a_directory() {
 #[test]
 fn a_gadget_without_a_root_file_system_says_so() {
     let bench = Bench::new();
-    bench.write("gadget.yaml", "volumes:\n  pc:\n    schema: mbr\n");
+    bench.write(
+        "gadget.yaml",
+        "volumes:\n  pc:\n    bootloader: grub\n    schema: mbr\n",
+    );
     bench.write("root/etc/hostname", "w");
     let outcome = bench.run(&["build", "gadget.yaml", "-o", "disk.img"]);
     assert_eq!(

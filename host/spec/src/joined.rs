@@ -175,8 +175,7 @@ error: the key `table` is given twice
 
     #[test]
     fn beside_yaml_the_rest_is_said_in_toml() {
-        let yaml =
-            "volumes:\n  pc:\n    schema: mbr\n    structure: [{name: p, type: '83', size: 1M}]\n";
+        let yaml = "volumes:\n  pc:\n    bootloader: grub\n    schema: mbr\n    structure: [{name: p, type: '83', size: 1M}]\n";
         let more =
             "[disk]\nsize = \"8MiB\"\nid = \"0x0000002a\"\n[boot.grub-efi]\nimage = \"g.efi\"\n";
         let files = two(("gadget.yaml", yaml), more);

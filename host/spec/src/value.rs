@@ -53,6 +53,48 @@ pub enum ValueError {
         /// The kind of table.
         scheme: Scheme,
     },
+    /// A word that is too short or too long.
+    #[error("it has {length} characters: write at least {least} and at most {most}")]
+    WrongLength {
+        /// In characters.
+        length: usize,
+        /// In characters.
+        least: usize,
+        /// In characters.
+        most: usize,
+    },
+    /// Not the name of a project of imagecraft's.
+    #[error(
+        "`{text}` is no name of a project: write small letters, digits and single hyphens between them, and a letter among them"
+    )]
+    NotAProjectName {
+        /// What was written.
+        text: String,
+    },
+    /// Not a version of a project of imagecraft's.
+    #[error(
+        "`{text}` is no version: write letters and digits, and between them periods, colons, hyphens, + and ~"
+    )]
+    NotAVersion {
+        /// What was written.
+        text: String,
+    },
+    /// Not one end of a connection in a gadget.
+    #[error(
+        "`{text}` is no end of a connection: write a snap's identifier, or system, a colon and a name"
+    )]
+    NotAConnection {
+        /// What was written.
+        text: String,
+    },
+    /// Not a device that a volume can be assigned to.
+    #[error(
+        "`{text}` is no device that can be named beforehand: write a path below /dev/disk/by-path or /dev/disk/by-id"
+    )]
+    NotADevice {
+        /// What was written.
+        text: String,
+    },
     /// Not a place for an address in a gadget.
     #[error(
         "`{text}` is no place of an address: write an offset of at most 4G, or one behind the name of a structure, such as mbr+92"
@@ -269,8 +311,8 @@ impl fmt::Display for Choices<'_> {
 
 fn gadget_type_form(scheme: Scheme) -> &'static str {
     match scheme {
-        Scheme::Gpt => "a GUID, two hexadecimal digits with a comma and a GUID",
-        Scheme::Mbr => "two hexadecimal digits, these with a comma and a GUID",
+        Scheme::Gpt => "a GUID, two hexadecimal digits in capitals with a comma and a GUID",
+        Scheme::Mbr => "two hexadecimal digits in capitals, these with a comma and a GUID",
         Scheme::None => "none",
     }
 }

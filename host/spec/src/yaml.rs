@@ -57,6 +57,12 @@ pub enum YamlFault {
         /// Where it stands for the first time.
         first: Place,
     },
+    /// What looks like a value, and is none to PyYAML.
+    #[error("PyYAML makes nothing of `{word}` without quotes")]
+    NoValue {
+        /// The word.
+        word: String,
+    },
     /// An alias that nothing is anchored by.
     #[error("nothing before this has that anchor")]
     UnknownAnchor,
@@ -212,7 +218,9 @@ impl<'text> Builder<'text> {
             Event::Scalar(text, style, anchor, tag) => {
                 let is_merge = style == ScalarStyle::Plain && text == MERGE;
                 let value = match self.words {
-                    Words::Python if tag.is_none() && !self.awaits_key() => python(text, style),
+                    Words::Python if tag.is_none() && !self.awaits_key() => {
+                        python(text, style).map_err(|fault| problem(fault, place.clone()))?
+                    }
                     _ => DeValue::String(scalar(text, style)),
                 };
                 self.count(Bulk::SCALAR, &place)?;
@@ -362,21 +370,26 @@ impl<'text> Builder<'text> {
 }
 
 /// A scalar as PyYAML has it.
-fn python(text: Cow<'_, str>, style: ScalarStyle) -> DeValue<'_> {
+fn python(text: Cow<'_, str>, style: ScalarStyle) -> Result<DeValue<'_>, YamlFault> {
     let word = match style {
         ScalarStyle::Plain => resolved(&text),
         _ => Word::Text,
     };
-    match word {
+    Ok(match word {
         Word::Number(number) => DeValue::String(Cow::Owned(number)),
         Word::Boolean(value) => DeValue::Boolean(value),
+        Word::Nothing => {
+            return Err(YamlFault::NoValue {
+                word: text.into_owned(),
+            });
+        }
         Word::Date => DeValue::Datetime(Datetime {
             date: None,
             time: None,
             offset: None,
         }),
         Word::Text => DeValue::String(scalar(text, style)),
-    }
+    })
 }
 
 /// A scalar without its quotes; one that means "no value" is empty.

@@ -17,11 +17,80 @@ pub enum VolumeFault {
         found: usize,
     },
     /// A gadget without volumes.
-    #[error("there is no volume")]
+    #[error("there is no volume, and a disk is made of one")]
     NoVolume,
-    /// A volume on a device that is no disk.
-    #[error("an eMMC has hardware partitions, which no image has")]
-    Emmc,
+    /// A key that is no business of an eMMC's hardware partitions.
+    #[error("`{key}` says nothing of an eMMC's hardware partitions")]
+    OfNoEmmc {
+        /// The key.
+        key: &'static str,
+    },
+    /// A gadget that names no boot loader.
+    #[error("no volume has a `bootloader`")]
+    NoBootLoader,
+    /// Two volumes that name a boot loader.
+    #[error("another volume has a `bootloader`, which one has")]
+    SecondBootLoader {
+        /// Where it stands for the first time.
+        first: Place,
+    },
+    /// A role that needs another one.
+    #[error("a structure with the role `{role}` needs one with the role `{needed}`")]
+    MissingRole {
+        /// The role.
+        role: &'static str,
+        /// The one that is missing.
+        needed: &'static str,
+    },
+    /// A role in another volume than the one that it belongs with.
+    #[error("the role `{role}` is in another volume than `{main}`")]
+    RoleElsewhere {
+        /// The role.
+        role: &'static str,
+        /// The one that it belongs with.
+        main: &'static str,
+        /// Where that one stands.
+        first: Place,
+    },
+    /// A word that is in a list twice.
+    #[error("`{word}` is there twice")]
+    Repeated {
+        /// The word.
+        word: String,
+        /// Where it stands for the first time.
+        first: Place,
+    },
+    /// Files that an update keeps, where there is no file system.
+    #[error("a structure without a file system has no files to preserve")]
+    PreservedNowhere,
+    /// Defaults for something that is no snap.
+    #[error(
+        "`{text}` is neither `system` nor the identifier of a snap, which has 32 letters and digits"
+    )]
+    NoSnap {
+        /// What was written.
+        text: String,
+    },
+    /// A volume that the gadget does not have.
+    #[error("there is no volume `{name}`")]
+    UnknownVolume {
+        /// As it was written.
+        name: String,
+        /// Those that there are.
+        known: Vec<String>,
+    },
+    /// Content outside the gadget.
+    #[error("`{source_path}` leads out of the gadget")]
+    OutsideContent {
+        /// As it was written.
+        source_path: String,
+    },
+    /// A reference to the kernel's snap that names no file.
+    #[error("`{reference}` names no content of the kernel's snap")]
+    NoKernelContent {
+        /// As it was written.
+        reference: String,
+    },
     /// A table that the installer chooses.
     #[error("the kind of table is left to the installer, and an image needs one")]
     PartialSchema,
@@ -203,6 +272,20 @@ pub enum VolumeFault {
         /// The name.
         name: String,
     },
+    /// An address relative to another structure than the first.
+    #[error("the structure `{name}` does not begin at 0, and an address lies in the one that does")]
+    AddressElsewhere {
+        /// The name.
+        name: String,
+    },
+    /// An address behind all structures.
+    #[error("the address ends at {}, and the last structure at {}", exact(*.end), exact(*.room))]
+    AddressBehind {
+        /// Where it ends, in bytes.
+        end: u64,
+        /// Where the structures end, in bytes.
+        room: u64,
+    },
     /// An address outside the structure that it is relative to.
     #[error("the address ends {} into a structure of {}", exact(*.end), exact(*.room))]
     AddressBeyond {
@@ -263,6 +346,7 @@ impl VolumeFault {
             } => "no label is given, so this is it".to_owned(),
             Self::VolumeCount { .. }
             | Self::NoVolume
+            | Self::NoBootLoader
             | Self::NoStructure
             | Self::UnknownPlatform { .. } => "in here".to_owned(),
             Self::NumberMissing { .. } => "this partition".to_owned(),
@@ -276,9 +360,27 @@ impl VolumeFault {
         let help = match self {
             Self::VolumeCount { .. } => "keep one of them".to_owned(),
             Self::NoVolume => "add one to `volumes`".to_owned(),
-            Self::Emmc => {
-                "write the volumes that are disks, and build them with --volume NAME".to_owned()
+            Self::OfNoEmmc { key } => format!("remove `{key}`"),
+            Self::NoBootLoader => "write, for example, bootloader: grub".to_owned(),
+            Self::SecondBootLoader { .. } => "remove one of them".to_owned(),
+            Self::MissingRole { needed, .. } => {
+                format!("give a structure role: {needed}, or remove this role")
             }
+            Self::RoleElsewhere { .. } => "move one of them to the volume of the other".to_owned(),
+            Self::Repeated { .. } => "remove one of them".to_owned(),
+            Self::PreservedNowhere => "remove `preserve`".to_owned(),
+            Self::NoSnap { .. } => return None,
+            Self::UnknownVolume { known, .. } => format!("the volumes are {}", known.join(", ")),
+            Self::OutsideContent { .. } => {
+                "put it into the gadget, and name it from its top".to_owned()
+            }
+            Self::NoKernelContent { .. } => {
+                "write $kernel:, the name of an asset, / and a path without . and ..".to_owned()
+            }
+            Self::AddressElsewhere { .. } => {
+                "write an offset from the start of the disk, without a name".to_owned()
+            }
+            Self::AddressBehind { .. } => "write an offset before the end".to_owned(),
             Self::PartialSchema => {
                 "remove `schema` from `partial`, and write schema: gpt".to_owned()
             }
@@ -371,7 +473,11 @@ impl VolumeFault {
                 Some(first.clone())
             }
             Self::NumberMissing { other } => Some(other.clone()),
-            Self::Overlap { first, .. } | Self::SecondRole { first, .. } => Some(first.clone()),
+            Self::Overlap { first, .. }
+            | Self::SecondRole { first, .. }
+            | Self::RoleElsewhere { first, .. }
+            | Self::Repeated { first, .. }
+            | Self::SecondBootLoader { first } => Some(first.clone()),
             _ => None,
         }
     }

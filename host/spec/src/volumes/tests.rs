@@ -99,7 +99,7 @@ fn unquoted_words_are_read_as_python_reads_them() {
         assert!(said.contains(expected), "{said}");
     }
     // snapd's decoder takes words as they are written.
-    let gadget = "volumes:\n  pc:\n    schema: mbr\n    structure: [{name: 010, type: 83, filesystem: ext4, filesystem-label: yes, size: 1M}, {name: w, role: system-data, type: 83, size: 1M}]\n";
+    let gadget = "volumes:\n  pc:\n    bootloader: u-boot\n    schema: mbr\n    structure: [{name: 010, type: 83, filesystem: ext4, filesystem-label: yes, size: 1M}, {name: w, role: system-data, type: 83, size: 1M}]\n";
     let spec = &parse(gadget, "gadget.yaml").unwrap().volumes[0].spec;
     assert_eq!(spec.partitions[0].name.as_ref().unwrap().value, "010");
     assert_eq!(label(spec), "yes");
@@ -141,8 +141,8 @@ fn the_keys_at_the_top_are_checked_as_imagecraft_does() {
         ),
         (
             "{amd64: }",
-            "{amd64: {build-on: [amd64, arm64]}}",
-            "platform 'amd64': build-on: this is an array: write one architecture",
+            "{amd64: {build-on: []}}",
+            "platform 'amd64': build-on: this is an array: write one architecture or more",
         ),
         (
             "{amd64: }",
@@ -150,6 +150,28 @@ fn the_keys_at_the_top_are_checked_as_imagecraft_does() {
             "`any` cannot be a name",
         ),
         ("parts: {}\n", "", "the key `parts` is missing"),
+        (
+            "parts: {}",
+            "parts: ",
+            "parts: this is empty: write a mapping",
+        ),
+        ("name: pc", "name: p--c", "`p--c` is no name of a project"),
+        ("name: pc", "name: 5", "`5` is no name of a project"),
+        (
+            "name: pc",
+            "name: pc\nversion: a b",
+            "version: `a b` is no version",
+        ),
+        (
+            "name: pc",
+            "name: pc\ntitle: A",
+            "title: it has 1 characters: write at least 2 and at most 40",
+        ),
+        (
+            "name: pc",
+            "name: pc\nsummary: yes",
+            "summary: YAML takes this for true or false",
+        ),
         (
             "parts: {}\n",
             "parts: {}\nwebsite: https://example.org\n",
@@ -162,6 +184,7 @@ fn the_keys_at_the_top_are_checked_as_imagecraft_does() {
     }
     for platforms in [
         "{mine: {build-on: [amd64], build-for: ['ubuntu@24.04:riscv64']}}",
+        "{amd64: {build-on: [amd64, arm64]}}",
         "{amd64: {build-on: arm64}, every: {build-on: amd64, build-for: all}}",
     ] {
         let source = project("mbr", ROOT, &[("{amd64: }", platforms)]);
@@ -257,7 +280,7 @@ fn standard_input_is_told_by_what_is_in_it() {
     let count = |source: &str| parse(source, "-").unwrap().volumes[0].spec.partitions.len();
     assert_eq!((count(IMAGECRAFT), count(GADGET)), (3, 2));
     assert_eq!(count("[[partition]]\ntype = \"esp\"\nsize = 512\n"), 1);
-    let json = r#"{"volumes": {"pc": {"schema": "mbr", "structure": [{"name": "p", "type": "83", "size": "1M", "role": "system-data"}]}}}"#;
+    let json = r#"{"volumes": {"pc": {"bootloader": "grub", "schema": "mbr", "structure": [{"name": "p", "type": "83", "size": "1M", "role": "system-data"}]}}}"#;
     assert_eq!(count(json), 1);
 }
 

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use super::super::super::fields::{Fields, text};
 use super::super::super::value::{ValueError, parse_destination};
 use super::super::super::{Place, Placed, RawSpec, RawWhat};
-use super::super::{MOST_BYTES, VolumeFault, is_given, optional, parse_size, size};
+use super::super::{MOST_BYTES, VolumeFault, is_given, optional};
+use super::{parse_size, size};
 use cellblock_tree::source::{Source, What};
 
 /// What a source begins with that lies in the kernel's snap; the name of one of its assets and a `/` follow.
@@ -91,9 +92,44 @@ pub(super) fn read_files(fields: &mut Fields<'_, '_>, folders: &Folders<'_>) -> 
             return None;
         }
         let source = fields.require("source", "source: grub/", text);
+        let source = source.filter(|source| is_inside(fields, source));
         let target = fields.require("target", "target: EFI/ubuntu/", target);
         file(fields, folders, &source?, target?.value)
     })
+}
+
+/// Whether a source lies in the gadget, or in the snap that it names.
+fn is_inside(fields: &mut Fields<'_, '_>, source: &Placed<String>) -> bool {
+    let text = &source.value;
+    let fault = if text.split('/').any(|step| step == "..") {
+        VolumeFault::OutsideContent {
+            source_path: text.clone(),
+        }
+    } else if text.starts_with(KERNEL) && !is_kernel_content(text) {
+        VolumeFault::NoKernelContent {
+            reference: text.clone(),
+        }
+    } else {
+        return true;
+    };
+    fields.problem(fault.into(), source.place.clone());
+    false
+}
+
+/// `$kernel:ASSET/PATH`, where the path has no empty step but at its end.
+fn is_kernel_content(text: &str) -> bool {
+    let reference = text
+        .strip_prefix(KERNEL)
+        .and_then(|rest| rest.split_once('/'));
+    let Some((asset, path)) = reference else {
+        return false;
+    };
+    let is_asset = asset.starts_with(|first: char| first.is_ascii_alphanumeric())
+        && asset
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    let path = path.strip_suffix('/').unwrap_or(path);
+    is_asset && path.split('/').all(|step| !step.is_empty() && step != ".")
 }
 
 /// The path in the file system, which needs no `/` at its start.
@@ -161,7 +197,7 @@ pub(super) fn read_images(fields: &mut Fields<'_, '_>, root: &Path) -> Vec<Image
             "offset-write",
             super::super::super::fields::parsed(offset_write),
         );
-        let image = image?;
+        let image = image.filter(|image| is_inside(fields, image))?;
         let path = root.join(&image.value);
         let length = look(fields, &path, &image.place)?.len();
         let room = size.as_ref().map_or(length, |size| size.value);

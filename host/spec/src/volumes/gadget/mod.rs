@@ -18,7 +18,10 @@
 //! the disk, whatever that of the file. The disk ends at the next MiB behind them.
 
 mod content;
+mod emmc;
+mod roles;
 mod structure;
+mod top;
 
 use std::collections::BTreeMap;
 
@@ -39,23 +42,14 @@ use super::{
 };
 use cellblock_table::{Lba, PartitionType, Scheme, SectorSize, Shape};
 pub(crate) use content::Folders;
+use roles::{Roles, Seed};
 use structure::{Kind, Structure, Structures};
 
-/// Top-level keys that say nothing of the disk.
-const OTHER_KEYS: [&str; 7] = [
-    "defaults",
-    "connections",
-    "kernel-cmdline",
-    "volume-assignments",
-    "device-tree",
-    "device-tree-origin",
-    "format",
-];
-const SCHEMAS: [(&str, Option<TableName>); 4] = [
-    ("gpt", Some(TableName::Gpt)),
-    ("mbr", Some(TableName::Mbr)),
-    ("mbr,gpt", Some(TableName::Hybrid)),
-    ("emmc", None),
+/// Beside `emmc`, which is none. snapd itself no longer takes a hybrid.
+const SCHEMAS: [(&str, TableName); 3] = [
+    ("gpt", TableName::Gpt),
+    ("mbr", TableName::Mbr),
+    ("mbr,gpt", TableName::Hybrid),
 ];
 /// Boot loaders, which make no difference here.
 const BOOTLOADERS: [(&str, ()); 5] = [
@@ -92,9 +86,7 @@ pub(crate) fn read(
     has_root: bool,
     notes: &mut Vec<Note>,
 ) -> Vec<Volume> {
-    for key in OTHER_KEYS {
-        top.get(key);
-    }
+    top::check(top);
     let example = "volumes: {pc: {bootloader: grub, structure: […]}}";
     let is_there = top.require("volumes", example, |_| Ok(())).is_some();
     let Some(mut volumes) = is_there
@@ -107,7 +99,12 @@ pub(crate) fn read(
     if entries.is_empty() {
         let place = volumes.place.clone();
         volumes.problem(VolumeFault::NoVolume.into(), place);
+        return Vec::new();
     }
+    let mut roles = Roles::new(Seed::among(
+        entries.iter().map(|(_, volume)| volume.get_ref()),
+    ));
+    let mut loaders: Vec<Place> = Vec::new();
     let mut read = Vec::new();
     for (name, value) in entries {
         if !is_name(name) {
@@ -123,10 +120,36 @@ pub(crate) fn read(
         let Some(mut fields) = volumes.inner_of(name, value, within) else {
             continue;
         };
-        let spec = read_volume(&mut fields, folders, notes);
+        if emmc::is_one(&mut fields) {
+            emmc::check(&mut fields);
+            notes.push(Note {
+                place: fields.place.clone(),
+                text: "the hardware partitions of an eMMC are in no image: this volume is left out"
+                    .to_owned(),
+            });
+            fields.finish();
+            continue;
+        }
+        let spec = read_volume(&mut fields, folders, &mut roles, notes);
         let has_loader = is_given(&mut fields, "bootloader");
+        if let (true, Some(loader)) = (has_loader, fields.get("bootloader")) {
+            let place = fields.at(loader);
+            if let Some(first) = loaders.first() {
+                let fault = VolumeFault::SecondBootLoader {
+                    first: first.clone(),
+                };
+                fields.problem(fault.into(), place.clone());
+            }
+            loaders.push(place);
+        }
         fields.finish();
+        roles.next_volume();
         read.push((spec, has_loader, name));
+    }
+    roles.check(&mut volumes);
+    if loaders.is_empty() {
+        let place = volumes.place.clone();
+        volumes.problem(VolumeFault::NoBootLoader.into(), place);
     }
     if has_root && !read.iter().any(|(of_volume, ..)| of_volume.has_root) {
         let of_loader = read.iter().position(|(_, has_loader, _)| *has_loader);
@@ -232,7 +255,12 @@ impl Read {
     }
 }
 
-fn read_volume(fields: &mut Fields<'_, '_>, folders: Folders<'_>, notes: &mut Vec<Note>) -> Read {
+fn read_volume(
+    fields: &mut Fields<'_, '_>,
+    folders: Folders<'_>,
+    roles: &mut Roles,
+    notes: &mut Vec<Note>,
+) -> Read {
     let table = read_schema(fields);
     let name = table.as_ref().map_or(TableName::Gpt, |table| table.value);
     optional(
@@ -246,8 +274,7 @@ fn read_volume(fields: &mut Fields<'_, '_>, folders: Folders<'_>, notes: &mut Ve
     let mut reader = Structures {
         table: name,
         folders,
-        roles: Vec::new(),
-        has_seed: has_seed(fields),
+        roles,
         labels: Labels::default(),
         notes,
     };
@@ -302,19 +329,11 @@ fn read_volume(fields: &mut Fields<'_, '_>, folders: Folders<'_>, notes: &mut Ve
 
 /// The table; a GPT when there is no `schema`.
 fn read_schema(fields: &mut Fields<'_, '_>) -> Option<Placed<TableName>> {
-    let schema = optional(
+    optional(
         fields,
         "schema",
         parsed(|text| parse_choice(text, &SCHEMAS)),
-    )?;
-    let Some(value) = schema.value else {
-        fields.problem(VolumeFault::Emmc.into(), schema.place);
-        return None;
-    };
-    Some(Placed {
-        value,
-        place: schema.place,
-    })
+    )
 }
 
 /// The identifier of the disk: a UUID, or up to 8 hexadecimal digits.
@@ -333,27 +352,46 @@ fn read_partial(fields: &mut Fields<'_, '_>) {
         return;
     }
     let words = fields.take_list("partial", |value| {
-        parsed(|text| parse_choice(text, &PARTIAL))(value)
+        parsed(|text| parse_choice(text, &PARTIAL).map(|is_schema| (text.to_owned(), is_schema)))(
+            value,
+        )
     });
-    for word in words.into_iter().filter(|word| word.value) {
+    let texts = words.iter().map(|word| Placed {
+        value: word.value.0.clone(),
+        place: word.place.clone(),
+    });
+    let texts: Vec<Placed<String>> = texts.collect();
+    refuse_repeated(fields, &texts);
+    for word in words.into_iter().filter(|word| word.value.1) {
         fields.problem(VolumeFault::PartialSchema.into(), word.place);
     }
 }
 
-/// Whether a structure is the seed of Ubuntu Core 20 or later, whose roles imply other labels than before.
-fn has_seed(fields: &mut Fields<'_, '_>) -> bool {
-    let Some(list) = fields
-        .get("structure")
-        .and_then(|value| value.get_ref().as_array())
-    else {
-        return false;
-    };
-    list.iter().any(|item| {
-        let table = item.get_ref().as_table();
-        let role = table.and_then(|table| table.iter().find(|(key, _)| key.get_ref() == "role"));
-        let role = role.and_then(|(_, value)| value.get_ref().as_str());
-        matches!(role, Some("system-seed" | "system-seed-null"))
-    })
+/// Refuses what is in a list twice.
+fn refuse_repeated(fields: &mut Fields<'_, '_>, list: &[Placed<String>]) {
+    for (index, word) in list.iter().enumerate() {
+        let first = list[..index].iter().find(|first| first.value == word.value);
+        if let Some(first) = first {
+            let fault = VolumeFault::Repeated {
+                word: word.value.clone(),
+                first: first.place.clone(),
+            };
+            fields.problem(fault.into(), word.place.clone());
+        }
+    }
+}
+
+/// A number of bytes, or of MiB or GiB with `M` or `G` right behind it.
+fn size(value: &DeValue<'_>) -> Result<u64, ValueError> {
+    parsed(|text| {
+        parse_size(text).ok_or_else(|| ValueError::NotAVolumeSize {
+            text: text.to_owned(),
+        })
+    })(value)
+}
+
+fn parse_size(text: &str) -> Option<u64> {
+    super::parse_size(text).filter(|_| !text.contains(char::is_whitespace))
 }
 
 /// Gives every structure its start, refuses those that end beyond all files, and sorts the others by it.
@@ -409,23 +447,25 @@ fn write_addresses(fields: &mut Fields<'_, '_>, structures: &[Structure], raw: &
     for structure in structures {
         for (address, plus) in structure.addresses() {
             let place = address.place.clone();
-            let base = match &address.value.relative_to {
-                None => Some((0, None)),
-                Some(name) => structures
-                    .iter()
-                    .find(|other| other.is_called(name))
-                    .map(|other| (other.start, Some(other.size))),
-            };
-            let Some((base, room)) = base else {
-                let fault = VolumeFault::UnknownStructure {
-                    name: address.value.relative_to.clone().unwrap_or_default(),
-                };
-                structure.problem(fields, fault, place);
-                continue;
-            };
             let end = address.value.offset + ADDRESS_BYTES;
-            if let Some(room) = room.filter(|room| end > *room) {
-                structure.problem(fields, VolumeFault::AddressBeyond { end, room }, place);
+            let first = structures.first();
+            let fault = match (&address.value.relative_to, first) {
+                (Some(name), Some(first)) if first.is_called(name) && first.start == 0 => {
+                    let room = first.size;
+                    (end > room).then_some(VolumeFault::AddressBeyond { end, room })
+                }
+                (Some(name), _) if structures.iter().any(|other| other.is_called(name)) => {
+                    let name = name.clone();
+                    Some(VolumeFault::AddressElsewhere { name })
+                }
+                (Some(name), _) => Some(VolumeFault::UnknownStructure { name: name.clone() }),
+                (None, _) => {
+                    let room = structures.iter().map(Structure::end).max().unwrap_or(0);
+                    (end > room).then_some(VolumeFault::AddressBehind { end, room })
+                }
+            };
+            if let Some(fault) = fault {
+                structure.problem(fields, fault, place);
                 continue;
             }
             let what = match (&structure.kind, &structure.name) {
@@ -443,7 +483,7 @@ fn write_addresses(fields: &mut Fields<'_, '_>, structures: &[Structure], raw: &
             };
             raw.push(RawSpec {
                 what,
-                offset: base + address.value.offset,
+                offset: address.value.offset,
             });
         }
     }

@@ -9,10 +9,12 @@ use super::super::super::volume::Note;
 use super::super::super::{Content, FilesystemSpec, Place, Placed, RawSpec, TableName, Within};
 use super::super::{
     Label, Labels, SECTOR, VolumeFault, filesystem, gpt_type, hybrid_type, is_given, mbr_type,
-    optional, size,
+    optional,
 };
 use super::content::{Folders, Image, OffsetWrite, offset_write, read_files, read_images};
-use cellblock_table::PartitionType;
+use super::roles::{ROLES, Role, Roles, SYSTEM_BOOT};
+use super::{WRITABLE, refuse_repeated, size};
+use cellblock_table::{PartitionType, Scheme};
 
 /// The most boot code that lies before an MBR's entries, in bytes.
 const MOST_BOOT_CODE: u64 = 446;
@@ -22,44 +24,12 @@ const VFAT: &str = "vfat";
 const FAT32: &str = "fat32";
 /// The least size of a FAT32 with clusters of a sector, in bytes: 65,525 of them, their two tables, and some to spare.
 const LEAST_FAT32: u64 = 34 * MIB;
-/// The label of a structure that has a role without saying so.
-const SYSTEM_BOOT: &str = "system-boot";
-/// The labels that only structures with a role have.
-const RESERVED: [&str; 4] = ["ubuntu-boot", "ubuntu-seed", "ubuntu-data", "ubuntu-save"];
 const FILESYSTEMS: [(&str, Option<&str>); 5] = [
     ("ext4", Some("ext4")),
     ("vfat", Some(VFAT)),
     ("vfat-16", Some("fat16")),
     ("vfat-32", Some(FAT32)),
     ("none", None),
-];
-
-/// What a structure is for, as far as it makes a difference.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Role {
-    BootCode,
-    Boot,
-    Data,
-    Seed,
-    Save,
-    BootState,
-    Other,
-}
-
-const ROLES: [(&str, Role); 13] = [
-    ("mbr", Role::BootCode),
-    ("system-boot", Role::Boot),
-    ("system-data", Role::Data),
-    ("system-seed", Role::Seed),
-    ("system-seed-null", Role::Seed),
-    ("system-save", Role::Save),
-    ("system-boot-state", Role::BootState),
-    ("system-boot-image", Role::Other),
-    ("system-boot-select", Role::Other),
-    ("system-seed-image", Role::Other),
-    ("system-seed-select", Role::Other),
-    ("bootimg", Role::Other),
-    ("bootselect", Role::Other),
 ];
 
 /// What a structure is on the disk.
@@ -161,9 +131,8 @@ pub(super) struct Structures<'a> {
     pub(super) table: TableName,
     /// Where content lies.
     pub(super) folders: Folders<'a>,
-    /// The roles that one structure has, as far as they are taken.
-    pub(super) roles: Vec<Placed<Role>>,
-    pub(super) has_seed: bool,
+    /// Those of all volumes so far.
+    pub(super) roles: &'a mut Roles,
     pub(super) labels: Labels,
     pub(super) notes: &'a mut Vec<Note>,
 }
@@ -182,8 +151,11 @@ impl Structures<'_> {
         });
         let place = fields.place.clone();
         let role = optional(fields, "role", parsed(|text| parse_choice(text, &ROLES)));
+        if let Some(role) = &role {
+            self.roles.add(fields, role);
+        }
+        let is_given_role = role.is_some();
         let role = role.or_else(|| implied_role(fields));
-        self.check_role(fields, role.as_ref());
         let kind = fields.require("type", "type: bare", |value| {
             parsed(|text| self.kind(text))(value)
         });
@@ -207,8 +179,12 @@ impl Structures<'_> {
             };
             Some(Placed { value: kind, place })
         });
-        self.note_update(fields);
-        let label = self.label(fields, role.as_ref(), given.as_ref());
+        self.update(fields, given.is_some());
+        let label = self.label(
+            fields,
+            role.as_ref().filter(|_| is_given_role),
+            given.as_ref(),
+        );
         let (filesystem, images) = match given {
             Some(kind) => {
                 let mut made = filesystem(fields, kind, label);
@@ -223,12 +199,20 @@ impl Structures<'_> {
         let (kind, size) = (kind?, size?);
         let is_partition = matches!(kind.value, Kind::Partition { .. } | Kind::Bare);
         let whole = size.value.checked_next_multiple_of(SECTOR);
+        let is_root = role.as_ref().is_some_and(|role| role.value == Role::Data);
+        let is_named_for_role = is_root && self.table.scheme() == Scheme::Gpt;
         let structure = Structure {
-            is_root: role.as_ref().is_some_and(|role| role.value == Role::Data),
+            is_root,
             active: self.active(role.as_ref(), &kind.value),
             place,
             position,
-            name,
+            // So ubuntu-image calls it.
+            name: name.or_else(|| {
+                is_named_for_role.then(|| Placed {
+                    value: WRITABLE.to_owned(),
+                    place: fields.place.clone(),
+                })
+            }),
             kind: kind.value,
             offset,
             start: 0,
@@ -243,39 +227,28 @@ impl Structures<'_> {
         Some(structure)
     }
 
-    /// Refuses a role that another structure has and that one has.
-    fn check_role(&mut self, fields: &mut Fields<'_, '_>, role: Option<&Placed<Role>>) {
-        let Some(role) = role else { return };
-        let Some(name) = role.value.of_one() else {
-            return;
-        };
-        if let Some(first) = self.roles.iter().find(|taken| taken.value == role.value) {
-            let fault = VolumeFault::SecondRole {
-                role: name,
-                first: first.place.clone(),
-            };
-            fields.problem(fault.into(), role.place.clone());
-        }
-        self.roles.push(role.clone());
-    }
-
     fn kind(&self, text: &str) -> Result<Kind, ValueError> {
         let unknown = || ValueError::NotAGadgetType {
             text: text.to_owned(),
             scheme: self.table.scheme(),
         };
+        // The digits of an MBR type; a GUID may have small letters.
+        let is_large = !text.bytes().take(2).any(|byte| byte.is_ascii_lowercase());
         let types = match (text, self.table) {
             ("mbr", _) => return Ok(Kind::BootCode),
             ("bare", _) => return Ok(Kind::Bare),
             (_, TableName::Mbr) => hybrid_type(text)
                 .map(|(byte, _)| byte)
                 .or_else(|| mbr_type(text))
+                .filter(|_| is_large)
                 .map(|byte| (PartitionType::Mbr(byte), None)),
             (_, TableName::Gpt | TableName::None) => hybrid_type(text)
+                .filter(|_| is_large)
                 .map(|(_, kind)| kind)
                 .or_else(|| gpt_type(text))
                 .map(|kind| (kind, None)),
             (_, TableName::Hybrid) => hybrid_type(text)
+                .filter(|_| is_large)
                 .map(|(byte, kind)| (kind, Some(byte)))
                 .or_else(|| gpt_type(text).map(|kind| (kind, None))),
         };
@@ -326,8 +299,8 @@ impl Structures<'_> {
         given
     }
 
-    /// Says once that updates are no business of an image.
-    fn note_update(&mut self, fields: &mut Fields<'_, '_>) {
+    /// Checks what is said of updates, and says once that they are no business of an image.
+    fn update(&mut self, fields: &mut Fields<'_, '_>, has_filesystem: bool) {
         const UPDATE: &str =
             "`update` says how a device is updated, and makes no difference to an image";
         if let (true, Some(update)) = (is_given(fields, "update"), fields.get("update"))
@@ -338,6 +311,23 @@ impl Structures<'_> {
                 text: UPDATE.to_owned(),
             });
         }
+        if !is_given(fields, "update") {
+            return;
+        }
+        let within = fields.within();
+        let Some(mut update) = fields.take_table("update", within) else {
+            return;
+        };
+        optional(&mut update, "edition", parsed(edition));
+        if is_given(&mut update, "preserve") {
+            let preserved = update.take_list("preserve", text);
+            if let (false, Some(first)) = (has_filesystem, preserved.first()) {
+                let fault = VolumeFault::PreservedNowhere;
+                update.problem(fault.into(), first.place.clone());
+            }
+            refuse_repeated(&mut update, &preserved);
+        }
+        update.finish();
     }
 
     /// The label of a file system: as given, or what its role implies.
@@ -349,19 +339,19 @@ impl Structures<'_> {
     ) -> Option<Label> {
         let given = optional(fields, "filesystem-label", text);
         let is_implied = given.is_none();
-        let has_seed = self.has_seed;
+        let seed = self.roles.seed;
+        let is_fat = filesystem.is_some_and(|kind| !kind.value.starts_with("ext"));
         let implied = |role: &Placed<Role>| {
-            let label = role.value.implied_label(has_seed)?;
+            let label = seed.implied_label(role.value)?;
             Some(Placed {
                 value: label.to_owned(),
                 place: role.place.clone(),
             })
         };
         if let Some(given) = &given {
-            check_label(fields, given, role, self.has_seed);
+            seed.check_label(fields, given, role.map(|role| role.value), is_fat);
         }
         let text = given.or_else(|| role.and_then(implied))?;
-        let is_fat = filesystem.is_some_and(|kind| !kind.value.starts_with("ext"));
         self.labels.add(fields, &text, is_fat);
         filesystem?;
         Some(Label { text, is_implied })
@@ -381,28 +371,13 @@ impl Structures<'_> {
     }
 }
 
-impl Role {
-    /// The label that follows from it.
-    fn implied_label(self, has_seed: bool) -> Option<&'static str> {
-        match (self, has_seed) {
-            (Self::Data, false) => Some("writable"),
-            (Self::Data, true) => Some("ubuntu-data"),
-            (Self::Seed, _) => Some("ubuntu-seed"),
-            (Self::Boot, true) => Some("ubuntu-boot"),
-            (Self::Save, true) => Some("ubuntu-save"),
-            _ => None,
-        }
-    }
-
-    /// Its name, if no two structures have it.
-    fn of_one(self) -> Option<&'static str> {
-        match self {
-            Self::Seed => Some("system-seed"),
-            Self::Data => Some("system-data"),
-            Self::Save => Some("system-save"),
-            _ => None,
-        }
-    }
+/// The edition of a structure's content.
+fn edition(text: &str) -> Result<u32, ValueError> {
+    text.parse().map_err(|_| ValueError::OutOfRange {
+        text: text.to_owned(),
+        least: 0,
+        most: u64::from(u32::MAX),
+    })
 }
 
 /// The role of a structure that is labelled as the one with the boot loader, and has no other.
@@ -413,28 +388,6 @@ fn implied_role(fields: &mut Fields<'_, '_>) -> Option<Placed<Role>> {
         value: Role::Boot,
         place: fields.at(label),
     })
-}
-
-/// Refuses a label that another role implies.
-fn check_label(
-    fields: &mut Fields<'_, '_>,
-    label: &Placed<String>,
-    role: Option<&Placed<Role>>,
-    has_seed: bool,
-) {
-    let text = &label.value;
-    let implied = role.and_then(|role| role.value.implied_label(has_seed));
-    let fault = match implied {
-        Some(implied) if !text.eq_ignore_ascii_case(implied) => VolumeFault::LabelOfRole {
-            label: text.clone(),
-            implied,
-        },
-        None if role.is_none() && RESERVED.contains(&text.as_str()) => VolumeFault::ReservedLabel {
-            label: text.clone(),
-        },
-        _ => return,
-    };
-    fields.problem(fault.into(), label.place.clone());
 }
 
 /// The kind with its places, or boot code where the role says so.

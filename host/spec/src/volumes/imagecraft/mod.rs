@@ -70,9 +70,11 @@ const ROLES: [(&str, &str); 4] = [
     ("system-save", "system-save"),
 ];
 /// What names are made of.
-const NAME_RULE: &str = "a name has lower-case letters, digits and hyphens, a letter among them, and no hyphen at either end";
+const NAME_RULE: &str =
+    "a name has lower-case letters, digits and hyphens, and no hyphen at either end";
 /// The same of a structure, whose name goes into the table.
-const STRUCTURE_NAME_RULE: &str = "a name has at most 36 lower-case letters, digits and hyphens, a letter among them, and no hyphen at either end";
+const STRUCTURE_NAME_RULE: &str =
+    "a name has at most 36 lower-case letters, digits and hyphens, and no hyphen at either end";
 /// The longest name that a GPT holds.
 const MOST_NAME: usize = 36;
 /// The partitions that an MBR holds without logical ones.
@@ -145,10 +147,7 @@ fn read_volumes(top: &mut Fields<'_, '_>, notes: &mut Vec<Note>) -> Option<(Volu
 
 fn is_name(name: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    name.bytes().all(allowed)
-        && name.bytes().any(|byte| byte.is_ascii_lowercase())
-        && !name.starts_with('-')
-        && !name.ends_with('-')
+    !name.is_empty() && name.bytes().all(allowed) && !name.starts_with('-') && !name.ends_with('-')
 }
 
 /// Reads a volume; with it the name of each structure, also of one that could not be read.
@@ -540,7 +539,9 @@ fn read_mount(
         seen.push(mount);
     }
     let (device, known) = (device?, devices?);
-    let found = known.iter().position(|known| *known == device.value);
+    let bare = |device: &str| device.trim_matches(['(', ')']).to_owned();
+    let wanted = bare(&device.value);
+    let found = known.iter().position(|known| bare(known) == wanted);
     // The default is the partition of the root, which the first entry must name.
     let is_default = index > 0 && device.value == "(default)";
     if found.is_none() && !is_default {

@@ -9,20 +9,26 @@ use crate::Within;
 use crate::fields::{Fields, wrong_type};
 use crate::value::{ValueError, parse_choice};
 
-/// Keys that may be there.
-const OTHER_KEYS: [&str; 11] = [
-    "title",
-    "version",
-    "summary",
-    "description",
+/// Keys that may hold anything.
+const OTHER_KEYS: [&str; 5] = [
     "package-repositories",
-    "adopt-info",
-    "license",
     "contact",
     "issues",
     "source-code",
     "build-slices",
 ];
+/// Keys of words, with the fewest and the most characters.
+const WORDS: [(&str, usize, usize); 5] = [
+    ("title", 2, 40),
+    ("summary", 0, 78),
+    ("description", 0, usize::MAX),
+    ("adopt-info", 0, usize::MAX),
+    ("license", 0, usize::MAX),
+];
+/// The longest name of a project.
+const MOST_NAME: usize = 40;
+/// The longest version.
+const MOST_VERSION: usize = 32;
 const BASES: [(&str, ()); 1] = [("bare", ())];
 const BUILD_BASES: [(&str, ()); 6] = [
     ("ubuntu@20.04", ()),
@@ -46,9 +52,11 @@ pub(super) fn read(top: &mut Fields<'_, '_>) -> Vec<Platform> {
     for key in OTHER_KEYS {
         top.get(key);
     }
-    top.require("name", "name: my-image", |value| {
-        word(|text| Ok(text.to_owned()))(value)
-    });
+    for (key, least, most) in WORDS {
+        optional(top, key, word(|text| of_length(text, least, most)));
+    }
+    optional(top, "version", word(version));
+    top.require("name", "name: my-image", word(project_name));
     top.require("base", "base: bare", |value| {
         word(|text| parse_choice(text, &BASES))(value)
     });
@@ -56,13 +64,52 @@ pub(super) fn read(top: &mut Fields<'_, '_>) -> Vec<Platform> {
         word(|text| parse_choice(text, &BUILD_BASES))(value)
     });
     top.require("parts", "parts: {rootfs: {plugin: nil}}", |value| {
-        if value.is_table() || value.as_str() == Some("") {
+        if value.is_table() {
             Ok(())
         } else {
             Err(wrong_type("a mapping", value))
         }
     });
     platforms(top)
+}
+
+fn of_length(text: &str, least: usize, most: usize) -> Result<(), ValueError> {
+    let length = text.chars().count();
+    if (least..=most).contains(&length) {
+        return Ok(());
+    }
+    Err(ValueError::WrongLength {
+        length,
+        least,
+        most,
+    })
+}
+
+fn project_name(text: &str) -> Result<(), ValueError> {
+    let is_allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    let is_name = text.bytes().all(is_allowed)
+        && text.bytes().any(|byte| byte.is_ascii_lowercase())
+        && text.split('-').all(|part| !part.is_empty());
+    if !is_name {
+        return Err(ValueError::NotAProjectName {
+            text: text.to_owned(),
+        });
+    }
+    of_length(text, 1, MOST_NAME)
+}
+
+fn version(text: &str) -> Result<(), ValueError> {
+    let is_end = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'+' || byte == b'~';
+    let is_allowed = |byte: u8| is_end(byte) || matches!(byte, b':' | b'.' | b'-');
+    let is_version = text.bytes().all(is_allowed)
+        && text.starts_with(|first: char| first.is_ascii_alphanumeric())
+        && text.bytes().last().is_some_and(is_end);
+    if !is_version {
+        return Err(ValueError::NotAVersion {
+            text: text.to_owned(),
+        });
+    }
+    of_length(text, 1, MOST_VERSION)
 }
 
 fn platforms(top: &mut Fields<'_, '_>) -> Vec<Platform> {
@@ -105,9 +152,7 @@ fn platforms(top: &mut Fields<'_, '_>) -> Vec<Platform> {
         let Some(mut fields) = platforms.inner_of(name, value, within) else {
             continue;
         };
-        let on = fields.require("build-on", "build-on: [amd64]", |value| {
-            architectures(value, false)
-        });
+        let on = fields.require("build-on", "build-on: [amd64]", build_on);
         let target = if is_architecture && !is_given(&mut fields, "build-for") {
             fields.get("build-for");
             Some(name.to_owned())
@@ -137,6 +182,17 @@ fn unknown(name: &str) -> VolumeFault {
         name: name.to_owned(),
         known: ARCHITECTURES.to_vec(),
     }
+}
+
+/// The first architecture to build on, of one or more: what is built must not depend on the machine that builds it.
+fn build_on(value: &DeValue<'_>) -> Result<String, ValueError> {
+    let DeValue::Array(list) = value else {
+        return architectures(value, false);
+    };
+    let names = list.iter().map(|item| architectures(item.get_ref(), false));
+    let names: Vec<String> = names.collect::<Result<_, _>>()?;
+    let first = names.into_iter().next();
+    first.ok_or_else(|| wrong_type("one architecture or more", value))
 }
 
 /// The one architecture of a value, or of a list, perhaps with a base and a colon before it.
