@@ -12,6 +12,7 @@
 //! |---|---|
 //! | `CELLBLOCK_JUDGES=required` | a missing judge fails the test |
 //! | `CELLBLOCK_JUDGES_ALLOW=NAME: REASON, …` | these may be missing all the same; the reason is printed with the skip |
+//! | `CELLBLOCK_PEERS=FOLDER` | programs that `tests/judges/build-peers FOLDER` has built go before those that are installed |
 //! | `CELLBLOCK_JUDGES_LOG=FILE` | every skip is appended to this file too, for a summary; an absolute path |
 //!
 //! What the machine's kernel, or the user's rights, cannot do is an [`Ability`]: it is written too, and never fails a test.

@@ -16,7 +16,7 @@ pub struct Judge {
     program: PathBuf,
 }
 
-/// The judge called `name`, in `PATH` or in the folders of the superuser; without it, says that the test is skipped.
+/// The judge called `name`, among the peers, in `PATH` or in the folders of the superuser; without it, says that the test is skipped.
 ///
 /// # Panics
 /// If it is missing and judges are required: see the [crate].
@@ -31,10 +31,23 @@ pub fn judge(name: &str) -> Option<Judge> {
 
 fn find(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path)
+    peers()
+        .into_iter()
+        .chain(std::env::split_paths(&path))
         .chain(SUPERUSER.map(PathBuf::from))
         .map(|folder| folder.join(name))
         .find(|program| may_run(program))
+}
+
+/// The folders of programs that `tests/judges/build-peers` has built.
+fn peers() -> Vec<PathBuf> {
+    let Some(folder) = std::env::var_os("CELLBLOCK_PEERS") else {
+        return Vec::new();
+    };
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut folders: Vec<PathBuf> = entries.map(|entry| entry.path().join("bin")).collect();
+    folders.sort();
+    folders
 }
 
 fn may_run(program: &Path) -> bool {
