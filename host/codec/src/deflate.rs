@@ -31,9 +31,18 @@ impl Deflate {
         compressor
     }
 
-    /// The length of what it became, or `None` if it does not fit.
+    /// The length of what it became, or `None` if it does not fit. Its first byte is not zero: who stores it behind zeros finds
+    /// its beginning.
     pub(crate) fn raw(&mut self, settings: &Settings, from: &[u8], to: &mut [u8]) -> Option<usize> {
-        self.compressor(settings).deflate_compress(from, to).ok()
+        /// The bits behind the head of a stored block up to the next byte have no meaning (RFC 1951, 3.2.4).
+        const UNUSED: u8 = 1 << 3;
+        let length = self.compressor(settings).deflate_compress(from, to).ok()?;
+        if let Some(first) = to.first_mut()
+            && *first == 0
+        {
+            *first = UNUSED;
+        }
+        Some(length)
     }
 
     /// The same in a zlib stream.

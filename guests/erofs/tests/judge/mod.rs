@@ -12,7 +12,7 @@ use cellblock_guest::memory::{Entry, FileOutput, MemoryEncoder, MemoryTree};
 use cellblock_guest::{
     EncodingFormatter as _, FormatError, Request, Shortage, Summary, Timestamp, Uuid,
 };
-use cellblock_judges::{judge, text};
+use cellblock_judges::{judge, skipped, text};
 
 /// An image that vanishes with its value.
 pub struct Image {
@@ -99,12 +99,28 @@ pub fn make_exactly(tree: &mut MemoryTree, settings: &[(&str, &str)]) -> Image {
     make_request(tree, &request(needed, settings)).unwrap()
 }
 
+/// What an fsck.erofs says that knows less than is in an image.
+const OLD: [&str; 3] = [
+    "isn't supported on this platform",
+    "unknown compression format",
+    "unidentified incompatible feature",
+];
+
 /// Fails unless fsck.erofs is content with an image, decompressing all of it.
 pub fn fsck(image: &Image) {
     let Some(fsck) = judge("fsck.erofs") else {
         return;
     };
-    let said = fsck.content_with(&["--extract"], &image.path);
+    let output = fsck.run(&["--extract"], &image.path);
+    let said = text(&output);
+    if !output.status.success() && OLD.iter().any(|reason| said.contains(reason)) {
+        skipped(
+            "fsck.erofs",
+            "too old for this image: see tests/judges/build-peers",
+        );
+        return;
+    }
+    assert!(output.status.success(), "{said}");
     let complaints: Vec<&str> = said
         .lines()
         .filter(|line| line.contains("<E>") || line.contains("<W>"))
@@ -163,7 +179,7 @@ pub fn compressible(block: usize) -> MemoryTree {
         tree.insert(format!("zeros/{length}"), Entry::file(vec![0; length]));
     }
     let mut mixed = Vec::new();
-    for index in 0..60 {
+    for index in 0..30 {
         mixed.extend(words(index, 7000 + 331 * usize::try_from(index).unwrap()));
         mixed.extend(super::trees::bytes(
             index,
@@ -174,7 +190,6 @@ pub fn compressible(block: usize) -> MemoryTree {
     tree.insert("mixed/again", Entry::file(mixed.clone()));
     mixed.truncate(70_001);
     tree.insert("mixed/short", Entry::file(mixed));
-    tree.insert("mixed/large", Entry::file(words(7, 13_000_000)));
     tree.insert("mixed/much-zero", Entry::file(vec![0; 9_000_000]));
     let data = vec![(0, words(1, 30_000)), (50_000, words(2, 30_000))];
     tree.insert("mixed/dense", Entry::sparse(100_000, data));
