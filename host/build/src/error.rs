@@ -59,6 +59,9 @@ pub enum PartitionError {
     /// Its file.
     #[error(transparent)]
     Image(#[from] ImageError),
+    /// The temporary file for what its formatter has compressed.
+    #[error("no temporary file can be made beside the image for what is compressed: {0}")]
+    Spool(std::io::Error),
 }
 
 impl Error {

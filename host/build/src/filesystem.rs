@@ -15,7 +15,9 @@ use crate::said::Said;
 use crate::template::{self, Awaited};
 use crate::{BuildOptions, future};
 use cellblock_cell::{Cell, Wall};
-use cellblock_contract::{KindDescription, Loss, Partition, Request, Setting, Summary};
+use cellblock_contract::{
+    EncodedCounts, KindDescription, Loss, Partition, Request, Setting, Summary,
+};
 use cellblock_image::{Filling, PartitionFile, Scratch};
 use cellblock_spec::Content;
 use cellblock_table::SectorSize;
@@ -76,6 +78,8 @@ pub(crate) struct Filled {
     pub(crate) digests: Option<Digests>,
     pub(crate) nodes: u32,
     pub(crate) content_bytes: u64,
+    /// What was compressed for it, if its formatter asks for that.
+    pub(crate) encoded: Option<EncodedCounts>,
     pub(crate) reading: Duration,
     pub(crate) formatting: Duration,
 }
@@ -155,10 +159,13 @@ impl Preparation<'_> {
             .map_err(|error| partition_error(name, error))?;
         let Gathered { tree, warnings } = gathered;
         let tree = Arc::new(tree);
+        let cell = self
+            .cell(formatter, &tree)
+            .map_err(|error| partition_error(name, error))?;
         Ok(Prepared {
             index,
             name: name.to_owned(),
-            cell: formatter.guest.cell(&tree),
+            cell,
             kind: formatter.kind.clone(),
             filesystem: filesystem.clone(),
             tree,
@@ -171,6 +178,16 @@ impl Preparation<'_> {
     /// The same content, read again now that what its templates wait for is known.
     pub(crate) fn prepared_anew(&self, before: &Prepared) -> Result<Prepared, Error> {
         self.prepare_one(before.index, &before.filesystem, &before.name)
+    }
+
+    /// A cell for a tree. What it has compressed is kept beside the image until it is placed.
+    fn cell(&self, formatter: &Formatter, tree: &Arc<Tree>) -> Result<Cell, PartitionError> {
+        let cell = formatter.guest.cell(tree);
+        if !formatter.guest.encodes() {
+            return Ok(cell);
+        }
+        let spool = self.scratch.file().map_err(PartitionError::Spool)?;
+        Ok(cell.encoding_on(self.options.jobs, spool))
     }
 
     /// The formatter of a file system that was planned with it.
@@ -319,6 +336,7 @@ impl Preparation<'_> {
             digests,
             nodes: tree.len(),
             content_bytes,
+            encoded: prepared.cell.encoded(),
             reading: prepared.reading,
             formatting,
         })

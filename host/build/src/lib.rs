@@ -93,6 +93,6 @@ pub use filesystem::TimeSource;
 pub use options::BuildOptions;
 pub use output::Output;
 pub use preview::{Preview, Space, preview_image};
-pub use record::{FilesystemRecord, PartitionRecord, Record, Timings};
+pub use record::{EncodedRecord, FilesystemRecord, PartitionRecord, Record, Timings};
 pub use said::Said;
 pub use template::{Fault, FaultReason, TemplateError};

@@ -12,6 +12,7 @@ use crate::making::{Made, MadeContent, MadeTree};
 use crate::output::Output;
 use crate::plan::{Fill, Plan, PlannedPartition, VerityPlan};
 use cellblock_cell::Wall;
+use cellblock_contract::EncodedCounts;
 use cellblock_image::Change;
 use cellblock_table::{DiskId, PartitionType, Scheme, Table};
 use cellblock_text::hexadecimal;
@@ -161,6 +162,9 @@ pub struct FilesystemRecord {
     pub nodes: u32,
     /// The bytes of all files.
     pub content_bytes: u64,
+    /// What was compressed for it, and by which libraries; absent if its formatter does not ask for that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub encoded: Option<EncodedRecord>,
     /// The SHA-256 digest of the tree's metadata.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tree_digest: Option<String>,
@@ -176,6 +180,26 @@ pub struct FilesystemRecord {
     pub properties: BTreeMap<String, String>,
     /// How long it took.
     pub timings: Timings,
+}
+
+/// What was compressed for a file system.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct EncodedRecord {
+    /// How much.
+    #[serde(flatten)]
+    pub counts: EncodedCounts,
+    /// The libraries that compress, each with its version: they decide the bytes as the guest does.
+    pub codecs: BTreeMap<&'static str, String>,
+}
+
+impl EncodedRecord {
+    fn of(counts: EncodedCounts) -> Self {
+        Self {
+            counts,
+            codecs: cellblock_codec::versions().into(),
+        }
+    }
 }
 
 /// Seconds on the wall.
@@ -367,6 +391,7 @@ impl FilesystemRecord {
             time_from: filled.time.1,
             nodes: filled.nodes,
             content_bytes: filled.content_bytes,
+            encoded: filled.encoded.map(EncodedRecord::of),
             tree_digest: digests.map(|digests| hexadecimal(&digests.tree)),
             content_digest: digests.map(|digests| hexadecimal(&digests.content)),
             partition_digest: digests.map(|digests| hexadecimal(&digests.partition)),

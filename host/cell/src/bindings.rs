@@ -27,3 +27,17 @@ pub mod described {
         world: "self-described",
     });
 }
+
+/// What only guests that compress import.
+pub mod encoding {
+    wasmtime::component::bindgen!({
+        path: "contract",
+        world: "encoder",
+        imports: { default: trappable },
+        additional_derives: [serde::Serialize, serde::Deserialize],
+        with: {
+            "cellblock:format/tree": super::cellblock::format::tree,
+            "cellblock:format/placement": super::cellblock::format::placement,
+        },
+    });
+}

@@ -11,6 +11,7 @@ use wasmtime::{Config, Engine, InstancePre, Module, OptLevel, Precompiled, Store
 
 use super::bindings::cellblock::format::{placement, progress, tree};
 use super::bindings::described::SelfDescribedIndices;
+use super::bindings::encoding::cellblock::format::{digests, encoding};
 use super::bindings::wasi::filesystem;
 use super::bindings::{Guest as Exports, GuestIndices};
 use super::call::{Call, Returned, Role, Stopped};
@@ -204,7 +205,7 @@ impl<S: Services> Compiled<S> {
         check_version(engine, component)?;
         let imports = imports::list(engine, component);
         check_imports(Role::Formatter, &imports)?;
-        let formatter = contract_linker(engine)
+        let formatter = contract_linker(engine, &imports)
             .and_then(|linker| linker.instantiate_pre(component))
             .and_then(|pre| Formatter::new(engine, component, pre))
             .map_err(unfit)?;
@@ -413,7 +414,10 @@ fn check_version(engine: &Engine, component: &Component) -> Result<(), LoadFailu
     }
 }
 
-fn contract_linker<S: Services>(engine: &Engine) -> wasmtime::Result<Linker<State<S>>> {
+fn contract_linker<S: Services>(
+    engine: &Engine,
+    imports: &[String],
+) -> wasmtime::Result<Linker<State<S>>> {
     let mut linker = Linker::new(engine);
     tree::add_to_linker::<State<S>, HasSelf<S>>(&mut linker, |state| &mut state.services)?;
     placement::add_to_linker::<State<S>, HasSelf<S>>(&mut linker, |state| &mut state.services)?;
@@ -421,6 +425,10 @@ fn contract_linker<S: Services>(engine: &Engine) -> wasmtime::Result<Linker<Stat
     filesystem::types::add_to_linker::<State<S>, HasSelf<State<S>>>(&mut linker, |state| state)?;
     wasi_io::error::add_to_linker::<State<S>, HasSelf<State<S>>>(&mut linker, |state| state)?;
     wasi_io::streams::add_to_linker::<State<S>, HasSelf<State<S>>>(&mut linker, |state| state)?;
+    if imports.iter().any(|import| imports::is_encoding(import)) {
+        encoding::add_to_linker::<State<S>, HasSelf<S>>(&mut linker, |state| &mut state.services)?;
+        digests::add_to_linker::<State<S>, HasSelf<S>>(&mut linker, |state| &mut state.services)?;
+    }
     Ok(linker)
 }
 

@@ -114,6 +114,20 @@ pub enum CellError {
         /// The last lines that it wrote to standard error.
         last_words: Vec<String>,
     },
+    /// Content could not be compressed.
+    #[error("compressing {}: {reason}", path.as_deref().unwrap_or("metadata"))]
+    Codec {
+        /// The file that the block begins with; none of what is the guest's own.
+        path: Option<String>,
+        /// What the codec says, or what became of its worker.
+        reason: String,
+    },
+    /// What was compressed could not be kept until it is placed.
+    #[error("keeping what was compressed in a temporary file: {source}")]
+    Spool {
+        /// What the kernel says.
+        source: std::io::Error,
+    },
     /// The guest does not export the contract's formatter.
     #[error("the guest '{guest}' does not fit the contract: {reason}")]
     Contract {

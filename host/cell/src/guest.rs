@@ -1,17 +1,20 @@
 //! Guests, and the cells that they run in.
 
+use std::fs::File;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use super::call::{Call, Returned, Stopped};
+use super::encode::{Pool, Session, Threads, Workers};
 use super::engine::{Compiled, Ticker};
 use super::legible::{self, legible};
 use super::local::Local;
 use super::wall::{Confined, Process};
 use super::wasi::End;
-use super::{CellError, Refusal, Wall, wasi};
+use super::{CellError, Refusal, Wall, imports, wasi};
 use cellblock_contract::{
-    CommandLine, Description, FormatError, Limits, LogLine, Partition, Request, Summary,
+    CommandLine, Description, EncodedCounts, FormatError, Limits, LogLine, Partition, Request,
+    Summary,
 };
 use cellblock_tree::Tree;
 use cellblock_tree::source::{self, ReadOptions};
@@ -44,6 +47,8 @@ pub struct Cell {
     guest: Arc<Guest>,
     tree: Arc<Tree>,
     process: Mutex<Option<Process>>,
+    /// Who encodes for it; none of a guest that does not ask for that.
+    pool: Option<Arc<Pool>>,
 }
 
 /// What a cell did.
@@ -98,7 +103,16 @@ impl Guest {
             guest: Arc::clone(self),
             tree: Arc::clone(tree),
             process: Mutex::default(),
+            pool: None,
         }
+    }
+
+    /// Whether it has content compressed or compared: its cells then need [`Cell::encoding_on`].
+    #[must_use]
+    pub fn encodes(&self) -> bool {
+        self.imports()
+            .iter()
+            .any(|import| imports::is_encoding(import))
     }
 
     /// What the formatter says that it is.
@@ -150,6 +164,11 @@ impl Guest {
         }
     }
 
+    /// Who runs codecs for its cells.
+    fn workers(&self) -> Arc<dyn Workers> {
+        Arc::new(Threads)
+    }
+
     fn stopped(&self, stopped: Stopped) -> CellError {
         let guest = self.name.clone();
         match stopped {
@@ -178,6 +197,30 @@ impl Cell {
         &self.guest
     }
 
+    /// The same cell, for which content is compressed and compared on at most `jobs` threads. What comes of it is kept in
+    /// `spool`, an empty file, until the cell is dropped: what one call had encoded, the next finds.
+    #[must_use]
+    pub fn encoding_on(self, jobs: usize, spool: File) -> Self {
+        let pool = Pool::new(&self.tree, self.guest.workers(), jobs, spool);
+        Self {
+            pool: Some(Arc::new(pool)),
+            ..self
+        }
+    }
+
+    /// What was encoded for it so far; none if nothing can be.
+    #[must_use]
+    pub fn encoded(&self) -> Option<EncodedCounts> {
+        self.pool.as_ref().map(|pool| pool.counts())
+    }
+
+    /// What serves a call.
+    fn local(&self, partition: Option<Arc<dyn Partition>>) -> Local {
+        let mut local = Local::new(Arc::clone(&self.tree), partition);
+        local.session = self.pool.as_ref().map(Session::new);
+        local
+    }
+
     /// The smallest size in bytes of a partition that holds the tree.
     ///
     /// # Errors
@@ -188,7 +231,7 @@ impl Cell {
                 guest: self.guest.name.clone(),
             });
         }
-        let local = Local::new(Arc::clone(&self.tree), None);
+        let local = self.local(None);
         let mut process = self.take_process();
         let (returned, mut local) =
             self.guest
@@ -220,7 +263,7 @@ impl Cell {
         if let Some(line) = &self.guest.line {
             return self.run(line, request, partition);
         }
-        let local = Local::new(Arc::clone(&self.tree), Some(partition));
+        let local = self.local(Some(partition));
         let mut process = self.take_process();
         let (returned, mut local) =
             self.guest
@@ -302,15 +345,12 @@ impl Cell {
         returned: Result<Returned, CellError>,
         local: &mut Local,
     ) -> Result<Returned, CellError> {
-        returned.map_err(|error| match local.source_failure.take() {
-            Some(failure) => Box::new(failure).into(),
-            None => error,
-        })
+        returned.map_err(|error| local.take_failure().unwrap_or(error))
     }
 
     fn refused(&self, error: FormatError, request: &Request, mut local: Local) -> CellError {
-        match local.source_failure.take() {
-            Some(failure) => Box::new(failure).into(),
+        match local.take_failure() {
+            Some(failure) => failure,
             None => {
                 // A formatter that does not describe itself once more has no options that anything is said of.
                 let options = || {

@@ -8,12 +8,17 @@ use super::call::Role;
 use super::wasi::{component, preview1};
 
 /// The interfaces whose functions are linked, without their versions.
-const LINKED: [&str; 4] = [
+const LINKED: [&str; 6] = [
     "cellblock:format/tree",
     "cellblock:format/placement",
     "cellblock:format/progress",
+    "cellblock:format/encoding",
+    "cellblock:format/digests",
     "wasi:filesystem/types",
 ];
+
+/// Those that are linked only where they are imported.
+const ENCODING: [&str; 2] = ["cellblock:format/encoding", "cellblock:format/digests"];
 
 /// The functions and resources that `component` imports, each as `interface#function`, in its own order; imported types
 /// are no capabilities. An import that is no interface stands under its bare name.
@@ -49,6 +54,11 @@ pub(super) fn first_beyond(role: Role, imports: &[String]) -> Option<&String> {
         Role::Formatter => !is_in_contract(import),
         Role::Command => !preview1::is_linked(import) && !component::is_linked(interface(import)),
     })
+}
+
+/// Whether an import is of those that only guests get that compress or compare.
+pub(super) fn is_encoding(import: &str) -> bool {
+    ENCODING.contains(&interface(import))
 }
 
 fn is_in_contract(import: &str) -> bool {

@@ -7,7 +7,9 @@ use wasmtime::Trap;
 
 use cellblock_contract::{Level as LogLevel, LogLine, Partition};
 
+use super::CellError;
 use super::bindings::cellblock::format::progress::{Host, Level};
+use super::encode::Session;
 use super::legible::legible;
 use super::occupied::Occupied;
 use super::state::{Answer, Services};
@@ -29,6 +31,8 @@ pub(super) struct Local {
     pub(super) log: Vec<LogLine>,
     /// The first failure of the tree's source, which the guest only knows as `source`.
     pub(super) source_failure: Option<SourceError>,
+    /// What it had encoded, if it is a guest that may.
+    pub(super) session: Option<Session>,
 }
 
 impl Local {
@@ -42,7 +46,17 @@ impl Local {
             deadline: None,
             log: Vec::new(),
             source_failure: None,
+            session: None,
         }
+    }
+
+    /// What failed on the host's side, which the guest does not know.
+    pub(super) fn take_failure(&mut self) -> Option<CellError> {
+        if let Some(failure) = self.source_failure.take() {
+            return Some(Box::new(failure).into());
+        }
+        let session = self.session.as_mut()?;
+        session.failure.take().map(CellError::from)
     }
 
     /// Stops a guest whose time is over; for calls in which the host works for long.

@@ -50,22 +50,13 @@ impl Local {
             Some(Kind::File { size, .. }) => *size,
             _ => return Err(PlaceError::NotAFile(index)),
         };
-        let ends_within = |start: u64, length: u64, size: u64| {
-            start.checked_add(length).filter(|end| *end <= size)
-        };
-        if ends_within(requested.file_offset, requested.length, file_size).is_none() {
+        let end = requested.file_offset.checked_add(requested.length);
+        if end.is_none_or(|end| end > file_size) {
             return Err(PlaceError::OutsideFile(index));
         }
-        let end = requested
-            .length
-            .checked_add(u64::from(requested.padding))
-            .and_then(|length| ends_within(requested.partition_offset, length, partition_size))
-            .ok_or(PlaceError::OutsidePartition(index))?;
-        if self.written.overlaps(requested.partition_offset, end)
-            || !self.placed.insert(requested.partition_offset, end)
-        {
-            return Err(PlaceError::Overlap(index));
-        }
+        let all = requested.length.checked_add(u64::from(requested.padding));
+        let all = all.ok_or(PlaceError::OutsidePartition(index))?;
+        self.claim(index, requested.partition_offset, all, partition_size)?;
         Ok(Placement {
             file,
             file_offset: requested.file_offset,
@@ -73,6 +64,24 @@ impl Local {
             length: requested.length,
             padding: requested.padding,
         })
+    }
+
+    /// Takes a range of the partition for the placement at `index`.
+    pub(super) fn claim(
+        &mut self,
+        index: u32,
+        start: u64,
+        length: u64,
+        partition_size: u64,
+    ) -> Result<(), PlaceError> {
+        let end = start
+            .checked_add(length)
+            .filter(|end| *end <= partition_size);
+        let end = end.ok_or(PlaceError::OutsidePartition(index))?;
+        if self.written.overlaps(start, end) || !self.placed.insert(start, end) {
+            return Err(PlaceError::Overlap(index));
+        }
+        Ok(())
     }
 
     /// Bounds what the host remembers for a cell.

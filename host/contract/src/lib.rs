@@ -28,7 +28,7 @@ pub use kind::{Identifier, KindDescription, Kinds};
 pub use limits::Limits;
 pub use log::{Level, LogLine};
 pub use loss::{Loss, Losses};
-pub use partition::{Partition, Placement};
+pub use partition::{EncodedCounts, Partition, PiecePlacement, Placement};
 pub use refusal::{
     FormatError, LabelProblem, NodeError, NodeProblem, PlaceError, ReadError, SettingError,
     SettingProblem, Shortage,

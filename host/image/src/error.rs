@@ -29,6 +29,9 @@ pub enum ImageError {
         "no thread can be started that copies content ({0}): allow more processes, as with ulimit -u"
     )]
     Thread(io::Error),
+    /// What was compressed cannot be read back.
+    #[error("reading what was compressed from its temporary file: {0}")]
+    Spool(io::Error),
     /// The folder for the image does not take files.
     #[error("{}: no file can be made there: {source}", folder.display())]
     Create {

@@ -1,12 +1,14 @@
 //! Fills a partition file for a cell: writes at once, placements on threads of their own.
 
 use std::collections::VecDeque;
+use std::fs::File;
 use std::io;
+use std::os::unix::fs::FileExt as _;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use super::{ImageError, PartitionFile, copy};
-use cellblock_contract::{Partition, Placement};
+use cellblock_contract::{Partition, PiecePlacement, Placement};
 use cellblock_tree::{Data, Portion, Reader, Tree};
 
 /// A partition file that a cell fills. [`Filling::finish`] gives it back.
@@ -43,6 +45,8 @@ enum Job {
     Joined(Vec<Placement>),
     /// A range of a large file, which the kernel copies.
     Large(Placement),
+    /// Pieces of this file, neighbours in the partition of at most [`JOINED`] bytes or one that is longer.
+    Pieces(Arc<File>, Vec<PiecePlacement>),
 }
 
 /// The bytes that are written at once.
@@ -59,6 +63,7 @@ impl Job {
         match self {
             Self::Joined(placements) => placements.len(),
             Self::Large(_) => 1,
+            Self::Pieces(_, placements) => placements.len(),
         }
     }
 }
@@ -179,20 +184,13 @@ impl Partition for Filling {
     }
 
     fn place(&self, batch: Vec<Placement>) -> io::Result<()> {
-        let limit = WAITING + self.shared.tree.len() as usize;
-        for job in jobs(batch) {
-            let mut queue = self.shared.lock();
-            while queue.waiting >= limit {
-                queue = wait(&self.shared.drained, queue);
-            }
-            if queue.failure.is_some() {
-                return Err(io::ErrorKind::Other.into());
-            }
-            queue.push(job);
-            drop(queue);
-            self.shared.filled.notify_one();
-        }
-        Ok(())
+        self.shared.submit(jobs(batch))
+    }
+
+    fn place_pieces(&self, spool: &Arc<File>, batch: Vec<PiecePlacement>) -> io::Result<()> {
+        let jobs = joined_pieces(batch).into_iter();
+        let jobs = jobs.map(|pieces| Job::Pieces(Arc::clone(spool), pieces));
+        self.shared.submit(jobs.collect())
     }
 
     fn settle(&self) -> io::Result<()> {
@@ -234,6 +232,42 @@ fn jobs(batch: Vec<Placement>) -> Vec<Job> {
         jobs.push(Job::Joined(joined));
     }
     jobs
+}
+
+/// Pieces as they are written at once: neighbours in the partition together, and their outermost zeros left out if these are
+/// more than that, since the partition reads as zeros there.
+fn joined_pieces(batch: Vec<PiecePlacement>) -> Vec<Vec<PiecePlacement>> {
+    let mut jobs: Vec<Vec<PiecePlacement>> = Vec::new();
+    let mut bytes = 0;
+    for piece in batch.into_iter().map(with_bounded_zeros) {
+        let total = piece.end() - piece.partition_offset;
+        match jobs.last_mut() {
+            Some(job)
+                if bytes + total <= JOINED
+                    && job.last().map(PiecePlacement::end) == Some(piece.partition_offset) =>
+            {
+                bytes += total;
+                job.push(piece);
+            }
+            _ => {
+                bytes = total;
+                jobs.push(vec![piece]);
+            }
+        }
+    }
+    jobs
+}
+
+/// The piece without its leading zeros or its padding if these are more than is written at once.
+fn with_bounded_zeros(piece: PiecePlacement) -> PiecePlacement {
+    let bounded = |zeros: u32| if u64::from(zeros) > JOINED { 0 } else { zeros };
+    let leading = bounded(piece.leading);
+    PiecePlacement {
+        partition_offset: piece.partition_offset + u64::from(piece.leading - leading),
+        leading,
+        padding: bounded(piece.padding),
+        ..piece
+    }
 }
 
 /// The placement without its padding if that is more than is written at once: the partition reads as zeros there, where
@@ -280,6 +314,24 @@ impl Shared {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Hands jobs to the threads, and waits while too many placements wait.
+    fn submit(&self, jobs: Vec<Job>) -> io::Result<()> {
+        let limit = WAITING + self.tree.len() as usize;
+        for job in jobs {
+            let mut queue = self.lock();
+            while queue.waiting >= limit {
+                queue = wait(&self.drained, queue);
+            }
+            if queue.failure.is_some() {
+                return Err(io::ErrorKind::Other.into());
+            }
+            queue.push(job);
+            drop(queue);
+            self.filled.notify_one();
+        }
+        Ok(())
+    }
+
     /// Remembers the first failure, and tells the cell only that there was one.
     fn keep<T>(&self, result: Result<T, ImageError>) -> io::Result<T> {
         result.map_err(|error| {
@@ -296,6 +348,7 @@ impl Shared {
             let result = match &job {
                 Job::Joined(placements) => self.join(&mut reader, placements, &mut buffer),
                 Job::Large(placement) => self.copy(&mut reader, placement),
+                Job::Pieces(spool, pieces) => self.join_pieces(spool, pieces, &mut buffer),
             };
             if let Err(error) = result {
                 let mut queue = self.lock();
@@ -356,6 +409,38 @@ impl Shared {
         Ok(())
     }
 
+    /// Writes neighbours at once.
+    fn join_pieces(
+        &self,
+        spool: &File,
+        pieces: &[PiecePlacement],
+        buffer: &mut Vec<u8>,
+    ) -> Result<(), ImageError> {
+        let (Some(first), Some(last)) = (pieces.first(), pieces.last()) else {
+            return Ok(());
+        };
+        let length = small(last.end() - first.partition_offset);
+        if buffer.len() < length {
+            buffer.resize(length, 0);
+        }
+        let buffer = &mut buffer[..length];
+        let mut filled = 0;
+        for piece in pieces {
+            let start =
+                small(piece.partition_offset - first.partition_offset) + piece.leading as usize;
+            let end = start + piece.length as usize;
+            buffer[filled..start].fill(0);
+            spool
+                .read_exact_at(&mut buffer[start..end], piece.spool_offset)
+                .map_err(ImageError::Spool)?;
+            filled = end;
+        }
+        buffer[filled..].fill(0);
+        self.partition.write(first.partition_offset, buffer)?;
+        (self.progress)(pieces.iter().map(|piece| u64::from(piece.length)).sum());
+        Ok(())
+    }
+
     fn copy(&self, reader: &mut Reader<'_>, placement: &Placement) -> Result<(), ImageError> {
         let partition = &self.partition;
         let failed = |source| {
@@ -402,7 +487,7 @@ impl Drop for Running<'_> {
     }
 }
 
-/// A length of at most [`JOINED`] bytes.
+/// A length of at most [`JOINED`] bytes, or of a piece with at most as many zeros on both sides.
 fn small(length: u64) -> usize {
     usize::try_from(length).expect("what is joined has a bound that fits memory")
 }

@@ -1,9 +1,11 @@
 //! A partition that is made in order to see what goes where: metadata is written, content is only counted.
 
+use std::fs::File;
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use cellblock_contract::{Partition, Placement};
+use cellblock_contract::{Partition, PiecePlacement, Placement};
 
 use super::{ImageError, PartitionFile, Scratch};
 
@@ -52,6 +54,15 @@ impl Partition for Rehearsal {
         let lengths = batch
             .iter()
             .map(|one| one.length + u64::from(one.padding))
+            .sum();
+        self.placed.fetch_add(lengths, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn place_pieces(&self, _spool: &Arc<File>, batch: Vec<PiecePlacement>) -> io::Result<()> {
+        let lengths = batch
+            .iter()
+            .map(|one| one.end() - one.partition_offset)
             .sum();
         self.placed.fetch_add(lengths, Ordering::Relaxed);
         Ok(())

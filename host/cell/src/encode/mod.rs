@@ -7,9 +7,20 @@
 //! ```
 //!
 //! A [`Worker`] is all that touches what a codec makes of content: it may be a thread of this process, or a process of its own.
+//! A [`Pool`] belongs to a cell, so that `format` finds what `measure` had encoded; a [`Session`] belongs to one call, numbers
+//! its pieces, and bounds what it asks for.
 
-#[allow(dead_code, reason = "the pool that uses them comes next")]
+mod failure;
+mod hashing;
+mod host;
+mod pool;
+mod session;
+mod task;
+#[cfg(test)]
+mod tests;
 mod workers;
 
-#[allow(unused_imports, reason = "the pool that uses them comes next")]
+pub(crate) use failure::Failure;
+pub(crate) use pool::Pool;
+pub(crate) use session::Session;
 pub(crate) use workers::{Encoded, Threads, Worker, WorkerError, Workers};

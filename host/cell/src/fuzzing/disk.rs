@@ -1,9 +1,11 @@
 //! A partition in memory that knows what the host promises of every call, and panics where it is broken.
 
+use std::fs::File;
 use std::io;
+use std::os::unix::fs::FileExt as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use cellblock_contract::{Partition, Placement};
+use cellblock_contract::{Partition, PiecePlacement, Placement};
 use cellblock_tree::{Kind, Tree};
 
 /// What a byte of the partition holds.
@@ -131,6 +133,29 @@ impl Partition for Disk {
                     &mut state.bytes[range][..content],
                 )
                 .unwrap_or_else(|error| panic!("{error}"));
+        }
+        Ok(())
+    }
+
+    fn place_pieces(&self, spool: &Arc<File>, batch: Vec<PiecePlacement>) -> io::Result<()> {
+        let mut state = self.lock();
+        let end = spool.metadata()?.len();
+        for piece in &batch {
+            assert!(
+                piece.spool_offset + u64::from(piece.length) <= end,
+                "{piece:?}"
+            );
+            let range = Self::range(piece.partition_offset, piece.end() - piece.partition_offset);
+            let uses = &mut state.uses[range];
+            assert!(uses.iter().all(|it| *it == Use::Free), "{piece:?}");
+            uses.fill(Use::Placed);
+        }
+        state.settled = false;
+        state.works()?;
+        for piece in &batch {
+            let start = piece.partition_offset + u64::from(piece.leading);
+            let range = Self::range(start, u64::from(piece.length));
+            spool.read_exact_at(&mut state.bytes[range], piece.spool_offset)?;
         }
         Ok(())
     }

@@ -22,6 +22,7 @@ use super::columns::Head;
 use crate::bindings::cellblock::format::placement::{PlaceError, Placement};
 use crate::bindings::cellblock::format::progress::Level;
 use crate::bindings::cellblock::format::tree::{Range, ReadError, Totals};
+use crate::bindings::encoding::cellblock::format::encoding::{EncodeError, Settings};
 use crate::call::{Returned, Role, Stopped};
 use crate::engine::LoadFailure;
 use crate::files::ErrorCode;
@@ -130,6 +131,20 @@ questions! {
     WritePartition { offset: u64 } -> Result<u64, ErrorCode>;
     /// What the tree amounts to.
     Sum { unit: u32 } -> Totals;
+    /// Blocks to encode, which follow the question: so many counts, and the spans.
+    Encode { settings: Settings, counts: u32 } -> Result<(), EncodeError>;
+    /// The next pieces, which follow the answer.
+    Pieces { limit: u32 } -> Result<(), EncodeError>;
+    /// The bytes of a piece, which follow the answer.
+    PieceBytes { piece: u32 } -> Result<(), EncodeError>;
+    /// Placements of pieces, which follow the question.
+    PlacePieces {} -> Result<(), EncodeError>;
+    /// Bytes to encode, of these lengths, which follow the question: the lengths of what follows the answer.
+    EncodeBytes { settings: Settings, lengths: Vec<u32> } -> Result<Vec<u32>, EncodeError>;
+    /// Digests of files, whose ids follow the question, and which follow the answer.
+    DigestFiles {} -> Result<(), ReadError>;
+    /// Digests of a file's blocks, which follow the answer.
+    DigestBlocks { file: u32, size: u32 } -> Result<(), ReadError>;
 }
 
 /// The bytes of a placement: little-endian, in the order of its fields.

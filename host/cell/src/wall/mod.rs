@@ -27,6 +27,7 @@ mod filter;
 pub(super) mod fuzzing;
 mod identity;
 mod inside;
+mod lists;
 mod lockdown;
 mod message;
 mod outside;

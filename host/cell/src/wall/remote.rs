@@ -4,12 +4,20 @@ use std::fmt::Display;
 
 use super::channel::Channel;
 use super::columns;
+use super::lists::{self, Listed};
 use super::message::{self, Asked, FromCell, Question};
 use crate::bindings::cellblock::format::placement::{self, PlaceError, Placement};
 use crate::bindings::cellblock::format::progress::{self, Level};
 use crate::bindings::cellblock::format::tree::{self, NodeId, Nodes, Range, ReadError, Totals};
+use crate::bindings::encoding::cellblock::format::digests::{self, Digest};
+use crate::bindings::encoding::cellblock::format::encoding::{
+    self, Blocks, EncodeError, Piece, PiecePlacement, Settings,
+};
 use crate::legible::cut;
 use crate::state::{Answer, Services};
+
+/// What the host answers of encoding.
+type Encoded<T> = wasmtime::Result<Result<T, EncodeError>>;
 
 /// The host, as a cell sees it.
 pub(super) struct Remote {
@@ -77,6 +85,67 @@ impl tree::Host for Remote {
 impl placement::Host for Remote {
     fn place(&mut self, batch: Vec<Placement>) -> wasmtime::Result<Result<(), PlaceError>> {
         Ok(self.ask(message::Place {}, &message::to_bytes(&batch))?.0)
+    }
+}
+
+impl encoding::Host for Remote {
+    fn encode(&mut self, settings: Settings, blocks: Blocks) -> Encoded<()> {
+        let (counts, bytes) = lists::blocks_to_bytes(&blocks);
+        Ok(self.ask(message::Encode { settings, counts }, &bytes)?.0)
+    }
+
+    fn pieces(&mut self, limit: u32) -> Encoded<Vec<Piece>> {
+        let (answer, bytes) = self.ask(message::Pieces { limit }, &[])?;
+        listed(answer, &bytes)
+    }
+
+    fn bytes(&mut self, piece: u32) -> Encoded<Vec<u8>> {
+        let (answer, bytes) = self.ask(message::PieceBytes { piece }, &[])?;
+        Ok(answer.map(|()| bytes))
+    }
+
+    fn place(&mut self, batch: Vec<PiecePlacement>) -> Encoded<()> {
+        Ok(self
+            .ask(message::PlacePieces {}, &lists::to_bytes(&batch))?
+            .0)
+    }
+
+    fn encode_bytes(&mut self, settings: Settings, inputs: Vec<Vec<u8>>) -> Encoded<Vec<Vec<u8>>> {
+        let length = |input: &Vec<u8>| u32::try_from(input.len()).map_err(lost);
+        let lengths = inputs.iter().map(length).collect::<Result<_, _>>()?;
+        let question = message::EncodeBytes { settings, lengths };
+        let (answer, bytes) = self.ask(question, &inputs.concat())?;
+        match answer {
+            Ok(lengths) => lists::cut(&lengths, &bytes)
+                .map(Ok)
+                .ok_or_else(|| lost("outputs that are none")),
+            Err(error) => Ok(Err(error)),
+        }
+    }
+}
+
+impl digests::Host for Remote {
+    fn files(&mut self, files: Vec<u32>) -> wasmtime::Result<Result<Vec<Digest>, ReadError>> {
+        let (answer, bytes) = self.ask(message::DigestFiles {}, &lists::to_bytes(&files))?;
+        listed(answer, &bytes)
+    }
+
+    fn blocks(&mut self, file: u32, size: u32) -> wasmtime::Result<Result<Vec<Digest>, ReadError>> {
+        let (answer, bytes) = self.ask(message::DigestBlocks { file, size }, &[])?;
+        listed(answer, &bytes)
+    }
+}
+
+/// An answer with the list that follows it.
+fn listed<T: Listed<N>, E, const N: usize>(
+    answer: Result<(), E>,
+    bytes: &[u8],
+) -> wasmtime::Result<Result<Vec<T>, E>> {
+    match answer {
+        Ok(()) => lists::from_bytes(bytes)
+            .map(Ok)
+            .ok_or_else(|| lost("a list that is none")),
+        Err(error) => Ok(Err(error)),
     }
 }
 

@@ -3,10 +3,13 @@
 
 use super::channel::{Channel, ChannelError};
 use super::columns;
+use super::lists::{self, Listed};
 use super::message::{self, Asked, FromCell, Question};
-use crate::bindings::cellblock::format::placement::Host as _;
+use crate::bindings::cellblock::format::placement;
 use crate::bindings::cellblock::format::progress::Host as _;
 use crate::bindings::cellblock::format::tree::Host as _;
+use crate::bindings::encoding::cellblock::format::digests::Host as _;
+use crate::bindings::encoding::cellblock::format::encoding::{self, Host as _};
 use crate::call::{Returned, Stopped};
 use crate::local::Local;
 use crate::state::Services as _;
@@ -59,12 +62,61 @@ fn answer(
             reply::<message::Read>(channel, &answer, &content)
         }
         Asked::Place(message::Place {}) => match message::from_bytes(&bytes) {
-            Some(batch) => reply::<message::Place>(channel, &local.place(batch)?, &[]),
-            None => Err(ChannelError::Malformed(format!(
-                "placements in {} bytes",
-                bytes.len()
-            ))),
+            Some(batch) => {
+                let placed = placement::Host::place(local, batch)?;
+                reply::<message::Place>(channel, &placed, &[])
+            }
+            None => Err(malformed("placements", &bytes)),
         },
+        Asked::Encode(message::Encode { settings, counts }) => {
+            match lists::blocks_from_bytes(counts, &bytes) {
+                Some(blocks) => {
+                    reply::<message::Encode>(channel, &local.encode(settings, blocks)?, &[])
+                }
+                None => Err(malformed("blocks", &bytes)),
+            }
+        }
+        Asked::Pieces(message::Pieces { limit }) => {
+            let (answer, pieces) = split(local.pieces(limit)?, listed);
+            reply::<message::Pieces>(channel, &answer, &pieces)
+        }
+        Asked::PieceBytes(message::PieceBytes { piece }) => {
+            let (answer, content) = split(local.bytes(piece)?, |content| ((), content));
+            reply::<message::PieceBytes>(channel, &answer, &content)
+        }
+        Asked::PlacePieces(message::PlacePieces {}) => match lists::from_bytes(&bytes) {
+            Some(batch) => {
+                let placed = encoding::Host::place(local, batch)?;
+                reply::<message::PlacePieces>(channel, &placed, &[])
+            }
+            None => Err(malformed("placements of pieces", &bytes)),
+        },
+        Asked::EncodeBytes(message::EncodeBytes { settings, lengths }) => {
+            match lists::cut(&lengths, &bytes) {
+                Some(inputs) => {
+                    let length = |output: &Vec<u8>| {
+                        u32::try_from(output.len()).expect("it is shorter than its input")
+                    };
+                    let outputs = local.encode_bytes(settings, inputs)?;
+                    let (answer, outputs) = split(outputs, |outputs| {
+                        (outputs.iter().map(length).collect(), outputs.concat())
+                    });
+                    reply::<message::EncodeBytes>(channel, &answer, &outputs)
+                }
+                None => Err(malformed("inputs", &bytes)),
+            }
+        }
+        Asked::DigestFiles(message::DigestFiles {}) => match lists::from_bytes(&bytes) {
+            Some(files) => {
+                let (answer, digests) = split(local.files(files)?, listed);
+                reply::<message::DigestFiles>(channel, &answer, &digests)
+            }
+            None => Err(malformed("files", &bytes)),
+        },
+        Asked::DigestBlocks(message::DigestBlocks { file, size }) => {
+            let (answer, digests) = split(local.blocks(file, size)?, listed);
+            reply::<message::DigestBlocks>(channel, &answer, &digests)
+        }
         Asked::Log(message::Log { level, message }) => {
             local.log(level, message)?;
             Ok(())
@@ -88,6 +140,15 @@ fn reply<Q: Question>(
     bytes: &[u8],
 ) -> Result<(), ChannelError> {
     channel.send(answer, bytes)
+}
+
+fn malformed(what: &str, bytes: &[u8]) -> ChannelError {
+    ChannelError::Malformed(format!("{what} in {} bytes", bytes.len()))
+}
+
+/// A list, which follows a head that says nothing.
+fn listed<T: Listed<N>, const N: usize>(list: Vec<T>) -> ((), Vec<u8>) {
+    ((), lists::to_bytes(&list))
 }
 
 /// The head of an answer, and the bytes that follow it: none after an error.
@@ -138,6 +199,14 @@ mod tests {
         }
 
         fn place(&self, batch: Vec<cellblock_contract::Placement>) -> io::Result<()> {
+            panic!("{batch:?}");
+        }
+
+        fn place_pieces(
+            &self,
+            _spool: &Arc<std::fs::File>,
+            batch: Vec<cellblock_contract::PiecePlacement>,
+        ) -> io::Result<()> {
             panic!("{batch:?}");
         }
 

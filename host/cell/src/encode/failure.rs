@@ -1,0 +1,43 @@
+//! Why content was not encoded, which the guest only knows as `failed`.
+
+use std::io;
+
+use cellblock_text::PathBytes;
+use cellblock_tree::source::SourceError;
+
+use super::WorkerError;
+use crate::CellError;
+
+/// What the host knows of it.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The content could not be read.
+    Source(SourceError),
+    /// The codec, or who runs it, failed.
+    Worker {
+        /// The file that the block begins with; none of the guest's own bytes.
+        path: Option<PathBytes>,
+        error: WorkerError,
+    },
+    /// The file that keeps what was encoded.
+    Spool(io::Error),
+    /// No thread could be started.
+    Thread(io::Error),
+    /// A thread of the host has panicked: joining it tells.
+    Panic,
+}
+
+impl From<Failure> for CellError {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Source(error) => Box::new(error).into(),
+            Failure::Worker { path, error } => Self::Codec {
+                path: path.map(|path| path.to_string()),
+                reason: error.to_string(),
+            },
+            Failure::Spool(source) => Self::Spool { source },
+            Failure::Thread(error) => Self::Engine(format!("a thread does not start: {error}")),
+            Failure::Panic => Self::Engine("a thread that encodes has panicked".to_owned()),
+        }
+    }
+}

@@ -1,0 +1,372 @@
+//! What one call of a guest had encoded.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use cellblock_codec::{BLOCK_LIMIT, Settings};
+use cellblock_contract::PiecePlacement;
+use cellblock_tree::{Kind, NodeId};
+
+use super::Failure;
+use super::hashing::{Hash, Hashing, Run};
+use super::pool::{BlockId, Pool};
+use super::task::{Content, Span, Task};
+
+/// What may be asked for beside the content of the tree, in bytes.
+const BUDGET: u64 = 64 << 20;
+/// How many times its content may be asked for.
+const BUDGET_FACTOR: u64 = 4;
+/// How many spans and pieces a call may have beside those that the tree's nodes and content come to.
+const ITEMS: u64 = 1 << 20;
+/// Spans and pieces for each node of the tree.
+const ITEMS_A_NODE: u64 = 8;
+/// Content has no more spans and pieces than one for so many bytes.
+const BYTES_AN_ITEM: u64 = 512;
+/// The most bytes of one input of the guest's own.
+const LARGEST_OWN: usize = 1 << 20;
+/// The most bytes of a piece that the guest gets.
+const LARGEST_BYTES: u32 = 64 << 10;
+/// The most digests in one answer.
+const MOST_DIGESTS: u64 = 4 << 20;
+
+/// The blocks and pieces of one call, in its order.
+pub(crate) struct Session {
+    pool: Arc<Pool>,
+    /// The blocks that were asked for and whose pieces are not told.
+    blocks: std::collections::VecDeque<BlockId>,
+    /// How many pieces of the first of them are told.
+    told: usize,
+    /// Where the next piece of that block begins in its bytes.
+    told_bytes: u64,
+    pieces: Vec<Told>,
+    /// The bytes that may still be asked for.
+    bytes_left: u64,
+    /// The spans and pieces that may still come.
+    items_left: u64,
+    /// Why it failed, which the guest does not know.
+    pub(crate) failure: Option<Failure>,
+}
+
+/// A piece that the guest knows.
+#[derive(Clone, Copy)]
+struct Told {
+    /// Where its bytes are in the spool.
+    at: u64,
+    length: u32,
+    /// Whether it can be placed: it was kept, and not placed before.
+    can_be_placed: bool,
+}
+
+/// Why a guest does not get what it asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refused {
+    Settings,
+    Block(u32),
+    Exhausted,
+    Piece(u32),
+    /// The session keeps why.
+    Failed,
+    /// The time of the call is over.
+    Late,
+}
+
+/// Consumed and produced bytes.
+pub(super) type Lengths = (u32, u32);
+
+impl Session {
+    pub(crate) fn new(pool: &Arc<Pool>) -> Self {
+        pool.begin();
+        let tree = pool.tree();
+        let content = tree.totals(1).content;
+        Self {
+            pool: Arc::clone(pool),
+            blocks: std::collections::VecDeque::new(),
+            told: 0,
+            told_bytes: 0,
+            pieces: Vec::new(),
+            bytes_left: content.saturating_mul(BUDGET_FACTOR).saturating_add(BUDGET),
+            items_left: ITEMS + ITEMS_A_NODE * u64::from(tree.len()) + content / BYTES_AN_ITEM,
+            failure: None,
+        }
+    }
+
+    fn keep<T>(&mut self, result: Result<T, Failure>) -> Result<T, Refused> {
+        result.map_err(|failure| {
+            self.failure.get_or_insert(failure);
+            Refused::Failed
+        })
+    }
+
+    fn spend(&mut self, bytes: u64, items: u64) -> Result<(), Refused> {
+        let left = self
+            .bytes_left
+            .checked_sub(bytes)
+            .zip(self.items_left.checked_sub(items));
+        (self.bytes_left, self.items_left) = left.ok_or(Refused::Exhausted)?;
+        Ok(())
+    }
+
+    /// The size of a regular file.
+    fn size(&self, file: NodeId) -> Option<u64> {
+        let tree = self.pool.tree();
+        match (file.0 < tree.len()).then(|| tree.node(file).kind) {
+            Some(Kind::File { size, .. }) => Some(*size),
+            _ => None,
+        }
+    }
+
+    /// The bytes of a block, if it can be.
+    fn check(&self, spans: &[Span]) -> Option<u64> {
+        let mut bytes: u64 = 0;
+        for span in spans {
+            let size = self.size(span.file)?;
+            let end = span.offset.checked_add(span.length)?;
+            bytes = bytes.checked_add(span.length)?;
+            if span.length == 0 || end > size || bytes > BLOCK_LIMIT as u64 {
+                return None;
+            }
+        }
+        (bytes > 0).then_some(bytes)
+    }
+
+    /// Has blocks encoded: as many as there are `counts`, each of so many of the `spans`.
+    pub(super) fn encode(
+        &mut self,
+        settings: Settings,
+        counts: &[u32],
+        spans: &[Span],
+    ) -> Result<(), Refused> {
+        settings.check().map_err(|_| Refused::Settings)?;
+        let mut rest = spans;
+        let mut bytes = 0;
+        for (index, count) in (0..).zip(counts) {
+            let split = usize::try_from(*count)
+                .ok()
+                .and_then(|count| rest.split_at_checked(count));
+            let (block, behind) = split.ok_or(Refused::Block(index))?;
+            bytes += self.check(block).ok_or(Refused::Block(index))?;
+            rest = behind;
+        }
+        if !rest.is_empty() {
+            return Err(Refused::Block(
+                u32::try_from(counts.len()).unwrap_or(u32::MAX),
+            ));
+        }
+        self.spend(bytes, spans.len() as u64)?;
+        let mut rest = spans;
+        let tasks = counts.iter().map(|count| {
+            let (block, behind) = rest.split_at(*count as usize);
+            rest = behind;
+            Task {
+                settings,
+                content: Content::Spans(block.to_vec()),
+            }
+        });
+        let asked = self.pool.encode(tasks.collect());
+        let ids = self.keep(asked)?;
+        self.blocks.extend(ids);
+        Ok(())
+    }
+
+    /// The next pieces, at most `limit`.
+    pub(super) fn pieces(
+        &mut self,
+        limit: u32,
+        deadline: Option<Instant>,
+    ) -> Result<Vec<Lengths>, Refused> {
+        let limit = limit as usize;
+        let mut told = Vec::new();
+        while told.len() < limit
+            && let Some(block) = self.blocks.front().copied()
+        {
+            let has_some = !told.is_empty();
+            // One look is enough where some are told already.
+            let pool = Arc::clone(&self.pool);
+            let (skip, room) = (self.told, limit - told.len());
+            let seen = pool.wait(deadline, |state| match state.done(block) {
+                None if has_some => Some(Ok(None)),
+                None => None,
+                Some(done) => Some(done.map(|done| {
+                    let pieces = state.pieces(done);
+                    let next = pieces[skip..].iter().take(room).copied();
+                    Some((done.at, next.collect::<Vec<_>>(), pieces.len()))
+                })),
+            });
+            let seen = seen.ok_or(Refused::Late)?;
+            let Some((at, pieces, count)) = self.keep(seen)? else {
+                break;
+            };
+            self.spend(0, pieces.len() as u64)?;
+            self.told += pieces.len();
+            for piece in pieces {
+                self.pieces.push(Told {
+                    at: at + self.told_bytes,
+                    length: piece.produced,
+                    can_be_placed: piece.produced > 0,
+                });
+                self.told_bytes += u64::from(piece.produced);
+                told.push((piece.consumed, piece.produced));
+            }
+            if self.told == count {
+                self.blocks.pop_front();
+                self.told = 0;
+                self.told_bytes = 0;
+            }
+        }
+        Ok(told)
+    }
+
+    /// A piece that can be placed.
+    fn kept(&self, piece: u32) -> Option<Told> {
+        let told = self.pieces.get(piece as usize)?;
+        told.can_be_placed.then_some(*told)
+    }
+
+    /// The bytes of a piece that was kept and not placed.
+    pub(super) fn bytes(&mut self, piece: u32) -> Result<Vec<u8>, Refused> {
+        let short = self.kept(piece).filter(|told| told.length <= LARGEST_BYTES);
+        let told = short.ok_or(Refused::Piece(0))?;
+        let mut bytes = vec![0; told.length as usize];
+        let read = self.pool.read(told.at, &mut bytes);
+        self.keep(read)?;
+        Ok(bytes)
+    }
+
+    /// Takes the piece that the placement at `index` asks for; where its bytes are.
+    pub(super) fn take(&mut self, index: u32, piece: u32) -> Result<(u64, u32), Refused> {
+        let told = self.kept(piece).ok_or(Refused::Piece(index))?;
+        self.pieces[piece as usize].can_be_placed = false;
+        Ok((told.at, told.length))
+    }
+
+    /// Undoes [`Session::take`].
+    pub(super) fn give_back(&mut self, piece: u32) {
+        self.pieces[piece as usize].can_be_placed = true;
+    }
+
+    /// Hands placements on.
+    pub(super) fn place(
+        &self,
+        partition: &dyn cellblock_contract::Partition,
+        batch: Vec<PiecePlacement>,
+    ) -> std::io::Result<()> {
+        partition.place_pieces(self.pool.spool(), batch)
+    }
+
+    /// Encodes the guest's own bytes; what was not kept is empty.
+    pub(super) fn encode_bytes(
+        &mut self,
+        settings: Settings,
+        inputs: Vec<Vec<u8>>,
+        deadline: Option<Instant>,
+    ) -> Result<Vec<Vec<u8>>, Refused> {
+        if settings.check().is_err() || settings.limit != 0 {
+            return Err(Refused::Settings);
+        }
+        let fits = |input: &Vec<u8>| (1..=LARGEST_OWN).contains(&input.len());
+        if let Some(index) = inputs.iter().position(|input| !fits(input)) {
+            return Err(Refused::Block(u32::try_from(index).unwrap_or(u32::MAX)));
+        }
+        let bytes = inputs.iter().map(|input| input.len() as u64).sum();
+        self.spend(bytes, inputs.len() as u64)?;
+        let tasks = inputs.into_iter().map(|input| Task {
+            settings,
+            content: Content::Own(input),
+        });
+        let asked = self.pool.encode(tasks.collect());
+        let ids = self.keep(asked)?;
+        let mut outputs = Vec::with_capacity(ids.len());
+        for id in ids {
+            let seen = self.pool.wait(deadline, |state| {
+                let done = state.done(id)?;
+                Some(done.map(|done| (done.at, state.pieces(done)[0].produced)))
+            });
+            let (at, length) = self.keep(seen.ok_or(Refused::Late)?)?;
+            let mut output = vec![0; length as usize];
+            let read = self.pool.read(at, &mut output);
+            self.keep(read)?;
+            outputs.push(output);
+        }
+        Ok(outputs)
+    }
+
+    /// The digests of whole files; the error is the id that is no file's.
+    pub(super) fn digests(
+        &mut self,
+        files: &[u32],
+        deadline: Option<Instant>,
+    ) -> Result<Vec<Hash>, Unhashed> {
+        let mut unknown = BTreeMap::new();
+        for file in files.iter().copied().map(NodeId) {
+            let size = self.size(file).ok_or(Unhashed::NotAFile)?;
+            if !self.pool.lock().digests.contains_key(&file) {
+                unknown.insert(file, Run::whole(file, size));
+            }
+        }
+        let runs: Vec<Run> = unknown.into_values().collect();
+        let digests = self.hash(&runs, deadline)?;
+        let mut rest = digests.as_slice();
+        let mut state = self.pool.lock();
+        for run in runs {
+            let blocks = usize::try_from(run.blocks()).expect("a file has few blocks");
+            let (own, behind) = rest.split_at(blocks);
+            rest = behind;
+            state.digests.insert(run.file, run.combined(own));
+        }
+        let known = files.iter().map(|file| state.digests[&NodeId(*file)]);
+        Ok(known.collect())
+    }
+
+    /// The digests of a file's blocks.
+    pub(super) fn block_digests(
+        &mut self,
+        file: u32,
+        block: u32,
+        deadline: Option<Instant>,
+    ) -> Result<Vec<Hash>, Unhashed> {
+        let size = self.size(NodeId(file)).ok_or(Unhashed::NotAFile)?;
+        let run = Run {
+            block: u64::from(block),
+            ..Run::whole(NodeId(file), size)
+        };
+        let is_size = block.is_power_of_two() && (4 << 10..=16 << 20).contains(&block);
+        if !is_size || run.blocks() > MOST_DIGESTS {
+            return Err(Unhashed::OutOfRange);
+        }
+        self.hash(&[run], deadline)
+    }
+
+    fn hash(&mut self, runs: &[Run], deadline: Option<Instant>) -> Result<Vec<Hash>, Unhashed> {
+        let hashing = Arc::new(Hashing::new(runs));
+        let begun = self.pool.hash(&hashing);
+        self.keep(begun).map_err(|_| Unhashed::Failed)?;
+        let seen = self
+            .pool
+            .wait(deadline, |_| hashing.is_done().then_some(Ok(())));
+        if seen.is_none() {
+            hashing.stop();
+        }
+        let seen = seen.ok_or(Unhashed::Late)?;
+        self.keep(seen).map_err(|_| Unhashed::Failed)?;
+        let digests = hashing.digests().map_err(Failure::Source);
+        self.keep(digests).map_err(|_| Unhashed::Failed)
+    }
+}
+
+/// Why a guest does not get digests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unhashed {
+    NotAFile,
+    OutOfRange,
+    /// The session keeps why.
+    Failed,
+    /// The time of the call is over.
+    Late,
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.pool.end();
+    }
+}
