@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt as _;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Instant;
@@ -30,6 +30,8 @@ pub(super) struct Shared {
     spool: Arc<File>,
     /// The bytes of the spool that are taken.
     taken: AtomicU64,
+    /// No call is under way: nobody waits for what is not begun.
+    unwanted: AtomicBool,
     state: Mutex<State>,
     /// Signalled when the queue gets a job or is closed.
     asked: Condvar,
@@ -107,6 +109,7 @@ impl Pool {
                 workers,
                 spool: Arc::new(spool),
                 taken: AtomicU64::new(0),
+                unwanted: AtomicBool::new(true),
                 state: Mutex::default(),
                 asked: Condvar::new(),
                 done: Condvar::new(),
@@ -134,7 +137,9 @@ impl Pool {
     }
 
     pub(super) fn begin(&self) {
-        self.lock().sessions += 1;
+        let mut state = self.lock();
+        state.sessions += 1;
+        self.shared.unwanted.store(false, Ordering::Relaxed);
     }
 
     /// Once no call is under way, nobody waits for what was not begun.
@@ -142,6 +147,7 @@ impl Pool {
         let mut state = self.lock();
         state.sessions -= 1;
         if state.sessions == 0 {
+            self.shared.unwanted.store(true, Ordering::Relaxed);
             state.drop_waiting();
         }
     }
@@ -386,7 +392,12 @@ impl Shared {
         let mut together = Vec::new();
         let mut finished = Vec::with_capacity(tasks.len());
         let is_alone = tasks.len() == 1;
+        let mut dropped = Vec::new();
         for (id, task) in tasks {
+            if self.unwanted.load(Ordering::Relaxed) {
+                dropped.push((id, task.key()));
+                continue;
+            }
             let encoded = match task.encode(reader, &*self.workers, worker) {
                 Ok(encoded) if is_alone => self.keep(encoded.bytes).map(|at| Finished {
                     pieces: encoded.pieces.to_vec(),
@@ -411,6 +422,10 @@ impl Shared {
         }
         let base = self.keep(&together);
         let mut state = self.lock();
+        for (id, key) in dropped {
+            state.blocks[id.0] = Block::Dropped;
+            state.found.remove(&key);
+        }
         for (id, encoded) in finished {
             let placed = match (&base, encoded) {
                 (Ok(base), Ok(finished)) => Ok(Finished {
