@@ -258,70 +258,76 @@ fn a_tree_of_raw_bytes_is_made_on_any_table() {
     }
 }
 
-/// What is refused: the change of the spec, and what the error says.
+/// A change of the spec, what the template says, and what the error says.
+type Refused = (
+    &'static str,
+    &'static str,
+    &'static str,
+    &'static [&'static str],
+);
+
 #[test]
 fn what_cannot_be_verified_is_refused_at_its_line_and_nothing_is_written() {
-    let no_template = ("cmdline.in", "");
-    let cases: &[(&str, &str, (&str, &str), &[&str])] = &[
+    let cases: &[Refused] = &[
         (
             "of = \"root\"",
             "of = \"rot\"",
-            no_template,
+            "",
             &["there is no partition 'rot'", "did you mean 'root'?"],
         ),
         (
             "of = \"root\"",
             "of = \"root-verity\"",
-            no_template,
+            "",
             &["root-verity -> root-verity"],
         ),
         (
             "of = \"root\" }",
             "of = \"root\" }\nsize = \"4KiB\"",
-            no_template,
+            "",
             &["the hash tree of partition 'root'", "4096 bytes", "short)"],
         ),
         (
             "of = \"root\"",
             "of = \"root\", salt = \"abc\"",
-            no_template,
+            "",
             &["`abc` is no salt"],
         ),
         (
             "of = \"root\"",
             "of = \"root\", data-block-size = 3000",
-            no_template,
+            "",
             &["3000 bytes is no size of a block"],
         ),
         (
             "of = \"root\"",
             "of = \"root\", hash = \"md5\"",
-            no_template,
+            "",
             &["`md5` is none of `sha256`, `sha512`"],
         ),
         (
             "of = \"root\" }",
             "of = \"root\" }\nfilesystem = \"ext4\"",
-            no_template,
+            "",
             &["both `verity` and `filesystem` are there"],
         ),
         (
             "filesystem = \"ext4\"\ncontent = [{ directory = \"root\" }]",
             "size = \"1MiB\"",
-            no_template,
+            "",
             &["partition 'root' has no content"],
         ),
         (
             "of = \"root\" }",
             "of = \"root\" }\n[[partition]]\nname = \"second\"\ntype = \"linux-generic\"\nverity = { of = \"root\" }",
-            no_template,
+            "",
             &["holds the hash tree of 'root' already"],
         ),
         // The root would hold its own root hash.
         (
             "{ directory = \"root\" }",
             "{ template = \"cmdline.in\", to = \"/own\" }",
-            ("cmdline.in", "{{ partition.root.verity.root-hash }}"),
+            "{{ partition.root.verity.root-hash }}",
             &[
                 "each of these needs the next one",
                 "root-verity -> root -> root-verity",
@@ -330,13 +336,12 @@ fn what_cannot_be_verified_is_refused_at_its_line_and_nothing_is_written() {
         (
             "{ directory = \"root\" }",
             "{ template = \"cmdline.in\", to = \"/own\" }",
-            ("cmdline.in", "{{ partition.root.digest }}"),
+            "{{ partition.root.digest }}",
             &["root -> root"],
         ),
     ];
-    for (from, to, (file, text), expected) in cases {
-        let bench = bench("");
-        bench.write(file, text);
+    for (from, to, template, expected) in cases {
+        let bench = bench(template);
         let spec = SPEC.replace(from, to);
         assert_ne!(spec, SPEC, "{from}");
         bench.write("image.toml", &spec);
