@@ -2,6 +2,7 @@
 
 mod esp;
 mod grub;
+mod kernels;
 mod machine;
 mod nobody;
 mod templates;

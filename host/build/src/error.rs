@@ -1,6 +1,7 @@
 //! What can go wrong, with the partition that it concerns.
 
 use crate::catalogue::GuestError;
+use crate::kernel::KernelError;
 use crate::plan::PlanError;
 use crate::{DiskError, TemplateError};
 use cellblock_cell::CellError;
@@ -50,6 +51,9 @@ pub enum PartitionError {
     /// A template of its content.
     #[error(transparent)]
     Template(#[from] TemplateError),
+    /// A unified kernel that goes into it.
+    #[error(transparent)]
+    Kernel(KernelError),
     /// Its content.
     #[error(transparent)]
     Source(#[from] SourceError),
@@ -62,6 +66,16 @@ pub enum PartitionError {
     /// The temporary file for what its formatter has compressed.
     #[error("no temporary file can be made beside the image for what is compressed: {0}")]
     Spool(std::io::Error),
+}
+
+impl From<KernelError> for PartitionError {
+    /// A template is shown beside its own lines, wherever it goes.
+    fn from(error: KernelError) -> Self {
+        match error {
+            KernelError::Template(error) => Self::Template(error),
+            error => Self::Kernel(error),
+        }
+    }
 }
 
 impl Error {
@@ -84,7 +98,7 @@ impl PartitionError {
     #[must_use]
     pub fn is_usage(&self) -> bool {
         let source = match self {
-            Self::Template(_) => return true,
+            Self::Template(_) | Self::Kernel(_) => return true,
             Self::Source(source) => source,
             Self::Cell(CellError::Source(source)) => source,
             Self::Cell(CellError::Refused(refusal)) => {

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::catalogue::{Formatter, Formatters};
 use crate::error::{Error, PartitionError};
+use crate::kernel::{self, AssembledKernel};
 use crate::parallel;
 use crate::plan::{Facts, FilesystemPlan, TimeRule};
 use crate::progress::Bar;
@@ -47,6 +48,8 @@ pub(crate) struct Prepared {
     pub(crate) tree: Arc<Tree>,
     /// The derived values that its templates name.
     pub(crate) awaited: Awaited,
+    /// The unified kernels that were assembled for it.
+    kernels: Vec<AssembledKernel>,
     /// What the user should know of its content.
     warnings: Vec<Warning>,
     reading: Duration,
@@ -82,6 +85,7 @@ pub(crate) struct Filled {
     pub(crate) encoded: Option<EncodedCounts>,
     pub(crate) reading: Duration,
     pub(crate) formatting: Duration,
+    pub(crate) kernels: Vec<AssembledKernel>,
 }
 
 /// Which guest made a file system, and what it could reach.
@@ -154,7 +158,7 @@ impl Preparation<'_> {
         let begun = Instant::now();
         let formatter = self.formatter(filesystem);
         let mut awaited = Awaited::default();
-        let gathered = self
+        let (gathered, kernels) = self
             .read_tree(filesystem, formatter, &mut awaited)
             .map_err(|error| partition_error(name, error))?;
         let Gathered { tree, warnings } = gathered;
@@ -170,6 +174,7 @@ impl Preparation<'_> {
             filesystem: filesystem.clone(),
             tree,
             awaited,
+            kernels,
             warnings,
             reading: begun.elapsed(),
         })
@@ -201,7 +206,7 @@ impl Preparation<'_> {
         filesystem: &FilesystemPlan,
         formatter: &Formatter,
         awaited: &mut Awaited,
-    ) -> Result<Gathered, PartitionError> {
+    ) -> Result<(Gathered, Vec<AssembledKernel>), PartitionError> {
         let options = ReadOptions {
             room: self.room(filesystem, formatter),
             time: self.options.time.map(|seconds| Timestamp {
@@ -211,6 +216,7 @@ impl Preparation<'_> {
             leave_out: self.outputs.clone(),
         };
         let spool = || self.scratch.file();
+        let mut kernels = Vec::new();
         let sources = filesystem
             .contents
             .iter()
@@ -218,6 +224,11 @@ impl Preparation<'_> {
                 let source = match content {
                     Content::Source(source) => source.clone(),
                     Content::Template(template) => template::filled(template, self.facts, awaited)?,
+                    Content::Kernel(kernel) => {
+                        let (source, told) = kernel::assembled(kernel, self.facts, awaited)?;
+                        kernels.push(told);
+                        source
+                    }
                 };
                 Ok(Source {
                     drop_attributes: filesystem.drop.contains(&Loss::Attributes),
@@ -225,7 +236,7 @@ impl Preparation<'_> {
                 })
             })
             .collect::<Result<Vec<_>, PartitionError>>()?;
-        Ok(source::read_sources(&sources, &spool, &options)?)
+        Ok((source::read_sources(&sources, &spool, &options)?, kernels))
     }
 
     /// What archives may decompress to: what the user says, or what the partition could make use of. Nobody knows that of a
@@ -339,6 +350,7 @@ impl Preparation<'_> {
             encoded: prepared.cell.encoded(),
             reading: prepared.reading,
             formatting,
+            kernels: prepared.kernels.clone(),
         })
     }
 }

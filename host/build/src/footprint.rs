@@ -9,8 +9,8 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use cellblock_spec::{
-    BootSpec, Content, GrubBiosSpec, GrubEfiSpec, GuestSpec, RawSpec, SingleFile, Spec,
-    SystemdBootSpec,
+    BootSpec, Content, GrubBiosSpec, GrubEfiSpec, GuestSpec, KernelParts, RawSpec, SingleFile,
+    Spec, SystemdBootSpec, UnifiedKernel,
 };
 use cellblock_tree::source::{Source, What};
 
@@ -111,6 +111,7 @@ impl Footprint {
         match content {
             Content::Source(source) => self.reads_source(source),
             Content::Template(template) => self.reads("the template", &template.file),
+            Content::Kernel(kernel) => self.reads_parts(&kernel.parts),
         }
     }
 
@@ -168,8 +169,18 @@ impl Footprint {
             entries.values().for_each(|entry| self.reads_single(entry));
         }
         for kernel in unified_kernels {
-            self.reads("the kernel", &kernel.value);
+            match kernel {
+                UnifiedKernel::Whole(file) => self.reads("the kernel", &file.value),
+                UnifiedKernel::Assembled(parts) => self.reads_parts(parts),
+            }
         }
+    }
+
+    fn reads_parts(&mut self, parts: &KernelParts) {
+        for file in parts.files() {
+            self.reads("a part of the kernel", &file.value);
+        }
+        parts.texts().for_each(|text| self.reads_single(text));
     }
 
     fn reads_single(&mut self, file: &SingleFile) {

@@ -60,6 +60,7 @@ mod existing;
 mod filesystem;
 pub mod footprint;
 mod future;
+mod kernel;
 mod making;
 mod options;
 mod output;

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::existing::Located;
 use super::filesystem::{Filled, TimeSource};
+use crate::kernel::AssembledKernel;
 use crate::making::{Made, MadeContent, MadeTree};
 use crate::output::Output;
 use crate::plan::{Fill, Plan, PlannedPartition, VerityPlan};
@@ -79,6 +80,35 @@ pub struct PartitionRecord {
     /// The hash tree in it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub verity: Option<VerityRecord>,
+}
+
+/// One unified kernel that was assembled.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct KernelRecord {
+    /// Its path in the file system.
+    pub path: String,
+    /// The SHA-256 digest of its bytes.
+    pub sha256: String,
+    /// Its command line.
+    pub command_line: String,
+    /// What its stub extends register 11 of a TPM to, in the bank of SHA-256, by the phase of the boot as `systemd-measure` names
+    /// them; the empty phase is that of the stub itself.
+    pub pcr_11: BTreeMap<String, String>,
+}
+
+impl KernelRecord {
+    fn of(kernel: AssembledKernel) -> Self {
+        let values = kernel.pcr_11.into_iter();
+        Self {
+            path: kernel.path,
+            sha256: hexadecimal(&kernel.digest),
+            command_line: kernel.command_line,
+            pcr_11: values
+                .map(|(phase, value)| (phase, hexadecimal(&value)))
+                .collect(),
+        }
+    }
 }
 
 /// One dm-verity hash tree.
@@ -178,6 +208,9 @@ pub struct FilesystemRecord {
     pub used: u64,
     /// What the formatter says of it.
     pub properties: BTreeMap<String, String>,
+    /// The unified kernels in it that were assembled.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unified_kernels: Vec<KernelRecord>,
     /// How long it took.
     pub timings: Timings,
 }
@@ -402,6 +435,7 @@ impl FilesystemRecord {
                 .into_iter()
                 .map(|property| (property.name, property.value))
                 .collect(),
+            unified_kernels: filled.kernels.into_iter().map(KernelRecord::of).collect(),
             timings: Timings {
                 read: Some(filled.reading.as_secs_f64()),
                 format: Some(filled.formatting.as_secs_f64()),

@@ -131,6 +131,20 @@ impl TemplateError {
     }
 }
 
+/// The text of a template, filled in as [`filled`] does.
+pub(crate) fn text(
+    file: &Path,
+    facts: &Facts,
+    awaited: &mut Awaited,
+) -> Result<String, TemplateError> {
+    let text = read(file)?;
+    fill(&text, facts, awaited).map_err(|faults| TemplateError::Placeholders {
+        file: file.to_owned(),
+        text,
+        faults,
+    })
+}
+
 /// Derived values that a text names, and that are not known yet.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Awaited {
@@ -146,12 +160,7 @@ pub(crate) fn filled(
     facts: &Facts,
     awaited: &mut Awaited,
 ) -> Result<Source, TemplateError> {
-    let text = read(&template.file)?;
-    let bytes = fill(&text, facts, awaited).map_err(|faults| TemplateError::Placeholders {
-        file: template.file.clone(),
-        text,
-        faults,
-    })?;
+    let bytes = text(&template.file, facts, awaited)?;
     Ok(Source {
         to: Some(template.to.clone()),
         owner: template.owner,

@@ -19,9 +19,10 @@ pub struct BootSpec {
     pub grub_efi: Option<GrubEfiSpec>,
     /// systemd-boot, on the EFI system partition.
     pub systemd_boot: Option<SystemdBootSpec>,
-    /// Unified kernel images, which go to `/EFI/Linux` on the EFI system partition and keep their names.
-    #[schemars(default, with = "Vec<PathBuf>")]
-    pub unified_kernels: Vec<Placed<PathBuf>>,
+    /// Unified kernel images, which go to `/EFI/Linux` on the EFI system partition: files that keep their names, or what they
+    /// are assembled from.
+    #[schemars(default)]
+    pub unified_kernels: Vec<UnifiedKernel>,
 }
 
 impl BootSpec {
@@ -29,8 +30,9 @@ impl BootSpec {
     pub fn needs_esp(&self) -> Option<Place> {
         let grub = self.grub_efi.as_ref().map(|grub| &grub.image);
         let systemd = self.systemd_boot.as_ref().map(|systemd| &systemd.image);
-        let first = grub.or(systemd).or(self.unified_kernels.first());
-        first.map(|file| file.place.clone())
+        let kernel = || self.unified_kernels.first().map(UnifiedKernel::place);
+        let loader = grub.or(systemd).map(|file| &file.place);
+        loader.or_else(kernel).cloned()
     }
 }
 
@@ -75,4 +77,84 @@ pub struct SystemdBootSpec {
     /// What goes to `/loader/entries`, each under its name with `.conf` behind it.
     #[schemars(default, with = "BTreeMap<String, schema::SingleFile>")]
     pub entries: BTreeMap<String, SingleFile>,
+}
+
+/// A unified kernel image.
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema)]
+#[schemars(untagged)]
+pub enum UnifiedKernel {
+    /// A file.
+    Whole(#[schemars(with = "PathBuf")] Placed<PathBuf>),
+    /// What it is assembled from.
+    Assembled(Box<KernelParts>),
+}
+
+impl UnifiedKernel {
+    /// Where it stands in the spec.
+    pub fn place(&self) -> &Place {
+        match self {
+            Self::Whole(file) => &file.place,
+            Self::Assembled(parts) => &parts.place,
+        }
+    }
+}
+
+/// What a unified kernel image is assembled from.
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema)]
+#[schemars(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct KernelParts {
+    /// Where the table stands.
+    #[schemars(skip)]
+    pub place: Place,
+    /// The name in `/EFI/Linux`, which ends in `.efi`.
+    #[schemars(with = "String")]
+    pub name: Placed<String>,
+    /// The stub that starts the kernel, such as systemd's `linuxx64.efi.stub`.
+    #[schemars(with = "PathBuf")]
+    pub stub: Placed<PathBuf>,
+    /// The kernel.
+    #[schemars(with = "PathBuf")]
+    pub kernel: Placed<PathBuf>,
+    /// Initial RAM disks, which are joined in their order.
+    #[schemars(default, with = "Vec<PathBuf>")]
+    pub initrd: Vec<Placed<PathBuf>>,
+    /// The command line: a text, or one of `{ file = … }`, `{ text = … }` and `{ template = … }`, whose lines are joined.
+    #[schemars(with = "Option<schema::SingleFile>")]
+    pub command_line: Option<SingleFile>,
+    /// What becomes `os-release`.
+    #[schemars(with = "Option<schema::SingleFile>")]
+    pub os_release: Option<SingleFile>,
+    /// The version of the kernel, as `uname -r` tells it.
+    #[schemars(with = "Option<String>")]
+    pub uname: Option<Placed<String>>,
+    /// A picture, in the format BMP.
+    #[schemars(with = "Option<PathBuf>")]
+    pub splash: Option<Placed<PathBuf>>,
+    /// A device tree.
+    #[schemars(with = "Option<PathBuf>")]
+    pub devicetree: Option<Placed<PathBuf>>,
+    /// Microcode, as an initial RAM disk of its own.
+    #[schemars(with = "Option<PathBuf>")]
+    pub microcode: Option<Placed<PathBuf>>,
+    /// Generations for revocation, for a stub that has none.
+    #[schemars(with = "Option<schema::SingleFile>")]
+    pub sbat: Option<SingleFile>,
+}
+
+impl KernelParts {
+    /// The files that are parts as they are.
+    pub fn files(&self) -> impl Iterator<Item = &Placed<PathBuf>> {
+        let some = [&self.splash, &self.devicetree, &self.microcode];
+        [&self.stub, &self.kernel]
+            .into_iter()
+            .chain(&self.initrd)
+            .chain(some.into_iter().flatten())
+    }
+
+    /// The parts that are texts.
+    pub fn texts(&self) -> impl Iterator<Item = &SingleFile> {
+        [&self.command_line, &self.os_release, &self.sbat]
+            .into_iter()
+            .flatten()
+    }
 }

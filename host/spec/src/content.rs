@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use super::boot::KernelParts;
 use super::value::{
     ValueError, parse_destination, parse_mode, parse_owner, parse_part, parse_times,
 };
@@ -18,6 +19,19 @@ pub enum Content {
     Source(Source),
     /// With placeholders filled in.
     Template(Template),
+    /// A unified kernel image, which is assembled.
+    Kernel(Box<KernelContent>),
+}
+
+/// A unified kernel image that goes into a file system.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KernelContent {
+    /// What it is assembled from.
+    pub parts: KernelParts,
+    /// The path of the file that it becomes.
+    pub to: Vec<u8>,
+    /// The owner, if another one than root is to have it.
+    pub owner: Option<(u32, u32)>,
 }
 
 impl Content {
@@ -26,6 +40,7 @@ impl Content {
         match self {
             Self::Source(source) => source.owner = Some(owner),
             Self::Template(template) => template.owner = Some(owner),
+            Self::Kernel(kernel) => kernel.owner = Some(owner),
         }
     }
 }

@@ -309,7 +309,8 @@ impl<'a, 'text> Fields<'a, 'text> {
         }
     }
 
-    fn array(
+    /// The elements of the array under a key.
+    pub(super) fn array(
         &mut self,
         key: &'static str,
         expected: &'static str,

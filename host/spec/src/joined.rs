@@ -133,7 +133,10 @@ mod tests {
         let more = "[disk]\nsize = \"8MiB\"\n[boot]\nunified-kernels = [\"a.efi\"]\n[guests]\nm = { file = \"m.wasm\" }\n";
         let files = two(("here/image.toml", MAIN), more);
         let spec = Spec::read(&files).unwrap();
-        assert_eq!(spec.boot.unified_kernels[0].value, Path::new("more/a.efi"));
+        let [crate::UnifiedKernel::Whole(kernel)] = &spec.boot.unified_kernels[..] else {
+            panic!("{:?}", spec.boot.unified_kernels)
+        };
+        assert_eq!(kernel.value, Path::new("more/a.efi"));
         assert_eq!(spec.guests["m"].file.value, Path::new("more/m.wasm"));
         let size = spec.disk.size.unwrap().place;
         assert_eq!(&files.text(size.file)[size.range], "\"8MiB\"");

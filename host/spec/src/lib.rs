@@ -58,8 +58,8 @@ mod volume;
 mod volumes;
 mod yaml;
 
-pub use boot::{BootSpec, GrubBiosSpec, GrubEfiSpec, SystemdBootSpec};
-pub use content::{Content, LookError, SingleFile, Template, TypedContent};
+pub use boot::{BootSpec, GrubBiosSpec, GrubEfiSpec, KernelParts, SystemdBootSpec, UnifiedKernel};
+pub use content::{Content, KernelContent, LookError, SingleFile, Template, TypedContent};
 pub use error::{Problem, ProblemKind, SpecError, Within};
 pub use place::{FileId, Files, Place, Placed};
 pub use print::PathError;

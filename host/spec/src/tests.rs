@@ -82,7 +82,7 @@ fn the_spec_of_the_design_is_read() {
         .iter()
         .filter_map(|content| match content {
             Content::Source(source) => Some(&source.what),
-            Content::Template(_) => None,
+            Content::Template(_) | Content::Kernel(_) => None,
         })
         .collect();
     assert_eq!(whats[0], &What::Archive("/specs/rootfs.tar".into()));

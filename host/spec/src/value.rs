@@ -221,6 +221,14 @@ pub enum ValueError {
         /// What was written.
         text: String,
     },
+    /// A name that no unified kernel can have.
+    #[error(
+        "`{text}` is no name of a unified kernel: write letters, digits, `+`, `-`, `_` and `.`, and `.efi` behind them"
+    )]
+    NotAKernelName {
+        /// What was written.
+        text: String,
+    },
     /// A partition type that the table does not know.
     #[error(transparent)]
     Type(#[from] TypeError),

@@ -12,7 +12,10 @@
 use std::path::PathBuf;
 
 use super::pe::Architecture;
-use cellblock_spec::{BootSpec, Content, GrubEfiSpec, Placed, SingleFile, SystemdBootSpec};
+use cellblock_spec::{
+    BootSpec, Content, GrubEfiSpec, KernelContent, Placed, SingleFile, SystemdBootSpec,
+    UnifiedKernel,
+};
 use cellblock_tree::source::ModeRule;
 
 /// The owner of all of it: a FAT has one.
@@ -40,9 +43,21 @@ pub fn contents<E>(
         contents.extend(of_systemd(systemd, architecture(&systemd.image)?));
     }
     for kernel in &boot.unified_kernels {
-        architecture(kernel)?;
-        let name = kernel.value.file_name().unwrap_or_default();
-        contents.push(host(kernel, &format!("/EFI/Linux/{}", name.display())));
+        contents.push(match kernel {
+            UnifiedKernel::Whole(file) => {
+                architecture(file)?;
+                let name = file.value.file_name().unwrap_or_default();
+                host(file, &format!("/EFI/Linux/{}", name.display()))
+            }
+            UnifiedKernel::Assembled(parts) => {
+                architecture(&parts.stub)?;
+                Content::Kernel(Box::new(KernelContent {
+                    to: format!("/EFI/Linux/{}", parts.name.value).into_bytes(),
+                    parts: (**parts).clone(),
+                    owner: Some(OWNER),
+                }))
+            }
+        });
     }
     Ok(contents)
 }

@@ -9,3 +9,4 @@
 pub mod esp;
 pub mod grub;
 pub mod pe;
+pub mod uki;

@@ -1,7 +1,12 @@
 //! `[boot]` as TOML.
 
-use super::{Lines, PathError, braced, key, long_list, quoted, quoted_path};
-use crate::boot::{BootSpec, GrubBiosSpec, GrubEfiSpec, SystemdBootSpec};
+use std::path::PathBuf;
+
+use super::{Lines, PathError, braced, key, list, long_list, quoted, quoted_path};
+use crate::Placed;
+use crate::boot::{
+    BootSpec, GrubBiosSpec, GrubEfiSpec, KernelParts, SystemdBootSpec, UnifiedKernel,
+};
 use crate::content::SingleFile;
 
 /// The tables of `[boot]`, as far as there is something in them.
@@ -17,7 +22,10 @@ pub(super) fn print_boot(boot: &BootSpec) -> Result<Vec<String>, PathError> {
         let mut lines = Lines::new("[boot]");
         let kernels: Vec<String> = unified_kernels
             .iter()
-            .map(|kernel| quoted_path(&kernel.value))
+            .map(|kernel| match kernel {
+                UnifiedKernel::Whole(file) => quoted_path(&file.value),
+                UnifiedKernel::Assembled(parts) => print_parts(parts),
+            })
             .collect::<Result<_, _>>()?;
         lines.add("unified-kernels", Some(long_list(&kernels)));
         tables.push(lines.0);
@@ -74,6 +82,56 @@ fn print_systemd_boot(systemd: &SystemdBootSpec) -> Result<String, PathError> {
         lines.add("entries", Some(braced(entries)));
     }
     Ok(lines.0)
+}
+
+/// What a unified kernel is assembled from.
+pub(super) fn print_parts(parts: &KernelParts) -> Result<String, PathError> {
+    let KernelParts {
+        place: _,
+        name,
+        stub,
+        kernel,
+        initrd,
+        command_line,
+        os_release,
+        uname,
+        splash,
+        devicetree,
+        microcode,
+        sbat,
+    } = parts;
+    let path = |file: &Placed<PathBuf>| quoted_path(&file.value);
+    let mut entries = vec![
+        format!("name = {}", quoted(&name.value)),
+        format!("stub = {}", path(stub)?),
+        format!("kernel = {}", path(kernel)?),
+    ];
+    if !initrd.is_empty() {
+        let initrds: Vec<String> = initrd.iter().map(path).collect::<Result<_, _>>()?;
+        entries.push(format!("initrd = {}", list(initrds.into_iter())));
+    }
+    for (key, file) in [
+        ("command-line", command_line),
+        ("os-release", os_release),
+        ("sbat", sbat),
+    ] {
+        if let Some(file) = file {
+            entries.push(format!("{key} = {}", print_single_file(file)?));
+        }
+    }
+    if let Some(uname) = uname {
+        entries.push(format!("uname = {}", quoted(&uname.value)));
+    }
+    for (key, file) in [
+        ("splash", splash),
+        ("devicetree", devicetree),
+        ("microcode", microcode),
+    ] {
+        if let Some(file) = file {
+            entries.push(format!("{key} = {}", path(file)?));
+        }
+    }
+    Ok(braced(entries))
 }
 
 fn print_single_file(file: &SingleFile) -> Result<String, PathError> {

@@ -310,6 +310,8 @@ fn print_content(content: &Content) -> Result<String, PathError> {
     match content {
         Content::Source(source) => print_source(source),
         Content::Template(template) => print_template(template),
+        // Only the builder adds such content, and prints none of it.
+        Content::Kernel(kernel) => boot::print_parts(&kernel.parts),
     }
 }
 

@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use super::super::boot::{BootSpec, GrubBiosSpec, GrubEfiSpec, SystemdBootSpec};
+use super::super::boot::{
+    BootSpec, GrubBiosSpec, GrubEfiSpec, KernelParts, SystemdBootSpec, UnifiedKernel,
+};
 use super::super::content::SingleFile;
 use super::super::error::{ProblemKind, Within};
-use super::super::fields::{Fields, parsed};
+use super::super::fields::{Fields, parsed, text};
 use super::super::place::Placed;
 use super::super::value::ValueError;
 use super::content::single_file;
@@ -38,14 +40,7 @@ pub(super) fn boot(top: &mut Fields<'_, '_>) -> BootSpec {
                 image: image?,
             })
         }),
-        unified_kernels: fields
-            .take_list("unified-kernels", parsed(kernel_name))
-            .into_iter()
-            .map(|kernel| Placed {
-                value: fields.resolved(&kernel),
-                place: kernel.place,
-            })
-            .collect(),
+        unified_kernels: unified_kernels(&mut fields),
     };
     if let (Some(_), Some(systemd)) = (&boot.grub_efi, &boot.systemd_boot) {
         fields.problem(ProblemKind::TwoLoaders, systemd.image.place.clone());
@@ -108,6 +103,86 @@ fn is_file_name(name: &str) -> bool {
             .all(|letter| letter.is_ascii_alphanumeric() || "+-_.".contains(letter))
 }
 
+fn unified_kernels(fields: &mut Fields<'_, '_>) -> Vec<UnifiedKernel> {
+    let values = fields.array("unified-kernels", "an array of paths and tables");
+    let kernels = values.into_iter().filter_map(|value| {
+        if value.get_ref().as_table().is_some() {
+            let within = Within::Boot {
+                part: Some("unified-kernels"),
+            };
+            let mut table = fields.inner_of("unified-kernels", value, within)?;
+            let parts = kernel_parts(&mut table);
+            table.finish();
+            return parts.map(|parts| UnifiedKernel::Assembled(Box::new(parts)));
+        }
+        let kernel = fields.read("unified-kernels", value, parsed(kernel_name))?;
+        Some(UnifiedKernel::Whole(Placed {
+            value: fields.resolved(&kernel),
+            place: kernel.place,
+        }))
+    });
+    kernels.collect()
+}
+
+fn kernel_parts(fields: &mut Fields<'_, '_>) -> Option<KernelParts> {
+    let place = fields.place.clone();
+    let name = fields.require("name", "name = \"linux.efi\"", parsed(kernel_file_name));
+    let stub = fields.require_path("stub", "stub = \"linuxx64.efi.stub\"");
+    let kernel = fields.require_path("kernel", "kernel = \"vmlinuz\"");
+    let command_line = match fields.get("command-line") {
+        Some(value) if value.get_ref().is_str() => fields
+            .take("command-line", text)
+            .map(|text| SingleFile::Text(text.value.into_bytes())),
+        _ => file_of(fields, "command-line"),
+    };
+    Some(KernelParts {
+        place,
+        initrd: initrds(fields),
+        command_line,
+        os_release: file_of(fields, "os-release"),
+        uname: fields.take("uname", text),
+        splash: fields.take_path("splash"),
+        devicetree: fields.take_path("devicetree"),
+        microcode: fields.take_path("microcode"),
+        sbat: file_of(fields, "sbat"),
+        name: name?,
+        stub: stub?,
+        kernel: kernel?,
+    })
+}
+
+/// One path, or several.
+fn initrds(fields: &mut Fields<'_, '_>) -> Vec<Placed<PathBuf>> {
+    match fields.get("initrd") {
+        Some(value) if value.get_ref().is_str() => fields.take_path("initrd").into_iter().collect(),
+        _ => fields
+            .take_list("initrd", text)
+            .into_iter()
+            .map(|path| Placed {
+                value: fields.resolved(&path),
+                place: path.place,
+            })
+            .collect(),
+    }
+}
+
+fn file_of(fields: &mut Fields<'_, '_>, key: &'static str) -> Option<SingleFile> {
+    let value = fields.get(key)?;
+    single_file(fields, key, value)
+}
+
+/// The name of a unified kernel in its folder.
+fn kernel_file_name(name: &str) -> Result<String, ValueError> {
+    let stem = name.strip_suffix(".efi");
+    if stem.is_some_and(is_file_name) {
+        Ok(name.to_owned())
+    } else {
+        Err(ValueError::NotAKernelName {
+            text: name.to_owned(),
+        })
+    }
+}
+
 /// A path that ends in the name of a unified kernel.
 fn kernel_name(path: &str) -> Result<String, ValueError> {
     let suffix = path.get(path.len().saturating_sub(4)..);
@@ -145,7 +220,10 @@ mod tests {
              entries = { debian = { template = \"debian.in\" }, rescue = \"rescue.conf\" }\n",
         )
         .unwrap();
-        assert_eq!(boot.unified_kernels[0].value, Path::new("/specs/a.efi"));
+        let [UnifiedKernel::Whole(kernel)] = &boot.unified_kernels[..] else {
+            panic!("{:?}", boot.unified_kernels)
+        };
+        assert_eq!(kernel.value, Path::new("/specs/a.efi"));
         let grub = boot.grub_bios.unwrap();
         assert_eq!(grub.core_image.value, Path::new("/specs/core.img"));
         let systemd = boot.systemd_boot.unwrap();
@@ -169,6 +247,14 @@ mod tests {
             (
                 "[boot.grub-efi]\nimage = \"a\"\n[boot.systemd-boot]\nimage = \"b\"\n",
                 "both `grub-efi` and `systemd-boot` are there",
+            ),
+            (
+                "[boot]\nunified-kernels = [{ name = \"a/b.efi\", stub = \"s\", kernel = \"k\" }]\n",
+                "`a/b.efi` is no name of a unified kernel",
+            ),
+            (
+                "[boot]\nunified-kernels = [{ name = \"b.efi\", stub = \"s\" }]\n",
+                "boot.unified-kernels: the key `kernel` is missing",
             ),
             (
                 "[boot]\nunified-kernels = [\"vmlinuz\"]\n",

@@ -88,7 +88,7 @@ pub(super) fn content(
         }),
         Kind::Single(file) => match file.content(to, owner, mode) {
             Content::Source(source) => Content::Source(Source { times, ..source }),
-            template @ Content::Template(_) => template,
+            other @ (Content::Template(_) | Content::Kernel(_)) => other,
         },
     })
 }

@@ -1,0 +1,341 @@
+//! A PE image that sections are added to (PE/COFF, "PE Format", sections "COFF File Header" to "Section Table").
+
+use thiserror::Error;
+use zerocopy::little_endian::{U16, U32, U64};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
+
+/// Why a unified kernel image cannot be assembled.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum ImageFault {
+    /// The stub is something else.
+    #[error("it is no stub of a unified kernel: {0}")]
+    NotAStub(&'static str),
+    /// The stub has such a section already.
+    #[error("the stub has a section {0} already: take one that is not a whole image")]
+    HasSection(&'static str),
+    /// Its headers cannot grow before its first section.
+    #[error("the stub's headers have no room for {wanted} sections more")]
+    NoRoom {
+        /// The sections that are to be added.
+        wanted: usize,
+    },
+    /// The image would be larger than a PE image can be.
+    #[error("the image would be larger than 4 GiB, the most that an EFI application can have")]
+    TooLarge,
+}
+
+/// The head of the program for DOS, as far as it matters.
+const PE_OFFSET: usize = 0x3c;
+/// Sections are added at multiples of a page, whatever the stub's own alignment.
+const PAGE: u32 = 4096;
+/// Initialized data that is read.
+const DATA: u32 = 0x4000_0040;
+/// A PE32+ optional header.
+const PE32_PLUS: u16 = 0x020b;
+
+#[derive(Clone, Debug, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+struct CoffHeader {
+    signature: [u8; 4],
+    machine: U16,
+    sections: U16,
+    time: U32,
+    symbols: U32,
+    symbol_count: U32,
+    optional_size: U16,
+    characteristics: U16,
+}
+
+const _: () = assert!(size_of::<CoffHeader>() == 24);
+
+/// The optional header of PE32+, up to its directories.
+#[derive(Clone, Debug, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+struct OptionalHeader {
+    magic: U16,
+    linker: U16,
+    code_size: U32,
+    data_size: U32,
+    bss_size: U32,
+    entry: U32,
+    code_base: U32,
+    image_base: U64,
+    section_alignment: U32,
+    file_alignment: U32,
+    versions: [U16; 6],
+    reserved: U32,
+    image_size: U32,
+    headers_size: U32,
+    checksum: U32,
+    subsystem: U16,
+    dll_characteristics: U16,
+    stack_and_heap: [U64; 4],
+    loader_flags: U32,
+    directory_count: U32,
+}
+
+const _: () = assert!(size_of::<OptionalHeader>() == 112);
+
+/// Where the checksum is in the optional header.
+const CHECKSUM: usize = 64;
+/// The directories that hold offsets in the file: certificates and debugging.
+const CERTIFICATES: usize = 4;
+const DEBUG: usize = 6;
+
+#[derive(Clone, Debug, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+struct Directory {
+    address: U32,
+    size: U32,
+}
+
+#[derive(Clone, Debug, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+struct SectionHeader {
+    name: [u8; 8],
+    virtual_size: U32,
+    address: U32,
+    raw_size: U32,
+    raw_offset: U32,
+    relocations: U32,
+    line_numbers: U32,
+    counts: U32,
+    characteristics: U32,
+}
+
+const _: () = assert!(size_of::<SectionHeader>() == 40);
+
+/// An image that is being assembled.
+pub(super) struct Image {
+    /// Everything up to the section table.
+    head: Vec<u8>,
+    coff_at: usize,
+    coff: CoffHeader,
+    optional: OptionalHeader,
+    directories: Vec<Directory>,
+    sections: Vec<SectionHeader>,
+    /// Everything behind the headers: offset `optional.headers_size` of the file and on.
+    body: Vec<u8>,
+}
+
+impl Image {
+    /// The image of a stub.
+    pub(super) fn of(stub: &[u8]) -> Result<Self, ImageFault> {
+        let short = || ImageFault::NotAStub("it ends in its headers");
+        if !stub.starts_with(b"MZ") {
+            return Err(ImageFault::NotAStub("it is no PE image"));
+        }
+        let (offset, _) = stub
+            .get(PE_OFFSET..)
+            .and_then(|rest| U32::read_from_prefix(rest).ok())
+            .ok_or_else(short)?;
+        let coff_at = usize::try_from(offset.get()).map_err(|_| short())?;
+        let rest = stub.get(coff_at..).ok_or_else(short)?;
+        let (coff, rest) = CoffHeader::read_from_prefix(rest).map_err(|_| short())?;
+        if coff.signature != *b"PE\0\0" {
+            return Err(ImageFault::NotAStub("it is no PE image"));
+        }
+        let optional_size = usize::from(coff.optional_size.get());
+        let (own, rest) = rest.split_at_checked(optional_size).ok_or_else(short)?;
+        let (optional, own) = OptionalHeader::read_from_prefix(own).map_err(|_| short())?;
+        if optional.magic.get() != PE32_PLUS {
+            return Err(ImageFault::NotAStub("it is no 64-bit image"));
+        }
+        if optional.subsystem.get() != 10 {
+            return Err(ImageFault::NotAStub("it is no EFI application"));
+        }
+        let alignments = [&optional.section_alignment, &optional.file_alignment];
+        if !alignments.iter().all(|it| it.get().is_power_of_two()) {
+            return Err(ImageFault::NotAStub("its alignments are no powers of two"));
+        }
+        let directory_count = optional.directory_count.get() as usize;
+        let directories = read_all(own, directory_count).ok_or_else(short)?;
+        let section_count = usize::from(coff.sections.get());
+        let sections: Vec<SectionHeader> = read_all(rest, section_count).ok_or_else(short)?;
+        let headers_size = optional.headers_size.get() as usize;
+        let body = stub.get(headers_size..).ok_or_else(short)?.to_vec();
+        let image = Self {
+            head: stub[..coff_at].to_vec(),
+            coff_at,
+            coff,
+            optional,
+            directories,
+            sections,
+            body,
+        };
+        if image.table_end(0) > headers_size
+            || image.first_address() < image.optional.headers_size.get()
+        {
+            return Err(ImageFault::NotAStub("its headers overlap its sections"));
+        }
+        Ok(image)
+    }
+
+    /// Where the section table ends with so many more sections, in the file.
+    fn table_end(&self, more: usize) -> usize {
+        let sections = self.sections.len() + more;
+        self.coff_at
+            + size_of::<CoffHeader>()
+            + usize::from(self.coff.optional_size.get())
+            + sections * size_of::<SectionHeader>()
+    }
+
+    /// Where the first section begins in memory.
+    fn first_address(&self) -> u32 {
+        let addresses = self.sections.iter().map(|section| section.address.get());
+        addresses.min().unwrap_or(u32::MAX)
+    }
+
+    /// Makes room for so many headers of sections. Where the headers must grow, everything behind them moves in the file; what
+    /// points there by its offset moves with it, or goes: symbols and debugging information, which no firmware reads.
+    pub(super) fn make_room(&mut self, more: usize) -> Result<(), ImageFault> {
+        // A signature is over the stub as it was, and stands at the end of the file.
+        if let Some(certificates) = self.directories.get_mut(CERTIFICATES)
+            && certificates.size.get() > 0
+        {
+            let headers = self.optional.headers_size.get();
+            let begin = certificates.address.get().saturating_sub(headers) as usize;
+            self.body.truncate(begin);
+            *certificates = Directory {
+                address: U32::new(0),
+                size: U32::new(0),
+            };
+        }
+        let old = self.optional.headers_size.get();
+        let needed = u32::try_from(self.table_end(more)).map_err(|_| ImageFault::TooLarge)?;
+        if needed <= old {
+            return Ok(());
+        }
+        let no_room = ImageFault::NoRoom { wanted: more };
+        let grown = needed
+            .checked_next_multiple_of(self.optional.file_alignment.get())
+            .filter(|grown| *grown <= self.first_address())
+            .ok_or(no_room)?;
+        for section in &mut self.sections {
+            if section.raw_offset.get() != 0 {
+                let moved = section.raw_offset.get().checked_add(grown - old);
+                section.raw_offset.set(moved.ok_or(ImageFault::TooLarge)?);
+            }
+            section.relocations.set(0);
+            section.line_numbers.set(0);
+            section.counts.set(0);
+        }
+        self.coff.symbols.set(0);
+        self.coff.symbol_count.set(0);
+        if let Some(debug) = self.directories.get_mut(DEBUG) {
+            *debug = Directory {
+                address: U32::new(0),
+                size: U32::new(0),
+            };
+        }
+        self.optional.headers_size.set(grown);
+        Ok(())
+    }
+
+    /// Adds a section behind all others.
+    pub(super) fn add(&mut self, name: &'static str, content: &[u8]) -> Result<(), ImageFault> {
+        let mut padded = [0; 8];
+        padded[..name.len()].copy_from_slice(name.as_bytes());
+        if self.sections.iter().any(|section| section.name == padded) {
+            return Err(ImageFault::HasSection(name));
+        }
+        let length = u32::try_from(content.len()).map_err(|_| ImageFault::TooLarge)?;
+        let raw_length = self.file_aligned(length)?;
+        let headers = self.optional.headers_size.get();
+        let end = u32::try_from(self.body.len())
+            .ok()
+            .and_then(|length| length.checked_add(headers))
+            .ok_or(ImageFault::TooLarge)?;
+        let raw_offset = self.file_aligned(end)?;
+        let address = self.end_address()?;
+        let begin = raw_offset - headers;
+        self.body.resize(begin as usize, 0);
+        self.body.extend_from_slice(content);
+        self.body.resize((begin + raw_length) as usize, 0);
+        self.sections.push(SectionHeader {
+            name: padded,
+            virtual_size: U32::new(length),
+            address: U32::new(address),
+            raw_size: U32::new(raw_length),
+            raw_offset: U32::new(if length == 0 { 0 } else { raw_offset }),
+            relocations: U32::new(0),
+            line_numbers: U32::new(0),
+            counts: U32::new(0),
+            characteristics: U32::new(DATA),
+        });
+        let data_size = self.optional.data_size.get().saturating_add(raw_length);
+        self.optional.data_size.set(data_size);
+        Ok(())
+    }
+
+    fn file_aligned(&self, bytes: u32) -> Result<u32, ImageFault> {
+        let alignment = self.optional.file_alignment.get();
+        bytes
+            .checked_next_multiple_of(alignment)
+            .ok_or(ImageFault::TooLarge)
+    }
+
+    /// Where a section behind all others begins in memory.
+    fn end_address(&self) -> Result<u32, ImageFault> {
+        let alignment = self.optional.section_alignment.get().max(PAGE);
+        let ends = self.sections.iter().map(|section| {
+            let size = section.virtual_size.get().max(section.raw_size.get());
+            section.address.get().checked_add(size)
+        });
+        ends.collect::<Option<Vec<u32>>>()
+            .and_then(|ends| {
+                ends.into_iter()
+                    .max()
+                    .unwrap_or(0)
+                    .checked_next_multiple_of(alignment)
+            })
+            .ok_or(ImageFault::TooLarge)
+    }
+
+    /// The bytes of the image.
+    pub(super) fn finished(mut self) -> Result<Vec<u8>, ImageFault> {
+        let size = self.end_address()?;
+        self.optional.image_size.set(size);
+        let count = u16::try_from(self.sections.len()).map_err(|_| ImageFault::TooLarge)?;
+        self.coff.sections.set(count);
+        self.optional.checksum.set(0);
+        let mut bytes = self.head;
+        bytes.extend_from_slice(self.coff.as_bytes());
+        let optional_at = bytes.len();
+        bytes.extend_from_slice(self.optional.as_bytes());
+        bytes.extend_from_slice(self.directories.as_bytes());
+        // Behind the directories that are counted, the optional header may have more.
+        bytes.resize(optional_at + usize::from(self.coff.optional_size.get()), 0);
+        bytes.extend_from_slice(self.sections.as_bytes());
+        bytes.resize(self.optional.headers_size.get() as usize, 0);
+        bytes.extend_from_slice(&self.body);
+        let sum = checksum(&bytes);
+        bytes[optional_at + CHECKSUM..optional_at + CHECKSUM + 4]
+            .copy_from_slice(&sum.to_le_bytes());
+        Ok(bytes)
+    }
+}
+
+fn read_all<T: FromBytes>(bytes: &[u8], count: usize) -> Option<Vec<T>> {
+    let bytes = bytes.get(..count.checked_mul(size_of::<T>())?)?;
+    bytes
+        .chunks_exact(size_of::<T>())
+        .map(|chunk| T::read_from_bytes(chunk).ok())
+        .collect()
+}
+
+/// The checksum of an image whose own checksum is zero: the sum of its 16-bit words with the carry put back, and its length
+/// (`CheckSumMappedFile`).
+fn checksum(bytes: &[u8]) -> u32 {
+    let words = bytes.chunks(2).map(|word| match word {
+        [low, high] => u32::from(u16::from_le_bytes([*low, *high])),
+        [low] => u32::from(*low),
+        _ => 0,
+    });
+    let sum = words.fold(0_u32, |sum, word| {
+        let sum = sum + word;
+        (sum & 0xffff) + (sum >> 16)
+    });
+    let length = u32::try_from(bytes.len()).expect("an image is smaller than 4 GiB");
+    (sum & 0xffff).wrapping_add(length)
+}
