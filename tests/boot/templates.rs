@@ -129,8 +129,8 @@ error: partition 'root': there is no value `partition.rood.uuid`
 2 | UUID={{ partition.rood.uuid }}
   |         ^^^^^^^^^^^^^^^^^^^ did you mean `partition.root.uuid`?
   |
-  = help: the values are disk.id, partition.efi part.filesystem-uuid, partition.efi part.label, \
-partition.efi part.number, partition.efi part.uuid, partition.root.filesystem-uuid, partition.root.label, \
+  = help: the values are disk.id, partition.efi part.digest, partition.efi part.filesystem-uuid, partition.efi part.label, \
+partition.efi part.number, partition.efi part.uuid, partition.root.digest, partition.root.filesystem-uuid, partition.root.label, \
 partition.root.number, partition.root.uuid
 "
     );
