@@ -13,8 +13,6 @@ pub(crate) enum Codec {
     Gzip {
         /// 1 to 9.
         level: u32,
-        /// The logarithm of the window: 9 to 15.
-        window: u16,
     },
     /// LZ4: the fast one at level 0, LZ4 HC above.
     Lz4 {
@@ -41,6 +39,7 @@ pub(crate) enum Codec {
 
 /// mksquashfs's levels.
 const GZIP_LEVEL: u32 = 9;
+/// The only window of the host's zlib.
 const GZIP_WINDOW: u16 = 15;
 const ZSTD_LEVEL: u32 = 15;
 const XZ_LEVEL: u32 = 6;
@@ -72,12 +71,8 @@ impl Codec {
         let codec = match name {
             "gzip" => Self::Gzip {
                 level: level(1, 9, GZIP_LEVEL)?,
-                window: window(request)?,
             },
-            "none" => Self::Gzip {
-                level: GZIP_LEVEL,
-                window: GZIP_WINDOW,
-            },
+            "none" => Self::Gzip { level: GZIP_LEVEL },
             "lz4" => Self::Lz4 { level: 0 },
             "lz4hc" => Self::Lz4 {
                 level: level(1, 12, LZ4_HC_LEVEL)?,
@@ -99,7 +94,6 @@ impl Codec {
         // What another codec would take is no wish that can be followed.
         for (option, codecs) in [
             ("level", &["gzip", "lz4hc", "xz", "zstd"][..]),
-            ("window-size", &["gzip"]),
             ("dictionary-size", &["xz"]),
             ("bcj", &["xz"]),
         ] {
@@ -123,7 +117,7 @@ impl Codec {
     /// Its name and level, for the summary.
     pub(crate) fn name(&self) -> String {
         match self {
-            Self::Gzip { level, .. } => format!("gzip, level {level}"),
+            Self::Gzip { level } => format!("gzip, level {level}"),
             Self::Lz4 { level: 0 } => "lz4".to_owned(),
             Self::Lz4 { level } => format!("lz4hc, level {level}"),
             Self::Xz { level, .. } => format!("xz, level {level}"),
@@ -134,15 +128,11 @@ impl Codec {
     /// What stands behind the superblock: the options as far as they are not the usual ones.
     pub(crate) fn options(&self) -> Option<Vec<u8>> {
         match *self {
-            Self::Gzip {
-                level: GZIP_LEVEL,
-                window: GZIP_WINDOW,
-            }
-            | Self::Zstd { level: ZSTD_LEVEL } => None,
-            Self::Gzip { level, window } => {
+            Self::Gzip { level: GZIP_LEVEL } | Self::Zstd { level: ZSTD_LEVEL } => None,
+            Self::Gzip { level } => {
                 let options = GzipOptions {
                     level: level.into(),
-                    window: window.into(),
+                    window: GZIP_WINDOW.into(),
                     strategies: 0.into(),
                 };
                 Some(options.as_bytes().to_vec())
@@ -184,11 +174,7 @@ impl Codec {
     /// What metadata is compressed with.
     pub(crate) fn metadata(&self) -> Settings {
         let (method, level, window) = match *self {
-            Self::Gzip {
-                level,
-                window: GZIP_WINDOW,
-            } => (Method::Zlib, level, 0),
-            Self::Gzip { level, window } => (Method::Zlib, level, 1 << window),
+            Self::Gzip { level } => (Method::Zlib, level, 0),
             Self::Lz4 { level } => (Method::Lz4, level, 0),
             Self::Xz {
                 level, dictionary, ..
@@ -217,14 +203,6 @@ impl Codec {
         }
         all
     }
-}
-
-/// The option `window-size`.
-fn window(request: &Request) -> Result<u16, FormatError> {
-    let bits = number(request, "window-size", 9, 15)?;
-    Ok(bits.map_or(GZIP_WINDOW, |bits| {
-        u16::try_from(bits).expect("it is at most 15")
-    }))
 }
 
 /// The option `dictionary-size`. The kernel takes one or two bits.

@@ -40,7 +40,8 @@ pub(crate) const DESCRIPTION: Description = Description {
             "NAME,...",
             "none",
             "With xz: filters for machine code, of which each block takes what makes it shortest: up to three of x86, \
-             powerpc, ia64, arm, armthumb, sparc, arm64, riscv. The last two need Linux 6.12.",
+             powerpc, ia64, arm, armthumb, sparc, arm64, riscv. Linux reads ia64 up to 6.7, and \
+             the last two since 6.12.",
         ),
         option(
             "block-size",
@@ -101,7 +102,8 @@ pub(crate) const DESCRIPTION: Description = Description {
             "padding",
             "SIZE",
             "4KiB",
-            "Of what the size is a multiple: a power of two up to 1MiB, or 0 for whole sectors (mksquashfs -nopad).",
+            "Of what the size is a multiple: a power of two up to 1MiB, or 0 for the least that the kernel reads, 1KiB and whole \
+             sectors (mksquashfs -nopad).",
         ),
         option(
             "sort",
@@ -109,12 +111,6 @@ pub(crate) const DESCRIPTION: Description = Description {
             "none",
             "What content comes first: priorities from -32768 to 32767, higher ones first, of files or of all below \
              directories. The rest has 0, and is in the order of the tree.",
-        ),
-        option(
-            "window-size",
-            "BITS",
-            "15",
-            "With gzip: the logarithm of the window, 9 to 15.",
         ),
     ],
     label_limit: 0,

@@ -124,7 +124,7 @@ impl Options {
             drop_attributes: request.drop.contains(Losses::ATTRIBUTES),
             drop_owners: request.drop.contains(Losses::OWNERS),
             priorities: priorities(request)?,
-            unit: u64::from(padding).max(sector.into()),
+            unit: u64::from(padding.max(sector).max(KERNEL_UNIT)),
             // What is counted is from 1970 to 2106.
             time: u32::try_from(request.time.seconds.max(0)).unwrap_or(u32::MAX),
         })
@@ -162,6 +162,9 @@ impl Options {
         flags
     }
 }
+
+/// In what the kernel reads a device: what is not whole at its end is not read.
+const KERNEL_UNIT: u32 = 1024;
 
 fn malformed(name: &str) -> FormatError {
     FormatError::setting(name, SettingProblem::Malformed)
