@@ -18,6 +18,7 @@ mod debian;
 mod determinism;
 mod existing;
 mod guests;
+mod holds;
 mod hostile;
 mod killed;
 mod lost;

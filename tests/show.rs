@@ -12,7 +12,12 @@ fn assert_like_sfdisk(bench: &Bench, image: &Path) {
     };
     let parse = |text: &str| -> serde_json::Value { serde_json::from_str(text).unwrap() };
     let theirs = parse(&sfdisk.content_with(&["--json"], image));
-    let ours = parse(&bench.done(&["show", "--json", image.to_str().unwrap()]));
+    let mut ours = parse(&bench.done(&["show", "--json", image.to_str().unwrap()]));
+    // What partitions hold sfdisk does not say: see `holds.rs`.
+    let partitions = ours["partitiontable"]["partitions"].as_array_mut().unwrap();
+    for partition in partitions {
+        partition.as_object_mut().unwrap().remove("filesystem");
+    }
     assert_eq!(ours, theirs);
 }
 
@@ -123,11 +128,15 @@ fn what_is_another_kind_of_file_is_named_with_what_to_do() {
     );
     files.push(("zst", "compressed with zstd", "decompress it first"));
     for (file, name, advice) in files {
-        for command in [
-            &["show", file][..],
-            &["cut", file, "1", "-o", "part"],
-            &["splice", file, "1", "demo/core.bin"],
-        ] {
+        let mut commands = vec![
+            vec!["cut", file, "1", "-o", "part"],
+            vec!["splice", file, "1", "demo/core.bin"],
+        ];
+        // A file system by itself can be shown.
+        if !["ext4", "vfat"].contains(&file) {
+            commands.push(vec!["show", file]);
+        }
+        for command in &commands {
             let outcome = bench.run(command);
             let start = format!("error: {file}: is {name}, not a raw disk; {advice}");
             let start = if advice.starts_with("qemu") {

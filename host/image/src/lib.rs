@@ -8,7 +8,7 @@
 //!     Scratch ── unnamed file ──────> Image ── publish ──> the name, complete or not at all
 //! ```
 //!
-//! An image that [exists](Existing) is changed one partition at a time: in a clone that takes its place, or in place.
+//! An image that [exists](Existing) can be [asked](Superblock) what its partitions hold, and is changed one partition at a time: in a clone that takes its place, or in place.
 //!
 //! Until it is published nothing has a name: whatever ends the process, the kernel takes the files back. The largest
 //! partition is filled right where it belongs in the image's own file, which holds nothing else while its cell runs, so
@@ -26,6 +26,7 @@ mod publish;
 mod rehearsal;
 mod scratch;
 mod sink;
+mod superblock;
 #[cfg(test)]
 mod tests;
 mod verity;
@@ -39,4 +40,5 @@ pub use publish::{Durability, Image, target};
 pub use rehearsal::Rehearsal;
 pub use scratch::Scratch;
 pub use sink::{Sink, Stream};
+pub use superblock::Superblock;
 pub use verity::{BLOCK_SIZES, HashFunction, HashTree, MOST_SALT, Verity};

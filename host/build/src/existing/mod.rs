@@ -7,6 +7,7 @@
 mod decode;
 mod error;
 mod repair;
+mod seen;
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -18,6 +19,7 @@ use std::time::Instant;
 pub use decode::decode_table;
 pub use error::DiskError;
 pub use repair::repair_table;
+pub use seen::{Seen, look_at};
 
 use super::filesystem::{Filled, Place, Preparation};
 use super::record::PartitionRecord;

@@ -5,6 +5,7 @@
 //!     bytes ──┬─> spec, yaml      text to a spec, to a plan, to a table
 //!             ├─> archive         a tar archive to a tree, and all its bytes
 //!             ├─> table           a disk to a table, and back
+//!             ├─> superblock      a partition to what it holds
 //!             └─> ext4, vfat,     a request and a tree to a file system,
 //!                 swap, catalog   at the measured size and around it
 //! ```
@@ -18,11 +19,13 @@ mod disk;
 mod guest;
 mod request;
 mod spec;
+mod superblock;
 mod table;
 mod tree;
 
 pub use archive::archive;
 pub use spec::{spec, yaml};
+pub use superblock::superblock;
 pub use table::{table, table_shown};
 
 use cellblock_ext4::Ext4;

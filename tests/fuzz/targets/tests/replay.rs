@@ -28,7 +28,9 @@ macro_rules! targets {
     };
 }
 
-targets!(spec, yaml, archive, table, ext4, vfat, swap, catalog);
+targets!(
+    spec, yaml, archive, table, superblock, ext4, vfat, swap, catalog
+);
 
 #[test]
 fn every_folder_of_seeds_belongs_to_a_target() {
@@ -36,5 +38,5 @@ fn every_folder_of_seeds_belongs_to_a_target() {
         .expect("seeds")
         .count();
     // Two are the cell's own: `cellblock_cell::fuzzing`.
-    assert_eq!(count, 8 + 2);
+    assert_eq!(count, 9 + 2);
 }

@@ -3,6 +3,7 @@
 mod layout;
 mod list;
 
+use super::pen::{BOLD, DIM, Pen};
 use super::text::{columns, left};
 use cellblock_build::table::{Scheme, Table};
 use cellblock_build::text::human;
@@ -10,12 +11,6 @@ use layout::{Block, Caption};
 
 /// The fewest columns that anything is drawn in.
 const MIN_WIDTH: usize = 40;
-
-/// The colours of partitions, by number: cyan, green, yellow, magenta, blue as ANSI terminals know
-/// them.
-const PALETTE: [&str; 5] = ["36", "32", "33", "35", "34"];
-const BOLD: &str = "1";
-const DIM: &str = "2";
 
 /// Draws a disk in at most so many columns (at least 40 are taken): a heading, the layout to scale,
 /// and the partitions one a line. Colours are ANSI escapes; nothing of the table's own text can
@@ -36,28 +31,6 @@ pub fn draw(table: &Table, width: usize, color: bool) -> String {
         .iter()
         .map(|line| format!("{}\n", line.trim_end()))
         .collect()
-}
-
-/// Paints text, or leaves it as it is.
-#[derive(Clone, Copy)]
-struct Pen {
-    color: bool,
-}
-
-impl Pen {
-    fn paint(self, text: &str, code: &str) -> String {
-        if self.color && !text.trim().is_empty() {
-            format!("\u{1b}[{code}m{text}\u{1b}[0m")
-        } else {
-            text.to_owned()
-        }
-    }
-
-    /// Text in the colour of a partition.
-    fn partition(self, text: &str, number: u32) -> String {
-        let index = usize::try_from(number.saturating_sub(1)).unwrap_or(0);
-        self.paint(text, PALETTE[index % PALETTE.len()])
-    }
 }
 
 fn heading(table: &Table, pen: Pen) -> Vec<String> {
