@@ -227,7 +227,7 @@ fn an_unknown_option_is_refused() {
         &filesystem("ext4", "options = { jornal = \"no\" }\n"),
         2,
         &pointed(
-            "error: partition 'data': ext4 has no option 'jornal'; `cellblock guests` lists those that it has",
+            "error: partition 'data': ext4 has no option 'jornal'; it has block-size, features, hash-seed, inode-ratio, inode-size, inodes, journal, last-mounted, profile, reserved-blocks",
             (6, "options = { jornal = \"no\" }"),
             "\"no\"",
         ),

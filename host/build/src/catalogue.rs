@@ -7,8 +7,9 @@ use std::sync::Arc;
 use sha2::{Digest as _, Sha256};
 
 use crate::parallel;
+use crate::progress::Progress;
 use cellblock_cell::{CellError, Guest, Runtime, Wall};
-use cellblock_contract::{CommandLine, Description, KindDescription, Kinds};
+use cellblock_contract::{CommandLine, Description, KindDescription, Kinds, Losses};
 use cellblock_text::hexadecimal;
 
 /// A formatter that the program carries.
@@ -112,6 +113,8 @@ pub struct Formatter {
     pub guest: Arc<Guest>,
     /// The kind to ask it for, and what that is.
     pub kind: KindDescription,
+    /// What its file systems cannot store; a command does not say it.
+    pub lacks: Option<Losses>,
 }
 
 /// Formatters that are ready, by the names that a spec has for their file systems.
@@ -123,6 +126,19 @@ impl Formatters {
     #[must_use]
     pub fn get(&self, kind: &str) -> Option<&Formatter> {
         self.0.get(kind)
+    }
+
+    /// Says which guests make them, and behind what.
+    pub(crate) fn say(&self, progress: &dyn Progress) {
+        for (kind, formatter) in &self.0 {
+            let guest = &formatter.guest;
+            progress.say(&format!(
+                "{kind}: is made by the formatter {}, sha256 {}, behind {}",
+                guest.name(),
+                hexadecimal(&guest.digest()),
+                guest.wall().wall
+            ));
+        }
     }
 
     /// What the file systems are.
@@ -206,23 +222,26 @@ impl Catalog {
         let Some(foreign) = self.foreign.get(name) else {
             let built_in = built_in(name);
             let guest = Arc::new(runtime.load_built_in(name, built_in.bytes)?);
-            let described = guest.describe()?.kinds;
+            let description = guest.describe()?;
+            let (described, lacks) = (description.kinds, Some(description.lacks));
             let formatter = |name: &&str| {
                 let kind = offered(&described, name).cloned();
                 let kind = kind.unwrap_or_else(|| KindDescription::untold(name));
                 let guest = Arc::clone(&guest);
-                ((*name).to_owned(), Formatter { guest, kind })
+                let formatter = Formatter { guest, kind, lacks };
+                ((*name).to_owned(), formatter)
             };
             return Ok(kinds.iter().map(formatter).collect());
         };
         let bytes = foreign.read(name)?;
-        let (guest, mut kind) = match &foreign.command {
-            Some(line) => (runtime.load_command(name, &bytes, line)?, None),
+        let (guest, mut kind, lacks) = match &foreign.command {
+            Some(line) => (runtime.load_command(name, &bytes, line)?, None, None),
             None => {
                 let guest = runtime.load(name, &bytes)?;
-                let described = guest.describe()?.kinds;
-                let kind = offered(&described, name).or(described.first());
-                (guest, kind.cloned())
+                let description = guest.describe()?;
+                let described = &description.kinds;
+                let kind = offered(described, name).or(described.first());
+                (guest, kind.cloned(), Some(description.lacks))
             }
         };
         if !kind.as_ref().is_some_and(KindDescription::is_told)
@@ -239,6 +258,7 @@ impl Catalog {
         let formatter = Formatter {
             guest: Arc::new(guest),
             kind: kind.unwrap_or_else(|| KindDescription::untold(name)),
+            lacks,
         };
         Ok(vec![(name.to_owned(), formatter)])
     }

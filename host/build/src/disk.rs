@@ -6,12 +6,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Instant;
 
 use cellblock_cell::Runtime;
 use cellblock_image::{Durability, Image, ImageError, PartitionFile, Scratch};
 use cellblock_spec::Spec;
 use cellblock_table::Table;
+use cellblock_text::{exact, grouped};
 
 use crate::BuildOptions;
 use crate::catalogue::{Catalog, Formatters};
@@ -20,6 +22,7 @@ use crate::filesystem::{Filled, Place, Preparation, Prepared};
 use crate::making::{self, Made, MadeContent, Making};
 use crate::output::Output;
 use crate::plan::{self, Facts, Fill, MkfsRequest, Plan, PlannedPartition, RawContent, RawPiece};
+use crate::progress::{Phase, Progress, watched};
 use crate::record::Record;
 use crate::said::Said;
 use crate::staging::{self, GrubImages};
@@ -31,6 +34,7 @@ pub struct Assembled {
     image: Image,
     output: Output,
     durability: Durability,
+    progress: Arc<dyn Progress>,
     /// Its partition table; a file system alone has none.
     pub table: Option<Table>,
     /// What was done.
@@ -45,8 +49,34 @@ impl Assembled {
     /// # Errors
     /// [`Error`]; what had the name before is as it was.
     pub fn deliver(self) -> Result<(), Error> {
-        Ok(self.output.deliver(self.image, self.durability)?)
+        let Self {
+            image,
+            output,
+            durability,
+            progress,
+            ..
+        } = self;
+        deliver(&output, image, durability, &*progress)
     }
+}
+
+/// Hands what is complete to its output.
+pub(crate) fn deliver(
+    output: &Output,
+    image: Image,
+    durability: Durability,
+    progress: &dyn Progress,
+) -> Result<(), Error> {
+    let name = output.to_string();
+    let delivered = if durability == Durability::Flushed {
+        watched(progress, Phase::Flushing, &name, None, |_| {
+            output.deliver(image, durability)
+        })
+    } else {
+        output.deliver(image, durability)
+    };
+    progress.clear();
+    Ok(delivered?)
 }
 
 /// Builds what `spec` says and gives it the name `path`.
@@ -115,26 +145,32 @@ pub fn assemble_image(
     for region in &regions {
         image.write(region.offset, &region.bytes)?;
     }
+    let progress = &*options.progress;
     for (index, partition) in plan.partitions.iter().enumerate() {
-        splice(&image, partition, made[index].partition()).map_err(|reason| Error::Partition {
-            name: partition.name.clone(),
+        let (name, size) = (&*partition.name, Some(partition.size));
+        watched(progress, Phase::Copying, name, size, |watch| {
+            splice(&image, partition, made[index].partition(), watch)
+        })
+        .map_err(|reason| Error::Partition {
+            name: name.to_owned(),
             reason: Box::new(reason.into()),
         })?;
     }
-    write_raw(&image, &plan.raw, 0)?;
+    write_raw(&image, &plan.raw, 0, &|_| {})?;
     if let (Some(images), Some(grub)) = (&grub, plan.grub) {
         images.write(&image, grub)?;
     }
     let splicing = splicing.elapsed();
 
     let log = collect_log(&mut made, &names);
-    let digest = options.digests.then(|| image.digest()).transpose()?;
+    let digest = digest(&image, options)?;
     let seed = plan.seed;
     let record = Record::of_image(output, &plan, made, splicing, begun.elapsed());
     Ok(Assembled {
         image,
         output: output.clone(),
         durability: options.durability,
+        progress: Arc::clone(&options.progress),
         table: Some(table),
         record: record.with(seed, digest),
         log,
@@ -165,6 +201,7 @@ impl Groundwork {
         spec.check_commands(|kind| catalog.command_line(kind))?;
         let grub = GrubImages::read(spec)?;
         let formatters = catalog.load(runtime, &kinds_of(spec), options.jobs)?;
+        formatters.say(&*options.progress);
         let kinds = formatters.kinds();
         let draft = staging::draft(spec, &kinds)?;
         let (facts, names) = (draft.facts(), draft.names());
@@ -179,6 +216,14 @@ impl Groundwork {
         let wanted = draft.measurements_wanted();
         let sizes = preparation.measure(&prepared, &wanted, draft.sector_size())?;
         let plan = draft.measured(sizes).plan(options.time)?;
+        for partition in &plan.partitions {
+            options.progress.say(&format!(
+                "{}: {} from byte {} on",
+                partition.name,
+                exact(partition.size),
+                grouped(partition.start)
+            ));
+        }
         if let Some(circle) = steps::circle(&making::needs(&plan, &prepared)) {
             return Err(plan.circle(spec, &circle).into());
         }
@@ -210,6 +255,7 @@ pub fn assemble_filesystem(
     let facts = Facts::default();
     let kind = request.filesystem.kind.clone();
     let formatters = catalog.load(runtime, &[&*kind].into(), options.jobs)?;
+    formatters.say(&*options.progress);
     let plan = plan::mkfs_plan(request, &formatters.kinds())?;
     let preparation = Preparation {
         formatters: &formatters,
@@ -243,12 +289,13 @@ pub fn assemble_filesystem(
     let partition = partition.expect("a file system is made in a file of its own");
     let image = Image::around(&scratch, partition, size)?;
     let log = log_of(&mut filled, &name);
-    let digest = options.digests.then(|| image.digest()).transpose()?;
+    let digest = digest(&image, options)?;
     let record = Record::of_filesystem(output, &name, size, filled, begun.elapsed());
     Ok(Assembled {
         image,
         output: output.clone(),
         durability: options.durability,
+        progress: Arc::clone(&options.progress),
         table: None,
         record: record.with(plan.seed, digest),
         log,
@@ -313,20 +360,41 @@ fn splice(
     image: &Image,
     planned: &PlannedPartition,
     made: Option<&PartitionFile>,
+    watch: &dyn Fn(u64),
 ) -> Result<(), ImageError> {
     match (made, &planned.fill) {
-        (Some(partition), _) => image.splice(partition, planned.start),
-        (None, Fill::Raw(pieces)) => write_raw(image, pieces, planned.start),
+        (Some(partition), _) => image.splice(partition, planned.start, watch),
+        (None, Fill::Raw(pieces)) => write_raw(image, pieces, planned.start, watch),
         (None, _) => Ok(()),
     }
 }
 
+/// The SHA-256 digest of the image, if it is asked for.
+fn digest(image: &Image, options: &BuildOptions) -> Result<Option<[u8; 32]>, ImageError> {
+    if !options.digests {
+        return Ok(None);
+    }
+    let size = Some(image.size());
+    watched(
+        &*options.progress,
+        Phase::Hashing,
+        "the image",
+        size,
+        |watch| image.digest(watch).map(Some),
+    )
+}
+
 /// Writes pieces whose offsets count from `base`.
-fn write_raw(image: &Image, pieces: &[RawPiece], base: u64) -> Result<(), ImageError> {
+fn write_raw(
+    image: &Image,
+    pieces: &[RawPiece],
+    base: u64,
+    watch: &dyn Fn(u64),
+) -> Result<(), ImageError> {
     pieces.iter().try_for_each(|piece| {
         let offset = base + piece.offset;
         match &piece.content {
-            RawContent::File(file) => image.splice_file(file, offset, piece.length),
+            RawContent::File(file) => image.splice_file(file, offset, piece.length, watch),
             RawContent::Bytes(bytes) => image.write(offset, bytes),
         }
     })

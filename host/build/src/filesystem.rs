@@ -11,7 +11,7 @@ use crate::error::{Error, PartitionError};
 use crate::kernel::{self, AssembledKernel};
 use crate::parallel;
 use crate::plan::{Facts, FilesystemPlan, TimeRule};
-use crate::progress::Bar;
+use crate::progress::{Phase, Tally, watched};
 use crate::said::Said;
 use crate::template::{self, Awaited};
 use crate::{BuildOptions, future};
@@ -22,7 +22,9 @@ use cellblock_contract::{
 use cellblock_image::{Filling, PartitionFile, Scratch};
 use cellblock_spec::Content;
 use cellblock_table::SectorSize;
-use cellblock_tree::source::{self, FileId, Gathered, ReadOptions, Room, Source, Warning};
+use cellblock_tree::source::{
+    self, Counter, FileId, Gathered, ReadOptions, Room, Source, Warning, What,
+};
 use cellblock_tree::{Timestamp, Tree};
 
 /// What all file systems of a build share.
@@ -52,6 +54,8 @@ pub(crate) struct Prepared {
     kernels: Vec<AssembledKernel>,
     /// What the user should know of its content.
     warnings: Vec<Warning>,
+    /// What is to be dropped, and what the format stores.
+    kept: Vec<Loss>,
     reading: Duration,
 }
 
@@ -159,7 +163,7 @@ impl Preparation<'_> {
         let formatter = self.formatter(filesystem);
         let mut awaited = Awaited::default();
         let (gathered, kernels) = self
-            .read_tree(filesystem, formatter, &mut awaited)
+            .read_tree(name, filesystem, formatter, &mut awaited)
             .map_err(|error| partition_error(name, error))?;
         let Gathered { tree, warnings } = gathered;
         let tree = Arc::new(tree);
@@ -176,6 +180,7 @@ impl Preparation<'_> {
             awaited,
             kernels,
             warnings,
+            kept: kept(filesystem, formatter),
             reading: begun.elapsed(),
         })
     }
@@ -203,10 +208,20 @@ impl Preparation<'_> {
 
     fn read_tree(
         &self,
+        name: &str,
         filesystem: &FilesystemPlan,
         formatter: &Formatter,
         awaited: &mut Awaited,
     ) -> Result<(Gathered, Vec<AssembledKernel>), PartitionError> {
+        self.say_sources(name, filesystem);
+        let found = Counter::default();
+        let counter = found.clone();
+        let _ongoing = self.options.progress.begin(
+            Phase::Reading,
+            name,
+            None,
+            Box::new(move || counter.count()),
+        );
         let options = ReadOptions {
             room: self.room(filesystem, formatter),
             time: self.options.time.map(|seconds| Timestamp {
@@ -214,6 +229,7 @@ impl Preparation<'_> {
                 nanoseconds: 0,
             }),
             leave_out: self.outputs.clone(),
+            found,
         };
         let spool = || self.scratch.file();
         let mut kernels = Vec::new();
@@ -237,6 +253,27 @@ impl Preparation<'_> {
             })
             .collect::<Result<Vec<_>, PartitionError>>()?;
         Ok((source::read_sources(&sources, &spool, &options)?, kernels))
+    }
+
+    /// Says where the content comes from.
+    fn say_sources(&self, name: &str, filesystem: &FilesystemPlan) {
+        let sources = filesystem.contents.iter().map(|content| match content {
+            Content::Kernel(_) => "a unified kernel".to_owned(),
+            Content::Template(template) => format!("the template {}", template.file.display()),
+            Content::Source(source) => match &source.what {
+                What::Directory(path) => format!("the directory {}", path.display()),
+                What::Archive(path) => format!("the archive {}", path.display()),
+                What::File(path) => format!("the file {}", path.display()),
+                What::Bytes(bytes) => format!("{} bytes of the spec", bytes.len()),
+            },
+        });
+        let sources: Vec<String> = sources.collect();
+        if !sources.is_empty() {
+            let sources = sources.join(", ");
+            self.options
+                .progress
+                .say(&format!("{name}: its content is {sources}"));
+        }
     }
 
     /// What archives may decompress to: what the user says, or what the partition could make use of. Nobody knows that of a
@@ -272,10 +309,12 @@ impl Preparation<'_> {
                 sector_size,
                 time: TimeRule::NewestFile,
             };
-            let size = prepared
-                .cell
-                .measure(&prepared.request(&place))
-                .map_err(|error| partition_error(&prepared.name, error))?;
+            let request = prepared.request(&place);
+            let progress = &*self.options.progress;
+            let size = watched(progress, Phase::Measuring, &prepared.name, None, |_| {
+                prepared.cell.measure(&request)
+            })
+            .map_err(|error| partition_error(&prepared.name, error))?;
             Ok::<_, Error>((prepared.index, size))
         })?;
         Ok(sizes.into_iter().collect())
@@ -292,14 +331,19 @@ impl Preparation<'_> {
         let tree = &prepared.tree;
         let content_bytes = tree.total_file_bytes();
         let progress = &self.options.progress;
-        let bar: Arc<dyn Bar> = progress.partition(&prepared.name, content_bytes).into();
+        let tally = Tally::default();
+        let ongoing = progress.begin(
+            Phase::Writing,
+            &prepared.name,
+            Some(content_bytes),
+            tally.done(),
+        );
         let partition = PartitionFile::within(self.scratch, place.base, place.size)?;
-        let advance = Arc::clone(&bar);
         let filling = Arc::new(Filling::new(
             partition,
             Arc::clone(tree),
             self.options.jobs,
-            move |bytes| advance.advance(bytes),
+            move |bytes| tally.add(bytes),
         ));
         let guest = prepared.cell.guest();
         let outcome = prepared
@@ -313,19 +357,19 @@ impl Preparation<'_> {
         };
         let outcome = outcome?;
         let partition = partition?;
-        bar.finish();
+        drop(ongoing);
         let formatting = begun.elapsed();
         let digests = self
             .options
             .digests
-            .then(|| digests(tree, &partition))
+            .then(|| {
+                watched(&**progress, Phase::Hashing, &prepared.name, None, |_| {
+                    digests(tree, &partition)
+                })
+            })
             .transpose()?;
-        let warnings = prepared.warnings.iter().map(ToString::to_string);
-        let warnings = warnings.chain(future::warning(tree, place.time, SystemTime::now()));
-        let log = warnings.map(Said::Warning);
-        let log = log
-            .chain(outcome.log.into_iter().map(Said::Formatter))
-            .collect();
+        let mut log = prepared.warnings(place.time);
+        log.extend(outcome.log.into_iter().map(Said::Formatter));
         Ok(Filled {
             partition: Some(partition),
             kind: prepared.filesystem.kind.clone(),
@@ -355,6 +399,18 @@ impl Preparation<'_> {
     }
 }
 
+/// Of what a file system may lose, what its format stores. Of attributes it may still lose those that do not fit, or that no
+/// kernel takes.
+fn kept(filesystem: &FilesystemPlan, formatter: &Formatter) -> Vec<Loss> {
+    let Some(lacks) = formatter.lacks else {
+        return Vec::new();
+    };
+    let asked = filesystem.drop.iter().copied();
+    asked
+        .filter(|loss| *loss != Loss::Attributes && !lacks.contains(*loss))
+        .collect()
+}
+
 fn digests(tree: &Tree, partition: &PartitionFile) -> Result<Digests, PartitionError> {
     Ok(Digests {
         tree: tree.digest(),
@@ -374,6 +430,20 @@ impl Prepared {
     /// The name of its partition.
     pub(crate) fn name(&self) -> &str {
         &self.name
+    }
+
+    /// What the user should know of it, before it is made.
+    pub(crate) fn warnings(&self, time: TimeRule) -> Vec<Said> {
+        let kind = &self.filesystem.kind;
+        let kept = self.kept.iter().map(|loss| {
+            let loss = loss.name();
+            format!("nothing is dropped by drop = [\"{loss}\"]: {kind} loses no {loss}")
+        });
+        let of_content = self.warnings.iter().map(ToString::to_string);
+        kept.chain(of_content)
+            .chain(future::warning(&self.tree, time, SystemTime::now()))
+            .map(Said::Warning)
+            .collect()
     }
 
     /// Makes the file system in a partition that is thrown away: what the formatter says of it.

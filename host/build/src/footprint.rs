@@ -1,10 +1,12 @@
 //! Every file that a run reads and every one that it writes, in one place, so that no output is an input or another
 //! output.
 //!
-//! Footprint are compared as footprint: by device and inode, through symbolic links. An output that is not there yet is compared by
-//! its folder and its name.
+//! Files are compared by device and inode, through symbolic links, and so are standard input and output where they are files.
+//! An output that is not there yet is compared by its folder and its name.
 
 use std::fs;
+use std::io;
+use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
@@ -15,6 +17,12 @@ use cellblock_spec::{
 use cellblock_tree::source::{Source, What};
 
 use crate::output::Output;
+
+/// The name of standard input among what is read, and of standard output among what is written.
+const STREAM: &str = "-";
+
+/// The most symbolic links that lead from one to the next, as on Linux (path_resolution(7)).
+const MOST_LINKS: usize = 40;
 
 /// The files of a run.
 #[derive(Clone, Debug, Default)]
@@ -58,7 +66,7 @@ fn also_called(path: &Path, other: &Path) -> String {
 }
 
 impl Footprint {
-    /// The run reads this file.
+    /// The run reads this file, or standard input for `-`.
     pub fn reads(&mut self, what: impl Into<String>, path: impl Into<PathBuf>) {
         self.read.push(Named {
             what: what.into(),
@@ -66,7 +74,7 @@ impl Footprint {
         });
     }
 
-    /// The run writes this file.
+    /// The run writes this file, or standard output for `-`.
     pub fn writes(&mut self, what: impl Into<String>, path: impl Into<PathBuf>) {
         self.written.push(Named {
             what: what.into(),
@@ -74,11 +82,9 @@ impl Footprint {
         });
     }
 
-    /// The run writes there; standard output is no file that could be lost.
+    /// The run writes there.
     pub fn writes_output(&mut self, what: impl Into<String>, output: &Output) {
-        if let Some(path) = output.file() {
-            self.writes(what, path);
-        }
+        self.writes(what, output.file().unwrap_or(Path::new(STREAM)));
     }
 
     /// The run reads all that a spec names.
@@ -198,13 +204,13 @@ impl Footprint {
     pub fn check(&self) -> Result<(), SameFile> {
         let mut outputs: Vec<(Identity, &Named)> = Vec::new();
         for output in &self.written {
-            let Some(identity) = Identity::of(&output.path) else {
+            let Some(identity) = Identity::of_output(&output.path) else {
                 continue;
             };
             let read = self
                 .read
                 .iter()
-                .find(|input| Identity::of(&input.path).as_ref() == Some(&identity));
+                .find(|input| Identity::of_input(&input.path).as_ref() == Some(&identity));
             let written = outputs.iter().find(|(other, _)| *other == identity);
             if let Some(other) = read.or(written.map(|(_, other)| *other)) {
                 return Err(SameFile {
@@ -230,6 +236,29 @@ enum Identity {
 }
 
 impl Identity {
+    /// Of what is read from there.
+    fn of_input(path: &Path) -> Option<Self> {
+        if path == Path::new(STREAM) {
+            return Self::of_stream(&io::stdin());
+        }
+        Self::of(path)
+    }
+
+    /// Of what is written there.
+    fn of_output(path: &Path) -> Option<Self> {
+        if path == Path::new(STREAM) {
+            return Self::of_stream(&io::stdout());
+        }
+        Self::of(path)
+    }
+
+    /// Of a file that was open before this program began; a pipe or a terminal is none that could be lost.
+    fn of_stream(stream: &impl AsFd) -> Option<Self> {
+        let status = rustix::fs::fstat(stream).ok()?;
+        let is_file = rustix::fs::FileType::from_raw_mode(status.st_mode).is_file();
+        is_file.then_some(Self::There(status.st_dev, status.st_ino))
+    }
+
     /// None if there can be no such file, which who opens it tells.
     fn of(path: &Path) -> Option<Self> {
         if let Ok(metadata) = fs::metadata(path) {
@@ -238,11 +267,14 @@ impl Identity {
                 .is_file()
                 .then(|| Self::There(metadata.dev(), metadata.ino()));
         }
-        // A symbolic link to a file that is not there yet.
-        let target = match fs::read_link(path) {
-            Ok(target) => path.parent().unwrap_or(Path::new("")).join(target),
-            Err(_) => path.to_owned(),
-        };
+        // Symbolic links to a file that is not there yet.
+        let mut target = path.to_owned();
+        for _ in 0..MOST_LINKS {
+            match fs::read_link(&target) {
+                Ok(next) => target = target.parent().unwrap_or(Path::new("")).join(next),
+                Err(_) => break,
+            }
+        }
         let folder = match target.parent() {
             Some(folder) if !folder.as_os_str().is_empty() => folder,
             _ => Path::new("."),
@@ -268,6 +300,7 @@ mod tests {
         symlink("spec", path("link")).unwrap();
         fs::hard_link(path("spec"), path("hard")).unwrap();
         symlink("later", path("dangling")).unwrap();
+        symlink("dangling", path("twice")).unwrap();
         for (input, output, is_refused) in [
             ("spec", "spec", true),
             ("spec", "link", true),
@@ -285,6 +318,8 @@ mod tests {
             ("new", "new", true),
             ("new", "./new", true),
             ("later", "dangling", true),
+            ("twice", "later", true),
+            ("twice", "dangling", true),
             ("new", "newer", false),
         ] {
             let mut footprint = Footprint::default();

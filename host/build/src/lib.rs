@@ -94,6 +94,9 @@ pub use filesystem::TimeSource;
 pub use options::BuildOptions;
 pub use output::Output;
 pub use preview::{Preview, Space, preview_image};
-pub use record::{EncodedRecord, FilesystemRecord, PartitionRecord, Record, Timings};
+pub use record::{
+    EncodedRecord, FilesystemRecord, MendRecord, PartitionRecord, Record, RepairRecord, Timings,
+    type_of,
+};
 pub use said::Said;
 pub use template::{Fault, FaultReason, TemplateError};

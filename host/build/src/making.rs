@@ -4,7 +4,6 @@
 //! more; a hash tree waits for its data.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use cellblock_image::{ImageError, PartitionFile};
@@ -14,7 +13,7 @@ use crate::error::Error;
 use crate::filesystem::{Filled, Place, Preparation, Prepared, partition_error};
 use crate::plan::{Fill, Plan, RawContent, RawPiece, VerityPlan};
 use crate::plan::{digest_of, root_hash_of, uuid_of};
-use crate::progress::Bar;
+use crate::progress::{Phase, Tally};
 use crate::steps;
 
 /// What was made for a partition.
@@ -171,14 +170,14 @@ impl<'a> Making<'a> {
         let begun = Instant::now();
         let partition = &self.plan.partitions[index];
         let options = self.preparation.options;
-        let bar: Arc<dyn Bar> = options
+        let tally = Tally::default();
+        let total = Some(data.size());
+        let _ongoing = options
             .progress
-            .partition(&partition.name, data.size())
-            .into();
+            .begin(Phase::Hashing, &partition.name, total, tally.done());
         let target = PartitionFile::new(self.preparation.scratch, partition.size)?;
-        let advance = |bytes| bar.advance(bytes);
+        let advance = |bytes| tally.add(bytes);
         let root_hash = plan.verity.write(data, &target, options.jobs, &advance)?;
-        bar.finish();
         Ok(MadeTree {
             partition: target,
             root_hash,

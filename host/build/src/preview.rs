@@ -19,6 +19,7 @@ use crate::filesystem::{Place, Prepared, partition_error};
 use crate::output::Output;
 use crate::parallel;
 use crate::plan::Plan;
+use crate::said::Said;
 
 /// The most folders that are named.
 const FOLDERS: usize = 10;
@@ -32,6 +33,8 @@ pub struct Preview {
     pub table: Table,
     /// Where the space of each file system goes, by the index of its partition.
     pub filesystems: BTreeMap<usize, Space>,
+    /// What is said of the file systems, by partition.
+    pub log: Vec<(String, Said)>,
 }
 
 /// Where the space of a file system goes, in bytes.
@@ -74,7 +77,12 @@ pub fn preview_image(
             .map_err(|reason| partition_error(prepared.name(), reason))?;
         Ok::<_, Error>((prepared.index, space))
     })?;
+    let log = ground.prepared.iter().flat_map(|prepared| {
+        let warnings = prepared.warnings(places[&prepared.index].time).into_iter();
+        warnings.map(|said| (prepared.name().to_owned(), said))
+    });
     Ok(Preview {
+        log: log.collect(),
         table: ground.plan.table()?,
         plan: ground.plan,
         filesystems: spaces.into_iter().collect(),

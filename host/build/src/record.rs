@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::Path;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -15,7 +16,7 @@ use crate::plan::{Fill, Plan, PlannedPartition, VerityPlan};
 use cellblock_cell::Wall;
 use cellblock_contract::EncodedCounts;
 use cellblock_image::Change;
-use cellblock_table::{DiskId, PartitionType, Scheme, Table};
+use cellblock_table::{DiskId, PartitionType, Repair, Scheme, Table};
 use cellblock_text::hexadecimal;
 
 /// What was built.
@@ -235,6 +236,53 @@ impl EncodedRecord {
     }
 }
 
+/// What was wrong with a partition table, and what mends it: the shape of `repair --json`.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct RepairRecord {
+    /// The version of this program.
+    pub cellblock: &'static str,
+    /// The file.
+    pub image: String,
+    /// Whether what mends it has been written.
+    pub written: bool,
+    /// What was wrong, in words.
+    pub faults: Vec<String>,
+    /// What mends it, in the order in which it is to be written.
+    pub mends: Vec<MendRecord>,
+}
+
+/// One part of a table that is written anew.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct MendRecord {
+    /// What it is, in words.
+    pub what: String,
+    /// Where it is, in bytes.
+    pub start: u64,
+    /// Its size in bytes.
+    pub size: u64,
+}
+
+impl RepairRecord {
+    /// What was found in the image at `path`.
+    #[must_use]
+    pub fn of(path: &Path, repair: &Repair, written: bool) -> Self {
+        let mends = repair.mends.iter().map(|mend| MendRecord {
+            what: mend.what.to_string(),
+            start: mend.region.offset,
+            size: mend.region.bytes.len() as u64,
+        });
+        Self {
+            cellblock: env!("CARGO_PKG_VERSION"),
+            image: path.display().to_string(),
+            written,
+            faults: repair.faults.iter().map(ToString::to_string).collect(),
+            mends: mends.collect(),
+        }
+    }
+}
+
 /// Seconds on the wall.
 #[derive(Clone, Debug, Default, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -359,8 +407,9 @@ fn table_name(scheme: Scheme, is_hybrid: bool) -> &'static str {
     }
 }
 
-/// A GUID or an MBR byte; without a table there is none.
-fn type_of(kind: PartitionType) -> Option<String> {
+/// A type as records have it: a GUID or an MBR byte; without a table there is none.
+#[must_use]
+pub fn type_of(kind: PartitionType) -> Option<String> {
     match kind {
         PartitionType::Gpt(kind) => Some(kind.to_string()),
         PartitionType::Mbr(kind) => Some(format!("{kind:#04x}")),

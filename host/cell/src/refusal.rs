@@ -4,7 +4,7 @@ use std::fmt;
 
 use cellblock_contract::{
     FormatError, LabelProblem, Loss, NodeProblem, OptionDescription, PlaceError, ReadError,
-    Request, SettingError, SettingProblem,
+    Request, SettingProblem,
 };
 use cellblock_text::{PathBytes, exact, grouped};
 use cellblock_tree::{NodeId, Tree};
@@ -20,8 +20,8 @@ pub struct Refusal {
     node: Option<(String, &'static str)>,
     /// The node that it collides with.
     other: Option<String>,
-    /// Whether what a setting conflicts with is an option of the formatter; otherwise it is a reason in words.
-    conflicts_with_option: bool,
+    /// The formatter's options where a setting is wrong.
+    options: Vec<OptionDescription>,
 }
 
 impl Refusal {
@@ -56,15 +56,12 @@ impl Refusal {
                 .map(|setting| setting.value.clone()),
             _ => None,
         };
-        let conflicts_with_option = match &error {
-            FormatError::Setting(SettingError {
-                problem: SettingProblem::Conflict(other),
-                ..
-            }) => options().iter().any(|option| option.name == *other),
-            _ => false,
+        let options = match &error {
+            FormatError::Setting(_) => options(),
+            _ => Vec::new(),
         };
         Self {
-            conflicts_with_option,
+            options,
             node: node_error
                 .and_then(|node| known(node.node))
                 .map(|id| (path(id), tree.node(id).kind.noun())),
@@ -83,6 +80,11 @@ impl Refusal {
             FormatError::TooSmall(shortage) => Some((shortage.needed, shortage.available)),
             _ => None,
         }
+    }
+
+    /// The formatter's option of this name.
+    fn option(&self, name: &str) -> Option<&OptionDescription> {
+        self.options.iter().find(|option| option.name == name)
     }
 
     fn node_problem(&self, f: &mut fmt::Formatter<'_>, problem: &NodeProblem) -> fmt::Result {
@@ -194,22 +196,39 @@ impl Refusal {
         problem: &SettingProblem,
     ) -> fmt::Result {
         let value = self.setting.as_deref().unwrap_or_default();
+        let option = self.option(name);
         let name = name.escape_debug();
         match problem {
-            SettingProblem::Unknown => write!(
-                f,
-                "{} has no option '{name}'; `cellblock guests` lists those that it has",
-                self.kind
-            ),
-            SettingProblem::Malformed => write!(
-                f,
-                "the option {name} cannot be '{value}'; `cellblock guests` tells its form"
-            ),
+            SettingProblem::Unknown if self.options.is_empty() => {
+                write!(f, "{} has no option '{name}', and no others", self.kind)
+            }
+            SettingProblem::Unknown => {
+                let known: Vec<&str> = self.options.iter().map(|it| &*it.name).collect();
+                write!(
+                    f,
+                    "{} has no option '{name}'; it has {}",
+                    self.kind,
+                    known.join(", ")
+                )
+            }
+            SettingProblem::Malformed => {
+                write!(f, "the option {name} cannot be '{value}'")?;
+                match option {
+                    // What is no list of values is explained in words.
+                    Some(OptionDescription {
+                        value,
+                        documentation,
+                        ..
+                    }) if !value.contains('|') => write!(f, ": write {value}; {documentation}"),
+                    Some(option) => write!(f, ": write {}", option.value),
+                    None => Ok(()),
+                }
+            }
             SettingProblem::OutOfRange(least, most) => write!(
                 f,
                 "the option {name} cannot be '{value}': it must be from {least} to {most}"
             ),
-            SettingProblem::Conflict(other) if self.conflicts_with_option => write!(
+            SettingProblem::Conflict(other) if self.option(other).is_some() => write!(
                 f,
                 "the option {name} = '{value}' does not go with the option {other}"
             ),
@@ -294,9 +313,13 @@ impl std::error::Error for Refusal {}
 #[cfg(test)]
 mod tests {
     use super::*;
-    use cellblock_contract::{Losses, Setting};
+    use cellblock_contract::{Losses, Setting, SettingError};
 
     fn conflict(other: &str) -> String {
+        refused(SettingProblem::Conflict(other.to_owned()))
+    }
+
+    fn refused(problem: SettingProblem) -> String {
         let request = Request {
             kind: "mine".to_owned(),
             size: 0,
@@ -314,15 +337,16 @@ mod tests {
         };
         let error = FormatError::Setting(SettingError {
             name: "inodes".to_owned(),
-            problem: SettingProblem::Conflict(other.to_owned()),
+            problem,
         });
-        let option = OptionDescription {
-            name: "Inode ratio".to_owned(),
-            value: String::new(),
+        let option = |name: &str, value: &str| OptionDescription {
+            name: name.to_owned(),
+            value: value.to_owned(),
             default: String::new(),
-            documentation: String::new(),
+            documentation: "How many there are.".to_owned(),
         };
-        Refusal::new(error, &request, &crate::fuzzing::tree(), || vec![option]).to_string()
+        let options = vec![option("Inode ratio", "1|2"), option("inodes", "COUNT")];
+        Refusal::new(error, &request, &crate::fuzzing::tree(), || options).to_string()
     }
 
     /// 0.1 has one string for both, and names may be spelled in any way: the description tells which are names.
@@ -335,6 +359,18 @@ mod tests {
         assert_eq!(
             conflict("unaligned"),
             "the option inodes cannot be '100': unaligned"
+        );
+    }
+
+    #[test]
+    fn an_option_that_cannot_be_is_told_with_those_that_can() {
+        assert_eq!(
+            refused(SettingProblem::Unknown),
+            "mine has no option 'inodes'; it has Inode ratio, inodes"
+        );
+        assert_eq!(
+            refused(SettingProblem::Malformed),
+            "the option inodes cannot be '100': write COUNT; How many there are."
         );
     }
 }

@@ -2,11 +2,13 @@
 //!
 //! ```text
 //!     what was typed ──> arguments ──> command ──> cellblock_build
-//!                                         └──────> report: progress, pictures
+//!             │                           └──────> report: progress, pictures
+//!             └──> completion: what a shell asks for
 //! ```
 
 #![forbid(unsafe_code)]
 
 pub mod arguments;
 pub mod command;
+pub mod completion;
 pub mod report;

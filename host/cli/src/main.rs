@@ -7,9 +7,9 @@ use std::panic;
 use std::process::ExitCode;
 
 use cellblock::arguments::Arguments;
-use cellblock::command;
+use cellblock::{command, completion};
 use cellblock_build::cell;
-use clap::Parser as _;
+use clap::{CommandFactory as _, Parser as _};
 
 fn main() -> ExitCode {
     if let Some(ended) = cell::run_if_cell() {
@@ -18,6 +18,14 @@ fn main() -> ExitCode {
     if !has_random_numbers() {
         eprintln!("error: the kernel gives no random numbers (getrandom), which hash tables need");
         return ExitCode::FAILURE;
+    }
+    match completion::answer(Arguments::command) {
+        Ok(false) => {}
+        Ok(true) => return ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            return ExitCode::FAILURE;
+        }
     }
     let arguments = Arguments::parse();
     match command::run(&arguments) {

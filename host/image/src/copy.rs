@@ -14,6 +14,14 @@ use super::ImageError;
 
 /// The bytes that are read at a time where the kernel cannot copy.
 const BUFFER: usize = 1 << 20;
+/// The bytes that the kernel is asked to copy at a time, so that who watches learns of it.
+const STEP: usize = 64 << 20;
+
+/// Is told of each number of bytes that is done: copied, or left as a hole.
+pub(super) type Watch<'a> = &'a dyn Fn(u64);
+
+/// Nobody watches.
+pub(super) const UNWATCHED: Watch<'static> = &|_| {};
 
 /// Copies `length` bytes at `from` of `source` to `to` of `target`: cloned, or copied by the kernel, or by hand, whatever
 /// works first. Returns how many there were, fewer if `source` ends before.
@@ -23,11 +31,12 @@ pub(super) fn range(
     target: &File,
     to: u64,
     length: u64,
+    watch: Watch<'_>,
 ) -> io::Result<u64> {
     let mut done = 0;
     while done < length {
         let (mut position_in, mut position_out) = (from + done, to + done);
-        let most = at_most(length - done, 1 << 30);
+        let most = at_most(length - done, STEP);
         let copied = rustix::fs::copy_file_range(
             source,
             Some(&mut position_in),
@@ -36,8 +45,11 @@ pub(super) fn range(
             most,
         );
         match copied {
-            Ok(0) => return by_hand(source, from, target, to, done, length),
-            Ok(count) => done += count as u64,
+            Ok(0) => return by_hand(source, from, target, to, done..length, watch),
+            Ok(count) => {
+                done += count as u64;
+                watch(count as u64);
+            }
             Err(Errno::INTR) => {}
             Err(
                 Errno::XDEV
@@ -47,7 +59,7 @@ pub(super) fn range(
                 | Errno::PERM
                 | Errno::BADF
                 | Errno::TXTBSY,
-            ) => return by_hand(source, from, target, to, done, length),
+            ) => return by_hand(source, from, target, to, done..length, watch),
             Err(error) => return Err(error.into()),
         }
     }
@@ -59,9 +71,10 @@ fn by_hand(
     from: u64,
     target: &File,
     to: u64,
-    mut done: u64,
-    length: u64,
+    rest: Range<u64>,
+    watch: Watch<'_>,
 ) -> io::Result<u64> {
+    let (mut done, length) = (rest.start, rest.end);
     let mut buffer = vec![0; BUFFER];
     while done < length {
         let most = at_most(length - done, BUFFER);
@@ -73,6 +86,7 @@ fn by_hand(
         };
         target.write_all_at(&buffer[..count], to + done)?;
         done += count as u64;
+        watch(count as u64);
     }
     Ok(done)
 }
@@ -85,10 +99,21 @@ pub(super) fn data(
     target: &File,
     to: u64,
     length: u64,
+    watch: Watch<'_>,
 ) -> io::Result<()> {
+    let mut position = from;
     for extent in extents(source, from, length)? {
-        exact(source, extent.clone(), target, to + (extent.start - from))?;
+        watch(extent.start - position);
+        position = extent.end;
+        exact(
+            source,
+            extent.clone(),
+            target,
+            to + (extent.start - from),
+            watch,
+        )?;
     }
+    watch(from + length - position);
     Ok(())
 }
 
@@ -102,6 +127,7 @@ pub(super) fn raw_file(
     length: u64,
     target: &File,
     to: u64,
+    watch: Watch<'_>,
 ) -> Result<io::Result<()>, ImageError> {
     let raw = |source| ImageError::Raw {
         path: path.to_owned(),
@@ -116,16 +142,22 @@ pub(super) fn raw_file(
             is,
         });
     }
-    match data(&source, 0, target, to, length) {
+    match data(&source, 0, target, to, length, watch) {
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Err(raw(error)),
         result => Ok(result),
     }
 }
 
 /// Copies a range of `source`, all of it, to `to` of `target`.
-pub(super) fn exact(source: &File, from: Range<u64>, target: &File, to: u64) -> io::Result<()> {
+pub(super) fn exact(
+    source: &File,
+    from: Range<u64>,
+    target: &File,
+    to: u64,
+    watch: Watch<'_>,
+) -> io::Result<()> {
     let length = from.end - from.start;
-    let count = range(source.as_fd(), from.start, target, to, length)?;
+    let count = range(source.as_fd(), from.start, target, to, length, watch)?;
     if count < length {
         return Err(io::ErrorKind::UnexpectedEof.into());
     }

@@ -280,20 +280,26 @@ impl Existing {
         Ok(is_same(&self.file.metadata()?, &other.metadata()?))
     }
 
-    /// The bytes of `place`, in an image of their own without a name; holes stay holes.
+    /// The bytes of `place`, in an image of their own without a name; holes stay holes. `watch` is told of each number of
+    /// bytes that is done.
     ///
     /// # Errors
     /// [`ImageError`] if they cannot be read, or there is no room for them.
-    pub fn cut(&self, place: Range<u64>, scratch: &Scratch) -> Result<Image, ImageError> {
+    pub fn cut(
+        &self,
+        place: Range<u64>,
+        scratch: &Scratch,
+        watch: &dyn Fn(u64),
+    ) -> Result<Image, ImageError> {
         let length = place.end - place.start;
         let image = Image::new(scratch, length)?;
-        copy::data(&self.file, place.start, image.file(), 0, length)
+        copy::data(&self.file, place.start, image.file(), 0, length, watch)
             .map_err(|source| scratch.transfer_error("writing", 0, length, source))?;
         Ok(image)
     }
 
     /// Makes the bytes of `place` those of `content`, and zeros behind it, and touches no other. They are flushed to the
-    /// disk before this returns.
+    /// disk before this returns. `watch` is told of each number of bytes that is done.
     ///
     /// # Errors
     /// [`ImageError`]. Unless it is [`ImageError::Torn`], the image is as it was.
@@ -305,19 +311,20 @@ impl Existing {
         place: Range<u64>,
         content: &Replacement<'_>,
         atomic: Atomic,
+        watch: &dyn Fn(u64),
     ) -> Result<Change, ImageError> {
         assert!(content.length <= place.end - place.start);
         let scratch = Scratch::beside(&self.path);
         let failed =
             |source| scratch.transfer_error("writing", place.start, content.length, source);
         if let Some(copy) = self.replacement(atomic, &scratch)? {
-            put(&copy, &place, content).map_err(failed)?;
+            put(&copy, &place, content, watch).map_err(failed)?;
             let copy = Image::whole(&scratch, copy, self.size);
             copy.publish(&self.path, Durability::Flushed)?;
             return Ok(Change::Replaced);
         }
         reserve(&self.file, &place, content).map_err(failed)?;
-        put(&self.file, &place, content)
+        put(&self.file, &place, content, watch)
             .and_then(|()| self.file.sync_data())
             .map_err(|source| ImageError::Torn {
                 path: self.path.clone(),
@@ -353,7 +360,9 @@ impl Existing {
                 Ok(clone) => Ok(Some(clone)),
                 Err(NoClone::NotSupported(copy)) => {
                     copy.set_len(self.size)
-                        .and_then(|()| copy::data(&self.file, 0, &copy, 0, self.size))
+                        .and_then(|()| {
+                            copy::data(&self.file, 0, &copy, 0, self.size, copy::UNWATCHED)
+                        })
                         .map_err(|source| {
                             scratch.transfer_error("writing", 0, self.size, source)
                         })?;
@@ -459,16 +468,23 @@ fn reserve(image: &File, place: &Range<u64>, content: &Replacement<'_>) -> io::R
 }
 
 /// Makes the bytes of `place` those of `content`, and zeros where that has holes and behind it.
-fn put(image: &File, place: &Range<u64>, content: &Replacement<'_>) -> io::Result<()> {
+fn put(
+    image: &File,
+    place: &Range<u64>,
+    content: &Replacement<'_>,
+    watch: copy::Watch<'_>,
+) -> io::Result<()> {
     let mut position = place.start;
     for data in copy::extents(content.file, content.base, content.length)? {
         let start = data.start - content.base + place.start;
         let end = data.end - content.base + place.start;
         erase(image, position..start)?;
-        copy::exact(content.file, data, image, start)?;
+        watch(start - position);
+        copy::exact(content.file, data, image, start, watch)?;
         position = end;
     }
     erase(image, position..place.end)?;
+    watch(place.end - position);
     content.check()
 }
 

@@ -461,8 +461,15 @@ impl Shared {
                 Data::Descriptor { fd, position } => {
                     let to = partition.base + offset;
                     // A source that ends early has changed, which `verify` tells.
-                    copy::range(fd, position, &partition.file, to, extent.length)
-                        .map_err(failed)?;
+                    copy::range(
+                        fd,
+                        position,
+                        &partition.file,
+                        to,
+                        extent.length,
+                        copy::UNWATCHED,
+                    )
+                    .map_err(failed)?;
                 }
             }
         }

@@ -92,7 +92,14 @@ impl PartitionFile {
     pub fn splice_file(&self, path: &Path, offset: u64, length: u64) -> Result<(), ImageError> {
         let failed = |source| self.error("writing", offset, length, source);
         self.inside(offset, length).map_err(failed)?;
-        copy::raw_file(path, length, &self.file, self.base + offset)?.map_err(failed)
+        copy::raw_file(
+            path,
+            length,
+            &self.file,
+            self.base + offset,
+            copy::UNWATCHED,
+        )?
+        .map_err(failed)
     }
 
     /// Where the partition has data, ascending; the rest reads as zeros.

@@ -25,12 +25,16 @@ pub enum Durability {
 }
 
 /// The SHA-256 digest of what is drained into it.
-#[derive(Default)]
-struct Digest(Sha256);
+struct Digest<'a> {
+    state: Sha256,
+    /// Is told of each number of bytes of data.
+    watch: &'a dyn Fn(u64),
+}
 
-impl Sink for Digest {
+impl Sink for Digest<'_> {
     fn data(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.0.update(bytes);
+        self.state.update(bytes);
+        (self.watch)(bytes.len() as u64);
         Ok(())
     }
 }
@@ -101,22 +105,36 @@ impl Image {
             .map_err(|source| self.error(offset, bytes.len() as u64, source))
     }
 
-    /// Moves `partition` to `offset`, where the image has zeros: clones it, or copies its data. Holes stay holes.
+    /// Moves `partition` to `offset`, where the image has zeros: clones it, or copies its data. Holes stay holes. `watch` is
+    /// told of each number of bytes that is done.
     ///
     /// # Errors
     /// [`ImageError`] if the disk does not take it.
-    pub fn splice(&self, partition: &PartitionFile, offset: u64) -> Result<(), ImageError> {
+    pub fn splice(
+        &self,
+        partition: &PartitionFile,
+        offset: u64,
+        watch: &dyn Fn(u64),
+    ) -> Result<(), ImageError> {
         let size = partition.size();
-        copy::data(&partition.file, partition.base, &self.file, offset, size)
+        let (source, base) = (&partition.file, partition.base);
+        copy::data(source, base, &self.file, offset, size, watch)
             .map_err(|source| self.error(offset, size, source))
     }
 
-    /// Copies the file at `path`, which has `length` bytes, to `offset`, where the image has zeros.
+    /// Copies the file at `path`, which has `length` bytes, to `offset`, where the image has zeros. `watch` is told of each
+    /// number of bytes that is done.
     ///
     /// # Errors
     /// [`ImageError`] if it cannot be read or has another length, or the disk does not take it.
-    pub fn splice_file(&self, path: &Path, offset: u64, length: u64) -> Result<(), ImageError> {
-        copy::raw_file(path, length, &self.file, offset)?
+    pub fn splice_file(
+        &self,
+        path: &Path,
+        offset: u64,
+        length: u64,
+        watch: &dyn Fn(u64),
+    ) -> Result<(), ImageError> {
+        copy::raw_file(path, length, &self.file, offset, watch)?
             .map_err(|source| self.error(offset, length, source))
     }
 
@@ -172,14 +190,17 @@ impl Image {
         sink.finish().map_err(taken)
     }
 
-    /// The SHA-256 digest of the image's bytes.
+    /// The SHA-256 digest of the image's bytes. `watch` is told of each number of bytes that has gone in.
     ///
     /// # Errors
     /// [`ImageError`] if they cannot be read.
-    pub fn digest(&self) -> Result<[u8; 32], ImageError> {
-        let mut digest = Digest::default();
+    pub fn digest(&self, watch: &dyn Fn(u64)) -> Result<[u8; 32], ImageError> {
+        let mut digest = Digest {
+            state: Sha256::new(),
+            watch,
+        };
         self.drain(&mut digest)?;
-        Ok(digest.0.finalize().into())
+        Ok(digest.state.finalize().into())
     }
 
     /// `link(2)` does not replace: a name beside the target is linked, and renamed over it at once. Others who build to the
@@ -204,7 +225,7 @@ impl Image {
         let copied = named
             .set_len(self.size)
             .and_then(|()| named.set_permissions(self.file.metadata()?.permissions()))
-            .and_then(|()| copy::data(&self.file, 0, &named, 0, self.size))
+            .and_then(|()| copy::data(&self.file, 0, &named, 0, self.size, copy::UNWATCHED))
             .and_then(|()| match durability {
                 Durability::Flushed => named.sync_all(),
                 Durability::Written => Ok(()),

@@ -133,7 +133,7 @@ fn holes_stay_holes_in_a_splice() {
     partition.write(0, &[1; 4096]).unwrap();
     partition.write(63 << 20, &[2; 4096]).unwrap();
     let image = Image::new(&scratch, 128 << 20).unwrap();
-    image.splice(&partition, 32 << 20).unwrap();
+    image.splice(&partition, 32 << 20, copy::UNWATCHED).unwrap();
     let allocated = image.file().metadata().unwrap().blocks() * 512;
     assert!(allocated < 1 << 20, "{allocated} bytes are allocated");
     let mut bytes = [0; 4096];
@@ -157,7 +157,14 @@ fn what_the_kernel_cannot_copy_is_copied_by_hand() {
         .create(true)
         .open(&path)
         .unwrap();
-    let copied = copy::range(std::os::fd::AsFd::as_fd(&source), 0, &target, 0, 3_000_000);
+    let copied = copy::range(
+        std::os::fd::AsFd::as_fd(&source),
+        0,
+        &target,
+        0,
+        3_000_000,
+        copy::UNWATCHED,
+    );
     assert_eq!(copied.unwrap(), 2_500_000);
     assert_eq!(fs::read(path).unwrap(), bytes);
 }

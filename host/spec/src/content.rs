@@ -43,6 +43,15 @@ impl Content {
             Self::Kernel(kernel) => kernel.owner = Some(owner),
         }
     }
+
+    /// Has its symbolic links replaced by what they lead to within it; a file or a text has none.
+    pub fn set_follow(&mut self) {
+        if let Self::Source(source) = self
+            && matches!(source.what, What::Directory(_) | What::Archive(_))
+        {
+            source.follow = true;
+        }
+    }
 }
 
 impl From<Source> for Content {

@@ -14,6 +14,7 @@ use std::fs::{self, File};
 use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Instant;
 
 pub use decode::decode_table;
@@ -25,12 +26,16 @@ use super::filesystem::{Filled, Place, Preparation};
 use super::record::PartitionRecord;
 use super::{BuildOptions, Record};
 use crate::catalogue::Catalog;
+use crate::disk;
 use crate::error::Error;
 use crate::output::Output;
 use crate::plan::{self, Facts, FilesystemRequest};
+use crate::progress::{Phase, Progress, watched};
 use crate::said::Said;
 use cellblock_cell::Runtime;
-use cellblock_image::{Atomic, Change, Durability, Existing, Image, Replacement, Scratch};
+use cellblock_image::{
+    Atomic, Change, Durability, Existing, Image, ImageError, Replacement, Scratch,
+};
 use cellblock_table::{Finding, Partition, SectorSize, Selector, Severity, Table};
 
 /// What is asked for of a disk that exists.
@@ -48,6 +53,8 @@ pub struct Asked {
     pub atomic: Atomic,
     /// Called before waiting for somebody else who has locked the image.
     pub waiting: fn(&Path),
+    /// Where progress is shown.
+    pub progress: Arc<dyn Progress>,
 }
 
 /// A partition whose content has been made anew or taken out.
@@ -157,6 +164,22 @@ impl Asked {
     }
 }
 
+impl Asked {
+    /// Puts content into the partition.
+    fn splice(
+        &self,
+        image: &Existing,
+        located: &Located,
+        content: &Replacement<'_>,
+    ) -> Result<Change, ImageError> {
+        let name = located.partition.called();
+        let size = Some(located.size());
+        watched(&*self.progress, Phase::Copying, &name, size, |watch| {
+            image.splice(located.place.clone(), content, self.atomic, watch)
+        })
+    }
+}
+
 /// Makes a file system in a partition of an image that exists.
 ///
 /// # Errors
@@ -177,6 +200,7 @@ pub fn fill_partition(
     let facts = Facts::default();
     let number = located.partition.number;
     let formatters = catalog.load(runtime, &[&*request.kind].into(), options.jobs)?;
+    formatters.say(&*options.progress);
     let kinds = formatters.kinds();
     let (filesystem, time) = plan::filesystem_alone(request, &kinds, number, Some(located.size()))?;
     let preparation = Preparation {
@@ -207,7 +231,7 @@ pub fn fill_partition(
     if let Some(partition) = filled.as_mut().and_then(|filled| filled.partition.take()) {
         let image = asked.lock(&located)?;
         let new = Replacement::of_partition(&partition)?;
-        change = image.splice(located.place.clone(), &new, asked.atomic)?;
+        change = asked.splice(&image, &located, &new)?;
     }
     let log = filled
         .as_mut()
@@ -255,7 +279,7 @@ pub fn splice_partition(asked: &Asked, file: Option<&Path>) -> Result<Changed, E
         }));
     }
     let splicing = Instant::now();
-    let change = image.splice(located.place.clone(), &new, asked.atomic)?;
+    let change = asked.splice(&image, &located, &new)?;
     Ok(Changed {
         partition: located.partition.called(),
         record: record(asked, &located, None, change, splicing, begun),
@@ -294,6 +318,7 @@ pub struct Taken {
     content: Image,
     output: Output,
     durability: Durability,
+    progress: Arc<dyn Progress>,
     /// Out of which partition, and what was done.
     pub changed: Changed,
 }
@@ -304,7 +329,14 @@ impl Taken {
     /// # Errors
     /// [`Error`]; what had the name before is as it was.
     pub fn deliver(self) -> Result<(), Error> {
-        Ok(self.output.deliver(self.content, self.durability)?)
+        let Self {
+            content,
+            output,
+            durability,
+            progress,
+            ..
+        } = self;
+        disk::deliver(&output, content, durability, &*progress)
     }
 }
 
@@ -325,9 +357,17 @@ pub fn cut_partition(
     let splicing = Instant::now();
     let there = located.place.start..located.place.end.min(image.size());
     let missing = located.place.end - there.end;
-    let content = image.cut(there, &scratch)?;
+    let size = there.end - there.start;
+    let called = located.partition.called();
+    let content = watched(
+        &*asked.progress,
+        Phase::Copying,
+        &called,
+        Some(size),
+        |watch| image.cut(there, &scratch, watch),
+    )?;
     let changed = Changed {
-        partition: located.partition.called(),
+        partition: called,
         record: record(asked, &located, None, Change::InPlace, splicing, begun),
         log: Vec::new(),
         findings: located.findings,
@@ -337,6 +377,7 @@ pub fn cut_partition(
         content,
         output: output.clone(),
         durability,
+        progress: Arc::clone(&asked.progress),
         changed,
     })
 }

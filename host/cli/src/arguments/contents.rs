@@ -4,8 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use clap_complete::engine::ArgValueCompleter;
 
 use super::ArgumentError;
+use crate::completion;
 use cellblock_build::contract::Loss;
 use cellblock_build::spec::project::Volume;
 use cellblock_build::spec::value::{
@@ -20,7 +22,12 @@ use cellblock_build::tree::source::{Source, What};
 pub struct Contents {
     /// Put SOURCE into the file system of partition NAME, over what the file says; repeatable. SOURCE is as for
     /// `cellblock mkfs`: a directory, an archive or a file, with options
-    #[arg(long, value_name = "NAME=SOURCE", value_parser = named_content)]
+    #[arg(
+        long,
+        value_name = "NAME=SOURCE",
+        value_parser = named_content,
+        add = ArgValueCompleter::new(completion::name_and_source)
+    )]
     content: Vec<(String, TypedContent)>,
     /// Fill each file system from a directory of its own in DIR: DIR/NAME, or as imagecraft leaves them,
     /// DIR/partitions/volume/VOLUME/NAME/prime, and DIR/prime for the partition that is mounted at /
@@ -35,12 +42,30 @@ pub struct Contents {
     #[arg(long, value_parser = parse_seed)]
     seed: Option<Seed>,
     /// Give everything in the file system of partition NAME this owner, in numbers; repeatable
-    #[arg(long = "owner", value_name = "NAME=USER:GROUP", value_parser = named_owner)]
+    #[arg(
+        long = "owner",
+        value_name = "NAME=USER:GROUP",
+        value_parser = named_owner,
+        add = ArgValueCompleter::new(completion::name_and_source)
+    )]
     owners: Vec<(String, (u32, u32))>,
     /// Leave out what the file system of partition NAME cannot store: symlinks, special-files, hard-links, owners,
     /// permissions or attributes, parted by commas; repeatable
-    #[arg(long = "drop", value_name = "NAME=WHAT", value_parser = named_drop)]
+    #[arg(
+        long = "drop",
+        value_name = "NAME=WHAT",
+        value_parser = named_drop,
+        add = ArgValueCompleter::new(completion::name_and_loss)
+    )]
     drops: Vec<(String, Vec<Loss>)>,
+    /// Replace symbolic links in the content of partition NAME by what they lead to within their source, as for a FAT;
+    /// repeatable
+    #[arg(
+        long = "follow",
+        value_name = "NAME",
+        add = ArgValueCompleter::new(completion::names_in_spec)
+    )]
+    follows: Vec<String>,
     /// Build for this platform of an imagecraft.yaml, whose lists choose by it; without it, for the only one
     #[arg(long, value_name = "NAME")]
     platform: Option<String>,
@@ -172,6 +197,12 @@ impl Contents {
         for (name, losses) in &self.drops {
             let filesystem = filesystem("--drop", name, volumes, names)?;
             filesystem.drop.extend(losses);
+        }
+        for name in &self.follows {
+            let filesystem = filesystem("--follow", name, volumes, names)?;
+            for content in &mut filesystem.content {
+                content.set_follow();
+            }
         }
         Ok(())
     }

@@ -3,6 +3,9 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use clap_complete::engine::ArgValueCompleter;
+
+use crate::completion;
 
 use super::{ArgumentError, Filesystem, Run, TypedKind, output, sector_size, size};
 use cellblock_build::Output;
@@ -15,6 +18,7 @@ pub struct Chosen {
     /// The image: a file with a GPT, an MBR or both
     pub image: PathBuf,
     /// The partition: its number, name or UUID. `number:3`, `name:3` and `uuid:…` say which of them is meant
+    #[arg(add = ArgValueCompleter::new(completion::partitions_of_image))]
     pub partition: Selector,
     /// Refuse the partition unless it has exactly this size, such as 64MiB
     #[arg(long, value_name = "SIZE", value_parser = size)]
@@ -71,7 +75,7 @@ The table and all other partitions are intact whatever happens.";
 
 /// The command `fill`.
 #[derive(Debug, Args)]
-#[command(after_help = format!("\
+#[command(override_usage = "cellblock fill [OPTIONS] <IMAGE> <PARTITION> <KIND>", after_help = format!("\
 {PROMISE}
 
 SOURCE is what it is for `cellblock mkfs`: a directory, a tar archive or a file, with `,to=/PATH` and other options.
@@ -123,6 +127,9 @@ pub struct Splice {
     /// Print nothing but warnings and errors
     #[arg(short, long)]
     pub quiet: bool,
+    /// Say what is done while it is done
+    #[arg(short, long, conflicts_with = "quiet")]
+    pub verbose: bool,
 }
 
 /// The command `cut`.
@@ -149,6 +156,9 @@ pub struct Cut {
     /// Print nothing but warnings and errors
     #[arg(short, long)]
     pub quiet: bool,
+    /// Say what is done while it is done
+    #[arg(short, long, conflicts_with = "quiet")]
+    pub verbose: bool,
 }
 
 impl Cut {
@@ -173,7 +183,7 @@ a power cut, run it again. No byte outside of the table changes.
 
 Examples:
   truncate -s 8G disk.img && cellblock repair --write disk.img
-  cellblock repair disk.img            only say what would be written")]
+  cellblock repair disk.img    only say what would be written")]
 pub struct Repair {
     /// The image
     pub image: PathBuf,
@@ -183,6 +193,9 @@ pub struct Repair {
     /// Bytes in a sector of the disk, 512 or 4096, where a GPT does not say it itself
     #[arg(long, value_name = "BYTES", value_parser = sector_size)]
     pub sector_size: Option<SectorSize>,
+    /// Write a record of what is wrong and of what mends it, as JSON, to FILE, or to standard output for `-`
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
     /// Print nothing but errors
     #[arg(short, long)]
     pub quiet: bool,

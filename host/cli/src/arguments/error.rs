@@ -22,7 +22,7 @@ pub enum ArgumentError {
         source: LookError,
     },
     /// A partition that the file does not have, or several of that name.
-    #[error("{option} {name}=…: {}; the partitions are {}", partitions_found(*.found), .known.join(", "))]
+    #[error("{option} {name}: {}; the partitions are {}", partitions_found(*.found), .known.join(", "))]
     UnknownPartition {
         /// The option.
         option: &'static str,
@@ -34,7 +34,7 @@ pub enum ArgumentError {
         known: Vec<String>,
     },
     /// Content for a partition that has no file system.
-    #[error("{option} {name}=…: partition '{name}' has no file system to put it into")]
+    #[error("{option} {name}: partition '{name}' has no file system that this could be for")]
     ContentWithoutFilesystem {
         /// The option.
         option: &'static str,

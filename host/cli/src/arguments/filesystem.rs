@@ -2,9 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use clap::Args;
+use clap::{Args, ValueHint};
+use clap_complete::engine::ArgValueCandidates;
 
 use super::contents::look;
+use crate::completion;
+
 use super::{ArgumentError, drawn_seed, option, source_date_epoch};
 use cellblock_build::contract::Loss;
 use cellblock_build::plan::FilesystemRequest;
@@ -16,14 +19,15 @@ use cellblock_build::spec::{FilesystemId, TypedContent};
 #[group(required = true, multiple = false)]
 pub struct TypedKind {
     /// The kind of file system: ext4, ext3, ext2, vfat (fat12, fat16, fat32), swap, or the NAME of a --guest
-    #[arg(value_name = "KIND")]
+    #[arg(value_name = "KIND", add = ArgValueCandidates::new(completion::kinds))]
     kind: Option<String>,
     /// The same as an option
     #[arg(
         id = "filesystem",
         long = "filesystem",
         value_name = "KIND",
-        hide = true
+        hide = true,
+        add = ArgValueCandidates::new(completion::kinds)
     )]
     option: Option<String>,
 }
@@ -54,14 +58,25 @@ pub struct Filesystem {
     #[arg(long, value_parser = parse_time, allow_hyphen_values = true)]
     time: Option<i64>,
     /// What goes in (see SOURCE below); repeatable, and of two sources with the same file the later wins
-    #[arg(long, value_name = "SOURCE", value_parser = TypedContent::parse)]
+    #[arg(
+        long,
+        value_name = "SOURCE",
+        value_parser = TypedContent::parse,
+        value_hint = ValueHint::AnyPath
+    )]
     content: Vec<TypedContent>,
     /// An option of the formatter; repeatable. `cellblock guests` lists them
     #[arg(long = "option", value_name = "KEY=VALUE", value_parser = option)]
     options: Vec<(String, String)>,
     /// What the format may lose instead of refusing it: symlinks, special-files, hard-links, owners, permissions
     /// or attributes; repeatable, or separated by commas
-    #[arg(long, value_name = "WHAT", value_delimiter = ',', value_parser = parse_loss)]
+    #[arg(
+        long,
+        value_name = "WHAT",
+        value_delimiter = ',',
+        value_parser = parse_loss,
+        add = ArgValueCandidates::new(completion::losses)
+    )]
     drop: Vec<Loss>,
 }
 

@@ -2,12 +2,11 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::io::{self, Read as _, Write};
+use std::io::Read as _;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
-use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
-use clap_complete::Shell;
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use cellblock_build::Output;
 use cellblock_build::cell;
@@ -27,11 +26,13 @@ mod error;
 mod filesystem;
 #[cfg(test)]
 mod tests;
+mod tools;
 
 pub use contents::Contents;
 pub use disks::{Changing, Chosen, Cut, Fill, Repair, Splice};
 pub use error::ArgumentError;
 pub use filesystem::{Filesystem, TypedKind};
+pub use tools::{Completions, Guests, Init, Manual, Show, Walls};
 
 /// The environment variable with the time, in seconds since 1970, that reproducible builds stamp things with.
 const SOURCE_DATE_EPOCH: &str = "SOURCE_DATE_EPOCH";
@@ -88,9 +89,14 @@ impl Arguments {
             Command::Cut(it) => {
                 is_stdout(&it.json) && it.output().is_ok_and(|it| it.file().is_some())
             }
+            Command::Repair(it) => is_stdout(&it.json),
             Command::Show(it) => it.json,
+            Command::Convert(it) => it.json,
             Command::Guests(it) => it.json,
-            _ => false,
+            Command::Walls(it) => it.json,
+            Command::Init(it) => it.json,
+            Command::Manual(it) => it.json,
+            Command::Schema | Command::Completions(_) => false,
         }
     }
 }
@@ -128,32 +134,10 @@ pub enum Command {
     /// Print the JSON Schema of the spec, for editors that validate as you type
     #[command(after_help = "Example:\n  cellblock schema > image.schema.json")]
     Schema,
-    /// Print the completions for a shell
-    #[command(
-        after_help = "Example:\n  cellblock completions bash > ~/.local/share/bash-completion/completions/cellblock"
-    )]
-    Completions {
-        /// The shell
-        shell: Shell,
-    },
+    /// Print the script that completes for a shell
+    Completions(Completions),
     /// Write the manual pages into a directory
-    #[command(after_help = "Example:\n  cellblock manual ~/.local/share/man/man1")]
-    Manual {
-        /// The directory, which must exist
-        directory: PathBuf,
-    },
-}
-
-/// The command `init`.
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  cellblock init                       write image.toml, for a disk with an ESP and a root
-  cellblock init - | less              look at it first")]
-pub struct Init {
-    /// The file to write; `-` is standard output. A file that exists is left as it is
-    #[arg(default_value = DEFAULT_SPEC)]
-    pub file: PathBuf,
+    Manual(Manual),
 }
 
 /// The spec that `build` looks for, and `init` writes.
@@ -162,12 +146,7 @@ const DEFAULT_SPEC: &str = "image.toml";
 /// The command `build`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Examples:
-  cellblock build image.toml -o disk.img
-  cellblock build imagecraft.yaml --content rootfs=root/ --content efi=esp/ -o disk.img
-  cellblock build gadget/meta/gadget.yaml -o images/
-
-where image.toml says, for a disk with one ext4 file system made from the directory rootfs:
+A spec may say, for a disk with one ext4 file system made from the directory rootfs:
 
   [[partition]]
   name = \"root\"
@@ -176,12 +155,17 @@ where image.toml says, for a disk with one ext4 file system made from the direct
   filesystem = \"ext4\"
   content = [{ directory = \"rootfs\" }]
 
-A file whose name ends in .yaml or .yml is imagecraft's project file or snapd's gadget; its volumes are built as they are
-described. Of a gadget with several volumes each becomes an image VOLUME.img in the directory that -o names, one after the
+A file whose name ends in .yaml or .yml is imagecraft's project file or snapd's gadget; its volumes are built as they are \
+described. Of a gadget with several volumes each becomes an image VOLUME.img in the directory that -o names, one after the \
 other.
 
-A spec can also put boot loaders where firmware finds them ([boot]), write files and addresses at offsets (raw), and
-fill identifiers into files (template). cellblock schema lists every key.")]
+A spec can also put boot loaders where firmware finds them ([boot]), write files and addresses at offsets (raw), and \
+fill identifiers into files (template). `cellblock schema` lists every key.
+
+Examples:
+  cellblock build image.toml -o disk.img
+  cellblock build imagecraft.yaml --content rootfs=root/ -o disk.img
+  cellblock build gadget/meta/gadget.yaml -o images/")]
 pub struct Build {
     /// The spec: a TOML file that describes the disk, an imagecraft.yaml, or a gadget.yaml; `-` is standard input
     #[arg(default_value = DEFAULT_SPEC)]
@@ -297,15 +281,19 @@ fn is_folder(path: &Path) -> bool {
 /// The command `convert`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-What is printed is complete and in a fixed form: `build` makes the same bytes of it as of FILE. Relative paths in it are
+What is printed is complete and in a fixed form: `build` makes the same bytes of it as of FILE. Relative paths in it are \
 relative to the current directory, so keep it there. Of several volumes, name one with --volume.
 
 Examples:
   cellblock convert imagecraft.yaml --content rootfs=root/ > image.toml
   cellblock convert gadget/meta/gadget.yaml --volume pc > pc.toml")]
 pub struct Convert {
-    /// The file to read: a spec in TOML, an imagecraft.yaml or a gadget.yaml
+    /// The file to read: a spec in TOML, an imagecraft.yaml or a gadget.yaml; `-` is standard input
+    #[arg(id = "spec", value_name = "FILE")]
     pub file: PathBuf,
+    /// Print the spec as JSON, whose members are the keys of the TOML
+    #[arg(long)]
+    pub json: bool,
     /// What goes in.
     #[command(flatten)]
     pub contents: Contents,
@@ -313,19 +301,30 @@ pub struct Convert {
 
 /// The command `mkfs`.
 #[derive(Debug, Args)]
-#[command(after_help = "\
-SOURCE is a directory, a tar archive (plain, or compressed as .tar.gz, .tar.zst, .tar.xz, .tar.bz2 or .tar.lz4), or a
-single file. Its name and first bytes tell which, unless a prefix says it: `directory:`, `archive:` or `file:`. Options
-follow after commas: `,to=/PATH` (where it goes), `,owner=USER:GROUP` (numbers), `,mode=0644`, `,exclude=PATTERN`
-(repeatable), `,from=DIR` (what of it is taken), `,strip=N` (names taken off the beginning of each path), `,follow=true`
-(links become what they lead to) and `,times=keep` (also those later than --time). A path or value that holds such an
-option is written in double quotes: '\"a,to=b\",to=/c'.
+#[command(
+    override_usage = "cellblock mkfs [OPTIONS] --output <FILE> <KIND>",
+    after_help = "\
+SOURCE is a directory, a tar archive (plain, or compressed as .tar.gz, .tar.zst, .tar.xz, .tar.bz2 or .tar.lz4), or a \
+single file. Its name and first bytes tell which, unless a prefix says it: `directory:`, `archive:` or `file:`. \
+`archive:-` is standard input. Options follow after commas:
+
+  ,to=/PATH           where it goes
+  ,owner=USER:GROUP   in numbers
+  ,mode=0644          or clauses: ,mode=u=rwX,go=rX
+  ,exclude=PATTERN    what is left out; repeatable
+  ,from=DIR           what of it is taken
+  ,strip=N            names taken off the beginning of each path
+  ,follow=true        links become what they lead to
+  ,times=keep         also those later than --time
+
+A path or value that holds such an option is written in double quotes: '\"a,to=b\",to=/c'.
 
 Examples:
   cellblock mkfs ext4 -o root.img --content rootfs.tar --size \"minimum + 20%\"
   cellblock mkfs vfat -o esp.img --size 64MiB --label UEFI --content esp/
   cellblock mkfs ext4 -o home.img --content skel/,to=/user,owner=1000:1000
-  cellblock mkfs swap -o swap.img --size 1GiB")]
+  cellblock mkfs swap -o swap.img --size 1GiB"
+)]
 pub struct Mkfs {
     /// Which file system.
     #[command(flatten)]
@@ -371,6 +370,7 @@ impl Mkfs {
 
 /// What all commands have in common that make file systems.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "How it is made")]
 pub struct Run {
     /// How many cells work at a time; without it, one for each processor. The image does not depend on it
     #[arg(short, long, value_name = "N")]
@@ -381,6 +381,9 @@ pub struct Run {
     /// Show no progress and no result; warnings and errors are shown all the same
     #[arg(short, long)]
     pub quiet: bool,
+    /// Say what is done while it is done: formatters, content, sizes, and how long each part took
+    #[arg(short, long, conflicts_with = "quiet")]
+    pub verbose: bool,
     /// Flush what was made to the disk before it gets its name: it then survives a power cut
     #[arg(long)]
     pub sync: bool,
@@ -404,15 +407,6 @@ pub struct Run {
     /// What each cell may use.
     #[command(flatten)]
     pub limits: Limits,
-}
-
-/// The command `walls`.
-#[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  cellblock walls\n  cellblock walls --calls")]
-pub struct Walls {
-    /// Try every system call instead, while a formatter is compiled and while it runs, and list those that are allowed
-    #[arg(long)]
-    pub calls: bool,
 }
 
 /// What is to stand around each formatter.
@@ -472,48 +466,6 @@ pub struct Limits {
     pub no_cache: bool,
 }
 
-/// The command `show`.
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  cellblock show disk.img
-  cellblock show --json disk.img       the shape of `sfdisk --json`")]
-pub struct Show {
-    /// The image, or a disk that may be read
-    pub image: PathBuf,
-    /// Print JSON, in the shape of `sfdisk --json`
-    #[arg(long)]
-    pub json: bool,
-    /// Bytes in a sector of the disk, 512 or 4096. A GPT says it itself; an MBR does not, and is taken to count in 512
-    #[arg(long, value_name = "BYTES", value_parser = sector_size)]
-    pub sector_size: Option<SectorSize>,
-}
-
-/// The command `guests`.
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  cellblock guests                     the formatters that are built in, with their options
-  cellblock guests ext4                the one that makes ext4
-  cellblock guests minix.wasm          what a formatter of your own may do, and its options")]
-pub struct Guests {
-    /// One formatter: the kind or the name of one that is built in, or else a file (./ext4 where it has such a name)
-    pub guest: Option<PathBuf>,
-    /// Print JSON
-    #[arg(long)]
-    pub json: bool,
-    /// The sandbox around the formatter: WebAssembly alone, or also a process of its own
-    #[arg(long, value_name = "WALLS")]
-    walls: Option<TypedWalls>,
-}
-
-impl Guests {
-    /// What is to stand around the formatter.
-    pub fn walls(&self) -> cell::Walls {
-        chosen_walls(self.walls)
-    }
-}
-
 /// The time that the environment asks for, in seconds since 1970. Nothing else of the environment reaches an image.
 ///
 /// # Errors
@@ -528,24 +480,6 @@ pub fn source_date_epoch() -> Result<Option<i64>, ArgumentError> {
 fn epoch(text: OsString) -> Result<i64, ArgumentError> {
     let seconds = text.to_str().and_then(|text| text.parse().ok());
     seconds.ok_or(ArgumentError::SourceDateEpoch { text })
-}
-
-/// Writes the completions for a shell.
-///
-/// # Errors
-/// When the output cannot be written.
-pub fn write_completions(shell: Shell, output: &mut dyn Write) -> io::Result<()> {
-    let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Arguments::command(), "cellblock", &mut script);
-    output.write_all(&script)
-}
-
-/// Writes a manual page for the program and one for each command into a directory.
-///
-/// # Errors
-/// When the directory does not exist or cannot be written to.
-pub fn write_manual(directory: &Path) -> io::Result<()> {
-    clap_mangen::generate_to(Arguments::command(), directory)
 }
 
 /// Sixteen bytes of the system's random source, for a seed that is to be random.

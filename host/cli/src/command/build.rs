@@ -7,6 +7,7 @@ use cellblock_build::catalogue::Foreign;
 use cellblock_build::cell::Runtime;
 use cellblock_build::footprint::Footprint;
 use cellblock_build::spec::Spec;
+use cellblock_build::spec::project::Volume;
 use cellblock_build::text::human;
 use cellblock_build::{Assembled, BuildOptions, Output, Record, assemble_image};
 
@@ -21,15 +22,7 @@ pub(super) fn run(build: &Build) -> Result<(), Failure> {
     described.print_notes();
     let volumes = &described.project.volumes;
     let outputs = build.outputs(volumes).map_err(Failure::usage)?;
-    let mut footprint = Footprint::default();
-    footprint.reads("the spec", &build.spec);
-    for also in build.contents.also() {
-        footprint.reads("the spec", also);
-    }
-    volumes
-        .iter()
-        .for_each(|volume| footprint.reads_spec(&volume.spec));
-    super::reads_guests(&mut footprint, &build.run);
+    let mut footprint = reads(build, volumes);
     for output in &outputs {
         footprint.writes_output("the image", output);
     }
@@ -50,6 +43,20 @@ pub(super) fn run(build: &Build) -> Result<(), Failure> {
         .collect();
     super::warn_of_walls(&runtime);
     deliver(build, assembled?, record)
+}
+
+/// All that a build reads.
+pub(super) fn reads(build: &Build, volumes: &[Volume]) -> Footprint {
+    let mut footprint = Footprint::default();
+    footprint.reads("the spec", &build.spec);
+    for also in build.contents.also() {
+        footprint.reads("the spec", also);
+    }
+    for volume in volumes {
+        footprint.reads_spec(&volume.spec);
+    }
+    super::reads_guests(&mut footprint, &build.run);
+    footprint
 }
 
 /// Makes one image, without its name.
@@ -111,7 +118,7 @@ fn deliver(
     }
     for image in assembled {
         for (name, line) in &image.log {
-            print_log(name, line);
+            print_log(name, line, build.run.verbose);
         }
         let shown = shown(&image);
         let says = build.run.says() && image.record.image != "-";

@@ -1,7 +1,7 @@
 //! `cellblock convert`: whatever describes a disk in, a spec in TOML out.
 
 use super::project::Described;
-use super::{Failure, print};
+use super::{Failure, print, print_json};
 use crate::arguments::{ArgumentError, Convert};
 
 pub(super) fn run(convert: &Convert) -> Result<(), Failure> {
@@ -12,5 +12,8 @@ pub(super) fn run(convert: &Convert) -> Result<(), Failure> {
         let known = volumes.filter_map(|volume| volume.name.clone()).collect();
         return Err(Failure::usage(ArgumentError::SeveralVolumes { known }));
     };
+    if convert.json {
+        return print_json(&volume.spec.to_table().map_err(Failure::failed)?);
+    }
     print(&volume.spec.to_toml().map_err(Failure::failed)?)
 }

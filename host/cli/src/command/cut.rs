@@ -18,13 +18,20 @@ pub(super) fn run(cut: &Cut) -> Result<(), Failure> {
     let mut record = RecordFile::at(cut.json.as_deref(), &mut footprint, to_stdout)?;
     let has_stdout = record.is_stdout();
     footprint.check().map_err(Failure::usage)?;
-    let asked = super::asked(&cut.chosen, Atomic::Never, cut.quiet);
+    let asked = super::asked(
+        &cut.chosen,
+        Atomic::Never,
+        super::progress(cut.quiet, cut.verbose),
+        cut.quiet,
+    );
     let durability = if cut.sync {
         Durability::Flushed
     } else {
         Durability::Written
     };
-    let taken = cut_partition(&asked, &output, durability)?;
+    let taken = cut_partition(&asked, &output, durability);
+    asked.progress.clear();
+    let taken = taken?;
     super::print_findings(&cut.chosen.image, &taken.changed);
     record.write(&taken.changed.record)?;
     let (partition, done) = (

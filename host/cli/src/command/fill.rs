@@ -1,6 +1,7 @@
 //! `cellblock fill`: a file system in a partition of an image that exists.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use cellblock_build::footprint::Footprint;
 
@@ -22,7 +23,12 @@ pub(super) fn run(fill: &Fill) -> Result<(), Failure> {
     let mut record = RecordFile::prepare(&fill.run, &mut footprint, false)?;
     footprint.check().map_err(Failure::usage)?;
     let options = super::build_options(&fill.run, request.time, fill.filesystem.has_time());
-    let asked = super::asked(&fill.chosen, fill.changing.atomic(), fill.run.quiet);
+    let asked = super::asked(
+        &fill.chosen,
+        fill.changing.atomic(),
+        Arc::clone(&options.progress),
+        fill.run.quiet,
+    );
     let catalog = super::catalog(&fill.run, BTreeMap::new())?;
     let runtime = super::runtime(&fill.run)?;
     let filled = cellblock_build::fill_partition(&asked, request, &runtime, &catalog, &options);
@@ -31,7 +37,7 @@ pub(super) fn run(fill: &Fill) -> Result<(), Failure> {
     let filled = filled?;
     super::print_findings(&fill.chosen.image, &filled);
     for line in &filled.log {
-        print_log(&filled.partition, line);
+        print_log(&filled.partition, line, fill.run.verbose);
     }
     record.write(&filled.record)?;
     record.publish()?;

@@ -5,8 +5,9 @@ use std::io::Write as _;
 use std::path::Path;
 
 use cellblock_build::spec::EXAMPLE;
+use serde_json::json;
 
-use super::{Failure, print};
+use super::{Failure, print, print_json};
 use crate::arguments::Init;
 
 pub(super) fn run(init: &Init) -> Result<(), Failure> {
@@ -21,6 +22,9 @@ pub(super) fn run(init: &Init) -> Result<(), Failure> {
         .open(&init.file)
         .map_err(failed)?;
     file.write_all(EXAMPLE.as_bytes()).map_err(failed)?;
+    if init.json {
+        return print_json(&json!({ "file": init.file }));
+    }
     print(&format!(
         "{name}: written; change it, and run `cellblock build {name}`\n"
     ))

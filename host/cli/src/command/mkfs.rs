@@ -33,7 +33,7 @@ pub(super) fn run(mkfs: &Mkfs) -> Result<(), Failure> {
     super::warn_of_walls(&runtime);
     let made = made?;
     for (_, line) in &made.log {
-        print_log(mkfs.kind.name(), line);
+        print_log(mkfs.kind.name(), line, mkfs.run.verbose);
     }
     record.write(&made.record)?;
     let done = made.record.clone();

@@ -7,6 +7,7 @@ mod failure;
 mod fill;
 mod guests;
 mod init;
+mod manual;
 mod mkfs;
 mod plan;
 mod project;
@@ -24,14 +25,15 @@ use std::time::Duration;
 
 pub use failure::Failure;
 
-use crate::arguments::{self, Arguments, Chosen, Command, Run};
+use crate::arguments::{Arguments, Chosen, Command, Run};
+use crate::completion;
 use crate::report::{LineProgress, TerminalProgress, terminal};
 use cellblock_build::catalogue::{Catalog, Foreign};
 use cellblock_build::cell::{Runtime, RuntimeOptions};
 use cellblock_build::contract::{Level, Limits};
 use cellblock_build::footprint::Footprint;
 use cellblock_build::image::{Atomic, Durability};
-use cellblock_build::progress::Hidden;
+use cellblock_build::progress::{Hidden, Progress};
 use cellblock_build::spec;
 use cellblock_build::text::{exact, human, printable};
 use cellblock_build::{Asked, BuildOptions, Changed, Record, Said};
@@ -57,12 +59,12 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
         Command::Guests(guests) => guests::run(guests),
         Command::Walls(walls) => walls::run(walls),
         Command::Schema => print_json(&spec::json_schema()),
-        Command::Completions { shell } => {
-            arguments::write_completions(*shell, &mut io::stdout()).map_err(Failure::failed)
+        Command::Completions(typed) => {
+            let mut script = Vec::new();
+            completion::write_script(typed.shell, &mut script).map_err(Failure::failed)?;
+            print_bytes(&script)
         }
-        Command::Manual { directory } => {
-            arguments::write_manual(directory).map_err(Failure::failed)
-        }
+        Command::Manual(manual) => manual::run(manual),
     }
 }
 
@@ -114,13 +116,7 @@ fn build_options(run: &Run, time: Option<i64>, given: bool) -> BuildOptions {
     BuildOptions {
         jobs: run.jobs().get(),
         digests: run.json.is_some(),
-        progress: if run.quiet {
-            Arc::new(Hidden)
-        } else if terminal::draws_bars() {
-            Arc::new(TerminalProgress::on_terminal())
-        } else {
-            Arc::new(LineProgress::new())
-        },
+        progress: progress(run.quiet, run.verbose),
         archive_limit: run.archive_limit,
         time,
         time_of_environment: !given,
@@ -130,6 +126,19 @@ fn build_options(run: &Run, time: Option<i64>, given: bool) -> BuildOptions {
             Durability::Written
         },
         outputs: run.json.iter().map(Into::into).collect(),
+    }
+}
+
+/// Who shows how far things are.
+fn progress(quiet: bool, verbose: bool) -> Arc<dyn Progress> {
+    if quiet {
+        Arc::new(Hidden)
+    } else if verbose {
+        Arc::new(LineProgress::verbose())
+    } else if terminal::draws_bars() {
+        Arc::new(TerminalProgress::on_terminal())
+    } else {
+        Arc::new(LineProgress::new())
     }
 }
 
@@ -157,7 +166,7 @@ fn print_findings(image: &Path, changed: &Changed) {
 }
 
 /// What is asked for of an image that exists.
-fn asked(chosen: &Chosen, atomic: Atomic, quiet: bool) -> Asked {
+fn asked(chosen: &Chosen, atomic: Atomic, progress: Arc<dyn Progress>, quiet: bool) -> Asked {
     Asked {
         image: chosen.image.clone(),
         partition: chosen.partition.clone(),
@@ -165,6 +174,7 @@ fn asked(chosen: &Chosen, atomic: Atomic, quiet: bool) -> Asked {
         sector_size: chosen.sector_size,
         atomic,
         waiting: if quiet { |_| {} } else { waiting },
+        progress,
     }
 }
 
@@ -222,26 +232,31 @@ fn as_json(value: &impl serde::Serialize) -> Result<String, Failure> {
 
 /// Writes to standard output; a reader that has gone is no failure.
 fn print(text: &str) -> Result<(), Failure> {
+    print_bytes(text.as_bytes())
+}
+
+fn print_bytes(bytes: &[u8]) -> Result<(), Failure> {
     let mut output = io::stdout().lock();
-    match output
-        .write_all(text.as_bytes())
-        .and_then(|()| output.flush())
-    {
+    match output.write_all(bytes).and_then(|()| output.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::failed(error)),
         _ => Ok(()),
     }
 }
 
 /// Warnings are shown to whoever wants to see no progress, too. A formatter's words are told from this program's.
-fn print_log(name: &str, said: &Said) {
-    let (by, text) = match said {
-        Said::Warning(text) => ("", text),
-        Said::Formatter(line) if line.level == Level::Warning => {
-            ("its formatter says: ", &line.text)
+fn print_log(name: &str, said: &Said, verbose: bool) {
+    let (weight, by, text) = match said {
+        Said::Warning(text) => ("warning: ", "", text),
+        Said::Formatter(line) => {
+            let weight = match line.level {
+                Level::Warning => "warning: ",
+                Level::Info if verbose => "",
+                Level::Info | Level::Debug => return,
+            };
+            (weight, "its formatter says: ", &line.text)
         }
-        Said::Formatter(_) => return,
     };
-    eprintln!("warning: {}: {by}{}", printable(name), printable(text));
+    eprintln!("{weight}{}: {by}{}", printable(name), printable(text));
 }
 
 /// Says that a wall is missing, where one was wished for if it can be had.

@@ -2,51 +2,65 @@
 
 use std::fmt::Write as _;
 
+use cellblock_build::cell::Runtime;
 use cellblock_build::plan::{Fill, Plan, PlannedPartition};
 use cellblock_build::spec::Spec;
 use cellblock_build::text::{exact, grouped, human, printable};
-use cellblock_build::{Output, Preview, Space, preview_image};
-use serde_json::{Value, json};
+use cellblock_build::{Output, Preview, Space, preview_image, type_of};
+use serde_json::{Map, Value, json};
 
 use super::project::Described;
-use super::{Failure, print, print_json};
+use super::record::RecordFile;
+use super::{Failure, print, print_log};
 use crate::arguments::Build;
 use crate::report::{draw, terminal};
 
 pub(super) fn run(build: &Build) -> Result<(), Failure> {
     let described = Described::read(&build.spec, &build.contents)?;
     described.print_notes();
-    let outputs = build
-        .outputs(&described.project.volumes)
-        .map_err(Failure::usage)?;
-    let mut previews = Vec::new();
-    for (volume, output) in described.project.volumes.iter().zip(&outputs) {
-        let preview = preview(build, &volume.spec, output, &described)?;
-        previews.push((output, preview));
+    let volumes = &described.project.volumes;
+    let outputs = build.outputs(volumes).map_err(Failure::usage)?;
+    let mut footprint = super::build::reads(build, volumes);
+    let mut record = RecordFile::prepare(&build.run, &mut footprint, false)?;
+    footprint.check().map_err(Failure::usage)?;
+    let runtime = super::runtime(&build.run)?;
+    let previews: Result<Vec<(&Output, Preview)>, Failure> = volumes
+        .iter()
+        .zip(&outputs)
+        .map(|(volume, output)| {
+            let preview = preview(build, &volume.spec, output, &runtime, &described)?;
+            Ok((output, preview))
+        })
+        .collect();
+    super::warn_of_walls(&runtime);
+    let previews = previews?;
+    for (name, said) in previews.iter().flat_map(|(_, preview)| &preview.log) {
+        print_log(name, said, build.run.verbose);
     }
+    let documents: Vec<Value> = previews.iter().map(|(_, it)| document(it)).collect();
+    match &documents[..] {
+        [one] => record.write(one)?,
+        several => record.write(&several)?,
+    }
+    record.publish()?;
     if build.run.says() {
         for (output, preview) in &previews {
             print(&text(output, preview))?;
         }
-        return Ok(());
     }
-    let documents: Vec<Value> = previews.iter().map(|(_, it)| document(it)).collect();
-    match &documents[..] {
-        [one] => print_json(one),
-        several => print_json(&several),
-    }
+    Ok(())
 }
 
 fn preview(
     build: &Build,
     spec: &Spec,
     output: &Output,
+    runtime: &Runtime,
     described: &Described,
 ) -> Result<Preview, Failure> {
-    let runtime = super::runtime(&build.run)?;
     let catalog = super::catalog(&build.run, super::build::foreign(spec))?;
     let options = super::build::options(build, spec)?;
-    let preview = preview_image(spec, output, &runtime, &catalog, &options);
+    let preview = preview_image(spec, output, runtime, &catalog, &options);
     options.progress.clear();
     preview.map_err(|error| described.located(error))
 }
@@ -145,6 +159,7 @@ fn partition_document(plan: &Plan, partition: &PlannedPartition, space: Option<&
         })),
         "number": partition.number,
         "name": partition.name,
+        "type": type_of(partition.kind),
         "id": partition.id.filter(|_| partition.id_of.is_none()).map(|id| id.to_string()),
         "start": partition.start,
         "size": partition.size,
@@ -158,6 +173,7 @@ fn partition_document(plan: &Plan, partition: &PlannedPartition, space: Option<&
             "content": space.content,
             "metadata": space.metadata,
             "spare": space.spare,
+            "properties": space.properties.iter().map(|it| (it.name.clone(), json!(it.value))).collect::<Map<_, _>>(),
             "heaviest": space.heaviest.iter().map(|(path, bytes)| json!({ "path": path, "bytes": bytes })).collect::<Vec<_>>(),
         })),
     })

@@ -36,6 +36,7 @@ impl RecordFile {
         match path {
             None => Ok(Self::Nowhere),
             Some(path) if path == Path::new("-") => {
+                footprint.writes("the record", path);
                 if is_taken {
                     return Err(Failure::usage(
                         "standard output takes the image or the record, not both: name a file with -o or --json",

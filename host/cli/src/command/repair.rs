@@ -1,14 +1,24 @@
 //! `cellblock repair`: the copies of a partition table, made sound again.
 
+use cellblock_build::footprint::Footprint;
+use cellblock_build::{RepairRecord, repair_table};
+
+use super::record::RecordFile;
 use super::{Failure, print, waiting};
 use crate::arguments::Repair;
 
 pub(super) fn run(repair: &Repair) -> Result<(), Failure> {
     let name = repair.image.display();
+    let mut footprint = Footprint::default();
+    footprint.writes("the image", &repair.image);
+    let mut record = RecordFile::at(repair.json.as_deref(), &mut footprint, false)?;
+    footprint.check().map_err(Failure::usage)?;
     let waiting = if repair.quiet { |_: &_| {} } else { waiting };
-    let done =
-        cellblock_build::repair_table(&repair.image, repair.sector_size, repair.write, waiting)?;
-    if repair.quiet {
+    let done = repair_table(&repair.image, repair.sector_size, repair.write, waiting)?;
+    let has_stdout = record.is_stdout();
+    record.write(&RepairRecord::of(&repair.image, &done, repair.write))?;
+    record.publish()?;
+    if repair.quiet || has_stdout {
         return Ok(());
     }
     if done.mends.is_empty() {

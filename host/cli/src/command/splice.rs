@@ -11,16 +11,21 @@ use crate::arguments::Splice;
 pub(super) fn run(splice: &Splice) -> Result<(), Failure> {
     let mut footprint = Footprint::default();
     let is_stdin = splice.file == Path::new("-");
-    if !is_stdin {
-        footprint.reads("the content", &splice.file);
-    }
+    footprint.reads("the content", &splice.file);
     footprint.writes("the image", &splice.chosen.image);
     let mut record = RecordFile::at(splice.json.as_deref(), &mut footprint, false)?;
     let has_stdout = record.is_stdout();
     footprint.check().map_err(Failure::usage)?;
-    let asked = super::asked(&splice.chosen, splice.changing.atomic(), splice.quiet);
+    let asked = super::asked(
+        &splice.chosen,
+        splice.changing.atomic(),
+        super::progress(splice.quiet, splice.verbose),
+        splice.quiet,
+    );
     let content = (!is_stdin).then_some(splice.file.as_path());
-    let spliced = cellblock_build::splice_partition(&asked, content)?;
+    let spliced = cellblock_build::splice_partition(&asked, content);
+    asked.progress.clear();
+    let spliced = spliced?;
     super::print_findings(&splice.chosen.image, &spliced);
     record.write(&spliced.record)?;
     record.publish()?;

@@ -3,6 +3,7 @@
 mod columns;
 mod holds;
 mod lines;
+mod pace;
 mod pen;
 mod picture;
 mod progress;

@@ -7,7 +7,7 @@ pub(super) const BOLD: &str = "1";
 pub(super) const DIM: &str = "2";
 
 /// Paints text, or leaves it as it is.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Pen {
     pub(super) color: bool,
 }

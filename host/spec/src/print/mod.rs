@@ -58,6 +58,18 @@ impl Spec {
         tables.retain(|table| !table.is_empty());
         Ok(tables.join("\n"))
     }
+
+    /// The same as a document, for other formats.
+    ///
+    /// # Errors
+    /// As [`Self::to_toml`].
+    ///
+    /// # Panics
+    /// If what that prints were no TOML.
+    pub fn to_table(&self) -> Result<toml::Table, PathError> {
+        let printed = self.to_toml()?;
+        Ok(printed.parse().expect("what is printed is TOML"))
+    }
 }
 
 /// The lines of a table.

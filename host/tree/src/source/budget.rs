@@ -1,6 +1,7 @@
 //! How much of the host's memory content may take.
 
 use super::attributes::AttributeSets;
+use super::count::Counter;
 
 /// Bytes that all of it may take, beside [`PER_NODE`].
 const IN_ALL: u64 = 16 << 20;
@@ -14,6 +15,8 @@ pub(crate) struct Kept {
     nodes: u64,
     /// Of all but attributes.
     bytes: u64,
+    /// Who watches is told of each node.
+    pub(crate) found: Counter,
 }
 
 /// More than is kept of content. Bytes.
@@ -24,17 +27,19 @@ pub(crate) struct OverBudget {
 }
 
 impl Kept {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(found: Counter) -> Self {
         Self {
             sets: AttributeSets::new(),
             nodes: 0,
             bytes: 0,
+            found,
         }
     }
 
     /// Counts a node whose attributes are among the sets already, and that takes so many bytes beside them.
     pub(crate) fn node(&mut self, bytes: u64) -> Result<(), OverBudget> {
         self.nodes += 1;
+        self.found.add();
         self.bytes += bytes;
         within(self.nodes, self.bytes + self.sets.bytes())
     }

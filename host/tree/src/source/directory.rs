@@ -8,6 +8,7 @@
 use super::attributes::{self, AttributeAccess, Target, memory};
 use super::beneath::{self, OpenDirectories, ROOT, Record, Route};
 use super::budget::{self, Kept, OverBudget};
+use super::count::Counter;
 use super::error::SourceError;
 use super::forest::{Body, Children, Forest, Full, Inode, InodeId, Metadata};
 use super::pattern::Patterns;
@@ -120,6 +121,7 @@ struct Memory {
     sets: BTreeSet<Arc<[Attribute]>>,
     nodes: u64,
     bytes: u64,
+    found: Counter,
 }
 
 impl Memory {
@@ -131,6 +133,7 @@ impl Memory {
     ) -> Result<Arc<[Attribute]>, OverBudget> {
         let set: Arc<[Attribute]> = attributes.into();
         self.nodes += 1;
+        self.found.add();
         self.bytes += long(bytes);
         let set = match self.sets.get(&set) {
             Some(known) => Arc::clone(known),
@@ -243,7 +246,10 @@ pub(super) fn read_opened(
             failure: None,
         }),
         changed: Condvar::new(),
-        memory: Mutex::default(),
+        memory: Mutex::new(Memory {
+            found: kept.found.clone(),
+            ..Memory::default()
+        }),
     };
     let attributes = attributes::of_open(&root).map_err(status_error)?;
     let attributes = walk

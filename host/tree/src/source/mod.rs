@@ -29,6 +29,7 @@ pub(crate) mod forest;
 pub(crate) mod store;
 
 mod archive;
+mod count;
 mod error;
 mod follow;
 mod mode;
@@ -37,6 +38,7 @@ mod single;
 mod stamp;
 mod warning;
 
+pub use count::Counter;
 pub use error::{ArchiveError, SourceError};
 pub use mode::{Clause, ModeRule, ModeRuleError};
 pub use stamp::FileId;
@@ -168,6 +170,8 @@ pub struct ReadOptions {
     pub time: Option<Timestamp>,
     /// Files that are left out of directories: those that the program is about to write.
     pub leave_out: BTreeSet<FileId>,
+    /// Counts the nodes of directories and archives as they are found.
+    pub found: Counter,
 }
 
 impl ReadOptions {
@@ -178,6 +182,7 @@ impl ReadOptions {
             room: room.into(),
             time: None,
             leave_out: BTreeSet::new(),
+            found: Counter::default(),
         }
     }
 }
@@ -224,7 +229,7 @@ pub fn read_sources(
     let mut merging = Merging {
         forest: Forest::new(),
         stores: Vec::new(),
-        kept: Kept::new(),
+        kept: Kept::new(options.found.clone()),
         spool,
         expanded: options.room.expanded,
         options,

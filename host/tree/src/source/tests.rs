@@ -163,7 +163,7 @@ fn walked(
     access: AttributeAccess,
     meanwhile: impl FnOnce(),
 ) -> Result<Tree, SourceError> {
-    let mut kept = Kept::new();
+    let mut kept = Kept::new(Counter::default());
     let selection = Selection {
         from: &[],
         strip: 0,

@@ -73,8 +73,10 @@ impl Builder {
 fn parse(archive: &[u8]) -> Result<Forest, ArchiveError> {
     let archive = archive.to_vec();
     let members = Members::new(Blocks::new(&archive), None);
-    ahead::read_ahead(members, |members| plant(members, 0, &mut Kept::new()))
-        .map(|planted| planted.forest)
+    ahead::read_ahead(members, |members| {
+        plant(members, 0, &mut Kept::new(Default::default()))
+    })
+    .map(|planted| planted.forest)
 }
 
 fn tree_of(archive: &[u8]) -> Result<Tree, SourceError> {
