@@ -360,8 +360,14 @@ fn a_cache_that_others_could_write_to_is_not_used() {
     assert!(fs::read(cache.join(code)).unwrap() == genuine);
 }
 
-/// Builds the demo where a system call fails as if the kernel did not have it.
+/// Makes swap space where a system call fails as if the kernel did not have it.
 fn without(bench: &Bench, call: &str, options: &[&str]) -> Option<Outcome> {
+    let make = ["mkfs", "swap", "-o", "swap.img", "--size", "1MiB"];
+    run_without(bench, call, &[&make, options].concat())
+}
+
+/// Runs the program where a system call fails as if the kernel did not have it; none where it cannot be traced.
+pub fn run_without(bench: &Bench, call: &str, arguments: &[&str]) -> Option<Outcome> {
     let strace = judge("strace")?;
     let mut command = strace.command();
     command
@@ -375,8 +381,7 @@ fn without(bench: &Bench, call: &str, options: &[&str]) -> Option<Outcome> {
         ])
         .args(["-e", &format!("inject={call}:error=ENOSYS")])
         .arg(program())
-        .args(["mkfs", "swap", "-o", "swap.img", "--size", "1MiB"])
-        .args(options)
+        .args(arguments)
         .current_dir(bench.folder());
     let outcome = Outcome::of(&mut command);
     if outcome.stderr.contains("ptrace") {

@@ -212,7 +212,7 @@ fn run(case: &Case) -> Ended {
     let child = bench
         .cellblock()
         .env("TMPDIR", bench.path("temporary"))
-        .args(["build", "image.toml", "-o", "disk.img"])
+        .args(["build", "image.toml", "-o", "disk.img", "-q"])
         .args(case.arguments)
         .stdout(file("stdout"))
         .stderr(file("stderr"))

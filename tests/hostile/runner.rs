@@ -178,7 +178,7 @@ fn run(attack: &Attack, walls: &str) -> Ended {
     let child = bench
         .cellblock()
         .env("TMPDIR", bench.path("temporary"))
-        .args(["build", "image.toml", "-o", "disk.img", "--no-cache"])
+        .args(["build", "image.toml", "-o", "disk.img", "-q", "--no-cache"])
         .args(["--guest", "hostile=hostile.wasm"])
         .args(["--walls", walls])
         .args(["--memory-limit", &attack.memory.to_string()])

@@ -232,11 +232,14 @@ impl Refusal {
                 f,
                 "the option {name} = '{value}' does not go with the option {other}"
             ),
-            SettingProblem::Conflict(reason) => write!(
-                f,
-                "the option {name} cannot be '{value}': {}",
-                reason.escape_debug()
-            ),
+            SettingProblem::Conflict(reason) => {
+                let reason = reason.escape_debug();
+                write!(f, "the option {name} cannot be '{value}': {reason}")?;
+                match option {
+                    Some(option) => write!(f, " ({})", option.documentation),
+                    None => Ok(()),
+                }
+            }
         }
     }
 }
@@ -358,7 +361,7 @@ mod tests {
         );
         assert_eq!(
             conflict("unaligned"),
-            "the option inodes cannot be '100': unaligned"
+            "the option inodes cannot be '100': unaligned (How many there are.)"
         );
     }
 

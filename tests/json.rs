@@ -1,0 +1,184 @@
+//! `--json`: each command has it, and every key is in `docs/json.md`.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use serde_json::Value;
+
+use crate::support::Bench;
+use crate::support::bench::repository;
+
+const SPEC: &str = "[disk]\ntable = \"hybrid\"\n[[partition]]\nname = \"data\"\ntype = \"linux-generic\"\nsize = \"4MiB\"\nfilesystem = \"ext4\"\n\
+                    label = \"data\"\nmbr-type = \"linux\"\nactive = true\nattributes = [\"grow-fs\"]\ncontent = [{ text = \"x\", to = \"/a\" }]\n";
+
+/// The keys that have no meaning of their own: names of options, of properties, and of all that a spec may say.
+const FREE: [&str; 1] = ["properties"];
+
+/// All keys of a document.
+fn keys(document: &Value, found: &mut BTreeSet<String>) {
+    match document {
+        Value::Object(members) => {
+            for (key, value) in members {
+                found.insert(key.clone());
+                if !FREE.contains(&&**key) {
+                    keys(value, found);
+                }
+            }
+        }
+        Value::Array(values) => values.iter().for_each(|value| keys(value, found)),
+        _ => {}
+    }
+}
+
+#[test]
+fn every_command_has_it_and_every_key_is_documented() {
+    let bench = Bench::new();
+    bench.write("image.toml", SPEC);
+    bench.create_folder("man");
+    let document = |arguments: &[&str]| -> Value {
+        let outcome = bench.run(arguments);
+        serde_json::from_str(&outcome.stdout)
+            .unwrap_or_else(|error| panic!("{arguments:?}: {error}: {}", outcome.stdout))
+    };
+    let mut found = BTreeSet::new();
+    let commands: [&[&str]; 15] = [
+        &["build", "-o", "disk.img", "--json", "-"],
+        &["plan", "--json", "-"],
+        &["build", "--dry-run", "--json", "-"],
+        &["mkfs", "ext4", "-o", "root.img", "--json", "-"],
+        &["fill", "disk.img", "data", "ext2", "--json", "-"],
+        &["splice", "disk.img", "data", "root.img", "--json", "-"],
+        &["cut", "disk.img", "data", "-o", "cut.img", "--json", "-"],
+        &["repair", "disk.img", "--json", "-"],
+        &["show", "disk.img", "--json"],
+        &["show", "root.img", "--json"],
+        &["guests", "--json"],
+        &["walls", "--json"],
+        &["walls", "--calls", "--json"],
+        &["init", "new.toml", "--json"],
+        &["manual", "man", "--json"],
+    ];
+    for arguments in commands {
+        let document = document(arguments);
+        assert!(document.get("error").is_none(), "{arguments:?}: {document}");
+        keys(&document, &mut found);
+    }
+    // One that mends, and ones that fail.
+    fs::File::options()
+        .write(true)
+        .open(bench.path("disk.img"))
+        .unwrap()
+        .set_len(32 << 20)
+        .unwrap();
+    for arguments in [
+        &["repair", "disk.img", "--json", "-"][..],
+        &["cut", "disk.img", "absent", "-o", "cut.img", "--json", "-"],
+        &[
+            "fill",
+            "root.img",
+            "1",
+            "ext4",
+            "--json",
+            "-",
+            "--size-is-no-option",
+        ],
+        &["build", "absent.toml", "--json", "-"],
+        &["convert", "absent.toml", "--json"],
+        &["init", "new.toml", "--json"],
+        &["manual", "absent", "--json"],
+        &["repair", "absent", "--json", "-"],
+    ] {
+        let outcome = bench.run(arguments);
+        if let Ok(document) = serde_json::from_str(&outcome.stdout) {
+            keys(&document, &mut found);
+        } else {
+            // What is no command line at all is told by the parser.
+            assert_eq!(outcome.code, Some(2), "{arguments:?}: {}", outcome.stderr);
+            assert!(outcome.stdout.is_empty(), "{arguments:?}");
+        }
+    }
+    let documentation = fs::read_to_string(repository("docs/json.md")).unwrap();
+    let undocumented: Vec<&String> = found
+        .iter()
+        .filter(|key| !documentation.contains(&format!("`{key}`")))
+        .collect();
+    assert!(undocumented.is_empty(), "{undocumented:?}");
+    for key in ["sha256", "filesystem", "mends", "error", "attempts"] {
+        assert!(found.contains(key), "{key} is in none of them");
+    }
+}
+
+#[test]
+fn what_is_mended_is_told() {
+    let bench = Bench::new();
+    bench.write("image.toml", SPEC);
+    bench.build("image.toml", "disk.img");
+    let image = bench.path("disk.img");
+    let size = fs::metadata(&image).unwrap().len();
+    let grown = fs::File::options().write(true).open(&image).unwrap();
+    grown.set_len(size + (1 << 20)).unwrap();
+    let told = |arguments: &[&str]| -> Value {
+        let shown = bench.done(&[&["repair", "disk.img", "--json", "-"], arguments].concat());
+        serde_json::from_str(&shown).unwrap()
+    };
+    let would = told(&[]);
+    assert_eq!(would["written"], false);
+    assert!(!would["faults"].as_array().unwrap().is_empty());
+    let mends = would["mends"].as_array().unwrap();
+    // Entries and header of the backup are the last bytes of the image.
+    let backup = mends.iter().find(|mend| {
+        let of = |key: &str| mend[key].as_u64().unwrap();
+        of("start") + of("size") == size + (1 << 20)
+    });
+    assert!(backup.is_some(), "{would}");
+    let before = fs::read(&image).unwrap();
+    let did = told(&["--write"]);
+    assert_eq!(
+        (&did["written"], &did["mends"]),
+        (&true.into(), &would["mends"])
+    );
+    let mut after = before.clone();
+    let written = fs::read(&image).unwrap();
+    for mend in mends {
+        let start = usize::try_from(mend["start"].as_u64().unwrap()).unwrap();
+        let end = start + usize::try_from(mend["size"].as_u64().unwrap()).unwrap();
+        after[start..end].copy_from_slice(&written[start..end]);
+    }
+    assert!(after == written, "bytes changed beside what was told");
+    let again = told(&[]);
+    assert_eq!(again["mends"], Value::Array(Vec::new()));
+}
+
+#[test]
+fn a_spec_is_the_same_in_json() {
+    let bench = Bench::new();
+    bench.write("image.toml", SPEC);
+    let toml = bench.done(&["convert", "image.toml"]);
+    let json = bench.done(&["convert", "image.toml", "--json"]);
+    let json: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["disk"]["table"], "hybrid");
+    assert_eq!(json["partition"][0]["label"], "data");
+    // As many keys as the TOML has lines that give one.
+    let mut found = BTreeSet::new();
+    keys(&json, &mut found);
+    for line in toml.lines() {
+        if let Some((key, _)) = line.split_once(" = ") {
+            assert!(found.contains(key), "{key} is missing in {json}");
+        }
+    }
+}
+
+#[test]
+fn a_plan_goes_to_a_file_too() {
+    let bench = Bench::new();
+    bench.write("image.toml", SPEC);
+    let shown = bench.done(&["plan", "--json", "plan.json"]);
+    assert!(shown.contains("partition 'data'"), "{shown}");
+    let text = fs::read_to_string(bench.path("plan.json")).unwrap();
+    let plan: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(plan["partitions"][0]["name"], "data");
+    let outcome = bench.run(&["plan", "--json", "image.toml"]);
+    assert_eq!(outcome.code, Some(2), "{}", outcome.stderr);
+    assert_eq!(fs::read_to_string(bench.path("image.toml")).unwrap(), SPEC);
+    assert_eq!(bench.done(&["plan", "-q"]), "");
+}

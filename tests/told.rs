@@ -1,0 +1,140 @@
+//! What a run says beside its result: what is done, what makes no difference, and which wall is missing.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+
+use crate::support::Bench;
+use crate::walls::run_without;
+
+const SPEC: &str =
+    "[[partition]]\nname = \"data\"\ntype = \"linux\"\nsize = \"4MiB\"\nfilesystem = \"ext4\"\n";
+
+#[test]
+fn a_loss_of_what_the_format_stores_is_no_loss() {
+    let bench = Bench::new();
+    bench.write("root/file", "x");
+    let drops = "drop = [\"owners\", \"hard-links\"]\ncontent = [{ directory = \"root\", owner = \"0:0\" }]\n";
+    bench.write("image.toml", format!("{SPEC}{drops}"));
+    let expected = "warning: data: nothing is dropped by drop = [\"hard-links\"]: ext4 loses no hard-links\n\
+                    warning: data: nothing is dropped by drop = [\"owners\"]: ext4 loses no owners\n";
+    for arguments in [
+        &["build", "-o", "disk.img"][..],
+        &["plan"],
+        &["build", "-q", "-o", "disk.img"],
+    ] {
+        let outcome = bench.run(arguments);
+        assert_eq!((outcome.code, &*outcome.stderr), (Some(0), expected));
+    }
+    let fill = ["fill", "disk.img", "data", "ext4", "--drop", "permissions"];
+    let outcome = bench.run(&fill);
+    let expected = "warning: partition 1 'data'";
+    assert!(
+        !outcome.stderr.starts_with(expected)
+            && outcome
+                .stderr
+                .contains("nothing is dropped by drop = [\"permissions\"]"),
+        "{}",
+        outcome.stderr
+    );
+    // What FAT lacks is dropped, and attributes that no file system has room for may be.
+    for (kind, loss) in [("vfat", "owners"), ("ext4", "attributes")] {
+        let outcome = bench.run(&["mkfs", kind, "-o", "it", "--size", "4MiB", "--drop", loss]);
+        assert_eq!((outcome.code, &*outcome.stderr), (Some(0), ""));
+    }
+}
+
+#[test]
+fn a_plan_warns_of_a_missing_wall_as_a_build_does() {
+    let bench = Bench::new();
+    bench.write("image.toml", SPEC);
+    for arguments in [
+        &["build", "-o", "disk.img"][..],
+        &["plan"],
+        &["build", "--dry-run"],
+    ] {
+        let Some(outcome) = run_without(&bench, "landlock_create_ruleset", arguments) else {
+            return;
+        };
+        assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+        assert!(
+            outcome.stderr.contains("warning: this kernel")
+                && outcome
+                    .stderr
+                    .contains("`--walls process` makes this an error"),
+            "{arguments:?}: {}",
+            outcome.stderr
+        );
+    }
+}
+
+#[test]
+fn what_is_done_is_said_if_that_is_wished_for() {
+    let bench = Bench::new();
+    bench.write("root/file", vec![1; 5000]);
+    let content = "content = [{ directory = \"root\" }]\n";
+    bench.write("image.toml", format!("{SPEC}{content}"));
+    let outcome = bench.run(&["build", "-v", "-o", "disk.img", "--sync", "--json", "r"]);
+    assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+    for line in [
+        "ext4: is made by the formatter ext4, sha256 ",
+        "data: its content is the directory root\n",
+        "data: reading\n",
+        "data: reading: 2 files in ",
+        "data: 4 194 304 bytes from byte 1 048 576 on\n",
+        "data: writing: 4.8 KiB in ",
+        "data: hashing took ",
+        "data: copying: 4 MiB in ",
+        "the image: hashing: ",
+        "disk.img: flushing took ",
+    ] {
+        assert!(outcome.stderr.contains(line), "{line}: {}", outcome.stderr);
+    }
+    let outcome = bench.run(&["build", "-o", "disk.img"]);
+    assert_eq!((outcome.code, &*outcome.stderr), (Some(0), ""));
+    for command in [
+        &["cut", "disk.img", "data", "-v", "-o", "cut"][..],
+        &["splice", "disk.img", "data", "cut", "-v"],
+        &["fill", "disk.img", "data", "ext4", "-v"],
+    ] {
+        let outcome = bench.run(command);
+        let copied = "1 'data': copying: 4 MiB in ";
+        assert!(outcome.stderr.contains(copied), "{}", outcome.stderr);
+    }
+    let both = bench.run(&["build", "-v", "-q"]);
+    assert_eq!(both.code, Some(2));
+}
+
+#[test]
+fn links_are_followed_in_a_partition_that_is_named() {
+    let bench = Bench::new();
+    bench.write("esp/real", "content");
+    symlink("real", bench.path("esp/link")).unwrap();
+    let spec = SPEC.replace("ext4", "vfat");
+    bench.write("image.toml", &spec);
+    let add = [
+        "-q",
+        "-o",
+        "disk.img",
+        "--content",
+        "data=esp",
+        "--owner",
+        "data=0:0",
+    ];
+    let without = bench.run(&[&["build"], &add[..]].concat());
+    assert!(without.stderr.contains("/link"), "{}", without.stderr);
+    bench.done(&[&["build"], &add[..], &["--follow", "data"]].concat());
+    let converted = bench.done(&[
+        "convert",
+        "image.toml",
+        "--content",
+        "data=esp",
+        "--follow",
+        "data",
+    ]);
+    assert!(converted.contains("follow = true"), "{converted}");
+    let absent = bench.run(&["build", "--follow", "home"]);
+    let expected = "error: --follow home: no partition has that name; the partitions are data\n";
+    assert_eq!((absent.code, &*absent.stderr), (Some(2), expected));
+    let size = fs::metadata(bench.path("disk.img")).unwrap().len();
+    assert!(size > 4 << 20);
+}
