@@ -1,5 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
+use clap::CommandFactory as _;
+
 use super::*;
 use cellblock_build::Output;
 use cellblock_build::contract::Loss;
