@@ -7,11 +7,9 @@
 //!              a frozen wall clock; randomness, from the seed
 //! ```
 //!
-//! The file, its paths, the clocks and the streams are served once, by [`Process`]. `preview1` and `component` are two shells
-//! over it, which know the forms of their interface and decide nothing. The other way would be one shell and, for modules of
-//! preview 1, the adapter that compilers use: 50 KB more to compile for each module, a second crossing of every call, and
-//! calls that it does not know (it allocates nothing ahead, and tells of no half of a write). The contract's own descriptor
-//! (`partition`) is no file of a command: its size is fixed, and what reaches outside is refused, not cut.
+//! The file, its paths, the clocks and the streams are served once, by [`Process`] behind [`Files`](crate::files::Files).
+//! `preview1` and `component` are shells over it, which know the forms of their interface and decide nothing; what they share with
+//! formatters is in `files`. ARCHITECTURE.md says what the other way would cost: one shell, and an adapter around each module.
 //!
 //! A command runs as other guests do: with the same limits, behind the same walls, answered by the same services. The tar
 //! is written here out of the tree that a component is shown, and the file is the same bounded partition.
