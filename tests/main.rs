@@ -16,6 +16,7 @@ mod content;
 mod contract;
 mod debian;
 mod determinism;
+mod encoding;
 mod existing;
 mod guests;
 mod help;

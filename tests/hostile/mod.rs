@@ -2,6 +2,7 @@
 //! that must stay as they are. Each family prints a table: the attack, the wall that stopped it, time and memory.
 
 mod content;
+mod encoding;
 mod handles;
 mod imports;
 mod lies;

@@ -6,7 +6,7 @@
 //! ```
 
 /// The functions of the contract: the name in the text, where it is from, its name there, its core type.
-const IMPORTS: [(&str, &str, &str, &str); 29] = [
+const IMPORTS: [(&str, &str, &str, &str); 36] = [
     ("$next", TREE, "next", "(param i32 i32)"),
     ("$rewind", TREE, "rewind", ""),
     ("$sum", TREE, "sum", "(param i32 i32)"),
@@ -146,8 +146,36 @@ const IMPORTS: [(&str, &str, &str, &str); 29] = [
         "[method]descriptor.set-times-at",
         "(param i32 i32 i32 i32 i32 i64 i32 i32 i64 i32 i32)",
     ),
+    (
+        "$encode",
+        ENCODING,
+        "encode",
+        "(param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32)",
+    ),
+    ("$pieces", ENCODING, "pieces", "(param i32 i32)"),
+    ("$bytes", ENCODING, "bytes", "(param i32 i32)"),
+    ("$place_pieces", ENCODING, "place", "(param i32 i32 i32)"),
+    (
+        "$encode_bytes",
+        ENCODING,
+        "encode-bytes",
+        "(param i32 i32 i32 i32 i32 i32 i32 i32 i32)",
+    ),
+    (
+        "$digests",
+        "cellblock:format/digests@0.1.3",
+        "files",
+        "(param i32 i32 i32)",
+    ),
+    (
+        "$block_digests",
+        "cellblock:format/digests@0.1.3",
+        "blocks",
+        "(param i32 i32 i32)",
+    ),
 ];
 const TREE: &str = "cellblock:format/tree@0.1.3";
+const ENCODING: &str = "cellblock:format/encoding@0.1.3";
 const FILES: &str = "wasi:filesystem/types@0.2.12";
 
 /// The parts of a formatter, each left out if the attack has its own: the function that it defines, and the text.

@@ -16,6 +16,12 @@ const RESOURCES: &str = "
     world guest { include cellblock:format/guest@0.1.3; export things; }
 ";
 
+/// A world that encodes and does not describe its kinds.
+const ENCODING: &str = "
+    package hostile:encoding;
+    world guest { include cellblock:format/guest@0.1.3; include cellblock:format/encoder@0.1.3; }
+";
+
 /// Puts the formatter `tests/hostile/NAME.wat` into the bench as `NAME.wasm`.
 pub fn formatter(bench: &Bench, name: &str) -> PathBuf {
     bench.write(&format!("{name}.wasm"), formatter_of(&read(name)))
@@ -23,12 +29,16 @@ pub fn formatter(bench: &Bench, name: &str) -> PathBuf {
 
 /// The component of a formatter that does what `text` says; [`template::module`] tells how.
 pub fn formatter_of(text: &str) -> Vec<u8> {
-    let mut module = wat::parse_str(template::module(text)).unwrap();
+    let whole = template::module(text);
+    let mut module = wat::parse_str(&whole).unwrap();
     let mut contract = Resolve::default();
     let folder = repository("wit");
     let (mut package, _) = contract.push_dir(folder).unwrap();
     if text.contains("hostile:more/things") {
         package = contract.push_str("more.wit", RESOURCES).unwrap();
+    }
+    if whole.contains("cellblock:format/encoding@") || whole.contains("cellblock:format/digests@") {
+        package = contract.push_str("encoding.wit", ENCODING).unwrap();
     }
     let world = contract.select_world(&[package], Some("guest")).unwrap();
     embed_component_metadata(&mut module, &contract, world, StringEncoding::UTF8).unwrap();

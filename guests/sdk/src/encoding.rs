@@ -50,15 +50,18 @@ pub struct Settings {
     pub method: Method,
     /// The level; each method says which it has.
     pub level: u32,
-    /// The bytes of the dictionary or window; 0 for what the level brings. Not of [`Method::Lz4`].
+    /// The bytes of the dictionary or window; 0 for what the level brings. [`Method::Deflate`] and [`Method::Zlib`] have one,
+    /// of 32 KiB; [`Method::Zstd`] has powers of two from 1 KiB, [`Method::Xz`] and [`Method::MicroLzma`] any number from
+    /// 4 KiB, to 16 MiB; [`Method::Lz4`] has none.
     pub window: u32,
     /// A filter; of [`Method::Xz`] alone.
     pub filter: Filter,
-    /// The most bytes of a piece; 0 for one piece a block, however long. Not of [`Method::Zlib`] and [`Method::Xz`].
+    /// The most bytes of a piece, from 512 to 16 MiB; 0 for one piece a block, however long. Not of [`Method::Zlib`] and
+    /// [`Method::Xz`].
     pub limit: u32,
     /// In what the file system allots room, in bytes. A piece that takes as many units as its content would is not kept:
-    /// the formatter places the content itself. 0 counts as 1. With a limit, content that does not compress goes into such
-    /// pieces of one unit.
+    /// the formatter places the content itself. 0 counts as 1. With a limit, a unit is from 512 bytes to that, and content
+    /// that does not compress goes into such pieces of one unit.
     pub unit: u32,
 }
 
@@ -156,7 +159,8 @@ pub enum EncodeError {
     Settings,
     /// The block at this index of the batch is empty, too long, names no regular file or reaches past the end of one.
     Block(u32),
-    /// More was asked for than a tree of this size can need: four times its content and 64 MiB, in all calls.
+    /// More was asked for than a tree of this size can need: four times its content and 64 MiB in one call, or a million spans
+    /// or pieces beyond what its nodes and small blocks of its content come to.
     Exhausted,
     /// The piece at this index of the batch is none, was not kept, or was placed before.
     Piece(u32),
@@ -227,7 +231,8 @@ pub trait Encoder {
     /// [`ReadError`] if one is no regular file, or its source fails.
     fn digests(&mut self, files: &[NodeId]) -> Result<Vec<Digest>, ReadError>;
 
-    /// The digests of a file's blocks of `size` bytes each, a power of two from 4 KiB to 16 MiB; the last may be shorter.
+    /// The digests of a file's blocks of `size` bytes each, a power of two from 4 KiB to 16 MiB; the last may be shorter. There
+    /// are none for a file of more than 1,048,576 such blocks.
     ///
     /// # Errors
     /// [`ReadError`] if it is no regular file, or its source fails.

@@ -33,8 +33,10 @@ pub enum SettingsError {
         /// The limit in bytes.
         limit: u32,
     },
-    /// A unit is larger than a piece may be.
-    #[error("a unit of {unit} bytes is larger than a piece, of at most {limit}")]
+    /// Pieces with a limit are counted in units of at least a sector, and at most that.
+    #[error(
+        "pieces of at most {limit} bytes have units of 512 to {limit} bytes, and not of {unit}"
+    )]
     Unit {
         /// The unit in bytes.
         unit: u32,

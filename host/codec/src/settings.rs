@@ -107,8 +107,9 @@ const DEFLATE_WINDOW: u32 = 32 << 10;
 /// No block is longer, so that no larger window would find more.
 const LARGEST_WINDOW: u32 = 16 << 20;
 
-/// The least bytes of a piece: MicroLZMA's smallest stream has 6, and below this nothing would be won.
-const SMALLEST_LIMIT: u32 = 64;
+/// The least bytes of a piece with a limit, and of the units that it is counted in: a sector. It bounds how many pieces a
+/// block becomes.
+const SECTOR: u32 = 512;
 
 /// How to compress.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -122,10 +123,10 @@ pub struct Settings {
     pub window: u32,
     /// A filter; of [`Method::Xz`] alone.
     pub filter: Filter,
-    /// The most bytes of a piece, at least 64; 0 for one piece a block, however long. Not of [`Method::Zlib`] and [`Method::Xz`].
+    /// The most bytes of a piece, from 512 to 16 MiB; 0 for one piece a block, however long. Not of [`Method::Zlib`] and [`Method::Xz`].
     pub limit: u32,
     /// In what the file system allots room, in bytes; 0 counts as 1. A piece that takes as many units as its content would is
-    /// not kept. With a limit, which is then at least a unit, content that does not compress goes into such pieces of one unit.
+    /// not kept. With a limit, the unit is from 512 bytes to that, and content that does not compress goes into such pieces of one unit.
     pub unit: u32,
 }
 
@@ -165,14 +166,14 @@ impl Settings {
             return Err(SettingsError::Filter { method });
         }
         if self.limit != 0 {
-            let bounds = SMALLEST_LIMIT..=LARGEST_WINDOW;
+            let bounds = SECTOR..=LARGEST_WINDOW;
             if !self.method.has_limit() || !bounds.contains(&self.limit) {
                 return Err(SettingsError::Limit {
                     method,
                     limit: self.limit,
                 });
             }
-            if self.unit > self.limit {
+            if !(SECTOR..=self.limit).contains(&self.unit) {
                 return Err(SettingsError::Unit {
                     unit: self.unit,
                     limit: self.limit,

@@ -396,7 +396,7 @@ fn other_programs_read_the_pieces() {
 }
 
 fn settings() -> impl Strategy<Value = Settings> {
-    let limit = prop_oneof![Just(0), (64_u32..70_000)];
+    let limit = prop_oneof![Just(0), (512_u32..70_000)];
     let unit = prop_oneof![Just(0), Just(1), Just(4096), 1_u32..5000];
     (prop::sample::select(samples()), limit, unit).prop_map(|(settings, limit, unit)| Settings {
         limit: if matches!(settings.method, Method::Zlib | Method::Xz) {
@@ -404,7 +404,11 @@ fn settings() -> impl Strategy<Value = Settings> {
         } else {
             limit
         },
-        unit: if limit == 0 { unit } else { unit.min(limit) },
+        unit: if limit == 0 {
+            unit
+        } else {
+            unit.clamp(512, limit)
+        },
         ..settings
     })
 }

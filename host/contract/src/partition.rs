@@ -38,6 +38,8 @@ pub struct PiecePlacement {
     pub leading: u32,
     /// The zero bytes behind it.
     pub padding: u32,
+    /// The bytes of content that it holds, of which progress is told.
+    pub content: u32,
 }
 
 impl PiecePlacement {

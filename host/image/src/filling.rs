@@ -437,7 +437,7 @@ impl Shared {
         }
         buffer[filled..].fill(0);
         self.partition.write(first.partition_offset, buffer)?;
-        (self.progress)(pieces.iter().map(|piece| u64::from(piece.length)).sum());
+        (self.progress)(pieces.iter().map(|piece| u64::from(piece.content)).sum());
         Ok(())
     }
 

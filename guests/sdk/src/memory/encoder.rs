@@ -20,6 +20,9 @@ const LARGEST_INPUT: usize = 1 << 20;
 /// The most bytes of a piece that [`Encoder::bytes`] hands out.
 const LARGEST_BYTES: usize = 64 << 10;
 
+/// The most blocks of a file that have digests.
+const MOST_BLOCKS: usize = 1 << 20;
+
 /// An [`Encoder`] over a [`MemoryTree`]. It encodes when it is asked, with the host's codecs, and refuses what the host refuses.
 pub struct MemoryEncoder {
     tree: MemoryTree,
@@ -189,6 +192,9 @@ impl Encoder for MemoryEncoder {
             return Err(ReadError::OutOfRange);
         }
         let content = content(&mut self.tree, file)?;
+        if content.len().div_ceil(size as usize) > MOST_BLOCKS {
+            return Err(ReadError::OutOfRange);
+        }
         Ok(content.chunks(size as usize).map(digest).collect())
     }
 }

@@ -25,9 +25,9 @@ type Answer<T> = wasmtime::Result<Result<T, EncodeError>>;
 impl wire::Host for Local {
     fn encode(&mut self, settings: wire::Settings, blocks: wire::Blocks) -> Answer<()> {
         let spans: Vec<Span> = blocks.spans.into_iter().map(Span::from).collect();
-        let counts = blocks.counts;
+        let (counts, deadline) = (blocks.counts, self.deadline);
         let asked = match &mut self.session {
-            Some(session) => session.encode(settings.into(), &counts, &spans),
+            Some(session) => session.encode(settings.into(), &counts, &spans, deadline),
             None => Err(Refused::Failed),
         };
         answer(asked)
@@ -121,7 +121,8 @@ impl Local {
             padding,
         } = *asked;
         let session = self.session.as_mut().ok_or(EncodeError::Failed)?;
-        let (spool_offset, length) = session.take(index, piece).map_err(refusal)?;
+        let told = session.take(index, piece).map_err(refusal)?;
+        let length = told.length;
         let all = u64::from(leading) + u64::from(length) + u64::from(padding);
         if let Err(error) = self.claim(index, partition_offset, all, partition_size) {
             if let Some(session) = &mut self.session {
@@ -130,11 +131,12 @@ impl Local {
             return Err(EncodeError::Place(error));
         }
         Ok(PiecePlacement {
-            spool_offset,
+            spool_offset: told.at,
             length,
             partition_offset,
             leading,
             padding,
+            content: told.content,
         })
     }
 

@@ -65,11 +65,11 @@ enum Job {
 }
 
 enum Block {
-    Waiting(Key, Box<Task>),
+    Waiting(Box<(Key, Task)>),
     Running,
     Done(Done),
     /// Why, until it is told.
-    Failed(Option<Failure>),
+    Failed(Option<Box<Failure>>),
     /// Its call ended before it was begun.
     Dropped,
 }
@@ -86,7 +86,7 @@ pub(super) struct Done {
 
 /// What a thread takes from the queue at once.
 enum Taken {
-    Blocks(Vec<(BlockId, Box<Task>)>),
+    Blocks(Vec<(BlockId, Box<(Key, Task)>)>),
     Hashing(Arc<Hashing>, usize),
 }
 
@@ -257,9 +257,14 @@ impl State {
         }
         let id = BlockId(self.blocks.len());
         self.found.insert(key, id);
-        self.blocks.push(Block::Waiting(key, Box::new(task)));
+        self.blocks.push(Block::Waiting(Box::new((key, task))));
         self.queue.push_back(Job::Block(id));
         id
+    }
+
+    /// How many jobs wait.
+    pub(super) fn waiting(&self) -> usize {
+        self.queue.len()
     }
 
     fn drop_waiting(&mut self) {
@@ -267,8 +272,8 @@ impl State {
             match job {
                 Job::Block(id) => {
                     let dropped = std::mem::replace(&mut self.blocks[id.0], Block::Dropped);
-                    if let Block::Waiting(key, _) = dropped {
-                        self.found.remove(&key);
+                    if let Block::Waiting(waiting) = dropped {
+                        self.found.remove(&waiting.0);
                     }
                 }
                 Job::Hashing(hashing, _) => hashing.stop(),
@@ -279,10 +284,13 @@ impl State {
     /// What came of a block, if anything has.
     pub(super) fn done(&mut self, id: BlockId) -> Option<Result<Done, Failure>> {
         match &mut self.blocks[id.0] {
-            Block::Waiting(..) | Block::Running => None,
+            Block::Waiting(_) | Block::Running => None,
             Block::Done(done) => Some(Ok(*done)),
             // It is told once: whoever asks again has ended the first time.
-            Block::Failed(failure) => Some(Err(failure.take().unwrap_or(Failure::Panic))),
+            Block::Failed(failure) => {
+                let told = failure.take().map_or(Failure::Panic, |failure| *failure);
+                Some(Err(told))
+            }
             Block::Dropped => Some(Err(Failure::Panic)),
         }
     }
@@ -308,7 +316,7 @@ impl State {
                     at: finished.at,
                 })
             }
-            Err(failure) => Block::Failed(Some(failure)),
+            Err(failure) => Block::Failed(Some(Box::new(failure))),
         };
     }
 }
@@ -356,10 +364,10 @@ impl Shared {
                     let most = (state.queue.len() / 4).clamp(1, MOST_TOGETHER);
                     while let Some(id) = next {
                         let block = std::mem::replace(&mut state.blocks[id.0], Block::Running);
-                        let Block::Waiting(_, task) = block else {
+                        let Block::Waiting(task) = block else {
                             unreachable!("a block in the queue waits");
                         };
-                        bytes += task.length();
+                        bytes += task.1.length();
                         tasks.push((id, task));
                         if bytes >= TOGETHER || tasks.len() >= most {
                             break;
@@ -387,15 +395,16 @@ impl Shared {
         &self,
         reader: &mut Reader<'_>,
         worker: &mut Option<Box<dyn Worker>>,
-        tasks: Vec<(BlockId, Box<Task>)>,
+        tasks: Vec<(BlockId, Box<(Key, Task)>)>,
     ) {
         let mut together = Vec::new();
         let mut finished = Vec::with_capacity(tasks.len());
         let is_alone = tasks.len() == 1;
         let mut dropped = Vec::new();
-        for (id, task) in tasks {
+        for (id, waiting) in tasks {
+            let (key, task) = *waiting;
             if self.unwanted.load(Ordering::Relaxed) {
-                dropped.push((id, task.key()));
+                dropped.push((id, key));
                 continue;
             }
             let encoded = match task.encode(reader, &*self.workers, worker) {

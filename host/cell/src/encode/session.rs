@@ -1,6 +1,6 @@
 //! What one call of a guest had encoded.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -17,24 +17,38 @@ use super::task::{Content, Span, Task};
 const BUDGET: u64 = 64 << 20;
 /// How many times its content may be asked for.
 const BUDGET_FACTOR: u64 = 4;
-/// How many spans and pieces a call may have beside those that the tree's nodes and content come to.
+/// How many spans, and how many pieces, a call may have beside those that the tree's nodes and content come to.
 const ITEMS: u64 = 1 << 20;
-/// Spans and pieces for each node of the tree.
-const ITEMS_A_NODE: u64 = 8;
-/// Content has no more spans and pieces than one for so many bytes.
-const BYTES_AN_ITEM: u64 = 512;
+/// Spans, and pieces, for each node of the tree.
+const ITEMS_A_NODE: u64 = 4;
+/// Content that is cut into small blocks has a span for so many bytes,
+const SMALL_BLOCK: u64 = 4096;
+/// but no more than this many of them,
+const MOST_SMALL: u64 = 2 << 20;
+/// and beyond that, one for so many bytes,
+const LARGE_BLOCK: u64 = 64 << 10;
+/// and no more than this many: files of holes alone have any size.
+const MOST_LARGE: u64 = 2 << 20;
+/// Content has a piece for so many bytes,
+const BYTES_A_PIECE: u64 = 2048;
+/// but no more than this many.
+const MOST_PIECES: u64 = 64 << 20;
+/// So many blocks may wait before the guest does.
+const WAITING: usize = 64 << 10;
+/// So many are handed on at once.
+const HANDED_ON: usize = 4096;
 /// The most bytes of one input of the guest's own.
 const LARGEST_OWN: usize = 1 << 20;
 /// The most bytes of a piece that the guest gets.
 const LARGEST_BYTES: u32 = 64 << 10;
 /// The most digests in one answer.
-const MOST_DIGESTS: u64 = 4 << 20;
+const MOST_DIGESTS: u64 = 1 << 20;
 
 /// The blocks and pieces of one call, in its order.
 pub(crate) struct Session {
     pool: Arc<Pool>,
     /// The blocks that were asked for and whose pieces are not told.
-    blocks: std::collections::VecDeque<BlockId>,
+    blocks: VecDeque<BlockId>,
     /// How many pieces of the first of them are told.
     told: usize,
     /// Where the next piece of that block begins in its bytes.
@@ -42,18 +56,21 @@ pub(crate) struct Session {
     pieces: Vec<Told>,
     /// The bytes that may still be asked for.
     bytes_left: u64,
-    /// The spans and pieces that may still come.
-    items_left: u64,
+    /// The spans that may still be asked for, and the pieces that may still be told.
+    spans_left: u64,
+    pieces_left: u64,
     /// Why it failed, which the guest does not know.
     pub(crate) failure: Option<Failure>,
 }
 
 /// A piece that the guest knows.
-#[derive(Clone, Copy)]
-struct Told {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Told {
     /// Where its bytes are in the spool.
-    at: u64,
-    length: u32,
+    pub(super) at: u64,
+    pub(super) length: u32,
+    /// The bytes of content that it holds.
+    pub(super) content: u32,
     /// Whether it can be placed: it was kept, and not placed before.
     can_be_placed: bool,
 }
@@ -79,14 +96,18 @@ impl Session {
         pool.begin();
         let tree = pool.tree();
         let content = tree.totals(1).content;
+        let items = ITEMS + ITEMS_A_NODE * u64::from(tree.len());
         Self {
             pool: Arc::clone(pool),
-            blocks: std::collections::VecDeque::new(),
+            blocks: VecDeque::new(),
             told: 0,
             told_bytes: 0,
             pieces: Vec::new(),
             bytes_left: content.saturating_mul(BUDGET_FACTOR).saturating_add(BUDGET),
-            items_left: ITEMS + ITEMS_A_NODE * u64::from(tree.len()) + content / BYTES_AN_ITEM,
+            spans_left: items
+                + (content / SMALL_BLOCK).min(MOST_SMALL)
+                + (content / LARGE_BLOCK).min(MOST_LARGE),
+            pieces_left: items + (content / BYTES_A_PIECE).min(MOST_PIECES),
             failure: None,
         }
     }
@@ -98,13 +119,33 @@ impl Session {
         })
     }
 
-    fn spend(&mut self, bytes: u64, items: u64) -> Result<(), Refused> {
-        let left = self
-            .bytes_left
-            .checked_sub(bytes)
-            .zip(self.items_left.checked_sub(items));
-        (self.bytes_left, self.items_left) = left.ok_or(Refused::Exhausted)?;
+    fn spend(&mut self, bytes: u64, spans: usize) -> Result<(), Refused> {
+        let spans = self.spans_left.checked_sub(spans as u64);
+        let left = self.bytes_left.checked_sub(bytes).zip(spans);
+        (self.bytes_left, self.spans_left) = left.ok_or(Refused::Exhausted)?;
         Ok(())
+    }
+
+    /// Has tasks encoded. Where very many wait already, it waits with them.
+    fn ask(
+        &mut self,
+        tasks: Vec<Task>,
+        deadline: Option<Instant>,
+    ) -> Result<Vec<BlockId>, Refused> {
+        let mut ids = Vec::with_capacity(tasks.len());
+        let mut tasks = tasks.into_iter();
+        loop {
+            let part: Vec<Task> = tasks.by_ref().take(HANDED_ON).collect();
+            if part.is_empty() {
+                return Ok(ids);
+            }
+            let room = self.pool.wait(deadline, |state| {
+                (state.waiting() < WAITING).then_some(Ok(()))
+            });
+            self.keep(room.ok_or(Refused::Late)?)?;
+            let asked = self.pool.encode(part);
+            ids.extend(self.keep(asked)?);
+        }
     }
 
     /// The size of a regular file.
@@ -136,6 +177,7 @@ impl Session {
         settings: Settings,
         counts: &[u32],
         spans: &[Span],
+        deadline: Option<Instant>,
     ) -> Result<(), Refused> {
         settings.check().map_err(|_| Refused::Settings)?;
         let mut rest = spans;
@@ -153,7 +195,7 @@ impl Session {
                 u32::try_from(counts.len()).unwrap_or(u32::MAX),
             ));
         }
-        self.spend(bytes, spans.len() as u64)?;
+        self.spend(bytes, spans.len())?;
         let mut rest = spans;
         let tasks = counts.iter().map(|count| {
             let (block, behind) = rest.split_at(*count as usize);
@@ -163,8 +205,7 @@ impl Session {
                 content: Content::Spans(block.to_vec()),
             }
         });
-        let asked = self.pool.encode(tasks.collect());
-        let ids = self.keep(asked)?;
+        let ids = self.ask(tasks.collect(), deadline)?;
         self.blocks.extend(ids);
         Ok(())
     }
@@ -197,12 +238,14 @@ impl Session {
             let Some((at, pieces, count)) = self.keep(seen)? else {
                 break;
             };
-            self.spend(0, pieces.len() as u64)?;
+            let left = self.pieces_left.checked_sub(pieces.len() as u64);
+            self.pieces_left = left.ok_or(Refused::Exhausted)?;
             self.told += pieces.len();
             for piece in pieces {
                 self.pieces.push(Told {
                     at: at + self.told_bytes,
                     length: piece.produced,
+                    content: piece.consumed,
                     can_be_placed: piece.produced > 0,
                 });
                 self.told_bytes += u64::from(piece.produced);
@@ -233,11 +276,11 @@ impl Session {
         Ok(bytes)
     }
 
-    /// Takes the piece that the placement at `index` asks for; where its bytes are.
-    pub(super) fn take(&mut self, index: u32, piece: u32) -> Result<(u64, u32), Refused> {
+    /// Takes the piece that the placement at `index` asks for.
+    pub(super) fn take(&mut self, index: u32, piece: u32) -> Result<Told, Refused> {
         let told = self.kept(piece).ok_or(Refused::Piece(index))?;
         self.pieces[piece as usize].can_be_placed = false;
-        Ok((told.at, told.length))
+        Ok(told)
     }
 
     /// Undoes [`Session::take`].
@@ -269,13 +312,12 @@ impl Session {
             return Err(Refused::Block(u32::try_from(index).unwrap_or(u32::MAX)));
         }
         let bytes = inputs.iter().map(|input| input.len() as u64).sum();
-        self.spend(bytes, inputs.len() as u64)?;
+        self.spend(bytes, inputs.len())?;
         let tasks = inputs.into_iter().map(|input| Task {
             settings,
             content: Content::Own(input),
         });
-        let asked = self.pool.encode(tasks.collect());
-        let ids = self.keep(asked)?;
+        let ids = self.ask(tasks.collect(), deadline)?;
         let mut outputs = Vec::with_capacity(ids.len());
         for id in ids {
             let seen = self.pool.wait(deadline, |state| {
@@ -297,6 +339,9 @@ impl Session {
         files: &[u32],
         deadline: Option<Instant>,
     ) -> Result<Vec<Hash>, Unhashed> {
+        if files.len() as u64 > MOST_DIGESTS {
+            return Err(Unhashed::OutOfRange);
+        }
         let mut unknown = BTreeMap::new();
         for file in files.iter().copied().map(NodeId) {
             let size = self.size(file).ok_or(Unhashed::NotAFile)?;

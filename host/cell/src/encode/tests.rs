@@ -92,9 +92,14 @@ fn pieces_come_in_order_whatever_the_threads_and_the_steps() {
         let pool = pool(&tree, jobs);
         let mut session = Session::new(&pool);
         let spans = [span(b, 0, 5), span(c, 100, 4000), span(a, 0, 1_000_000)];
-        session.encode(SETTINGS, &[2, 1], &spans).unwrap();
+        session.encode(SETTINGS, &[2, 1], &spans, soon()).unwrap();
         session
-            .encode(limited, &[1, 1], &[span(a, 0, 2_000_000), span(b, 1, 2)])
+            .encode(
+                limited,
+                &[1, 1],
+                &[span(a, 0, 2_000_000), span(b, 1, 2)],
+                soon(),
+            )
             .unwrap();
         let pieces = drained(&mut session, step);
         let bytes: Vec<_> = (0..)
@@ -123,7 +128,7 @@ fn what_one_call_had_encoded_the_next_finds() {
         .collect();
     let own = vec![text(9000), b"x".to_vec()];
     let mut measured = Session::new(&pool);
-    measured.encode(SETTINGS, &[1; 4], &blocks).unwrap();
+    measured.encode(SETTINGS, &[1; 4], &blocks, soon()).unwrap();
     let pieces = drained(&mut measured, 100);
     let outputs = measured
         .encode_bytes(SETTINGS, own.clone(), soon())
@@ -133,7 +138,9 @@ fn what_one_call_had_encoded_the_next_finds() {
     drop(measured);
 
     let mut formatted = Session::new(&pool);
-    formatted.encode(SETTINGS, &[1; 4], &blocks).unwrap();
+    formatted
+        .encode(SETTINGS, &[1; 4], &blocks, soon())
+        .unwrap();
     assert_eq!(drained(&mut formatted, 3), pieces);
     assert_eq!(
         formatted.encode_bytes(SETTINGS, own, soon()).unwrap(),
@@ -146,7 +153,7 @@ fn what_one_call_had_encoded_the_next_finds() {
         level: 4,
         ..SETTINGS
     };
-    formatted.encode(other, &[1], &blocks[..1]).unwrap();
+    formatted.encode(other, &[1], &blocks[..1], soon()).unwrap();
     drained(&mut formatted, 1);
     assert_eq!((pool.counts().blocks, pool.counts().reused), (7, 6));
 }
@@ -159,7 +166,12 @@ fn pieces_are_taken_once_and_only_when_they_are_told() {
     let pool = pool(&tree, 2);
     let mut session = Session::new(&pool);
     session
-        .encode(SETTINGS, &[1, 1], &[span(a, 0, 50_000), span(a, 0, 10)])
+        .encode(
+            SETTINGS,
+            &[1, 1],
+            &[span(a, 0, 50_000), span(a, 0, 10)],
+            soon(),
+        )
         .unwrap();
     assert_eq!(
         session.take(3, 0),
@@ -169,7 +181,7 @@ fn pieces_are_taken_once_and_only_when_they_are_told() {
     let pieces = drained(&mut session, 1);
     assert_eq!(pieces[1], (10, 0));
     let taken = session.take(0, 0).unwrap();
-    assert_eq!(taken.1, pieces[0].1);
+    assert_eq!((taken.content, taken.length), pieces[0]);
     for piece in [0, 1, 2, u32::MAX] {
         assert_eq!(session.take(7, piece), Err(Refused::Piece(7)));
         assert_eq!(session.bytes(piece), Err(Refused::Piece(0)));
@@ -199,32 +211,35 @@ fn what_cannot_be_is_refused_as_a_whole() {
         span(NodeId(u32::MAX), 0, 1),
     ] {
         assert_eq!(
-            session.encode(SETTINGS, &[1, 1], &[good, bad]),
+            session.encode(SETTINGS, &[1, 1], &[good, bad], soon()),
             Err(Refused::Block(1)),
             "{bad:?}"
         );
     }
     for counts in [&[0, 1][..], &[3], &[u32::MAX]] {
         assert_eq!(
-            session.encode(SETTINGS, counts, &[good]),
+            session.encode(SETTINGS, counts, &[good], soon()),
             Err(Refused::Block(0))
         );
     }
     assert_eq!(
-        session.encode(SETTINGS, &[1], &[good, good]),
+        session.encode(SETTINGS, &[1], &[good, good], soon()),
         Err(Refused::Block(1))
     );
     // More than 16 MiB in one block.
     let many = vec![span(a, 0, 10_000); 1700];
     assert_eq!(
-        session.encode(SETTINGS, &[1700], &many),
+        session.encode(SETTINGS, &[1700], &many, soon()),
         Err(Refused::Block(0))
     );
     let level = Settings {
         level: 0,
         ..SETTINGS
     };
-    assert_eq!(session.encode(level, &[1], &[good]), Err(Refused::Settings));
+    assert_eq!(
+        session.encode(level, &[1], &[good], soon()),
+        Err(Refused::Settings)
+    );
     assert!(session.pieces(9, soon()).unwrap().is_empty());
     assert_eq!(pool.counts().blocks, 0);
     let long = vec![vec![1], vec![0; (1 << 20) + 1]];
@@ -254,7 +269,10 @@ fn a_call_asks_for_no_more_than_its_tree_can_need() {
     let mut session = Session::new(&pool);
     let fast = Settings::new(Method::Lz4, 0);
     let mut rounds = 0;
-    while session.encode(fast, &[1], &[span(a, 0, 1 << 20)]).is_ok() {
+    while session
+        .encode(fast, &[1], &[span(a, 0, 1 << 20)], soon())
+        .is_ok()
+    {
         rounds += 1;
     }
     assert_eq!(rounds, 4 + 64);
@@ -263,9 +281,9 @@ fn a_call_asks_for_no_more_than_its_tree_can_need() {
     let mut session = Session::new(&pool);
     let tiny = vec![span(a, 0, 1); 1 << 20];
     let counts = vec![1; 1 << 20];
-    session.encode(fast, &counts, &tiny).unwrap();
+    session.encode(fast, &counts, &tiny, soon()).unwrap();
     assert_eq!(
-        session.encode(fast, &counts, &tiny),
+        session.encode(fast, &counts, &tiny, soon()),
         Err(Refused::Exhausted)
     );
 }
@@ -277,7 +295,9 @@ fn a_file_that_changed_is_named() {
     std::fs::write(folder.path().join("a"), [b'b'; 4000]).unwrap();
     let pool = pool(&tree, 2);
     let mut session = Session::new(&pool);
-    session.encode(SETTINGS, &[1], &[span(a, 0, 5000)]).unwrap();
+    session
+        .encode(SETTINGS, &[1], &[span(a, 0, 5000)], soon())
+        .unwrap();
     assert_eq!(session.pieces(1, soon()), Err(Refused::Failed));
     let failure = session.failure.take().unwrap();
     let Failure::Source(error) = failure else {
@@ -349,7 +369,12 @@ fn a_worker_that_dies_or_lies_is_an_error_that_names_the_file() {
         let pool = Arc::new(Pool::new(&tree, Arc::clone(&workers) as _, 1, spool()));
         let mut session = Session::new(&pool);
         session
-            .encode(SETTINGS, &[1, 1], &[span(a, 0, 5000), span(a, 1, 4999)])
+            .encode(
+                SETTINGS,
+                &[1, 1],
+                &[span(a, 0, 5000), span(a, 1, 4999)],
+                soon(),
+            )
             .unwrap();
         assert_eq!(session.pieces(1, soon()), Err(Refused::Failed));
         let error = crate::CellError::from(session.failure.take().unwrap()).to_string();
@@ -371,7 +396,9 @@ fn a_call_whose_time_is_over_does_not_wait() {
     let pool = Arc::new(Pool::new(&tree, Arc::new(workers), 1, spool()));
     let mut session = Session::new(&pool);
     let blocks: Vec<Span> = (0..1000).map(|offset| span(a, offset, 1000)).collect();
-    session.encode(SETTINGS, &[1; 1000], &blocks).unwrap();
+    session
+        .encode(SETTINGS, &[1; 1000], &blocks, soon())
+        .unwrap();
     let deadline = Instant::now().checked_add(Duration::from_millis(20));
     assert_eq!(session.pieces(1, deadline), Err(Refused::Late));
     // What was not begun is not waited for: the test would take a quarter of an hour.
