@@ -352,13 +352,17 @@ fn digests() {
     let blocks = |file: i64, size: i64| {
         format!("(call $block_digests (i32.const {file}) (i32.const {size}) (i32.const 1024))")
     };
-    // 4 million times node 1, of which the list alone has 16 MiB, and its digests 128 MiB.
-    let many = "(drop (memory.grow (i32.const 256)))
-        (loop $fill
-          (i32.store (i32.add (i32.const 65536) (i32.mul (local.get $i) (i32.const 4))) (i32.const 1))
-          (local.set $i (i32.add (local.get $i) (i32.const 1)))
-          (br_if $fill (i32.lt_u (local.get $i) (i32.const 4000000))))
-        (call $digests (i32.const 65536) (i32.const 4000000) (i32.const 1024)) (i32.const -1)";
+    // So many times node 1: the list alone has 4 MiB.
+    let many = |count: u32, then: &str| {
+        format!(
+            "(drop (memory.grow (i32.const 80)))
+             (loop $fill
+               (i32.store (i32.add (i32.const 65536) (i32.mul (local.get $i) (i32.const 4))) (i32.const 1))
+               (local.set $i (i32.add (local.get $i) (i32.const 1)))
+               (br_if $fill (i32.lt_u (local.get $i) (i32.const {count}))))
+             (call $digests (i32.const 65536) (i32.const {count}) (i32.const 1024)) {then} (i32.const -1)"
+        )
+    };
     withstand(
         "digests",
         vec![
@@ -384,11 +388,17 @@ fn digests() {
                 &error(&blocks(1, 1 << 31), 1),
             ),
             formatter(
-                "the digest of one file, four million times",
+                "the digest of one file, a million times",
                 "memory limit",
-                &format(many),
+                &format(&many(1 << 20, "")),
             )
+            .memory(32 << 20)
             .refused("the guest 'hostile' "),
+            formatter(
+                "the digest of one file, a million times and once more",
+                RANGES,
+                &format(&many((1 << 20) + 1, &refused_as(1))),
+            ),
         ],
     );
 }
