@@ -18,7 +18,7 @@ use cellblock_text::{exact, grouped};
 use crate::BuildOptions;
 use crate::catalogue::{Catalog, Formatters};
 use crate::error::Error;
-use crate::filesystem::{Filled, Place, Preparation, Prepared};
+use crate::filesystem::{Filled, Preparation, Prepared, Slot};
 use crate::making::{self, Made, MadeContent, Making};
 use crate::output::Output;
 use crate::plan::{self, Facts, Fill, MkfsRequest, Plan, PlannedPartition, RawContent, RawPiece};
@@ -274,7 +274,7 @@ pub fn assemble_filesystem(
         .measure(&prepared, wanted, sector_size)
         .map_err(unnamed)?;
     let size = plan.size(measured.get(&0).copied().unwrap_or_default())?;
-    let place = Place {
+    let place = Slot {
         disk_offset: 0,
         base: 0,
         size,
@@ -319,7 +319,7 @@ fn unnamed(error: Error) -> Error {
     }
 }
 
-pub(crate) fn places(plan: &Plan, prepared: &[Prepared]) -> BTreeMap<usize, Place> {
+pub(crate) fn places(plan: &Plan, prepared: &[Prepared]) -> BTreeMap<usize, Slot> {
     let host = prepared
         .iter()
         .max_by_key(|prepared| {
@@ -335,7 +335,7 @@ pub(crate) fn places(plan: &Plan, prepared: &[Prepared]) -> BTreeMap<usize, Plac
         .filter(|(_, partition)| matches!(partition.fill, Fill::Filesystem(_)))
         .map(|(index, partition)| {
             let is_host = host == Some(index);
-            let place = Place {
+            let place = Slot {
                 disk_offset: partition.start,
                 base: if is_host { partition.start } else { 0 },
                 size: partition.size,
@@ -348,7 +348,7 @@ pub(crate) fn places(plan: &Plan, prepared: &[Prepared]) -> BTreeMap<usize, Plac
 }
 
 /// The partition that was filled where it belongs: its file becomes the image.
-fn host_partition(made: &mut [Made], places: &BTreeMap<usize, Place>) -> Option<PartitionFile> {
+fn host_partition(made: &mut [Made], places: &BTreeMap<usize, Slot>) -> Option<PartitionFile> {
     let (index, _) = places.iter().find(|(_, place)| place.base > 0)?;
     match &mut made[*index].content {
         MadeContent::Filesystem(filled) => filled.partition.take(),

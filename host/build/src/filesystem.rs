@@ -61,7 +61,7 @@ pub(crate) struct Prepared {
 
 /// Where a file system goes. Bytes.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Place {
+pub(crate) struct Slot {
     /// Where its partition begins on the disk.
     pub(crate) disk_offset: u64,
     /// Where it begins in the file that it is made in.
@@ -302,7 +302,7 @@ impl Preparation<'_> {
             .filter(|prepared| wanted.contains(&prepared.index))
             .collect();
         let sizes = parallel::map(self.options.jobs, &wanted, |prepared| {
-            let place = Place {
+            let place = Slot {
                 disk_offset: 0,
                 base: 0,
                 size: 0,
@@ -321,12 +321,12 @@ impl Preparation<'_> {
     }
 
     /// Makes a file system in its cell.
-    pub(crate) fn fill(&self, prepared: &Prepared, place: &Place) -> Result<Filled, Error> {
+    pub(crate) fn fill(&self, prepared: &Prepared, place: &Slot) -> Result<Filled, Error> {
         self.fill_one(prepared, place)
             .map_err(|reason| partition_error(&prepared.name, reason))
     }
 
-    fn fill_one(&self, prepared: &Prepared, place: &Place) -> Result<Filled, PartitionError> {
+    fn fill_one(&self, prepared: &Prepared, place: &Slot) -> Result<Filled, PartitionError> {
         let begun = Instant::now();
         let tree = &prepared.tree;
         let content_bytes = tree.total_file_bytes();
@@ -449,13 +449,13 @@ impl Prepared {
     /// Makes the file system in a partition that is thrown away: what the formatter says of it.
     pub(crate) fn rehearse(
         &self,
-        place: &Place,
+        place: &Slot,
         partition: Arc<dyn Partition>,
     ) -> Result<Summary, PartitionError> {
         Ok(self.cell.format(&self.request(place), partition)?.summary)
     }
 
-    fn time(&self, place: &Place) -> Timestamp {
+    fn time(&self, place: &Slot) -> Timestamp {
         match place.time {
             TimeRule::Fixed(seconds) => Timestamp {
                 seconds,
@@ -465,7 +465,7 @@ impl Prepared {
         }
     }
 
-    fn request(&self, place: &Place) -> Request {
+    fn request(&self, place: &Slot) -> Request {
         let filesystem = &self.filesystem;
         Request {
             kind: self.kind.name.clone(),

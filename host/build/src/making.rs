@@ -10,7 +10,7 @@ use cellblock_image::{ImageError, PartitionFile};
 use cellblock_text::hexadecimal;
 
 use crate::error::Error;
-use crate::filesystem::{Filled, Place, Preparation, Prepared, partition_error};
+use crate::filesystem::{Filled, Preparation, Prepared, Slot, partition_error};
 use crate::plan::{Fill, Plan, RawContent, RawPiece, VerityPlan};
 use crate::plan::{digest_of, root_hash_of, uuid_of};
 use crate::progress::{Phase, Tally};
@@ -59,7 +59,7 @@ pub(crate) struct Making<'a> {
     preparation: &'a Preparation<'a>,
     plan: &'a Plan,
     prepared: BTreeMap<usize, Prepared>,
-    places: &'a BTreeMap<usize, Place>,
+    places: &'a BTreeMap<usize, Slot>,
     needs: Vec<BTreeSet<usize>>,
     /// The names of all derived values that somebody waits for.
     awaited: BTreeSet<String>,
@@ -86,7 +86,7 @@ impl<'a> Making<'a> {
         preparation: &'a Preparation<'a>,
         plan: &'a Plan,
         prepared: Vec<Prepared>,
-        places: &'a BTreeMap<usize, Place>,
+        places: &'a BTreeMap<usize, Slot>,
     ) -> Self {
         Self {
             needs: needs(plan, &prepared),

@@ -15,7 +15,7 @@ use crate::BuildOptions;
 use crate::catalogue::Catalog;
 use crate::disk::{self, Groundwork};
 use crate::error::{Error, PartitionError};
-use crate::filesystem::{Place, Prepared, partition_error};
+use crate::filesystem::{Prepared, Slot, partition_error};
 use crate::output::Output;
 use crate::parallel;
 use crate::plan::Plan;
@@ -91,7 +91,7 @@ pub fn preview_image(
 
 fn rehearse(
     prepared: &Prepared,
-    place: &Place,
+    place: &Slot,
     rehearsal: Rehearsal,
 ) -> Result<Space, PartitionError> {
     let rehearsal = Arc::new(rehearsal);

@@ -1,10 +1,11 @@
 //! The digests of a tree; their layouts are documented at [`Tree::digest`] and [`Tree::content_digest`].
 
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use super::{Kind, NodeId, Reader, Tree};
 use crate::source::SourceError;
 use sha2::{Digest, Sha256};
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Bytes of a file that are hashed as one piece.
 const PIECE: usize = 1 << 20;

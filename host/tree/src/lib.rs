@@ -21,9 +21,10 @@ pub mod source;
 mod totals;
 pub mod validate;
 
+use std::sync::Arc;
+
 use crate::source::SourceError;
 use crate::source::store::{Store, StoredFile};
-use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 

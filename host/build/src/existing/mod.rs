@@ -22,7 +22,7 @@ pub use error::DiskError;
 pub use repair::repair_table;
 pub use seen::{Seen, look_at};
 
-use super::filesystem::{Filled, Place, Preparation};
+use super::filesystem::{Filled, Preparation, Slot};
 use super::record::PartitionRecord;
 use super::{BuildOptions, Record};
 use crate::catalogue::Catalog;
@@ -215,7 +215,7 @@ pub fn fill_partition(
         name => name.to_owned(),
     };
     let prepared = preparation.prepare(&BTreeMap::from([(0, filesystem)]), &[name])?;
-    let place = Place {
+    let place = Slot {
         disk_offset: located.place.start,
         base: 0,
         size: located.size(),

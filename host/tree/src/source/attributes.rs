@@ -1,15 +1,16 @@
 //! Extended attributes: reading them from the host, and keeping equal sets once.
 
+use std::collections::BTreeMap;
+use std::ffi::{CStr, CString};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::sync::Arc;
+
 use super::acl;
 use crate::{Attribute, index};
 use rustix::fs::{
     fgetxattr, flistxattr, flistxattr_query, lgetxattr, llistxattr, llistxattr_query, readlink,
 };
 use rustix::io::Errno;
-use std::collections::BTreeMap;
-use std::ffi::{CStr, CString};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
-use std::sync::Arc;
 
 /// `XATTR_SIZE_MAX` and `XATTR_LIST_MAX` of `linux/limits.h`: the longest value, and the longest list of names.
 const LONGEST: usize = 65_536;

@@ -4,11 +4,12 @@
 //! one name is an `openat(2)` with `O_NOFOLLOW`; a longer one an `openat2(2)` with `RESOLVE_BENEATH`, or one step a name
 //! where that call is missing.
 
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use crate::index;
 use rustix::fs::{Mode, OFlags, ResolveFlags, openat, openat2};
 use rustix::io::Errno;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::atomic::{AtomicBool, Ordering};
 
 /// `PATH_MAX` without its NUL: the longest path of one system call.
 const LONGEST_PATH: usize = 4095;

@@ -5,6 +5,14 @@
 //! A node costs one `statx` and one `llistxattr`. Mounted file systems below the directory are content like any other.
 //! Ownership, modes, times, hard links (same device and inode) and holes are taken as found.
 
+use std::collections::{BTreeSet, HashMap};
+use std::ffi::{CStr, OsStr};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+
 use super::attributes::{self, AttributeAccess, Target, memory};
 use super::beneath::{self, OpenDirectories, ROOT, Record, Route};
 use super::budget::{self, Kept, OverBudget};
@@ -23,13 +31,6 @@ use rustix::fs::{
     statx,
 };
 use rustix::io::Errno;
-use std::collections::{BTreeSet, HashMap};
-use std::ffi::{CStr, OsStr};
-use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
-use std::os::unix::ffi::OsStrExt as _;
-use std::path::Path;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
 /// Bytes of names that one `getdents64` may return.
 const LISTING_BYTES: usize = 64 * 1024;

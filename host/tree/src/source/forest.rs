@@ -1,14 +1,15 @@
 //! The merging of sources. Names lead to inodes, as in a file system, so that hard links need no care: whatever
 //! happens to one name, the others keep their inode, and the first name in the final order becomes the file.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map;
+
 use super::attributes::AttributeSets;
 use super::error::SourceError;
 use super::mode::ModeRule;
 use super::store::{Store, StoredFile};
 use crate::{Entry, Kind, NodeId, Timestamp, Tree, index};
 use cellblock_text::PathBytes;
-use std::collections::BTreeMap;
-use std::collections::btree_map;
 
 /// Index of an inode in its forest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

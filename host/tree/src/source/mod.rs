@@ -44,17 +44,18 @@ pub use mode::{Clause, ModeRule, ModeRuleError};
 pub use stamp::FileId;
 pub use warning::Warning;
 
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
 use crate::{Timestamp, Tree, index, validate};
 use budget::Kept;
 use cellblock_text::PathBytes;
 use directory::Selection;
 use forest::{Blocked, Body, Forest, Inode, InodeId};
 use pattern::Patterns;
-use std::collections::BTreeSet;
-use std::fs::File;
-use std::io;
-use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
 use store::{MemoryStore, Store};
 
 /// One piece of content and where it goes.

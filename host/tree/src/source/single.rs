@@ -1,5 +1,8 @@
 //! One file, from the host or from memory, as a source.
 
+use std::fs::File;
+use std::path::Path;
+
 use super::attributes;
 use super::budget::{Kept, OverBudget};
 use super::directory::{first_hole, without_lengths};
@@ -9,8 +12,6 @@ use super::stamp::{Stamp, modified, status};
 use super::store::{FileStore, Reach, Span, StoredFile};
 use cellblock_text::PathBytes;
 use rustix::fs::{CWD, FileType, Mode, OFlags, openat};
-use std::fs::File;
-use std::path::Path;
 
 /// A regular file of the host. A symbolic link at `path` is followed: the path is the user's, not content.
 pub(super) fn file(

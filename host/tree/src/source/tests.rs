@@ -1,13 +1,14 @@
 //! Directories, files and bytes, merged; and their bytes read back.
 #![allow(clippy::unwrap_used)]
 
+use std::fs;
+use std::os::fd::AsFd;
+use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt, symlink};
+
 use super::attributes::AttributeAccess;
 use super::*;
 use crate::{Data, Kind, NodeId};
 use cellblock_judges::{Ability, lacks};
-use std::fs;
-use std::os::fd::AsFd;
-use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt, symlink};
 use tempfile::TempDir;
 
 pub(super) fn spool() -> io::Result<File> {

@@ -1,9 +1,10 @@
 //! POSIX access control lists in the kernel's encoding, judged as its `posix_acl_valid` does.
 
+use std::mem::discriminant;
+
 use super::NOBODY;
 use super::fault::{Holder, ListFault};
 use crate::source::acl::{ENTRY, GROUP, GROUP_OWNER, MASK, OTHER, USER, USER_OWNER, VERSION};
-use std::mem::discriminant;
 
 pub(super) use crate::source::acl::{ACCESS, DEFAULT};
 

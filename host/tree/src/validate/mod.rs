@@ -17,10 +17,11 @@ mod capability;
 pub(crate) mod fault;
 mod list;
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use crate::source::attributes::AttributeSets;
 use crate::source::forest::{Body, Forest, Inode, InodeId};
 use crate::{Attribute, Kind};
-use std::collections::{BTreeMap, BTreeSet};
 
 pub use fault::{AttributeFault, CapabilityFault, Fault, Holder, ListFault};
 

@@ -1,5 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
+use std::path::Path;
+
 use super::*;
 use crate::source::forest::Metadata;
 use cellblock_judges::{Ability, lacks};
@@ -9,7 +11,6 @@ use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use rustix::fs::{XattrFlags, lgetxattr, lsetxattr};
 use rustix::io::Errno;
-use std::path::Path;
 
 /// A node of any kind that has attributes.
 const FIFO: Kind = Kind::Fifo;

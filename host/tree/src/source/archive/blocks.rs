@@ -1,12 +1,13 @@
 //! An archive as a sequence of blocks.
 
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+
 use super::super::error::ArchiveError;
 use super::super::stamp::Stamp;
 use super::super::store::long;
 use cellblock_text::PathBytes;
-use std::fs::File;
-use std::io;
-use std::os::unix::fs::FileExt;
 
 /// Bytes of a block: everything in an archive begins at a multiple of it.
 pub(super) const BLOCK: usize = 512;

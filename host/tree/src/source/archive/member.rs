@@ -1,5 +1,7 @@
 //! The members of an archive: headers with everything that extends them.
 
+use std::sync::Arc;
+
 use super::super::error::ArchiveError;
 use super::super::store::{Span, long};
 use super::blocks::{BLOCK, Blocks, ReadAt};
@@ -8,7 +10,6 @@ use super::pax::{AttributeError, Extensions};
 use super::sparse;
 use crate::{Attribute, Kind, Timestamp};
 use cellblock_text::PathBytes;
-use std::sync::Arc;
 use tar::Header;
 
 /// Bytes of one pax header.

@@ -20,6 +20,11 @@ mod sparse;
 
 pub(super) use packed::open;
 
+use std::fs::File;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
 use super::Room;
 use super::budget::{Kept, OverBudget};
 use super::error::ArchiveError;
@@ -30,10 +35,6 @@ use blocks::Blocks;
 use cellblock_text::PathBytes;
 use member::{Member, MemberKind, Members};
 use packed::Opened;
-use std::fs::File;
-use std::io;
-use std::path::Path;
-use std::sync::Arc;
 
 /// Directories that an archive may need without having them as members, beside [`IMPLIED_BY_MEMBER`] for each member:
 /// half a kilobyte of a path can stand for hundreds.

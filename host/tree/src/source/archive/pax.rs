@@ -1,11 +1,12 @@
 //! Pax extended headers (POSIX.1-2017, pax, "pax Extended Header"): records `LENGTH KEY=VALUE\n` that override a header's
 //! fields or add to them, for the next member or, in a global header, for all that follow.
 
+use std::collections::BTreeMap;
+
 use super::super::acl;
 use super::super::error::ArchiveError;
 use super::blocks::BLOCK_BYTES;
 use crate::{Attribute, Timestamp};
-use std::collections::BTreeMap;
 
 /// Where extended attributes are: the prefix of their keys, as star and GNU tar write them.
 const ATTRIBUTE: &[u8] = b"SCHILY.xattr.";

@@ -1,14 +1,15 @@
 //! Archives by GNU tar, compared with the directories that it made them of.
 
+use std::fs::{self, File};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{FileExt, PermissionsExt, symlink};
+use std::path::Path;
+
 use super::super::super::tests::{find, read as read_sources};
 use super::{Content, Source};
 use crate::{Kind, Tree};
 use cellblock_judges::{Ability, Judge, judge, lacks, text};
 use cellblock_text::PathBytes;
-use std::fs::{self, File};
-use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{FileExt, PermissionsExt, symlink};
-use std::path::Path;
 use tempfile::{NamedTempFile, TempDir};
 
 /// A directory with some of everything that the user may make.

@@ -3,13 +3,14 @@
 
 mod judged;
 
+use std::fs;
+use std::io::Write;
+
 use super::super::tests::{contents, find, read as read_sources, spool};
 use super::super::{ReadOptions, Source, SourceError, What as Content};
 use super::*;
 use crate::{NodeId, Timestamp, Tree};
 use proptest::prelude::*;
-use std::fs;
-use std::io::Write;
 use tar::{EntryType, Header};
 use tempfile::NamedTempFile;
 
