@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::Range;
 use std::path::Path;
 use std::time::Duration;
 
 use serde::Serialize;
 
-use super::existing::Located;
 use super::filesystem::{Filled, TimeSource};
 use crate::kernel::AssembledKernel;
 use crate::making::{Made, MadeContent, MadeTree};
@@ -16,7 +16,7 @@ use crate::plan::{Fill, Plan, PlannedPartition, VerityPlan};
 use cellblock_cell::Wall;
 use cellblock_contract::EncodedCounts;
 use cellblock_image::Change;
-use cellblock_table::{DiskId, PartitionType, Repair, Scheme, Table};
+use cellblock_table::{DiskId, Partition, PartitionType, Repair, Scheme, Table};
 use cellblock_text::hexadecimal;
 
 /// What was built.
@@ -418,17 +418,20 @@ pub fn type_of(kind: PartitionType) -> Option<String> {
 }
 
 impl PartitionRecord {
-    /// A partition of a disk that exists, with the file system that was made in it.
-    pub(crate) fn of_existing(located: &Located, filled: Option<Filled>) -> Self {
-        let partition = &located.partition;
+    /// A partition of a disk that exists, at these bytes, with the file system that was made in it.
+    pub(crate) fn of_existing(
+        partition: &Partition,
+        place: &Range<u64>,
+        filled: Option<Filled>,
+    ) -> Self {
         Self {
             number: Some(partition.number),
             name: partition.name.clone(),
             kind: type_of(partition.kind),
             mbr_type: partition.mbr_type.map(|byte| format!("{byte:#04x}")),
             id: partition.id.map(|id| id.to_string()),
-            start: located.place.start,
-            size: located.size(),
+            start: place.start,
+            size: place.end - place.start,
             filesystem: filled.map(FilesystemRecord::of),
             verity: None,
         }

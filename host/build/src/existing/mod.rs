@@ -92,18 +92,18 @@ impl Use {
 }
 
 /// A partition of a disk whose table says where it is.
-pub(super) struct Located {
+struct Located {
     table: Table,
     /// What is to be said of the table.
     findings: Vec<Finding>,
-    pub(super) partition: Partition,
+    partition: Partition,
     /// Its bytes on the disk.
-    pub(super) place: Range<u64>,
+    place: Range<u64>,
 }
 
 impl Located {
     /// The size in bytes.
-    pub(super) fn size(&self) -> u64 {
+    fn size(&self) -> u64 {
         self.place.end - self.place.start
     }
 }
@@ -393,7 +393,7 @@ fn record(
     Record::of_partition(
         (&asked.image.display(), located.table.disk_bytes()),
         &located.table,
-        PartitionRecord::of_existing(located, filled),
+        PartitionRecord::of_existing(&located.partition, &located.place, filled),
         change,
         splicing.elapsed(),
         begun.elapsed(),
