@@ -1,6 +1,8 @@
 //! Trees to make file systems of.
 #![allow(dead_code, unreachable_pub)]
 
+pub mod random;
+
 use cellblock_guest::memory::{Entry, MemoryTree};
 use cellblock_guest::{Attribute, Device, Kind, Timestamp};
 
