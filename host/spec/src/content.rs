@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use super::boot::KernelParts;
 use super::value::{
-    ValueError, parse_destination, parse_mode, parse_owner, parse_part, parse_times,
+    ValueError, parse_destination, parse_hard_links, parse_mode, parse_owner, parse_part,
+    parse_times,
 };
 use cellblock_text::nearest;
 use cellblock_tree::recognise::{Class, HEAD, recognise};
@@ -117,7 +118,7 @@ impl SingleFile {
 /// A source as typed on the command line, before anybody has looked what its path is.
 ///
 /// `[directory:|archive:|file:]PATH[,to=/x][,owner=0:0][,mode=0644][,exclude=GLOB]...[,times=keep][,from=DIR][,strip=N]`
-/// `[,follow=true]`. A comma starts an option only before a lowercase word and `=`, so that a path may hold commas; a path or
+/// `[,follow=true][,hard-links=break]`. A comma starts an option only before a lowercase word and `=`, so that a path may hold commas; a path or
 /// value in double quotes may hold anything, with `\\` before a quote or a backslash.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TypedContent {
@@ -159,8 +160,16 @@ impl Prefix {
 }
 
 impl TypedContent {
-    const OPTIONS: [&str; 8] = [
-        "to", "owner", "mode", "exclude", "times", "from", "strip", "follow",
+    const OPTIONS: [&str; 9] = [
+        "to",
+        "owner",
+        "mode",
+        "exclude",
+        "times",
+        "from",
+        "strip",
+        "follow",
+        "hard-links",
     ];
 
     /// Reads a source as typed.
@@ -220,7 +229,10 @@ impl TypedContent {
 /// An option's name and what follows its `=`, if a text begins with one: a lowercase word.
 fn option(text: &str) -> Option<(&str, &str)> {
     let (name, value) = text.split_once('=')?;
-    let is_word = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_lowercase());
+    let is_word = !name.is_empty()
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte == b'-');
     // In `mode=u=rwX,go=rX` the second clause is no option.
     let is_whom = name.bytes().all(|byte| b"ugoa".contains(&byte));
     (is_word && !is_whom).then_some((name, value))
@@ -275,6 +287,7 @@ fn set(source: &mut Source, name: &str, value: &str) -> Result<(), ValueError> {
             let flag = value.parse();
             source.follow = flag.map_err(|_| ValueError::NotABoolean { text: text() })?;
         }
+        "hard-links" => source.hard_links = parse_hard_links(value)?,
         _ => {
             return Err(ValueError::UnknownContentOption {
                 name: name.to_owned(),
@@ -332,7 +345,7 @@ fn guess(path: PathBuf) -> Result<What, LookError> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use cellblock_tree::source::Times;
+    use cellblock_tree::source::{HardLinks, Times};
 
     #[test]
     fn options_follow_the_path() {
@@ -364,6 +377,7 @@ mod tests {
             "a,from=/",
             "a,strip=-1",
             "a,follow=yes",
+            "a,hard-links=yes",
             "a,exlcude=x",
             "a,colour=x",
             "\"a",
@@ -397,7 +411,7 @@ mod tests {
 
     #[test]
     fn what_is_quoted_may_hold_options() {
-        let content = TypedContent::parse(r#"archive:"a,to=b\\c\"d",to="/x,mode=y",exclude="*,to=z",strip=2,from=r,follow=true,times=keep"#).unwrap();
+        let content = TypedContent::parse(r#"archive:"a,to=b\\c\"d",to="/x,mode=y",exclude="*,to=z",strip=2,from=r,follow=true,times=keep,hard-links=break"#).unwrap();
         assert_eq!(content.path(), Path::new("a,to=b\\c\"d"));
         let source = content.look().unwrap();
         assert_eq!(source.what, What::Archive("a,to=b\\c\"d".into()));
@@ -408,6 +422,7 @@ mod tests {
             (2, Some(b"r".to_vec()), true)
         );
         assert_eq!(source.times, Times::Keep);
+        assert_eq!(source.hard_links, HardLinks::Break);
         // Commas without an option behind them need no quotes.
         let content = TypedContent::parse("a,b,C=d,e f=g,to=/x").unwrap();
         assert_eq!(content.path(), Path::new("a,b,C=d,e f=g"));

@@ -60,6 +60,19 @@ pub(super) struct Content {
     /// Whether symbolic links in a directory or an archive are replaced by what they lead to, which must be in it.
     #[schemars(default)]
     follow: bool,
+    /// What becomes of hard links in a directory or an archive: `break` makes each name a file of its own, `keep` leaves them.
+    hard_links: Option<HardLinksName>,
+}
+
+/// What becomes of hard links.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "kebab-case")]
+#[expect(dead_code, reason = "only its schema is used")]
+pub(super) enum HardLinksName {
+    /// They stay, as when the key is absent.
+    Keep,
+    /// Each name becomes a file of its own.
+    Break,
 }
 
 /// What becomes of times.

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::size::SizeError;
 use cellblock_contract::{CommandLineError, Loss};
 use cellblock_table::{DiskId, Scheme, TypeError};
-use cellblock_tree::source::{ModeRule, ModeRuleError, Times};
+use cellblock_tree::source::{HardLinks, ModeRule, ModeRuleError, Times};
 
 /// A value that could not be understood. Every variant carries the text as it was written.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -253,6 +253,14 @@ pub enum ValueError {
         "`{text}` is not what becomes of times: write `clamp` (those after the given time become it) or `keep`"
     )]
     NotTimes {
+        /// What was written.
+        text: String,
+    },
+    /// Neither of the two things that become of hard links.
+    #[error(
+        "`{text}` is not what becomes of hard links: write `keep` or `break` (each name becomes a file of its own)"
+    )]
+    NotHardLinks {
         /// What was written.
         text: String,
     },
@@ -537,6 +545,20 @@ pub fn parse_times(text: &str) -> Result<Times, ValueError> {
         "clamp" => Ok(Times::Clamp),
         "keep" => Ok(Times::Keep),
         _ => Err(ValueError::NotTimes {
+            text: text.to_owned(),
+        }),
+    }
+}
+
+/// Reads what becomes of hard links.
+///
+/// # Errors
+/// When it is neither of the two.
+pub fn parse_hard_links(text: &str) -> Result<HardLinks, ValueError> {
+    match text {
+        "keep" => Ok(HardLinks::Keep),
+        "break" => Ok(HardLinks::Break),
+        _ => Err(ValueError::NotHardLinks {
             text: text.to_owned(),
         }),
     }

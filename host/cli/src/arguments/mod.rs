@@ -315,6 +315,7 @@ single file. Its name and first bytes tell which, unless a prefix says it: `dire
   ,from=DIR           what of it is taken
   ,strip=N            names taken off the beginning of each path
   ,follow=true        links become what they lead to
+  ,hard-links=break   each name a file of its own
   ,times=keep         also those later than --time
 
 A path or value that holds such an option is written in double quotes: '\"a,to=b\",to=/c'.

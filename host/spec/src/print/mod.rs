@@ -20,7 +20,7 @@ use super::{
 use cellblock_contract::{Argument, Loss, Word};
 use cellblock_table::PartitionType;
 use cellblock_text::hexadecimal;
-use cellblock_tree::source::{ModeRule, Source, Times, What};
+use cellblock_tree::source::{HardLinks, ModeRule, Source, Times, What};
 
 /// A path that TOML, which is Unicode, has no way to write.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -368,6 +368,7 @@ fn print_source(source: &Source) -> Result<String, PathError> {
         from,
         strip,
         follow,
+        hard_links,
         // The partition says what may be dropped.
         drop_attributes: _,
     } = source;
@@ -393,6 +394,9 @@ fn print_source(source: &Source) -> Result<String, PathError> {
     }
     if *follow {
         entries.push("follow = true".to_owned());
+    }
+    if *hard_links == HardLinks::Break {
+        entries.push("hard-links = \"break\"".to_owned());
     }
     Ok(braced(entries))
 }
@@ -531,7 +535,7 @@ label = "L"
 uuid = "ABCD-0001"
 content = [
     { directory = "dir", owner = "0:1", mode = "u=rwX,go-ws,ug+t", exclude = ["*.o", "a b"] },
-    { archive = "root.tar", to = "/", times = "keep", from = "rootfs", strip = 2, follow = true },
+    { archive = "root.tar", to = "/", times = "keep", from = "rootfs", strip = 2, follow = true, hard-links = "break" },
     { file = "fstab", to = "/etc/fstab", mode = "0644" },
     { text = 'quoted "text"', to = "/etc/motd" },
     { template = "fstab.in", to = "/etc/fstab2", owner = "0:0", mode = "0600" },

@@ -10,8 +10,10 @@ use super::super::content::{Content, SingleFile};
 use super::super::error::ProblemKind;
 use super::super::fields::{Fields, boolean, integer, parsed, text};
 use super::super::place::Place;
-use super::super::value::{parse_destination, parse_mode, parse_owner, parse_part, parse_times};
-use cellblock_tree::source::{Source, Times, What};
+use super::super::value::{
+    parse_destination, parse_hard_links, parse_mode, parse_owner, parse_part, parse_times,
+};
+use cellblock_tree::source::{HardLinks, Source, Times, What};
 
 /// What a source is, before its other keys are looked at.
 enum Kind {
@@ -41,6 +43,7 @@ pub(super) fn content(
     let from = fields.take("from", parsed(parse_part));
     let strip = fields.take("strip", |value| integer(value, 0, u64::from(u16::MAX)));
     let follow = fields.take("follow", boolean);
+    let hard_links = fields.take("hard-links", parsed(parse_hard_links));
     let found = kinds.len();
     let kind = match kinds.pop() {
         Some(kind) if found == 1 => kind,
@@ -55,6 +58,7 @@ pub(super) fn content(
             ("from", from.as_ref().map(|value| &value.place)),
             ("strip", strip.as_ref().map(|value| &value.place)),
             ("follow", follow.as_ref().map(|value| &value.place)),
+            ("hard-links", hard_links.as_ref().map(|value| &value.place)),
         ];
         for (key, place) in of_tree {
             if let Some(place) = place {
@@ -84,6 +88,7 @@ pub(super) fn content(
                 u32::try_from(strip.value).expect("it was checked to be small")
             }),
             follow: follow.is_some_and(|follow| follow.value),
+            hard_links: hard_links.map_or(HardLinks::Keep, |links| links.value),
             ..Source::new(what)
         }),
         Kind::Single(file) => match file.content(to, owner, mode) {

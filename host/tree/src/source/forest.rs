@@ -42,14 +42,14 @@ pub(crate) struct Metadata {
     pub(crate) attributes: u32,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Inode {
     /// `None` where no source says anything about it: a missing parent directory.
     pub(crate) metadata: Option<Metadata>,
     pub(crate) body: Body,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Body {
     Directory(Children),
     File {
@@ -250,6 +250,31 @@ impl Forest {
     /// Gives `inode` the name, whatever had it before.
     pub(crate) fn link(&mut self, directory: InodeId, name: &[u8], inode: InodeId) {
         self.children_mut(directory).insert(name.into(), inode);
+    }
+
+    /// Makes each name of what has several an inode of its own.
+    ///
+    /// # Errors
+    /// If there are more than can be numbered.
+    pub(crate) fn break_links(&mut self) -> Result<(), Full> {
+        let mut is_named = vec![false; self.inodes.len()];
+        for directory in 0..self.inodes.len() {
+            let Body::Directory(children) = &mut self.inodes[directory].body else {
+                continue;
+            };
+            let mut children = std::mem::take(children);
+            for id in children.values_mut() {
+                let named = &mut is_named[id.index()];
+                if *named && !self.is_directory(*id) {
+                    let copy = self.inodes[id.index()].clone();
+                    *id = self.add(copy)?;
+                    continue;
+                }
+                *named = true;
+            }
+            self.set_children(InodeId::of_index(directory), children);
+        }
+        Ok(())
     }
 
     /// Removes the name at `path`, with all that is below it, as a layer's whiteout asks; whether there was one. Other names
@@ -641,6 +666,29 @@ mod tests {
         let mut one = forest();
         assert!(one.remove(&[b"other"]));
         assert!(paths(one).contains(&"/a/b/one a fifo 1".to_owned()));
+    }
+
+    #[test]
+    fn broken_links_are_nodes_of_their_own() {
+        let mut whole = forest();
+        let names = paths(forest()).len();
+        let links = |forest: &Forest| {
+            let mut named = BTreeMap::new();
+            for inode in forest.inodes() {
+                if let Body::Directory(children) = &inode.body {
+                    for id in children.values() {
+                        *named.entry(id.index()).or_insert(0) += 1;
+                    }
+                }
+            }
+            named.into_values().max()
+        };
+        assert!(links(&whole) > Some(1));
+        whole.break_links().unwrap();
+        assert_eq!(links(&whole), Some(1));
+        let broken = paths(whole);
+        assert_eq!(broken.len(), names);
+        assert!(broken.iter().all(|path| !path.contains("hard link")));
     }
 
     #[test]

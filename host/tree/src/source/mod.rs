@@ -88,6 +88,18 @@ pub struct Source {
     /// Whether symbolic links are replaced by what they lead to, which must be in the source. Absolute targets begin at its
     /// root.
     pub follow: bool,
+    /// What becomes of hard links in a directory or an archive.
+    pub hard_links: HardLinks,
+}
+
+/// What becomes of hard links.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum HardLinks {
+    /// They stay.
+    #[default]
+    Keep,
+    /// Each name becomes a file of its own, so that the tree is the same whether a store has linked equal files or not.
+    Break,
 }
 
 /// What becomes of times that are later than the one that is given.
@@ -128,6 +140,7 @@ impl Source {
             from: None,
             strip: 0,
             follow: false,
+            hard_links: HardLinks::Keep,
         }
     }
 
@@ -376,6 +389,9 @@ impl Merging<'_> {
                 target: PathBytes(failed.target),
                 reason: failed.reason,
             })?;
+        }
+        if source.hard_links == HardLinks::Break {
+            forest.break_links()?;
         }
         self.settle(source, &mut forest)?;
         let to = source.to.as_deref().unwrap_or(b"/");
