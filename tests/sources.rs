@@ -7,6 +7,8 @@ use std::path::Path;
 
 use crate::support::bench::{assert_same_bytes, set_time};
 use crate::support::judges::{judge_ext4, judge_fat};
+use cellblock_judges::skipped;
+
 use crate::support::{Ability, Bench, Listing, Outcome, lacks, reading};
 
 /// Makes an ext4 file system with `content` in `name`.
@@ -222,6 +224,42 @@ fn links_are_followed_for_fat_when_that_is_said() {
         entry.modified = original.0[of].modified;
     }
     reading::assert_fat_holds(&bench, &part, expected);
+}
+
+#[test]
+fn broken_hard_links_make_a_store_that_links_the_same_as_one_that_does_not() {
+    let bench = Bench::new();
+    for name in ["apart", "linked"] {
+        for file in ["a/one", "a/two", "b/three"] {
+            bench.write(&format!("{name}/{file}"), "the same");
+        }
+    }
+    for file in ["a/two", "b/three"] {
+        let path = bench.path(format!("linked/{file}"));
+        fs::remove_file(&path).unwrap();
+        fs::hard_link(bench.path("linked/a/one"), path).unwrap();
+    }
+    for folder in ["apart", "linked"] {
+        for path in ["a/one", "a/two", "b/three", "a", "b", ""] {
+            set_time(&bench.path(format!("{folder}/{path}")), 1_600_000_000);
+        }
+    }
+    let apart = make(&bench, "apart.img", &["apart"]);
+    let broken = make(&bench, "broken.img", &["linked,hard-links=break"]);
+    assert_same_bytes(&apart, &broken);
+    let linked = make(&bench, "linked.img", &["linked"]);
+    assert!(fs::read(&linked).unwrap() != fs::read(&apart).unwrap());
+    // The same of an archive, which a format without hard links takes so.
+    let tar = std::process::Command::new("tar")
+        .args(["-C", "linked", "--sort=name", "-cf", "linked.tar", "."])
+        .current_dir(bench.path(""))
+        .status();
+    if !tar.is_ok_and(|status| status.success()) {
+        skipped("tar", "not installed");
+        return;
+    }
+    let from_tar = make(&bench, "tar.img", &["linked.tar,hard-links=break"]);
+    assert_same_bytes(&apart, &from_tar);
 }
 
 #[test]
