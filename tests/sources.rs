@@ -6,8 +6,7 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use crate::support::bench::{assert_same_bytes, set_time};
-use crate::support::judges::{judge_ext4, judge_fat};
-use cellblock_judges::skipped;
+use crate::support::judges::{judge, judge_ext4, judge_fat};
 
 use crate::support::{Ability, Bench, Listing, Outcome, lacks, reading};
 
@@ -122,7 +121,7 @@ fn below(path: &[u8]) -> Vec<u8> {
 fn a_directory_and_its_archive_are_the_same() {
     let bench = Bench::new();
     folder(&bench, "one");
-    let Some(tar) = crate::support::judge("tar") else {
+    let Some(tar) = judge("tar") else {
         return;
     };
     let output = tar
@@ -241,7 +240,7 @@ fn broken_hard_links_make_a_store_that_links_the_same_as_one_that_does_not() {
     }
     for folder in ["apart", "linked"] {
         for path in ["a/one", "a/two", "b/three", "a", "b", ""] {
-            set_time(&bench.path(format!("{folder}/{path}")), 1_600_000_000);
+            set_time(&bench.path(format!("{folder}/{path}")), 1_600_000_000, 0);
         }
     }
     let apart = make(&bench, "apart.img", &["apart"]);
@@ -250,14 +249,11 @@ fn broken_hard_links_make_a_store_that_links_the_same_as_one_that_does_not() {
     let linked = make(&bench, "linked.img", &["linked"]);
     assert!(fs::read(&linked).unwrap() != fs::read(&apart).unwrap());
     // The same of an archive, which a format without hard links takes so.
-    let tar = std::process::Command::new("tar")
-        .args(["-C", "linked", "--sort=name", "-cf", "linked.tar", "."])
-        .current_dir(bench.path(""))
-        .status();
-    if !tar.is_ok_and(|status| status.success()) {
-        skipped("tar", "not installed");
+    let Some(tar) = judge("tar") else {
         return;
-    }
+    };
+    let arguments = ["-C", "linked", "--sort=name", "-cf", "linked.tar", "."];
+    tar.answer(&arguments, &bench.path(""), "");
     let from_tar = make(&bench, "tar.img", &["linked.tar,hard-links=break"]);
     assert_same_bytes(&apart, &from_tar);
 }
@@ -341,7 +337,7 @@ fn every_kind_can_be_made_alone() {
             "swap" => {}
             _ => judge_fat(image),
         }
-        if let Some(blkid) = crate::support::judge("blkid") {
+        if let Some(blkid) = judge("blkid") {
             let said = blkid.content_with(&["-p", "-o", "export"], image);
             let expected = if kind.contains("fat") { "vfat" } else { kind };
             assert!(said.contains(&format!("TYPE={expected}\n")), "{said}");
