@@ -17,6 +17,7 @@ mod contract;
 mod debian;
 mod determinism;
 mod encoding;
+mod erofs;
 mod existing;
 mod guests;
 mod help;

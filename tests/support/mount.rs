@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::{Bench, Listing, is_root, text};
+use super::{Ability, Bench, Listing, is_root, lacks, text};
 
 /// Something that is mounted for as long as the value is there.
 pub struct Mount {
@@ -42,6 +42,24 @@ pub fn read_ext4(bench: &Bench, file: &Path) -> Listing {
     let mount = Mount::new("ext4", "loop,ro", file, point);
     let mount = mount.unwrap_or_else(|said| panic!("mount: {said}"));
     Listing::of_directory(&mount.point)
+}
+
+/// What the kernel finds in the file system `file` of `kind`, where it [may mount](may_mount) it; none, with a word, where it
+/// does not know the kind.
+pub fn read(bench: &Bench, kind: &str, file: &Path) -> Option<Listing> {
+    if !may_mount() {
+        lacks(Ability::LoopDevices, "the kernel does not read it");
+        return None;
+    }
+    let point = bench.create_folder("mounted");
+    match Mount::new(kind, "loop,ro", file, point) {
+        Ok(mount) => Some(Listing::of_directory(&mount.point)),
+        Err(said) if said.contains("unknown filesystem") => {
+            lacks(Ability::Mount, &said);
+            None
+        }
+        Err(said) => panic!("mount: {said}"),
+    }
 }
 
 /// Whether a loop device can be had. Containers of the superuser often have none.

@@ -36,6 +36,7 @@ macro_rules! embed {
 }
 
 embed! {
+    "erofs": "erofs";
     "ext4": "ext2", "ext3", "ext4";
     "swap": "swap";
     "vfat": "vfat", "fat12", "fat16", "fat32";

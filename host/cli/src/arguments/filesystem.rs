@@ -18,7 +18,7 @@ use cellblock_build::spec::{FilesystemId, TypedContent};
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
 pub struct TypedKind {
-    /// The kind of file system: ext4, ext3, ext2, vfat (fat12, fat16, fat32), swap, or the NAME of a --guest
+    /// The kind of file system: ext4, ext3, ext2, erofs, vfat (fat12, fat16, fat32), swap, or the NAME of a --guest
     #[arg(value_name = "KIND", add = ArgValueCandidates::new(completion::kinds))]
     kind: Option<String>,
     /// The same as an option
