@@ -38,6 +38,7 @@ macro_rules! embed {
 embed! {
     "erofs": "erofs";
     "ext4": "ext2", "ext3", "ext4";
+    "squashfs": "squashfs";
     "swap": "swap";
     "vfat": "vfat", "fat12", "fat16", "fat32";
 }
