@@ -34,6 +34,7 @@ mod refusals;
 mod show;
 mod sources;
 mod splices;
+mod squashfs;
 mod support;
 mod tables;
 mod times;

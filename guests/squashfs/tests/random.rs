@@ -233,12 +233,12 @@ fn settings() -> impl Strategy<Value = Settings> {
     )
 }
 
-/// How many cases there are: some, or as many as a third of what `PROPTEST_CASES` says, since each is compressed.
+/// How many cases there are: some, or as many as `PROPTEST_CASES` says.
 fn config() -> ProptestConfig {
     let cases = std::env::var("PROPTEST_CASES").ok();
     let cases: Option<u32> = cases.and_then(|cases| cases.parse().ok());
     ProptestConfig {
-        cases: cases.unwrap_or(75).div_ceil(3),
+        cases: cases.unwrap_or(20),
         failure_persistence: None,
         ..ProptestConfig::default()
     }
