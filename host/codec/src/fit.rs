@@ -4,8 +4,9 @@
 //!
 //! ```text
 //!     |  unit  |  unit  |  unit  |  unit  |          limit: 4 units
-//!     [####################.......]                  first try: 3 units, much left over
-//!     [#########################.]                   second, by the ratio that the first showed
+//!     [####################.......]                  first try, by the ratio of the piece before
+//!     [####################################.]        second, by the ratio that the first showed
+//!     [###################################]          third, between the two
 //! ```
 
 use crate::{Failure, made::Made};
@@ -33,11 +34,19 @@ pub(crate) struct Scratch {
     bytes: Vec<u8>,
 }
 
-/// More tries than this are not worth what they win.
-const MOST_TRIES: usize = 5;
+/// More tries of which the length is known are not worth what they win.
+const MOST_TRIES: usize = 6;
 
-/// The share of a unit that may be left over without another try.
-const WASTE_TAKEN: usize = 4;
+/// How much may be left over without another try: this share of the limit, and of a unit.
+const TAKEN_OF_LIMIT: usize = 128;
+const TAKEN_OF_UNIT: usize = 16;
+
+/// The share of that which a try leaves free, so that it rather fits than not.
+const MARGIN: usize = 4;
+
+/// How many times the limit a first try takes, and how many times its length the next, at the most: where a hole ends, the
+/// ratio of what came before says nothing.
+const MOST_GROWTH: usize = 8;
 
 /// Cuts a piece off `rest` that fits into `output`. `compress` returns the length of what its input became, or `None` if that
 /// has no room. `None` if nothing was found that fits and is worth it.
@@ -50,19 +59,20 @@ pub(crate) fn fit(
     mut compress: impl FnMut(&[u8], &mut [u8]) -> Result<Option<usize>, Failure>,
 ) -> Result<Option<Made>, Failure> {
     let limit = output.len();
+    let taken = (limit / TAKEN_OF_LIMIT).min(unit / TAKEN_OF_UNIT);
+    let target = limit - (taken / MARGIN).max(1);
     // A little more room than allowed, so that a try that misses says by how much.
     scratch.bytes.resize(limit + limit / 4 + 64, 0);
-    // What is left free below a boundary that a try aims at.
-    let margin = (unit / 16).min(limit / 64).max(1);
+    let mut search = Search::default();
     let mut best: Option<Made> = None;
-    let mut too_long = rest.len() + 1;
-    let mut length = estimate.input_for(limit - margin).clamp(1, rest.len());
-    for _ in 0..MOST_TRIES {
-        let tried = compress(&rest[..length], &mut scratch.bytes)?;
-        let aim = match tried {
+    let first = estimate.input_for(target).min(limit * MOST_GROWTH);
+    let mut length = first.clamp(1, rest.len());
+    let mut tries = 0;
+    while tries < MOST_TRIES {
+        match compress(&rest[..length], &mut scratch.bytes)? {
             Some(produced) if produced <= limit => {
-                let units = produced.div_ceil(unit);
-                let room = (units * unit).min(limit);
+                tries += 1;
+                search.fits = Some((length, produced));
                 if best
                     .as_ref()
                     .is_none_or(|best| is_better(unit, length, produced, best))
@@ -73,36 +83,60 @@ pub(crate) fn fit(
                         produced,
                     });
                 }
-                if length == rest.len() || room - produced <= unit / WASTE_TAKEN {
+                if length == rest.len() || limit - produced <= taken {
                     break;
                 }
-                length + scale((room - produced).saturating_sub(margin), length, produced)
             }
             Some(produced) => {
-                too_long = too_long.min(length);
-                length - scale(produced - limit + margin, length, produced)
+                tries += 1;
+                search.over = Some((length, Some(produced)));
             }
-            None => {
-                too_long = too_long.min(length);
-                length / 2
-            }
+            None => search.over = Some((length, None)),
+        }
+        let next = search.next(target, limit, rest.len());
+        // What is no longer than a unit saves nothing, and a step of a few bytes wins nothing.
+        let Some(next) =
+            next.filter(|next| *next > unit && next.abs_diff(length) >= taken / MARGIN)
+        else {
+            break;
         };
-        let longest = (too_long - 1).min(rest.len());
-        let shortest = best.as_ref().map_or(1, |best| best.consumed + 1);
-        if longest < shortest {
-            break;
-        }
-        let next = aim.clamp(shortest, longest);
-        // What is not longer than the limit saves nothing worth a search; and a step of a few bytes wins nothing.
-        if next <= unit || next.abs_diff(length) < unit / 64 {
-            break;
-        }
         length = next;
     }
     if let Some(best) = &best {
         estimate.last = Some((best.consumed, best.produced));
     }
     Ok(best)
+}
+
+/// What the tries so far have shown: the longest input that fits, and the shortest that does not, with what they became.
+#[derive(Default)]
+struct Search {
+    fits: Option<(usize, usize)>,
+    /// Without its output's length where that is far too long.
+    over: Option<(usize, Option<usize>)>,
+}
+
+impl Search {
+    /// The input that is likely to become `target` bytes, if one is left to try.
+    fn next(&self, target: usize, limit: usize, rest: usize) -> Option<usize> {
+        let aim = match (self.fits, self.over) {
+            (None, None) => return None,
+            (Some((input, output)), None) => {
+                let more = scale(target.saturating_sub(output), input, output);
+                (input + more).min(input * MOST_GROWTH)
+            }
+            (None, Some((input, Some(output)))) => scale(target, input, output),
+            (None, Some((input, None))) => (input / 2).min(Estimate::default().input_for(limit)),
+            (Some((input, _)), Some((over, None))) => usize::midpoint(input, over),
+            (Some((input, output)), Some((over, Some(too_much)))) => {
+                let room = target.saturating_sub(output);
+                input + scale(room, over - input, too_much - output)
+            }
+        };
+        let shortest = self.fits.map_or(1, |(input, _)| input + 1);
+        let longest = self.over.map_or(rest, |(over, _)| over - 1);
+        (shortest <= longest).then(|| aim.clamp(shortest, longest))
+    }
 }
 
 /// Whether a try puts more content into a unit.

@@ -193,6 +193,23 @@ fn with_a_limit_little_of_the_units_is_left_over() {
 }
 
 #[test]
+fn what_follows_a_hole_is_compressed_too() {
+    let block = [
+        compressible(100_000),
+        vec![0; 4 << 20],
+        compressible(1_000_000),
+    ]
+    .concat();
+    for settings in with_limits() {
+        let pieces = Codec::new()
+            .encode(&settings, &block, &mut Vec::new())
+            .unwrap();
+        let raw = pieces.iter().filter(|piece| piece.produced == 0).count();
+        assert!(raw <= 2, "{settings:?}: {raw} of {} pieces", pieces.len());
+    }
+}
+
+#[test]
 fn contexts_that_were_used_give_the_same_bytes() {
     let block = compressible(200_000);
     let all = || samples().into_iter().chain(with_limits());
