@@ -19,6 +19,7 @@ mod determinism;
 mod encoding;
 mod erofs;
 mod existing;
+mod genimage;
 mod guests;
 mod help;
 mod holds;

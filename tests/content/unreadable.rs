@@ -101,7 +101,16 @@ fn attributes_that_the_kernel_refuses() {
                 "a capability set of revision 0",
                 file("SCHILY.xattr.security.capability", &[0; 20]),
                 "a.tar: /a: its attribute 'security.capability' is no capability set that Linux takes: it is of \
-                 revision 0, and there are 1 to 3; …",
+                 revision 0, and Linux takes 2 and 3; …",
+            ),
+            (
+                "a capability set of revision 1, which Linux gives back to nobody",
+                file(
+                    "SCHILY.xattr.security.capability",
+                    &[0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0],
+                ),
+                "a.tar: /a: its attribute 'security.capability' is no capability set that Linux takes: it is of \
+                 revision 1, and Linux takes 2 and 3; …",
             ),
         ]
     };
@@ -341,6 +350,20 @@ fn all_that_the_kernel_reads() {
         .with("lost+found/", b'5', b"")
         .pax(b'x', &[(&long, b"long"), ("SCHILY.acl.access", list)])
         .with("a", b'0', b"content")
+        // These say another thing than the mode, 0644, and hold.
+        .pax(
+            b'x',
+            &[(
+                "SCHILY.acl.access",
+                b"user::rwx,user:7:rw-,group::r--,mask::rwx,other::---",
+            )],
+        )
+        .with("contrary", b'0', b"")
+        .pax(
+            b'x',
+            &[("SCHILY.acl.access", b"user::rwx,group::-w-,other::--x")],
+        )
+        .with("contrary-and-short", b'0', b"")
         .pax(b'x', &[("SCHILY.xattr.security.capability", &sets(2, 20))])
         .with("second", b'0', b"")
         .pax(b'x', &[("SCHILY.xattr.security.capability", &sets(3, 24))])

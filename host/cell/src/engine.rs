@@ -172,6 +172,7 @@ impl<S: Services> Compiled<S> {
     /// # Safety
     /// The code is native and runs with the rights of this process: it comes from [`compile`] in this process or in one of
     /// the same user, or this process is behind the wall and has none.
+    #[expect(unsafe_code, reason = "the engine takes over native code")]
     pub(super) unsafe fn link(
         engine: &Engine,
         role: Role,

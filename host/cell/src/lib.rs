@@ -11,6 +11,9 @@
 //! Each call gets an instance of its own that is dropped with its store. `wall/` is the second wall around it: a process
 //! that can do nothing but ask. `wasi/` has guests that are WASI commands, and not components of the contract.
 
+// Where it is needed, it is expected with a reason: compiled code is taken over, and the kernel is asked what no crate asks it.
+#![deny(unsafe_code)]
+
 mod bindings;
 mod cache;
 mod call;

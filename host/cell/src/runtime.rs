@@ -242,6 +242,10 @@ impl Runtime {
         Ok(confined)
     }
 
+    #[expect(
+        unsafe_code,
+        reason = "what this user has compiled is taken over as it is"
+    )]
     fn here(
         &self,
         name: &str,

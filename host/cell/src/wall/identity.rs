@@ -62,6 +62,7 @@ fn leave_namespaces() -> Vec<&'static str> {
     left
 }
 
+#[expect(unsafe_code, reason = "one of the flags would take descriptors away")]
 fn unshare(namespace: UnshareFlags) -> bool {
     // SAFETY: no descriptors are unshared.
     unsafe { unshare_unsafe(namespace) }.is_ok()

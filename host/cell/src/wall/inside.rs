@@ -53,6 +53,7 @@ fn host() -> Option<Channel> {
     stream.peer_addr().is_ok().then(|| Channel::to_host(stream))
 }
 
+#[expect(unsafe_code, reason = "the engine takes over native code")]
 fn run(mut channel: Channel) -> Result<(), ChannelError> {
     let closed = lockdown::close_all_but(channel.number());
     let host = rustix::process::getppid();

@@ -43,6 +43,7 @@ const LANDLOCK: ABI = ABI::V10;
 ///
 /// # Errors
 /// What the kernel says.
+#[expect(unsafe_code, reason = "descriptors that nobody owns are closed")]
 pub(super) fn close_all_but(channel: RawFd) -> Result<(), String> {
     let channel = u32::try_from(channel).map_err(|error| error.to_string())?;
     let ranges = [(0, channel.checked_sub(1)), (channel + 1, Some(u32::MAX))];

@@ -166,6 +166,7 @@ fn cases(channel: u64, host: u64) -> Vec<(Call, [u64; 6], &'static str)> {
     ]
 }
 
+#[expect(unsafe_code, reason = "calls are made by number")]
 fn passes(number: i64, arguments: [u64; 6]) -> bool {
     let [first, second, third, fourth, fifth, sixth] = arguments;
     // SAFETY: no argument is an address of anything, a mapping that it makes is new, and what it frees stands at no address:

@@ -7,7 +7,6 @@
 //!  | revision,  | permitted and        | the same, for        | the user who |
 //!  | flags      | inheritable, 0 to 31 | capabilities 32 on   | is root      |
 //!  +------------+----------------------+----------------------+--------------+
-//!  |<-------------- revision 1 ------->|                      |              |
 //!  |<---------------------- revision 2 ---------------------->|              |
 //!  |<------------------------------ revision 3 ---------------------------->|
 //! ```
@@ -19,10 +18,11 @@ use super::fault::CapabilityFault;
 const REVISION_SHIFT: u32 = 24;
 /// The flag that makes what is permitted effective: `VFS_CAP_FLAGS_EFFECTIVE`.
 const EFFECTIVE: u32 = 1;
-/// Bytes of a set, by revision from 1 on.
-const LENGTHS: [usize; 3] = [12, 20, 24];
+/// Bytes of a set, by revision from 2 on.
+const LENGTHS: [usize; 2] = [20, 24];
 
-/// Whether a program with this set can be run. One of revision 1 is too old to be read back with `getxattr`, but holds.
+/// Whether Linux takes this set (`cap_convert_nscap`) and gives it back. One of revision 1 it would heed where it is stored, but
+/// no `setxattr` stores it, and no `getxattr` reads it.
 pub(super) fn check(value: &[u8]) -> Result<(), CapabilityFault> {
     let length = value.len();
     let Some(first) = value.first_chunk() else {
@@ -31,9 +31,8 @@ pub(super) fn check(value: &[u8]) -> Result<(), CapabilityFault> {
     let first = u32::from_le_bytes(*first);
     let revision = first >> REVISION_SHIFT;
     let expected = match revision {
-        1 => LENGTHS[0],
-        2 => LENGTHS[1],
-        3 => LENGTHS[2],
+        2 => LENGTHS[0],
+        3 => LENGTHS[1],
         _ => return Err(CapabilityFault::Revision { revision }),
     };
     if length != expected {

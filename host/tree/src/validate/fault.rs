@@ -112,8 +112,8 @@ pub enum CapabilityFault {
         length: usize,
     },
 
-    /// A revision that there is not.
-    #[error("it is of revision {revision}, and there are 1 to 3")]
+    /// A revision that there is not, or that only old kernels take.
+    #[error("it is of revision {revision}, and Linux takes 2 and 3")]
     Revision {
         /// The revision that it states.
         revision: u32,

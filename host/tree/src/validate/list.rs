@@ -49,17 +49,18 @@ pub(super) fn check(value: &[u8]) -> Result<(), ListFault> {
     }
 }
 
-/// The nine bits of a mode that say all that a list says; none if it says more, or is no list.
-pub(super) fn minimal_mode(value: &[u8]) -> Option<u16> {
+/// The nine bits of a mode that goes with a list, as `posix_acl_equiv_mode` has them: the mask stands in the place of the owning
+/// group's; and whether the list says no more than these. None if it is no list.
+pub(super) fn mode_of(value: &[u8]) -> Option<(u16, bool)> {
     let entries = entries(value).ok()?;
-    match entries[..] {
-        [
-            (Holder::Owner, owner),
-            (Holder::OwningGroup, group),
-            (Holder::Others, others),
-        ] => Some(owner << 6 | group << 3 | others),
-        _ => None,
-    }
+    let of = |wanted: Holder| {
+        let mut found = entries.iter().filter(|(holder, _)| *holder == wanted);
+        found.next().map(|(_, permissions)| *permissions)
+    };
+    let (owner, others) = (of(Holder::Owner)?, of(Holder::Others)?);
+    let group = of(Holder::OwningGroup)?;
+    let shown = of(Holder::Mask).unwrap_or(group);
+    Some((owner << 6 | shown << 3 | others, entries.len() == 3))
 }
 
 fn entries(value: &[u8]) -> Result<Vec<Entry>, ListFault> {

@@ -9,8 +9,9 @@
 //! A format stores what it is given; whether a kernel can use it shows long after the image is made, and `e2fsck` sees
 //! little of it. So each source is held against the kernel's own rules as soon as its owners and modes are settled:
 //! owners, the names and values of extended attributes (`fs/xattr.c`), access control lists (`posix_acl_valid`) and
-//! capability sets (`security/commoncap.c`). Two things are not refused but put right, because Linux has only one way:
-//! a symbolic link has mode 0777, and an access control list that says what the mode says is none.
+//! capability sets (`security/commoncap.c`). Three things are not refused but put right, because Linux has only one way:
+//! a symbolic link has mode 0777; where an access control list and the mode contradict each other, the list holds, as it does
+//! when both are set one after the other; and a list that says what a mode can say is none.
 
 mod attribute;
 mod capability;
@@ -27,6 +28,9 @@ pub use fault::{AttributeFault, CapabilityFault, Fault, Holder, ListFault};
 
 /// The mode of every symbolic link: Linux has no other.
 const SYMLINK_MODE: u16 = 0o777;
+
+/// The bits of a mode that an access control list says too.
+const PERMISSIONS: u16 = 0o777;
 
 /// The user or the group that is none: -1.
 const NOBODY: u32 = u32::MAX;
@@ -59,8 +63,8 @@ enum Verdict {
     Sound {
         /// The number of the set: the one that was asked about, or without what was dropped.
         set: u32,
-        /// An access control list in it that says no more than this mode's nine bits, and the set without it.
-        minimal: Option<(u16, u32)>,
+        /// The mode's nine bits, where the set has an access control list.
+        listed: Option<u16>,
     },
     /// One of them is not.
     Faulty,
@@ -102,11 +106,11 @@ pub(crate) fn check(
             .entry((metadata.attributes, class))
             .or_insert_with_key(|(set, class)| judge(*set, *class, sets, drop));
         match *verdict {
-            Verdict::Sound { set, minimal } => {
-                metadata.attributes = match minimal {
-                    Some((mode, without)) if mode == metadata.mode & 0o777 => without,
-                    _ => set,
-                };
+            Verdict::Sound { set, listed } => {
+                metadata.attributes = set;
+                if let Some(bits) = listed {
+                    metadata.mode = metadata.mode & !PERMISSIONS | bits;
+                }
             }
             Verdict::Faulty => {
                 faulty.insert(id);
@@ -147,17 +151,21 @@ fn judge(number: u32, class: Class, sets: &mut AttributeSets, drop: bool) -> Ver
         number
     };
     let is_list = |attribute: &Attribute| attribute.name == list::ACCESS;
-    let minimal = sets
-        .get(set)
-        .iter()
-        .find(|attribute| is_list(attribute))
-        .and_then(|attribute| list::minimal_mode(&attribute.value))
-        .map(|mode| {
-            let others = sets.get(set).iter().filter(|it| !is_list(it)).cloned();
-            (mode, others.collect())
-        })
-        .map(|(mode, others)| (mode, sets.number(others)));
-    Verdict::Sound { set, minimal }
+    let attributes = sets.get(set);
+    let listed = attributes.iter().find(|attribute| is_list(attribute));
+    let listed = listed.and_then(|attribute| list::mode_of(&attribute.value));
+    let set = match listed {
+        Some((_, true)) => {
+            let others = attributes.iter().filter(|it| !is_list(it)).cloned();
+            let others = others.collect();
+            sets.number(others)
+        }
+        _ => set,
+    };
+    Verdict::Sound {
+        set,
+        listed: listed.map(|(bits, _)| bits),
+    }
 }
 
 #[cfg(test)]

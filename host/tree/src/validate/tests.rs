@@ -223,8 +223,7 @@ fn lists_are_judged_with_what_is_wrong() {
 #[test]
 fn capability_sets_have_the_length_of_their_revision() {
     for sound in [
-        &[0x0100_0000, 1, 2][..],
-        &[0x0200_0001, 1 << 13, 0, 0, 0],
+        &[0x0200_0001, 1 << 13, 0, 0, 0][..],
         &[0x0300_0001, 1, 0, 0, 0, 100_000],
     ] {
         assert_eq!(capability::check(&capability_of(sound)), Ok(()));
@@ -239,7 +238,10 @@ fn capability_sets_have_the_length_of_their_revision() {
         (&[0x0200_0000], length(2, 4, 20)),
         (&[0x0200_0000, 0, 0, 0, 0, 0], length(2, 24, 20)),
         (&[0x0300_0000, 0, 0, 0, 0], length(3, 20, 24)),
-        (&[0x0100_0000, 0, 0, 0, 0], length(1, 20, 12)),
+        (
+            &[0x0100_0000, 1, 2],
+            CapabilityFault::Revision { revision: 1 },
+        ),
         (&[0; 5], CapabilityFault::Revision { revision: 0 }),
         (
             &[0x0400_0000, 0, 0, 0, 0],
@@ -454,6 +456,9 @@ fn what_linux_has_in_one_way_only_is_put_so() {
         FIFO,
     );
     add(b"other", vec![attribute(list::ACCESS, list(7))], FIFO);
+    // With somebody named, the mask stands where the mode has the owning group.
+    let long = list_of(&[(1, 7, 0), (2, 7, 9), (4, 0, 0), (0x10, 5, 0), (0x20, 1, 0)]);
+    add(b"long", vec![attribute(list::ACCESS, &long[..])], FIFO);
     check(&mut forest, &mut sets, false).unwrap();
     let found = |name: &[u8]| {
         let metadata = forest
@@ -465,9 +470,10 @@ fn what_linux_has_in_one_way_only_is_put_so() {
     };
     assert_eq!(found(b"link"), (0o777, vec![]));
     assert_eq!(found(b"same"), (0o640, vec![label]));
-    // The list that says otherwise than the mode is kept as it came.
+    // The list that says otherwise than the mode holds.
+    assert_eq!(found(b"other"), (0o740, vec![]));
     assert_eq!(
-        found(b"other"),
-        (0o640, vec![attribute(list::ACCESS, list(7))])
+        found(b"long"),
+        (0o751, vec![attribute(list::ACCESS, &long[..])])
     );
 }

@@ -1,5 +1,7 @@
 //! Gives the seeds of a fuzz target, `tests/fuzz/seeds/TARGET/`, to a function.
 
+#![forbid(unsafe_code)]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

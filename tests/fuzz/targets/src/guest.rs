@@ -1,6 +1,8 @@
 //! A formatter, natively: any request and any tree, at the size that it measures and at others.
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::os::unix::fs::FileExt as _;
 
 use arbitrary::{Result, Unstructured};
 use cellblock_guest::memory::{Data, MemoryTree};
@@ -45,6 +47,30 @@ pub(crate) fn format<F: Formatter>(data: &[u8]) {
     }
 }
 
+/// Makes the file system at the size that it measures, in an empty file: its size in bytes. Files have no content but holes. None
+/// where nothing comes of the bytes, or too much.
+pub(crate) fn image<F: Formatter>(data: &[u8], file: &File) -> Option<u64> {
+    let mut case = case::<F>(data).ok()?;
+    let size = F::measure(&case.request, &mut case.tree).ok()?;
+    if size > LARGEST {
+        return None;
+    }
+    let request = Request {
+        size,
+        ..case.request.clone()
+    };
+    let mut partition = Partition {
+        size,
+        files: &case.files,
+        ranges: BTreeMap::new(),
+        kept: Some(file),
+    };
+    F::format(&request, &mut case.tree, &mut partition)
+        .unwrap_or_else(|error| panic!("{error:?} at the measured {size}"));
+    file.set_len(size).expect("room for an image");
+    Some(size)
+}
+
 fn case<F: Formatter>(data: &[u8]) -> Result<Case> {
     let mut bytes = Unstructured::new(data);
     let size = match bytes.ratio(1, 32)? {
@@ -76,6 +102,7 @@ impl Case {
             size,
             files: &self.files,
             ranges: BTreeMap::new(),
+            kept: None,
         };
         let summary = F::format(&request, &mut self.tree, &mut partition)?;
         assert!(summary.used <= size, "{} used of {size}", summary.used);
@@ -100,6 +127,8 @@ struct Partition<'c> {
     files: &'c [Option<u64>],
     /// The end of each range by its start, and whether it was placed. Neighbours are joined.
     ranges: BTreeMap<u64, (u64, bool)>,
+    /// Where what is written is kept, if it is.
+    kept: Option<&'c File>,
 }
 
 impl Partition<'_> {
@@ -142,6 +171,9 @@ impl Output for Partition<'_> {
         assert_eq!(over, None, "{offset} to {end} is written over content");
         if offset < end {
             self.add(offset, end, false);
+        }
+        if let Some(file) = self.kept {
+            file.write_all_at(bytes, offset).expect("room for an image");
         }
         Ok(())
     }

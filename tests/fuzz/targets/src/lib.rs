@@ -17,6 +17,7 @@
 mod archive;
 mod disk;
 mod guest;
+mod mounted;
 mod request;
 mod spec;
 mod superblock;
@@ -24,6 +25,7 @@ mod table;
 mod tree;
 
 pub use archive::archive;
+pub use mounted::{Mounted, ext4_mounted};
 pub use spec::{spec, yaml};
 pub use superblock::superblock;
 pub use table::{table, table_shown};

@@ -32,6 +32,26 @@ targets!(
     spec, yaml, archive, table, superblock, ext4, vfat, swap, catalog
 );
 
+/// The kernel sees faults that e2fsck does not look for.
+#[test]
+fn what_becomes_of_the_seeds_of_ext4_is_mounted() {
+    let folder = cellblock_fuzz_replay::folder().join("ext4");
+    let mut mounted = 0;
+    for seed in std::fs::read_dir(folder).expect("seeds") {
+        let seed = seed.expect("a seed").path();
+        let bytes = std::fs::read(&seed).expect("a seed");
+        match targets::ext4_mounted(&bytes) {
+            targets::Mounted::Nothing => {}
+            targets::Mounted::Read => mounted += 1,
+            targets::Mounted::Refused(said) => {
+                cellblock_judges::lacks(cellblock_judges::Ability::Mount, &said);
+                return;
+            }
+        }
+    }
+    assert!(mounted > 10, "only {mounted}");
+}
+
 #[test]
 fn every_folder_of_seeds_belongs_to_a_target() {
     let count = std::fs::read_dir(cellblock_fuzz_replay::folder())
