@@ -183,7 +183,7 @@ fn the_superblock_says_what_was_asked_for() {
             0b1011_1100_1011,
         ),
         (
-            &[("level", "3"), ("no-duplicates", "yes")],
+            &[("compression", "zstd,level=3"), ("no-duplicates", "yes")],
             6,
             0b100_1000_0000,
         ),

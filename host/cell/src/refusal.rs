@@ -117,7 +117,7 @@ impl Refusal {
             ),
             NodeProblem::Owner => write!(
                 f,
-                "{kind} has no owners, and this one differs from that of the files before it; \
+                "{kind} cannot tell its owner from those of the files before it; \
                  set one owner for all with owner = \"0:0\", or leave them out with {}",
                 dropping(Loss::Owners)
             ),

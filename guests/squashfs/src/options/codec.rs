@@ -3,7 +3,7 @@
 use cellblock_guest::{Filter, FormatError, Method, Request, SettingProblem, Settings};
 use zerocopy::IntoBytes as _;
 
-use super::{conflict, malformed, number, size};
+use super::{conflict, in_bounds, malformed, number, size};
 use crate::format::{Compressor, GzipOptions, Lz4Options, MachineCode, XzOptions, ZstdOptions};
 
 /// A codec with its level.
@@ -64,9 +64,24 @@ const FILTERS: [(&str, Filter, MachineCode); 8] = [
 impl Codec {
     /// The codec that `request` asks for, and whether nothing is to be compressed with it.
     pub(super) fn new(request: &Request, block_size: u32) -> Result<(Self, bool), FormatError> {
-        let name = request.setting("compression").unwrap_or("zstd");
+        let value = request.setting("compression").unwrap_or("zstd");
+        // The level may stand in the same option, as in that of erofs.
+        let (name, own_level) = match value.split_once(",level=") {
+            Some((name, level)) => (name, Some(level)),
+            None => (value, None),
+        };
+        if own_level.is_some() && request.setting("level").is_some() {
+            return Err(conflict("level", "compression"));
+        }
+        if own_level.is_some() && matches!(name, "none" | "lz4") {
+            return Err(malformed("compression"));
+        }
         let level = |least, most, usual| {
-            Ok::<_, FormatError>(number(request, "level", least, most)?.unwrap_or(usual))
+            let level = match own_level {
+                Some(level) => Some(in_bounds("compression", level, 0, least, most)?),
+                None => number(request, "level", least, most)?,
+            };
+            Ok::<_, FormatError>(level.unwrap_or(usual))
         };
         let codec = match name {
             "gzip" => Self::Gzip {

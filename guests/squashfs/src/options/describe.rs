@@ -51,7 +51,7 @@ pub(crate) const DESCRIPTION: Description = Description {
         ),
         option(
             "compression",
-            "none|gzip|lz4|lz4hc|xz|zstd",
+            "none|gzip|lz4|lz4hc|xz|zstd[,level=NUMBER]",
             "zstd",
             "The codec. Linux reads zstd since 4.14 and lz4 since 3.19; gzip is mksquashfs's default. none is gzip with \
              no-compression=all.",
