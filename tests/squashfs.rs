@@ -100,7 +100,7 @@ fn a_disk_has_a_squashfs_root() {
     let record = bench.done(&["build", "image.toml", "-o", "disk.img", "--json", "-"]);
     let record: serde_json::Value = serde_json::from_str(&record).unwrap();
     let root = &record["partitions"][1];
-    let [offset, size] = ["offset", "size"].map(|key| root[key].as_u64().unwrap());
+    let [offset, size] = ["start", "size"].map(|key| root[key].as_u64().unwrap());
     let content = root["filesystem"]["content-bytes"].as_u64().unwrap();
     assert!(size < content / 2, "{size}, {content}");
     let disk = bench.path("disk.img");

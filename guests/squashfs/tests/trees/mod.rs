@@ -76,12 +76,12 @@ pub fn capability() -> Vec<u8> {
 /// Attributes that most file systems have no room for.
 pub fn large_attributes() -> MemoryTree {
     let mut tree = MemoryTree::new();
-    for length in [8191, 20_000, 65_536] {
+    for (seed, length) in [(1, 8191), (3, 20_000), (5, 65_536)] {
         for twin in 0..2 {
             let mut entry = Entry::file("attributed");
             entry.attributes = vec![
-                attribute("user.shared", bytes(length, length as usize)),
-                attribute("user.own", bytes(length + 1 + twin, 10_000)),
+                attribute("user.shared", bytes(seed, length)),
+                attribute("user.own", bytes(seed + 10 + twin, 10_000)),
             ];
             tree.insert(format!("{length}-{twin}"), entry);
         }
