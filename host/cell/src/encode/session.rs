@@ -15,6 +15,8 @@ use super::task::{Content, Span, Task};
 
 /// What may be asked for beside the content of the tree, in bytes.
 const BUDGET: u64 = 64 << 20;
+/// The same for each of its nodes, whose inodes and names are encoded too.
+const BUDGET_A_NODE: u64 = 1 << 10;
 /// How many times its content may be asked for.
 const BUDGET_FACTOR: u64 = 4;
 /// How many spans, and how many pieces, a call may have beside those that the tree's nodes and content come to.
@@ -103,7 +105,9 @@ impl Session {
             told: 0,
             told_bytes: 0,
             pieces: Vec::new(),
-            bytes_left: content.saturating_mul(BUDGET_FACTOR).saturating_add(BUDGET),
+            bytes_left: content
+                .saturating_mul(BUDGET_FACTOR)
+                .saturating_add(BUDGET + BUDGET_A_NODE * u64::from(tree.len())),
             spans_left: items
                 + (content / SMALL_BLOCK).min(MOST_SMALL)
                 + (content / LARGE_BLOCK).min(MOST_LARGE),
