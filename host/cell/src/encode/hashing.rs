@@ -76,10 +76,13 @@ impl Run {
     }
 }
 
+/// The digests of a part.
+type Hashed = Result<Vec<Hash>, SourceError>;
+
 /// Runs that are hashed by several threads.
 pub(super) struct Hashing {
     parts: Vec<Vec<Run>>,
-    results: Mutex<Vec<Option<Result<Vec<Hash>, SourceError>>>>,
+    results: Mutex<Vec<Option<Hashed>>>,
     left: AtomicUsize,
     stopped: AtomicBool,
 }

@@ -149,6 +149,8 @@ impl Pool {
         if state.sessions == 0 {
             self.shared.unwanted.store(true, Ordering::Relaxed);
             state.drop_waiting();
+            drop(state);
+            self.shared.asked.notify_all();
         }
     }
 
@@ -336,7 +338,7 @@ impl Shared {
         let broken = Broken(self);
         let mut reader = self.tree.reader();
         let mut worker = None;
-        while let Some(taken) = self.take() {
+        while let Some(taken) = self.take(&mut worker) {
             match taken {
                 Taken::Blocks(tasks) => self.encode(&mut reader, &mut worker, tasks),
                 Taken::Hashing(hashing, part) => hashing.run(&mut reader, part),
@@ -348,7 +350,8 @@ impl Shared {
         drop(broken);
     }
 
-    fn take(&self) -> Option<Taken> {
+    /// The next of the queue; a worker does not outlive the call that it works for, as it may hold much memory.
+    fn take(&self, worker: &mut Option<Box<dyn Worker>>) -> Option<Taken> {
         let mut state = self.lock();
         loop {
             if state.closed {
@@ -383,6 +386,12 @@ impl Shared {
                     return Some(Taken::Blocks(tasks));
                 }
                 None => {
+                    if self.unwanted.load(Ordering::Relaxed) && worker.is_some() {
+                        drop(state);
+                        *worker = None;
+                        state = self.lock();
+                        continue;
+                    }
                     let woken = self.asked.wait(state);
                     state = woken.unwrap_or_else(PoisonError::into_inner);
                 }

@@ -386,6 +386,52 @@ fn a_worker_that_dies_or_lies_is_an_error_that_names_the_file() {
 }
 
 #[test]
+fn workers_end_with_the_call_and_others_serve_the_next() {
+    struct Counted(Arc<AtomicUsize>);
+    struct CountedWorker(Box<dyn Worker>, Arc<AtomicUsize>);
+    impl Workers for Counted {
+        fn start(&self) -> Result<Box<dyn Worker>, WorkerError> {
+            self.0.fetch_add(1, Ordering::Relaxed);
+            Ok(Box::new(CountedWorker(
+                Threads.start()?,
+                Arc::clone(&self.0),
+            )))
+        }
+    }
+    impl Worker for CountedWorker {
+        fn room(&mut self, length: usize) -> Result<&mut [u8], WorkerError> {
+            self.0.room(length)
+        }
+        fn encode(&mut self, settings: &Settings) -> Result<Encoded<'_>, WorkerError> {
+            self.0.encode(settings)
+        }
+    }
+    impl Drop for CountedWorker {
+        fn drop(&mut self) {
+            self.1.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+    let (_folder, tree) = tree(&[("a", &[b'a'; 50_000])]);
+    let a = find(&tree, "a");
+    let alive = Arc::new(AtomicUsize::new(0));
+    let workers = Arc::new(Counted(Arc::clone(&alive)));
+    let pool = Arc::new(Pool::new(&tree, workers, 2, spool()));
+    for round in 0..3 {
+        let mut session = Session::new(&pool);
+        let spans = [span(a, round, 20_000), span(a, round, 30_000)];
+        session.encode(SETTINGS, &[1, 1], &spans, soon()).unwrap();
+        assert_eq!(drained(&mut session, 9).len(), 2);
+        assert!(alive.load(Ordering::Relaxed) > 0);
+        drop(session);
+        let late = soon();
+        while alive.load(Ordering::Relaxed) > 0 {
+            assert!(Instant::now() < late.unwrap());
+            std::thread::yield_now();
+        }
+    }
+}
+
+#[test]
 fn a_call_whose_time_is_over_does_not_wait() {
     let (_folder, tree) = tree(&[("a", &[b'a'; 5000])]);
     let a = find(&tree, "a");

@@ -275,6 +275,59 @@ mod tests {
     }
 
     #[test]
+    fn a_process_whose_guest_does_not_encode_gets_nothing_encoded() {
+        let served = taken_over(|channel| {
+            fn ask<Q: Question>(channel: &mut Channel, question: Q, bytes: &[u8]) -> Q::Answer {
+                channel
+                    .send(&FromCell::Asked(question.into()), bytes)
+                    .unwrap();
+                let (answer, bytes) = channel.receive().unwrap();
+                assert!(bytes.is_empty());
+                answer
+            }
+            let settings = || encoding::Settings {
+                method: encoding::Method::Zstd,
+                level: 3,
+                window: 0,
+                filter: encoding::Filter::None,
+                limit: 0,
+                unit: 1,
+            };
+            let failed = |answer| matches!(answer, Err(encoding::EncodeError::Failed));
+            let encode = message::Encode {
+                settings: settings(),
+                counts: 1,
+            };
+            let block = [1_u32, 0, 0, 0, 1, 0].map(u32::to_le_bytes).concat();
+            assert!(failed(ask(channel, encode, &block)));
+            assert!(failed(ask(channel, message::Pieces { limit: 9 }, &[])));
+            assert!(failed(ask(channel, message::PieceBytes { piece: 0 }, &[])));
+            assert!(failed(ask(channel, message::PlacePieces {}, &[0; 20])));
+            let own = message::EncodeBytes {
+                settings: settings(),
+                lengths: vec![2],
+            };
+            assert!(matches!(
+                ask(channel, own, b"ab"),
+                Err(encoding::EncodeError::Failed)
+            ));
+            assert!(ask(channel, message::DigestFiles {}, &[0; 4]) == Err(ReadError::Source));
+            let blocks = message::DigestBlocks {
+                file: 0,
+                size: 4096,
+            };
+            assert!(ask(channel, blocks, &[]) == Err(ReadError::Source));
+            let lies = message::EncodeBytes {
+                settings: settings(),
+                lengths: vec![u32::MAX, 2],
+            };
+            let asked = FromCell::Asked(lies.into());
+            channel.send(&asked, b"ab").unwrap();
+        });
+        assert!(matches!(served, Err(ChannelError::Malformed(_))));
+    }
+
+    #[test]
     fn a_process_that_goes_is_not_waited_for() {
         assert!(matches!(taken_over(|_| ()), Err(ChannelError::Closed)));
     }
