@@ -13,6 +13,8 @@
 mod error;
 mod filesystem;
 pub(crate) mod path;
+#[cfg(test)]
+mod tests;
 
 use std::borrow::Cow;
 
