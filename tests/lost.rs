@@ -59,6 +59,122 @@ fn no_output_is_an_input_or_another_output() {
     }
 }
 
+/// Every option and key that names a file to read.
+#[test]
+fn whatever_a_run_reads_is_not_written_over() {
+    let bench = bench();
+    bench.write("more.toml", "[disk]\ntime = 0\n");
+    bench.write("added.bin", "added");
+    bench.write("boot.img", vec![0; 512]);
+    bench.write("core.img", vec![0; 1024]);
+    bench.write("loader.efi", "MZ");
+    bench.write("loader.conf", "timeout 1\n");
+    bench.write("kernel.efi", "MZ");
+    bench.write("mine.wasm", "\0asm");
+    bench.write("own.wasm", "\0asm");
+    let boot = "[boot]\nunified-kernels = [\"kernel.efi\"]\n[boot.grub-bios]\nboot-image = \"boot.img\"\ncore-image = \"core.img\"\n\
+                [boot.systemd-boot]\nimage = \"loader.efi\"\nconfig = \"loader.conf\"\n[guests]\nmine = \"mine.wasm\"\n";
+    bench.write("boot.toml", boot);
+    let options = [
+        "build",
+        "image.toml",
+        "--also",
+        "more.toml",
+        "--also",
+        "boot.toml",
+        "--content",
+        "data=file:added.bin,to=/c",
+        "--guest",
+        "own=own.wasm",
+    ];
+    for (read, what) in [
+        ("more.toml", "the spec"),
+        ("boot.toml", "the spec"),
+        ("added.bin", "the source"),
+        ("boot.img", "GRUB's boot image"),
+        ("core.img", "GRUB's core image"),
+        ("loader.efi", "systemd-boot"),
+        ("loader.conf", "the boot file"),
+        ("kernel.efi", "the kernel"),
+        ("mine.wasm", "the guest 'mine'"),
+        ("own.wasm", "the guest 'own'"),
+    ] {
+        let before = fs::read(bench.path(read)).unwrap();
+        for output in [&["-o", read][..], &["-o", "v.img", "--json", read]] {
+            let outcome = bench.run(&[&options[..], output].concat());
+            assert_eq!(outcome.code, Some(2), "{read}: {}", outcome.stderr);
+            let message = format!("error: {read}: is both the ");
+            assert!(
+                outcome.stderr.starts_with(&message) && outcome.stderr.contains(what),
+                "{read}: {}",
+                outcome.stderr
+            );
+        }
+        assert!(fs::read(bench.path(read)).unwrap() == before, "{read}");
+    }
+}
+
+/// `<`, `>>` and `-`.
+#[test]
+fn streams_are_files_too() {
+    let bench = bench();
+    bench.write("plain.toml", SPEC);
+    let image = bench.build("plain.toml", "disk.img");
+    let run = |arguments: &[&str], input: &str, output: Option<&str>| {
+        let mut command = bench.cellblock();
+        command.args(arguments);
+        command.stdin(fs::File::open(bench.path(input)).unwrap());
+        if let Some(output) = output {
+            let file = fs::File::options().append(true).open(bench.path(output));
+            command.stdout(file.unwrap());
+        }
+        crate::support::Outcome::of(&mut command)
+    };
+    for (arguments, input, output) in [
+        (&["build", "-", "-o", "plain.toml"][..], "plain.toml", None),
+        (
+            &["build", "plain.toml", "-o", "-"],
+            "raw.bin",
+            Some("plain.toml"),
+        ),
+        (
+            &["mkfs", "ext4", "--content", "archive:-", "-o", "root.tar"],
+            "root.tar",
+            None,
+        ),
+        (
+            &["mkfs", "ext4", "--content", "root.tar", "-o", "-"],
+            "raw.bin",
+            Some("root.tar"),
+        ),
+        (
+            &["plan", "plain.toml", "--json", "-"],
+            "raw.bin",
+            Some("plain.toml"),
+        ),
+        (&["splice", "disk.img", "data", "-"], "disk.img", None),
+        (
+            &["cut", "disk.img", "data", "-o", "-"],
+            "raw.bin",
+            Some("disk.img"),
+        ),
+    ] {
+        let before =
+            ["plain.toml", "root.tar", "disk.img"].map(|name| fs::read(bench.path(name)).unwrap());
+        let outcome = run(arguments, input, output);
+        assert_eq!(outcome.code, Some(2), "{arguments:?}: {}", outcome.stderr);
+        assert!(
+            outcome.stderr.contains("is both"),
+            "{arguments:?}: {}",
+            outcome.stderr
+        );
+        let after =
+            ["plain.toml", "root.tar", "disk.img"].map(|name| fs::read(bench.path(name)).unwrap());
+        assert!(before == after, "{arguments:?}");
+    }
+    assert!(image.is_file());
+}
+
 #[test]
 fn the_archive_of_a_file_system_is_not_written_over() {
     let bench = bench();

@@ -268,6 +268,10 @@ fn content_comes_from_the_kernel_and_the_root_file_system() {
     bench.write("kernel/dtbs/one.dtb", "dtb");
     bench.write("root/boot/vmlinuz", "kernel");
     let more = ["--kernel", "kernel", "--rootfs", "root", "--without-root"];
+    let lost = ["build", "meta/gadget.yaml", "-o", "root/boot/vmlinuz"];
+    let outcome = bench.run(&[&lost[..], &more].concat());
+    let message = "error: root/boot/vmlinuz: is both the image and the source";
+    assert!(outcome.stderr.starts_with(message), "{}", outcome.stderr);
     let image = build_twice(&bench, "meta/gadget.yaml", &more);
     let boot = disk::cut_out(&bench, &image, "1");
     judge_fat(&boot);
