@@ -4,7 +4,8 @@
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 
-use crate::support::Bench;
+use crate::support::bench::program;
+use crate::support::{Ability, Bench, Outcome, judge, lacks};
 
 const SPEC: &str = "[[partition]]\nname = \"data\"\ntype = \"linux\"\nsize = \"4MiB\"\n";
 
@@ -272,4 +273,92 @@ fn a_name_of_another_format_is_refused() {
                     name it .img or .raw, and convert it afterwards\n";
     assert_eq!((outcome.code, &*outcome.stderr), (Some(2), expected));
     assert_eq!(bench.names(), ["image.toml"]);
+}
+
+#[test]
+fn a_folder_that_is_not_there_is_made_for_images() {
+    let bench = Bench::new();
+    let structure = "      - {name: a, type: 0FC63DAF-8483-4772-8E79-3D69D8477DE4, size: 1M}\n";
+    let volume = |name: &str| format!("  {name}:\n    schema: gpt\n    structure:\n{structure}");
+    let text = format!(
+        "volumes:\n{}    bootloader: grub\n{}",
+        volume("one"),
+        volume("two")
+    );
+    bench.write("gadget.yaml", text);
+    bench.done(&[
+        "build",
+        "gadget.yaml",
+        "--without-root",
+        "-q",
+        "-o",
+        "images/",
+    ]);
+    let made = crate::support::bench::names(&bench.path("images"));
+    assert_eq!(made, ["one.img", "two.img"]);
+}
+
+/// The calls that give names and that flush, as `strace` sees them.
+fn flushes(bench: &Bench, arguments: &[&str]) -> Option<Vec<String>> {
+    let strace = judge("strace")?;
+    let calls = "trace=fsync,fdatasync,linkat,renameat,renameat2,rename";
+    let mut command = strace.command();
+    command
+        .args(["-f", "-qq", "-o", "calls", "-e", calls])
+        .arg(program())
+        .args(arguments)
+        .current_dir(bench.folder());
+    let outcome = Outcome::of(&mut command);
+    if outcome.stderr.contains("ptrace") {
+        lacks(Ability::Trace, "strace may not trace here");
+        return None;
+    }
+    assert_eq!(outcome.code, Some(0), "{arguments:?}: {}", outcome.stderr);
+    let calls = fs::read_to_string(bench.path("calls")).unwrap();
+    let names = calls.lines().filter_map(|line| {
+        let call = line.split_whitespace().nth(1)?;
+        // What was not done is not counted.
+        (!line.contains("= -1")).then(|| call.split('(').next().map(str::to_owned))?
+    });
+    Some(names.collect())
+}
+
+/// README: "What survives a power cut".
+#[test]
+fn what_is_done_is_on_the_disk_where_that_is_said() {
+    let bench = Bench::new();
+    bench.write("image.toml", SPEC);
+    bench.write("content", vec![7; 4096]);
+    let is_flush = |call: &String| call.ends_with("sync");
+    let make = [
+        &["build", "image.toml", "-q", "-o", "disk.img"][..],
+        &["mkfs", "swap", "--size", "1MiB", "-q", "-o", "swap.img"],
+        &["cut", "disk.img", "data", "-q", "-o", "cut.img"],
+    ];
+    for command in make {
+        let Some(calls) = flushes(&bench, command) else {
+            return;
+        };
+        assert!(!calls.iter().any(is_flush), "{command:?}: {calls:?}");
+        fs::remove_file(bench.path(command.last().unwrap())).unwrap();
+        let calls = flushes(&bench, &[command, &["--sync"]].concat()).unwrap();
+        let flushed = calls.iter().position(|call| is_flush(call));
+        let named = calls.iter().position(|call| call == "linkat");
+        assert!(
+            flushed.is_some() && flushed < named,
+            "{command:?}: {calls:?}"
+        );
+        // The folder too, once the name is in it.
+        assert!(is_flush(calls.last().unwrap()), "{command:?}: {calls:?}");
+    }
+    for command in [
+        &["splice", "disk.img", "data", "content", "-q"][..],
+        &["fill", "disk.img", "data", "ext2", "-q"],
+        &[
+            "splice", "disk.img", "data", "content", "-q", "--atomic", "always",
+        ],
+    ] {
+        let calls = flushes(&bench, command).unwrap();
+        assert!(calls.iter().any(is_flush), "{command:?}: {calls:?}");
+    }
 }

@@ -89,3 +89,17 @@ fn a_plugin_is_what_the_spec_pins_and_what_the_record_tells() {
     assert!(refused.stderr.contains(&other), "{}", refused.stderr);
     assert!(!bench.path("other.img").exists());
 }
+
+/// Whoever has a mirror of Debian has told apt of it, and nothing else is asked.
+#[test]
+fn scripts_name_no_mirror() {
+    for script in ["plugins/debian-source", "judges/build-peers"] {
+        let text = std::fs::read_to_string(repository(format!("tests/{script}"))).unwrap();
+        assert!(text.contains("apt-get indextargets"), "{script}");
+        let sources = text.lines().filter(|line| line.contains("deb-src"));
+        for line in sources {
+            assert!(line.contains("$mirror"), "{script}: {line}");
+        }
+        assert!(!text.contains("debian.org"), "{script}");
+    }
+}

@@ -71,7 +71,7 @@ fn content_for_nothing_is_refused() {
     for (options, message) in [
         (
             ["--content", "root=root"],
-            "--content root=…: no partition has that name; the partitions are rootfs",
+            "--content root: no partition has that name; the partitions are rootfs",
         ),
         (
             ["--content", "rootfs=absent"],
@@ -104,7 +104,7 @@ fn content_for_nothing_is_refused() {
     let outcome = bench.run(&["build", "empty.toml", "--content", "p=root"]);
     assert_eq!(
         outcome.stderr,
-        "error: --content p=…: partition 'p' has no file system to put it into\n"
+        "error: --content p: partition 'p' has no file system that this could be for\n"
     );
     assert_eq!(
         bench.names(),
