@@ -148,11 +148,6 @@ fn streams_are_files_too() {
             "raw.bin",
             Some("root.tar"),
         ),
-        (
-            &["plan", "plain.toml", "--json", "-"],
-            "raw.bin",
-            Some("plain.toml"),
-        ),
         (&["splice", "disk.img", "data", "-"], "disk.img", None),
         (
             &["cut", "disk.img", "data", "-o", "-"],

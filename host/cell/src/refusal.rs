@@ -232,14 +232,11 @@ impl Refusal {
                 f,
                 "the option {name} = '{value}' does not go with the option {other}"
             ),
-            SettingProblem::Conflict(reason) => {
-                let reason = reason.escape_debug();
-                write!(f, "the option {name} cannot be '{value}': {reason}")?;
-                match option {
-                    Some(option) => write!(f, " ({})", option.documentation),
-                    None => Ok(()),
-                }
-            }
+            SettingProblem::Conflict(reason) => write!(
+                f,
+                "the option {name} cannot be '{value}': {}",
+                reason.escape_debug()
+            ),
         }
     }
 }
@@ -361,7 +358,7 @@ mod tests {
         );
         assert_eq!(
             conflict("unaligned"),
-            "the option inodes cannot be '100': unaligned (How many there are.)"
+            "the option inodes cannot be '100': unaligned"
         );
     }
 

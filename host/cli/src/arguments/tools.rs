@@ -95,7 +95,7 @@ The script asks the program, and so completes what only it knows: kinds of file 
 of the partitions in an image or in a spec.
 
 Examples:
-  cellblock completions bash > ~/.local/share/bash-completion/completions/cellblock
+  cellblock completions bash >> ~/.bash_completion
   cellblock completions fish > ~/.config/fish/completions/cellblock.fish
   source <(cellblock completions zsh)")]
 pub struct Completions {
