@@ -11,6 +11,7 @@
 
 mod boot;
 mod build;
+mod codecs;
 mod commands;
 mod content;
 mod contract;

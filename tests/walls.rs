@@ -45,6 +45,7 @@ fn what_is_behind_the_wall_cannot_get_out() {
         "share memory",
         "have a mapping that grows",
         "make memory executable",
+        "make what it shares executable",
         "leave its namespaces",
         "mount a file system",
         "load a program into the kernel",
@@ -267,7 +268,7 @@ fn a_process_has_given_up_its_user_its_rights_and_its_descriptors() {
         assert_eq!(field("Uid:"), "65534\t65534\t65534\t65534");
         assert_eq!(field("Gid:"), "65534\t65534\t65534\t65534");
         assert_eq!(field("Groups:"), "");
-        assert_eq!(descriptors.unwrap(), 1, "the channel alone");
+        assert_eq!(descriptors.unwrap(), 1, "the socket alone");
     } else {
         // It is not dumpable, so that its user does not see into it.
         assert!(descriptors.is_err());

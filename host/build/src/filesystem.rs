@@ -15,7 +15,7 @@ use crate::progress::{Phase, Tally, watched};
 use crate::said::Said;
 use crate::template::{self, Awaited};
 use crate::{BuildOptions, future};
-use cellblock_cell::{Cell, Wall};
+use cellblock_cell::{Cell, CodecWall, Codecs, Wall};
 use cellblock_contract::{
     EncodedCounts, KindDescription, Loss, Partition, Request, Setting, Summary,
 };
@@ -56,6 +56,8 @@ pub(crate) struct Prepared {
     warnings: Vec<Warning>,
     /// What is to be dropped, and what the format stores.
     kept: Vec<Loss>,
+    /// Who runs codecs for it.
+    codecs: Arc<Codecs>,
     reading: Duration,
 }
 
@@ -98,6 +100,8 @@ pub(crate) struct GuestIdentity {
     pub(crate) digest: [u8; 32],
     pub(crate) imports: Vec<String>,
     pub(crate) wall: Wall,
+    /// Where codecs ran; none if none did.
+    pub(crate) codecs: Option<CodecWall>,
     /// The arguments of a command.
     pub(crate) arguments: Vec<String>,
 }
@@ -162,13 +166,14 @@ impl Preparation<'_> {
         let begun = Instant::now();
         let formatter = self.formatter(filesystem);
         let mut awaited = Awaited::default();
+        let codecs = formatter.guest.codecs();
         let (gathered, kernels) = self
-            .read_tree(name, filesystem, formatter, &mut awaited)
+            .read_tree(name, filesystem, formatter, &codecs, &mut awaited)
             .map_err(|error| partition_error(name, error))?;
         let Gathered { tree, warnings } = gathered;
         let tree = Arc::new(tree);
         let cell = self
-            .cell(formatter, &tree)
+            .cell(formatter, &codecs, &tree)
             .map_err(|error| partition_error(name, error))?;
         Ok(Prepared {
             index,
@@ -181,6 +186,7 @@ impl Preparation<'_> {
             kernels,
             warnings,
             kept: kept(filesystem, formatter),
+            codecs,
             reading: begun.elapsed(),
         })
     }
@@ -191,13 +197,18 @@ impl Preparation<'_> {
     }
 
     /// A cell for a tree. What it has compressed is kept beside the image until it is placed.
-    fn cell(&self, formatter: &Formatter, tree: &Arc<Tree>) -> Result<Cell, PartitionError> {
+    fn cell(
+        &self,
+        formatter: &Formatter,
+        codecs: &Arc<Codecs>,
+        tree: &Arc<Tree>,
+    ) -> Result<Cell, PartitionError> {
         let cell = formatter.guest.cell(tree);
         if !formatter.guest.encodes() {
             return Ok(cell);
         }
         let spool = self.scratch.file().map_err(PartitionError::Spool)?;
-        Ok(cell.encoding_on(self.options.jobs, spool))
+        Ok(cell.encoding_on(codecs, self.options.jobs, spool))
     }
 
     /// The formatter of a file system that was planned with it.
@@ -211,6 +222,7 @@ impl Preparation<'_> {
         name: &str,
         filesystem: &FilesystemPlan,
         formatter: &Formatter,
+        codecs: &Arc<Codecs>,
         awaited: &mut Awaited,
     ) -> Result<(Gathered, Vec<AssembledKernel>), PartitionError> {
         self.say_sources(name, filesystem);
@@ -230,6 +242,7 @@ impl Preparation<'_> {
             }),
             leave_out: self.outputs.clone(),
             found,
+            decompressors: Arc::clone(codecs) as _,
         };
         let spool = || self.scratch.file();
         let mut kernels = Vec::new();
@@ -386,6 +399,7 @@ impl Preparation<'_> {
                 digest: guest.digest(),
                 imports: guest.imports().to_vec(),
                 wall: guest.wall().clone(),
+                codecs: prepared.codecs.wall(),
                 arguments: outcome.arguments,
             },
             digests,

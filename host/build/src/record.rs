@@ -13,7 +13,7 @@ use crate::kernel::AssembledKernel;
 use crate::making::{Made, MadeContent, MadeTree};
 use crate::output::Output;
 use crate::plan::{Fill, Plan, PlannedPartition, VerityPlan};
-use cellblock_cell::Wall;
+use cellblock_cell::{CodecWall, Wall};
 use cellblock_contract::EncodedCounts;
 use cellblock_image::Change;
 use cellblock_table::{DiskId, Partition, PartitionType, Repair, Scheme, Table};
@@ -185,6 +185,9 @@ pub struct FilesystemRecord {
     /// What stood around the guest.
     #[serde(flatten)]
     pub wall: Wall,
+    /// What stood around the codecs that compressed it, or took its archives apart; absent if there were none.
+    #[serde(flatten)]
+    pub codecs: Option<CodecWall>,
     /// The time that it is stamped with, in seconds since 1970.
     pub time: i64,
     /// Where that is from: `given`, `environment`, `newest-file` or `fallback`.
@@ -472,6 +475,7 @@ impl FilesystemRecord {
             command: filled.guest.arguments,
             capabilities: filled.guest.imports,
             wall: filled.guest.wall,
+            codecs: filled.guest.codecs,
             time: filled.time.0,
             time_from: filled.time.1,
             nodes: filled.nodes,

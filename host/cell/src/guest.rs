@@ -5,13 +5,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use super::call::{Call, Returned, Stopped};
-use super::encode::{Pool, Session, Threads, Workers};
+use super::codecs::Codecs;
+use super::encode::{Pool, Session};
 use super::engine::{Compiled, Ticker};
 use super::legible::{self, legible};
 use super::local::Local;
-use super::wall::{Confined, Process};
+use super::wall::{Confined, Process, Starter};
 use super::wasi::End;
-use super::{CellError, Refusal, Wall, imports, wasi};
+use super::{CellError, Refusal, Wall, Walls, imports, wasi};
 use cellblock_contract::{
     CommandLine, Description, EncodedCounts, FormatError, Limits, LogLine, Partition, Request,
     Summary,
@@ -26,6 +27,9 @@ pub struct Guest {
     /// How it is called, if it is a command.
     pub(super) line: Option<CommandLine>,
     pub(super) limits: Limits,
+    /// Who starts processes behind the second wall, if one was wished for.
+    pub(super) starter: Option<Arc<Starter>>,
+    pub(super) walls: Walls,
     pub(super) wall: Wall,
     pub(super) place: Location,
 }
@@ -96,6 +100,13 @@ impl Guest {
         &self.wall
     }
 
+    /// Who runs the codecs of a file system that it makes: in processes where they were wished for around guests.
+    #[must_use]
+    pub fn codecs(&self) -> Arc<Codecs> {
+        let starter = self.starter.clone();
+        Arc::new(Codecs::new(starter, self.walls, self.limits))
+    }
+
     /// A cell that shows it `tree`.
     #[must_use]
     pub fn cell(self: &Arc<Self>, tree: &Arc<Tree>) -> Cell {
@@ -164,11 +175,6 @@ impl Guest {
         }
     }
 
-    /// Who runs codecs for its cells.
-    fn workers(&self) -> Arc<dyn Workers> {
-        Arc::new(Threads)
-    }
-
     fn stopped(&self, stopped: Stopped) -> CellError {
         let guest = self.name.clone();
         match stopped {
@@ -197,11 +203,12 @@ impl Cell {
         &self.guest
     }
 
-    /// The same cell, for which content is compressed and compared on at most `jobs` threads. What comes of it is kept in
+    /// The same cell, for which content is compressed by `codecs`, and compared, on at most `jobs` threads. What comes of it is kept in
     /// `spool`, an empty file, until the cell is dropped: what one call had encoded, the next finds.
     #[must_use]
-    pub fn encoding_on(self, jobs: usize, spool: File) -> Self {
-        let pool = Pool::new(&self.tree, self.guest.workers(), jobs, spool);
+    pub fn encoding_on(self, codecs: &Arc<Codecs>, jobs: usize, spool: File) -> Self {
+        let codecs = Arc::clone(codecs) as _;
+        let pool = Pool::new(&self.tree, codecs, jobs, spool);
         Self {
             pool: Some(Arc::new(pool)),
             ..self
@@ -331,7 +338,7 @@ impl Cell {
         }
         Ok(Outcome {
             summary: Summary {
-                used: local.written.total(),
+                used: local.ledger.written.total(),
                 properties: Vec::new(),
             },
             log: std::mem::take(&mut local.log),

@@ -10,8 +10,8 @@ use cellblock_contract::{Level as LogLevel, LogLine, Partition};
 use super::CellError;
 use super::bindings::cellblock::format::progress::{Host, Level};
 use super::encode::Session;
+use super::ledger::Ledger;
 use super::legible::legible;
-use super::occupied::Occupied;
 use super::state::{Answer, Services};
 use cellblock_tree::Tree;
 use cellblock_tree::source::SourceError;
@@ -22,10 +22,8 @@ pub(super) struct Local {
     /// The id of the node that `tree.next` gives next.
     pub(super) position: u32,
     pub(super) partition: Option<Arc<dyn Partition>>,
-    /// What the guest wrote.
-    pub(super) written: Occupied,
-    /// What holds placed content.
-    pub(super) placed: Occupied,
+    /// What of the partition is taken.
+    pub(super) ledger: Ledger,
     /// When the time of its call is over; none if that is beyond what the clock counts.
     pub(super) deadline: Option<Instant>,
     pub(super) log: Vec<LogLine>,
@@ -41,8 +39,7 @@ impl Local {
             tree,
             position: 0,
             partition,
-            written: Occupied::default(),
-            placed: Occupied::default(),
+            ledger: Ledger::default(),
             deadline: None,
             log: Vec::new(),
             source_failure: None,
@@ -77,9 +74,9 @@ impl Services for Local {
         Ok(self.read_within(length, offset))
     }
 
-    fn write_partition(&mut self, bytes: Vec<u8>, offset: u64) -> Answer<u64> {
-        self.check_scattering()?;
-        Ok(self.write_within(&bytes, offset))
+    fn write_partition(&mut self, bytes: &[u8], offset: u64) -> Answer<u64> {
+        self.ledger.check_scattering()?;
+        Ok(self.write_within(bytes, offset))
     }
 }
 

@@ -21,7 +21,7 @@ impl Local {
             .checked_sub(offset)
             .ok_or(ErrorCode::Invalid)?;
         let count = length.min(rest).min(CALL.into());
-        if self.placed.overlaps(offset, offset + count) {
+        if self.ledger.placed.overlaps(offset, offset + count) {
             partition.settle().map_err(|_| ErrorCode::Io)?;
         }
         let size = usize::try_from(count).map_err(|_| ErrorCode::Overflow)?;
@@ -34,17 +34,12 @@ impl Local {
 
     pub(super) fn write_within(&mut self, bytes: &[u8], offset: u64) -> Result<u64, ErrorCode> {
         let partition = self.partition.as_ref().ok_or(ErrorCode::BadDescriptor)?;
-        let count = bytes.len() as u64;
-        let end = offset
-            .checked_add(count)
-            .filter(|end| *end <= partition.size())
-            .ok_or(ErrorCode::InsufficientSpace)?;
-        if self.placed.overlaps(offset, end) {
-            return Err(ErrorCode::Busy);
-        }
+        let end = self
+            .ledger
+            .end_of_write(offset, bytes.len(), partition.size())?;
         partition.write(offset, bytes).map_err(|_| ErrorCode::Io)?;
-        self.written.cover(offset, end);
-        Ok(count)
+        self.ledger.written.cover(offset, end);
+        Ok(bytes.len() as u64)
     }
 }
 
@@ -63,7 +58,7 @@ impl<S: Services> Files for S {
     }
 
     fn write_file(&mut self, offset: u64, bytes: Cow<'_, [u8]>) -> Result<u64, Fault> {
-        Ok(self.write_partition(bytes.into_owned(), offset)??)
+        Ok(self.write_partition(&bytes, offset)??)
     }
 
     fn resize_file(&mut self, size: u64) -> Result<(), Fault> {

@@ -5,7 +5,6 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
-use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
 use super::CellError;
@@ -15,6 +14,7 @@ use super::engine::{self, Compiled, Home, LoadFailure, Ticker};
 use super::guest::{Guest, Location};
 use super::local::Local;
 use super::wall::{self, Attempt, CallTried, Confined, NoProcess, Starter};
+use super::walls::{Wall, Walls};
 use cellblock_contract::{CommandLine, Limits};
 
 /// How the runtime is set up.
@@ -27,34 +27,6 @@ pub struct RuntimeOptions {
     pub cache: Option<PathBuf>,
     /// What is to stand around each cell.
     pub walls: Walls,
-}
-
-/// What is to stand around a cell.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Walls {
-    /// WebAssembly.
-    #[default]
-    Wasm,
-    /// And a process that can do nothing. The program must begin with [`run_if_cell`](super::run_if_cell).
-    Process,
-    /// The same where the kernel has what it takes. Elsewhere, guests that are built in run behind WebAssembly alone, which
-    /// [`Runtime::missing_wall`] tells, and those that somebody brought do not run.
-    Strongest,
-}
-
-/// What stands around a cell.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub struct Wall {
-    /// `wasm`, or `process`, which is WebAssembly in a process that can do nothing.
-    pub wall: &'static str,
-    /// What kept the process from standing where it was wished for.
-    #[serde(rename = "no-process", skip_serializing_if = "Option::is_none")]
-    pub missing: Option<String>,
-    /// What the process has given up, and the kernel lets a process give up here: such as `landlock-7`, `seccomp`,
-    /// `user`, `network-namespace`. None of a cell without a process.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub layers: Vec<String>,
 }
 
 /// Whose guest it is.
@@ -191,6 +163,8 @@ impl Runtime {
             digest,
             line: line.cloned(),
             limits: self.options.limits,
+            starter: self.starter.clone(),
+            walls: self.options.walls,
             wall,
             place,
         })

@@ -22,7 +22,7 @@ pub(super) trait Services:
     fn read_partition(&mut self, length: u64, offset: u64) -> Answer<(Vec<u8>, bool)>;
 
     /// Writes `bytes` at `offset`; their number.
-    fn write_partition(&mut self, bytes: Vec<u8>, offset: u64) -> Answer<u64>;
+    fn write_partition(&mut self, bytes: &[u8], offset: u64) -> Answer<u64>;
 }
 
 /// The data of a cell's store.

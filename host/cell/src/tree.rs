@@ -5,11 +5,12 @@ use super::bindings::cellblock::format::tree::{
     Totals as ContractTotals,
 };
 use super::local::Local;
+use super::placement::file_size;
 use cellblock_tree::source::SourceError;
 use cellblock_tree::{Kind, Node, NodeId};
 
 /// The most nodes in one answer.
-const BATCH_NODES: u32 = 4096;
+pub(super) const BATCH_NODES: u32 = 4096;
 /// After this many bytes of names, targets and attributes an answer ends.
 const BATCH_BYTES: usize = 1 << 20;
 /// The longest read in bytes.
@@ -78,10 +79,7 @@ impl Host for Local {
 
 impl Local {
     fn file_size(&self, file: Id) -> Result<u64, ReadError> {
-        match (file < self.tree.len()).then(|| self.tree.node(NodeId(file)).kind) {
-            Some(Kind::File { size, .. }) => Ok(*size),
-            _ => Err(ReadError::NotAFile),
-        }
+        file_size(&self.tree, file).ok_or(ReadError::NotAFile)
     }
 
     fn read_file(&mut self, file: Id, offset: u64, length: u32) -> Result<Vec<u8>, ReadError> {

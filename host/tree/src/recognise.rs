@@ -1,5 +1,7 @@
 //! What a file is, by its first bytes: one table of all formats that content, archives and images are told apart by.
 
+use serde::{Deserialize, Serialize};
+
 /// How a file of a format can be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
@@ -20,7 +22,7 @@ pub enum Class {
 }
 
 /// The compressions that archives are read through.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Compression {
     /// RFC 1952.
     Gzip,

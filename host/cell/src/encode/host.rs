@@ -64,7 +64,7 @@ impl wire::Host for Local {
                 }
             }
         }
-        self.check_scattering()?;
+        self.ledger.check_scattering()?;
         for part in checked.chunks(HANDED_ON) {
             self.check_deadline()?;
             let session = self.session.as_ref().expect("it was there above");
@@ -124,7 +124,10 @@ impl Local {
         let told = session.take(index, piece).map_err(refusal)?;
         let length = told.length;
         let all = u64::from(leading) + u64::from(length) + u64::from(padding);
-        if let Err(error) = self.claim(index, partition_offset, all, partition_size) {
+        if let Err(error) = self
+            .ledger
+            .claim(index, partition_offset, all, partition_size)
+        {
             if let Some(session) = &mut self.session {
                 session.give_back(piece);
             }
@@ -142,7 +145,9 @@ impl Local {
 
     fn give_pieces_back(&mut self, batch: &[wire::PiecePlacement], checked: &[PiecePlacement]) {
         for (asked, refused) in batch.iter().zip(checked) {
-            self.placed.remove(refused.partition_offset, refused.end());
+            self.ledger
+                .placed
+                .remove(refused.partition_offset, refused.end());
             if let Some(session) = &mut self.session {
                 session.give_back(asked.piece);
             }

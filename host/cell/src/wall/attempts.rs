@@ -12,6 +12,7 @@ use std::thread;
 use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, Signal};
 
 use super::message::Attempt;
+use super::shared::PLACE;
 
 /// Tries everything, and tells how it went.
 pub(super) fn all(host: Option<Pid>, channel: RawFd) -> Vec<Attempt> {
@@ -73,6 +74,7 @@ pub(super) fn all(host: Option<Pid>, channel: RawFd) -> Vec<Attempt> {
             "make memory executable",
             map(libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, libc::PROT_EXEC),
         ),
+        attempt("make what it shares executable", execute_shared()),
         attempt("leave its namespaces", unshare()),
         attempt("mount a file system", call(libc::SYS_mount, [0; 6])),
         attempt(
@@ -159,6 +161,13 @@ fn map(flags: i32, executable: i32) -> io::Result<()> {
         libc::SYS_mmap,
         [0, 4096, access.into(), flags.into(), -1, 0],
     )
+}
+
+/// The first page of the channel's memory, as code.
+fn execute_shared() -> io::Result<()> {
+    let address = i64::try_from(PLACE).expect("an address of a process");
+    let access = libc::PROT_READ | libc::PROT_EXEC;
+    call(libc::SYS_mprotect, [address, 4096, access.into(), 0, 0, 0])
 }
 
 fn unshare() -> io::Result<()> {

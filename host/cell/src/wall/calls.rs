@@ -3,6 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::shared;
+
 /// A machine that the second wall is known on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Machine {
@@ -31,14 +33,21 @@ pub enum Stage {
     Running,
 }
 
-/// What one argument must be: `value`, once `mask` is applied.
+/// What one argument must be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Condition {
     /// From 0 on.
     pub(super) argument: u8,
-    /// The bits that are looked at. The kernel reads descriptors, operations and the flags of sockets as 32 bits.
-    pub(super) mask: u64,
-    pub(super) value: u64,
+    pub(super) must: Must,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Must {
+    /// Be `value`, once `mask` is applied: the bits that are looked at. The kernel reads descriptors, operations and the flags
+    /// of sockets as 32 bits.
+    Be { mask: u64, value: u64 },
+    /// Be this much, or more.
+    BeAtLeast(u64),
 }
 
 /// A system call that is left.
@@ -160,47 +169,40 @@ const fn bits(constant: i32) -> u64 {
 /// What is left in `stage` of a process with the number `own` whose channel is the descriptor `channel`.
 pub(super) fn allowed(stage: Stage, machine: Machine, own: u64, channel: u64) -> Vec<Allowed> {
     let with = |call, alternatives: Vec<Vec<Condition>>| Allowed { call, alternatives };
-    let is = |argument, value| Condition {
+    let masked = |argument, mask, value| Condition {
         argument,
-        mask: INT,
-        value,
+        must: Must::Be { mask, value },
     };
+    let is = |argument, value| masked(argument, INT, value);
     // Of these bits none may be set but those of `among`.
-    let among = |argument, among: u64| Condition {
-        argument,
-        mask: !among,
-        value: 0,
-    };
+    let among = |argument, among: u64| masked(argument, !among, 0);
     let accessible = match stage {
         Stage::Compiling => ACCESSIBLE | EXECUTABLE,
         Stage::Running => ACCESSIBLE,
     };
+    let mut protections = vec![vec![among(2, ACCESSIBLE)]];
+    if stage == Stage::Compiling {
+        // Memory that the host writes to never becomes code.
+        let unshared = Condition {
+            argument: 0,
+            must: Must::BeAtLeast(shared::PLACE_END),
+        };
+        protections.push(vec![among(2, accessible), unshared]);
+    }
     let mut left: Vec<Allowed> = WITH_ANY_ARGUMENTS
         .iter()
         .map(|call| with(*call, Vec::new()))
         .collect();
-    let anonymous = Condition {
-        argument: 3,
-        mask: !PLACING,
-        value: PRIVATE,
-    };
-    let operation = |operation| Condition {
-        argument: 1,
-        mask: INT & !FUTEX_FLAGS,
-        value: operation,
-    };
-    let silent = Condition {
-        argument: 3,
-        mask: INT & !bits(libc::MSG_NOSIGNAL),
-        value: 0,
-    };
+    let anonymous = masked(3, !PLACING, PRIVATE);
+    let operation = |operation| masked(1, INT & !FUTEX_FLAGS, operation);
+    let silent = masked(3, INT & !bits(libc::MSG_NOSIGNAL), 0);
     left.extend([
         with(Call::read, vec![vec![is(0, channel)]]),
         with(Call::write, vec![vec![is(0, channel)]]),
         with(Call::recvfrom, vec![vec![is(0, channel), is(3, 0)]]),
         with(Call::sendto, vec![vec![is(0, channel), silent]]),
         with(Call::mmap, vec![vec![among(2, accessible), anonymous]]),
-        with(Call::mprotect, vec![vec![among(2, accessible)]]),
+        with(Call::mprotect, protections),
         with(
             Call::futex,
             FUTEX_OPERATIONS.map(|one| vec![operation(one)]).to_vec(),

@@ -9,14 +9,18 @@ use crate::bindings::cellblock::format::tree::{Attribute, Kind, Nodes};
 /// What tells the columns apart, and the attributes.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Head {
+    /// Which of the streams of nodes they are of.
+    pub(super) pass: u32,
+    /// How many were wished for.
+    pub(super) limit: u32,
     nodes: usize,
     names: usize,
     targets: usize,
     attributes: Vec<Attribute>,
 }
 
-/// The columns of `nodes`, and what goes before them.
-pub(super) fn to_bytes(nodes: Nodes) -> (Head, Vec<u8>) {
+/// The columns of `nodes`, and what goes before them: `limit` were wished for of the stream with the number `pass`.
+pub(super) fn to_bytes(pass: u32, limit: u32, nodes: Nodes) -> (Head, Vec<u8>) {
     let kinds: Vec<u8> = nodes.kinds.iter().map(|kind| *kind as u8).collect();
     let columns: [&[u8]; 11] = [
         nodes.values.as_bytes(),
@@ -32,6 +36,8 @@ pub(super) fn to_bytes(nodes: Nodes) -> (Head, Vec<u8>) {
         &nodes.targets,
     ];
     let head = Head {
+        pass,
+        limit,
         nodes: nodes.kinds.len(),
         names: nodes.names.len(),
         targets: nodes.targets.len(),
@@ -124,13 +130,13 @@ mod tests {
                 value: b"value".to_vec(),
             }],
         };
-        let (head, bytes) = to_bytes(made());
+        let (head, bytes) = to_bytes(1, 2, made());
         let arrived = from_bytes(head, &bytes).unwrap();
         assert_eq!(format!("{arrived:?}"), format!("{:?}", made()));
         for bytes in [&bytes[1..], &[&bytes[..], &[0]].concat()[..]] {
-            assert!(from_bytes(to_bytes(made()).0, bytes).is_none());
+            assert!(from_bytes(to_bytes(1, 2, made()).0, bytes).is_none());
         }
-        let (head, mut bytes) = to_bytes(made());
+        let (head, mut bytes) = to_bytes(1, 2, made());
         let first_kind = bytes.len() - "namestargets!".len() - kinds.len();
         bytes[first_kind] = 9;
         assert!(from_bytes(head, &bytes).is_none());

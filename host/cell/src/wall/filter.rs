@@ -7,7 +7,7 @@ use seccompiler::{
     SeccompRule, TargetArch,
 };
 
-use super::calls::{self, Allowed, Condition, Machine, Stage};
+use super::calls::{self, Allowed, Condition, Machine, Must, Stage};
 
 /// The filter of `stage` for a process with the number `own`, whose channel is the descriptor `channel`. What it does not
 /// let through fails with the error number `refusal`.
@@ -50,11 +50,15 @@ fn rules(allowed: &Allowed) -> Result<Vec<SeccompRule>, seccompiler::BackendErro
 }
 
 fn condition(condition: &Condition) -> Result<SeccompCondition, seccompiler::BackendError> {
+    let (operation, value) = match condition.must {
+        Must::Be { mask, value } => (SeccompCmpOp::MaskedEq(mask), value),
+        Must::BeAtLeast(least) => (SeccompCmpOp::Ge, least),
+    };
     SeccompCondition::new(
         condition.argument,
         SeccompCmpArgLen::Qword,
-        SeccompCmpOp::MaskedEq(condition.mask),
-        condition.value,
+        operation,
+        value,
     )
 }
 
@@ -62,6 +66,7 @@ fn condition(condition: &Condition) -> Result<SeccompCondition, seccompiler::Bac
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::super::calls::Call;
+    use super::super::shared::PLACE_END;
     use super::*;
 
     const CHANNEL: u64 = 3;
@@ -168,7 +173,26 @@ mod tests {
         // Whether it is allowed while compiling, and while running.
         let cases: &[(Call, [u64; 6], bool, bool)] = &[
             (Call::mprotect, [0, 0, read | write, 0, 0, 0], true, true),
-            (Call::mprotect, [0, 0, read | execute, 0, 0, 0], true, false),
+            (
+                Call::mprotect,
+                [PLACE_END, 0, read | execute, 0, 0, 0],
+                true,
+                false,
+            ),
+            (
+                Call::mprotect,
+                [1 << 46, 0, read | execute, 0, 0, 0],
+                true,
+                false,
+            ),
+            // The last page of shared memory, and a range from below it.
+            (
+                Call::mprotect,
+                [PLACE_END - 4096, 4096, execute, 0, 0, 0],
+                false,
+                false,
+            ),
+            (Call::mprotect, [0, 1 << 46, execute, 0, 0, 0], false, false),
             (
                 Call::mprotect,
                 [0, 0, read | grows_down, 0, 0, 0],

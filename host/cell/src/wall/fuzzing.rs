@@ -1,10 +1,6 @@
 //! What a process says that has been taken over, from bytes.
 
-use std::io::{Read as _, Write as _};
-use std::net::Shutdown;
-use std::os::unix::net::UnixStream;
 use std::sync::Arc;
-use std::thread;
 
 use super::channel::{Channel, ChannelError};
 use super::message::{Attempt, Greeting, Loaded};
@@ -17,31 +13,35 @@ use crate::local::Local;
 use cellblock_contract::LogLine;
 use cellblock_text::printable;
 
-/// The most bytes that are said: as many as a socket takes before it is read.
+/// The most bytes that are said: fewer than a ring takes before it is read.
 const MOST: usize = 64 << 10;
+
+/// The bits of the first byte that say how the rest is said.
+const RAW: u8 = 0x80;
+const SCRIBBLES: u8 = 0x40;
 
 /// Listens to a process at one of the moments at which the host does, which the first byte tells. It says the rest, as it
 /// is or, by that byte too, in messages whose lengths are right: for each a byte with the length of the head and one with that of the bytes.
+/// By that byte too it writes the rest over the counters of the shared memory as well.
 pub fn channel(data: &[u8]) {
     let Some((mode, said)) = data.split_first() else {
         return;
     };
     let said = &said[..said.len().min(MOST)];
-    let said = if mode & 0x80 == 0 {
+    let said = if mode & RAW == 0 {
         framed(said)
     } else {
         said.to_vec()
     };
-    let (host, mut cell) = UnixStream::pair().expect("two sockets");
-    cell.write_all(&said).expect("a socket takes so much");
-    cell.shutdown(Shutdown::Write).expect("an open socket");
-    thread::scope(|scope| {
-        scope.spawn(move || {
-            let mut heard = [0; 4096];
-            while cell.read(&mut heard).is_ok_and(|count| count > 0) {}
-        });
-        listen(mode & 0x7f, Channel::to_cell(host));
-    });
+    let (host, mut cell) = Channel::pair(0).expect("a channel");
+    cell.say(&said).expect("a ring takes so much");
+    if mode & SCRIBBLES != 0 {
+        // The counters, and what the host waits for: a word of the rest for each.
+        let words = said.chunks(8).zip([64, 128, 192, 256, 320]);
+        words.for_each(|(word, at)| cell.streams().scribble(at, word));
+    }
+    cell.streams().hang_up().expect("an open socket");
+    listen(mode & !(RAW | SCRIBBLES), host);
 }
 
 fn framed(mut said: &[u8]) -> Vec<u8> {
@@ -50,7 +50,11 @@ fn framed(mut said: &[u8]) -> Vec<u8> {
         let length = rest.len().min(usize::from(*head) + usize::from(*bytes));
         messages.extend(u32::from(*head).to_le_bytes());
         messages.extend(u32::from(*bytes).to_le_bytes());
-        messages.extend(&rest[..length]);
+        let (first, second) = rest[..length].split_at(length.min(usize::from(*head)));
+        for part in [first, second] {
+            messages.extend(part);
+            messages.resize(messages.len().next_multiple_of(8), 0);
+        }
         said = &rest[length..];
     }
     messages.truncate(MOST);

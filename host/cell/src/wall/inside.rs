@@ -10,11 +10,11 @@ use rustix::process::Signal;
 
 use super::ARGUMENT;
 use super::calls::{Machine, Stage};
-use super::channel::{Channel, ChannelError};
-use super::lockdown;
+use super::channel::{Channel, ChannelError, OtherEnd};
+use super::lockdown::{self, Bounds};
 use super::message::{CODE_LIMIT, FromCell, Greeting, Hello, Loaded, Purpose};
 use super::remote::Remote;
-use super::{attempts, probe};
+use super::{attempts, decoder, encoder, probe};
 use crate::call::{Call, Role, cut_ended};
 use crate::engine::{self, Compiled, Home, LoadFailure};
 use crate::legible::cut;
@@ -46,11 +46,13 @@ pub(super) fn is_prepared() -> bool {
     PREPARED.load(Ordering::Relaxed)
 }
 
-/// The channel to the host, which is the standard input.
+/// The channel to the host: its socket is the standard input, and its memory the standard output.
 fn host() -> Option<Channel> {
     let input = std::io::stdin().as_fd().try_clone_to_owned().ok()?;
-    let stream = UnixStream::from(input);
-    stream.peer_addr().is_ok().then(|| Channel::to_host(stream))
+    let memory = std::io::stdout().as_fd().try_clone_to_owned().ok()?;
+    let bell = UnixStream::from(input);
+    bell.peer_addr().ok()?;
+    Channel::to_host(OtherEnd { bell, memory }).ok()
 }
 
 #[expect(unsafe_code, reason = "the engine takes over native code")]
@@ -60,19 +62,41 @@ fn run(mut channel: Channel) -> Result<(), ChannelError> {
     let (hello, _) = channel.receive::<Hello>()?;
     let refusal = match hello.purpose {
         Purpose::Calls(_) => probe::REFUSAL,
-        Purpose::Compile(_) | Purpose::Run(_) | Purpose::Attempts => libc::EPERM,
+        _ => libc::EPERM,
     };
     let number = channel.number();
+    let bounds = match hello.purpose {
+        Purpose::Encode | Purpose::Decompress => Bounds::of_worker(),
+        _ => Bounds::of_cell(hello.limits),
+    };
     let prepared = closed
-        .and_then(|()| lockdown::leave_everything(hello.limits))
+        .and_then(|()| lockdown::leave_everything(bounds))
         .and_then(|layers| {
             // After the change of the user, which would clear it. Should the host be gone already, the channel is closed.
             rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
                 .map_err(|error| format!("PR_SET_PDEATHSIG, which says: {error}"))?;
-            let engine = engine::engine(Home::Own).map_err(|error| error.to_string())?;
-            lockdown::leave_calls(Stage::Compiling, number, refusal)?;
-            Ok((layers, engine))
+            Ok(layers)
         });
+    if let Purpose::Encode | Purpose::Decompress = hello.purpose {
+        // No code is made in it: it closes the wall for good before it sees a byte.
+        let closed = prepared.and_then(|layers| {
+            lockdown::leave_calls(Stage::Running, number, refusal)?;
+            Ok(layers)
+        });
+        match closed {
+            Ok(layers) => channel.send(&Greeting::Ready(layers), &[])?,
+            Err(missing) => return channel.send(&Greeting::Missing(missing), &[]),
+        }
+        return match hello.purpose {
+            Purpose::Encode => encoder::work(&mut channel),
+            _ => decoder::work(channel),
+        };
+    }
+    let prepared = prepared.and_then(|layers| {
+        let engine = engine::engine(Home::Own).map_err(|error| error.to_string())?;
+        lockdown::leave_calls(Stage::Compiling, number, refusal)?;
+        Ok((layers, engine))
+    });
     let (layers, engine) = match prepared {
         Ok(prepared) => prepared,
         Err(missing) => return channel.send(&Greeting::Missing(missing), &[]),
@@ -94,6 +118,8 @@ fn run(mut channel: Channel) -> Result<(), ChannelError> {
             channel.send(&Loaded::Ready(guest.imports().to_vec()), &[])?;
             answer_calls(&guest, channel, &hello)
         }
+        // They have their own way, above.
+        Purpose::Encode | Purpose::Decompress => Ok(()),
         Purpose::Attempts => {
             let attempts = close_for_good().map(|()| attempts::all(host, number));
             channel.send(&attempts, &[])
@@ -142,13 +168,10 @@ fn answer_calls(
 ) -> Result<(), ChannelError> {
     loop {
         let (call, _) = channel.receive::<Call>()?;
-        let remote = Remote {
-            channel,
-            partition_size: call.partition_size(),
-        };
+        let remote = Remote::new(channel, call.partition_size());
         // The host watches the time: it ends this process.
         let (ended, remote) = guest.call(&call, remote, hello.limits);
-        channel = remote.channel;
+        channel = remote.into_channel();
         // The host would cut it too, and takes no long message.
         channel.send(&FromCell::Ended(cut_ended(ended)), &[])?;
     }

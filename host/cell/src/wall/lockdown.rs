@@ -60,19 +60,53 @@ pub(super) fn close_all_but(channel: RawFd) -> Result<(), String> {
     Ok(())
 }
 
+/// What a process may take.
+pub(super) struct Bounds {
+    /// Memory of its own in bytes.
+    memory: u64,
+    /// Addresses in bytes.
+    addresses: u64,
+    /// Seconds of processors; without, the host watches each thing that it asks for.
+    seconds: Option<u64>,
+}
+
+impl Bounds {
+    /// What a cell may take.
+    pub(super) fn of_cell(limits: Limits) -> Self {
+        // Beyond what the kernel counts there is no bound, which is what the limits say then.
+        let memory = limits.memory.saturating_add(OVERHEAD);
+        let reserved = MEMORIES * (MEMORY_RESERVATION + 2 * MEMORY_GUARD);
+        let seconds = limits.time.as_secs().saturating_add(1);
+        Self {
+            memory,
+            addresses: memory.saturating_add(reserved),
+            seconds: Some(seconds.saturating_mul(CALLS)),
+        }
+    }
+
+    /// What a codec worker may take: the libraries' tables for blocks of 16 MiB.
+    pub(super) fn of_worker() -> Self {
+        Self {
+            memory: 2 * OVERHEAD,
+            addresses: 4 * OVERHEAD,
+            seconds: None,
+        }
+    }
+}
+
 /// Leaves files, the network, the user and its rights, and bounds memory and time: what stands then, in words for the
 /// record. The calling thread is the only one.
 ///
 /// # Errors
 /// What does not stand.
-pub(super) fn leave_everything(limits: Limits) -> Result<Vec<String>, String> {
+pub(super) fn leave_everything(bounds: Bounds) -> Result<Vec<String>, String> {
     let mut layers: Vec<String> = identity::become_nobody()?
         .into_iter()
         .map(str::to_owned)
         .collect();
     let landlock = leave_files()?;
     layers.splice(0..0, [format!("landlock-{landlock}"), "seccomp".to_owned()]);
-    bound(limits)?;
+    bound(bounds)?;
     Ok(layers)
 }
 
@@ -101,17 +135,12 @@ fn leave_files() -> Result<u32, String> {
 }
 
 /// Bounds memory, addresses and time; leaves no descriptor to be opened, no process, no file and no core.
-fn bound(limits: Limits) -> Result<(), String> {
-    // Beyond what the kernel counts there is no bound, which is what the limits say then.
-    let memory = limits.memory.saturating_add(OVERHEAD);
-    let reserved = MEMORIES * (MEMORY_RESERVATION + 2 * MEMORY_GUARD);
-    let seconds = limits.time.as_secs().saturating_add(1);
+fn bound(bounds: Bounds) -> Result<(), String> {
     let stack = getrlimit(Resource::Stack).current.unwrap_or(STACK);
     for (resource, most) in [
-        (Resource::As, memory.saturating_add(reserved)),
-        (Resource::Data, memory),
+        (Resource::As, bounds.addresses),
+        (Resource::Data, bounds.memory),
         (Resource::Stack, stack.min(STACK)),
-        (Resource::Cpu, seconds.saturating_mul(CALLS)),
         (Resource::Core, 0),
         (Resource::Fsize, 0),
         (Resource::Memlock, 0),
@@ -122,7 +151,9 @@ fn bound(limits: Limits) -> Result<(), String> {
     ] {
         limit(resource, most)?;
     }
-    Ok(())
+    bounds
+        .seconds
+        .map_or(Ok(()), |seconds| limit(Resource::Cpu, seconds))
 }
 
 /// Lowers a limit to `most`, or leaves it where it is lower already.

@@ -9,8 +9,10 @@
 //!       or its code                  ──────────>   ┐ to run it
 //!                                    <──────────  Loaded: the second stage stands, and the guest is ready
 //!       Call                         ──────────>
+//!       nodes                        ──────────>   before they are asked for
 //!                                    <──────────  Asked      ┐ as long as
 //!       its answer                   ──────────>             ┘ the guest asks
+//!                                    <──────────  Asked, and not answered: what must succeed
 //!                                    <──────────  Returned or stopped
 //! ```
 
@@ -26,6 +28,7 @@ use crate::bindings::encoding::cellblock::format::encoding::{EncodeError, Settin
 use crate::call::{Returned, Role, Stopped};
 use crate::engine::LoadFailure;
 use crate::files::ErrorCode;
+use cellblock_codec::{BLOCK_LIMIT, Settings};
 use cellblock_contract::Limits;
 
 /// What a cell may use, and what it is for.
@@ -41,14 +44,69 @@ pub(super) enum Purpose {
     Compile(Role),
     /// Running a guest, whose compiled code follows.
     Run(Role),
+    /// Compressing what stands in shared memory.
+    Encode,
+    /// Decompressing an archive.
+    Decompress,
     /// Trying, in place of a guest, to get out.
     Attempts,
     /// Trying every system call, as one that was taken over in this stage could.
     Calls(Stage),
 }
 
+impl Purpose {
+    /// The bytes that a process shares with its host beyond the channel.
+    pub(super) fn area(self) -> usize {
+        match self {
+            // A block, and what comes of it, which is never longer.
+            Self::Encode => 2 * BLOCK_LIMIT,
+            Self::Compile(_)
+            | Self::Run(_)
+            | Self::Decompress
+            | Self::Attempts
+            | Self::Calls(_) => 0,
+        }
+    }
+}
+
 /// The most bytes of compiled code that cross the wall.
 pub(super) const CODE_LIMIT: usize = 180 << 20;
+
+/// What a codec worker is asked to compress: the first bytes of its area.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Block {
+    pub(super) settings: Settings,
+    /// In bytes.
+    pub(super) length: u32,
+}
+
+/// How many bytes came of a block, behind which the pieces follow, each in 8 bytes; or why none did.
+pub(super) type Compressed = Result<u32, String>;
+
+/// The bytes of an archive, and of what is in it, that cross the wall at once.
+pub(super) const PIECE: usize = 256 << 10;
+
+/// What a process says that decompresses an archive.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Decompressed {
+    /// It has taken one more piece of the archive, and needs the next.
+    Took,
+    /// A piece of what is in the archive follows.
+    Plain,
+    /// That was all.
+    End,
+    /// It cannot go on.
+    Failed(Trouble),
+}
+
+/// Why an archive cannot be decompressed.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Trouble {
+    /// It looks back further than is allowed: how far in bytes, if that is known.
+    BeyondWindow(Option<u64>),
+    EndedEarly(String),
+    Other(String),
+}
 
 /// Whether a cell can lock itself up.
 #[derive(Serialize, Deserialize)]
@@ -113,7 +171,8 @@ macro_rules! questions {
 }
 
 questions! {
-    /// The next nodes, whose columns follow the answer.
+    /// The next nodes, whose columns follow the answer. No answer comes if it was said ahead: nodes of the same stream, as
+    /// many as are wished for.
     Next { limit: u32 } -> Head;
     /// The stream of nodes starts again.
     Rewind {};
@@ -123,12 +182,16 @@ questions! {
     Read { file: u32, offset: u64, length: u32 } -> Result<(), ReadError>;
     /// Placements, which follow the question, each in [`PLACEMENT`] bytes.
     Place {} -> Result<(), PlaceError>;
+    /// Placements, which follow, and which the host has no reason to refuse: whoever says others is no cell.
+    Placed {};
     /// A line of the log.
     Log { level: Level, message: String };
     /// Bytes of the partition, which follow the answer: whether they reach its end.
     ReadPartition { length: u64, offset: u64 } -> Result<bool, ErrorCode>;
     /// Bytes for the partition, which follow the question: how many were written.
     WritePartition { offset: u64 } -> Result<u64, ErrorCode>;
+    /// Bytes for the partition, which follow, and which the host has no reason to refuse: whoever says others is no cell.
+    Written { offset: u64 };
     /// What the tree amounts to.
     Sum { unit: u32 } -> Totals;
     /// Blocks to encode, which follow the question: so many counts, and the spans.

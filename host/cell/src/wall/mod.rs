@@ -9,19 +9,23 @@
 //!      │ ──────── code ────> makes it ready  │
 //!      │                                     │ seccomp: nothing that makes memory          ┐ before it calls
 //!      │                                     │ executable                                  ┘ the guest
-//!      │ <──── questions, over a socket ──── │
+//!      │ <─ questions, by shared memory ──── │
 //!      │ ───────────── answers ────────────> │
 //! ```
 //!
-//! The socket is all that a process has: no file, no folder of compiled code, no environment, no arguments. The host answers
-//! it with the same code, and the same checks, as a cell in its own process, and content never crosses: it is placed by the
-//! host. So a guest that broke out of WebAssembly can say what it could say before, and no more. What one process has
+//! A socket to wake each other, and memory that both see, are all that a process has: no file, no folder of compiled code, no
+//! environment, no arguments. The host answers it with the same code, and the same checks, as a cell in its own process, and
+//! content never crosses: it is placed by the host. So a guest that broke out of WebAssembly can say what it could say before, and no more. What one process has
 //! compiled is run in another: one that was taken over while it compiled has no more of the guest's than its code.
 
 mod attempts;
 mod calls;
 mod channel;
+mod codecs;
 mod columns;
+mod decoder;
+mod decompress;
+mod encoder;
 mod filter;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(super) mod fuzzing;
@@ -33,11 +37,15 @@ mod message;
 mod outside;
 mod probe;
 mod remote;
+mod ring;
 mod serve;
+mod shared;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use calls::Stage;
+pub(super) use codecs::Compressor;
+pub(super) use decompress::Decompressor;
 pub use inside::run_if_cell;
 pub use message::Attempt;
 pub(super) use outside::{NoProcess, Process, Starter};

@@ -1,7 +1,6 @@
 //! The host's side of the wall: starts a cell's process, hands it its guest, serves its calls, and ends it.
 
 use std::os::fd::OwnedFd;
-use std::os::unix::net::UnixStream;
 use std::process::{Child, Command};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::JoinHandle;
@@ -24,12 +23,18 @@ use cellblock_text::printable;
 const PROGRAM: &str = "/proc/self/exe";
 
 /// A process and the host's end of its channel.
-type Started = io::Result<(Child, UnixStream)>;
+type Started = io::Result<(Ending, Channel)>;
+
+/// What is wanted: how many bytes a process shares beyond its channel, and where it goes.
+struct Wanted {
+    area: usize,
+    answer: Sender<Started>,
+}
 
 /// A thread that starts processes. The kernel kills a cell's process when the thread that started it ends, and this one
 /// lives as long as anybody wants a cell.
 pub(crate) struct Starter {
-    wanted: Option<Sender<Sender<Started>>>,
+    wanted: Option<Sender<Wanted>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -51,11 +56,11 @@ impl Starter {
         })
     }
 
-    fn start(&self) -> Started {
+    fn start(&self, area: usize) -> Started {
         let gone = || io::Error::from(io::ErrorKind::BrokenPipe);
-        let (sender, started) = mpsc::channel();
+        let (answer, started) = mpsc::channel();
         let wanted = self.wanted.as_ref().ok_or_else(gone)?;
-        wanted.send(sender).map_err(|_| gone())?;
+        wanted.send(Wanted { area, answer }).map_err(|_| gone())?;
         started.recv().map_err(|_| gone())?
     }
 }
@@ -70,33 +75,54 @@ impl Drop for Starter {
     }
 }
 
-fn start_all(asked: &Receiver<Sender<Started>>) {
-    while let Ok(answer) = asked.recv() {
+fn start_all(asked: &Receiver<Wanted>) {
+    while let Ok(Wanted { area, answer }) = asked.recv() {
         // Whoever asked may have given up.
-        let _ = answer.send(start());
+        let _ = answer.send(start(area));
     }
 }
 
-fn start() -> Started {
-    let (host, cell) = UnixStream::pair()?;
+fn start(area: usize) -> Started {
+    let (host, cell) = Channel::to_cell(area)?;
     // A pipe that nobody reads: what goes there is lost, without a device for it.
     let (_, nowhere) = io::pipe()?;
     let child = Command::new(PROGRAM)
         .arg(ARGUMENT)
         .env_clear()
         .current_dir("/")
-        .stdin(OwnedFd::from(cell))
-        .stdout(nowhere.try_clone()?)
+        .stdin(OwnedFd::from(cell.bell))
+        .stdout(cell.memory)
         .stderr(nowhere)
         .spawn()?;
-    Ok((child, host))
+    Ok((Ending(child), host))
+}
+
+/// A process that ends when this is dropped.
+pub(crate) struct Ending(Child);
+
+impl Ending {
+    /// Ends it if it has not ended: how it did.
+    pub(super) fn end(&mut self) -> String {
+        // There is nothing to kill where it has been waited for.
+        let _ = self.0.kill();
+        match self.0.wait() {
+            Ok(status) => status.to_string(),
+            Err(error) => error.to_string(),
+        }
+    }
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        self.end();
+    }
 }
 
 /// A process behind the wall. It ends when this is dropped.
 pub(crate) struct Process {
     guest: String,
     hello: Hello,
-    child: Child,
+    child: Ending,
     channel: Channel,
     /// What stands around it, as the record names it.
     layers: Vec<String>,
@@ -126,14 +152,14 @@ impl From<CellError> for NoProcess {
 impl Process {
     /// Starts a process for the guest `guest`, up to the first stage of the wall.
     pub(super) fn start(starter: &Starter, guest: &str, hello: &Hello) -> Result<Self, NoProcess> {
-        let (child, stream) = starter
-            .start()
+        let (child, channel) = starter
+            .start(hello.purpose.area())
             .map_err(|error| NoProcess::Missing(format!("{PROGRAM}, which says: {error}")))?;
         let mut process = Self {
             guest: guest.to_owned(),
             hello: hello.clone(),
             child,
-            channel: Channel::to_cell(stream),
+            channel,
             layers: Vec::new(),
         };
         process.channel.expect_within(hello.limits.time);
@@ -149,13 +175,18 @@ impl Process {
             Ok((Greeting::Missing(what), _)) => Err(NoProcess::Missing(fit(&what))),
             // It has not seen a byte of the guest: it was the kernel that ended it.
             Err(ChannelError::Closed) => {
-                let how = end(&mut process.child);
+                let how = process.child.end();
                 Err(NoProcess::Missing(format!(
                     "its process, which ended ({how})"
                 )))
             }
             Err(error) => Err(process.failure(error).into()),
         }
+    }
+
+    /// The process and its channel alone.
+    pub(super) fn into_parts(self) -> (Ending, Channel) {
+        (self.child, self.channel)
     }
 
     /// What stands around it, as the record names it.
@@ -233,15 +264,9 @@ impl Process {
             },
             ChannelError::Closed | ChannelError::Io(_) => CellError::Lost {
                 guest,
-                how: end(&mut self.child),
+                how: self.child.end(),
             },
         }
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        end(&mut self.child);
     }
 }
 
@@ -263,16 +288,6 @@ pub(super) fn imports_of(
             });
         }
     })
-}
-
-/// Ends a process if it has not ended: how it did.
-fn end(child: &mut Child) -> String {
-    // There is nothing to kill where it has been waited for.
-    let _ = child.kill();
-    match child.wait() {
-        Ok(status) => status.to_string(),
-        Err(error) => error.to_string(),
-    }
 }
 
 /// A text of a process that may be hostile, fit for a terminal: each line after the first is marked as its own, so that none

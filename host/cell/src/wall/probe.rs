@@ -10,6 +10,7 @@ use std::os::fd::RawFd;
 use serde::{Deserialize, Serialize};
 
 use super::calls::{Call, Machine, Stage};
+use super::shared::{PLACE, PLACE_END};
 
 /// What a refused call fails with: below 4096, which is all that the kernel passes on, and above every number of its own.
 pub(super) const REFUSAL: i32 = 4000;
@@ -95,7 +96,12 @@ fn cases(channel: u64, host: u64) -> Vec<(Call, [u64; 6], &'static str)> {
         let arguments = [0, page, protection, flags, u64::MAX, 0];
         (Call::mmap, arguments, words)
     };
-    let mprotect = |protection, words| (Call::mprotect, [0, 0, protection, 0, 0, 0], words);
+    // Of no length: what is let through does nothing.
+    let mprotect_at = |address, protection, words| {
+        let arguments = [address, 0, protection, 0, 0, 0];
+        (Call::mprotect, arguments, words)
+    };
+    let mprotect = |protection, words| mprotect_at(PLACE_END, protection, words);
     // An address of nothing: what is let through does nothing.
     let futex = |operation, words| (Call::futex, [0, operation, 0, 0, 0, 0], words);
     let madvise = |advice, words| (Call::madvise, [0, 0, advice, 0, 0, 0], words);
@@ -115,7 +121,13 @@ fn cases(channel: u64, host: u64) -> Vec<(Call, [u64; 6], &'static str)> {
         mmap(read | write, quiet | locked, "locked"),
         mmap(read | write, quiet | populated, "populated"),
         mprotect(read | write, "readable and writable"),
-        mprotect(read | execute, "executable"),
+        mprotect(read | execute, "executable, but not what is shared"),
+        mprotect_at(PLACE, read | execute, "executable, what is shared"),
+        mprotect_at(
+            PLACE_END - page,
+            read | execute,
+            "executable, what is shared",
+        ),
         mprotect(read | grows_down, "growing"),
         futex(0x80, "wait and wake"),
         futex(0x81, "wait and wake"),

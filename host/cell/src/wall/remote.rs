@@ -1,32 +1,71 @@
-//! The services of a cell behind the wall: each is a question to the host, and nothing is decided here.
+//! The services of a cell behind the wall: each is a question to the host.
+//!
+//! A question that waits for its answer takes two switches of process. So the cell does not wait where it knows the answer: what
+//! it writes and places is checked here by the same rules as in the host, and only told to it if they allow it. The host
+//! checks it again. And the host says the next nodes before they are asked for.
 
 use std::fmt::Display;
 
-use super::channel::Channel;
-use super::columns;
+use super::channel::{Channel, ChannelError, Heard};
+use super::columns::{self, Head};
 use super::lists::{self, Listed};
 use super::message::{self, Asked, FromCell, Question};
 use crate::bindings::cellblock::format::placement::{self, PlaceError, Placement};
 use crate::bindings::cellblock::format::progress::{self, Level};
-use crate::bindings::cellblock::format::tree::{self, NodeId, Nodes, Range, ReadError, Totals};
+use crate::bindings::cellblock::format::tree::{
+    self, Kind, NodeId, Nodes, Range, ReadError, Totals,
+};
 use crate::bindings::encoding::cellblock::format::digests::{self, Digest};
 use crate::bindings::encoding::cellblock::format::encoding::{
     self, Blocks, EncodeError, Piece, PiecePlacement, Settings,
 };
+use crate::ledger::Ledger;
 use crate::legible::cut;
 use crate::state::{Answer, Services};
+use crate::tree::BATCH_NODES;
 
 /// What the host answers of encoding.
 type Encoded<T> = wasmtime::Result<Result<T, EncodeError>>;
 
 /// The host, as a cell sees it.
 pub(super) struct Remote {
-    pub(super) channel: Channel,
+    channel: Channel,
     /// The size in bytes of the partition, in a call that has one.
-    pub(super) partition_size: Option<u64>,
+    partition_size: Option<u64>,
+    /// What of the partition is taken.
+    ledger: Ledger,
+    /// The sizes of files in bytes, of each node that was shown; none of what is no file.
+    files: Vec<Option<u64>>,
+    /// The lengths of the pieces that were told, in bytes.
+    pieces: Vec<u32>,
+    /// The id of the node that comes next.
+    position: usize,
+    /// The number of the stream of nodes.
+    pass: u32,
+    /// Nodes that were said before they were asked for.
+    ahead: Option<(Head, Vec<u8>)>,
 }
 
 impl Remote {
+    /// The services for one call.
+    pub(super) fn new(mut channel: Channel, partition_size: Option<u64>) -> Self {
+        Self {
+            partition_size,
+            ledger: Ledger::default(),
+            files: Vec::new(),
+            pieces: Vec::new(),
+            position: 0,
+            pass: channel.begin_pass(),
+            ahead: None,
+            channel,
+        }
+    }
+
+    /// The channel, once the call has ended.
+    pub(super) fn into_channel(self) -> Channel {
+        self.channel
+    }
+
     fn tell(&mut self, told: impl Into<Asked>, bytes: &[u8]) -> wasmtime::Result<()> {
         self.channel
             .send(&FromCell::Asked(told.into()), bytes)
@@ -39,7 +78,38 @@ impl Remote {
         bytes: &[u8],
     ) -> wasmtime::Result<(Q::Answer, Vec<u8>)> {
         self.tell(question, bytes)?;
-        self.channel.receive().map_err(lost)
+        loop {
+            match self.channel.receive_any().map_err(lost)? {
+                Heard::Ahead(head, bytes) => self.ahead = Some((head, bytes)),
+                Heard::Message(answer, bytes) => return Ok((answer, bytes)),
+            }
+        }
+    }
+
+    /// The nodes that follow: those that were said ahead, if they are what is asked for, or the answer.
+    fn next_nodes(&mut self, limit: u32) -> Result<(Head, Vec<u8>), ChannelError> {
+        loop {
+            if let Some((head, bytes)) = self.ahead.take()
+                && (head.pass, head.limit) == (self.pass, limit)
+            {
+                return Ok((head, bytes));
+            }
+            match self.channel.receive_any()? {
+                Heard::Ahead(head, bytes) => self.ahead = Some((head, bytes)),
+                Heard::Message(head, bytes) => return Ok((head, bytes)),
+            }
+        }
+    }
+
+    /// Remembers the sizes of the files among the nodes at the position.
+    fn note(&mut self, nodes: &Nodes) {
+        for (kind, value) in nodes.kinds.iter().zip(&nodes.values) {
+            if self.position == self.files.len() {
+                let is_file = matches!(kind, Kind::File | Kind::SparseFile);
+                self.files.push(is_file.then_some(*value));
+            }
+            self.position += 1;
+        }
     }
 }
 
@@ -50,11 +120,18 @@ fn lost(error: impl Display) -> wasmtime::Error {
 
 impl tree::Host for Remote {
     fn next(&mut self, limit: u32) -> wasmtime::Result<Nodes> {
-        let (head, columns) = self.ask(message::Next { limit }, &[])?;
-        columns::from_bytes(head, &columns).ok_or_else(|| lost("nodes that are none"))
+        let limit = limit.min(BATCH_NODES);
+        self.tell(message::Next { limit }, &[])?;
+        let (head, columns) = self.next_nodes(limit).map_err(lost)?;
+        let nodes =
+            columns::from_bytes(head, &columns).ok_or_else(|| lost("nodes that are none"))?;
+        self.note(&nodes);
+        Ok(nodes)
     }
 
     fn rewind(&mut self) -> wasmtime::Result<()> {
+        self.pass = self.channel.begin_pass();
+        self.position = 0;
         self.tell(message::Rewind {}, &[])
     }
 
@@ -84,7 +161,21 @@ impl tree::Host for Remote {
 
 impl placement::Host for Remote {
     fn place(&mut self, batch: Vec<Placement>) -> wasmtime::Result<Result<(), PlaceError>> {
-        Ok(self.ask(message::Place {}, &message::to_bytes(&batch))?.0)
+        let bytes = message::to_bytes(&batch);
+        let files = &self.files;
+        let size_of = |file| *files.get(usize::try_from(file).ok()?)?;
+        if let Some(size) = self.partition_size
+            && self.ledger.place(&batch, size, size_of).is_ok()
+        {
+            self.tell(message::Placed {}, &bytes)?;
+            return Ok(Ok(()));
+        }
+        // It is refused, and the host says so; or it is of a file that was not shown yet.
+        let (placed, _) = self.ask(message::Place {}, &bytes)?;
+        if placed.is_ok() {
+            self.ledger.take(&batch);
+        }
+        Ok(placed)
     }
 }
 
@@ -96,7 +187,10 @@ impl encoding::Host for Remote {
 
     fn pieces(&mut self, limit: u32) -> Encoded<Vec<Piece>> {
         let (answer, bytes) = self.ask(message::Pieces { limit }, &[])?;
-        listed(answer, &bytes)
+        let told: Result<Vec<Piece>, EncodeError> = listed(answer, &bytes)?;
+        let lengths = told.iter().flatten().map(|piece| piece.produced);
+        self.pieces.extend(lengths);
+        Ok(told)
     }
 
     fn bytes(&mut self, piece: u32) -> Encoded<Vec<u8>> {
@@ -105,9 +199,19 @@ impl encoding::Host for Remote {
     }
 
     fn place(&mut self, batch: Vec<PiecePlacement>) -> Encoded<()> {
-        Ok(self
-            .ask(message::PlacePieces {}, &lists::to_bytes(&batch))?
-            .0)
+        let (placed, _) = self.ask(message::PlacePieces {}, &lists::to_bytes(&batch))?;
+        if placed.is_ok() {
+            for one in &batch {
+                let length = usize::try_from(one.piece)
+                    .ok()
+                    .and_then(|piece| self.pieces.get(piece))
+                    .ok_or_else(|| lost("a piece that was not told"))?;
+                let all = u64::from(one.leading) + u64::from(*length) + u64::from(one.padding);
+                let start = one.partition_offset;
+                self.ledger.placed.insert(start, start + all);
+            }
+        }
+        Ok(placed)
     }
 
     fn encode_bytes(&mut self, settings: Settings, inputs: Vec<Vec<u8>>) -> Encoded<Vec<Vec<u8>>> {
@@ -167,7 +271,14 @@ impl Services for Remote {
         Ok(answer.map(|end| (bytes, end)))
     }
 
-    fn write_partition(&mut self, bytes: Vec<u8>, offset: u64) -> Answer<u64> {
-        Ok(self.ask(message::WritePartition { offset }, &bytes)?.0)
+    fn write_partition(&mut self, bytes: &[u8], offset: u64) -> Answer<u64> {
+        if let Some(size) = self.partition_size
+            && let Ok(end) = self.ledger.end_of_write(offset, bytes.len(), size)
+        {
+            self.ledger.written.cover(offset, end);
+            self.tell(message::Written { offset }, bytes)?;
+            return Ok(Ok(bytes.len() as u64));
+        }
+        Ok(self.ask(message::WritePartition { offset }, bytes)?.0)
     }
 }

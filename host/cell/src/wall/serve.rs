@@ -1,34 +1,116 @@
 //! The host's answers to a cell behind the wall: the same code answers it that answers a cell in this process, so that
-//! nothing is believed that is not checked.
+//! nothing is believed that is not checked. What the cell will ask for next is said before it does.
 
 use super::channel::{Channel, ChannelError};
 use super::columns;
 use super::lists::{self, Listed};
 use super::message::{self, Asked, FromCell, Question};
-use crate::bindings::cellblock::format::placement;
+use crate::bindings::cellblock::format::placement::{self, PlaceError, Placement};
 use crate::bindings::cellblock::format::progress::Host as _;
 use crate::bindings::cellblock::format::tree::Host as _;
 use crate::bindings::encoding::cellblock::format::digests::Host as _;
 use crate::bindings::encoding::cellblock::format::encoding::{self, Host as _};
 use crate::call::{Returned, Stopped};
+use crate::files::ErrorCode;
 use crate::local::Local;
 use crate::state::Services as _;
+use crate::tree::BATCH_NODES;
 
 /// Answers what the cell asks until its call has ended.
 pub(super) fn serve(
     channel: &mut Channel,
     local: &mut Local,
 ) -> Result<Result<Returned, Stopped>, ChannelError> {
+    let mut nodes = NodesAhead {
+        pass: channel.begin_pass(),
+        said: None,
+    };
+    // Most guests begin with it.
+    let mut answered = nodes.say_ahead(channel, local, BATCH_NODES);
     loop {
-        let (message, bytes) = channel.receive()?;
-        let answered = match message {
-            FromCell::Ended(ended) => return Ok(ended),
-            FromCell::Asked(asked) => answer(channel, local, asked, bytes),
-        };
         match answered {
             Ok(sent) => sent?,
             Err(error) => return Ok(Err(Stopped::because_of(&error))),
         }
+        let (message, bytes) = channel.receive()?;
+        answered = match message {
+            FromCell::Ended(ended) => return Ok(ended),
+            FromCell::Asked(asked) => answer(channel, local, &mut nodes, asked, bytes),
+        };
+    }
+}
+
+/// The nodes that the cell will ask for.
+struct NodesAhead {
+    /// The number of the stream of nodes.
+    pass: u32,
+    /// What was said and not asked for yet.
+    said: Option<Said>,
+}
+
+struct Said {
+    /// How many nodes were to be said at the most.
+    limit: u32,
+    /// Where they begin.
+    position: u32,
+}
+
+impl NodesAhead {
+    /// Answers one who asks for at most `limit` nodes, and says those that follow.
+    fn answer(
+        &mut self,
+        channel: &mut Channel,
+        local: &mut Local,
+        limit: u32,
+    ) -> wasmtime::Result<Result<(), ChannelError>> {
+        let limit = limit.min(BATCH_NODES);
+        match self.said.take() {
+            // The answer is there already.
+            Some(said) if said.limit == limit => {}
+            said => {
+                if let Some(Said { position, .. }) = said {
+                    local.position = position;
+                }
+                let (head, columns) = columns::to_bytes(self.pass, limit, local.next(limit)?);
+                if let Err(error) = reply::<message::Next>(channel, &head, &columns) {
+                    return Ok(Err(error));
+                }
+            }
+        }
+        self.say_ahead(channel, local, limit)
+    }
+
+    /// Says the next nodes, if there are any and the channel has room for them.
+    fn say_ahead(
+        &mut self,
+        channel: &mut Channel,
+        local: &mut Local,
+        limit: u32,
+    ) -> wasmtime::Result<Result<(), ChannelError>> {
+        let position = local.position;
+        if position >= local.tree.len() {
+            return Ok(Ok(()));
+        }
+        let (head, columns) = columns::to_bytes(self.pass, limit, local.next(limit)?);
+        Ok(channel.send_ahead(&head, &columns).map(|is_said| {
+            if is_said {
+                self.said = Some(Said { limit, position });
+            } else {
+                local.position = position;
+            }
+        }))
+    }
+
+    /// The stream begins again.
+    fn rewind(
+        &mut self,
+        channel: &mut Channel,
+        local: &mut Local,
+    ) -> wasmtime::Result<Result<(), ChannelError>> {
+        let limit = self.said.take().map_or(BATCH_NODES, |said| said.limit);
+        self.pass = channel.begin_pass();
+        local.rewind()?;
+        self.say_ahead(channel, local, limit)
     }
 }
 
@@ -36,19 +118,14 @@ pub(super) fn serve(
 fn answer(
     channel: &mut Channel,
     local: &mut Local,
+    nodes: &mut NodesAhead,
     asked: Asked,
     bytes: Vec<u8>,
 ) -> wasmtime::Result<Result<(), ChannelError>> {
     Ok(match asked {
-        Asked::Next(message::Next { limit }) => {
-            let (head, columns) = columns::to_bytes(local.next(limit)?);
-            reply::<message::Next>(channel, &head, &columns)
-        }
+        Asked::Next(message::Next { limit }) => return nodes.answer(channel, local, limit),
         Asked::Sum(message::Sum { unit }) => reply::<message::Sum>(channel, &local.sum(unit)?, &[]),
-        Asked::Rewind(message::Rewind {}) => {
-            local.rewind()?;
-            Ok(())
-        }
+        Asked::Rewind(message::Rewind {}) => return nodes.rewind(channel, local),
         Asked::Ranges(message::Ranges { file }) => {
             reply::<message::Ranges>(channel, &local.ranges(file)?, &[])
         }
@@ -61,12 +138,22 @@ fn answer(
                 split(local.read(file, offset, length)?, |content| ((), content));
             reply::<message::Read>(channel, &answer, &content)
         }
-        Asked::Place(message::Place {}) => match message::from_bytes(&bytes) {
-            Some(batch) => {
+        Asked::Place(message::Place {}) => match placements(&bytes) {
+            Ok(batch) => {
                 let placed = placement::Host::place(local, batch)?;
                 reply::<message::Place>(channel, &placed, &[])
             }
-            None => Err(malformed("placements", &bytes)),
+            Err(error) => Err(error),
+        },
+        Asked::Placed(message::Placed {}) => match placements(&bytes) {
+            Ok(batch) => match placement::Host::place(local, batch)? {
+                Ok(()) => Ok(()),
+                Err(PlaceError::Failed) => return Err(failed()),
+                Err(error) => Err(ChannelError::Malformed(format!(
+                    "a placement that no cell makes: {error:?}"
+                ))),
+            },
+            Err(error) => Err(error),
         },
         Asked::Encode(message::Encode { settings, counts }) => {
             match lists::blocks_from_bytes(counts, &bytes) {
@@ -127,10 +214,31 @@ fn answer(
             reply::<message::ReadPartition>(channel, &answer, &content)
         }
         Asked::WritePartition(message::WritePartition { offset }) => {
-            let answer = local.write_partition(bytes, offset)?;
+            let answer = local.write_partition(&bytes, offset)?;
+            channel.give_back(bytes);
             reply::<message::WritePartition>(channel, &answer, &[])
         }
+        Asked::Written(message::Written { offset }) => {
+            let answer = local.write_partition(&bytes, offset)?;
+            channel.give_back(bytes);
+            match answer {
+                Ok(_) => Ok(()),
+                Err(ErrorCode::Io) => return Err(failed()),
+                Err(error) => Err(ChannelError::Malformed(format!(
+                    "a write that no cell makes: {error:?}"
+                ))),
+            }
+        }
     })
+}
+
+/// The partition could not be written: whoever holds it knows why.
+fn failed() -> wasmtime::Error {
+    wasmtime::Error::msg("its partition could not be written")
+}
+
+fn placements(bytes: &[u8]) -> Result<Vec<Placement>, ChannelError> {
+    message::from_bytes(bytes).ok_or_else(|| malformed("placements", bytes))
 }
 
 /// Answers a question of the type `Q`; `bytes` follow.
@@ -166,13 +274,10 @@ fn split<T, H, E>(
 mod tests {
     #![allow(clippy::unwrap_used)]
     use std::io;
-    use std::os::unix::net::UnixStream;
     use std::sync::{Arc, Mutex};
 
     use super::*;
-    use crate::bindings::cellblock::format::placement::{PlaceError, Placement};
     use crate::bindings::cellblock::format::tree::ReadError;
-    use crate::files::ErrorCode;
     use cellblock_contract::Partition;
     use cellblock_tree::source;
 
@@ -219,15 +324,16 @@ mod tests {
     fn taken_over(
         speak: impl FnOnce(&mut Channel) + Send + 'static,
     ) -> Result<Result<Returned, Stopped>, ChannelError> {
-        let (host, cell) = UnixStream::pair().unwrap();
-        let speaking = std::thread::spawn(move || speak(&mut Channel::to_host(cell)));
+        let (mut host, mut cell) = Channel::pair(0).unwrap();
+        host.expect_within(std::time::Duration::from_secs(60));
+        let speaking = std::thread::spawn(move || speak(&mut cell));
         let no_spool = || Err(io::ErrorKind::Unsupported.into());
         let tree = source::read_sources(&[], &no_spool, &source::ReadOptions::within(0))
             .unwrap()
             .tree;
         let partition = Memory(Mutex::new(vec![0; SIZE]));
         let mut local = Local::new(Arc::new(tree), Some(Arc::new(partition)));
-        let served = serve(&mut Channel::to_cell(host), &mut local);
+        let served = serve(&mut host, &mut local);
         speaking.join().unwrap();
         served
     }
@@ -325,6 +431,31 @@ mod tests {
             channel.send(&asked, b"ab").unwrap();
         });
         assert!(matches!(served, Err(ChannelError::Malformed(_))));
+    }
+
+    #[test]
+    fn what_no_cell_says_without_asking_is_refused() {
+        let placement = Placement {
+            file: 0,
+            file_offset: 0,
+            partition_offset: 0,
+            length: 1,
+            padding: 0,
+        };
+        let placed = message::to_bytes(&[placement]);
+        let end = SIZE as u64;
+        let told: [(Asked, Vec<u8>); 4] = [
+            (message::Placed {}.into(), placed),
+            (message::Placed {}.into(), vec![0; 31]),
+            (message::Written { offset: end }.into(), vec![7]),
+            (message::Written { offset: u64::MAX }.into(), vec![7; 2]),
+        ];
+        for (asked, bytes) in told {
+            let served = taken_over(move |channel| {
+                channel.send(&FromCell::Asked(asked), &bytes).unwrap();
+            });
+            assert!(matches!(served, Err(ChannelError::Malformed(_))));
+        }
     }
 
     #[test]

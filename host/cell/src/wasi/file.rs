@@ -97,7 +97,7 @@ impl File {
         let bytes = std::mem::take(&mut self.gathered);
         self.written
             .cover(self.gathered_at, self.gathered_at + bytes.len() as u64);
-        inner(services.write_partition(bytes, self.gathered_at))?;
+        inner(services.write_partition(&bytes, self.gathered_at))?;
         Ok(())
     }
 }
@@ -107,7 +107,7 @@ fn clear(services: &mut impl Services, start: u64, end: u64) -> Result<(), Fault
     while at < end {
         let count = (end - at).min(GATHERED as u64);
         let zeros = vec![0; usize::try_from(count).expect("at most GATHERED")];
-        inner(services.write_partition(zeros, at))?;
+        inner(services.write_partition(&zeros, at))?;
         at += count;
     }
     Ok(())

@@ -38,6 +38,7 @@ mod single;
 mod stamp;
 mod warning;
 
+pub use archive::{BeyondWindow, Decompressors, InProcess, decompressor};
 pub use count::Counter;
 pub use error::{ArchiveError, SourceError};
 pub use mode::{Clause, ModeRule, ModeRuleError};
@@ -49,6 +50,7 @@ use std::fs::File;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::{Timestamp, Tree, index, validate};
 use budget::Kept;
@@ -186,10 +188,12 @@ pub struct ReadOptions {
     pub leave_out: BTreeSet<FileId>,
     /// Counts the nodes of directories and archives as they are found.
     pub found: Counter,
+    /// Who decompresses archives.
+    pub decompressors: Arc<dyn Decompressors>,
 }
 
 impl ReadOptions {
-    /// So much room, and nothing else.
+    /// So much room, and nothing else: archives are decompressed in this process.
     #[must_use]
     pub fn within(room: impl Into<Room>) -> Self {
         Self {
@@ -197,6 +201,7 @@ impl ReadOptions {
             time: None,
             leave_out: BTreeSet::new(),
             found: Counter::default(),
+            decompressors: Arc::new(InProcess),
         }
     }
 }
@@ -338,7 +343,16 @@ impl Merging<'_> {
             expanded: self.expanded,
             partition: self.options.room.partition.filter(|_| takes_all),
         };
-        let read = archive::read(path, opened, self.spool, room, store, &mut self.kept);
+        let decompressors = &*self.options.decompressors;
+        let read = archive::read(
+            path,
+            opened,
+            self.spool,
+            decompressors,
+            room,
+            store,
+            &mut self.kept,
+        );
         let read = read.map_err(|error| SourceError::Archive {
             path: path.into(),
             error,

@@ -18,6 +18,7 @@ mod packed;
 mod pax;
 mod sparse;
 
+pub use compression::{BeyondWindow, Decompressors, InProcess, decompressor};
 pub(super) use packed::open;
 
 use std::fs::File;
@@ -57,6 +58,7 @@ pub(super) fn read(
     path: &Path,
     opened: Opened,
     spool: &dyn Fn() -> io::Result<File>,
+    decompressors: &dyn Decompressors,
     room: Room,
     store: u32,
     kept: &mut Kept,
@@ -81,7 +83,7 @@ pub(super) fn read(
         }
         Opened::Packed(packed) => {
             let spool = spool().map_err(ArchiveError::Spool)?;
-            let unpacking = packed.unpack(spool, room.expanded)?;
+            let unpacking = packed.unpack(spool, decompressors, room.expanded)?;
             // Nothing is read ahead of what is judged: it would be decompressed.
             let members = Members::new(Blocks::new(&unpacking), room.partition);
             let planted = plant(members, store, kept)?;

@@ -13,7 +13,7 @@ use super::super::error::{ArchiveError, SourceError};
 use super::super::single::noun;
 use super::super::stamp::{Stamp, status};
 use super::blocks::{Plain, ReadAt};
-use super::compression::{self, BeyondWindow, WINDOW};
+use super::compression::{BeyondWindow, Decompressors, WINDOW};
 use crate::recognise::{Class, Compression, HEAD, recognise};
 
 /// Bytes decompressed at a time.
@@ -88,6 +88,7 @@ pub(in super::super) fn open(path: &Path) -> Result<Opened, SourceError> {
     Ok(Opened::Packed(Packed {
         compression,
         input: Cursor::new(start).chain(file),
+        is_file: found == FileType::RegularFile,
     }))
 }
 
@@ -105,15 +106,23 @@ pub(in super::super) struct Packed {
     /// `None` for what comes through a pipe as it is.
     compression: Option<Compression>,
     input: Chain<Cursor<Vec<u8>>, File>,
+    /// Whether it is a regular file.
+    is_file: bool,
 }
 
 impl Packed {
     /// Decompresses it into the file `spool` as far as it is read, up to `limit` bytes.
-    pub(super) fn unpack(self, spool: File, limit: u64) -> Result<Unpacking, ArchiveError> {
+    pub(super) fn unpack(
+        self,
+        spool: File,
+        decompressors: &dyn Decompressors,
+        limit: u64,
+    ) -> Result<Unpacking, ArchiveError> {
         let format = self.compression.map_or("tar", Compression::name);
         let output: Box<dyn Read> = match self.compression {
             None => Box::new(self.input),
-            Some(compression) => compression::decompressor(compression, self.input)
+            Some(compression) => decompressors
+                .start(compression, Box::new(self.input), self.is_file)
                 .map_err(|error| decompress_error(format, 0, error))?,
         };
         Ok(Unpacking {

@@ -15,8 +15,43 @@ use input::Input;
 /// The most that a decompressor may look back, in bytes, and about what it takes in memory: what `xz -9` and `zstd -20` want.
 pub(super) const WINDOW: u64 = 64 << 20;
 
+/// Who decompresses archives: this process, or one that has nothing but the bytes.
+pub trait Decompressors: fmt::Debug + Send + Sync {
+    /// The bytes of `input` without their compression. What can be read `ahead` of what is decompressed is a file; of
+    /// anything else no more is read than the decompressor asks for.
+    ///
+    /// What cannot be decompressed is an error of the reader, as [`decompressor`] gives it.
+    ///
+    /// # Errors
+    /// If there is nobody to decompress it.
+    fn start(
+        &self,
+        compression: Compression,
+        input: Box<dyn Read>,
+        ahead: bool,
+    ) -> io::Result<Box<dyn Read>>;
+}
+
+/// Decompresses in this process, on the thread that reads.
+#[derive(Clone, Copy, Debug)]
+pub struct InProcess;
+
+impl Decompressors for InProcess {
+    fn start(
+        &self,
+        compression: Compression,
+        input: Box<dyn Read>,
+        _ahead: bool,
+    ) -> io::Result<Box<dyn Read>> {
+        decompressor(compression, input)
+    }
+}
+
 /// The bytes of `input` without their compression.
-pub(super) fn decompressor(
+///
+/// # Errors
+/// If there is no memory for it. What is damaged is an error of the reader, and so is a [`BeyondWindow`].
+pub fn decompressor(
     compression: Compression,
     input: impl Read + 'static,
 ) -> io::Result<Box<dyn Read>> {
@@ -30,11 +65,11 @@ pub(super) fn decompressor(
     })
 }
 
-/// Data that looks back further than [`WINDOW`].
+/// Data that looks back further than a decompressor may: 64 MiB.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct BeyondWindow {
+pub struct BeyondWindow {
     /// How far, in bytes, where the data says it before it is decompressed.
-    pub(super) wanted: Option<u64>,
+    pub wanted: Option<u64>,
 }
 
 impl fmt::Display for BeyondWindow {
@@ -47,11 +82,14 @@ impl std::error::Error for BeyondWindow {}
 
 impl BeyondWindow {
     /// The error that a reader gives for it; [`BeyondWindow::of`] finds it there.
-    fn error(wanted: Option<u64>) -> io::Error {
+    #[must_use]
+    pub fn error(wanted: Option<u64>) -> io::Error {
         io::Error::other(Self { wanted })
     }
 
-    pub(super) fn of(error: &io::Error) -> Option<Self> {
+    /// What of it is in the error of a reader.
+    #[must_use]
+    pub fn of(error: &io::Error) -> Option<Self> {
         error.get_ref()?.downcast_ref().copied()
     }
 }

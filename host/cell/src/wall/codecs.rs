@@ -1,0 +1,273 @@
+//! Codec workers: processes behind the wall that compress what stands in memory that the host shares with them, and tell
+//! lengths.
+//!
+//! ```text
+//!     shared memory                    host                              worker
+//!     ┌──────────────┐
+//!     │ channel      │  settings, length of the block  ──────────>
+//!     ├──────────────┤                                  <──────────  lengths of the pieces
+//!     │ block        │  <── content of files                        reads
+//!     ├──────────────┤
+//!     │ what came    │  takes a copy                                writes
+//!     └──────────────┘
+//! ```
+//!
+//! A worker has less than a cell: no code is ever made in it. One that was taken over by what it was given to compress can
+//! compress that wrongly; lengths that cannot be, silence and its end are errors.
+
+use std::time::Duration;
+
+use cellblock_codec::{BLOCK_LIMIT, Piece, Settings};
+
+use super::channel::{Channel, ChannelError};
+use super::message::{Block, Compressed, Hello, Purpose};
+use super::outside::{Ending, NoProcess, Process, Starter, fit};
+use crate::encode::{Encoded, Worker, WorkerError};
+use cellblock_contract::Limits;
+
+/// The host's side of a worker.
+pub(crate) struct Compressor {
+    channel: Channel,
+    /// The process; none of a test that plays one.
+    child: Option<Ending>,
+    /// How long a block may take.
+    time: Duration,
+    /// The length of the block in bytes.
+    length: usize,
+    pieces: Vec<Piece>,
+    bytes: Vec<u8>,
+}
+
+impl Compressor {
+    pub(crate) fn start(starter: &Starter, limits: Limits) -> Result<Self, NoProcess> {
+        let hello = Hello {
+            limits,
+            purpose: Purpose::Encode,
+        };
+        let (child, channel) = Process::start(starter, "codec", &hello)?.into_parts();
+        Ok(Self {
+            channel,
+            child: Some(child),
+            time: limits.time,
+            length: 0,
+            pieces: Vec::new(),
+            bytes: Vec::new(),
+        })
+    }
+
+    fn lost(&mut self, error: ChannelError) -> WorkerError {
+        WorkerError::Lost(match error {
+            ChannelError::Deadline => format!(
+                "took longer for {} bytes than the {} s that a call may take",
+                self.length,
+                self.time.as_secs_f64()
+            ),
+            ChannelError::Malformed(what) => format!("answers what cannot be: {}", fit(&what)),
+            ChannelError::Closed | ChannelError::Io(_) => match &mut self.child {
+                Some(child) => format!("has ended ({})", child.end()),
+                None => "has ended".to_owned(),
+            },
+        })
+    }
+
+    fn ask(&mut self, settings: &Settings) -> Result<Compressed, ChannelError> {
+        let length = u32::try_from(self.length).expect("at most BLOCK_LIMIT");
+        let block = Block {
+            settings: *settings,
+            length,
+        };
+        self.channel.expect_within(self.time);
+        self.channel.send(&block, &[])?;
+        let (answer, pieces) = self.channel.receive::<Compressed>()?;
+        let Ok(produced) = answer else {
+            return Ok(answer);
+        };
+        let produced = usize::try_from(produced)
+            .ok()
+            .filter(|produced| *produced <= self.length)
+            .ok_or_else(|| {
+                let length = self.length;
+                ChannelError::Malformed(format!("{produced} bytes of {length}"))
+            })?;
+        let (chunks, rest) = pieces.as_chunks::<8>();
+        if !rest.is_empty() {
+            let what = format!("pieces in {} bytes", pieces.len());
+            return Err(ChannelError::Malformed(what));
+        }
+        self.pieces.clear();
+        self.pieces.extend(chunks.iter().map(piece));
+        // A copy, which changes no more once it is looked at.
+        self.bytes.resize(produced, 0);
+        self.channel.read_area(BLOCK_LIMIT, &mut self.bytes);
+        Ok(answer)
+    }
+}
+
+impl Worker for Compressor {
+    #[expect(unsafe_code, reason = "content goes where the worker finds it")]
+    fn room(&mut self, length: usize) -> Result<&mut [u8], WorkerError> {
+        assert!(
+            (1..=BLOCK_LIMIT).contains(&length),
+            "a block of {length} bytes"
+        );
+        self.length = length;
+        let room = self.channel.area(0, length);
+        // SAFETY: it is mapped as long as the channel is there, and nothing else of this process refers to it. The worker, which
+        // waits, could write to it only if it was taken over: the host puts content here, and believes nothing that it reads.
+        Ok(unsafe { std::slice::from_raw_parts_mut(room, length) })
+    }
+
+    fn encode(&mut self, settings: &Settings) -> Result<Encoded<'_>, WorkerError> {
+        match self.ask(settings) {
+            Ok(Ok(_)) => Ok(Encoded {
+                pieces: &self.pieces,
+                bytes: &self.bytes,
+            }),
+            Ok(Err(why)) => Err(WorkerError::Lost(format!("says: {}", fit(&why)))),
+            Err(error) => Err(self.lost(error)),
+        }
+    }
+}
+
+/// A piece from 8 bytes: its two lengths, little-endian.
+fn piece(bytes: &[u8; 8]) -> Piece {
+    let [consumed, produced] = [0, 4].map(|start| {
+        let mut number = [0; 4];
+        number.copy_from_slice(&bytes[start..start + 4]);
+        u32::from_le_bytes(number)
+    });
+    Piece { consumed, produced }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use cellblock_codec::{Codec, Method};
+
+    use super::super::encoder::work;
+    use super::*;
+
+    const AREA: usize = 2 * BLOCK_LIMIT;
+
+    const TIME: Duration = Duration::from_millis(500);
+
+    /// A worker that `play` stands in for.
+    fn played(play: impl FnOnce(Channel) + Send + 'static) -> Compressor {
+        let (host, cell) = Channel::pair(AREA).unwrap();
+        std::thread::spawn(move || play(cell));
+        Compressor {
+            channel: host,
+            child: None,
+            time: TIME,
+            length: 0,
+            pieces: Vec::new(),
+            bytes: Vec::new(),
+        }
+    }
+
+    fn content(length: usize) -> Vec<u8> {
+        (0..length)
+            .map(|at| (at / 7 % 251).to_le_bytes()[0])
+            .collect()
+    }
+
+    #[test]
+    fn a_worker_makes_what_a_thread_makes() {
+        let mut worker = played(|mut channel| {
+            let _ = work(&mut channel);
+        });
+        for method in Method::ALL {
+            let limit = if matches!(method, Method::Zlib | Method::Xz) {
+                0
+            } else {
+                4096
+            };
+            let settings = Settings {
+                limit,
+                ..Settings::new(method, 6)
+            };
+            for length in [1, 100, 4096, 300_001] {
+                let block = content(length);
+                let mut bytes = Vec::new();
+                let pieces = Codec::new().encode(&settings, &block, &mut bytes).unwrap();
+                worker.room(length).unwrap().copy_from_slice(&block);
+                let encoded = worker.encode(&settings).unwrap();
+                assert_eq!(encoded.pieces, pieces);
+                assert!(encoded.bytes == bytes);
+                assert!(encoded.is_of(&settings, length));
+            }
+        }
+    }
+
+    fn failed(worker: &mut Compressor) -> String {
+        worker.room(1000).unwrap().fill(7);
+        let settings = Settings::new(Method::Lz4, 0);
+        worker.encode(&settings).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_worker_that_lies_is_told_from_one_that_works() {
+        let answers: [(Compressed, &[u8], &str); 4] = [
+            (Ok(1001), &[0; 8], "1001 bytes of 1000"),
+            (Ok(u32::MAX), &[0; 8], "4294967295 bytes of 1000"),
+            (Ok(10), &[0; 9], "pieces in 9 bytes"),
+            (
+                Err("disk full\nerror: no\u{1b}[2J".to_owned()),
+                &[],
+                "\n    | error: no\u{fffd}",
+            ),
+        ];
+        for (answer, pieces, words) in answers {
+            let mut worker = played(move |mut channel| {
+                channel.receive::<Block>().unwrap();
+                channel.send(&answer, pieces).unwrap();
+                // It does not go before it is heard.
+                let _ = channel.receive::<Block>();
+            });
+            let error = failed(&mut worker);
+            assert!(
+                error.starts_with("the codec worker ") && error.contains(words),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_worker_that_hangs_or_goes_is_an_error() {
+        let mut worker = played(|mut channel| {
+            channel.receive::<Block>().unwrap();
+            let _ = channel.receive::<Block>();
+        });
+        assert_eq!(
+            failed(&mut worker),
+            "the codec worker took longer for 1000 bytes than the 0.5 s that a call may take"
+        );
+        let mut worker = played(drop);
+        assert_eq!(failed(&mut worker), "the codec worker has ended");
+    }
+
+    #[test]
+    fn what_a_worker_writes_after_it_has_answered_changes_nothing() {
+        let mut worker = played(|mut channel| {
+            channel.receive::<Block>().unwrap();
+            channel.write_area(BLOCK_LIMIT, &[1; 500]);
+            let pieces = [1000_u32, 500].map(u32::to_le_bytes).concat();
+            channel.send(&Compressed::Ok(500), &pieces).unwrap();
+            channel.receive::<Block>().unwrap();
+            channel.write_area(BLOCK_LIMIT, &[2; 500]);
+            channel.send(&Compressed::Ok(500), &pieces).unwrap();
+        });
+        worker.room(1000).unwrap().fill(7);
+        let settings = Settings::new(Method::Lz4, 0);
+        let kept = {
+            let encoded = worker.encode(&settings).unwrap();
+            let address = encoded.bytes.as_ptr();
+            assert_eq!(encoded.bytes, [1; 500]);
+            address
+        };
+        let area = worker.channel.area(0, AREA).cast_const();
+        assert!(!(area..area.wrapping_add(AREA)).contains(&kept));
+        worker.room(1000).unwrap().fill(7);
+        assert_eq!(worker.encode(&settings).unwrap().bytes, [2; 500]);
+    }
+}
