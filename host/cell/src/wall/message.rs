@@ -28,7 +28,7 @@ use crate::bindings::encoding::cellblock::format::encoding::{EncodeError, Settin
 use crate::call::{Returned, Role, Stopped};
 use crate::engine::LoadFailure;
 use crate::files::ErrorCode;
-use cellblock_codec::{BLOCK_LIMIT, Settings};
+use cellblock_codec::BLOCK_LIMIT;
 use cellblock_contract::Limits;
 
 /// What a cell may use, and what it is for.
@@ -75,7 +75,7 @@ pub(super) const CODE_LIMIT: usize = 180 << 20;
 /// What a codec worker is asked to compress: the first bytes of its area.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Block {
-    pub(super) settings: Settings,
+    pub(super) settings: cellblock_codec::Settings,
     /// In bytes.
     pub(super) length: u32,
 }
