@@ -40,12 +40,15 @@ fn compressed(archive: &[u8]) -> [(&'static str, Vec<u8>); 5] {
     bzip2.write_all(archive).unwrap();
     let mut xz = liblzma::write::XzEncoder::new(Vec::new(), 0);
     xz.write_all(archive).unwrap();
+    let mut zst = zstd::Encoder::new(Vec::new(), 1).unwrap();
+    zst.include_checksum(true).unwrap();
+    zst.write_all(archive).unwrap();
     let mut lz4 = lz4_flex::frame::FrameEncoder::new(Vec::new());
     lz4.write_all(archive).unwrap();
     [
         ("gz", gzip.finish().unwrap()),
         ("bz2", bzip2.finish().unwrap()),
-        ("zst", zstd::encode_all(archive, 1).unwrap()),
+        ("zst", zst.finish().unwrap()),
         ("xz", xz.finish().unwrap()),
         ("lz4", lz4.finish().unwrap()),
     ]

@@ -73,7 +73,7 @@ error: partition 'data': unknown file system `btrfs`
 5 | filesystem = \"btrfs\"
   |              ^^^^^^^ no guest makes this
   |
-  = help: the file systems are erofs, ext2, ext3, ext4, fat12, fat16, fat32, swap, vfat; a formatter of your own is named in [guests]",
+  = help: the file systems are erofs, ext2, ext3, ext4, fat12, fat16, fat32, squashfs, swap, vfat; a formatter of your own is named in [guests]",
     );
 }
 

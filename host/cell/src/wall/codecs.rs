@@ -184,6 +184,7 @@ mod tests {
             };
             let settings = Settings {
                 limit,
+                unit: limit.max(1),
                 ..Settings::new(method, 6)
             };
             for length in [1, 100, 4096, 300_001] {

@@ -17,7 +17,7 @@ use cellblock_build::table::{SectorSize, Selector};
 pub struct Chosen {
     /// The image: a file with a GPT, an MBR or both
     pub image: PathBuf,
-    /// The partition: its number, name or UUID. `number:3`, `name:3` and `uuid:…` say which of them is meant
+    /// The partition: its number, name or UUID. `number:3`, `name:3` and `uuid:UUID` say which of them is meant
     #[arg(add = ArgValueCompleter::new(completion::partitions_of_image))]
     pub partition: Selector,
     /// Refuse the partition unless it has exactly this size, such as 64MiB

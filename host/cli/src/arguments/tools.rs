@@ -15,7 +15,7 @@ use cellblock_build::table::SectorSize;
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  cellblock init               write image.toml, for a disk with an ESP and a root
+  cellblock init               write image.toml: a disk with an ESP and a root
   cellblock init - | less      look at it first")]
 pub struct Init {
     /// The file to write; `-` is standard output. A file that exists is left as it is
