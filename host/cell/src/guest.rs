@@ -38,7 +38,7 @@ pub struct Guest {
 pub(super) enum Location {
     /// In this process.
     Here(
-        Compiled<Local>,
+        Box<Compiled<Local>>,
         #[expect(dead_code, reason = "it ticks")] Ticker,
     ),
     /// In a process for each cell.

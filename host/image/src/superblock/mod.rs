@@ -71,8 +71,7 @@ impl Superblock {
             start: place.start,
             length: end.saturating_sub(place.start),
         };
-        let finders: [fn(&Volume<'_>) -> io::Result<Option<Self>>; 4] =
-            [foreign::find, ext::find, swap::find, fat::find];
+        let finders: [Finder; 4] = [foreign::find, ext::find, swap::find, fat::find];
         for find in finders {
             if let Some(found) = find(&volume)? {
                 return Ok(Some(found));
@@ -81,6 +80,9 @@ impl Superblock {
         Ok(None)
     }
 }
+
+/// What looks for one kind of content.
+type Finder = fn(&Volume<'_>) -> io::Result<Option<Superblock>>;
 
 /// The range of a disk that is looked at.
 struct Volume<'a> {
