@@ -38,11 +38,11 @@ pub struct Guest {
 pub(super) enum Location {
     /// In this process.
     Here(
-        Box<Compiled<Local>>,
+        Compiled<Local>,
         #[expect(dead_code, reason = "it ticks")] Ticker,
     ),
     /// In a process for each cell.
-    Behind(Confined),
+    Behind(Box<Confined>),
 }
 
 /// One guest with its tree, and a partition when it formats one. Every call gets an instance of its own, and behind the

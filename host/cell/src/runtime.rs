@@ -141,7 +141,7 @@ impl Runtime {
         let (place, missing) = match &self.starter {
             None => without(None)?,
             Some(starter) => match self.behind(starter, name, role, bytes, &digest) {
-                Ok(confined) => (Location::Behind(confined), None),
+                Ok(confined) => (Location::Behind(Box::new(confined)), None),
                 Err(NoProcess::Missing(missing)) => {
                     self.allow_without(name, origin, &missing)?;
                     without(Some(missing))?
@@ -236,7 +236,7 @@ impl Runtime {
         if let Some(code) = kept.as_ref().and_then(|(cache, entry)| cache.get(entry)) {
             // SAFETY: this user's host has compiled it in its own process: the cache vouches for it.
             match unsafe { Compiled::<Local>::link(&engine, role, &code) } {
-                Ok(compiled) => return Ok(Location::Here(Box::new(compiled), ticker()?)),
+                Ok(compiled) => return Ok(Location::Here(compiled, ticker()?)),
                 Err(LoadFailure::Stale(_)) => {}
                 Err(failure) => return Err(failure.of(name)),
             }
@@ -248,7 +248,7 @@ impl Runtime {
         if let Some((cache, entry)) = kept {
             cache.put(&entry, &code);
         }
-        Ok(Location::Here(Box::new(compiled), ticker()?))
+        Ok(Location::Here(compiled, ticker()?))
     }
 
     /// Compiles a guest in this process, within the time of a call.
