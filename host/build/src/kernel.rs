@@ -102,12 +102,15 @@ pub(crate) fn assembled(
     Ok((source, told))
 }
 
+/// Sections with their bytes.
+type Sections = Vec<(Section, Vec<u8>)>;
+
 /// The sections in the order of the image, and the command line.
 fn sections(
     parts: &KernelParts,
     facts: &Facts,
     awaited: &mut Awaited,
-) -> Result<(Vec<(Section, Vec<u8>)>, String), KernelError> {
+) -> Result<(Sections, String), KernelError> {
     let KernelParts {
         place: _,
         name,
