@@ -71,7 +71,7 @@ pub fn describe_held(name: &str, held: &Superblock) -> String {
 
 /// The kind, and where kinds are told apart by it, the version.
 fn called(held: &Superblock) -> String {
-    match (&*held.kind, &held.version) {
+    match (held.kind, &held.version) {
         ("vfat" | "crypto_LUKS" | "squashfs" | "squashfs3", Some(version)) => {
             format!("{} {}", held.kind, printable(version))
         }
