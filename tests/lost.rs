@@ -129,7 +129,7 @@ fn streams_are_files_too() {
             let file = fs::File::options().append(true).open(bench.path(output));
             command.stdout(file.unwrap());
         }
-        crate::support::Outcome::of(&mut command)
+        Outcome::of(&mut command)
     };
     for (arguments, input, output) in [
         (&["build", "-", "-o", "plain.toml"][..], "plain.toml", None),
@@ -337,7 +337,7 @@ fn what_is_done_is_on_the_disk_where_that_is_said() {
         assert!(!calls.iter().any(is_flush), "{command:?}: {calls:?}");
         fs::remove_file(bench.path(command.last().unwrap())).unwrap();
         let calls = flushes(&bench, &[command, &["--sync"]].concat()).unwrap();
-        let flushed = calls.iter().position(|call| is_flush(call));
+        let flushed = calls.iter().position(&is_flush);
         let named = calls.iter().position(|call| call == "linkat");
         assert!(
             flushed.is_some() && flushed < named,
