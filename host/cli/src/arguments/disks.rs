@@ -82,7 +82,7 @@ SOURCE is what it is for `cellblock mkfs`: a directory, a tar archive or a file,
 
 Examples:
   cellblock fill disk.img root ext4 --content rootfs.tar
-  cellblock fill disk.img 1 vfat --label UEFI --content esp/ --expect-size 256MiB"))]
+  cellblock fill disk.img 1 vfat --content esp/ --expect-size 256MiB"))]
 pub struct Fill {
     /// Which partition.
     #[command(flatten)]

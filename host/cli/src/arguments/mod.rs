@@ -48,14 +48,14 @@ const RANDOM: &str = "/dev/urandom";
     max_term_width = 100,
     after_help = "\
 Examples:
-  cellblock build image.toml -o disk.img            build the disk that image.toml describes
-  cellblock build imagecraft.yaml --prime DIR       build what an imagecraft.yaml describes
-  cellblock mkfs ext4 -o root.img --content root/   make one file system from a directory
-  cellblock show disk.img                           show the partitions of an image
-  cellblock fill disk.img 2 ext4                    make a file system in a partition of it
-  cellblock splice disk.img root root.img           put a file into a partition
-  cellblock cut disk.img root -o root.img           and take it out
-  cellblock repair disk.img                         say what is wrong with its table, and what mends it
+  cellblock build image.toml -o disk.img           build a disk
+  cellblock build imagecraft.yaml --prime DIR      the same, for imagecraft
+  cellblock mkfs ext4 -o root.img --content root/  make one file system
+  cellblock show disk.img                          show its partitions
+  cellblock fill disk.img 2 ext4                   fill a partition of it
+  cellblock splice disk.img root root.img          put a file into another
+  cellblock cut disk.img root -o root.img          and take it out
+  cellblock repair disk.img                        look at its table
 
 Exit codes: 0 done, 1 the build failed, 2 the command line or the spec is wrong."
 )]
@@ -321,7 +321,7 @@ single file. Its name and first bytes tell which, unless a prefix says it: `dire
 A path or value that holds such an option is written in double quotes: '\"a,to=b\",to=/c'.
 
 Examples:
-  cellblock mkfs ext4 -o root.img --content rootfs.tar --size \"minimum + 20%\"
+  cellblock mkfs ext4 -o root.img --content root.tar --size \"minimum + 20%\"
   cellblock mkfs vfat -o esp.img --size 64MiB --label UEFI --content esp/
   cellblock mkfs ext4 -o home.img --content skel/,to=/user,owner=1000:1000
   cellblock mkfs swap -o swap.img --size 1GiB"

@@ -15,7 +15,7 @@ use cellblock_build::table::SectorSize;
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  cellblock init               write image.toml: a disk with an ESP and a root
+  cellblock init               write image.toml: an ESP and a root
   cellblock init - | less      look at it first")]
 pub struct Init {
     /// The file to write; `-` is standard output. A file that exists is left as it is
@@ -51,9 +51,9 @@ pub struct Show {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  cellblock guests                  the formatters that are built in, with their options
-  cellblock guests ext4             the one that makes ext4
-  cellblock guests minix.wasm       what a formatter of your own may do, and its options")]
+  cellblock guests              the formatters that are built in
+  cellblock guests ext4         the one that makes ext4, its options
+  cellblock guests minix.wasm   one of your own, and what it may do")]
 pub struct Guests {
     /// One formatter: the kind or the name of one that is built in, or else a file (./ext4 where it has such a name)
     #[arg(add = ArgValueCompleter::new(completion::kind_or_file))]
