@@ -209,7 +209,7 @@ pub trait Encoder {
     /// [`EncodeError::Piece`] if it is none.
     fn bytes(&mut self, piece: PieceId) -> Result<Vec<u8>, EncodeError>;
 
-    /// Places pieces; in [`EncodingFormatter::format`] only.
+    /// Places pieces; in [`crate::EncodingFormatter::format`] only.
     ///
     /// # Errors
     /// [`EncodeError`] if a piece or a place is refused.
