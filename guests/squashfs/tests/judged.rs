@@ -12,7 +12,7 @@ use judge::{Image, make, make_smallest, mount};
 fn judge_all(tree: &mut MemoryTree, settings: &[(&str, &str)]) -> Image {
     let image = make_smallest(tree, settings);
     mount::compare(&image, tree);
-    mount::compare_unpacked(&image, tree);
+    judge::compare_unpacked(&image, tree);
     let needed = image.path.metadata().unwrap().len();
     let available = needed - 512;
     let error = make(tree, available, settings).err();

@@ -244,7 +244,7 @@ fn an_empty_tree_is_a_file_system() {
             let mut tree = MemoryTree::new();
             let image = make_smallest(&mut tree, &settings);
             mount::compare(&image, &mut tree);
-            mount::compare_unpacked(&image, &mut tree);
+            judge::compare_unpacked(&image, &mut tree);
         }
     }
 }

@@ -256,7 +256,7 @@ fn random_trees_are_what_they_were_made_of() {
         let needed = measure(&mut tree, &settings);
         let smallest = make(&mut tree, needed, &settings).unwrap();
         mount::compare(&smallest, &mut tree);
-        mount::compare_unpacked(&smallest, &mut tree);
+        judge::compare_unpacked(&smallest, &mut tree);
         let available = needed - 512;
         let error = make(&mut tree, available, &settings).err();
         let shortage = Shortage { needed, available };

@@ -3,9 +3,10 @@
 
 #[path = "../../../ext4/tests/judge/mount.rs"]
 pub mod mount;
+#[path = "../../../ext4/tests/judge/scratch.rs"]
+mod scratch;
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use cellblock_erofs::Erofs;
 use cellblock_guest::memory::{Entry, FileOutput, MemoryEncoder, MemoryTree};
@@ -13,32 +14,34 @@ use cellblock_guest::{
     EncodingFormatter as _, FormatError, Request, Shortage, Summary, Timestamp, Uuid,
 };
 use cellblock_judges::{judge, skipped, text};
+use mount::Stores;
+use scratch::create;
+pub use scratch::temporary_path;
 
 /// An image that vanishes with its value.
 pub struct Image {
     pub path: PathBuf,
     /// What kind of file system it is.
     pub kind: String,
-    /// Of other formats: an erofs inode has all of a time.
-    pub inode_size: u32,
     pub summary: Summary,
+}
+
+impl Image {
+    /// What the format stores of nodes.
+    pub fn stores(&self) -> Stores {
+        Stores {
+            nanoseconds: true,
+            directory_links: false,
+            lost_and_found: false,
+            attributes_always: true,
+        }
+    }
 }
 
 impl Drop for Image {
     fn drop(&mut self) {
         let _ = std::fs::remove_file(&self.path);
     }
-}
-
-/// A path in the temporary directory that no other test has.
-pub fn temporary_path(extension: &str) -> PathBuf {
-    static COUNT: AtomicU32 = AtomicU32::new(0);
-    let number = COUNT.fetch_add(1, Ordering::Relaxed);
-    let name = format!(
-        "cellblock-erofs-{}-{number}.{extension}",
-        std::process::id()
-    );
-    std::env::temp_dir().join(name)
 }
 
 /// A request for a partition of `size` bytes.
@@ -65,16 +68,10 @@ pub fn request(size: u64, settings: &[(&str, &str)]) -> Request {
 /// An image as requested.
 pub fn make_request(tree: &mut MemoryTree, request: &Request) -> Result<Image, FormatError> {
     let path = temporary_path("img");
-    let file = std::fs::File::options()
-        .read(true)
-        .write(true)
-        .create_new(true)
-        .open(&path)
-        .unwrap();
+    let file = create(&path);
     let mut image = Image {
         path,
         kind: request.kind.clone(),
-        inode_size: 64,
         summary: Summary::default(),
     };
     let mut output = FileOutput::new(file, request.size, tree).unwrap();

@@ -2,9 +2,9 @@
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 
 pub mod mount;
+mod scratch;
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use cellblock_ext4::Ext4;
 use cellblock_guest::memory::{FileOutput, MemoryTree};
@@ -12,6 +12,8 @@ use cellblock_guest::{
     FormatError, Formatter as _, Output, Placement, Request, Summary, Timestamp, Uuid,
 };
 use cellblock_judges::{judge, text};
+use mount::Stores;
+use scratch::{create, temporary_path};
 
 /// An image that vanishes with its value.
 pub struct Image {
@@ -23,18 +25,22 @@ pub struct Image {
     pub summary: Summary,
 }
 
+impl Image {
+    /// What the format stores of nodes.
+    pub fn stores(&self) -> Stores {
+        Stores {
+            nanoseconds: self.inode_size > 128,
+            directory_links: false,
+            lost_and_found: true,
+            attributes_always: true,
+        }
+    }
+}
+
 impl Drop for Image {
     fn drop(&mut self) {
         let _ = std::fs::remove_file(&self.path);
     }
-}
-
-/// A path in the temporary directory that no other test has.
-pub fn temporary_path(extension: &str) -> PathBuf {
-    static COUNT: AtomicU32 = AtomicU32::new(0);
-    let number = COUNT.fetch_add(1, Ordering::Relaxed);
-    let name = format!("cellblock-ext4-{}-{number}.{extension}", std::process::id());
-    std::env::temp_dir().join(name)
 }
 
 /// A path for a file of `size` bytes. One that is large and mostly holes goes to memory if that has room: there it may have
@@ -89,12 +95,7 @@ pub fn make(
 /// An image as requested.
 pub fn make_request(tree: &mut MemoryTree, request: &Request) -> Result<Image, FormatError> {
     let path = path_for(request.size);
-    let file = std::fs::File::options()
-        .read(true)
-        .write(true)
-        .create_new(true)
-        .open(&path)
-        .unwrap();
+    let file = create(&path);
     let mut image = Image {
         path,
         kind: request.kind.clone(),

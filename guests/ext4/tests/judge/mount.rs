@@ -1,4 +1,4 @@
-//! The kernel's reading of an image, compared with the tree that it was made from.
+//! What the kernel shows of an image, or a program took out of it, compared with the tree that it was made from.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -12,6 +12,7 @@ use cellblock_guest::memory::MemoryTree;
 use cellblock_guest::{Device, Kind, Node, NodeId};
 use cellblock_judges::{Ability, judge, lacks, text};
 use rustix::fs::{lgetxattr, llistxattr, major, minor};
+use rustix::io::Errno;
 
 use super::{Image, temporary_path};
 
@@ -26,6 +27,19 @@ const MACHINE: [&str; 5] = [
 
 /// A node, and a file's data with its offsets.
 type NodeAndData = (Node<'static>, Vec<(u64, Vec<u8>)>);
+
+/// What a format stores of nodes, as the kernel shows it.
+#[derive(Clone, Copy, Debug)]
+pub struct Stores {
+    /// Times to the nanosecond; otherwise whole seconds.
+    pub nanoseconds: bool,
+    /// In the count of a directory's links, itself and those of the directories in it.
+    pub directory_links: bool,
+    /// A directory of its own that is called `lost+found`.
+    pub lost_and_found: bool,
+    /// A table of attributes even where no node has any; otherwise the kernel says then that it has no such thing.
+    pub attributes_always: bool,
+}
 
 /// A mount that ends with its value.
 pub struct Mount(PathBuf);
@@ -97,18 +111,24 @@ fn mount(image: &Image, options: &str) -> Option<Mount> {
 
 /// Fails unless the kernel finds in `image` what is in `tree`, and nothing else.
 pub fn compare(image: &Image, tree: &mut MemoryTree) {
-    let Some(mount) = mount(image, "loop,ro") else {
-        return;
-    };
+    if let Some(mount) = mount(image, "loop,ro") {
+        compare_folder(mount.path(), tree, image.stores(), None);
+    }
+}
+
+/// Fails unless what is below `top` is what is in `tree`, and nothing else, but for the attribute `except`.
+pub fn compare_folder(top: &Path, tree: &mut MemoryTree, stores: Stores, except: Option<&str>) {
     let nodes = tree.nodes();
     let paths = paths(nodes);
     let mut expected: BTreeMap<PathBuf, usize> = BTreeMap::new();
     for (index, path) in paths.iter().enumerate() {
-        expected.insert(mount.0.join(path), index);
+        expected.insert(top.join(path), index);
     }
-    let links = links(nodes);
-    let mut found = walk(&mount.0);
-    found.retain(|path| expected.contains_key(path) || !path.ends_with("lost+found"));
+    let links = links(nodes, stores);
+    let mut found = walk(top);
+    if stores.lost_and_found {
+        found.retain(|path| expected.contains_key(path) || !path.ends_with("lost+found"));
+    }
     assert_eq!(found.len(), expected.len());
     let mut inodes: BTreeMap<usize, u64> = BTreeMap::new();
     for path in found {
@@ -116,18 +136,18 @@ pub fn compare(image: &Image, tree: &mut MemoryTree) {
         let original = original(nodes, index);
         let (node, data) = &nodes[original];
         let metadata = fs::symlink_metadata(&path).unwrap();
-        compare_metadata(&path, node, &metadata, image);
+        compare_metadata(&path, node, &metadata, stores);
         assert_eq!(
             *inodes.entry(original).or_insert(metadata.ino()),
             metadata.ino()
         );
-        if node.kind != Kind::Directory {
+        if stores.directory_links || node.kind != Kind::Directory {
             assert_eq!(metadata.nlink(), links[original], "links of {path:?}");
         }
         if metadata.is_file() {
             compare_content(&path, metadata.len(), data);
         }
-        compare_attributes(&path, node);
+        compare_attributes(&path, node, stores, except);
     }
 }
 
@@ -138,10 +158,17 @@ fn original(nodes: &[NodeAndData], index: usize) -> usize {
     }
 }
 
-fn links(nodes: &[NodeAndData]) -> Vec<u64> {
+fn links(nodes: &[NodeAndData], stores: Stores) -> Vec<u64> {
     let mut links = vec![0; nodes.len()];
-    for index in 0..nodes.len() {
+    for (index, (node, _)) in nodes.iter().enumerate() {
         links[original(nodes, index)] += 1;
+        if stores.directory_links && node.kind == Kind::Directory {
+            // Its own dot, and the two dots in it.
+            links[index] += 1;
+            if index > 0 {
+                links[node.parent.index()] += 1;
+            }
+        }
     }
     links
 }
@@ -176,7 +203,7 @@ fn walk(top: &Path) -> Vec<PathBuf> {
     found
 }
 
-fn compare_metadata(path: &Path, node: &Node<'_>, metadata: &fs::Metadata, image: &Image) {
+fn compare_metadata(path: &Path, node: &Node<'_>, metadata: &fs::Metadata, stores: Stores) {
     let file_type = metadata.file_type();
     let number = Device {
         major: major(metadata.rdev()),
@@ -220,7 +247,7 @@ fn compare_metadata(path: &Path, node: &Node<'_>, metadata: &fs::Metadata, image
     );
     let modified = (metadata.mtime(), metadata.mtime_nsec());
     let mut expected = (node.modified.seconds, i64::from(node.modified.nanoseconds));
-    if image.inode_size == 128 {
+    if !stores.nanoseconds {
         expected.1 = 0;
     }
     assert_eq!(modified, expected, "time of {path:?}");
@@ -246,20 +273,26 @@ fn compare_content(path: &Path, size: u64, data: &[(u64, Vec<u8>)]) {
     }
 }
 
-fn compare_attributes(path: &Path, node: &Node<'_>) {
+fn compare_attributes(path: &Path, node: &Node<'_>, stores: Stores, except: Option<&str>) {
+    let matters = |name: &[u8]| except.is_none_or(|except| name != except.as_bytes());
     let mut names = vec![0_u8; 65536];
-    let length = llistxattr(path, &mut names).unwrap();
+    let length = match llistxattr(path, &mut names) {
+        Err(Errno::OPNOTSUPP) if !stores.attributes_always => 0,
+        length => length.unwrap(),
+    };
     let mut found: Vec<&[u8]> = names[..length]
         .split(|byte| *byte == 0)
-        .filter(|name| !name.is_empty())
+        .filter(|name| !name.is_empty() && matters(name))
         .collect();
     found.sort_unstable();
-    let expected: Vec<&[u8]> = node.attributes.iter().map(|a| a.name.as_slice()).collect();
-    assert_eq!(found, expected, "attributes of {path:?}");
-    for attribute in &*node.attributes {
+    let expected = || node.attributes.iter().filter(|it| matters(&it.name));
+    let names: Vec<&[u8]> = expected().map(|it| it.name.as_slice()).collect();
+    assert_eq!(found, names, "attributes of {path:?}");
+    for attribute in expected() {
         let mut value = vec![0_u8; 65536];
         let name = std::ffi::OsStr::from_bytes(&attribute.name);
-        let length = lgetxattr(path, name, &mut value).unwrap();
+        let length = lgetxattr(path, name, &mut value)
+            .unwrap_or_else(|error| panic!("{name:?} of {path:?}: {error}"));
         assert_eq!(value[..length], attribute.value, "{name:?} of {path:?}");
     }
 }

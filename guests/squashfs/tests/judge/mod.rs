@@ -1,37 +1,45 @@
 //! Makes images in files, and has other programs look at them.
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 
+#[path = "../../../ext4/tests/judge/mount.rs"]
 pub mod mount;
+#[path = "../../../ext4/tests/judge/scratch.rs"]
+mod scratch;
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use cellblock_guest::memory::{FileOutput, MemoryEncoder, MemoryTree};
 use cellblock_guest::{EncodingFormatter as _, FormatError, Request, Summary, Timestamp, Uuid};
-use cellblock_judges::{judge, text};
+use cellblock_judges::{Ability, judge, lacks, text};
 use cellblock_squashfs::Squashfs;
+use mount::Stores;
+use scratch::create;
+pub use scratch::temporary_path;
 
 /// An image that vanishes with its value.
 pub struct Image {
     pub path: PathBuf,
+    /// What kind of file system it is.
+    pub kind: String,
     pub summary: Summary,
+}
+
+impl Image {
+    /// What the format stores of nodes.
+    pub fn stores(&self) -> Stores {
+        Stores {
+            nanoseconds: false,
+            directory_links: true,
+            lost_and_found: false,
+            attributes_always: false,
+        }
+    }
 }
 
 impl Drop for Image {
     fn drop(&mut self) {
         let _ = std::fs::remove_file(&self.path);
     }
-}
-
-/// A path in the temporary directory that no other test has.
-pub fn temporary_path(extension: &str) -> PathBuf {
-    static COUNT: AtomicU32 = AtomicU32::new(0);
-    let number = COUNT.fetch_add(1, Ordering::Relaxed);
-    let name = format!(
-        "cellblock-squashfs-{}-{number}.{extension}",
-        std::process::id()
-    );
-    std::env::temp_dir().join(name)
 }
 
 /// A request for a partition of `size` bytes.
@@ -66,14 +74,10 @@ pub fn make(
 /// An image as requested.
 pub fn make_request(tree: &mut MemoryTree, request: &Request) -> Result<Image, FormatError> {
     let path = temporary_path("img");
-    let file = std::fs::File::options()
-        .read(true)
-        .write(true)
-        .create_new(true)
-        .open(&path)
-        .unwrap();
+    let file = create(&path);
     let mut image = Image {
         path,
+        kind: request.kind.clone(),
         summary: Summary::default(),
     };
     let mut output = FileOutput::new(file, request.size, tree).unwrap();
@@ -105,4 +109,28 @@ pub fn unsquashfs(image: &Path, arguments: &[&str]) -> Option<String> {
     let said = text(&output);
     assert!(output.status.success(), "unsquashfs: {said}");
     Some(said)
+}
+
+/// Fails unless unsquashfs takes out of `image` what is in `tree`, and nothing else.
+pub fn compare_unpacked(image: &Image, tree: &mut MemoryTree) {
+    let Some(unsquashfs) = judge("unsquashfs") else {
+        return;
+    };
+    if !rustix::process::geteuid().is_root() {
+        lacks(Ability::Superuser, "only root makes devices and owners");
+        return;
+    }
+    let folder = temporary_path("unpacked");
+    let output = unsquashfs
+        .command()
+        .args(["-quiet", "-no-progress", "-strict-errors", "-dest"])
+        .args([&folder, &image.path])
+        .output()
+        .unwrap();
+    let said = text(&output);
+    assert!(output.status.success(), "unsquashfs: {said}");
+    // It sets attributes before owners, with which the kernel takes capabilities away.
+    let except = Some("security.capability");
+    mount::compare_folder(&folder, tree, image.stores(), except);
+    std::fs::remove_dir_all(folder).unwrap();
 }
