@@ -10,7 +10,7 @@ use judge::{fsck, make_exactly, mount, words};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
-use trees::random::{Growing, Limits, entry, path};
+use trees::random::{Growing, Limits, config, entry, path};
 
 /// Content that compresses in parts: runs of words, noise and zeros.
 fn content() -> impl Strategy<Value = Vec<u8>> {
@@ -122,34 +122,24 @@ fn settings() -> impl Strategy<Value = Settings> {
     )
 }
 
-/// How many cases there are: some, or as many as `PROPTEST_CASES` says.
-fn config() -> ProptestConfig {
-    let cases = std::env::var("PROPTEST_CASES").ok();
-    let cases: Option<u32> = cases.and_then(|cases| cases.parse().ok());
-    ProptestConfig {
-        cases: cases.unwrap_or(40),
-        failure_persistence: None,
-        ..ProptestConfig::default()
-    }
-}
-
 #[test]
 fn random_trees_are_sound_and_read_back() {
     let page = u64::try_from(rustix::param::page_size()).unwrap();
-    let outcome = TestRunner::new(config()).run(&(tree(), settings()), |(mut tree, settings)| {
-        let settings: Vec<(&str, &str)> = settings
-            .iter()
-            .map(|(name, value)| (*name, value.as_str()))
-            .collect();
-        let image = make_exactly(&mut tree, &settings);
-        fsck(&image);
-        let block = settings.iter().find(|(name, _)| *name == "block-size");
-        let block: u64 = block.unwrap().1.parse().unwrap();
-        if block <= page {
-            mount::compare(&image, &mut tree);
-        }
-        Ok(())
-    });
+    let outcome =
+        TestRunner::new(config(40, 1)).run(&(tree(), settings()), |(mut tree, settings)| {
+            let settings: Vec<(&str, &str)> = settings
+                .iter()
+                .map(|(name, value)| (*name, value.as_str()))
+                .collect();
+            let image = make_exactly(&mut tree, &settings);
+            fsck(&image);
+            let block = settings.iter().find(|(name, _)| *name == "block-size");
+            let block: u64 = block.unwrap().1.parse().unwrap();
+            if block <= page {
+                mount::compare(&image, &mut tree);
+            }
+            Ok(())
+        });
     if let Err(error) = outcome {
         panic!("{error}");
     }

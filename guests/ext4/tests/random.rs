@@ -10,7 +10,7 @@ use judge::{fsck, make, measure, mount};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
-use trees::random::{Growing, LOST_AND_FOUND, Limits, entry, path};
+use trees::random::{Growing, LOST_AND_FOUND, Limits, config, entry, path};
 
 /// What has the name that is e2fsck's.
 #[derive(Clone, Debug)]
@@ -42,13 +42,7 @@ fn tree(limits: Limits) -> impl Strategy<Value = Case> {
     let entries = vec((path(), entry(limits)), 0..60);
     (entries, links, lost_and_found(limits), 0_usize..120).prop_map(
         |(entries, links, lost_and_found, crowd)| {
-            let mut growing = Growing::default();
-            for (path, entry) in entries {
-                growing.add(path, entry);
-            }
-            for (path, target) in links {
-                growing.link(path, target);
-            }
+            let growing = Growing::of(entries, links);
             let mut tree = growing.tree;
             for index in 0..crowd {
                 tree.insert(format!("crowd {index:0>60}"), Entry::new(Kind::Fifo));
@@ -164,25 +158,14 @@ fn settings(limits: Limits) -> impl Strategy<Value = Settings> {
     })
 }
 
-/// How many cases of each property there are: some, or in all as many as `PROPTEST_CASES` says.
-fn config() -> ProptestConfig {
-    const PROPERTIES: u32 = 4;
-    let cases = std::env::var("PROPTEST_CASES").ok();
-    let cases: Option<u32> = cases.and_then(|cases| cases.parse().ok());
-    ProptestConfig {
-        cases: cases.unwrap_or(150).div_ceil(PROPERTIES),
-        failure_persistence: None,
-        ..ProptestConfig::default()
-    }
-}
-
 /// Fails unless trees within `limits` are clean at the smallest size and above, and refused below, and the kernel finds in
 /// them what they were made of. It sees faults that e2fsck does not look for.
 fn trees_are_clean(limits: Limits) {
+    // Four properties share the cases.
     let more = 0_u64..20 << 20;
     let cases = (tree(limits), settings(limits), more);
     let outcome =
-        TestRunner::new(config()).run(&cases, |((mut tree, reserved), settings, more)| {
+        TestRunner::new(config(150, 4)).run(&cases, |((mut tree, reserved), settings, more)| {
             let settings: Vec<(&str, &str)> = settings
                 .iter()
                 .map(|(name, value)| (*name, value.as_str()))

@@ -5,25 +5,12 @@ mod judge;
 mod trees;
 
 use cellblock_guest::memory::{Entry, MemoryTree};
-use cellblock_guest::{Attribute, Device, FormatError, Kind, Shortage, Timestamp};
+use cellblock_guest::{FormatError, Kind, Shortage};
 use judge::{make, measure, mount};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
-
-fn name() -> impl Strategy<Value = Vec<u8>> {
-    let bytes = any::<u8>().prop_filter("no separator", |byte| !matches!(byte, 0 | b'/'));
-    prop_oneof![
-        4 => vec(bytes.clone(), 1..12),
-        1 => vec(bytes, 200..=255),
-        4 => "[a-d]{1,2}".prop_map(String::into_bytes),
-    ]
-    .prop_filter("a real name", |name| name != b"." && name != b"..")
-}
-
-fn path() -> impl Strategy<Value = Vec<u8>> {
-    vec(name(), 1..4).prop_map(|names| names.join(&b'/'))
-}
+use trees::random::{Growing, attributes_without_lists, config, kind, node, path};
 
 fn file() -> impl Strategy<Value = Entry> {
     prop_oneof![
@@ -41,147 +28,18 @@ fn file() -> impl Strategy<Value = Entry> {
     ]
 }
 
-fn kind() -> impl Strategy<Value = Entry> {
-    let device = (0_u32..4096, 0_u32..1 << 20).prop_map(|(major, minor)| Device { major, minor });
-    prop_oneof![
-        8 => file(),
-        2 => Just(Entry::new(Kind::Directory)),
-        2 => vec(1_u8.., 1..120).prop_map(|target| Entry::new(Kind::symlink(target))),
-        1 => vec(1_u8.., 1..1000).prop_map(|target| Entry::new(Kind::symlink(target))),
-        1 => device.prop_map(|device| Entry::new(Kind::BlockDevice(device))),
-        1 => Just(Entry::new(Kind::Fifo)),
-        1 => Just(Entry::new(Kind::Socket)),
-    ]
-}
-
-/// The name of an attribute behind its namespace.
-fn suffix() -> impl Strategy<Value = Vec<u8>> {
-    prop_oneof![
-        8 => "[a-z]{1,30}".prop_map(String::into_bytes),
-        1 => vec(1_u8.., 1..30),
-        // The longest with the shortest prefix.
-        1 => vec(1_u8.., 249..=250),
-    ]
-}
-
-/// A capability set of a revision that can be read back.
-fn capability() -> impl Strategy<Value = Vec<u8>> {
-    let words = any::<[u32; 4]>();
-    (0_u32..2, prop::option::of(1..u32::MAX), words).prop_map(|(flag, root, words)| {
-        let revision = if root.is_some() { 3 << 24 } else { 2 << 24 };
-        let first = [revision | flag];
-        let all = first.iter().chain(&words).chain(root.as_slice());
-        all.flat_map(|word| word.to_le_bytes()).collect()
-    })
-}
-
-/// Attributes of all kinds, more than a node may have.
-fn attributes() -> impl Strategy<Value = Vec<Attribute>> {
-    let namespace = prop::sample::select(vec!["user.", "trusted.", "security."]);
-    let plain = vec((namespace, suffix(), vec(any::<u8>(), 0..100)), 0..4);
-    let capability = prop::option::weighted(0.1, capability());
-    (plain, capability).prop_map(|(plain, capability)| {
-        let mut all: Vec<Attribute> = plain
-            .into_iter()
-            .map(|(namespace, suffix, value)| {
-                let mut name = [namespace.as_bytes(), &suffix].concat();
-                name.truncate(255);
-                Attribute { name, value }
-            })
-            .collect();
-        all.extend(capability.map(|value| trees::attribute("security.capability", value)));
-        all.sort();
-        all.dedup_by(|a, b| a.name == b.name);
-        all
-    })
-}
-
-/// Whether a node of this kind may have the attribute: the host shows no others.
-fn may_have(kind: &Kind<'_>, name: &[u8]) -> bool {
-    match kind {
-        Kind::Directory | Kind::File { .. } => true,
-        _ => !name.starts_with(b"user."),
-    }
-}
-
-fn entry() -> impl Strategy<Value = Entry> {
-    let time = (0..1_i64 << 32, 0_u32..1_000_000_000);
-    let owner = (0..u32::MAX, 0..u32::MAX);
-    (kind(), attributes(), time, owner, 0_u16..4096).prop_map(
-        |(mut entry, mut attributes, (seconds, nanoseconds), (uid, gid), mode)| {
-            attributes.retain(|attribute| may_have(&entry.kind, &attribute.name));
-            entry.attributes = attributes;
-            entry.modified = Timestamp {
-                seconds,
-                nanoseconds,
-            };
-            entry.uid = uid;
-            entry.gid = gid;
-            let is_symlink = matches!(entry.kind, Kind::Symlink(_));
-            entry.mode = if is_symlink { 0o777 } else { mode };
-            entry
-        },
-    )
-}
-
 /// Entries of which none stands below a file.
 fn tree() -> impl Strategy<Value = MemoryTree> {
     let links = vec((path(), any::<prop::sample::Index>()), 0..10);
-    let entries = vec((path(), entry()), 0..60);
+    let entry = node(kind(file()), attributes_without_lists(), 0..1 << 32);
+    let entries = vec((path(), entry), 0..60);
     (entries, links, 0_usize..600).prop_map(|(entries, links, crowd)| {
-        let mut growing = Growing::default();
-        for (path, entry) in entries {
-            growing.add(path, entry);
-        }
-        for (path, target) in links {
-            growing.link(path, target);
-        }
-        let mut tree = growing.tree;
+        let mut tree = Growing::of(entries, links).tree;
         for index in 0..crowd {
             tree.insert(format!("crowd {index:0>60}"), Entry::new(Kind::Fifo));
         }
         tree
     })
-}
-
-#[derive(Default)]
-struct Growing {
-    tree: MemoryTree,
-    /// The paths that are there, and which of them are directories.
-    taken: Vec<(Vec<u8>, bool)>,
-    /// What a hard link may be another name of.
-    linkable: Vec<Vec<u8>>,
-}
-
-impl Growing {
-    fn clashes(&self, path: &[u8], is_directory: bool) -> bool {
-        let below = |a: &[u8], b: &[u8]| a.starts_with(b) && a.get(b.len()) == Some(&b'/');
-        self.taken.iter().any(|(other, other_is_directory)| {
-            *other == path
-                || (below(path, other) && !other_is_directory)
-                || (below(other, path) && !is_directory)
-        })
-    }
-
-    fn add(&mut self, path: Vec<u8>, entry: Entry) {
-        let is_directory = entry.kind == Kind::Directory;
-        if self.clashes(&path, is_directory) {
-            return;
-        }
-        self.tree.insert(&path, entry);
-        if !is_directory {
-            self.linkable.push(path.clone());
-        }
-        self.taken.push((path, is_directory));
-    }
-
-    fn link(&mut self, path: Vec<u8>, target: prop::sample::Index) {
-        if self.linkable.is_empty() || self.clashes(&path, false) {
-            return;
-        }
-        self.tree.hard_link(&path, target.get(&self.linkable));
-        self.taken.push((path, false));
-    }
 }
 
 type Settings = Vec<(&'static str, String)>;
@@ -233,22 +91,11 @@ fn settings() -> impl Strategy<Value = Settings> {
     )
 }
 
-/// How many cases there are: some, or as many as `PROPTEST_CASES` says.
-fn config() -> ProptestConfig {
-    let cases = std::env::var("PROPTEST_CASES").ok();
-    let cases: Option<u32> = cases.and_then(|cases| cases.parse().ok());
-    ProptestConfig {
-        cases: cases.unwrap_or(20),
-        failure_persistence: None,
-        ..ProptestConfig::default()
-    }
-}
-
 #[test]
 fn random_trees_are_what_they_were_made_of() {
     let more = 0_u64..20 << 20;
     let cases = (tree(), settings(), more);
-    let outcome = TestRunner::new(config()).run(&cases, |(mut tree, settings, more)| {
+    let outcome = TestRunner::new(config(20, 1)).run(&cases, |(mut tree, settings, more)| {
         let settings: Vec<(&str, &str)> = settings
             .iter()
             .map(|(name, value)| (*name, value.as_str()))

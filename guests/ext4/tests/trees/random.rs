@@ -1,6 +1,8 @@
 //! Strategies for trees of all that a file system may hold.
 #![allow(dead_code, unreachable_pub)]
 
+use std::ops::Range;
+
 use cellblock_guest::memory::{Entry, MemoryTree};
 use cellblock_guest::{Attribute, Device, Kind, Timestamp};
 use proptest::collection::vec;
@@ -48,10 +50,11 @@ pub fn file(limits: Limits) -> impl Strategy<Value = Entry> {
     ]
 }
 
-pub fn kind(limits: Limits) -> impl Strategy<Value = Entry> {
+/// A node of any kind; `file` gives the files.
+pub fn kind(file: impl Strategy<Value = Entry>) -> impl Strategy<Value = Entry> {
     let device = (0_u32..4096, 0_u32..1 << 20).prop_map(|(major, minor)| Device { major, minor });
     prop_oneof![
-        8 => file(limits),
+        8 => file,
         2 => Just(Entry::new(Kind::Directory)),
         2 => vec(1_u8.., 1..120).prop_map(|target| Entry::new(Kind::symlink(target))),
         1 => vec(1_u8.., 1..1000).prop_map(|target| Entry::new(Kind::symlink(target))),
@@ -111,14 +114,12 @@ pub fn capability() -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
-/// Attributes of all kinds, more than a node may have.
-pub fn attributes() -> impl Strategy<Value = Vec<Attribute>> {
+/// Attributes without access control lists, some of them of one name.
+fn plain_attributes() -> impl Strategy<Value = Vec<Attribute>> {
     let namespace = prop::sample::select(vec!["user.", "trusted.", "security."]);
     let plain = vec((namespace, suffix(), vec(any::<u8>(), 0..100)), 0..4);
-    let list = || prop::option::weighted(0.2, list());
     let capability = prop::option::weighted(0.1, capability());
-    (plain, list(), list(), capability).prop_map(|(plain, access, default, capability)| {
-        let mut long = 0;
+    (plain, capability).prop_map(|(plain, capability)| {
         let mut all: Vec<Attribute> = plain
             .into_iter()
             .map(|(namespace, suffix, value)| {
@@ -126,22 +127,36 @@ pub fn attributes() -> impl Strategy<Value = Vec<Attribute>> {
                 name.truncate(255);
                 Attribute { name, value }
             })
-            .filter(|attribute| {
-                // One long name fits a block of 1 KiB with all others.
-                long += usize::from(attribute.name.len() > 50);
-                long < 2 || attribute.name.len() <= 50
-            })
             .collect();
-        let add = |name: &str| {
-            let name = name.to_owned();
-            move |value| attribute(&name, value)
-        };
-        all.extend(access.map(add(ACCESS)));
-        all.extend(default.map(add(DEFAULT)));
-        all.extend(capability.map(add("security.capability")));
-        all.sort();
-        all.dedup_by(|a, b| a.name == b.name);
+        all.extend(capability.map(|value| attribute("security.capability", value)));
         all
+    })
+}
+
+fn sorted(mut all: Vec<Attribute>) -> Vec<Attribute> {
+    all.sort();
+    all.dedup_by(|a, b| a.name == b.name);
+    all
+}
+
+/// Attributes of all kinds but access control lists, more than a node may have.
+pub fn attributes_without_lists() -> impl Strategy<Value = Vec<Attribute>> {
+    plain_attributes().prop_map(sorted)
+}
+
+/// Attributes of all kinds, more than a node may have.
+pub fn attributes() -> impl Strategy<Value = Vec<Attribute>> {
+    let list = || prop::option::weighted(0.2, list());
+    (plain_attributes(), list(), list()).prop_map(|(mut all, access, default)| {
+        let mut long = 0;
+        all.retain(|attribute| {
+            // One long name fits a block of 1 KiB with all others.
+            long += usize::from(attribute.name.len() > 50);
+            long < 2 || attribute.name.len() <= 50
+        });
+        all.extend(access.map(|value| attribute(ACCESS, value)));
+        all.extend(default.map(|value| attribute(DEFAULT, value)));
+        sorted(all)
     })
 }
 
@@ -162,9 +177,18 @@ pub fn entry(limits: Limits) -> impl Strategy<Value = Entry> {
     } else {
         (3 << 32) - (1 << 31)
     };
-    let time = (-(1_i64 << 31)..after, 0_u32..1_000_000_000);
+    node(kind(file(limits)), attributes(), -(1_i64 << 31)..after)
+}
+
+/// A node of `kind`, with those of the `attributes` that it may have, last modified in these `seconds`.
+pub fn node(
+    kind: impl Strategy<Value = Entry>,
+    attributes: impl Strategy<Value = Vec<Attribute>>,
+    seconds: Range<i64>,
+) -> impl Strategy<Value = Entry> {
+    let time = (seconds, 0_u32..1_000_000_000);
     let owner = (0..u32::MAX, 0..u32::MAX);
-    (kind(limits), attributes(), time, owner, 0_u16..4096).prop_map(
+    (kind, attributes, time, owner, 0_u16..4096).prop_map(
         |(mut entry, mut attributes, (seconds, nanoseconds), (uid, gid), mode)| {
             attributes.retain(|attribute| may_have(&entry.kind, &attribute.name));
             entry.attributes = attributes;
@@ -191,6 +215,18 @@ pub struct Growing {
 }
 
 impl Growing {
+    /// The entries, and then the links, as far as each has a place.
+    pub fn of(entries: Vec<(Vec<u8>, Entry)>, links: Vec<(Vec<u8>, prop::sample::Index)>) -> Self {
+        let mut growing = Self::default();
+        for (path, entry) in entries {
+            growing.add(path, entry);
+        }
+        for (path, target) in links {
+            growing.link(path, target);
+        }
+        growing
+    }
+
     fn clashes(&self, path: &[u8], is_directory: bool) -> bool {
         let below = |a: &[u8], b: &[u8]| a.starts_with(b) && a.get(b.len()) == Some(&b'/');
         path == LOST_AND_FOUND.as_bytes()
@@ -219,5 +255,16 @@ impl Growing {
         }
         self.tree.hard_link(&path, target.get(&self.linkable));
         self.taken.push((path, false));
+    }
+}
+
+/// As many cases as `PROPTEST_CASES` says, or `usual`, shared out among so many `properties`.
+pub fn config(usual: u32, properties: u32) -> ProptestConfig {
+    let cases = std::env::var("PROPTEST_CASES").ok();
+    let cases: Option<u32> = cases.and_then(|cases| cases.parse().ok());
+    ProptestConfig {
+        cases: cases.unwrap_or(usual).div_ceil(properties),
+        failure_persistence: None,
+        ..ProptestConfig::default()
     }
 }

@@ -1,21 +1,13 @@
 //! Trees to make file systems of.
 #![allow(dead_code, unreachable_pub)]
 
+#[path = "../../../ext4/tests/trees/mod.rs"]
+mod shared;
+
 use cellblock_guest::memory::{Entry, MemoryTree};
 use cellblock_guest::{Attribute, Device, Kind, Timestamp};
 
-/// Bytes that differ from file to file.
-pub fn bytes(seed: u64, length: usize) -> Vec<u8> {
-    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
-    (0..length)
-        .map(|_| {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            state.to_le_bytes()[3]
-        })
-        .collect()
-}
+pub use shared::*;
 
 /// Words, which compress.
 pub fn text(seed: u64, length: usize) -> Vec<u8> {
@@ -29,48 +21,6 @@ pub fn text(seed: u64, length: usize) -> Vec<u8> {
     }
     text.truncate(length);
     text
-}
-
-/// A file with so many ranges of data, each apart from the next.
-pub fn comb(ranges: u64) -> Entry {
-    let data = (0..ranges)
-        .map(|index| (index * 8192, bytes(index, 100)))
-        .collect();
-    Entry::sparse(ranges * 8192, data)
-}
-
-/// An attribute.
-pub fn attribute(name: &str, value: impl Into<Vec<u8>>) -> Attribute {
-    Attribute {
-        name: name.into(),
-        value: value.into(),
-    }
-}
-
-/// An access control list as the kernel hands it out.
-pub fn access_control_list() -> Vec<u8> {
-    let mut value = 2_u32.to_le_bytes().to_vec();
-    for (tag, permissions, identifier) in [
-        (0x01_u16, 6_u16, u32::MAX),
-        (0x02, 4, 70_000),
-        (0x04, 4, u32::MAX),
-        (0x08, 5, 1001),
-        (0x10, 5, u32::MAX),
-        (0x20, 4, u32::MAX),
-    ] {
-        value.extend(tag.to_le_bytes());
-        value.extend(permissions.to_le_bytes());
-        value.extend(identifier.to_le_bytes());
-    }
-    value
-}
-
-/// A capability set as the kernel hands it out: `cap_net_raw+ep`.
-pub fn capability() -> Vec<u8> {
-    [0x0200_0001_u32, 1 << 13, 0, 0, 0]
-        .iter()
-        .flat_map(|word| word.to_le_bytes())
-        .collect()
 }
 
 /// Attributes that most file systems have no room for.
