@@ -105,6 +105,7 @@ pub(super) fn error_with(told: FormatError, fit: fn(&str) -> String) -> FormatEr
                 },
             })
         }
+        FormatError::Partition(code) => FormatError::Partition(fit(&code)),
         other => other,
     }
 }

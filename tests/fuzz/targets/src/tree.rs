@@ -212,8 +212,9 @@ fn described(bytes: &mut Unstructured<'_>, mut entry: Entry) -> Result<Entry> {
         return Ok(entry);
     }
     entry.mode = bytes.arbitrary::<u16>()? & 0o7777;
-    entry.uid = bytes.arbitrary()?;
-    entry.gid = bytes.arbitrary()?;
+    // No tree has the last number for an owner: to systems it means none.
+    entry.uid = bytes.int_in_range(0..=u32::MAX - 1)?;
+    entry.gid = bytes.int_in_range(0..=u32::MAX - 1)?;
     entry.modified = time(bytes)?;
     for _ in 0..bytes.int_in_range(0..=3)? {
         let name = match bytes.ratio(1, 4)? {
