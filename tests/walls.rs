@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::determinism::DEMO;
-use crate::support::bench::{Outcome, program, sha256};
+use crate::support::bench::{Outcome, cache, program, sha256};
 use crate::support::{Ability, Bench, component, judge, lacks};
 
 /// A disk whose one formatter never returns.
@@ -484,5 +484,51 @@ fn no_threads_and_no_random_numbers_are_errors() {
         assert_eq!(outcome.code, Some(1), "{}", outcome.stderr);
         assert!(outcome.stderr.starts_with(expected), "{}", outcome.stderr);
         assert!(bench.names().is_empty());
+    }
+}
+
+/// Around the least address space that suffices, where something is refused at each step of the way.
+#[test]
+fn too_little_address_space_is_an_error() {
+    const STEP: u64 = 64 << 10;
+    let bench = Bench::new();
+    let Some(prlimit) = judge("prlimit") else {
+        return;
+    };
+    let with = |addresses: u64| {
+        let mut command = prlimit.command();
+        command
+            .arg(format!("--as={addresses}"))
+            .arg(program())
+            .args([
+                "mkfs", "swap", "-o", "swap.img", "--size", "1MiB", "--walls", "wasm",
+            ])
+            .env("XDG_CACHE_HOME", cache())
+            .current_dir(bench.folder());
+        let outcome = Outcome::of(&mut command);
+        let _ = fs::remove_file(bench.path("swap.img"));
+        outcome
+    };
+    let (mut too_little, mut enough) = (1 << 30, 64 << 30);
+    while enough - too_little > STEP {
+        let middle = (too_little + enough) / 2;
+        match with(middle).code {
+            Some(0) => enough = middle,
+            _ => too_little = middle,
+        }
+    }
+    for steps in 0..32 {
+        let outcome = with(enough - steps * STEP);
+        if outcome.code != Some(0) {
+            assert_eq!(outcome.code, Some(1), "{}", outcome.stderr);
+            assert!(
+                outcome
+                    .stderr
+                    .starts_with("error: the guest 'swap' failed: "),
+                "{}",
+                outcome.stderr
+            );
+            assert!(bench.names().is_empty());
+        }
     }
 }

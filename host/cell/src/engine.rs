@@ -246,6 +246,9 @@ impl<S: Services> Compiled<S> {
         services: S,
         limits: Limits,
     ) -> (Result<Returned, Stopped>, S) {
+        if let Err(stopped) = ready_this_thread() {
+            return (Err(stopped), services);
+        }
         match (&self.code, call) {
             (Code::Formatter(formatter), call) => {
                 let engine = formatter.pre.engine();
@@ -275,6 +278,23 @@ impl<S: Services> Compiled<S> {
             (Code::Module(_) | Code::Component(_), _) => (Err(no_such_call()), services),
         }
     }
+}
+
+/// Makes this thread ready for a guest's code: the engine maps a stack for its signals once a thread, and panics where it cannot.
+fn ready_this_thread() -> Result<(), Stopped> {
+    // More than malloc ever takes from what it has, so that the kernel is asked, and more than that stack.
+    const SPARE: usize = 64 << 20;
+    let mut spare: Vec<u8> = Vec::new();
+    let has_room = spare.try_reserve_exact(SPARE).is_ok();
+    // Or else the compiler leaves out what nobody uses.
+    std::hint::black_box(&mut spare);
+    drop(spare);
+    if !has_room {
+        let reason = "less than 64 MiB of addresses are left to this process (ulimit -v)";
+        return Err(Stopped::Trap(reason.to_owned()));
+    }
+    Engine::tls_eager_initialize();
+    Ok(())
 }
 
 /// A store with limits, but for those of a limiter.
