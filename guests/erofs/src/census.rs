@@ -1,7 +1,8 @@
 //! The tree, read once into compact tables: everything about it that does not depend on where it goes.
 
+use cellblock_guest::unix::{check_name, device_number};
 use cellblock_guest::{
-    Device, FormatError, Kind, Node, NodeId, NodeProblem, Timestamp, Totals, Tree, each_node,
+    FormatError, Kind, Node, NodeId, NodeProblem, Timestamp, Totals, Tree, each_node,
 };
 
 use crate::attributes::{Attributes, SetId};
@@ -9,11 +10,8 @@ use crate::directory::Child;
 use crate::format::{FileType, file_kind};
 use crate::options::{Candidate, Compression, Options};
 
-const NAME_LIMIT: u32 = 255;
 /// The kernel takes no longer target.
 const TARGET_LIMIT: u32 = 4095;
-const MAJOR_LIMIT: u32 = 1 << 12;
-const MINOR_LIMIT: u32 = 1 << 20;
 /// The largest file that the kernel has offsets for. Bytes.
 const FILE_LIMIT: u64 = i64::MAX as u64;
 
@@ -229,8 +227,14 @@ impl<'a> Reader<'a> {
             }
             Kind::File { size, sparse } => (file_kind::REGULAR, self.add_file(id, *size, *sparse)?),
             Kind::Symlink(target) => (file_kind::SYMLINK, self.add_symlink(id, target)?),
-            Kind::CharacterDevice(device) => (file_kind::CHARACTER_DEVICE, number(id, *device)?),
-            Kind::BlockDevice(device) => (file_kind::BLOCK_DEVICE, number(id, *device)?),
+            Kind::CharacterDevice(device) => (
+                file_kind::CHARACTER_DEVICE,
+                Body::Device(device_number(id, *device)?),
+            ),
+            Kind::BlockDevice(device) => (
+                file_kind::BLOCK_DEVICE,
+                Body::Device(device_number(id, *device)?),
+            ),
             Kind::Fifo => (file_kind::FIFO, Body::Empty),
             Kind::Socket => (file_kind::SOCKET, Body::Empty),
             Kind::HardLink(_) => unreachable!("the caller has taken links"),
@@ -385,32 +389,6 @@ impl Path {
         self.bytes.extend_from_slice(name);
         self.parts.push((id, self.bytes.len()));
     }
-}
-
-fn check_name(id: NodeId, name: &[u8]) -> Result<(), FormatError> {
-    let problem = if name.len() > NAME_LIMIT as usize {
-        NodeProblem::NameTooLong(NAME_LIMIT)
-    } else if matches!(name, b"" | b"." | b"..") {
-        NodeProblem::NameReserved
-    } else if name.contains(&b'/') {
-        NodeProblem::NameCharacter('/')
-    } else if name.contains(&0) {
-        NodeProblem::NameCharacter('\0')
-    } else {
-        return Ok(());
-    };
-    Err(FormatError::node(id, problem))
-}
-
-/// A device's number as the kernel writes it: 12 bits above 8, and 12 more above these.
-fn number(id: NodeId, device: Device) -> Result<Body, FormatError> {
-    let Device { major, minor } = device;
-    if major >= MAJOR_LIMIT || minor >= MINOR_LIMIT {
-        return Err(FormatError::node(id, NodeProblem::Device));
-    }
-    Ok(Body::Device(
-        minor & 0xFF | major << 8 | (minor & !0xFF) << 12,
-    ))
 }
 
 fn file_type(mode: u16) -> FileType {

@@ -13,9 +13,10 @@
 //! number is its distance from the beginning of the metadata, in steps of 32 bytes; the last part of its content stands behind
 //! it if that saves a block. The layout is the kernel's: Documentation/filesystems/erofs.rst, fs/erofs/erofs_fs.h.
 
+#![deny(unsafe_code)]
+
 mod attributes;
 mod census;
-mod checksum;
 mod contents;
 mod directory;
 mod format;
@@ -27,6 +28,10 @@ mod packer;
 mod write;
 
 #[cfg(target_arch = "wasm32")]
+#[allow(
+    unsafe_code,
+    reason = "what the bindings of the contract export and import"
+)]
 mod component;
 
 use cellblock_guest::{

@@ -19,6 +19,8 @@
 //! The three differ in their features alone: ext2 and ext3 map files by lists of blocks and ext4 by extents, ext2 has no
 //! journal, and only ext4 has checksums, 64-bit block numbers, flexible groups and directories of any size.
 
+#![deny(unsafe_code)]
+
 mod attributes;
 mod census;
 mod checksum;
@@ -36,6 +38,10 @@ mod space;
 mod write;
 
 #[cfg(target_arch = "wasm32")]
+#[allow(
+    unsafe_code,
+    reason = "what the bindings of the contract export and import"
+)]
 mod component;
 
 use cellblock_guest::{

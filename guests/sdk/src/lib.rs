@@ -11,14 +11,22 @@
 //!                        summary
 //! ```
 
+#![deny(unsafe_code)]
+
 mod batch;
+pub mod crc32c;
 mod encoding;
 mod error;
 mod formatter;
 mod output;
 mod tree;
+pub mod unix;
 
 #[cfg(target_arch = "wasm32")]
+#[allow(
+    unsafe_code,
+    reason = "what the bindings of the contract export and import"
+)]
 #[doc(hidden)]
 pub mod component;
 #[cfg(not(target_arch = "wasm32"))]

@@ -17,6 +17,8 @@
 //! What the format has no room for, and no error tells: fractions of seconds. What an error tells: times before 1970 and after
 //! 2106-02-07, access control lists, more than 65,535 users and groups, files of more than 2^26 blocks.
 
+#![deny(unsafe_code)]
+
 mod attributes;
 mod census;
 mod contents;
@@ -30,6 +32,10 @@ mod owners;
 mod write;
 
 #[cfg(target_arch = "wasm32")]
+#[allow(
+    unsafe_code,
+    reason = "what the bindings of the contract export and import"
+)]
 mod component;
 
 use cellblock_guest::{

@@ -14,12 +14,18 @@
 //! refuses a swap space with pages of another size. The layout is `union swap_header` in the kernel's
 //! `include/linux/swap.h`.
 
+#![deny(unsafe_code)]
+
 mod format;
 mod formatter;
 mod layout;
 mod write;
 
 #[cfg(target_arch = "wasm32")]
+#[allow(
+    unsafe_code,
+    reason = "what the bindings of the contract export and import"
+)]
 mod component;
 
 pub use formatter::SwapFormatter;

@@ -21,12 +21,18 @@
 //! - `formatter.rs`: what the formatter tells of itself, and the two calls;
 //! - `component.rs`: the wasm surface, one line.
 
+#![deny(unsafe_code)]
+
 mod format;
 mod formatter;
 mod layout;
 mod write;
 
 #[cfg(target_arch = "wasm32")]
+#[allow(
+    unsafe_code,
+    reason = "what the bindings of the contract export and import"
+)]
 mod component;
 
 pub use formatter::CatalogFormatter;

@@ -28,6 +28,8 @@
 //! read-only), the root directory's own time, and the odd second and the nanoseconds of a time (the time of creation,
 //! which is set to that of modification, keeps hundredths of a second).
 
+#![deny(unsafe_code)]
+
 mod checksum;
 mod contents;
 mod format;
@@ -40,6 +42,10 @@ mod options;
 mod write;
 
 #[cfg(target_arch = "wasm32")]
+#[allow(
+    unsafe_code,
+    reason = "what the bindings of the contract export and import"
+)]
 mod component;
 
 pub use formatter::VfatFormatter;

@@ -17,12 +17,17 @@
 //! | zstd | a frame, RFC 8878 | libzstd |
 //! | xz, MicroLZMA | .xz; LZMA whose first byte is replaced | liblzma |
 
+#![deny(unsafe_code)]
+
 mod codec;
+#[allow(unsafe_code, reason = "the library is C")]
 mod decode;
 mod deflate;
 mod error;
 mod fit;
+#[allow(unsafe_code, reason = "the library is C")]
 mod lz4;
+#[allow(unsafe_code, reason = "the library is C")]
 mod lzma;
 mod made;
 mod settings;

@@ -1,12 +1,12 @@
 //! The superblock, and what belongs to it.
 
 use cellblock_guest::FormatError;
+use cellblock_guest::crc32c::{START, crc32c};
 use zerocopy::IntoBytes as _;
 
 use super::{Sequence, index_of};
 use crate::attributes;
 use crate::census::{Census, InodeIndex};
-use crate::checksum::crc32c;
 use crate::contents::Contents;
 use crate::format::{
     Algorithm, Compatible, DeflateConfiguration, Incompatible, Lz4Configuration, LzmaConfiguration,
@@ -38,7 +38,8 @@ pub(super) fn write(
     // The checksum is of the whole block.
     bytes.resize(index_of(options.block_size() - SUPERBLOCK_OFFSET), 0);
     if options.features.checksum {
-        let checksum = crc32c(&bytes);
+        // From the superblock on, with a zero in the place of the checksum.
+        let checksum = crc32c(START, &bytes);
         bytes[CHECKSUM].copy_from_slice(&checksum.to_le_bytes());
     }
     sequence.write(SUPERBLOCK_OFFSET, &bytes)?;

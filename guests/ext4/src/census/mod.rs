@@ -3,6 +3,7 @@
 mod check;
 mod inline;
 
+use cellblock_guest::unix::{check_name, device_number};
 use cellblock_guest::{
     FormatError, Kind, Node, NodeId, NodeProblem, Timestamp, Totals, Tree, each_node,
 };
@@ -254,7 +255,7 @@ impl<'a> Reader<'a> {
             self.of_nodes.push(InodeIndex::ROOT);
             return Ok(());
         }
-        check::name(id, &node.name)?;
+        check_name(id, &node.name)?;
         let parent = self.directory_of(id, node.parent)?;
         let is_lost_and_found = parent == 0 && *node.name == *LOST_AND_FOUND;
         if is_lost_and_found && (node.kind != Kind::Directory || self.has_lost_and_found) {
@@ -395,7 +396,7 @@ impl<'a> Reader<'a> {
                 }
             }
             Kind::CharacterDevice(device) | Kind::BlockDevice(device) => {
-                check::device(id, *device)?;
+                device_number(id, *device)?;
                 Body::Device {
                     major: device.major,
                     minor: device.minor,

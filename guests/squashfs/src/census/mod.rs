@@ -7,6 +7,7 @@ mod check;
 
 use std::ops::Range;
 
+use cellblock_guest::unix::{check_name, device_number};
 use cellblock_guest::{FormatError, Kind, Node, NodeId, Tree, each_node};
 
 use crate::attributes::{Attributes, SetId};
@@ -130,7 +131,7 @@ impl Census {
 
     fn add(&mut self, options: &Options, id: NodeId, node: &Node<'_>) -> Result<(), FormatError> {
         if id != NodeId::ROOT {
-            check::name(id, &node.name)?;
+            check_name(id, &node.name)?;
         }
         let what = self.what(options, id, node)?;
         if let What::Link(target) = what {
@@ -195,11 +196,11 @@ impl Census {
             Kind::HardLink(target) => What::Link(*target),
             Kind::CharacterDevice(device) => What::Device {
                 kind: InodeType::CHARACTER_DEVICE,
-                number: check::device(id, *device)?,
+                number: device_number(id, *device)?,
             },
             Kind::BlockDevice(device) => What::Device {
                 kind: InodeType::BLOCK_DEVICE,
-                number: check::device(id, *device)?,
+                number: device_number(id, *device)?,
             },
             Kind::Fifo => What::Plain(InodeType::FIFO),
             Kind::Socket => What::Plain(InodeType::SOCKET),
