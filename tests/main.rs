@@ -26,6 +26,7 @@ mod help;
 mod holds;
 mod hostile;
 mod json;
+mod keys;
 mod killed;
 mod lost;
 mod newcomer;

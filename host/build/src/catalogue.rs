@@ -117,6 +117,21 @@ pub struct Formatter {
     pub kind: KindDescription,
     /// What its file systems cannot store; a command does not say it.
     pub lacks: Option<Losses>,
+    /// Whether where the partition lies on its disk is no matter to it: it is then told 0.
+    is_blind_to_offset: bool,
+}
+
+/// The built-in formatters whose formats do not store where on a disk they lie. Any other is told, and the offset is in the key
+/// of what it makes.
+const BLIND_TO_OFFSET: [&str; 4] = ["erofs", "ext4", "squashfs", "swap"];
+
+impl Formatter {
+    /// The disk offset in bytes that the formatter is told for a partition that begins at `start`: 0 if it is no matter to the
+    /// format, so that a partition that moves is the same partition.
+    #[must_use]
+    pub fn request_offset(&self, start: u64) -> u64 {
+        if self.is_blind_to_offset { 0 } else { start }
+    }
 }
 
 /// Formatters that are ready, by the names that a spec has for their file systems.
@@ -226,11 +241,17 @@ impl Catalog {
             let guest = Arc::new(runtime.load_built_in(name, built_in.bytes)?);
             let description = guest.describe()?;
             let (described, lacks) = (description.kinds, Some(description.lacks));
+            let is_blind_to_offset = BLIND_TO_OFFSET.contains(&built_in.name);
             let formatter = |name: &&str| {
                 let kind = offered(&described, name).cloned();
                 let kind = kind.unwrap_or_else(|| KindDescription::untold(name));
                 let guest = Arc::clone(&guest);
-                let formatter = Formatter { guest, kind, lacks };
+                let formatter = Formatter {
+                    guest,
+                    kind,
+                    lacks,
+                    is_blind_to_offset,
+                };
                 ((*name).to_owned(), formatter)
             };
             return Ok(kinds.iter().map(formatter).collect());
@@ -261,6 +282,7 @@ impl Catalog {
             guest: Arc::new(guest),
             kind: kind.unwrap_or_else(|| KindDescription::untold(name)),
             lacks,
+            is_blind_to_offset: false,
         };
         Ok(vec![(name.to_owned(), formatter)])
     }

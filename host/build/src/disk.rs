@@ -19,6 +19,7 @@ use crate::BuildOptions;
 use crate::catalogue::{Catalog, Formatters};
 use crate::error::Error;
 use crate::filesystem::{Filled, Preparation, Prepared, Slot};
+use crate::key::{FillInputs, FillKey, RawInputs};
 use crate::making::{self, Made, MadeContent, Making};
 use crate::output::Output;
 use crate::plan::{self, Facts, Fill, MkfsRequest, Plan, PlannedPartition, RawContent, RawPiece};
@@ -165,7 +166,8 @@ pub fn assemble_image(
     let log = collect_log(&mut made, &names);
     let digest = digest(&image, options)?;
     let seed = plan.seed;
-    let record = Record::of_image(output, &plan, made, splicing, begun.elapsed());
+    let keys = fill_keys(&plan, &made, &image, options)?;
+    let record = Record::of_image(output, &plan, made, &keys, splicing, begun.elapsed());
     Ok(Assembled {
         image,
         output: output.clone(),
@@ -382,6 +384,59 @@ fn digest(image: &Image, options: &BuildOptions) -> Result<Option<[u8; 32]>, Ima
         size,
         |watch| image.digest(watch).map(Some),
     )
+}
+
+/// The key of each partition's fill, by index, if digests are asked for.
+fn fill_keys(
+    plan: &Plan,
+    made: &[Made],
+    image: &Image,
+    options: &BuildOptions,
+) -> Result<Vec<FillKey>, ImageError> {
+    if !options.digests {
+        return Ok(Vec::new());
+    }
+    (0..plan.partitions.len())
+        .map(|index| fill_key(plan, made, image, index))
+        .collect()
+}
+
+fn fill_key(
+    plan: &Plan,
+    made: &[Made],
+    image: &Image,
+    index: usize,
+) -> Result<FillKey, ImageError> {
+    let partition = &plan.partitions[index];
+    let size = partition.size;
+    let pieces = match (&partition.fill, &made[index].content) {
+        (Fill::Verity(tree), _) => {
+            return Ok(FillKey::of(&FillInputs::Verity {
+                verity: &tree.verity,
+                of: fill_key(plan, made, image, tree.of)?,
+                data_size: plan.partitions[tree.of].size,
+                size,
+            }));
+        }
+        (Fill::Filesystem(_), MadeContent::Filesystem(filled)) => {
+            let digests = filled.digests.as_ref();
+            return Ok(digests.expect("digests are asked for").key);
+        }
+        (Fill::Filesystem(_), _) => unreachable!("a file system is made where one is planned"),
+        (Fill::Raw(pieces), _) => &pieces[..],
+        (Fill::Empty, _) => &[],
+    };
+    let pieces = pieces.iter().map(|piece| {
+        let begin = partition.start + piece.offset;
+        Ok(RawInputs {
+            offset: piece.offset,
+            length: piece.length,
+            digest: image.digest_of(begin..begin + piece.length, &|_| {})?,
+        })
+    });
+    let pieces = pieces.collect::<Result<Vec<_>, ImageError>>()?;
+    let pieces = &pieces;
+    Ok(FillKey::of(&FillInputs::Raw { size, pieces }))
 }
 
 /// Writes pieces whose offsets count from `base`.

@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::catalogue::{Formatter, Formatters};
 use crate::error::{Error, PartitionError};
 use crate::kernel::{self, AssembledKernel};
+use crate::key::{FillInputs, FillKey, GuestInputs};
 use crate::parallel;
 use crate::plan::{Facts, FilesystemPlan, TimeRule};
 use crate::progress::{Phase, Tally, watched};
@@ -16,16 +17,14 @@ use crate::said::Said;
 use crate::template::{self, Awaited};
 use crate::{BuildOptions, future};
 use cellblock_cell::{Cell, CodecWall, Codecs, Wall};
-use cellblock_contract::{
-    EncodedCounts, KindDescription, Loss, Partition, Request, Setting, Summary,
-};
+use cellblock_contract::{EncodedCounts, Loss, Partition, Request, Setting, Summary};
 use cellblock_image::{Filling, PartitionFile, Scratch};
 use cellblock_spec::Content;
 use cellblock_table::SectorSize;
 use cellblock_tree::source::{
     self, Counter, FileId, Gathered, ReadOptions, Room, Source, Warning, What,
 };
-use cellblock_tree::{Timestamp, Tree};
+use cellblock_tree::{Timestamp, Tree, TreeDigests};
 
 /// What all file systems of a build share.
 pub(crate) struct Preparation<'a> {
@@ -45,8 +44,6 @@ pub(crate) struct Prepared {
     filesystem: FilesystemPlan,
     /// The formatter, with the tree.
     cell: Cell,
-    /// What the formatter calls the file system, and what that is.
-    kind: KindDescription,
     pub(crate) tree: Arc<Tree>,
     /// The derived values that its templates name.
     pub(crate) awaited: Awaited,
@@ -56,6 +53,7 @@ pub(crate) struct Prepared {
     warnings: Vec<Warning>,
     /// What is to be dropped, and what the format stores.
     kept: Vec<Loss>,
+    formatter: Formatter,
     /// Who runs codecs for it.
     codecs: Arc<Codecs>,
     reading: Duration,
@@ -133,9 +131,10 @@ impl TimeSource {
 
 /// SHA-256 digests of what went in and came out.
 pub(crate) struct Digests {
-    pub(crate) tree: [u8; 32],
-    pub(crate) content: [u8; 32],
+    pub(crate) tree: TreeDigests,
     pub(crate) partition: [u8; 32],
+    /// The key of the fill.
+    pub(crate) key: FillKey,
 }
 
 /// What the archives of a file system may decompress to, beside twice its partition: headers, and what fills up blocks.
@@ -179,7 +178,7 @@ impl Preparation<'_> {
             index,
             name: name.to_owned(),
             cell,
-            kind: formatter.kind.clone(),
+            formatter: formatter.clone(),
             filesystem: filesystem.clone(),
             tree,
             awaited,
@@ -377,7 +376,7 @@ impl Preparation<'_> {
             .digests
             .then(|| {
                 watched(&**progress, Phase::Hashing, &prepared.name, None, |_| {
-                    digests(tree, &partition)
+                    prepared.digests(place, &partition)
                 })
             })
             .transpose()?;
@@ -425,14 +424,6 @@ fn kept(filesystem: &FilesystemPlan, formatter: &Formatter) -> Vec<Loss> {
         .collect()
 }
 
-fn digests(tree: &Tree, partition: &PartitionFile) -> Result<Digests, PartitionError> {
-    Ok(Digests {
-        tree: tree.digest(),
-        content: tree.content_digest()?,
-        partition: partition.digest()?,
-    })
-}
-
 pub(crate) fn partition_error(name: &str, reason: impl Into<PartitionError>) -> Error {
     Error::Partition {
         name: name.to_owned(),
@@ -469,6 +460,24 @@ impl Prepared {
         Ok(self.cell.format(&self.request(place), partition)?.summary)
     }
 
+    fn digests(&self, place: &Slot, partition: &PartitionFile) -> Result<Digests, PartitionError> {
+        let tree = self.tree.digests()?;
+        Ok(Digests {
+            key: self.key(place, &tree),
+            partition: partition.digest()?,
+            tree,
+        })
+    }
+
+    /// The key of the file system at `place`; `tree` holds the digests of its tree.
+    pub(crate) fn key(&self, place: &Slot, tree: &TreeDigests) -> FillKey {
+        FillKey::of(&FillInputs::Filesystem {
+            guest: GuestInputs::of(self.cell.guest()),
+            request: &self.request(place),
+            tree,
+        })
+    }
+
     fn time(&self, place: &Slot) -> Timestamp {
         match place.time {
             TimeRule::Fixed(seconds) => Timestamp {
@@ -482,9 +491,9 @@ impl Prepared {
     fn request(&self, place: &Slot) -> Request {
         let filesystem = &self.filesystem;
         Request {
-            kind: self.kind.name.clone(),
+            kind: self.formatter.kind.name.clone(),
             size: place.size,
-            disk_offset: place.disk_offset,
+            disk_offset: self.formatter.request_offset(place.disk_offset),
             sector_size: u32::try_from(place.sector_size.bytes()).expect("512 or 4096"),
             label: filesystem.label.clone(),
             uuid: filesystem.uuid.into_bytes(),

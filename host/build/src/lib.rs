@@ -61,6 +61,7 @@ mod filesystem;
 pub mod footprint;
 mod future;
 mod kernel;
+mod key;
 mod making;
 mod options;
 mod output;
@@ -91,6 +92,7 @@ pub use existing::{
     repair_table, splice_partition,
 };
 pub use filesystem::TimeSource;
+pub use key::{FillInputs, FillKey, GuestInputs, RawInputs};
 pub use options::BuildOptions;
 pub use output::Output;
 pub use preview::{Preview, Space, preview_image};

@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::filesystem::{Filled, TimeSource};
 use crate::kernel::AssembledKernel;
+use crate::key::FillKey;
 use crate::making::{Made, MadeContent, MadeTree};
 use crate::output::Output;
 use crate::plan::{Fill, Plan, PlannedPartition, VerityPlan};
@@ -81,6 +82,10 @@ pub struct PartitionRecord {
     /// The hash tree in it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub verity: Option<VerityRecord>,
+    /// The key of its fill, in hexadecimal: two partitions with the same one have the same bytes. See
+    /// [`FillKey`](crate::FillKey).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fill_key: Option<String>,
 }
 
 /// One unified kernel that was assembled.
@@ -309,6 +314,7 @@ impl Record {
         output: &Output,
         plan: &Plan,
         made: Vec<Made>,
+        keys: &[FillKey],
         splicing: Duration,
         total: Duration,
     ) -> Self {
@@ -316,7 +322,11 @@ impl Record {
             .partitions
             .iter()
             .zip(made)
-            .map(|(planned, made)| PartitionRecord::of(plan, planned, made.content))
+            .enumerate()
+            .map(|(index, (planned, made))| PartitionRecord {
+                fill_key: keys.get(index).map(|key| hexadecimal(&key.0)),
+                ..PartitionRecord::of(plan, planned, made.content)
+            })
             .collect();
         Self {
             table: Some(table_name(plan.scheme, plan.is_hybrid())),
@@ -343,6 +353,7 @@ impl Record {
             id: None,
             start: 0,
             size,
+            fill_key: key_of(&filled),
             filesystem: Some(FilesystemRecord::of(filled)),
             verity: None,
         };
@@ -420,6 +431,12 @@ pub fn type_of(kind: PartitionType) -> Option<String> {
     }
 }
 
+/// The key of a file system that was made, if digests were asked for.
+fn key_of(filled: &Filled) -> Option<String> {
+    let digests = filled.digests.as_ref();
+    digests.map(|digests| hexadecimal(&digests.key.0))
+}
+
 impl PartitionRecord {
     /// A partition of a disk that exists, at these bytes, with the file system that was made in it.
     pub(crate) fn of_existing(
@@ -435,6 +452,7 @@ impl PartitionRecord {
             id: partition.id.map(|id| id.to_string()),
             start: place.start,
             size: place.end - place.start,
+            fill_key: filled.as_ref().and_then(key_of),
             filesystem: filled.map(FilesystemRecord::of),
             verity: None,
         }
@@ -459,6 +477,7 @@ impl PartitionRecord {
             size: planned.size,
             filesystem,
             verity,
+            fill_key: None,
         }
     }
 }
@@ -481,8 +500,8 @@ impl FilesystemRecord {
             nodes: filled.nodes,
             content_bytes: filled.content_bytes,
             encoded: filled.encoded.map(EncodedRecord::of),
-            tree_digest: digests.map(|digests| hexadecimal(&digests.tree)),
-            content_digest: digests.map(|digests| hexadecimal(&digests.content)),
+            tree_digest: digests.map(|digests| hexadecimal(&digests.tree.metadata)),
+            content_digest: digests.map(|digests| hexadecimal(&digests.tree.content)),
             partition_digest: digests.map(|digests| hexadecimal(&digests.partition)),
             used: filled.summary.used,
             properties: filled

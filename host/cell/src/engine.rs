@@ -310,22 +310,22 @@ fn store<T>(engine: &Engine, state: T, limits: Limits) -> Store<T> {
     store
 }
 
+/// A guest that was refused memory and went on has no say either: what it made would depend on the limit.
 fn ended(returned: wasmtime::Result<Returned>, limiter: Limiter) -> Result<Returned, Stopped> {
-    returned.map_err(|error| match limiter.met {
-        Some(what) => Stopped::Limit(what),
-        None => Stopped::because_of(&error),
-    })
+    match limiter.met {
+        Some(what) => Err(Stopped::Limit(what)),
+        None => returned.map_err(|error| Stopped::because_of(&error)),
+    }
 }
 
-/// A command that was refused memory ends with an exit code or a trap, and the limit is the better reason. What it said
-/// before a trap is told with it.
+/// A command that was refused memory ends with an exit code or a trap, and the limit is the better reason; even if it went on,
+/// what it made would depend on the limit. What a command said before a trap is told with it.
 fn exited<S: Services>(
     code: wasmtime::Result<u32>,
     limiter: Limiter,
     mut process: Process<S>,
 ) -> (Result<Returned, Stopped>, S) {
     let how = match (code, limiter.met) {
-        (Ok(0), _) => Ok(End::Code(0)),
         (_, Some(what)) => Err(Stopped::Limit(what)),
         (Ok(code), None) => Ok(End::Code(code)),
         (Err(error), None) => match Stopped::because_of(&error) {

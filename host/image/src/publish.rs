@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io;
+use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
@@ -171,11 +172,19 @@ impl Image {
     /// # Errors
     /// [`ImageError`] if they cannot be read, or the sink does not take them.
     pub fn drain(&self, sink: &mut dyn Sink) -> Result<(), ImageError> {
-        let failed = |source| self.scratch.transfer_error("reading", 0, self.size, source);
+        self.drain_range(0..self.size, sink)
+    }
+
+    fn drain_range(&self, range: Range<u64>, sink: &mut dyn Sink) -> Result<(), ImageError> {
+        let (start, length) = (range.start, range.end - range.start);
+        let failed = |source| {
+            self.scratch
+                .transfer_error("reading", start, length, source)
+        };
         let taken = |source| ImageError::Sink { source };
         let mut buffer = vec![0; DRAINED];
-        let mut offset = 0;
-        for data in copy::extents(&self.file, 0, self.size).map_err(failed)? {
+        let mut offset = start;
+        for data in copy::extents(&self.file, start, length).map_err(failed)? {
             sink.zeros(data.start - offset).map_err(taken)?;
             offset = data.start;
             while offset < data.end {
@@ -186,7 +195,7 @@ impl Image {
                 offset += count as u64;
             }
         }
-        sink.zeros(self.size - offset).map_err(taken)?;
+        sink.zeros(range.end - offset).map_err(taken)?;
         sink.finish().map_err(taken)
     }
 
@@ -195,11 +204,23 @@ impl Image {
     /// # Errors
     /// [`ImageError`] if they cannot be read.
     pub fn digest(&self, watch: &dyn Fn(u64)) -> Result<[u8; 32], ImageError> {
+        self.digest_of(0..self.size, watch)
+    }
+
+    /// The SHA-256 digest of a range of the image's bytes. `watch` is told of each number of bytes that has gone in.
+    ///
+    /// # Errors
+    /// [`ImageError`] if they cannot be read.
+    pub fn digest_of(
+        &self,
+        range: Range<u64>,
+        watch: &dyn Fn(u64),
+    ) -> Result<[u8; 32], ImageError> {
         let mut digest = Digest {
             state: Sha256::new(),
             watch,
         };
-        self.drain(&mut digest)?;
+        self.drain_range(range, &mut digest)?;
         Ok(digest.state.finalize().into())
     }
 

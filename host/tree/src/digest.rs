@@ -15,6 +15,17 @@ const FILES_AT_A_TIME: usize = 32;
 
 type Sum = [u8; 32];
 
+/// What a tree is, as SHA-256 digests: two trees with the same ones are the same to any formatter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TreeDigests {
+    /// [`Tree::digest`]: names and metadata.
+    pub metadata: [u8; 32],
+    /// [`Tree::content_digest`]: the bytes of all files.
+    pub content: [u8; 32],
+    /// [`Tree::holes_digest`]: where files have holes.
+    pub holes: [u8; 32],
+}
+
 fn length(bytes: &[u8]) -> [u8; 8] {
     u64::try_from(bytes.len())
         .expect("a length fits 64 bits")
@@ -76,6 +87,25 @@ fn kind(hash: &mut Sha256, kind: &Kind) {
             hash.update(first.0.to_le_bytes());
         }
     }
+}
+
+pub(super) fn holes(tree: &Tree) -> Result<Sum, SourceError> {
+    let mut hash = Sha256::new();
+    hash.update(b"cellblock holes 1\n");
+    let mut reader = tree.reader();
+    for node in tree.nodes() {
+        if !matches!(node.kind, Kind::File { sparse: true, .. }) {
+            continue;
+        }
+        let ranges = reader.ranges(node.id)?;
+        hash.update(node.id.0.to_le_bytes());
+        hash.update((ranges.len() as u64).to_le_bytes());
+        for range in ranges {
+            hash.update(range.offset.to_le_bytes());
+            hash.update(range.length.to_le_bytes());
+        }
+    }
+    Ok(hash.finalize().into())
 }
 
 pub(super) fn content(tree: &Tree) -> Result<Sum, SourceError> {

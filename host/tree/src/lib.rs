@@ -28,6 +28,7 @@ use crate::source::store::{Store, StoredFile};
 
 use serde::{Deserialize, Serialize};
 
+pub use digest::TreeDigests;
 pub use reader::{Data, Extent, Portion, Reader};
 pub use totals::Totals;
 
@@ -292,6 +293,29 @@ impl Tree {
     #[must_use]
     pub fn digest(&self) -> [u8; 32] {
         digest::metadata(self)
+    }
+
+    /// SHA-256 over where files have holes: with the other two, all that a formatter can see of a tree.
+    ///
+    /// The hashed bytes are `cellblock holes 1\n`, then for each file with holes in order, integers in little endian: its node
+    /// (`u32`), the number of its ranges of data (`u64`), and of each range offset and length (`u64`).
+    ///
+    /// # Errors
+    /// When a file cannot be read, or is no longer what it was when the tree was made.
+    pub fn holes_digest(&self) -> Result<[u8; 32], SourceError> {
+        digest::holes(self)
+    }
+
+    /// All three digests. All content is read.
+    ///
+    /// # Errors
+    /// When a file cannot be read, or is no longer what it was when the tree was made.
+    pub fn digests(&self) -> Result<TreeDigests, SourceError> {
+        Ok(TreeDigests {
+            metadata: self.digest(),
+            content: self.content_digest()?,
+            holes: self.holes_digest()?,
+        })
     }
 
     /// SHA-256 over the bytes of all files in order. All content is read, on as many threads as the machine has.
