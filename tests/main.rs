@@ -37,6 +37,7 @@ mod refusals;
 mod show;
 mod sources;
 mod splices;
+mod split;
 mod squashfs;
 mod support;
 mod tables;

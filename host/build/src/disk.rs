@@ -32,10 +32,10 @@ use crate::steps;
 /// An image that is complete, and has no name yet: it vanishes unless it is [delivered](Assembled::deliver).
 #[derive(Debug)]
 pub struct Assembled {
-    image: Image,
+    pub(crate) image: Image,
     output: Output,
-    durability: Durability,
-    progress: Arc<dyn Progress>,
+    pub(crate) durability: Durability,
+    pub(crate) progress: Arc<dyn Progress>,
     /// Its partition table; a file system alone has none.
     pub table: Option<Table>,
     /// What was done.

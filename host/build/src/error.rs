@@ -3,6 +3,7 @@
 use crate::catalogue::GuestError;
 use crate::kernel::KernelError;
 use crate::plan::PlanError;
+use crate::split::SplitError;
 use crate::{DiskError, TemplateError};
 use cellblock_cell::CellError;
 use cellblock_contract::FormatError;
@@ -34,6 +35,9 @@ pub enum Error {
     /// A file system without a disk cannot be made.
     #[error(transparent)]
     Filesystem(Box<PartitionError>),
+    /// Its partitions cannot be files of their own.
+    #[error("--split: {0}")]
+    Split(#[from] SplitError),
     /// The partition table cannot be made.
     #[error(transparent)]
     Table(#[from] TableError),
@@ -85,6 +89,7 @@ impl Error {
         match self {
             Self::Spec(_)
             | Self::Plan(_)
+            | Self::Split(_)
             | Self::Guest(GuestError::Unknown { .. })
             | Self::Disk(DiskError::Select { .. }) => true,
             Self::Partition { reason, .. } | Self::Filesystem(reason) => reason.is_usage(),

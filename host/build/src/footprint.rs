@@ -29,6 +29,8 @@ const MOST_LINKS: usize = 40;
 pub struct Footprint {
     read: Vec<Named>,
     written: Vec<Named>,
+    /// Folders that files of names not yet known are written into.
+    filled: Vec<Named>,
 }
 
 /// A file and what it is for.
@@ -37,6 +39,30 @@ struct Named {
     /// What it is, with its article: `the spec`.
     what: String,
     path: PathBuf,
+}
+
+/// What a run would lose, or take in that it has made itself.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Overlap {
+    /// A file that would be lost.
+    #[error(transparent)]
+    File(#[from] SameFile),
+    /// Files that would be content of the next run.
+    #[error(
+        "{}: {what} lies in {of} {}, which this run reads: what it writes now, the next would read; name a folder elsewhere; \
+         nothing has been written",
+        .path.display(), .other.display()
+    )]
+    Folder {
+        /// What goes there.
+        what: String,
+        /// The folder.
+        path: PathBuf,
+        /// What is read.
+        of: String,
+        /// Its name.
+        other: PathBuf,
+    },
 }
 
 /// A file that would be lost.
@@ -79,6 +105,14 @@ impl Footprint {
         self.written.push(Named {
             what: what.into(),
             path: path.into(),
+        });
+    }
+
+    /// The run writes files into this folder whose names are known later.
+    pub fn fills(&mut self, what: impl Into<String>, folder: impl Into<PathBuf>) {
+        self.filled.push(Named {
+            what: what.into(),
+            path: folder.into(),
         });
     }
 
@@ -197,11 +231,33 @@ impl Footprint {
         }
     }
 
-    /// Refuses outputs that are inputs, and outputs that are one file.
+    /// Refuses outputs that are inputs, outputs that are one file, and folders of outputs in folders that are read.
     ///
     /// # Errors
-    /// [`SameFile`] for the first.
-    pub fn check(&self) -> Result<(), SameFile> {
+    /// [`Overlap`] for the first.
+    pub fn check(&self) -> Result<(), Overlap> {
+        self.check_files()?;
+        for filled in &self.filled {
+            let Some(folder) = resolved(&filled.path) else {
+                continue;
+            };
+            let holds = |read: &&Named| {
+                read.path.is_dir()
+                    && resolved(&read.path).is_some_and(|read| folder.starts_with(read))
+            };
+            if let Some(read) = self.read.iter().find(holds) {
+                return Err(Overlap::Folder {
+                    what: filled.what.clone(),
+                    path: filled.path.clone(),
+                    of: read.what.clone(),
+                    other: read.path.clone(),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn check_files(&self) -> Result<(), SameFile> {
         let mut outputs: Vec<(Identity, &Named)> = Vec::new();
         for output in &self.written {
             let Some(identity) = Identity::of_output(&output.path) else {
@@ -223,6 +279,19 @@ impl Footprint {
             outputs.push((identity, output));
         }
         Ok(())
+    }
+}
+
+/// The path without links; of a folder that is not there yet, that of the first above it that is, with the names below.
+fn resolved(path: &Path) -> Option<PathBuf> {
+    let absolute = std::path::absolute(path).ok()?;
+    let mut above = absolute.as_path();
+    loop {
+        if let Ok(found) = above.canonicalize() {
+            let below = absolute.strip_prefix(above).ok()?;
+            return Some(found.join(below));
+        }
+        above = above.parent()?;
     }
 }
 

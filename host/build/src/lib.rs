@@ -71,6 +71,7 @@ mod preview;
 pub mod progress;
 mod record;
 mod said;
+mod split;
 mod staging;
 mod steps;
 mod template;
@@ -97,8 +98,9 @@ pub use options::BuildOptions;
 pub use output::Output;
 pub use preview::{Preview, Space, preview_image};
 pub use record::{
-    EncodedRecord, FilesystemRecord, MendRecord, PartitionRecord, Record, RepairRecord, Timings,
-    type_of,
+    EncodedRecord, FilesystemRecord, MendRecord, PartitionRecord, Record, RepairRecord,
+    SplitRecord, Timings, type_of,
 };
 pub use said::Said;
+pub use split::{Split, SplitError, SplitFiles, SplitPattern, check_folder};
 pub use template::{Fault, FaultReason, TemplateError};

@@ -86,6 +86,19 @@ pub struct PartitionRecord {
     /// [`FillKey`](crate::FillKey).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fill_key: Option<String>,
+    /// Its file, if it has become one of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub split: Option<SplitRecord>,
+}
+
+/// A partition that is also a file of its own.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct SplitRecord {
+    /// The name of the file in its folder.
+    pub file: String,
+    /// The SHA-256 digest of its bytes.
+    pub sha256: String,
 }
 
 /// One unified kernel that was assembled.
@@ -356,6 +369,7 @@ impl Record {
             fill_key: key_of(&filled),
             filesystem: Some(FilesystemRecord::of(filled)),
             verity: None,
+            split: None,
         };
         Self::new(output, size, vec![partition], Duration::ZERO, total)
     }
@@ -455,6 +469,7 @@ impl PartitionRecord {
             fill_key: filled.as_ref().and_then(key_of),
             filesystem: filled.map(FilesystemRecord::of),
             verity: None,
+            split: None,
         }
     }
 
@@ -478,6 +493,7 @@ impl PartitionRecord {
             filesystem,
             verity,
             fill_key: None,
+            split: None,
         }
     }
 }

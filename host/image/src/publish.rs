@@ -139,6 +139,24 @@ impl Image {
             .map_err(|source| self.error(offset, length, source))
     }
 
+    /// A range of the image as one of its own, in a file without a name beside what `scratch` is for: cloned where the disk can,
+    /// and holes stay holes. `watch` is told of each number of bytes that is done.
+    ///
+    /// # Errors
+    /// [`ImageError`] if its file cannot be made, or the disk does not take it.
+    pub fn part(
+        &self,
+        scratch: &Scratch,
+        range: Range<u64>,
+        watch: &dyn Fn(u64),
+    ) -> Result<Self, ImageError> {
+        let size = range.end - range.start;
+        let part = Self::new(scratch, size)?;
+        copy::data(&self.file, range.start, &part.file, 0, size, watch)
+            .map_err(|source| part.error(0, size, source))?;
+        Ok(part)
+    }
+
     /// Gives the image its name: at once and complete. What had the name before is replaced, and its permissions stay.
     ///
     /// # Errors

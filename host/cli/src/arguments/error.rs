@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
+use cellblock_build::SplitError;
 use cellblock_build::spec::LookError;
 
 use super::{RANDOM, SOURCE_DATE_EPOCH};
@@ -33,6 +34,17 @@ pub enum ArgumentError {
         /// Those that there are.
         known: Vec<String>,
     },
+    /// Partitions of several images as files in one folder.
+    #[error(
+        "--split takes one image, and this makes {volumes}: `cellblock convert --volume NAME` prints the spec of one"
+    )]
+    SplitOfSeveral {
+        /// How many there are.
+        volumes: usize,
+    },
+    /// Partitions as files of their own.
+    #[error("--split: {0}")]
+    Split(#[from] SplitError),
     /// Content for a partition that has no file system.
     #[error("{option} {name}: partition '{name}' has no file system that this could be for")]
     ContentWithoutFilesystem {

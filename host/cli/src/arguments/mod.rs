@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use cellblock_build::Output;
 use cellblock_build::cell;
 use cellblock_build::contract::CommandLine;
 use cellblock_build::plan::MkfsRequest;
@@ -17,6 +16,7 @@ use cellblock_build::spec::project::Volume;
 use cellblock_build::spec::size::parse_size;
 use cellblock_build::spec::value::{ValueError, parse_assignment, parse_sha256};
 use cellblock_build::table::SectorSize;
+use cellblock_build::{Output, Split, SplitPattern};
 
 use crate::report::terminal::When;
 
@@ -175,6 +175,17 @@ pub struct Build {
     /// is if the build fails
     #[arg(short, long, value_name = "IMAGE")]
     output: Option<PathBuf>,
+    /// Write each partition as a file of its own into DIR too, with their digests in SHA256SUMS, as update programs
+    /// take them
+    #[arg(long, value_name = "DIR")]
+    pub split: Option<PathBuf>,
+    /// What the files of --split are called: text with {name}, {number}, {type}, {uuid} and {version}. Without it,
+    /// {name}_{version}_{uuid}.raw, as systemd-sysupdate takes it, or {name}_{uuid}.raw if no version is given
+    #[arg(long, value_name = "PATTERN", requires = "split")]
+    split_name: Option<String>,
+    /// The {version} in the names of --split
+    #[arg(long, value_name = "VERSION", requires = "split")]
+    split_version: Option<String>,
     /// Show what would be made, as `cellblock plan` does, and write nothing
     #[arg(long)]
     pub dry_run: bool,
@@ -194,6 +205,26 @@ impl Build {
     pub fn outputs(&self, volumes: &[Volume]) -> Result<Vec<Output>, ArgumentError> {
         let paths = self.paths(volumes)?;
         paths.iter().map(|path| output(path)).collect()
+    }
+
+    /// Where partitions go as files of their own, if they do.
+    ///
+    /// # Errors
+    /// When the names cannot be, or there are several images.
+    pub fn split(&self, volumes: &[Volume]) -> Result<Option<Split>, ArgumentError> {
+        let Some(folder) = &self.split else {
+            return Ok(None);
+        };
+        if volumes.len() != 1 {
+            return Err(ArgumentError::SplitOfSeveral {
+                volumes: volumes.len(),
+            });
+        }
+        let (name, version) = (self.split_name.as_deref(), self.split_version.as_deref());
+        Ok(Some(Split {
+            folder: folder.clone(),
+            pattern: SplitPattern::new(name, version)?,
+        }))
     }
 
     /// The directory that the images go to, if `-o` names one.

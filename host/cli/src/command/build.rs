@@ -9,7 +9,9 @@ use cellblock_build::footprint::Footprint;
 use cellblock_build::spec::Spec;
 use cellblock_build::spec::project::Volume;
 use cellblock_build::text::human;
-use cellblock_build::{Assembled, BuildOptions, Output, Record, assemble_image};
+use cellblock_build::{
+    Assembled, BuildOptions, Output, Record, Split, SplitFiles, assemble_image, check_folder,
+};
 
 use super::project::Described;
 use super::record::RecordFile;
@@ -28,7 +30,17 @@ pub(super) fn run(build: &Build) -> Result<(), Failure> {
     }
     let to_stdout = outputs.contains(&Output::Stdout);
     let record = RecordFile::prepare(&build.run, &mut footprint, to_stdout)?;
+    let split = build.split(volumes).map_err(Failure::usage)?;
+    if let Some(split) = &split {
+        footprint.fills("the folder of --split", &split.folder);
+    }
     footprint.check().map_err(Failure::usage)?;
+    if let Some(split) = &split {
+        fs::create_dir_all(&split.folder).map_err(|error| {
+            Failure::failed(format_args!("{}: {error}", split.folder.display()))
+        })?;
+        check_folder(&split.folder)?;
+    }
     if let Some(folder) = build.folder(volumes) {
         fs::create_dir_all(folder)
             .map_err(|error| Failure::failed(format_args!("{}: {error}", folder.display())))?;
@@ -42,7 +54,26 @@ pub(super) fn run(build: &Build) -> Result<(), Failure> {
         })
         .collect();
     super::warn_of_walls(&runtime);
-    deliver(build, assembled?, record)
+    let mut assembled = assembled?;
+    let files = match (&split, &mut assembled[..]) {
+        (Some(split), [image]) => Some(split_up(image, split, footprint)?),
+        _ => None,
+    };
+    deliver(build, assembled, files, record)
+}
+
+/// Copies the partitions of an image into files without names.
+fn split_up(
+    image: &mut Assembled,
+    split: &Split,
+    mut footprint: Footprint,
+) -> Result<SplitFiles, Failure> {
+    let files = image.split(split)?;
+    for path in files.paths() {
+        footprint.writes("the file of a partition", path);
+    }
+    footprint.check().map_err(Failure::usage)?;
+    Ok(files)
 }
 
 /// All that a build reads.
@@ -109,12 +140,16 @@ pub(super) fn foreign(spec: &Spec) -> std::collections::BTreeMap<String, Foreign
 fn deliver(
     build: &Build,
     assembled: Vec<Assembled>,
+    split: Option<SplitFiles>,
     mut record: RecordFile,
 ) -> Result<(), Failure> {
     let records: Vec<Record> = assembled.iter().map(|one| one.record.clone()).collect();
     match &records[..] {
         [one] => record.write(one)?,
         several => record.write(&several)?,
+    }
+    if let Some(files) = split {
+        files.publish()?;
     }
     for image in assembled {
         for (name, line) in &image.log {
