@@ -62,6 +62,7 @@ fn the_help_is_broken_once() {
     for command in [
         "build",
         "plan",
+        "derive",
         "convert",
         "mkfs",
         "show",

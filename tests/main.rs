@@ -35,6 +35,7 @@ mod raw;
 mod readme;
 mod refusals;
 mod show;
+mod signatures;
 mod sources;
 mod splices;
 mod split;

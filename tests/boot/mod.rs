@@ -5,6 +5,7 @@ mod grub;
 mod kernels;
 mod machine;
 mod nobody;
+mod signed;
 mod templates;
 
 use std::path::Path;

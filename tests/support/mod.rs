@@ -5,6 +5,7 @@ pub mod component;
 pub mod debugfs;
 pub mod disk;
 pub mod judges;
+pub mod keys;
 pub mod listing;
 pub mod mount;
 pub mod reading;

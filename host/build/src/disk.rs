@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use cellblock_cell::Runtime;
 use cellblock_image::{Durability, Image, ImageError, PartitionFile, Scratch};
@@ -26,6 +26,7 @@ use crate::plan::{self, Facts, Fill, MkfsRequest, Plan, PlannedPartition, RawCon
 use crate::progress::{Phase, Progress, watched};
 use crate::record::Record;
 use crate::said::Said;
+use crate::signing::Signers;
 use crate::staging::{self, GrubImages};
 use crate::steps;
 
@@ -111,12 +112,14 @@ pub fn assemble_image(
 ) -> Result<Assembled, Error> {
     let begun = Instant::now();
     let scratch = output.scratch()?;
-    let ground = Groundwork::new(spec, output, &scratch, runtime, catalog, options)?;
+    let signers = Signers::read(spec)?;
+    let ground = Groundwork::new(spec, signers, output, &scratch, runtime, catalog, options)?;
     let preparation = Preparation {
         formatters: &ground.formatters,
         scratch: &scratch,
         options,
         facts: &ground.facts,
+        signers: &ground.signers,
         outputs: options.outputs_with(output.file()),
     };
     let Groundwork {
@@ -124,6 +127,7 @@ pub fn assemble_image(
         grub,
         prepared,
         mut plan,
+        log: ground_log,
         ..
     } = ground;
     // A table that cannot be is refused before anything is made.
@@ -163,7 +167,8 @@ pub fn assemble_image(
     }
     let splicing = splicing.elapsed();
 
-    let log = collect_log(&mut made, &names);
+    let mut log = ground_log;
+    log.extend(collect_log(&mut made, &names));
     let digest = digest(&image, options)?;
     let seed = plan.seed;
     let keys = fill_keys(&plan, &made, &image, options)?;
@@ -181,37 +186,43 @@ pub fn assemble_image(
 
 /// All that is known before a byte of a file system is written: the content in its cells, and the plan.
 pub(crate) struct Groundwork {
-    formatters: Formatters,
-    facts: Facts,
+    pub(crate) formatters: Formatters,
+    pub(crate) facts: Facts,
+    pub(crate) signers: Signers,
     names: Vec<String>,
     grub: Option<GrubImages>,
     pub(crate) prepared: Vec<Prepared>,
     pub(crate) plan: Plan,
+    /// What the user should know before anything is made.
+    pub(crate) log: Vec<(String, Said)>,
 }
 
 impl Groundwork {
     /// Reads what `spec` names, has it measured, and decides everything.
     pub(crate) fn new(
         spec: &Spec,
+        signers: Signers,
         output: &Output,
         scratch: &Scratch,
         runtime: &Runtime,
         catalog: &Catalog,
         options: &BuildOptions,
     ) -> Result<Self, Error> {
+        let log = signers.warnings(spec, SystemTime::now());
         spec.check_filesystems(&catalog.kinds())?;
         spec.check_commands(|kind| catalog.command_line(kind))?;
         let grub = GrubImages::read(spec)?;
         let formatters = catalog.load(runtime, &kinds_of(spec), options.jobs)?;
         formatters.say(&*options.progress);
         let kinds = formatters.kinds();
-        let draft = staging::draft(spec, &kinds)?;
+        let draft = staging::draft(spec, &kinds, &signers)?;
         let (facts, names) = (draft.facts(), draft.names());
         let preparation = Preparation {
             formatters: &formatters,
             scratch,
             options,
             facts: &facts,
+            signers: &signers,
             outputs: options.outputs_with(output.file()),
         };
         let prepared = preparation.prepare(draft.filesystems(), &names)?;
@@ -232,10 +243,12 @@ impl Groundwork {
         Ok(Self {
             formatters,
             facts,
+            signers,
             names,
             grub,
             prepared,
             plan,
+            log,
         })
     }
 }
@@ -264,6 +277,7 @@ pub fn assemble_filesystem(
         scratch: &scratch,
         options,
         facts: &facts,
+        signers: &Signers::nobody(),
         outputs: options.outputs_with(output.file()),
     };
     let name = plan.filesystem.kind.clone();
@@ -423,15 +437,17 @@ fn fill_key(
             return Ok(digests.expect("digests are asked for").key);
         }
         (Fill::Filesystem(_), _) => unreachable!("a file system is made where one is planned"),
-        (Fill::Raw(pieces), _) => &pieces[..],
-        (Fill::Empty, _) => &[],
+        (Fill::Raw(pieces), _) => pieces.iter().map(|it| (it.offset, it.length)).collect(),
+        // What signs it is no input: the signature is one, as it is.
+        (Fill::Signature(signature), _) => vec![(0, signature.length)],
+        (Fill::Empty, _) => Vec::new(),
     };
-    let pieces = pieces.iter().map(|piece| {
-        let begin = partition.start + piece.offset;
+    let pieces = pieces.into_iter().map(|(offset, length)| {
+        let begin = partition.start + offset;
         Ok(RawInputs {
-            offset: piece.offset,
-            length: piece.length,
-            digest: image.digest_of(begin..begin + piece.length, &|_| {})?,
+            offset,
+            length,
+            digest: image.digest_of(begin..begin + length, &|_| {})?,
         })
     });
     let pieces = pieces.collect::<Result<Vec<_>, ImageError>>()?;

@@ -8,12 +8,13 @@ use serde::Serialize;
 
 use crate::catalogue::{Formatter, Formatters};
 use crate::error::{Error, PartitionError};
-use crate::kernel::{self, AssembledKernel};
+use crate::kernel::{self, AssembledKernel, KernelError};
 use crate::key::{FillInputs, FillKey, GuestInputs};
 use crate::parallel;
 use crate::plan::{Facts, FilesystemPlan, TimeRule};
 use crate::progress::{Phase, Tally, watched};
 use crate::said::Said;
+use crate::signing::Signers;
 use crate::template::{self, Awaited};
 use crate::{BuildOptions, future};
 use cellblock_cell::{Cell, CodecWall, Codecs, Wall};
@@ -33,6 +34,8 @@ pub(crate) struct Preparation<'a> {
     pub(crate) options: &'a BuildOptions,
     /// What templates may name.
     pub(crate) facts: &'a Facts,
+    /// Who signs.
+    pub(crate) signers: &'a Signers,
     /// What the run writes, as far as it is there already: left out of source directories.
     pub(crate) outputs: BTreeSet<FileId>,
 }
@@ -253,7 +256,8 @@ impl Preparation<'_> {
                     Content::Source(source) => source.clone(),
                     Content::Template(template) => template::filled(template, self.facts, awaited)?,
                     Content::Kernel(kernel) => {
-                        let (source, told) = kernel::assembled(kernel, self.facts, awaited)?;
+                        let (source, told) =
+                            kernel::assembled(kernel, self.facts, awaited, self.signers)?;
                         kernels.push(told);
                         source
                     }
@@ -425,9 +429,13 @@ fn kept(filesystem: &FilesystemPlan, formatter: &Formatter) -> Vec<Loss> {
 }
 
 pub(crate) fn partition_error(name: &str, reason: impl Into<PartitionError>) -> Error {
-    Error::Partition {
-        name: name.to_owned(),
-        reason: Box::new(reason.into()),
+    match reason.into() {
+        // It names the line of the spec.
+        PartitionError::Kernel(KernelError::Sign(error)) => error.into(),
+        reason => Error::Partition {
+            name: name.to_owned(),
+            reason: Box::new(reason),
+        },
     }
 }
 
@@ -435,6 +443,11 @@ impl Prepared {
     /// The name of its partition.
     pub(crate) fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Whether something derives from it, or it holds what does.
+    pub(crate) fn derives(&self) -> bool {
+        !self.kernels.is_empty() || !self.awaited.partitions.is_empty()
     }
 
     /// What the user should know of it, before it is made.

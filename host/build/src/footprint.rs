@@ -11,8 +11,8 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use cellblock_spec::{
-    BootSpec, Content, GrubBiosSpec, GrubEfiSpec, GuestSpec, KernelParts, RawSpec, SingleFile,
-    Spec, SystemdBootSpec, UnifiedKernel,
+    BootSpec, Content, GrubBiosSpec, GrubEfiSpec, GuestSpec, KernelParts, RawSpec, SignSpec,
+    SingleFile, Spec, SystemdBootSpec, UnifiedKernel,
 };
 use cellblock_tree::source::{Source, What};
 
@@ -133,6 +133,8 @@ impl Footprint {
             let contents = partition.filesystem.iter().flat_map(|it| &it.content);
             contents.for_each(|content| self.reads_content(content));
             self.reads_raw(&partition.raw);
+            let signature = partition.verity_signature.as_ref();
+            self.reads_signer(signature.map(|it| &it.sign));
         }
         self.reads_raw(&disk.raw);
         self.reads_boot(boot);
@@ -189,9 +191,11 @@ impl Footprint {
         if let Some(GrubEfiSpec {
             image,
             shim,
+            sign,
             config,
         }) = grub_efi
         {
+            self.reads_signer(sign.as_ref());
             self.reads("GRUB", &image.value);
             if let Some(shim) = shim {
                 self.reads("the shim", &shim.value);
@@ -200,10 +204,12 @@ impl Footprint {
         }
         if let Some(SystemdBootSpec {
             image,
+            sign,
             config,
             entries,
         }) = systemd_boot
         {
+            self.reads_signer(sign.as_ref());
             self.reads("systemd-boot", &image.value);
             config.iter().for_each(|config| self.reads_single(config));
             entries.values().for_each(|entry| self.reads_single(entry));
@@ -221,6 +227,13 @@ impl Footprint {
             self.reads("a part of the kernel", &file.value);
         }
         parts.texts().for_each(|text| self.reads_single(text));
+        self.reads_signer(parts.sign.as_ref());
+    }
+
+    fn reads_signer(&mut self, sign: Option<&SignSpec>) {
+        for (what, file) in sign.iter().flat_map(|sign| sign.files()) {
+            self.reads(what, &file.value);
+        }
     }
 
     fn reads_single(&mut self, file: &SingleFile) {

@@ -9,7 +9,8 @@ use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 
 use crate::boot::uki::{self, ImageFault, Section};
-use crate::plan::Facts;
+use crate::plan::{Facts, PlanError};
+use crate::signing::{self, Signers};
 use crate::template::{self, Awaited, TemplateError};
 use cellblock_spec::{KernelContent, KernelParts, SingleFile};
 use cellblock_tree::source::{ModeRule, Source, What};
@@ -47,6 +48,9 @@ pub enum KernelError {
         /// What is wrong.
         fault: ImageFault,
     },
+    /// It cannot be signed.
+    #[error(transparent)]
+    Sign(#[from] PlanError),
     /// A command line that the system would not know what to make of.
     #[error("unified kernel {kernel}: the command line has `{word}` {count} times: keep one")]
     Twice {
@@ -77,18 +81,32 @@ pub(crate) fn assembled(
     content: &KernelContent,
     facts: &Facts,
     awaited: &mut Awaited,
+    signers: &Signers,
 ) -> Result<(Source, AssembledKernel), KernelError> {
     let KernelContent { parts, to, owner } = content;
     let kernel = &parts.name.value;
-    let (sections, command_line) = sections(parts, facts, awaited)?;
+    let mut of_this = Awaited::default();
+    let (sections, command_line) = sections(parts, facts, &mut of_this)?;
     let stub = read(kernel, &parts.stub.value)?;
     let image = uki::assembled(&stub, &sections).map_err(|fault| KernelError::Image {
         kernel: kernel.clone(),
         stub: parts.stub.value.clone(),
         fault,
     })?;
+    let path = String::from_utf8_lossy(to).into_owned();
+    let image = match &parts.sign {
+        Some(asked) => {
+            // What is not known yet changes the kernel, and with it the signature.
+            let is_final = of_this.partitions.is_empty();
+            signing::application(signers, asked, &path, &image, is_final)
+                .map_err(|fault| fault.of(&parts.stub))?
+        }
+        None => image,
+    };
+    awaited.names.extend(of_this.names);
+    awaited.partitions.extend(of_this.partitions);
     let told = AssembledKernel {
-        path: String::from_utf8_lossy(to).into_owned(),
+        path,
         digest: Sha256::digest(&image).into(),
         command_line,
         pcr_11: uki::pcr_11(&sections),
@@ -124,6 +142,7 @@ fn sections(
         devicetree,
         microcode,
         sbat,
+        sign: _,
     } = parts;
     let name = &name.value;
     let mut sections = Vec::new();

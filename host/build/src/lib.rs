@@ -54,6 +54,7 @@
 pub mod boot;
 mod cache_folder;
 pub mod catalogue;
+mod derive;
 mod disk;
 pub mod error;
 mod existing;
@@ -71,6 +72,7 @@ mod preview;
 pub mod progress;
 mod record;
 mod said;
+mod signing;
 mod split;
 mod staging;
 mod steps;
@@ -79,6 +81,7 @@ mod template;
 pub use cellblock_cell as cell;
 pub use cellblock_contract as contract;
 pub use cellblock_image as image;
+pub use cellblock_sign as sign;
 pub use cellblock_spec as spec;
 pub use cellblock_table as table;
 pub use cellblock_text as text;
@@ -86,6 +89,7 @@ pub use cellblock_tree as tree;
 
 pub use cache_folder::cache_folder;
 pub use catalogue::Catalog;
+pub use derive::{Derived, derive_image};
 pub use disk::{Assembled, assemble_filesystem, assemble_image, build_image};
 pub use error::{Error, PartitionError};
 pub use existing::{
@@ -102,5 +106,6 @@ pub use record::{
     SplitRecord, Timings, type_of,
 };
 pub use said::Said;
+pub use signing::ToSign;
 pub use split::{Split, SplitError, SplitFiles, SplitPattern, check_folder};
 pub use template::{Fault, FaultReason, TemplateError};

@@ -7,11 +7,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use cellblock_image::{ImageError, PartitionFile};
+use cellblock_sign::root_hash_document;
 use cellblock_text::hexadecimal;
 
 use crate::error::Error;
 use crate::filesystem::{Filled, Preparation, Prepared, Slot, partition_error};
-use crate::plan::{Fill, Plan, RawContent, RawPiece, VerityPlan};
+use crate::plan::{Fill, Plan, RawContent, RawPiece, SignaturePlan, VerityPlan};
 use crate::plan::{digest_of, root_hash_of, uuid_of};
 use crate::progress::{Phase, Tally};
 use crate::steps;
@@ -29,6 +30,8 @@ pub(crate) enum MadeContent {
     Filesystem(Box<Filled>),
     /// A hash tree.
     Tree(Box<MadeTree>),
+    /// The signature of a root hash.
+    Signature(Box<MadeSignature>),
     /// What is written as it is, in a file of its own since somebody has to read it. It may be zeros alone.
     Plain(PartitionFile),
     /// Nothing yet: it is written straight into the image, or stays empty.
@@ -42,12 +45,24 @@ pub(crate) struct MadeTree {
     pub(crate) hashing: Duration,
 }
 
+/// The signature of a root hash that has been made.
+pub(crate) struct MadeSignature {
+    pub(crate) partition: PartitionFile,
+    /// The root hash, in hexadecimal.
+    pub(crate) root_hash: String,
+    /// The SHA-256 digest of the certificate.
+    pub(crate) fingerprint: [u8; 32],
+    /// Whether it is there, and no zeros stand in its place.
+    pub(crate) is_signed: bool,
+}
+
 impl Made {
     /// The partition's file; none where it is not there, or has become the image.
     pub(crate) fn partition(&self) -> Option<&PartitionFile> {
         match &self.content {
             MadeContent::Filesystem(filled) => filled.partition.as_ref(),
             MadeContent::Tree(tree) => Some(&tree.partition),
+            MadeContent::Signature(signature) => Some(&signature.partition),
             MadeContent::Plain(partition) => Some(partition),
             MadeContent::Nothing => None,
         }
@@ -63,6 +78,8 @@ pub(crate) struct Making<'a> {
     needs: Vec<BTreeSet<usize>>,
     /// The names of all derived values that somebody waits for.
     awaited: BTreeSet<String>,
+    /// The partitions that are made, by index; all of them if it is absent.
+    only: Option<BTreeSet<usize>>,
 }
 
 /// The partitions that each partition of a plan needs to be made first, by index.
@@ -72,6 +89,7 @@ pub(crate) fn needs(plan: &Plan, prepared: &[Prepared]) -> Vec<BTreeSet<usize>> 
         .iter()
         .map(|partition| match &partition.fill {
             Fill::Verity(tree) => [tree.of].into(),
+            Fill::Signature(signature) => [signature.tree].into(),
             _ => BTreeSet::new(),
         })
         .collect();
@@ -94,6 +112,7 @@ impl<'a> Making<'a> {
                 .iter()
                 .flat_map(|prepared| prepared.awaited.names.iter().cloned())
                 .collect(),
+            only: None,
             preparation,
             plan,
             prepared: prepared.into_iter().map(|it| (it.index, it)).collect(),
@@ -101,9 +120,27 @@ impl<'a> Making<'a> {
         }
     }
 
-    /// Makes all of them, in the order of the plan.
+    /// The same, of these partitions alone. What they need must be among them.
+    pub(crate) fn only(self, wanted: BTreeSet<usize>) -> Self {
+        Self {
+            only: Some(wanted),
+            ..self
+        }
+    }
+
+    /// Makes them, in the order of the plan.
     pub(crate) fn run(&self) -> Result<Vec<Made>, Error> {
         steps::run(self.preparation.options.jobs, &self.needs, |index, made| {
+            if self
+                .only
+                .as_ref()
+                .is_some_and(|only| !only.contains(&index))
+            {
+                return Ok(Made {
+                    content: MadeContent::Nothing,
+                    derived: Vec::new(),
+                });
+            }
             let content = self.content(index, made)?;
             let derived = self
                 .derived(index, &content)
@@ -125,6 +162,13 @@ impl<'a> Making<'a> {
                 let data = data.expect("what a tree is of is made in a file");
                 let tree = self.tree(index, tree, data).map_err(image_error)?;
                 Ok(MadeContent::Tree(Box::new(tree)))
+            }
+            Fill::Signature(signature) => {
+                let MadeContent::Tree(tree) = &made.get(signature.tree).content else {
+                    unreachable!("a signature is of a tree")
+                };
+                let made = self.signature(index, signature, tree)?;
+                Ok(MadeContent::Signature(Box::new(made)))
             }
             Fill::Raw(pieces) if self.is_read(index) => {
                 let plain = self.plain(pieces, partition.size).map_err(image_error)?;
@@ -185,6 +229,42 @@ impl<'a> Making<'a> {
         })
     }
 
+    fn signature(
+        &self,
+        index: usize,
+        plan: &SignaturePlan,
+        tree: &MadeTree,
+    ) -> Result<MadeSignature, Error> {
+        let partition = &self.plan.partitions[index];
+        let signers = self.preparation.signers;
+        let root_hash = hexadecimal(&tree.root_hash);
+        let what = format_args!("the root hash {root_hash} of '{}'", self.signed_name(plan));
+        let signature = signers.sign(&plan.sign, what, root_hash.as_bytes(), true)?;
+        let certificate = signers.certificate(&plan.sign);
+        let document = root_hash_document(&root_hash, certificate, &signature);
+        let target = PartitionFile::new(self.preparation.scratch, partition.size);
+        let written = target.and_then(|target| {
+            target.write(0, document.as_bytes())?;
+            Ok(target)
+        });
+        Ok(MadeSignature {
+            partition: written.map_err(|error| partition_error(&partition.name, error))?,
+            fingerprint: certificate.fingerprint(),
+            is_signed: signature.iter().any(|byte| *byte != 0),
+            root_hash,
+        })
+    }
+
+    /// The name of the partition with the data whose root hash is signed.
+    fn signed_name(&self, plan: &SignaturePlan) -> &str {
+        let partitions = &self.plan.partitions;
+        let of = match &partitions[plan.tree].fill {
+            Fill::Verity(tree) => tree.of,
+            _ => plan.tree,
+        };
+        &partitions[of].name
+    }
+
     fn plain(&self, pieces: &[RawPiece], size: u64) -> Result<PartitionFile, ImageError> {
         let partition = PartitionFile::new(self.preparation.scratch, size)?;
         for piece in pieces {
@@ -223,7 +303,8 @@ impl<'a> Making<'a> {
                 }
             }
         }
-        if self.awaited.contains(&digest_of(name)) {
+        let is_unsigned = matches!(content, MadeContent::Signature(it) if !it.is_signed);
+        if self.awaited.contains(&digest_of(name)) && !is_unsigned {
             let digest = match content {
                 MadeContent::Filesystem(filled) => match (&filled.digests, &filled.partition) {
                     (Some(digests), _) => Some(digests.partition),
@@ -231,6 +312,7 @@ impl<'a> Making<'a> {
                     (None, None) => None,
                 },
                 MadeContent::Tree(tree) => Some(tree.partition.digest()?),
+                MadeContent::Signature(signature) => Some(signature.partition.digest()?),
                 MadeContent::Plain(partition) => Some(partition.digest()?),
                 MadeContent::Nothing => None,
             };

@@ -20,6 +20,7 @@ use crate::output::Output;
 use crate::parallel;
 use crate::plan::Plan;
 use crate::said::Said;
+use crate::signing::Signers;
 
 /// The most folders that are named.
 const FOLDERS: usize = 10;
@@ -66,7 +67,8 @@ pub fn preview_image(
     options: &BuildOptions,
 ) -> Result<Preview, Error> {
     let scratch = output.scratch()?;
-    let ground = Groundwork::new(spec, output, &scratch, runtime, catalog, options)?;
+    let signers = Signers::read(spec)?.noting();
+    let ground = Groundwork::new(spec, signers, output, &scratch, runtime, catalog, options)?;
     let places = disk::places(&ground.plan, &ground.prepared);
     let spaces = parallel::map(options.jobs, &ground.prepared, |prepared| {
         let place = &places[&prepared.index];
@@ -77,12 +79,13 @@ pub fn preview_image(
             .map_err(|reason| partition_error(prepared.name(), reason))?;
         Ok::<_, Error>((prepared.index, space))
     })?;
-    let log = ground.prepared.iter().flat_map(|prepared| {
+    let mut log = ground.log;
+    log.extend(ground.prepared.iter().flat_map(|prepared| {
         let warnings = prepared.warnings(places[&prepared.index].time).into_iter();
         warnings.map(|said| (prepared.name().to_owned(), said))
-    });
+    }));
     Ok(Preview {
-        log: log.collect(),
+        log,
         table: ground.plan.table()?,
         plan: ground.plan,
         filesystems: spaces.into_iter().collect(),

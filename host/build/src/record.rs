@@ -82,6 +82,9 @@ pub struct PartitionRecord {
     /// The hash tree in it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub verity: Option<VerityRecord>,
+    /// The signature of a root hash in it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verity_signature: Option<SignatureRecord>,
     /// The key of its fill, in hexadecimal: two partitions with the same one have the same bytes. See
     /// [`FillKey`](crate::FillKey).
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -89,6 +92,18 @@ pub struct PartitionRecord {
     /// Its file, if it has become one of its own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub split: Option<SplitRecord>,
+}
+
+/// One signature of a root hash.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct SignatureRecord {
+    /// The name of the partition with the hash tree.
+    pub of: String,
+    /// The root hash that was signed, in hexadecimal.
+    pub root_hash: String,
+    /// The SHA-256 digest of the certificate.
+    pub certificate: String,
 }
 
 /// A partition that is also a file of its own.
@@ -370,6 +385,7 @@ impl Record {
             filesystem: Some(FilesystemRecord::of(filled)),
             verity: None,
             split: None,
+            verity_signature: None,
         };
         Self::new(output, size, vec![partition], Duration::ZERO, total)
     }
@@ -470,18 +486,36 @@ impl PartitionRecord {
             filesystem: filled.map(FilesystemRecord::of),
             verity: None,
             split: None,
+            verity_signature: None,
         }
     }
 
+    /// Those of a plan, with what was made for each.
+    pub(crate) fn all(plan: &Plan, made: Vec<Made>) -> Vec<Self> {
+        let planned = plan.partitions.iter().zip(made);
+        planned
+            .map(|(planned, made)| Self::of(plan, planned, made.content))
+            .collect()
+    }
+
     fn of(plan: &Plan, planned: &PlannedPartition, made: MadeContent) -> Self {
-        let (filesystem, verity) = match (made, &planned.fill) {
-            (MadeContent::Filesystem(filled), _) => (Some(FilesystemRecord::of(*filled)), None),
-            (MadeContent::Tree(tree), Fill::Verity(of)) => (
-                None,
-                Some(VerityRecord::of(of, &plan.partitions[of.of], &tree)),
-            ),
-            _ => (None, None),
-        };
+        let (mut filesystem, mut verity, mut verity_signature) = (None, None, None);
+        match (made, &planned.fill) {
+            (MadeContent::Filesystem(filled), _) => {
+                filesystem = Some(FilesystemRecord::of(*filled));
+            }
+            (MadeContent::Tree(tree), Fill::Verity(of)) => {
+                verity = Some(VerityRecord::of(of, &plan.partitions[of.of], &tree));
+            }
+            (MadeContent::Signature(signature), Fill::Signature(of)) => {
+                verity_signature = Some(SignatureRecord {
+                    of: plan.partitions[of.tree].name.clone(),
+                    root_hash: signature.root_hash,
+                    certificate: hexadecimal(&signature.fingerprint),
+                });
+            }
+            _ => {}
+        }
         Self {
             number: Some(planned.number),
             name: planned.name.clone(),
@@ -494,6 +528,7 @@ impl PartitionRecord {
             verity,
             fill_key: None,
             split: None,
+            verity_signature,
         }
     }
 }

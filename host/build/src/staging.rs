@@ -4,33 +4,70 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::PathBuf;
 
+use crate::boot::esp::Applications;
 use crate::boot::pe::{self, Architecture};
 use crate::boot::{esp, grub};
 use crate::plan::{self, Draft, GrubPlan, PlanError};
+use crate::signing::{self, Signers};
 use cellblock_contract::Kinds;
 use cellblock_image::{Image, ImageError};
-use cellblock_spec::{Placed, Spec};
+use cellblock_sign::root_hash_document;
+use cellblock_spec::{Placed, SignSpec, Spec};
 use cellblock_table::Lba;
 
 /// The draft of a spec, after a look at the files that it names: the lengths of what is copied as it is, and what
 /// `[boot]` puts on the EFI system partition over what goes there already.
-pub(crate) fn draft<'s>(spec: &'s Spec, kinds: &'s Kinds) -> Result<Draft<'s>, PlanError> {
+pub(crate) fn draft<'s>(
+    spec: &'s Spec,
+    kinds: &'s Kinds,
+    signers: &Signers,
+) -> Result<Draft<'s>, PlanError> {
     let mut draft = Draft::new(spec, kinds, plan::raw_lengths(spec)?)?;
     if let Some(index) = plan::esp(spec, kinds)? {
-        draft.add_contents(index, esp::contents(&spec.boot, architecture)?);
+        let look = Look { signers };
+        draft.add_contents(index, esp::contents(&spec.boot, &look)?);
     }
+    draft.measure_signatures(|asked, digits| {
+        let certificate = signers.certificate(asked);
+        let signature = vec![0; certificate.signature_bytes()];
+        root_hash_document(&"0".repeat(digits), certificate, &signature).len()
+    });
     Ok(draft)
 }
 
-fn architecture(file: &Placed<PathBuf>) -> Result<Architecture, PlanError> {
-    let head = read(file, pe::HEAD_BYTES)?;
-    pe::architecture(&head).ok_or_else(|| {
-        PlanError::unusable(
-            file,
-            "it is no EFI application (a PE image of subsystem 10, for a machine that UEFI has)",
-        )
-    })
+/// A look into the EFI applications that a spec names.
+struct Look<'a> {
+    signers: &'a Signers,
 }
+
+impl Applications for Look<'_> {
+    type Error = PlanError;
+
+    fn architecture(&self, file: &Placed<PathBuf>) -> Result<Architecture, PlanError> {
+        let head = read(file, pe::HEAD_BYTES)?;
+        pe::architecture(&head).ok_or_else(|| {
+            PlanError::unusable(
+                file,
+                "it is no EFI application (a PE image of subsystem 10, for a machine that UEFI has)",
+            )
+        })
+    }
+
+    fn signed(&self, file: &Placed<PathBuf>, sign: &SignSpec) -> Result<Vec<u8>, PlanError> {
+        let bytes = read(file, MOST_APPLICATION_BYTES + 1)?;
+        if bytes.len() > MOST_APPLICATION_BYTES {
+            return Err(PlanError::unusable(
+                file,
+                "a boot loader is smaller than 256 MiB",
+            ));
+        }
+        let name = file.value.file_name().unwrap_or_default().display();
+        signing::application(self.signers, sign, name, &bytes, true).map_err(|fault| fault.of(file))
+    }
+}
+
+/// The most bytes of a boot loader that is signed.
+const MOST_APPLICATION_BYTES: usize = 256 << 20;
 
 /// GRUB's images for a BIOS.
 pub(crate) struct GrubImages {

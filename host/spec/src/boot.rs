@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use super::content::SingleFile;
 use super::place::{Place, Placed};
 use super::schema;
+use super::sign::SignSpec;
 
 /// What firmware starts.
 #[derive(Clone, Debug, Default, PartialEq, Eq, JsonSchema)]
@@ -58,6 +59,8 @@ pub struct GrubEfiSpec {
     /// The shim for Secure Boot, which then takes that name; GRUB becomes `/EFI/BOOT/grubx64.efi`, which shim starts.
     #[schemars(with = "Option<PathBuf>")]
     pub shim: Option<Placed<PathBuf>>,
+    /// Who signs `image` for Secure Boot. The shim is signed already.
+    pub sign: Option<SignSpec>,
     /// What becomes `/EFI/BOOT/grub.cfg`.
     #[schemars(with = "Option<schema::SingleFile>")]
     pub config: Option<SingleFile>,
@@ -71,6 +74,8 @@ pub struct SystemdBootSpec {
     /// what its architecture calls them.
     #[schemars(with = "PathBuf")]
     pub image: Placed<PathBuf>,
+    /// Who signs it for Secure Boot.
+    pub sign: Option<SignSpec>,
     /// What becomes `/loader/loader.conf`.
     #[schemars(with = "Option<schema::SingleFile>")]
     pub config: Option<SingleFile>,
@@ -139,6 +144,8 @@ pub struct KernelParts {
     /// Generations for revocation, for a stub that has none.
     #[schemars(with = "Option<schema::SingleFile>")]
     pub sbat: Option<SingleFile>,
+    /// Who signs it for Secure Boot.
+    pub sign: Option<SignSpec>,
 }
 
 impl KernelParts {

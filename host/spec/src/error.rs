@@ -188,10 +188,18 @@ pub enum ProblemKind {
     #[error("both `filesystem` and `raw` are there")]
     FilesystemAndRaw,
     /// A hash tree in a partition that has content of its own.
-    #[error("both `verity` and `{key}` are there")]
+    #[error("both `{verity}` and `{key}` are there")]
     VerityBeside {
+        /// `verity` or `verity-signature`.
+        verity: &'static str,
         /// The other key.
         key: &'static str,
+    },
+    /// A signature comes from one place.
+    #[error("it names {found} of `key` and `signature`")]
+    SignedBy {
+        /// How many.
+        found: usize,
     },
     /// A UUID of a superblock that is not to be there.
     #[error("`uuid` stands in the superblock, and superblock = false")]
@@ -316,6 +324,7 @@ impl ProblemKind {
             Self::NoPartitions => "in this file".to_owned(),
             Self::FilesystemAndRaw | Self::VerityBeside { .. } => "one of them must go".to_owned(),
             Self::UuidWithoutSuperblock => "nothing holds it".to_owned(),
+            Self::SignedBy { .. } => "this signature".to_owned(),
             Self::NeedsFilesystem { .. } => "this partition has none".to_owned(),
             Self::EmptyWithoutSize | Self::EmptyMinimum | Self::NeedsOffset => {
                 "this partition".to_owned()
@@ -355,8 +364,17 @@ impl ProblemKind {
             Self::FilesystemAndRaw => {
                 Some("a partition is made by a formatter or copied from files, not both".to_owned())
             }
-            Self::VerityBeside { .. } => Some(
+            Self::VerityBeside {
+                verity: "verity", ..
+            } => Some(
                 "a hash tree has a partition of its own: its data are in the one that `of` names"
+                    .to_owned(),
+            ),
+            Self::VerityBeside { .. } => {
+                Some("a signature has a partition of its own: `of` names the one with the data".to_owned())
+            }
+            Self::SignedBy { .. } => Some(
+                "name exactly one of them: the private key, or a signature that was made where the key is"
                     .to_owned(),
             ),
             Self::UuidWithoutSuperblock => Some("remove one of them".to_owned()),

@@ -47,6 +47,7 @@ pub mod raw;
 mod read;
 mod scalar;
 mod schema;
+mod sign;
 pub mod size;
 mod subject;
 mod table;
@@ -66,6 +67,7 @@ pub use print::PathError;
 pub use project::{Choices, Project};
 pub use raw::{RawSpec, RawWhat};
 pub use schema::json_schema;
+pub use sign::{SignSpec, SignedBy, VeritySignatureSpec};
 pub use size::{Margin, SizeRule};
 pub use subject::Subject;
 pub use table::TableSpec;
@@ -237,6 +239,8 @@ pub struct PartitionSpec {
     pub raw: Vec<RawSpec>,
     /// The dm-verity hash tree of another partition, in place of a file system.
     pub verity: Option<VeritySpec>,
+    /// The signature of a root hash, in place of a file system.
+    pub verity_signature: Option<VeritySignatureSpec>,
 }
 
 impl PartitionSpec {

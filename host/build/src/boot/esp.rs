@@ -13,7 +13,7 @@ use std::path::PathBuf;
 
 use super::pe::Architecture;
 use cellblock_spec::{
-    BootSpec, Content, GrubEfiSpec, KernelContent, Placed, SingleFile, SystemdBootSpec,
+    BootSpec, Content, GrubEfiSpec, KernelContent, Placed, SignSpec, SingleFile, SystemdBootSpec,
     UnifiedKernel,
 };
 use cellblock_tree::source::ModeRule;
@@ -23,34 +23,62 @@ const OWNER: (u32, u32) = (0, 0);
 /// The mode of all of it.
 const MODE: ModeRule = ModeRule::Octal(0o644);
 
-/// What goes to the EFI system partition. `architecture` says what an application runs on.
+/// What has to be known of the EFI applications that a spec names.
+pub trait Applications {
+    /// Why it cannot be known.
+    type Error;
+
+    /// What an application runs on.
+    ///
+    /// # Errors
+    /// When it is none.
+    fn architecture(&self, file: &Placed<PathBuf>) -> Result<Architecture, Self::Error>;
+
+    /// The bytes of an application, signed.
+    ///
+    /// # Errors
+    /// When it cannot be read or signed.
+    fn signed(&self, file: &Placed<PathBuf>, sign: &SignSpec) -> Result<Vec<u8>, Self::Error>;
+}
+
+/// What goes to the EFI system partition.
 ///
 /// # Errors
-/// What `architecture` fails with.
-pub fn contents<E>(
+/// What `applications` fails with.
+pub fn contents<A: Applications>(
     boot: &BootSpec,
-    architecture: impl Fn(&Placed<PathBuf>) -> Result<Architecture, E>,
-) -> Result<Vec<Content>, E> {
+    applications: &A,
+) -> Result<Vec<Content>, A::Error> {
+    let loader = |file: &Placed<PathBuf>, sign: Option<&SignSpec>| {
+        Ok(match sign {
+            Some(sign) => SingleFile::Text(applications.signed(file, sign)?),
+            None => SingleFile::Host(file.value.clone()),
+        })
+    };
     let mut contents = Vec::new();
     if let Some(grub) = &boot.grub_efi {
-        contents.extend(of_grub(grub, architecture(&grub.image)?));
+        let architecture = applications.architecture(&grub.image)?;
+        let image = loader(&grub.image, grub.sign.as_ref())?;
+        contents.extend(of_grub(grub, &image, architecture));
         if let Some(shim) = &grub.shim {
-            let name = architecture(shim)?.default_application();
+            let name = applications.architecture(shim)?.default_application();
             contents.push(host(shim, &format!("/EFI/BOOT/{name}")));
         }
     }
     if let Some(systemd) = &boot.systemd_boot {
-        contents.extend(of_systemd(systemd, architecture(&systemd.image)?));
+        let architecture = applications.architecture(&systemd.image)?;
+        let image = loader(&systemd.image, systemd.sign.as_ref())?;
+        contents.extend(of_systemd(systemd, &image, architecture));
     }
     for kernel in &boot.unified_kernels {
         contents.push(match kernel {
             UnifiedKernel::Whole(file) => {
-                architecture(file)?;
+                applications.architecture(file)?;
                 let name = file.value.file_name().unwrap_or_default();
                 host(file, &format!("/EFI/Linux/{}", name.display()))
             }
             UnifiedKernel::Assembled(parts) => {
-                architecture(&parts.stub)?;
+                applications.architecture(&parts.stub)?;
                 Content::Kernel(Box::new(KernelContent {
                     to: format!("/EFI/Linux/{}", parts.name.value).into_bytes(),
                     parts: (**parts).clone(),
@@ -62,12 +90,12 @@ pub fn contents<E>(
     Ok(contents)
 }
 
-fn of_grub(grub: &GrubEfiSpec, architecture: Architecture) -> Vec<Content> {
+fn of_grub(grub: &GrubEfiSpec, image: &SingleFile, architecture: Architecture) -> Vec<Content> {
     let name = match grub.shim {
         Some(_) => format!("grub{}.efi", architecture.name()),
         None => architecture.default_application(),
     };
-    let image = host(&grub.image, &format!("/EFI/BOOT/{name}"));
+    let image = placed(image, &format!("/EFI/BOOT/{name}"));
     let config = grub.config.iter();
     [image]
         .into_iter()
@@ -75,12 +103,16 @@ fn of_grub(grub: &GrubEfiSpec, architecture: Architecture) -> Vec<Content> {
         .collect()
 }
 
-fn of_systemd(systemd: &SystemdBootSpec, architecture: Architecture) -> Vec<Content> {
+fn of_systemd(
+    systemd: &SystemdBootSpec,
+    image: &SingleFile,
+    architecture: Architecture,
+) -> Vec<Content> {
     let name = architecture.default_application();
     let mut contents = vec![
-        host(&systemd.image, &format!("/EFI/BOOT/{name}")),
-        host(
-            &systemd.image,
+        placed(image, &format!("/EFI/BOOT/{name}")),
+        placed(
+            image,
             &format!("/EFI/systemd/systemd-boot{}.efi", architecture.name()),
         ),
     ];

@@ -6,6 +6,7 @@
 //! UEFI   EFI system partition: \EFI\BOOT\BOOTX64.EFI, \EFI\systemd\…, \EFI\Linux\….efi, \loader\…
 //! ```
 
+pub mod authenticode;
 pub mod esp;
 pub mod grub;
 pub mod pe;

@@ -50,12 +50,8 @@ impl Architecture {
 /// What an EFI application runs on; `None` if `head`, the first bytes of a file, is of none.
 #[must_use]
 pub fn architecture(head: &[u8]) -> Option<Architecture> {
-    if !head.starts_with(DOS_SIGNATURE) {
-        return None;
-    }
-    let (offset, _) = U32::read_from_prefix(head.get(HEADERS_OFFSET..)?).ok()?;
-    let headers = head.get(usize::try_from(offset.get()).ok()?..)?;
-    if !headers.starts_with(SIGNATURE) || bits16(headers, SUBSYSTEM)? != EFI_APPLICATION {
+    let headers = &head[headers_at(head)?..];
+    if bits16(headers, SUBSYSTEM)? != EFI_APPLICATION {
         return None;
     }
     let machine = bits16(headers, MACHINE)?;
@@ -63,6 +59,32 @@ pub fn architecture(head: &[u8]) -> Option<Architecture> {
         .iter()
         .find(|(known, _)| *known == machine)
         .map(|(_, architecture)| *architecture)
+}
+
+/// Where the headers of an image begin in its file; `None` if it is none.
+pub(super) fn headers_at(file: &[u8]) -> Option<usize> {
+    if !file.starts_with(DOS_SIGNATURE) {
+        return None;
+    }
+    let (offset, _) = U32::read_from_prefix(file.get(HEADERS_OFFSET..)?).ok()?;
+    let at = usize::try_from(offset.get()).ok()?;
+    file.get(at..)?.starts_with(SIGNATURE).then_some(at)
+}
+
+/// The checksum of an image whose own checksum is zero: the sum of its 16-bit words with the carry put back, and its length
+/// (`CheckSumMappedFile`).
+pub(super) fn checksum(bytes: &[u8]) -> u32 {
+    let words = bytes.chunks(2).map(|word| match word {
+        [low, high] => u32::from(u16::from_le_bytes([*low, *high])),
+        [low] => u32::from(*low),
+        _ => 0,
+    });
+    let sum = words.fold(0_u32, |sum, word| {
+        let sum = sum + word;
+        (sum & 0xffff) + (sum >> 16)
+    });
+    let length = u32::try_from(bytes.len()).expect("an image is smaller than 4 GiB");
+    (sum & 0xffff).wrapping_add(length)
 }
 
 fn bits16(bytes: &[u8], at: usize) -> Option<u16> {

@@ -32,6 +32,7 @@ use crate::output::Output;
 use crate::plan::{self, Facts, FilesystemRequest};
 use crate::progress::{Phase, Progress, watched};
 use crate::said::Said;
+use crate::signing::Signers;
 use cellblock_cell::Runtime;
 use cellblock_image::{
     Atomic, Change, Durability, Existing, Image, ImageError, Replacement, Scratch,
@@ -208,6 +209,7 @@ pub fn fill_partition(
         scratch: &scratch,
         options,
         facts: &facts,
+        signers: &Signers::nobody(),
         outputs: options.outputs_with(Some(&asked.image)),
     };
     let name = match located.partition.name.as_str() {

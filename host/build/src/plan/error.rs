@@ -510,6 +510,30 @@ pub enum Reason {
         /// Its size in bytes.
         size: u64,
     },
+    /// A partition has no root hash.
+    #[error(
+        "partition '{name}' has no hash tree whose root hash could be signed: a partition with verity = {{ of = \"{name}\" }} makes one"
+    )]
+    NoTreeToSign {
+        /// The partition.
+        name: String,
+    },
+    /// A signature that does not fit.
+    #[error("the signature takes {}, and the partition has {}: {} are too many", exact(*.needed), exact(*.size), exact(needed - size))]
+    SignatureTooLarge {
+        /// The bytes of the signature.
+        needed: u64,
+        /// The bytes of its partition.
+        size: u64,
+    },
+    /// A partition for a signature that systemd would not look into.
+    #[error("the partition of a signature has {}, and systemd reads none of more than {}: make it smaller", exact(*.size), exact(*.most))]
+    SignatureRoomTooLarge {
+        /// Its bytes.
+        size: u64,
+        /// The most that it can have.
+        most: u64,
+    },
     /// A second hash tree of a partition.
     #[error("{other} holds the hash tree of '{name}' already: one is enough")]
     SecondTree {

@@ -1,4 +1,4 @@
-//! How long each partition is, as far as it follows from itself, or for a hash tree from its data.
+//! How long each partition is, as far as it follows from itself, or for a hash tree from its data, and for a signature from who signs.
 
 use std::collections::BTreeMap;
 
@@ -7,6 +7,7 @@ use super::identity::Identity;
 use super::layout::{Disk, Length, Request};
 use super::raw::{self, RawLengths};
 use super::sectors::{too_large, whole_sectors, with_margin};
+use super::signature::Signatures;
 use super::verity::{Trees, VerityPlan};
 use cellblock_spec::{PartitionSpec, SizeRule, Spec};
 
@@ -18,6 +19,7 @@ pub(super) struct Lengths<'a> {
     pub(super) sizes: &'a BTreeMap<usize, u64>,
     pub(super) raw_lengths: &'a RawLengths,
     pub(super) trees: &'a Trees,
+    pub(super) signatures: &'a Signatures,
 }
 
 impl Lengths<'_> {
@@ -26,7 +28,10 @@ impl Lengths<'_> {
         let (partition, identity) = (&self.spec.partitions[index], &self.identities[index]);
         let measured = match (self.trees.get(index), partition.size_rule()) {
             (Some(tree), SizeRule::Minimum(_)) => Some(self.tree(index, tree)?),
-            _ => self.sizes.get(&index).copied(),
+            _ => self
+                .signatures
+                .size(index)
+                .or_else(|| self.sizes.get(&index).copied()),
         };
         length(self.disk, partition, measured, self.raw_lengths)
             .map_err(|error| error.of(identity.named()))

@@ -24,7 +24,9 @@ use std::path::PathBuf;
 use uuid::Uuid;
 
 use cellblock_contract::{Kinds, Loss};
-use cellblock_spec::{Content, DiskSize, FilesystemSpec, PartitionSpec, Placed, SizeRule, Spec};
+use cellblock_spec::{
+    Content, DiskSize, FilesystemSpec, PartitionSpec, Placed, SignSpec, SizeRule, Spec,
+};
 use cellblock_table::{Attributes, DiskId, PartitionType, Scheme, SectorSize};
 use cellblock_table::{Lba, Partition, Shape, Table, TableError};
 
@@ -38,6 +40,7 @@ mod length;
 mod mkfs;
 mod raw;
 mod sectors;
+mod signature;
 mod space;
 #[cfg(test)]
 mod tests;
@@ -49,6 +52,7 @@ pub use facts::{Fact, Facts};
 pub(crate) use facts::{digest_of, root_hash_of, uuid_of};
 pub use mkfs::{FilesystemRequest, MkfsPlan, MkfsRequest, filesystem_alone, mkfs_plan};
 pub use raw::{RawLengths, raw_lengths};
+pub use signature::SignaturePlan;
 pub use space::{Named, Occupant};
 pub use verity::{Half, VerityPlan};
 
@@ -58,6 +62,7 @@ use identity::Identity;
 use layout::Disk;
 use length::{Lengths, requests};
 use raw::{Addresses, Ground};
+use signature::Signatures;
 use space::ByteSpan;
 use verity::Trees;
 
@@ -146,6 +151,8 @@ pub enum Fill {
     Raw(Vec<RawPiece>),
     /// The hash tree of another partition.
     Verity(VerityPlan),
+    /// The signature of a root hash.
+    Signature(SignaturePlan),
     /// Nothing: zeroes.
     Empty,
 }
@@ -311,6 +318,7 @@ pub struct Draft<'s> {
     /// By the index of their partition.
     filesystems: BTreeMap<usize, FilesystemPlan>,
     trees: Trees,
+    signatures: Signatures,
     raw_lengths: RawLengths,
 }
 
@@ -339,8 +347,10 @@ impl<'s> Draft<'s> {
                 filesystems.insert(index, planned);
             }
         }
+        let trees = Trees::of(spec, seed, &identities)?;
         Ok(Self {
-            trees: Trees::of(spec, seed, &identities)?,
+            signatures: Signatures::of(spec, &trees, &identities)?,
+            trees,
             spec,
             disk,
             seed,
@@ -356,6 +366,11 @@ impl<'s> Draft<'s> {
         if let Some(filesystem) = self.filesystems.get_mut(&index) {
             filesystem.contents.extend(contents);
         }
+    }
+
+    /// Takes the length in bytes of each signature of a root hash: `length` is told who signs, and the digits of the root hash.
+    pub fn measure_signatures(&mut self, length: impl Fn(&SignSpec, usize) -> usize) {
+        self.signatures.measure(&self.trees, length);
     }
 
     /// The names of the partitions, in the order of the spec, as errors call them.
@@ -425,6 +440,7 @@ impl Measured<'_> {
             identities,
             mut filesystems,
             trees,
+            signatures,
             raw_lengths,
         } = draft;
         let lengths = Lengths {
@@ -434,12 +450,14 @@ impl Measured<'_> {
             sizes: &sizes,
             raw_lengths: &raw_lengths,
             trees: &trees,
+            signatures: &signatures,
         };
         let requests = requests(&lengths)?;
         let raw_end = raw::end_of(&spec.disk.raw, &raw_lengths).unwrap_or(u64::MAX);
         let layout = layout::lay_out(&disk, &requests, raw_end)?;
         hybrid::check(spec, &disk, &identities, &layout)?;
         trees.check(spec, &identities, &layout.spans)?;
+        signatures.check(spec, &identities, &layout.spans)?;
         let derived = trees.identifiers(spec);
         let addresses = Addresses {
             identities: &identities,
@@ -466,11 +484,13 @@ impl Measured<'_> {
         let mut partitions = Vec::with_capacity(identities.len());
         for (index, (partition, identity)) in spec.partitions.iter().zip(&identities).enumerate() {
             let span = layout.spans[index];
-            let fill = match (filesystems.remove(&index), trees.get(index)) {
-                (Some(filesystem), _) => Fill::Filesystem(filesystem),
-                (None, Some(tree)) => Fill::Verity(tree.clone()),
-                (None, None) if partition.raw.is_empty() => Fill::Empty,
-                (None, None) => {
+            let made = filesystems.remove(&index).map(Fill::Filesystem);
+            let tree = || trees.get(index).cloned().map(Fill::Verity);
+            let signature = || signatures.get(index).cloned().map(Fill::Signature);
+            let fill = match made.or_else(tree).or_else(signature) {
+                Some(fill) => fill,
+                None if partition.raw.is_empty() => Fill::Empty,
+                None => {
                     let ground = Ground {
                         what: "partition",
                         size: span.size,

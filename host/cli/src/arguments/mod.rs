@@ -80,7 +80,7 @@ impl Arguments {
     pub fn json_to_stdout(&self) -> bool {
         let is_stdout = |path: &Option<PathBuf>| path.as_deref() == Some(Path::new("-"));
         match &self.command {
-            Command::Build(it) | Command::Plan(it) => {
+            Command::Build(it) | Command::Plan(it) | Command::Derive(it) => {
                 is_stdout(&it.run.json) && !is_stdout(&it.output)
             }
             Command::Mkfs(it) => is_stdout(&it.run.json) && it.output != Path::new("-"),
@@ -113,6 +113,18 @@ pub enum Command {
         after_help = "Examples:\n  cellblock plan image.toml\n  cellblock plan image.toml --json -"
     )]
     Plan(Build),
+    /// Print what a build derives, root hashes and measurements, and what has to be signed where the key is
+    #[command(after_help = "\
+A signature in the spec (signature = \"root.sig\") is made where the key is: RSA, PKCS #1 v1.5, over the SHA-256 digest that \
+is printed. With the digest in a file, for example:
+
+  openssl pkeyutl -sign -inkey KEY -pkeyopt digest:sha256 \\
+    -in digest -out root.sig
+
+Examples:
+  cellblock derive image.toml
+  cellblock derive image.toml --json -")]
+    Derive(Build),
     /// Print what `build` would build as a spec in TOML
     Convert(Convert),
     /// Make one file system in a file of its own

@@ -3,6 +3,7 @@
 mod build;
 mod convert;
 mod cut;
+mod derive;
 mod failure;
 mod fill;
 mod guests;
@@ -49,6 +50,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
         Command::Build(build) if build.dry_run => plan::run(build),
         Command::Build(build) => build::run(build),
         Command::Plan(build) => plan::run(build),
+        Command::Derive(build) => derive::run(build),
         Command::Convert(convert) => convert::run(convert),
         Command::Mkfs(mkfs) => mkfs::run(mkfs),
         Command::Show(show) => show::run(show),

@@ -89,6 +89,14 @@ fn text(output: &Output, preview: &Preview) -> String {
                     grouped(tree.data_blocks),
                 )
             }
+            (Fill::Signature(signature), _) => {
+                let tree = &preview.plan.partitions[signature.tree];
+                format!(
+                    ", the signature of the root hash in '{}'\n  document  {:>20} bytes\n",
+                    printable(&tree.name),
+                    grouped(signature.length),
+                )
+            }
             _ => ", zeros\n".to_owned(),
         });
     }
@@ -150,8 +158,16 @@ fn partition_document(plan: &Plan, partition: &PlannedPartition, space: Option<&
         Fill::Verity(verity) => Some(verity),
         _ => None,
     };
+    let signature = match &partition.fill {
+        Fill::Signature(signature) => Some(signature),
+        _ => None,
+    };
     let name = |index: usize| plan.partitions[index].name.clone();
     json!({
+        "verity-signature": signature.map(|it| json!({
+            "of": name(it.tree),
+            "length": it.length,
+        })),
         "id-from-root-hash-in": partition.id_of.map(|(tree, _)| name(tree)),
         "verity": verity.map(|it| json!({
             "of": name(it.of),

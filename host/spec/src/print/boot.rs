@@ -2,12 +2,13 @@
 
 use std::path::PathBuf;
 
-use super::{Lines, PathError, braced, key, list, long_list, quoted, quoted_path};
+use super::{Lines, PathError, braced, key, list, long_list, quoted, quoted_path, signer};
 use crate::Placed;
 use crate::boot::{
     BootSpec, GrubBiosSpec, GrubEfiSpec, KernelParts, SystemdBootSpec, UnifiedKernel,
 };
 use crate::content::SingleFile;
+use crate::sign::SignSpec;
 
 /// The tables of `[boot]`, as far as there is something in them.
 pub(super) fn print_boot(boot: &BootSpec) -> Result<Vec<String>, PathError> {
@@ -43,6 +44,7 @@ pub(super) fn print_boot(boot: &BootSpec) -> Result<Vec<String>, PathError> {
     if let Some(GrubEfiSpec {
         image,
         shim,
+        sign,
         config,
     }) = grub_efi
     {
@@ -50,6 +52,7 @@ pub(super) fn print_boot(boot: &BootSpec) -> Result<Vec<String>, PathError> {
         let shim = shim.as_ref().map(|shim| quoted_path(&shim.value));
         lines.add("image", Some(quoted_path(&image.value)?));
         lines.add("shim", shim.transpose()?);
+        lines.add("sign", print_sign(sign.as_ref())?);
         lines.add(
             "config",
             config.as_ref().map(print_single_file).transpose()?,
@@ -65,11 +68,13 @@ pub(super) fn print_boot(boot: &BootSpec) -> Result<Vec<String>, PathError> {
 fn print_systemd_boot(systemd: &SystemdBootSpec) -> Result<String, PathError> {
     let SystemdBootSpec {
         image,
+        sign,
         config,
         entries,
     } = systemd;
     let mut lines = Lines::new("[boot.systemd-boot]");
     lines.add("image", Some(quoted_path(&image.value)?));
+    lines.add("sign", print_sign(sign.as_ref())?);
     lines.add(
         "config",
         config.as_ref().map(print_single_file).transpose()?,
@@ -99,6 +104,7 @@ pub(super) fn print_parts(parts: &KernelParts) -> Result<String, PathError> {
         devicetree,
         microcode,
         sbat,
+        sign,
     } = parts;
     let path = |file: &Placed<PathBuf>| quoted_path(&file.value);
     let mut entries = vec![
@@ -131,7 +137,15 @@ pub(super) fn print_parts(parts: &KernelParts) -> Result<String, PathError> {
             entries.push(format!("{key} = {}", path(file)?));
         }
     }
+    if let Some(sign) = print_sign(sign.as_ref())? {
+        entries.push(format!("sign = {sign}"));
+    }
     Ok(braced(entries))
+}
+
+/// Who signs, if anybody does.
+fn print_sign(sign: Option<&SignSpec>) -> Result<Option<String>, PathError> {
+    sign.map(|sign| Ok(braced(signer(sign)?))).transpose()
 }
 
 fn print_single_file(file: &SingleFile) -> Result<String, PathError> {

@@ -48,9 +48,15 @@ impl Spec {
             if let Some(filesystem) = &mut bare.filesystem {
                 filesystem.content.clear();
             }
+            let signature = bare.verity_signature.take();
             // Without paths, nothing is left that TOML cannot write.
             if let Ok(lines) = print_partition(&bare) {
                 text += &lines;
+            }
+            // Who signs has no part in it: a key that is elsewhere is the same key.
+            if let Some(signature) = signature {
+                let of = quoted(&signature.of.value);
+                text += &format!("verity-signature = {{ of = {of} }}\n");
             }
         }
         text
@@ -83,6 +89,24 @@ mod tests {
             .replace("\"root\"", "\"other\"")
             .replace("1048576", "\"1MiB\"");
         assert_eq!(identity(&other, "/there"), expected);
+    }
+
+    #[test]
+    fn who_signs_does_not_tell_disks_apart() {
+        let signed = |by: &str, folder: &str| {
+            let signature =
+                format!("verity-signature = {{ of = \"root\", certificate = \"c\", {by} }}");
+            identity(
+                &format!("[[partition]]\ntype = \"linux-generic\"\n{signature}\n"),
+                folder,
+            )
+        };
+        let expected = signed("key = \"k\"", "/here");
+        assert!(
+            expected.ends_with("verity-signature = { of = \"root\" }\n"),
+            "{expected}"
+        );
+        assert_eq!(signed("signature = \"s\"", "/there"), expected);
     }
 
     #[test]

@@ -15,7 +15,8 @@ use thiserror::Error;
 use super::size::written;
 use super::{
     Content, DiskSize, DiskSpec, FilesystemId, FilesystemSpec, GuestSpec, Margin, PartitionSpec,
-    Placed, RawSpec, RawWhat, Seed, SizeRule, Spec, TableName, Template, VeritySpec,
+    Placed, RawSpec, RawWhat, Seed, SignSpec, SignedBy, SizeRule, Spec, TableName, Template,
+    VeritySpec,
 };
 use cellblock_contract::{Argument, Loss, Word};
 use cellblock_table::PartitionType;
@@ -170,6 +171,7 @@ fn print_partition(partition: &PartitionSpec) -> Result<String, PathError> {
         filesystem,
         raw,
         verity,
+        verity_signature,
     } = partition;
     let mut lines = Lines::new("[[partition]]");
     let empty = is_unnamed.then(|| quoted(""));
@@ -209,6 +211,11 @@ fn print_partition(partition: &PartitionSpec) -> Result<String, PathError> {
     }
     lines.add("raw", print_raw_list(raw)?);
     lines.add("verity", verity.as_ref().map(print_verity));
+    let signature = verity_signature.as_ref().map(|signature| {
+        let of = format!("of = {}", quoted(&signature.of.value));
+        Ok(braced(std::iter::once(of).chain(signer(&signature.sign)?)))
+    });
+    lines.add("verity-signature", signature.transpose()?);
     Ok(lines.0)
 }
 
@@ -247,6 +254,21 @@ fn print_verity(verity: &VeritySpec) -> String {
         uuid.as_ref().map(|uuid| quoted(&uuid.value.to_string())),
     );
     braced(entries)
+}
+
+/// Who signs, as entries of a table.
+fn signer(sign: &SignSpec) -> Result<[String; 2], PathError> {
+    let SignSpec {
+        place: _,
+        certificate,
+        by,
+    } = sign;
+    let by = match by {
+        SignedBy::Key(file) => format!("key = {}", quoted_path(&file.value)?),
+        SignedBy::Signature(file) => format!("signature = {}", quoted_path(&file.value)?),
+    };
+    let certificate = quoted_path(&certificate.value)?;
+    Ok([by, format!("certificate = {certificate}")])
 }
 
 fn print_rule(rule: SizeRule) -> String {

@@ -12,6 +12,7 @@ use super::super::fields::{Fields, parsed, text};
 use super::super::place::Placed;
 use super::super::value::ValueError;
 use super::content::single_file;
+use super::sign::sign;
 
 pub(super) fn boot(top: &mut Fields<'_, '_>) -> BootSpec {
     let Some(mut fields) = top.take_table("boot", Within::Boot { part: None }) else {
@@ -28,6 +29,7 @@ pub(super) fn boot(top: &mut Fields<'_, '_>) -> BootSpec {
             let image = image(part, "image", "image = \"grubx64.efi\"");
             Some(GrubEfiSpec {
                 shim: part.take_path("shim"),
+                sign: sign(part),
                 config: config(part),
                 image: image?,
             })
@@ -35,6 +37,7 @@ pub(super) fn boot(top: &mut Fields<'_, '_>) -> BootSpec {
         systemd_boot: part(&mut fields, "systemd-boot", |part| {
             let image = image(part, "image", "image = \"systemd-bootx64.efi\"");
             Some(SystemdBootSpec {
+                sign: sign(part),
                 config: config(part),
                 entries: entries(part),
                 image: image?,
@@ -145,6 +148,7 @@ fn kernel_parts(fields: &mut Fields<'_, '_>) -> Option<KernelParts> {
         devicetree: fields.take_path("devicetree"),
         microcode: fields.take_path("microcode"),
         sbat: file_of(fields, "sbat"),
+        sign: sign(fields),
         name: name?,
         stub: stub?,
         kernel: kernel?,

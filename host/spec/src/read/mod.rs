@@ -25,6 +25,7 @@ mod beside;
 mod boot;
 mod content;
 mod raw;
+mod sign;
 mod table;
 mod verity;
 
@@ -32,6 +33,7 @@ pub(super) use beside::read_beside;
 use boot::boot;
 use content::content;
 use raw::raw;
+use sign::verity_signature;
 use verity::verity;
 
 /// What a spec without a name is called.
@@ -153,9 +155,20 @@ fn partition(
         fields.problem(ProblemKind::FilesystemAndRaw, fields.at(raw));
     }
     let verity = verity(fields);
-    for key in ["filesystem", "raw"] {
-        if let (Some(verity), false) = (&verity, is_absent_or_empty(fields, key)) {
-            fields.problem(ProblemKind::VerityBeside { key }, verity.place.clone());
+    let verity_signature = verity_signature(fields);
+    let of_verity = [
+        ("verity", verity.as_ref().map(|it| &it.place)),
+        (
+            "verity-signature",
+            verity_signature.as_ref().map(|it| &it.sign.place),
+        ),
+    ];
+    for (verity, place) in of_verity {
+        let Some(place) = place else { continue };
+        for key in ["filesystem", "raw", "verity"] {
+            if key != verity && !is_absent_or_empty(fields, key) {
+                fields.problem(ProblemKind::VerityBeside { verity, key }, place.clone());
+            }
         }
     }
     let partition = PartitionSpec {
@@ -173,11 +186,12 @@ fn partition(
         filesystem,
         raw,
         verity,
+        verity_signature,
     };
     if let Some(table) = table {
         check_table_keys(fields, &partition, table);
     }
-    if ["filesystem", "raw", "verity"]
+    if ["filesystem", "raw", "verity", "verity-signature"]
         .iter()
         .all(|key| is_absent_or_empty(fields, key))
     {

@@ -137,6 +137,7 @@ fn partition(place: Place, kind: Placed<PartitionType>) -> PartitionSpec {
         filesystem: None,
         raw: Vec::new(),
         verity: None,
+        verity_signature: None,
     }
 }
 

@@ -4,6 +4,8 @@ use thiserror::Error;
 use zerocopy::little_endian::{U16, U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
+use crate::boot::pe::checksum;
+
 /// Why a unified kernel image cannot be assembled.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum ImageFault {
@@ -180,28 +182,36 @@ impl Image {
             + sections * size_of::<SectionHeader>()
     }
 
+    /// Where the last section ends in the file.
+    fn sections_end(&self) -> u32 {
+        let ends = self.sections.iter().map(|section| {
+            let begin = section.raw_offset.get();
+            begin.saturating_add(section.raw_size.get())
+        });
+        ends.max().unwrap_or_default()
+    }
+
     /// Where the first section begins in memory.
     fn first_address(&self) -> u32 {
         let addresses = self.sections.iter().map(|section| section.address.get());
         addresses.min().unwrap_or(u32::MAX)
     }
 
-    /// Makes room for so many headers of sections. Where the headers must grow, everything behind them moves in the file; what
-    /// points there by its offset moves with it, or goes: symbols and debugging information, which no firmware reads.
+    /// Makes room for so many headers of sections. What is behind the sections goes: symbols, and signatures, which are over the stub
+    /// as it was. Between sections it would be in no signature, or shift what firmware hashes. Where the headers must grow, everything behind them moves in the file; what
+    /// points there by its offset moves with it, or goes: debugging information, which no firmware reads.
     pub(super) fn make_room(&mut self, more: usize) -> Result<(), ImageFault> {
-        // A signature is over the stub as it was, and stands at the end of the file.
-        if let Some(certificates) = self.directories.get_mut(CERTIFICATES)
-            && certificates.size.get() > 0
-        {
-            let headers = self.optional.headers_size.get();
-            let begin = certificates.address.get().saturating_sub(headers) as usize;
-            self.body.truncate(begin);
+        let old = self.optional.headers_size.get();
+        self.body
+            .truncate(self.sections_end().saturating_sub(old) as usize);
+        self.coff.symbols.set(0);
+        self.coff.symbol_count.set(0);
+        if let Some(certificates) = self.directories.get_mut(CERTIFICATES) {
             *certificates = Directory {
                 address: U32::new(0),
                 size: U32::new(0),
             };
         }
-        let old = self.optional.headers_size.get();
         let needed = u32::try_from(self.table_end(more)).map_err(|_| ImageFault::TooLarge)?;
         if needed <= old {
             return Ok(());
@@ -220,8 +230,6 @@ impl Image {
             section.line_numbers.set(0);
             section.counts.set(0);
         }
-        self.coff.symbols.set(0);
-        self.coff.symbol_count.set(0);
         if let Some(debug) = self.directories.get_mut(DEBUG) {
             *debug = Directory {
                 address: U32::new(0),
@@ -322,20 +330,4 @@ fn read_all<T: FromBytes>(bytes: &[u8], count: usize) -> Option<Vec<T>> {
         .chunks_exact(size_of::<T>())
         .map(|chunk| T::read_from_bytes(chunk).ok())
         .collect()
-}
-
-/// The checksum of an image whose own checksum is zero: the sum of its 16-bit words with the carry put back, and its length
-/// (`CheckSumMappedFile`).
-fn checksum(bytes: &[u8]) -> u32 {
-    let words = bytes.chunks(2).map(|word| match word {
-        [low, high] => u32::from(u16::from_le_bytes([*low, *high])),
-        [low] => u32::from(*low),
-        _ => 0,
-    });
-    let sum = words.fold(0_u32, |sum, word| {
-        let sum = sum + word;
-        (sum & 0xffff) + (sum >> 16)
-    });
-    let length = u32::try_from(bytes.len()).expect("an image is smaller than 4 GiB");
-    (sum & 0xffff).wrapping_add(length)
 }

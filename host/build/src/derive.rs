@@ -1,0 +1,99 @@
+//! What a build derives, without the image: root hashes, measurements, and what has to be signed where the key is.
+
+use std::collections::BTreeSet;
+
+use cellblock_cell::Runtime;
+use cellblock_spec::Spec;
+
+use crate::BuildOptions;
+use crate::catalogue::Catalog;
+use crate::disk::{self, Groundwork};
+use crate::error::Error;
+use crate::filesystem::{Preparation, Prepared};
+use crate::making::{self, MadeContent, Making};
+use crate::output::Output;
+use crate::plan::{Fill, Plan};
+use crate::record::PartitionRecord;
+use crate::said::Said;
+use crate::signing::{Signers, ToSign};
+
+/// What a build derives.
+#[derive(Debug)]
+pub struct Derived {
+    /// The partitions in the order of the disk. Of those that nothing derives from, nothing was made.
+    pub partitions: Vec<PartitionRecord>,
+    /// What has to be signed elsewhere, and is not yet.
+    pub to_sign: Vec<ToSign>,
+    /// What is said of the file systems, by partition.
+    pub log: Vec<(String, Said)>,
+}
+
+/// What a build of `spec` derives. Signatures that are made elsewhere need not be there; what they are to be of is told. Something that
+/// depends on one that is not there is told once it is.
+///
+/// # Errors
+/// [`Error`], as the build.
+pub fn derive_image(
+    spec: &Spec,
+    output: &Output,
+    runtime: &Runtime,
+    catalog: &Catalog,
+    options: &BuildOptions,
+) -> Result<Derived, Error> {
+    let scratch = output.scratch()?;
+    let signers = Signers::read(spec)?.noting();
+    let ground = Groundwork::new(spec, signers, output, &scratch, runtime, catalog, options)?;
+    let Groundwork {
+        formatters,
+        facts,
+        signers,
+        prepared,
+        mut plan,
+        log,
+        ..
+    } = ground;
+    let preparation = Preparation {
+        formatters: &formatters,
+        scratch: &scratch,
+        options,
+        facts: &facts,
+        signers: &signers,
+        outputs: options.outputs_with(output.file()),
+    };
+    let places = disk::places(&plan, &prepared);
+    let wanted = wanted(&plan, &prepared);
+    let making = Making::new(&preparation, &plan, prepared, &places);
+    let made = making.only(wanted).run()?;
+    for (index, made) in made.iter().enumerate() {
+        if let MadeContent::Tree(tree) = &made.content {
+            plan.identify(index, &tree.root_hash);
+        }
+    }
+    Ok(Derived {
+        partitions: PartitionRecord::all(&plan, made),
+        to_sign: signers.noted(),
+        log,
+    })
+}
+
+/// The partitions that something derives from, by index: hash trees, signatures, what holds derived values or unified kernels, and
+/// all that these need.
+fn wanted(plan: &Plan, prepared: &[Prepared]) -> BTreeSet<usize> {
+    let partitions = plan.partitions.iter().enumerate();
+    let of_verity = partitions
+        .filter(|(_, partition)| matches!(partition.fill, Fill::Verity(_) | Fill::Signature(_)));
+    let filesystems = prepared
+        .iter()
+        .filter(|prepared| prepared.derives())
+        .map(|prepared| prepared.index);
+    let mut wanted: BTreeSet<usize> = of_verity
+        .map(|(index, _)| index)
+        .chain(filesystems)
+        .collect();
+    let needs = making::needs(plan, prepared);
+    let mut open: Vec<usize> = wanted.iter().copied().collect();
+    while let Some(index) = open.pop() {
+        open.extend(needs[index].iter().filter(|need| wanted.insert(**need)));
+    }
+    wanted
+}

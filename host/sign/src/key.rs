@@ -1,0 +1,109 @@
+//! A private key, read and used.
+
+use std::fmt;
+
+use der::pem::{self, PemLabel};
+use ring::rand::SystemRandom;
+use ring::rsa::KeyPair;
+use ring::signature::RSA_PKCS1_SHA256;
+use thiserror::Error;
+
+use crate::Certificate;
+
+/// Why a private key cannot be used. Nothing of the key is in it.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum KeyError {
+    /// It is something else.
+    #[error("it is no private key: PEM or DER, PKCS #8 or PKCS #1")]
+    NotAKey,
+    /// It takes a password.
+    #[error(
+        "the key is encrypted: give a file without a password, as `openssl pkey` writes one, or sign where the key is"
+    )]
+    Encrypted,
+    /// It is a certificate or a public key.
+    #[error("it is a {0}, and no private key")]
+    Other(String),
+    /// It is of another kind, or of a size that is not taken.
+    #[error("the key cannot be used: {0}; take an RSA key of 2048 to 4096 bits")]
+    Rejected(String),
+    /// It belongs to another certificate.
+    #[error("the key does not fit the certificate: their public keys are not the same")]
+    Unfit,
+    /// The system gives no random bytes, which hide the key from those who measure time. They are not in the signature.
+    #[error("the system has no random bytes, without which no key is used")]
+    NoRandom,
+}
+
+/// A private RSA key.
+pub struct PrivateKey(KeyPair);
+
+impl fmt::Debug for PrivateKey {
+    /// Without the key.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("PrivateKey")
+    }
+}
+
+impl PrivateKey {
+    /// The key in the bytes of a file, which has to be that of the certificate.
+    ///
+    /// # Errors
+    /// [`KeyError`].
+    pub fn read(bytes: &[u8], certificate: &Certificate) -> Result<Self, KeyError> {
+        let text = bytes.trim_ascii_start();
+        let key = if text.starts_with(b"-----") {
+            of_pem(text)?
+        } else {
+            KeyPair::from_pkcs8(bytes)
+                .or_else(|_| KeyPair::from_der(bytes))
+                .map_err(|_| KeyError::NotAKey)?
+        };
+        if key.public().as_ref() == certificate.public_key() {
+            Ok(Self(key))
+        } else {
+            Err(KeyError::Unfit)
+        }
+    }
+
+    /// The signature of a message: PKCS #1 v1.5, SHA-256. It is the same each time.
+    ///
+    /// # Errors
+    /// [`KeyError::NoRandom`].
+    pub fn sign(&self, message: &[u8]) -> Result<Vec<u8>, KeyError> {
+        let mut signature = vec![0; self.0.public().modulus_len()];
+        self.0
+            .sign(
+                &RSA_PKCS1_SHA256,
+                &SystemRandom::new(),
+                message,
+                &mut signature,
+            )
+            .map_err(|_| KeyError::NoRandom)?;
+        Ok(signature)
+    }
+}
+
+fn of_pem(text: &[u8]) -> Result<KeyPair, KeyError> {
+    let label = pem::decode_label(text).map_err(|_| KeyError::NotAKey)?;
+    let rejected = |error: ring::error::KeyRejected| KeyError::Rejected(error.to_string());
+    let is_encrypted = text
+        .windows(9)
+        .any(|window| window.eq_ignore_ascii_case(b"ENCRYPTED"));
+    let (_, key) = match label {
+        _ if is_encrypted => return Err(KeyError::Encrypted),
+        "PRIVATE KEY" | "RSA PRIVATE KEY" => {
+            pem::decode_vec(text).map_err(|_| KeyError::NotAKey)?
+        }
+        "EC PRIVATE KEY" => return Err(KeyError::Rejected("it is no RSA key".to_owned())),
+        x509_cert::Certificate::PEM_LABEL | "PUBLIC KEY" | "RSA PUBLIC KEY" => {
+            return Err(KeyError::Other(label.to_lowercase()));
+        }
+        _ => return Err(KeyError::NotAKey),
+    };
+    if label == "PRIVATE KEY" {
+        KeyPair::from_pkcs8(&key).map_err(rejected)
+    } else {
+        KeyPair::from_der(&key).map_err(rejected)
+    }
+}
