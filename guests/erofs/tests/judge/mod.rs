@@ -97,7 +97,8 @@ pub fn make_exactly(tree: &mut MemoryTree, settings: &[(&str, &str)]) -> Image {
 }
 
 /// What an fsck.erofs says that knows less than is in an image.
-const OLD: [&str; 3] = [
+const OLD: [&str; 4] = [
+    "Operation not supported",
     "isn't supported on this platform",
     "unknown compression format",
     "unidentified incompatible feature",
