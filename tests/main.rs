@@ -31,6 +31,7 @@ mod killed;
 mod lost;
 mod newcomer;
 mod plugins;
+mod provenance;
 mod raw;
 mod readme;
 mod refusals;

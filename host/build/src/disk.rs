@@ -171,8 +171,8 @@ pub fn assemble_image(
     log.extend(collect_log(&mut made, &names));
     let digest = digest(&image, options)?;
     let seed = plan.seed;
-    let keys = fill_keys(&plan, &made, &image, options)?;
-    let record = Record::of_image(output, &plan, made, &keys, splicing, begun.elapsed());
+    let told = partition_digests(&plan, &made, &image, options)?;
+    let record = Record::of_image(output, &plan, made, &told, splicing, begun.elapsed());
     Ok(Assembled {
         image,
         output: output.clone(),
@@ -400,18 +400,40 @@ fn digest(image: &Image, options: &BuildOptions) -> Result<Option<[u8; 32]>, Ima
     )
 }
 
-/// The key of each partition's fill, by index, if digests are asked for.
-fn fill_keys(
+/// What is told of a partition's bytes.
+pub(crate) struct PartitionDigests {
+    /// The key of its fill.
+    pub(crate) key: FillKey,
+    /// The SHA-256 digest of its bytes.
+    pub(crate) sha256: [u8; 32],
+}
+
+/// What is told of each partition's bytes, by index, if digests are asked for.
+fn partition_digests(
     plan: &Plan,
     made: &[Made],
     image: &Image,
     options: &BuildOptions,
-) -> Result<Vec<FillKey>, ImageError> {
+) -> Result<Vec<PartitionDigests>, ImageError> {
     if !options.digests {
         return Ok(Vec::new());
     }
     (0..plan.partitions.len())
-        .map(|index| fill_key(plan, made, image, index))
+        .map(|index| {
+            let partition = &plan.partitions[index];
+            let known = match &made[index].content {
+                MadeContent::Filesystem(filled) => filled.digests.as_ref(),
+                _ => None,
+            };
+            let range = partition.start..partition.start + partition.size;
+            Ok(PartitionDigests {
+                key: fill_key(plan, made, image, index)?,
+                sha256: match known {
+                    Some(digests) => digests.partition,
+                    None => image.digest_of(range, &|_| {})?,
+                },
+            })
+        })
         .collect()
 }
 

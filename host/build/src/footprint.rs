@@ -108,6 +108,11 @@ impl Footprint {
         });
     }
 
+    /// What the run reads, and what for, in the order in which it was told.
+    pub fn inputs(&self) -> impl Iterator<Item = (&str, &Path)> {
+        self.read.iter().map(|it| (&*it.what, &*it.path))
+    }
+
     /// The run writes files into this folder whose names are known later.
     pub fn fills(&mut self, what: impl Into<String>, folder: impl Into<PathBuf>) {
         self.filled.push(Named {

@@ -70,6 +70,7 @@ mod parallel;
 pub mod plan;
 mod preview;
 pub mod progress;
+pub mod provenance;
 mod record;
 mod said;
 mod signing;

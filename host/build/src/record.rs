@@ -9,8 +9,8 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::filesystem::{Filled, TimeSource};
+use crate::disk::PartitionDigests;
 use crate::kernel::AssembledKernel;
-use crate::key::FillKey;
 use crate::making::{Made, MadeContent, MadeTree};
 use crate::output::Output;
 use crate::plan::{Fill, Plan, PlannedPartition, VerityPlan};
@@ -89,6 +89,9 @@ pub struct PartitionRecord {
     /// [`FillKey`](crate::FillKey).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fill_key: Option<String>,
+    /// The SHA-256 digest of its bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
     /// Its file, if it has become one of its own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub split: Option<SplitRecord>,
@@ -342,7 +345,7 @@ impl Record {
         output: &Output,
         plan: &Plan,
         made: Vec<Made>,
-        keys: &[FillKey],
+        told: &[PartitionDigests],
         splicing: Duration,
         total: Duration,
     ) -> Self {
@@ -352,7 +355,8 @@ impl Record {
             .zip(made)
             .enumerate()
             .map(|(index, (planned, made))| PartitionRecord {
-                fill_key: keys.get(index).map(|key| hexadecimal(&key.0)),
+                fill_key: told.get(index).map(|told| hexadecimal(&told.key.0)),
+                sha256: told.get(index).map(|told| hexadecimal(&told.sha256)),
                 ..PartitionRecord::of(plan, planned, made.content)
             })
             .collect();
@@ -382,6 +386,7 @@ impl Record {
             start: 0,
             size,
             fill_key: key_of(&filled),
+            sha256: digest_of(&filled),
             filesystem: Some(FilesystemRecord::of(filled)),
             verity: None,
             split: None,
@@ -461,6 +466,12 @@ pub fn type_of(kind: PartitionType) -> Option<String> {
     }
 }
 
+/// The digest of the partition of a file system that was made, if digests were asked for.
+fn digest_of(filled: &Filled) -> Option<String> {
+    let digests = filled.digests.as_ref();
+    digests.map(|digests| hexadecimal(&digests.partition))
+}
+
 /// The key of a file system that was made, if digests were asked for.
 fn key_of(filled: &Filled) -> Option<String> {
     let digests = filled.digests.as_ref();
@@ -483,6 +494,7 @@ impl PartitionRecord {
             start: place.start,
             size: place.end - place.start,
             fill_key: filled.as_ref().and_then(key_of),
+            sha256: filled.as_ref().and_then(digest_of),
             filesystem: filled.map(FilesystemRecord::of),
             verity: None,
             split: None,
@@ -527,6 +539,7 @@ impl PartitionRecord {
             filesystem,
             verity,
             fill_key: None,
+            sha256: None,
             split: None,
             verity_signature,
         }

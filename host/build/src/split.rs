@@ -379,10 +379,12 @@ impl Assembled {
             let file = watched(&*self.progress, Phase::Copying, &name, size, |watch| {
                 self.image.part(&scratch, range, watch)
             })?;
-            let digest = watched(&*self.progress, Phase::Hashing, &name, size, |watch| {
-                file.digest(watch)
-            })?;
-            let sha256 = hexadecimal(&digest);
+            let sha256 = match &partition.sha256 {
+                Some(known) => known.clone(),
+                None => watched(&*self.progress, Phase::Hashing, &name, size, |watch| {
+                    file.digest(watch).map(|digest| hexadecimal(&digest))
+                })?,
+            };
             list.push_str(&format!("{sha256}  {name}\n"));
             let file_name = name.clone();
             partition.split = Some(SplitRecord {

@@ -34,11 +34,13 @@ pub enum ArgumentError {
         /// Those that there are.
         known: Vec<String>,
     },
-    /// Partitions of several images as files in one folder.
+    /// What takes one image, for several.
     #[error(
-        "--split takes one image, and this makes {volumes}: `cellblock convert --volume NAME` prints the spec of one"
+        "{option} takes one image, and this makes {volumes}: `cellblock convert --volume NAME` prints the spec of one"
     )]
-    SplitOfSeveral {
+    SeveralImages {
+        /// The option.
+        option: &'static str,
         /// How many there are.
         volumes: usize,
     },

@@ -85,6 +85,7 @@ impl Arguments {
             }
             Command::Mkfs(it) => is_stdout(&it.run.json) && it.output != Path::new("-"),
             Command::Fill(it) => is_stdout(&it.run.json),
+            Command::VerifyBuild(it) => is_stdout(&it.run.json),
             Command::Splice(it) => is_stdout(&it.json),
             Command::Cut(it) => {
                 is_stdout(&it.json) && it.output().is_ok_and(|it| it.file().is_some())
@@ -108,6 +109,8 @@ pub enum Command {
     Init(Init),
     /// Build a disk image from a spec, imagecraft's project file or snapd's gadget
     Build(Build),
+    /// Build once more what a provenance tells of, and say whether every byte is the same
+    VerifyBuild(VerifyBuild),
     /// Show what `build` would make, and why each partition is as large as it is; nothing is written
     #[command(
         after_help = "Examples:\n  cellblock plan image.toml\n  cellblock plan image.toml --json -"
@@ -198,6 +201,10 @@ pub struct Build {
     /// The {version} in the names of --split
     #[arg(long, value_name = "VERSION", requires = "split")]
     split_version: Option<String>,
+    /// Write to FILE where the image comes from: an in-toto statement with SLSA's provenance, with the digests of all
+    /// that was read and made. `cellblock verify-build` builds from it once more and compares
+    #[arg(long, value_name = "FILE")]
+    pub provenance: Option<PathBuf>,
     /// Show what would be made, as `cellblock plan` does, and write nothing
     #[arg(long)]
     pub dry_run: bool,
@@ -227,11 +234,7 @@ impl Build {
         let Some(folder) = &self.split else {
             return Ok(None);
         };
-        if volumes.len() != 1 {
-            return Err(ArgumentError::SplitOfSeveral {
-                volumes: volumes.len(),
-            });
-        }
+        one_image("--split", volumes)?;
         let (name, version) = (self.split_name.as_deref(), self.split_version.as_deref());
         Ok(Some(Split {
             folder: folder.clone(),
@@ -276,6 +279,43 @@ impl Build {
             .map(|volume| folder.join(image(volume)))
             .collect())
     }
+}
+
+/// Checks what takes one image.
+///
+/// # Errors
+/// When there are several.
+pub fn one_image(option: &'static str, volumes: &[Volume]) -> Result<(), ArgumentError> {
+    if volumes.len() == 1 {
+        return Ok(());
+    }
+    Err(ArgumentError::SeveralImages {
+        option,
+        volumes: volumes.len(),
+    })
+}
+
+/// The command `verify-build`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+PROVENANCE is what `build --provenance` wrote. It has the whole spec; what that names is read where it is now, so be in the \
+folder of the build. The image is made without a name and vanishes. The exit code is 0 if every byte is the same, and 1 if not; \
+then what differs is said: inputs, formatters, versions and partitions, and where the bytes of IMAGE begin to be others.
+
+Examples:
+  cellblock build image.toml -o disk.img --provenance disk.json
+  cellblock verify-build disk.json
+  cellblock verify-build disk.json --image elsewhere/disk.img")]
+pub struct VerifyBuild {
+    /// The provenance
+    #[arg(value_name = "PROVENANCE")]
+    pub statement: PathBuf,
+    /// The first image, to be told where bytes differ. Without it, the one that PROVENANCE names, if it is beside it
+    #[arg(long, value_name = "IMAGE")]
+    pub image: Option<PathBuf>,
+    /// What all commands have in common that make file systems.
+    #[command(flatten)]
+    pub run: Run,
 }
 
 /// The output that is typed.

@@ -6,8 +6,9 @@ use std::path::PathBuf;
 use cellblock_build::catalogue::Foreign;
 use cellblock_build::cell::Runtime;
 use cellblock_build::footprint::Footprint;
-use cellblock_build::spec::Spec;
+use cellblock_build::provenance::{Input, inputs, statement};
 use cellblock_build::spec::project::Volume;
+use cellblock_build::spec::{Place, Placed, Spec};
 use cellblock_build::text::human;
 use cellblock_build::{
     Assembled, BuildOptions, Output, Record, Split, SplitFiles, assemble_image, check_folder,
@@ -16,7 +17,7 @@ use cellblock_build::{
 use super::project::Described;
 use super::record::RecordFile;
 use super::{Failure, print, print_log};
-use crate::arguments::{self, Build};
+use crate::arguments::{self, Build, one_image};
 use crate::report::{draw, terminal};
 
 pub(super) fn run(build: &Build) -> Result<(), Failure> {
@@ -30,6 +31,12 @@ pub(super) fn run(build: &Build) -> Result<(), Failure> {
     }
     let to_stdout = outputs.contains(&Output::Stdout);
     let record = RecordFile::prepare(&build.run, &mut footprint, to_stdout)?;
+    let is_taken = to_stdout || record.is_stdout();
+    let to = build.provenance.as_deref();
+    let provenance = RecordFile::at("the provenance", to, &mut footprint, is_taken)?;
+    if to.is_some() {
+        one_image("--provenance", volumes).map_err(Failure::usage)?;
+    }
     let split = build.split(volumes).map_err(Failure::usage)?;
     if let Some(split) = &split {
         footprint.fills("the folder of --split", &split.folder);
@@ -45,6 +52,10 @@ pub(super) fn run(build: &Build) -> Result<(), Failure> {
         fs::create_dir_all(folder)
             .map_err(|error| Failure::failed(format_args!("{}: {error}", folder.display())))?;
     }
+    let sources = match (to, &volumes[..]) {
+        (Some(_), [volume]) => Some(Sources::read(build, &described, &volume.spec, &footprint)?),
+        _ => None,
+    };
     let runtime = super::runtime(&build.run)?;
     let assembled: Result<Vec<Assembled>, Failure> = volumes
         .iter()
@@ -59,7 +70,47 @@ pub(super) fn run(build: &Build) -> Result<(), Failure> {
         (Some(split), [image]) => Some(split_up(image, split, footprint)?),
         _ => None,
     };
-    deliver(build, assembled, files, record)
+    let documents = Documents {
+        record,
+        provenance: (provenance, sources),
+    };
+    deliver(build, assembled, files, documents)
+}
+
+/// What a provenance says of what went in.
+struct Sources {
+    /// The spec with all that was typed.
+    spec: String,
+    inputs: Vec<Input>,
+}
+
+impl Sources {
+    fn read(
+        build: &Build,
+        described: &Described,
+        spec: &Spec,
+        footprint: &Footprint,
+    ) -> Result<Self, Failure> {
+        let options = options(build, spec)?;
+        let mut whole = spec.clone();
+        if let (None, Some(value)) = (&whole.disk.time, options.time) {
+            let place = Place::default();
+            whole.disk.time = Some(Placed { value, place });
+        }
+        super::add_guests(&mut whole, &build.run);
+        let inputs = inputs(footprint, spec, described.names(), &options);
+        Ok(Self {
+            spec: whole.to_toml().map_err(Failure::failed)?,
+            inputs: inputs.map_err(Failure::failed)?,
+        })
+    }
+}
+
+/// What is written beside the image.
+struct Documents {
+    record: RecordFile,
+    /// With what goes into it, if it is asked for.
+    provenance: (RecordFile, Option<Sources>),
 }
 
 /// Copies the partitions of an image into files without names.
@@ -114,11 +165,10 @@ pub(super) fn options(build: &Build, spec: &Spec) -> Result<BuildOptions, Failur
         Some(time) => Some(time.value),
         None => arguments::source_date_epoch().map_err(Failure::usage)?,
     };
-    Ok(super::build_options(
-        &build.run,
-        time,
-        spec.disk.time.is_some(),
-    ))
+    let mut options = super::build_options(&build.run, time, spec.disk.time.is_some());
+    options.digests |= build.provenance.is_some();
+    options.outputs.extend(build.provenance.iter().cloned());
+    Ok(options)
 }
 
 /// The formatters that a spec brings.
@@ -141,28 +191,37 @@ fn deliver(
     build: &Build,
     assembled: Vec<Assembled>,
     split: Option<SplitFiles>,
-    mut record: RecordFile,
+    documents: Documents,
 ) -> Result<(), Failure> {
+    let Documents {
+        mut record,
+        provenance: (mut provenance, sources),
+    } = documents;
     let records: Vec<Record> = assembled.iter().map(|one| one.record.clone()).collect();
     match &records[..] {
         [one] => record.write(one)?,
         several => record.write(&several)?,
     }
+    if let (Some(sources), [one]) = (sources, &records[..]) {
+        provenance.write(&statement(sources.spec, &sources.inputs, one))?;
+    }
     if let Some(files) = split {
         files.publish()?;
     }
+    let is_silent = provenance.is_stdout();
     for image in assembled {
         for (name, line) in &image.log {
             print_log(name, line, build.run.verbose);
         }
         let shown = shown(&image);
-        let says = build.run.says() && image.record.image != "-";
+        let says = build.run.says() && image.record.image != "-" && !is_silent;
         image.deliver()?;
         if says {
             print(&shown)?;
         }
     }
-    record.publish()
+    record.publish()?;
+    provenance.publish()
 }
 
 fn shown(image: &Assembled) -> String {

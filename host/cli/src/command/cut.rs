@@ -15,7 +15,7 @@ pub(super) fn run(cut: &Cut) -> Result<(), Failure> {
     footprint.reads("the image", &cut.chosen.image);
     footprint.writes_output("the content", &output);
     let to_stdout = output == Output::Stdout;
-    let mut record = RecordFile::at(cut.json.as_deref(), &mut footprint, to_stdout)?;
+    let mut record = RecordFile::at("the record", cut.json.as_deref(), &mut footprint, to_stdout)?;
     let has_stdout = record.is_stdout();
     footprint.check().map_err(Failure::usage)?;
     let asked = super::asked(

@@ -16,6 +16,7 @@ mod record;
 mod repair;
 mod show;
 mod splice;
+mod verify_build;
 mod walls;
 
 use std::collections::BTreeMap;
@@ -49,6 +50,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
         Command::Init(init) => init::run(init),
         Command::Build(build) if build.dry_run => plan::run(build),
         Command::Build(build) => build::run(build),
+        Command::VerifyBuild(verify) => verify_build::run(verify),
         Command::Plan(build) => plan::run(build),
         Command::Derive(build) => derive::run(build),
         Command::Convert(convert) => convert::run(convert),
@@ -111,6 +113,28 @@ fn catalog(run: &Run, of_spec: BTreeMap<String, Foreign>) -> Result<Catalog, Fai
         guest.command = Some(line.clone());
     }
     Ok(Catalog::new(foreign))
+}
+
+/// Makes the formatters of the command line a part of the spec, over those that it has.
+fn add_guests(spec: &mut spec::Spec, run: &Run) {
+    let place = spec::Place::default;
+    for guest in &run.guests {
+        let file = spec::Placed {
+            value: guest.file.clone(),
+            place: place(),
+        };
+        let guest_spec = spec::GuestSpec {
+            file,
+            sha256: guest.sha256,
+            command: None,
+        };
+        spec.guests.insert(guest.name.clone(), guest_spec);
+    }
+    for (name, line) in &run.commands {
+        if let Some(guest) = spec.guests.get_mut(name) {
+            guest.command = Some(line.clone());
+        }
+    }
 }
 
 /// How to build; the `time` is the environment's if it was not `given`.

@@ -12,7 +12,7 @@ use cellblock_build::contract::Kinds;
 use cellblock_build::error::{Error, PartitionError};
 use cellblock_build::plan::{Draft, PlanError, RawLengths};
 use cellblock_build::spec::diagnostic::{Diagnostic, render};
-use cellblock_build::spec::{Files, Place, Project, Subject};
+use cellblock_build::spec::{Choices, Files, Place, Project, Subject};
 use cellblock_build::tree::source::SourceError;
 
 /// What files describe.
@@ -24,6 +24,19 @@ pub(super) struct Described {
 }
 
 impl Described {
+    /// A spec that is a text, whose relative paths begin in the current folder; `path` is what errors call it.
+    pub(super) fn of_text(path: &Path, text: &str) -> Result<Self, Failure> {
+        let mut files = Files::default();
+        // Errors name it as it is; relative paths count from the folder of the name that the text has here.
+        files.add(
+            Path::new(path.file_name().unwrap_or_default()),
+            text.to_owned(),
+        );
+        let project = Project::read(&files, &Choices::default())
+            .map_err(|error| located(error.into(), &files))?;
+        Self::named(files, project)
+    }
+
     /// Reads the file, or standard input for `-`, and adds what was typed.
     pub(super) fn read(path: &Path, contents: &Contents) -> Result<Self, Failure> {
         let mut files = Files::default();
@@ -32,18 +45,26 @@ impl Described {
         }
         let project = Project::read(&files, &contents.choices())
             .map_err(|error| located(error.into(), &files))?;
+        let mut project = project;
+        contents.seed(&mut project.volumes);
+        for volume in &mut project.volumes {
+            volume.spec.draw_seed(drawn_seed).map_err(Failure::usage)?;
+        }
+        contents.choose(&mut project).map_err(Failure::usage)?;
+        let mut described = Self::named(files, project)?;
+        contents
+            .add_to(&mut described.project.volumes, &described.names)
+            .map_err(Failure::usage)?;
+        Ok(described)
+    }
+
+    /// With the names of the partitions.
+    fn named(files: Files, project: Project) -> Result<Self, Failure> {
         let mut described = Self {
             files,
             project,
             names: Vec::new(),
         };
-        contents.seed(&mut described.project.volumes);
-        for volume in &mut described.project.volumes {
-            volume.spec.draw_seed(drawn_seed).map_err(Failure::usage)?;
-        }
-        contents
-            .choose(&mut described.project)
-            .map_err(Failure::usage)?;
         let volumes = described.project.volumes.iter();
         let names: Vec<Vec<String>> = volumes
             .map(|volume| {
@@ -53,11 +74,13 @@ impl Described {
             })
             .collect::<Result<_, _>>()
             .map_err(|error: PlanError| described.located(error.into()))?;
-        contents
-            .add_to(&mut described.project.volumes, &names)
-            .map_err(Failure::usage)?;
         described.names = names;
         Ok(described)
+    }
+
+    /// The names of the partitions of the first volume.
+    pub(super) fn names(&self) -> &[String] {
+        self.names.first().map_or(&[], Vec::as_slice)
     }
 
     /// Says on standard error what makes no difference.

@@ -1,4 +1,4 @@
-//! `--json FILE`: the record, which is written before an image gets its name.
+//! `--json FILE` and `--provenance FILE`: the record and the statement, which are written before an image gets its name.
 
 use std::path::Path;
 
@@ -24,11 +24,12 @@ impl RecordFile {
         footprint: &mut Footprint,
         is_taken: bool,
     ) -> Result<Self, Failure> {
-        Self::at(run.json.as_deref(), footprint, is_taken)
+        Self::at("the record", run.json.as_deref(), footprint, is_taken)
     }
 
     /// The same, where it is typed.
     pub(super) fn at(
+        what: &'static str,
         path: Option<&Path>,
         footprint: &mut Footprint,
         is_taken: bool,
@@ -36,7 +37,7 @@ impl RecordFile {
         match path {
             None => Ok(Self::Nowhere),
             Some(path) if path == Path::new("-") => {
-                footprint.writes("the record", path);
+                footprint.writes(what, path);
                 if is_taken {
                     return Err(Failure::usage(
                         "standard output takes the image or the record, not both: name a file with -o or --json",
@@ -45,7 +46,7 @@ impl RecordFile {
                 Ok(Self::Stdout)
             }
             Some(path) => {
-                footprint.writes("the record", path);
+                footprint.writes(what, path);
                 footprint.check().map_err(Failure::usage)?;
                 Ok(Self::File(
                     Document::prepare(path).map_err(Failure::failed)?,

@@ -11,7 +11,7 @@ pub(super) fn run(repair: &Repair) -> Result<(), Failure> {
     let name = repair.image.display();
     let mut footprint = Footprint::default();
     footprint.writes("the image", &repair.image);
-    let mut record = RecordFile::at(repair.json.as_deref(), &mut footprint, false)?;
+    let mut record = RecordFile::at("the record", repair.json.as_deref(), &mut footprint, false)?;
     footprint.check().map_err(Failure::usage)?;
     let waiting = if repair.quiet { |_: &_| {} } else { waiting };
     let done = repair_table(&repair.image, repair.sector_size, repair.write, waiting)?;

@@ -13,7 +13,7 @@ pub(super) fn run(splice: &Splice) -> Result<(), Failure> {
     let is_stdin = splice.file == Path::new("-");
     footprint.reads("the content", &splice.file);
     footprint.writes("the image", &splice.chosen.image);
-    let mut record = RecordFile::at(splice.json.as_deref(), &mut footprint, false)?;
+    let mut record = RecordFile::at("the record", splice.json.as_deref(), &mut footprint, false)?;
     let has_stdout = record.is_stdout();
     footprint.check().map_err(Failure::usage)?;
     let asked = super::asked(

@@ -1,0 +1,132 @@
+//! The digests of all that a build reads.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest as _, Sha256};
+use thiserror::Error;
+
+use crate::BuildOptions;
+use crate::footprint::Footprint;
+use cellblock_spec::{Content, Spec};
+use cellblock_text::hexadecimal;
+use cellblock_tree::Timestamp;
+use cellblock_tree::source::{self, ReadOptions, Source, SourceError, What};
+
+/// The bytes that are hashed at a time.
+const BUFFER: usize = 1 << 20;
+
+/// Something that a build reads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Input {
+    /// Its path as the spec has it.
+    pub path: PathBuf,
+    /// What it is: `the archive`, `the directory`.
+    pub what: String,
+    /// Of a directory, the partition that it goes into.
+    pub partition: Option<String>,
+    /// Digests in hexadecimal, by their names: `sha256` of a file; of a directory, as far as the spec takes it,
+    /// `cellblockTree` ([`Tree::digest`](cellblock_tree::Tree::digest)) and `cellblockContent`
+    /// ([`Tree::content_digest`](cellblock_tree::Tree::content_digest)).
+    pub digest: BTreeMap<String, String>,
+}
+
+/// An input whose digest cannot be had.
+#[derive(Debug, Error)]
+pub enum InputError {
+    /// A file.
+    #[error("{}: {source}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// A directory.
+    #[error(transparent)]
+    Directory(Box<SourceError>),
+}
+
+/// All that a build of `spec` reads, in the order of their kinds and then of the spec: files that `footprint` has, each once,
+/// and directories. Standard input is none: its text is in the statement.
+///
+/// # Errors
+/// [`InputError`] for the first that cannot be read.
+pub fn inputs(
+    footprint: &Footprint,
+    spec: &Spec,
+    names: &[String],
+    options: &BuildOptions,
+) -> Result<Vec<Input>, InputError> {
+    let mut found: Vec<Input> = Vec::new();
+    for (what, path) in footprint.inputs() {
+        let is_known = found.iter().any(|input| input.path == path);
+        if is_known || path == Path::new("-") || path.is_dir() {
+            continue;
+        }
+        found.push(Input {
+            path: path.to_owned(),
+            what: what.to_owned(),
+            partition: None,
+            digest: BTreeMap::from([("sha256".to_owned(), of_file(path)?)]),
+        });
+    }
+    for (partition, name) in spec.partitions.iter().zip(names) {
+        let contents = partition.filesystem.iter().flat_map(|it| &it.content);
+        for content in contents {
+            if let Content::Source(source) = content
+                && let What::Directory(path) = &source.what
+            {
+                found.push(Input {
+                    path: path.clone(),
+                    what: "the directory".to_owned(),
+                    partition: Some(name.clone()),
+                    digest: of_directory(source, options)
+                        .map_err(|error| InputError::Directory(Box::new(error)))?,
+                });
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// The SHA-256 digest of a file.
+pub(super) fn of_file(path: &Path) -> Result<String, InputError> {
+    let failed = |source| InputError::File {
+        path: path.to_owned(),
+        source,
+    };
+    let mut file = File::open(path).map_err(failed)?;
+    let mut hash = Sha256::new();
+    let mut buffer = vec![0; BUFFER];
+    loop {
+        match file.read(&mut buffer).map_err(failed)? {
+            0 => return Ok(hexadecimal(&hash.finalize())),
+            count => hash.update(&buffer[..count]),
+        }
+    }
+}
+
+fn of_directory(
+    source: &Source,
+    options: &BuildOptions,
+) -> Result<BTreeMap<String, String>, SourceError> {
+    let no_spool = || Err(io::ErrorKind::Unsupported.into());
+    let read = ReadOptions {
+        time: options.time.map(|seconds| Timestamp {
+            seconds,
+            nanoseconds: 0,
+        }),
+        leave_out: options.outputs_with(None),
+        ..ReadOptions::within(0)
+    };
+    let tree = source::read_sources(std::slice::from_ref(source), &no_spool, &read)?.tree;
+    let digests = [
+        ("cellblockTree", tree.digest()),
+        ("cellblockContent", tree.content_digest()?),
+    ];
+    let digests = digests.map(|(name, digest)| (name.to_owned(), hexadecimal(&digest)));
+    Ok(digests.into())
+}
