@@ -31,7 +31,7 @@ impl Workspace {
     /// # Errors
     /// If the folder of the guests cannot be read.
     pub fn guests(&self) -> Result<Vec<String>> {
-        const NO_GUESTS: [&str; 4] = ["build", "dist", "sdk", "template"];
+        const NO_GUESTS: [&str; 5] = ["build", "dist", "sdk", "template", "template-reader"];
         let folder = self.root.join("guests");
         let mut names = Vec::new();
         for entry in folder.read_dir().context("the folder guests/")? {

@@ -91,7 +91,8 @@ impl Batch {
         })
     }
 
-    fn push(&mut self, node: Node<'_>) {
+    /// Puts a node behind those that are there.
+    pub fn push(&mut self, node: Node<'_>) {
         let (kind, value) = self.split(&node.kind);
         self.parents.push(node.parent.0);
         self.types.push(kind);

@@ -1,4 +1,5 @@
-//! What every formatter builds on: the tree that it is shown, the output that it fills, and the contract.
+//! What every guest builds on: the tree that a formatter is shown, the output that it fills, and the contract; and the other
+//! way, in [`reader`], the partition that is read.
 //!
 //! A formatter implements [`Formatter`] in plain Rust, over the traits [`Tree`] and [`Output`]: `cargo test` runs it
 //! natively, against the doubles in [`memory`]. In its cell, `component.rs` hands it to the host with `export!`.
@@ -19,6 +20,7 @@ mod encoding;
 mod error;
 mod formatter;
 mod output;
+pub mod reader;
 mod tree;
 pub mod unix;
 

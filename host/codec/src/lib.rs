@@ -16,6 +16,8 @@
 //! | lz4 | a block, without a frame | liblz4, with its HC part |
 //! | zstd | a frame, RFC 8878 | libzstd |
 //! | xz, MicroLZMA | .xz; LZMA whose first byte is replaced | liblzma |
+//!
+//! An [`Unpacker`] takes blocks apart that others made, of these forms and of two more: .lzma, and LZO1X by code of our own.
 
 #![deny(unsafe_code)]
 
@@ -29,14 +31,17 @@ mod fit;
 mod lz4;
 #[allow(unsafe_code, reason = "the library is C")]
 mod lzma;
+mod lzo;
 mod made;
 mod settings;
+mod unpack;
 mod zstandard;
 
 pub use codec::{Codec, Piece};
 pub use decode::decode;
 pub use error::{Failure, SettingsError};
 pub use settings::{BLOCK_LIMIT, Filter, Method, Settings};
+pub use unpack::{Form, Unpacker};
 
 /// The libraries that compress, each with its version: what else decides the bytes that come out.
 #[must_use]

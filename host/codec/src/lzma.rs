@@ -41,6 +41,12 @@ impl Drop for Handle {
 impl Handle {
     /// Runs the coder to its end over all of `from`; `None` if `to` has no room for that.
     pub(crate) fn finish(&mut self, from: &[u8], to: &mut [u8]) -> Result<Option<Made>, Failure> {
+        let (made, ended) = self.advance(from, to)?;
+        Ok(ended.then_some(made))
+    }
+
+    /// Runs the coder over all of `from`, as far as `to` has room: what it made, and whether it has come to its end.
+    pub(crate) fn advance(&mut self, from: &[u8], to: &mut [u8]) -> Result<(Made, bool), Failure> {
         let stream = &mut self.0;
         stream.next_in = from.as_ptr();
         stream.avail_in = from.len();
@@ -55,8 +61,8 @@ impl Handle {
         stream.next_in = ptr::null();
         stream.next_out = ptr::null_mut();
         match end {
-            sys::LZMA_STREAM_END => Ok(Some(made)),
-            sys::LZMA_OK | sys::LZMA_BUF_ERROR => Ok(None),
+            sys::LZMA_STREAM_END => Ok((made, true)),
+            sys::LZMA_OK | sys::LZMA_BUF_ERROR => Ok((made, false)),
             other => Err(failure(other)),
         }
     }

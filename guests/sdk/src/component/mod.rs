@@ -3,6 +3,7 @@
 //! one side and not on the other does not compile.
 
 mod encoding;
+pub mod reader;
 
 use std::marker::PhantomData;
 

@@ -2,6 +2,7 @@
 
 mod encoder;
 mod output;
+mod reader;
 
 use std::collections::BTreeMap;
 
@@ -9,6 +10,7 @@ use crate::{Attribute, Batch, Kind, Node, NodeId, Range, ReadError, Timestamp, T
 
 pub use encoder::MemoryEncoder;
 pub use output::FileOutput;
+pub use reader::{FilePartition, MemoryListing};
 
 /// A file's data: offset and bytes, ascending and disjoint; the rest is holes.
 pub type Data = Vec<(u64, Vec<u8>)>;
