@@ -1,9 +1,6 @@
 //! Blocks of file systems that somebody else made, to their bytes: as many as are asked for, and no more.
 
-#![expect(
-    unsafe_code,
-    reason = "libraries in C get what a slice holds"
-)]
+#![expect(unsafe_code, reason = "libraries in C get what a slice holds")]
 
 use liblzma_sys as sys;
 use serde::{Deserialize, Serialize};
