@@ -342,16 +342,16 @@ impl Machine<'_> {
 }
 
 /// The serial console of a machine that runs.
-struct Console {
+pub(super) struct Console {
     machine: Child,
     keyboard: ChildStdin,
     output: Receiver<Vec<u8>>,
-    seen: String,
+    pub(super) seen: String,
     deadline: Instant,
 }
 
 impl Console {
-    fn start(mut command: Command, limit: Duration) -> Self {
+    pub(super) fn start(mut command: Command, limit: Duration) -> Self {
         let mut machine = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -400,7 +400,7 @@ impl Console {
     }
 
     /// Waits for a text that comes from now on.
-    fn wait_for(&mut self, text: &str) -> bool {
+    pub(super) fn wait_for(&mut self, text: &str) -> bool {
         let from = self.seen.len();
         while !self.seen[from..].contains(text) {
             if self.seen[from..].contains("Kernel panic") || !self.receive() {

@@ -5,6 +5,7 @@ mod grub;
 mod kernels;
 mod machine;
 mod nobody;
+mod secure;
 mod signed;
 mod templates;
 
