@@ -43,12 +43,26 @@ embed! {
     "vfat": "vfat", "fat12", "fat16", "fat32";
 }
 
+/// Embeds readers of `guests/dist/`, a line each: the name of the guest, and the kinds that it reads.
+macro_rules! embed_readers {
+    ($($name:literal: $($kind:literal),+;)*) => {
+        /// All readers that the program carries.
+        pub const BUILT_IN_READERS: &[BuiltIn] = &[$(BuiltIn {
+            name: $name,
+            kinds: &[$($kind),+],
+            bytes: include_bytes!(concat!("../guests/", $name, ".wasm")),
+        }),*];
+    };
+}
+
+embed_readers! {}
+
 /// The file systems that built-in formatters make.
 pub fn built_in_kinds() -> impl Iterator<Item = &'static str> {
     BUILT_IN.iter().flat_map(|guest| guest.kinds).copied()
 }
 
-/// A formatter that somebody brings.
+/// A formatter or a reader that somebody brings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Foreign {
     /// The file of the component or the command.
@@ -316,7 +330,7 @@ impl Foreign {
     }
 }
 
-fn read_component(name: &str, file: &Path) -> Result<Vec<u8>, GuestError> {
+pub(crate) fn read_component(name: &str, file: &Path) -> Result<Vec<u8>, GuestError> {
     std::fs::read(file).map_err(|source| GuestError::Read {
         name: name.to_owned(),
         file: file.to_owned(),

@@ -20,6 +20,7 @@ pub mod recognise;
 pub mod source;
 mod totals;
 pub mod validate;
+pub mod volume;
 
 use std::sync::Arc;
 
