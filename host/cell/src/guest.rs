@@ -11,8 +11,8 @@ use super::encode::{Pool, Session};
 use super::engine::{Compiled, Ticker};
 use super::legible::{self, legible};
 use super::local::Local;
-use super::wall::{Confined, Process, Starter};
 use super::reading::{self, ReadOnly, ReadVolume, Taking};
+use super::wall::{Confined, Process, Starter};
 use super::wasi::End;
 use super::{CellError, Refusal, Wall, Walls, imports, wasi};
 use cellblock_contract::{
@@ -20,8 +20,8 @@ use cellblock_contract::{
     ReaderDescription, Request, Summary, Volume,
 };
 use cellblock_tree::Tree;
-use cellblock_tree::volume::Blocks;
 use cellblock_tree::source::{self, ReadOptions};
+use cellblock_tree::volume::Blocks;
 
 /// A formatter, compiled and linked to the contract, or to what a command gets, and to nothing else.
 pub struct Guest {

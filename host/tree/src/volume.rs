@@ -339,12 +339,10 @@ impl VolumeBuilder {
                 let found = self.inodes.get(first.0 as usize).copied();
                 let is_linkable =
                     |inode: &InodeId| !matches!(self.forest.body(*inode), Body::Directory(_));
-                found
-                    .filter(is_linkable)
-                    .ok_or_else(|| VolumeFault::Link {
-                        path: path(),
-                        node: first.0.into(),
-                    })?
+                found.filter(is_linkable).ok_or_else(|| VolumeFault::Link {
+                    path: path(),
+                    node: first.0.into(),
+                })?
             }
             kind => {
                 check(&told, kind, path)?;

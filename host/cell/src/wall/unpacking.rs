@@ -45,7 +45,11 @@ impl Unpacking {
 
 impl Decoder for Unpacking {
     fn decode(&mut self, block: &EncodedBlock, bytes: &[u8]) -> io::Result<Vec<u8>> {
-        assert!(bytes.len() <= BLOCK_LIMIT, "a block of {} bytes", bytes.len());
+        assert!(
+            bytes.len() <= BLOCK_LIMIT,
+            "a block of {} bytes",
+            bytes.len()
+        );
         let packed = Packed {
             form: form(block.coding),
             length: block.length,
