@@ -315,7 +315,7 @@ fn offered<'d>(described: &'d [KindDescription], name: &str) -> Option<&'d KindD
 }
 
 impl Foreign {
-    fn read(&self, name: &str) -> Result<Vec<u8>, GuestError> {
+    pub(crate) fn read(&self, name: &str) -> Result<Vec<u8>, GuestError> {
         let bytes = read_component(name, &self.file)?;
         let is: [u8; 32] = Sha256::digest(&bytes).into();
         match self.sha256 {
@@ -330,7 +330,7 @@ impl Foreign {
     }
 }
 
-pub(crate) fn read_component(name: &str, file: &Path) -> Result<Vec<u8>, GuestError> {
+fn read_component(name: &str, file: &Path) -> Result<Vec<u8>, GuestError> {
     std::fs::read(file).map_err(|source| GuestError::Read {
         name: name.to_owned(),
         file: file.to_owned(),

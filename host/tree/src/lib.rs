@@ -15,6 +15,7 @@
 #![forbid(unsafe_code)]
 
 mod digest;
+pub mod pax;
 mod reader;
 pub mod recognise;
 pub mod source;
