@@ -248,6 +248,12 @@ fn what_cannot_be_assembled_is_refused_and_nothing_is_written() {
             "{to}: {}",
             outcome.stderr
         );
+        assert!(
+            outcome.stderr.contains("image.toml:"),
+            "{to}: {}",
+            outcome.stderr
+        );
+        assert_eq!(outcome.code, Some(2), "{to}: {}", outcome.stderr);
         assert!(!bench.path("disk.img").exists());
     }
 }
