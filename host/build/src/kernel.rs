@@ -56,6 +56,10 @@ pub(crate) fn assembled(
     let KernelContent { parts, to, owner } = content;
     let mut of_this = Awaited::default();
     let (sections, command_line) = sections(parts, facts, &mut of_this)?;
+    let mut sections = sections;
+    if let Some(file) = &parts.pcr_key {
+        add_measurements(&mut sections, file, signers)?;
+    }
     let image = uki::assembled(&read(&parts.stub)?, &sections)
         .map_err(|fault| PlanError::unusable(&parts.stub, fault))?;
     let path = String::from_utf8_lossy(to).into_owned();
@@ -107,6 +111,7 @@ fn sections(
         devicetree,
         microcode,
         sbat,
+        pcr_key: _,
         sign: _,
     } = parts;
     let mut sections = Vec::new();
@@ -146,6 +151,32 @@ fn sections(
     }
     sections.push((Section::Linux, read(kernel)?));
     Ok((sections, joined))
+}
+
+/// Puts the key of who signs measurements, and the signatures of those to come, before the kernel.
+fn add_measurements(
+    sections: &mut Sections,
+    file: &Placed<PathBuf>,
+    signers: &Signers,
+) -> Result<(), PlanError> {
+    let key = signers.measurer(file);
+    let before_kernel = sections.len() - 1;
+    let public = key.public_pem().into_bytes();
+    sections.insert(before_kernel, (Section::PcrKey, public));
+    let mut policies = Vec::new();
+    for (phase, value) in uki::pcr_11(sections) {
+        // The stub alone is no phase that anything is unlocked in.
+        if !phase.is_empty() {
+            let policy = uki::policy(&value);
+            let signature = key.sign(&policy);
+            let signature = signature.map_err(|error| PlanError::unusable(file, error))?;
+            policies.push((policy, signature));
+        }
+    }
+    let fingerprint = Sha256::digest(key.public()).into();
+    let document = uki::document(&fingerprint, &policies).into_bytes();
+    sections.insert(before_kernel + 1, (Section::PcrSignatures, document));
+    Ok(())
 }
 
 fn single(
