@@ -208,6 +208,9 @@ fn prepared() -> Bench {
     )
     .unwrap();
     bench.write("root/etc/hostname", "cell\n");
+    // What stands for a kernel and its initial RAM disk.
+    bench.write("vmlinuz", vec![0x4d; 100_003]);
+    bench.write("initrd.img", vec![1; 70_001]);
     bench.write("DIR/rootfs/etc/hostname", "cell\n");
     bench.write("DIR/efi/EFI/BOOT/BOOTX64.EFI", "");
     bench

@@ -392,7 +392,7 @@ impl Console {
     }
 
     /// Types a line, and waits for the answer.
-    fn enter(&mut self, line: &str, answer: &str) -> bool {
+    pub(super) fn enter(&mut self, line: &str, answer: &str) -> bool {
         self.keyboard
             .write_all(format!("{line}\n").as_bytes())
             .is_ok()

@@ -4,11 +4,11 @@ mod esp;
 mod grub;
 mod kernels;
 mod machine;
-mod measured;
 mod nobody;
 mod secure;
 mod signed;
 mod templates;
+mod verified;
 
 use std::path::Path;
 

@@ -18,7 +18,7 @@ use cellblock_text::{exact, grouped};
 use crate::BuildOptions;
 use crate::catalogue::{Catalog, Formatters};
 use crate::error::Error;
-use crate::filesystem::{Filled, Preparation, Prepared, Slot};
+use crate::filesystem::{Filled, Measurements, Preparation, Prepared, Slot};
 use crate::key::{FillInputs, FillKey, RawInputs};
 use crate::making::{self, Made, MadeContent, Making};
 use crate::output::Output;
@@ -225,9 +225,15 @@ impl Groundwork {
             signers: &signers,
             outputs: options.outputs_with(output.file()),
         };
-        let prepared = preparation.prepare(draft.filesystems(), &names)?;
-        let wanted = draft.measurements_wanted();
-        let sizes = preparation.measure(&prepared, &wanted, draft.sector_size())?;
+        let measured = Measurements {
+            partitions: &draft.measurements_wanted(),
+            sector_size: draft.sector_size(),
+        };
+        let prepared = preparation.prepare(draft.filesystems(), &names, &measured)?;
+        let sizes = prepared
+            .iter()
+            .filter_map(|it| Some((it.index, it.smallest?)));
+        let sizes = sizes.collect();
         let plan = draft.measured(sizes).plan(options.time)?;
         for partition in &plan.partitions {
             options.progress.say(&format!(
@@ -283,13 +289,16 @@ pub fn assemble_filesystem(
     let name = plan.filesystem.kind.clone();
     let names = vec![name.clone()];
     let filesystems = BTreeMap::from([(0, plan.filesystem.clone())]);
-    let prepared = preparation.prepare(&filesystems, &names).map_err(unnamed)?;
-    let wanted: &[usize] = if plan.wants_measurement() { &[0] } else { &[] };
     let sector_size = plan.sector_size;
-    let measured = preparation
-        .measure(&prepared, wanted, sector_size)
+    let measured = Measurements {
+        partitions: if plan.wants_measurement() { &[0] } else { &[] },
+        sector_size,
+    };
+    let prepared = preparation
+        .prepare(&filesystems, &names, &measured)
         .map_err(unnamed)?;
-    let size = plan.size(measured.get(&0).copied().unwrap_or_default())?;
+    let smallest = prepared.first().and_then(|prepared| prepared.smallest);
+    let size = plan.size(smallest.unwrap_or_default())?;
     let place = Slot {
         disk_offset: 0,
         base: 0,

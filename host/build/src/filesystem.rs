@@ -60,6 +60,15 @@ pub(crate) struct Prepared {
     /// Who runs codecs for it.
     codecs: Arc<Codecs>,
     reading: Duration,
+    /// The smallest size in bytes, if it was measured.
+    pub(crate) smallest: Option<u64>,
+}
+
+/// Which file systems are measured.
+pub(crate) struct Measurements<'a> {
+    /// The indexes of their partitions.
+    pub(crate) partitions: &'a [usize],
+    pub(crate) sector_size: SectorSize,
 }
 
 /// Where a file system goes. Bytes.
@@ -146,16 +155,22 @@ const HEADERS: u64 = 256 << 20;
 const UNBOUNDED: u64 = 64 << 30;
 
 impl Preparation<'_> {
-    /// Reads the trees, and shows each to its formatter.
+    /// Reads the trees, shows each to its formatter, and has it measured as soon as it is read if that is wanted: a partition
+    /// waits for no other.
     pub(crate) fn prepare(
         &self,
         filesystems: &BTreeMap<usize, FilesystemPlan>,
         names: &[String],
+        wanted: &Measurements<'_>,
     ) -> Result<Vec<Prepared>, Error> {
         let jobs = self.options.jobs;
         let filesystems: Vec<(&usize, &FilesystemPlan)> = filesystems.iter().collect();
         parallel::map(jobs, &filesystems, |(index, filesystem)| {
-            self.prepare_one(**index, filesystem, &names[**index])
+            let mut prepared = self.prepare_one(**index, filesystem, &names[**index])?;
+            if wanted.partitions.contains(index) {
+                prepared.smallest = Some(self.measure(&prepared, wanted.sector_size)?);
+            }
+            Ok(prepared)
         })
     }
 
@@ -190,6 +205,7 @@ impl Preparation<'_> {
             kept: kept(filesystem, formatter),
             codecs,
             reading: begun.elapsed(),
+            smallest: None,
         })
     }
 
@@ -306,34 +322,21 @@ impl Preparation<'_> {
         }
     }
 
-    /// The smallest sizes in bytes of the `wanted` file systems.
-    pub(crate) fn measure(
-        &self,
-        prepared: &[Prepared],
-        wanted: &[usize],
-        sector_size: SectorSize,
-    ) -> Result<BTreeMap<usize, u64>, Error> {
-        let wanted: Vec<&Prepared> = prepared
-            .iter()
-            .filter(|prepared| wanted.contains(&prepared.index))
-            .collect();
-        let sizes = parallel::map(self.options.jobs, &wanted, |prepared| {
-            let place = Slot {
-                disk_offset: 0,
-                base: 0,
-                size: 0,
-                sector_size,
-                time: TimeRule::NewestFile,
-            };
-            let request = prepared.request(&place);
-            let progress = &*self.options.progress;
-            let size = watched(progress, Phase::Measuring, &prepared.name, None, |_| {
-                prepared.cell.measure(&request)
-            })
-            .map_err(|error| partition_error(&prepared.name, error))?;
-            Ok::<_, Error>((prepared.index, size))
-        })?;
-        Ok(sizes.into_iter().collect())
+    /// The smallest size of a file system, in bytes.
+    fn measure(&self, prepared: &Prepared, sector_size: SectorSize) -> Result<u64, Error> {
+        let place = Slot {
+            disk_offset: 0,
+            base: 0,
+            size: 0,
+            sector_size,
+            time: TimeRule::NewestFile,
+        };
+        let request = prepared.request(&place);
+        let progress = &*self.options.progress;
+        watched(progress, Phase::Measuring, &prepared.name, None, |_| {
+            prepared.cell.measure(&request)
+        })
+        .map_err(|error| partition_error(&prepared.name, error))
     }
 
     /// Makes a file system in its cell.
@@ -431,7 +434,7 @@ fn kept(filesystem: &FilesystemPlan, formatter: &Formatter) -> Vec<Loss> {
 pub(crate) fn partition_error(name: &str, reason: impl Into<PartitionError>) -> Error {
     match reason.into() {
         // It names the line of the spec.
-        PartitionError::Kernel(KernelError::Spec(error)) => error.into(),
+        PartitionError::Kernel(KernelError::Sign(error)) => error.into(),
         reason => Error::Partition {
             name: name.to_owned(),
             reason: Box::new(reason),

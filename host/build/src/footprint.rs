@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use cellblock_spec::{
     BootSpec, Content, GrubBiosSpec, GrubEfiSpec, GuestSpec, KernelParts, RawSpec, SignSpec,
-    SingleFile, Spec, SystemdBootSpec, UnifiedKernel,
+    SignedBy, SingleFile, Spec, SystemdBootSpec, UnifiedKernel,
 };
 use cellblock_tree::source::{Source, What};
 
@@ -31,6 +31,8 @@ pub struct Footprint {
     written: Vec<Named>,
     /// Folders that files of names not yet known are written into.
     filled: Vec<Named>,
+    /// What of it is a private key.
+    secrets: Vec<PathBuf>,
 }
 
 /// A file and what it is for.
@@ -108,9 +110,14 @@ impl Footprint {
         });
     }
 
-    /// What the run reads, and what for, in the order in which it was told.
+    /// What the run reads, and what for, in the order in which it was told; without private keys, whose digests nobody is
+    /// to be told.
     pub fn inputs(&self) -> impl Iterator<Item = (&str, &Path)> {
-        self.read.iter().map(|it| (&*it.what, &*it.path))
+        let told = self
+            .read
+            .iter()
+            .filter(|it| !self.secrets.contains(&it.path));
+        told.map(|it| (&*it.what, &*it.path))
     }
 
     /// The run writes files into this folder whose names are known later.
@@ -236,6 +243,9 @@ impl Footprint {
     }
 
     fn reads_signer(&mut self, sign: Option<&SignSpec>) {
+        if let Some(SignedBy::Key(key)) = sign.map(|sign| &sign.by) {
+            self.secrets.push(key.value.clone());
+        }
         for (what, file) in sign.iter().flat_map(|sign| sign.files()) {
             self.reads(what, &file.value);
         }

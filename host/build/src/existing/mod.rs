@@ -20,10 +20,9 @@ use std::time::Instant;
 pub use decode::decode_table;
 pub use error::DiskError;
 pub use repair::repair_table;
-pub(crate) use seen::is_without_table;
 pub use seen::{Seen, look_at};
 
-use super::filesystem::{Filled, Preparation, Slot};
+use super::filesystem::{Filled, Measurements, Preparation, Slot};
 use super::record::PartitionRecord;
 use super::{BuildOptions, Record};
 use crate::catalogue::Catalog;
@@ -217,7 +216,11 @@ pub fn fill_partition(
         "" => located.partition.number.to_string(),
         name => name.to_owned(),
     };
-    let prepared = preparation.prepare(&BTreeMap::from([(0, filesystem)]), &[name])?;
+    let unmeasured = Measurements {
+        partitions: &[],
+        sector_size: located.table.sector_size,
+    };
+    let prepared = preparation.prepare(&BTreeMap::from([(0, filesystem)]), &[name], &unmeasured)?;
     let place = Slot {
         disk_offset: located.place.start,
         base: 0,

@@ -22,6 +22,7 @@ mod output;
 pub(super) mod preview1;
 pub(super) mod process;
 mod start;
+mod tar;
 
 use serde::{Deserialize, Serialize};
 
