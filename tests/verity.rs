@@ -323,6 +323,15 @@ fn what_cannot_be_verified_is_refused_at_its_line_and_nothing_is_written() {
             "",
             &["holds the hash tree of 'root' already"],
         ),
+        (
+            "filesystem = \"ext4\"\ncontent = [{ directory = \"root\" }]",
+            "verity = { of = \"root-verity\" }",
+            "",
+            &[
+                "each of these needs the next one",
+                "root -> root-verity -> root",
+            ],
+        ),
         // The root would hold its own root hash.
         (
             "{ directory = \"root\" }",

@@ -235,6 +235,11 @@ fn what_cannot_be_assembled_is_refused_and_nothing_is_written() {
             "name = \"system\"",
             "`system` is no name of a unified kernel",
         ),
+        (
+            "uname = \"6.1.0-test\"",
+            "pcr-key = \"os-release\"",
+            "it is no private key",
+        ),
         ("size = \"40MiB\"", "size = \"1MiB\"", "efi"),
     ] {
         let bench = bench(&stub);
@@ -248,6 +253,12 @@ fn what_cannot_be_assembled_is_refused_and_nothing_is_written() {
             "{to}: {}",
             outcome.stderr
         );
+        assert!(
+            outcome.stderr.contains("image.toml:"),
+            "{to}: {}",
+            outcome.stderr
+        );
+        assert_eq!(outcome.code, Some(2), "{to}: {}", outcome.stderr);
         assert!(!bench.path("disk.img").exists());
     }
 }

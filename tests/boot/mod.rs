@@ -4,6 +4,7 @@ mod esp;
 mod grub;
 mod kernels;
 mod machine;
+mod measured;
 mod nobody;
 mod secure;
 mod signed;

@@ -43,12 +43,26 @@ embed! {
     "vfat": "vfat", "fat12", "fat16", "fat32";
 }
 
+/// Embeds readers of `guests/dist/`, a line each: the name of the guest, and the kinds that it reads.
+macro_rules! embed_readers {
+    ($($name:literal: $($kind:literal),+;)*) => {
+        /// All readers that the program carries.
+        pub const BUILT_IN_READERS: &[BuiltIn] = &[$(BuiltIn {
+            name: $name,
+            kinds: &[$($kind),+],
+            bytes: include_bytes!(concat!("../guests/", $name, ".wasm")),
+        }),*];
+    };
+}
+
+embed_readers! {}
+
 /// The file systems that built-in formatters make.
 pub fn built_in_kinds() -> impl Iterator<Item = &'static str> {
     BUILT_IN.iter().flat_map(|guest| guest.kinds).copied()
 }
 
-/// A formatter that somebody brings.
+/// A formatter or a reader that somebody brings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Foreign {
     /// The file of the component or the command.
@@ -301,7 +315,7 @@ fn offered<'d>(described: &'d [KindDescription], name: &str) -> Option<&'d KindD
 }
 
 impl Foreign {
-    fn read(&self, name: &str) -> Result<Vec<u8>, GuestError> {
+    pub(crate) fn read(&self, name: &str) -> Result<Vec<u8>, GuestError> {
         let bytes = read_component(name, &self.file)?;
         let is: [u8; 32] = Sha256::digest(&bytes).into();
         match self.sha256 {

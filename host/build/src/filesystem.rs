@@ -434,7 +434,7 @@ fn kept(filesystem: &FilesystemPlan, formatter: &Formatter) -> Vec<Loss> {
 pub(crate) fn partition_error(name: &str, reason: impl Into<PartitionError>) -> Error {
     match reason.into() {
         // It names the line of the spec.
-        PartitionError::Kernel(KernelError::Sign(error)) => error.into(),
+        PartitionError::Kernel(KernelError::Spec(error)) => error.into(),
         reason => Error::Partition {
             name: name.to_owned(),
             reason: Box::new(reason),

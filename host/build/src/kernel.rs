@@ -3,16 +3,16 @@
 //! It is held in memory while the partition that it goes into is made.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 
-use crate::boot::uki::{self, ImageFault, Section};
-use crate::plan::{Facts, PlanError};
+use crate::boot::uki::{self, Section};
+use crate::plan::{Facts, PlanError, Reason};
 use crate::signing::{self, Signers};
 use crate::template::{self, Awaited, TemplateError};
-use cellblock_spec::{KernelContent, KernelParts, SingleFile};
+use cellblock_spec::{KernelContent, KernelParts, Place, Placed, SingleFile};
 use cellblock_tree::source::{ModeRule, Source, What};
 
 /// The mode of the image.
@@ -25,42 +25,12 @@ const ROOT_HASHES: [&str; 2] = ["roothash=", "usrhash="];
 /// Why a unified kernel image cannot be assembled.
 #[derive(Debug, Error)]
 pub enum KernelError {
-    /// A part cannot be read.
-    #[error("unified kernel {kernel}: {}: {why}", file.display())]
-    Read {
-        /// The name of the image.
-        kernel: String,
-        /// The part.
-        file: PathBuf,
-        /// What the system says.
-        why: String,
-    },
     /// Its command line, or another text.
     #[error(transparent)]
     Template(#[from] TemplateError),
-    /// The parts do not make an image.
-    #[error("unified kernel {kernel}: {}: {fault}", stub.display())]
-    Image {
-        /// The name of the image.
-        kernel: String,
-        /// The stub.
-        stub: PathBuf,
-        /// What is wrong.
-        fault: ImageFault,
-    },
-    /// It cannot be signed.
+    /// What the spec says of it.
     #[error(transparent)]
-    Sign(#[from] PlanError),
-    /// A command line that the system would not know what to make of.
-    #[error("unified kernel {kernel}: the command line has `{word}` {count} times: keep one")]
-    Twice {
-        /// The name of the image.
-        kernel: String,
-        /// The word.
-        word: &'static str,
-        /// How often it is there.
-        count: usize,
-    },
+    Spec(#[from] PlanError),
 }
 
 /// A unified kernel image that was assembled.
@@ -84,15 +54,14 @@ pub(crate) fn assembled(
     signers: &Signers,
 ) -> Result<(Source, AssembledKernel), KernelError> {
     let KernelContent { parts, to, owner } = content;
-    let kernel = &parts.name.value;
     let mut of_this = Awaited::default();
     let (sections, command_line) = sections(parts, facts, &mut of_this)?;
-    let stub = read(kernel, &parts.stub.value)?;
-    let image = uki::assembled(&stub, &sections).map_err(|fault| KernelError::Image {
-        kernel: kernel.clone(),
-        stub: parts.stub.value.clone(),
-        fault,
-    })?;
+    let mut sections = sections;
+    if let Some(file) = &parts.pcr_key {
+        add_measurements(&mut sections, file, signers)?;
+    }
+    let image = uki::assembled(&read(&parts.stub)?, &sections)
+        .map_err(|fault| PlanError::unusable(&parts.stub, fault))?;
     let path = String::from_utf8_lossy(to).into_owned();
     let image = match &parts.sign {
         Some(asked) => {
@@ -130,7 +99,7 @@ fn sections(
     awaited: &mut Awaited,
 ) -> Result<(Sections, String), KernelError> {
     let KernelParts {
-        place: _,
+        place,
         name,
         stub: _,
         kernel,
@@ -142,11 +111,11 @@ fn sections(
         devicetree,
         microcode,
         sbat,
+        pcr_key: _,
         sign: _,
     } = parts;
-    let name = &name.value;
     let mut sections = Vec::new();
-    let mut of_text = |file: &SingleFile| single(name, file, facts, awaited);
+    let mut of_text = |file: &SingleFile| single(place, file, facts, awaited);
     if let Some(file) = os_release {
         sections.push((Section::OsRelease, of_text(file)?));
     }
@@ -154,7 +123,7 @@ fn sections(
     if let Some(file) = command_line {
         let text = of_text(file)?;
         joined = one_line(&String::from_utf8_lossy(&text));
-        check_command_line(name, &joined)?;
+        check_command_line(&name.value, place, &joined)?;
         sections.push((Section::CommandLine, joined.clone().into_bytes()));
     }
     if let Some(file) = sbat {
@@ -169,29 +138,58 @@ fn sections(
         (Section::Microcode, microcode),
     ] {
         if let Some(file) = file {
-            sections.push((section, read(name, &file.value)?));
+            sections.push((section, read(file)?));
         }
     }
     if !initrd.is_empty() {
         let mut all = Vec::new();
         for file in initrd {
             all.resize(all.len().next_multiple_of(INITRD_ALIGNMENT), 0);
-            all.extend(read(name, &file.value)?);
+            all.extend(read(file)?);
         }
         sections.push((Section::Initrd, all));
     }
-    sections.push((Section::Linux, read(name, &kernel.value)?));
+    sections.push((Section::Linux, read(kernel)?));
     Ok((sections, joined))
 }
 
+/// Puts the key of who signs measurements, and the signatures of those to come, before the kernel.
+fn add_measurements(
+    sections: &mut Sections,
+    file: &Placed<PathBuf>,
+    signers: &Signers,
+) -> Result<(), PlanError> {
+    let key = signers.measurer(file);
+    let before_kernel = sections.len() - 1;
+    let public = key.public_pem().into_bytes();
+    sections.insert(before_kernel, (Section::PcrKey, public));
+    let mut policies = Vec::new();
+    for (phase, value) in uki::pcr_11(sections) {
+        // The stub alone is no phase that anything is unlocked in.
+        if !phase.is_empty() {
+            let policy = uki::policy(&value);
+            let signature = key.sign(&policy);
+            let signature = signature.map_err(|error| PlanError::unusable(file, error))?;
+            policies.push((policy, signature));
+        }
+    }
+    let fingerprint = Sha256::digest(key.public()).into();
+    let document = uki::document(&fingerprint, &policies).into_bytes();
+    sections.insert(before_kernel + 1, (Section::PcrSignatures, document));
+    Ok(())
+}
+
 fn single(
-    kernel: &str,
+    place: &Place,
     file: &SingleFile,
     facts: &Facts,
     awaited: &mut Awaited,
 ) -> Result<Vec<u8>, KernelError> {
     match file {
-        SingleFile::Host(path) => read(kernel, path),
+        SingleFile::Host(path) => Ok(read(&Placed {
+            value: path.clone(),
+            place: place.clone(),
+        })?),
         SingleFile::Text(bytes) => Ok(bytes.clone()),
         SingleFile::Template(path) => Ok(template::text(path, facts, awaited)?.into_bytes()),
     }
@@ -203,33 +201,28 @@ fn one_line(text: &str) -> String {
     lines.collect::<Vec<_>>().join(" ")
 }
 
-fn check_command_line(kernel: &str, text: &str) -> Result<(), KernelError> {
+fn check_command_line(kernel: &str, place: &Place, text: &str) -> Result<(), PlanError> {
     for word in ROOT_HASHES {
         let count = text
             .split_whitespace()
             .filter(|found| found.starts_with(word))
             .count();
         if count > 1 {
-            let kernel = kernel.to_owned();
-            return Err(KernelError::Twice {
-                kernel,
+            let reason = Reason::RootHashes {
+                kernel: kernel.to_owned(),
                 word,
                 count,
-            });
+            };
+            return Err(PlanError::at(reason, place));
         }
     }
     Ok(())
 }
 
-fn read(kernel: &str, file: &Path) -> Result<Vec<u8>, KernelError> {
-    let failed = |why: String| KernelError::Read {
-        kernel: kernel.to_owned(),
-        file: file.to_owned(),
-        why,
-    };
-    let metadata = fs::metadata(file).map_err(|error| failed(error.to_string()))?;
-    if !metadata.is_file() {
-        return Err(failed("it is no regular file".to_owned()));
+fn read(file: &Placed<PathBuf>) -> Result<Vec<u8>, PlanError> {
+    let failed = |error: std::io::Error| PlanError::unusable(file, error);
+    if !fs::metadata(&file.value).map_err(failed)?.is_file() {
+        return Err(PlanError::unusable(file, "it is no regular file"));
     }
-    fs::read(file).map_err(|error| failed(error.to_string()))
+    fs::read(&file.value).map_err(failed)
 }

@@ -71,6 +71,7 @@ pub mod plan;
 mod preview;
 pub mod progress;
 pub mod provenance;
+pub mod reading;
 mod record;
 mod said;
 mod signing;

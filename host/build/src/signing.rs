@@ -54,6 +54,8 @@ enum Elsewhere {
 #[derive(Debug)]
 pub(crate) struct Signers {
     signers: Vec<Signer>,
+    /// Those whose keys sign measurements, by the file.
+    measurers: Vec<(PathBuf, PrivateKey)>,
     elsewhere: Elsewhere,
 }
 
@@ -70,6 +72,7 @@ impl Signers {
     pub(crate) fn nobody() -> Self {
         Self {
             signers: Vec::new(),
+            measurers: Vec::new(),
             elsewhere: Elsewhere::Read,
         }
     }
@@ -77,8 +80,20 @@ impl Signers {
     /// Those of a spec.
     pub(crate) fn read(spec: &Spec) -> Result<Self, PlanError> {
         let signers = asked_of(spec).map(|(asked, _)| Signer::read(asked));
+        let assembled = spec.boot.unified_kernels.iter().filter_map(|kernel| {
+            let UnifiedKernel::Assembled(parts) = kernel else {
+                return None;
+            };
+            parts.pcr_key.as_ref()
+        });
+        let measurers = assembled.map(|file| {
+            let key = PrivateKey::read(&read(file)?);
+            let key = key.map_err(|error| PlanError::unusable(file, error))?;
+            Ok((file.value.clone(), key))
+        });
         Ok(Self {
             signers: signers.collect::<Result<_, _>>()?,
+            measurers: measurers.collect::<Result<_, PlanError>>()?,
             elsewhere: Elsewhere::Read,
         })
     }
@@ -105,6 +120,13 @@ impl Signers {
     fn get(&self, asked: &SignSpec) -> &Signer {
         let found = self.signers.iter().find(|signer| signer.asked == *asked);
         found.expect("all who sign for a spec have been read")
+    }
+
+    /// The key that signs measurements.
+    pub(crate) fn measurer(&self, file: &Placed<PathBuf>) -> &PrivateKey {
+        let mut measurers = self.measurers.iter();
+        let found = measurers.find(|(read, _)| *read == file.value);
+        &found.expect("all keys of a spec have been read").1
     }
 
     /// The certificate of one who signs.
@@ -188,7 +210,7 @@ impl Signer {
                     }
                     error => PlanError::unusable(file, error),
                 };
-                Some(PrivateKey::read(&read(file)?, &certificate).map_err(unusable)?)
+                Some(PrivateKey::of(&read(file)?, &certificate).map_err(unusable)?)
             }
             SignedBy::Signature(_) => None,
         };

@@ -41,3 +41,21 @@ pub mod encoding {
         },
     });
 }
+
+/// What readers import and export.
+pub mod reading {
+    wasmtime::component::bindgen!({
+        path: "contract",
+        world: "reader-guest",
+        imports: { default: trappable },
+        additional_derives: [serde::Serialize, serde::Deserialize],
+        with: {
+            "cellblock:format/tree": super::cellblock::format::tree,
+            "cellblock:format/progress": super::cellblock::format::progress,
+            "wasi:filesystem/types": super::wasi::filesystem::types,
+            "wasi:clocks/wall-clock": super::wasi::clocks::wall_clock,
+            "wasi:io/error": super::super::io::error,
+            "wasi:io/streams": super::super::io::streams,
+        },
+    });
+}

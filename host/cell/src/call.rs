@@ -3,16 +3,23 @@
 use serde::{Deserialize, Serialize};
 use wasmtime::Trap;
 
-use super::legible::{cut, description_with, error_with, legible, summary_with};
+use super::legible::{
+    cut, description_with, error_with, legible, reader_error_with, reader_with, summary_with,
+    volume_with,
+};
 use super::limiter::Exceeded;
 use super::wasi::{Exit, Invocation};
-use cellblock_contract::{Description, FormatError, Request, Summary};
+use cellblock_contract::{
+    Description, FormatError, ReaderDescription, ReaderError, Request, Summary, Volume,
+};
 
 /// What a guest is, which decides what it may import and how it is called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Role {
     /// A component that exports the contract's formatter.
     Formatter,
+    /// A component that exports the contract's reader.
+    Reader,
     /// A WASI command.
     Command,
 }
@@ -24,13 +31,23 @@ pub(super) enum Call {
     Measure(Request),
     Format(Request),
     Run(Invocation),
+    /// What a reader is.
+    DescribeReader,
+    /// What a file system in a partition of so many bytes says of itself.
+    Probe(u64),
+    /// All that is in a file system; with extents if they are wanted.
+    Read {
+        size: u64,
+        extents: bool,
+    },
 }
 
 impl Call {
     /// The size in bytes of the partition that the call is about, if there is one.
     pub(super) fn partition_size(&self) -> Option<u64> {
         match self {
-            Self::Describe | Self::Measure(_) => None,
+            Self::Describe | Self::Measure(_) | Self::DescribeReader => None,
+            Self::Probe(size) | Self::Read { size, .. } => Some(*size),
             Self::Format(request) => Some(request.size),
             Self::Run(invocation) => Some(invocation.request.size),
         }
@@ -44,6 +61,8 @@ pub(super) enum Returned {
     Measured(Result<u64, FormatError>),
     Formatted(Result<Summary, FormatError>),
     Ended(Exit),
+    ReaderDescribed(ReaderDescription),
+    Read(Result<Volume, ReaderError>),
 }
 
 /// What a call came to, cut to what is shown of it.
@@ -58,6 +77,13 @@ pub(super) fn cut_ended(ended: Result<Returned, Stopped>) -> Result<Returned, St
                 .map_err(|told| error_with(told, cut)),
         )),
         Ok(Returned::Ended(exit)) => Ok(Returned::Ended(exit)),
+        Ok(Returned::ReaderDescribed(told)) => {
+            Ok(Returned::ReaderDescribed(reader_with(told, cut)))
+        }
+        Ok(Returned::Read(told)) => Ok(Returned::Read(
+            told.map(|told| volume_with(told, cut))
+                .map_err(|told| reader_error_with(told, cut)),
+        )),
         Err(stopped) => Err(stopped.map(cut)),
     }
 }

@@ -8,11 +8,13 @@ use serde::Serialize;
 
 use super::CellError;
 use super::encode::{Threads, Worker, WorkerError, Workers};
-use super::wall::{Compressor, Decompressor, NoProcess, Starter};
+use super::reading::DecoderHere;
+use super::wall::{Compressor, Decompressor, NoProcess, Starter, Unpacking};
 use super::walls::Walls;
 use cellblock_contract::Limits;
 use cellblock_tree::recognise::Compression;
 use cellblock_tree::source::{Decompressors, InProcess};
+use cellblock_tree::volume::{Decoder, Decoders};
 
 /// What stands around the codecs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -117,6 +119,16 @@ impl Decompressors for Codecs {
         match started.map_err(io::Error::other)? {
             Some(process) => Ok(process.decompress(compression, input, ahead)),
             None => InProcess.start(compression, input, ahead),
+        }
+    }
+}
+
+impl Decoders for Codecs {
+    fn start(&self) -> io::Result<Box<dyn Decoder>> {
+        let started = self.behind(|starter| Unpacking::start(starter, self.limits));
+        match started.map_err(io::Error::other)? {
+            Some(process) => Ok(Box::new(process)),
+            None => Ok(Box::new(DecoderHere::default())),
         }
     }
 }

@@ -12,6 +12,8 @@ use wasmtime::{Config, Engine, InstancePre, Module, OptLevel, Precompiled, Store
 use super::bindings::cellblock::format::{placement, progress, tree};
 use super::bindings::described::SelfDescribedIndices;
 use super::bindings::encoding::cellblock::format::{digests, encoding};
+use super::bindings::reading::cellblock::format::{decoding, listing};
+use super::bindings::reading::{ReaderGuest, ReaderGuestIndices};
 use super::bindings::wasi::filesystem;
 use super::bindings::{Guest as Exports, GuestIndices};
 use super::call::{Call, Returned, Role, Stopped};
@@ -49,6 +51,7 @@ pub(super) struct Compiled<S: Services> {
 
 enum Code<S: Services> {
     Formatter(Formatter<S>),
+    Reader(Reader<S>),
     Module(InstancePre<preview1::Command<S>>),
     Component(component::CommandPre<component::Command<S>>),
 }
@@ -59,6 +62,12 @@ struct Formatter<S: Services> {
     exports: GuestIndices,
     /// Where it tells what its kinds are, if it does.
     kinds: Option<SelfDescribedIndices>,
+}
+
+/// A reader, linked.
+struct Reader<S: Services> {
+    pre: model::InstancePre<State<S>>,
+    exports: ReaderGuestIndices,
 }
 
 /// Why a guest cannot be used.
@@ -102,6 +111,7 @@ impl LoadFailure {
             },
             Self::IsCommand => CellError::IsCommand { guest },
             Self::Import(Role::Formatter, import) => CellError::Import { guest, import },
+            Self::Import(Role::Reader, import) => CellError::ReaderImport { guest, import },
             Self::Import(Role::Command, import) => CellError::CommandImport { guest, import },
             Self::Contract(reason) => CellError::Contract { guest, reason },
         }
@@ -155,7 +165,7 @@ pub(super) enum Home {
 pub(super) fn compile(engine: &Engine, role: Role, bytes: &[u8]) -> Result<Vec<u8>, LoadFailure> {
     if is_module(bytes) {
         return match role {
-            Role::Formatter => Err(LoadFailure::IsCommand),
+            Role::Formatter | Role::Reader => Err(LoadFailure::IsCommand),
             Role::Command => engine.precompile_module(bytes).map_err(malformed),
         };
     }
@@ -184,6 +194,7 @@ impl<S: Services> Compiled<S> {
                 let component = unsafe { Component::deserialize(engine, code) }.map_err(stale)?;
                 match role {
                     Role::Formatter => Self::formatter(engine, &component),
+                    Role::Reader => Self::reader(engine, &component),
                     Role::Command => Self::command(engine, &component),
                 }
             }
@@ -191,7 +202,7 @@ impl<S: Services> Compiled<S> {
                 // SAFETY: the caller answers for the code.
                 let module = unsafe { Module::deserialize(engine, code) }.map_err(stale)?;
                 match role {
-                    Role::Formatter => Err(LoadFailure::IsCommand),
+                    Role::Formatter | Role::Reader => Err(LoadFailure::IsCommand),
                     Role::Command => Self::module(engine, &module),
                 }
             }
@@ -212,6 +223,22 @@ impl<S: Services> Compiled<S> {
             .map_err(unfit)?;
         Ok(Self {
             code: Code::Formatter(formatter),
+            imports,
+        })
+    }
+
+    fn reader(engine: &Engine, component: &Component) -> Result<Self, LoadFailure> {
+        check_version(engine, component)?;
+        let imports = imports::list(engine, component);
+        check_imports(Role::Reader, &imports)?;
+        let linked = reader_linker(engine)
+            .and_then(|linker| linker.instantiate_pre(component))
+            .and_then(|pre| {
+                let exports = ReaderGuestIndices::new(&pre)?;
+                Ok(Reader { pre, exports })
+            });
+        Ok(Self {
+            code: Code::Reader(linked.map_err(unfit)?),
             imports,
         })
     }
@@ -255,6 +282,14 @@ impl<S: Services> Compiled<S> {
                 let mut store = store(engine, State::new(services, limits), limits);
                 store.limiter(|state| &mut state.limiter);
                 let returned = formatter.call(&mut store, call);
+                let state = store.into_data();
+                (ended(returned, state.limiter), state.services)
+            }
+            (Code::Reader(reader), call) => {
+                let engine = reader.pre.engine();
+                let mut store = store(engine, State::new(services, limits), limits);
+                store.limiter(|state| &mut state.limiter);
+                let returned = reader.call(&mut store, call);
                 let state = store.into_data();
                 (ended(returned, state.limiter), state.services)
             }
@@ -420,8 +455,37 @@ fn enter<S: Services>(
             let ended = formatter.call_format(store, partition, &request.into())?;
             Returned::Formatted(ended.map(Into::into).map_err(Into::into))
         }
-        Call::Run(_) => wasmtime::bail!("a formatter is no command"),
+        Call::Run(_) | Call::DescribeReader | Call::Probe(_) | Call::Read { .. } => {
+            wasmtime::bail!("a formatter is called as one")
+        }
     })
+}
+
+impl<S: Services> Reader<S> {
+    /// Makes a call in an instance of its own.
+    fn call(&self, store: &mut Store<State<S>>, call: &Call) -> wasmtime::Result<Returned> {
+        let instance = self.pre.instantiate(&mut *store)?;
+        let exports: ReaderGuest = self.exports.load(&mut *store, &instance)?;
+        let reader = exports.cellblock_format_reader();
+        if let Call::DescribeReader = call {
+            return Ok(Returned::ReaderDescribed(
+                reader.call_describe(store)?.into(),
+            ));
+        }
+        let partition = Opened::Partition {
+            reads: true,
+            writes: false,
+        };
+        let partition = store.data_mut().table.push(partition)?;
+        let read = match call {
+            Call::Probe(_) => reader.call_probe(store, partition)?,
+            Call::Read { extents, .. } => {
+                reader.call_read(store, partition, translate::reader_request(*extents))?
+            }
+            _ => wasmtime::bail!("a reader is called as one"),
+        };
+        Ok(Returned::Read(read.map(Into::into).map_err(Into::into)))
+    }
 }
 
 /// Another version of the contract may have what this one has not: it is the better reason than the first such import.
@@ -450,6 +514,19 @@ fn contract_linker<S: Services>(
         encoding::add_to_linker::<State<S>, HasSelf<S>>(&mut linker, |state| &mut state.services)?;
         digests::add_to_linker::<State<S>, HasSelf<S>>(&mut linker, |state| &mut state.services)?;
     }
+    Ok(linker)
+}
+
+fn reader_linker<S: Services>(engine: &Engine) -> wasmtime::Result<Linker<State<S>>> {
+    let mut linker = Linker::new(engine);
+    // For its types: what imports a function of it has been refused.
+    tree::add_to_linker::<State<S>, HasSelf<S>>(&mut linker, |state| &mut state.services)?;
+    listing::add_to_linker::<State<S>, HasSelf<S>>(&mut linker, |state| &mut state.services)?;
+    decoding::add_to_linker::<State<S>, HasSelf<S>>(&mut linker, |state| &mut state.services)?;
+    progress::add_to_linker::<State<S>, HasSelf<S>>(&mut linker, |state| &mut state.services)?;
+    filesystem::types::add_to_linker::<State<S>, HasSelf<State<S>>>(&mut linker, |state| state)?;
+    wasi_io::error::add_to_linker::<State<S>, HasSelf<State<S>>>(&mut linker, |state| state)?;
+    wasi_io::streams::add_to_linker::<State<S>, HasSelf<State<S>>>(&mut linker, |state| state)?;
     Ok(linker)
 }
 

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use super::{Refusal, StartError};
+use cellblock_contract::ReaderError;
 use cellblock_tree::source::SourceError;
+use cellblock_tree::volume::VolumeFault;
 
 /// Why a guest cannot be used, or a cell did not end well.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +44,33 @@ pub enum CellError {
         guest: String,
         /// The first import that is refused, as `interface#function`.
         import: String,
+    },
+    /// The reader wants more than a reader gets.
+    #[error(
+        "the reader '{guest}' imports {import}, which it does not get: \
+         a reader has its partition, where it tells what it finds, and nothing else"
+    )]
+    ReaderImport {
+        /// The reader's name.
+        guest: String,
+        /// The first import that is refused, as `interface#function`.
+        import: String,
+    },
+    /// The reader says why the file system is not read.
+    #[error("{reason}")]
+    NotReadable {
+        /// The reader's name.
+        guest: String,
+        /// Why.
+        reason: ReaderError,
+    },
+    /// What the reader told is no tree.
+    #[error("the reader '{guest}' tells what no file system holds: {fault}")]
+    NoTree {
+        /// The reader's name.
+        guest: String,
+        /// What it told.
+        fault: VolumeFault,
     },
     /// The guest is a command, and was to be a formatter of the contract.
     #[error(

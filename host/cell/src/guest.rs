@@ -1,6 +1,7 @@
 //! Guests, and the cells that they run in.
 
 use std::fs::File;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -10,15 +11,17 @@ use super::encode::{Pool, Session};
 use super::engine::{Compiled, Ticker};
 use super::legible::{self, legible};
 use super::local::Local;
+use super::reading::{self, ReadOnly, ReadVolume, Taking};
 use super::wall::{Confined, Process, Starter};
 use super::wasi::End;
 use super::{CellError, Refusal, Wall, Walls, imports, wasi};
 use cellblock_contract::{
-    CommandLine, Description, EncodedCounts, FormatError, Limits, LogLine, Partition, Request,
-    Summary,
+    CommandLine, Description, EncodedCounts, FormatError, Limits, LogLine, Partition,
+    ReaderDescription, Request, Summary, Volume,
 };
 use cellblock_tree::Tree;
 use cellblock_tree::source::{self, ReadOptions};
+use cellblock_tree::volume::Blocks;
 
 /// A formatter, compiled and linked to the contract, or to what a command gets, and to nothing else.
 pub struct Guest {
@@ -131,11 +134,7 @@ impl Guest {
     /// # Errors
     /// [`CellError`] if it traps or meets a limit.
     pub fn describe(&self) -> Result<Description, CellError> {
-        let no_spool = || Err(std::io::ErrorKind::Unsupported.into());
-        let empty = source::read_sources(&[], &no_spool, &ReadOptions::within(0))
-            .map_err(Box::new)?
-            .tree;
-        let local = Local::new(Arc::new(empty), None);
+        let local = Local::new(nothing()?, None);
         let mut process = None;
         let (returned, _) = self.call(&Call::Describe, local, &mut process);
         if let (Location::Behind(confined), Some(process)) = (&self.place, process) {
@@ -143,6 +142,84 @@ impl Guest {
         }
         match returned? {
             Returned::Described(description) => Ok(legible::description(description)),
+            _ => Err(self.babbled()),
+        }
+    }
+
+    /// What the reader says that it is.
+    ///
+    /// # Errors
+    /// [`CellError`] if it traps or meets a limit.
+    pub fn describe_reader(&self) -> Result<ReaderDescription, CellError> {
+        let mut process = None;
+        let local = Local::new(nothing()?, None);
+        let (returned, _) = self.call(&Call::DescribeReader, local, &mut process);
+        if let (Location::Behind(confined), Some(process)) = (&self.place, process) {
+            confined.give_back(process);
+        }
+        match returned? {
+            Returned::ReaderDescribed(told) => Ok(reading::description(told)),
+            _ => Err(self.babbled()),
+        }
+    }
+
+    /// What the file system in `blocks` says of itself.
+    ///
+    /// # Errors
+    /// [`CellError::NotReadable`] if the reader cannot read it, and others if it does not end well.
+    pub fn probe_volume(&self, blocks: &Arc<dyn Blocks>) -> Result<Volume, CellError> {
+        let call = Call::Probe(blocks.size());
+        let taking = Taking::new(blocks, self.codecs(), false, false);
+        Ok(self.read_with(&call, blocks, taking)?.0)
+    }
+
+    /// Reads the file system in `blocks`, which messages call `name`. Without `extents`, no file of the tree can be read.
+    ///
+    /// # Errors
+    /// [`CellError::NotReadable`] if the reader cannot read it, and others if what it tells is no tree, or it does not end
+    /// well.
+    pub fn read_volume(
+        &self,
+        blocks: &Arc<dyn Blocks>,
+        name: &Path,
+        extents: bool,
+    ) -> Result<ReadVolume, CellError> {
+        let size = blocks.size();
+        let taking = Taking::new(blocks, self.codecs(), true, extents);
+        let (volume, local) = self.read_with(&Call::Read { size, extents }, blocks, taking)?;
+        let taking = local.taking.expect("it was put there");
+        Ok(ReadVolume {
+            volume,
+            tree: taking.finish(name.to_owned())?,
+            log: local.log,
+        })
+    }
+
+    fn read_with(
+        &self,
+        call: &Call,
+        blocks: &Arc<dyn Blocks>,
+        taking: Taking,
+    ) -> Result<(Volume, Local), CellError> {
+        let partition = Arc::new(ReadOnly(Arc::clone(blocks)));
+        let mut local = Local::new(nothing()?, Some(partition));
+        local.taking = Some(taking);
+        let (returned, mut local) = self.call(call, local, &mut None);
+        let fault = local.taking.as_mut().and_then(|it| it.fault.take());
+        if let Some(fault) = fault {
+            return Err(CellError::NoTree {
+                guest: self.name.clone(),
+                fault,
+            });
+        }
+        match returned? {
+            Returned::Read(told) => match reading::volume(told) {
+                Ok(volume) => Ok((volume, local)),
+                Err(reason) => Err(CellError::NotReadable {
+                    guest: self.name.clone(),
+                    reason,
+                }),
+            },
             _ => Err(self.babbled()),
         }
     }
@@ -194,6 +271,13 @@ impl Guest {
             what: "what another call returns".to_owned(),
         }
     }
+}
+
+/// A tree of a root directory alone.
+fn nothing() -> Result<Arc<Tree>, CellError> {
+    let no_spool = || Err(std::io::ErrorKind::Unsupported.into());
+    let empty = source::read_sources(&[], &no_spool, &ReadOptions::within(0)).map_err(Box::new)?;
+    Ok(Arc::new(empty.tree))
 }
 
 impl Cell {

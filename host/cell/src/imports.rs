@@ -17,6 +17,14 @@ const LINKED: [&str; 6] = [
     "wasi:filesystem/types",
 ];
 
+/// Those that a reader gets.
+const READING: [&str; 4] = [
+    "cellblock:format/listing",
+    "cellblock:format/decoding",
+    "cellblock:format/progress",
+    "wasi:filesystem/types",
+];
+
 /// Those that are linked only where they are imported.
 const ENCODING: [&str; 2] = ["cellblock:format/encoding", "cellblock:format/digests"];
 
@@ -52,6 +60,7 @@ pub(super) fn exports(engine: &Engine, component: &Component, wanted: &str) -> b
 pub(super) fn first_beyond(role: Role, imports: &[String]) -> Option<&String> {
     imports.iter().find(|import| match role {
         Role::Formatter => !is_in_contract(import),
+        Role::Reader => !READING.contains(&interface(import)),
         Role::Command => !preview1::is_linked(import) && !component::is_linked(interface(import)),
     })
 }

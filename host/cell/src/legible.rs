@@ -1,8 +1,8 @@
 //! What a guest says, made fit to be shown: without characters that act on a terminal, and of a bounded length.
 
 use cellblock_contract::{
-    Description, FormatError, KindDescription, LogLine, OptionDescription, Property, SettingError,
-    SettingProblem, Summary,
+    Description, FormatError, KindDescription, LogLine, OptionDescription, Property,
+    ReaderDescription, ReaderError, SettingError, SettingProblem, Summary, Volume,
 };
 use cellblock_text::acts_on_terminal;
 
@@ -107,6 +107,51 @@ pub(super) fn error_with(told: FormatError, fit: fn(&str) -> String) -> FormatEr
         }
         FormatError::Partition(code) => FormatError::Partition(fit(&code)),
         other => other,
+    }
+}
+
+/// What a reader says that it is, with every text as `fit` makes it.
+pub(super) fn reader_with(told: ReaderDescription, fit: fn(&str) -> String) -> ReaderDescription {
+    let kinds = told.kinds.iter().take(ENTRIES).map(|kind| fit(kind));
+    ReaderDescription {
+        kinds: kinds.collect(),
+        name: fit(&told.name),
+        version: fit(&told.version),
+        summary: fit(&told.summary),
+    }
+}
+
+/// What a reader says of a file system, with every text as `fit` makes it.
+pub(super) fn volume_with(told: Volume, fit: fn(&str) -> String) -> Volume {
+    let property = |property: &Property| Property {
+        name: fit(&property.name),
+        value: fit(&property.value),
+    };
+    Volume {
+        kind: fit(&told.kind),
+        label: fit(&told.label),
+        identifier: fit(&told.identifier),
+        properties: told.properties.iter().take(ENTRIES).map(property).collect(),
+        ..told
+    }
+}
+
+/// Why a reader does not read a file system, with every text as `fit` makes it.
+pub(super) fn reader_error_with(told: ReaderError, fit: fn(&str) -> String) -> ReaderError {
+    match told {
+        ReaderError::Unrecognised => ReaderError::Unrecognised,
+        ReaderError::Unsupported(what) => ReaderError::Unsupported(fit(&what)),
+        ReaderError::Damaged {
+            structure,
+            offset,
+            problem,
+        } => ReaderError::Damaged {
+            structure: fit(&structure),
+            offset,
+            problem: fit(&problem),
+        },
+        ReaderError::Partition(code) => ReaderError::Partition(fit(&code)),
+        ReaderError::Decoding(what) => ReaderError::Decoding(fit(&what)),
     }
 }
 

@@ -12,6 +12,7 @@ use super::bindings::cellblock::format::progress::{Host, Level};
 use super::encode::Session;
 use super::ledger::Ledger;
 use super::legible::legible;
+use super::reading::Taking;
 use super::state::{Answer, Services};
 use cellblock_tree::Tree;
 use cellblock_tree::source::SourceError;
@@ -31,6 +32,8 @@ pub(super) struct Local {
     pub(super) source_failure: Option<SourceError>,
     /// What it had encoded, if it is a guest that may.
     pub(super) session: Option<Session>,
+    /// What it told of a file system, if it is a reader.
+    pub(super) taking: Option<Taking>,
 }
 
 impl Local {
@@ -44,6 +47,7 @@ impl Local {
             log: Vec::new(),
             source_failure: None,
             session: None,
+            taking: None,
         }
     }
 

@@ -89,7 +89,7 @@ impl Runtime {
     /// # Errors
     /// [`CellError`] as of [`load`](Self::load).
     pub fn load_built_in(&self, name: &str, bytes: &[u8]) -> Result<Guest, CellError> {
-        self.load_as(name, bytes, None, Origin::BuiltIn)
+        self.load_as(name, bytes, Role::Formatter, None, Origin::BuiltIn)
     }
 
     /// Compiles the component in `bytes`, or takes it from the cache, and links it. `name` is for messages.
@@ -98,7 +98,7 @@ impl Runtime {
     /// [`CellError`] if it is no component, imports more than the contract gives, does not export a formatter, or lacks a
     /// wall.
     pub fn load(&self, name: &str, bytes: &[u8]) -> Result<Guest, CellError> {
-        self.load_as(name, bytes, None, Origin::Foreign)
+        self.load_as(name, bytes, Role::Formatter, None, Origin::Foreign)
     }
 
     /// Compiles the WASI command in `bytes` in the same way; `line` says how it is called.
@@ -111,20 +111,33 @@ impl Runtime {
         bytes: &[u8],
         line: &CommandLine,
     ) -> Result<Guest, CellError> {
-        self.load_as(name, bytes, Some(line), Origin::Foreign)
+        self.load_as(name, bytes, Role::Command, Some(line), Origin::Foreign)
+    }
+
+    /// Loads the reader in `bytes`, which the program carries, as of [`load_built_in`](Self::load_built_in).
+    ///
+    /// # Errors
+    /// [`CellError`] as of [`load`](Self::load).
+    pub fn load_built_in_reader(&self, name: &str, bytes: &[u8]) -> Result<Guest, CellError> {
+        self.load_as(name, bytes, Role::Reader, None, Origin::BuiltIn)
+    }
+
+    /// Compiles the reader in `bytes`, which somebody brought, and links it.
+    ///
+    /// # Errors
+    /// [`CellError`] if it is no reader, imports more than a reader gets, or lacks a wall.
+    pub fn load_reader(&self, name: &str, bytes: &[u8]) -> Result<Guest, CellError> {
+        self.load_as(name, bytes, Role::Reader, None, Origin::Foreign)
     }
 
     fn load_as(
         &self,
         name: &str,
         bytes: &[u8],
+        role: Role,
         line: Option<&CommandLine>,
         origin: Origin,
     ) -> Result<Guest, CellError> {
-        let role = match line {
-            None => Role::Formatter,
-            Some(_) => Role::Command,
-        };
         if bytes.len() > COMPONENT_LIMIT {
             return Err(CellError::Malformed {
                 guest: name.to_owned(),

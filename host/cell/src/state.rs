@@ -4,6 +4,7 @@ use wasmtime::component::ResourceTable;
 
 use super::bindings::cellblock::format::{placement, progress, tree};
 use super::bindings::encoding::cellblock::format::{digests, encoding};
+use super::bindings::reading::cellblock::format::{decoding, listing};
 use super::files::ErrorCode;
 use super::limiter::Limiter;
 use cellblock_contract::Limits;
@@ -13,7 +14,14 @@ pub(super) type Answer<T> = wasmtime::Result<Result<T, ErrorCode>>;
 
 /// Who answers a guest: this process, or the one on the other side of the second wall.
 pub(super) trait Services:
-    tree::Host + placement::Host + progress::Host + encoding::Host + digests::Host + 'static
+    tree::Host
+    + placement::Host
+    + progress::Host
+    + encoding::Host
+    + digests::Host
+    + listing::Host
+    + decoding::Host
+    + 'static
 {
     /// The size in bytes of the partition, if the guest has one.
     fn partition_size(&self) -> Option<u64>;

@@ -3,8 +3,8 @@
 
 use cellblock_contract::{
     Description, FormatError, Identifier, KindDescription, LabelProblem, Loss, Losses, NodeError,
-    NodeProblem, OptionDescription, PlaceError, Property, ReadError, Request, Setting,
-    SettingError, SettingProblem, Shortage, Summary,
+    NodeProblem, OptionDescription, PlaceError, Property, ReadError, ReaderDescription,
+    ReaderError, Request, Setting, SettingError, SettingProblem, Shortage, Summary, Volume,
 };
 use cellblock_tree::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -12,6 +12,84 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::bindings::cellblock::format::{placement, tree};
 use super::bindings::described::exports::cellblock::format::kinds;
 use super::bindings::exports::cellblock::format::formatter as wire;
+use super::bindings::reading::cellblock::format::decoding::DecodeError;
+use super::bindings::reading::exports::cellblock::format::reader as reading;
+
+/// What is asked of a reader.
+pub(super) fn reader_request(extents: bool) -> reading::Request {
+    reading::Request { extents }
+}
+
+impl From<reading::Description> for ReaderDescription {
+    fn from(told: reading::Description) -> Self {
+        let reading::Description {
+            name,
+            version,
+            summary,
+            kinds,
+        } = told;
+        Self {
+            name,
+            version,
+            summary,
+            kinds,
+        }
+    }
+}
+
+impl From<reading::Volume> for Volume {
+    fn from(told: reading::Volume) -> Self {
+        let reading::Volume {
+            kind,
+            label,
+            identifier,
+            block_size,
+            size,
+            free,
+            properties,
+        } = told;
+        let property = |reading::Property { name, value }| Property { name, value };
+        Self {
+            kind,
+            label: String::from_utf8_lossy(&label).into_owned(),
+            identifier,
+            block_size,
+            size,
+            free,
+            properties: properties.into_iter().map(property).collect(),
+        }
+    }
+}
+
+impl From<reading::ReaderError> for ReaderError {
+    fn from(error: reading::ReaderError) -> Self {
+        match error {
+            reading::ReaderError::Unrecognised => Self::Unrecognised,
+            reading::ReaderError::Unsupported(what) => Self::Unsupported(what),
+            reading::ReaderError::Damaged(reading::Fault {
+                structure,
+                offset,
+                problem,
+            }) => Self::Damaged {
+                structure,
+                offset,
+                problem,
+            },
+            reading::ReaderError::Partition(code) => Self::Partition(code.to_string()),
+            reading::ReaderError::Decoding(error) => Self::Decoding(
+                match error {
+                    DecodeError::Damaged(_) => "a compressed block of metadata does not decode",
+                    DecodeError::Outside(_) => {
+                        "a compressed block of metadata is outside the partition"
+                    }
+                    DecodeError::Exhausted => "its metadata decodes to more than 8 GiB",
+                    DecodeError::Failed => "its metadata could not be decoded",
+                }
+                .to_owned(),
+            ),
+        }
+    }
+}
 
 /// 16 bytes, in the order in which a UUID is written, as the contract has them.
 fn identifier(bytes: [u8; 16]) -> wire::Identifier {

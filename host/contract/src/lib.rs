@@ -19,6 +19,7 @@ mod limits;
 mod log;
 mod loss;
 mod partition;
+mod reading;
 mod refusal;
 mod request;
 
@@ -29,6 +30,7 @@ pub use limits::Limits;
 pub use log::{Level, LogLine};
 pub use loss::{Loss, Losses};
 pub use partition::{EncodedCounts, Partition, PiecePlacement, Placement};
+pub use reading::{ReaderDescription, ReaderError, Volume};
 pub use refusal::{
     FormatError, LabelProblem, NodeError, NodeProblem, PlaceError, ReadError, SettingError,
     SettingProblem, Shortage,

@@ -2,13 +2,14 @@
 
 use std::fmt;
 
-use der::pem::{self, PemLabel};
+use der::pem::{self, LineEnding, PemLabel};
 use ring::rand::SystemRandom;
 use ring::rsa::KeyPair;
 use ring::signature::RSA_PKCS1_SHA256;
 use thiserror::Error;
 
 use crate::Certificate;
+use crate::pkcs7::public_key_info;
 
 /// Why a private key cannot be used. Nothing of the key is in it.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -50,7 +51,20 @@ impl PrivateKey {
     ///
     /// # Errors
     /// [`KeyError`].
-    pub fn read(bytes: &[u8], certificate: &Certificate) -> Result<Self, KeyError> {
+    pub fn of(bytes: &[u8], certificate: &Certificate) -> Result<Self, KeyError> {
+        let key = Self::read(bytes)?;
+        if key.public() == certificate.public_key() {
+            Ok(key)
+        } else {
+            Err(KeyError::Unfit)
+        }
+    }
+
+    /// The key in the bytes of a file.
+    ///
+    /// # Errors
+    /// [`KeyError`].
+    pub fn read(bytes: &[u8]) -> Result<Self, KeyError> {
         let text = bytes.trim_ascii_start();
         let key = if text.starts_with(b"-----") {
             of_pem(text)?
@@ -59,11 +73,23 @@ impl PrivateKey {
                 .or_else(|_| KeyPair::from_der(bytes))
                 .map_err(|_| KeyError::NotAKey)?
         };
-        if key.public().as_ref() == certificate.public_key() {
-            Ok(Self(key))
-        } else {
-            Err(KeyError::Unfit)
-        }
+        Ok(Self(key))
+    }
+
+    /// Its public half, as PKCS #1 has it, DER.
+    #[must_use]
+    pub fn public(&self) -> &[u8] {
+        self.0.public().as_ref()
+    }
+
+    /// Its public half as PEM, as `openssl pkey -pubout` prints it.
+    ///
+    /// # Panics
+    /// If it cannot be written, which is a fault of this function.
+    #[must_use]
+    pub fn public_pem(&self) -> String {
+        let info = public_key_info(self.public());
+        pem::encode_string("PUBLIC KEY", LineEnding::LF, &info).expect("a key is written in lines")
     }
 
     /// The signature of a message: PKCS #1 v1.5, SHA-256. It is the same each time.

@@ -6,7 +6,9 @@ use der::asn1::ObjectIdentifier;
 use sha2::{Digest as _, Sha256};
 
 use crate::Certificate;
-use crate::write::{CONTEXT_0, CONTEXT_2, OCTET_STRING, ONE, SEQUENCE, SET, element, set_of};
+use crate::write::{
+    BIT_STRING, CONTEXT_0, CONTEXT_2, OCTET_STRING, ONE, SEQUENCE, SET, element, set_of,
+};
 use cellblock_text::hexadecimal;
 
 /// An identifier of an object, DER.
@@ -29,6 +31,13 @@ const NULL: &[u8] = &[0x05, 0];
 /// An algorithm without parameters.
 fn algorithm(name: &str) -> Vec<u8> {
     element(SEQUENCE, &[&oid(name), NULL])
+}
+
+/// A public RSA key with the name of its algorithm (RFC 5280, `SubjectPublicKeyInfo`).
+pub(crate) fn public_key_info(key: &[u8]) -> Vec<u8> {
+    // No bits are left over.
+    let bits = element(BIT_STRING, &[&[0], key]);
+    element(SEQUENCE, &[&algorithm(RSA), &bits])
 }
 
 /// The signature of a message that is not in it, as the kernel wants it of a root hash: no attributes, so that `signature` is over the

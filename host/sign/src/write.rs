@@ -1,5 +1,6 @@
 //! DER, written (X.690, section 8): a tag, a length, and the content.
 
+pub(crate) const BIT_STRING: u8 = 0x03;
 pub(crate) const OCTET_STRING: u8 = 0x04;
 pub(crate) const SEQUENCE: u8 = 0x30;
 pub(crate) const SET: u8 = 0x31;

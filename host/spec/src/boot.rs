@@ -144,6 +144,9 @@ pub struct KernelParts {
     /// Generations for revocation, for a stub that has none.
     #[schemars(with = "Option<schema::SingleFile>")]
     pub sbat: Option<SingleFile>,
+    /// A private RSA key, PEM or DER, that signs the values to be expected of register 11 of a TPM: a secret can be bound to it.
+    #[schemars(with = "Option<PathBuf>")]
+    pub pcr_key: Option<Placed<PathBuf>>,
     /// Who signs it for Secure Boot.
     pub sign: Option<SignSpec>,
 }
@@ -151,7 +154,12 @@ pub struct KernelParts {
 impl KernelParts {
     /// The files that are parts as they are.
     pub fn files(&self) -> impl Iterator<Item = &Placed<PathBuf>> {
-        let some = [&self.splash, &self.devicetree, &self.microcode];
+        let some = [
+            &self.splash,
+            &self.devicetree,
+            &self.microcode,
+            &self.pcr_key,
+        ];
         [&self.stub, &self.kernel]
             .into_iter()
             .chain(&self.initrd)

@@ -15,11 +15,13 @@
 #![forbid(unsafe_code)]
 
 mod digest;
+pub mod pax;
 mod reader;
 pub mod recognise;
 pub mod source;
 mod totals;
 pub mod validate;
+pub mod volume;
 
 use std::sync::Arc;
 

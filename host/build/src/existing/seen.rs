@@ -59,7 +59,7 @@ pub fn look_at(path: &Path, sector_size: Option<SectorSize>) -> Result<Seen, Err
 }
 
 /// Whether what there is in place of a table may be a file system.
-fn is_without_table(error: &DiskError) -> bool {
+pub(crate) fn is_without_table(error: &DiskError) -> bool {
     match error {
         DiskError::Recognised { format, .. } => format.class == Class::Filesystem,
         DiskError::Table { source, .. } => matches!(source, TableError::NoTable(_)),

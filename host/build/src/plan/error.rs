@@ -85,6 +85,11 @@ impl PlanError {
         reason.at(Some(file.place.clone()))
     }
 
+    /// The error of what stands there in the spec.
+    pub(crate) fn at(reason: Reason, place: &Place) -> Self {
+        Locate::at(reason, Some(place.clone()))
+    }
+
     /// The same error with the partition that it is about.
     pub(super) fn of(self, named: Named) -> Self {
         Self {
@@ -533,6 +538,16 @@ pub enum Reason {
         size: u64,
         /// The most that it can have.
         most: u64,
+    },
+    /// A command line that the system would not know what to make of.
+    #[error("unified kernel {kernel}: the command line has `{word}` {count} times: keep one")]
+    RootHashes {
+        /// The name of the kernel.
+        kernel: String,
+        /// The word.
+        word: &'static str,
+        /// How often it is there.
+        count: usize,
     },
     /// A second hash tree of a partition.
     #[error("{other} holds the hash tree of '{name}' already: one is enough")]

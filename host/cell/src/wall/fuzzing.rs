@@ -10,6 +10,7 @@ use crate::call::{Returned, Role, Stopped};
 use crate::fuzzing::{Disk, tree};
 use crate::legible;
 use crate::local::Local;
+use crate::reading;
 use cellblock_contract::LogLine;
 use cellblock_text::printable;
 
@@ -121,6 +122,11 @@ fn check_returned(returned: Returned) {
             words.iter().for_each(|line| check_words(line));
         }
         Returned::Measured(Ok(_)) => {}
+        Returned::ReaderDescribed(told) => check_words(&reading::description(told).name),
+        Returned::Read(told) => match reading::volume(told) {
+            Ok(volume) => check_words(&volume.label),
+            Err(error) => check_words(&error.to_string()),
+        },
     }
 }
 

@@ -14,7 +14,7 @@ use super::channel::{Channel, ChannelError, OtherEnd};
 use super::lockdown::{self, Bounds};
 use super::message::{CODE_LIMIT, FromCell, Greeting, Hello, Loaded, Purpose};
 use super::remote::Remote;
-use super::{attempts, decoder, encoder, probe};
+use super::{attempts, decoder, encoder, probe, unpacker};
 use crate::call::{Call, Role, cut_ended};
 use crate::engine::{self, Compiled, Home, LoadFailure};
 use crate::legible::cut;
@@ -66,7 +66,7 @@ fn run(mut channel: Channel) -> Result<(), ChannelError> {
     };
     let number = channel.number();
     let bounds = match hello.purpose {
-        Purpose::Encode | Purpose::Decompress => Bounds::of_worker(),
+        Purpose::Encode | Purpose::Decompress | Purpose::Unpack => Bounds::of_worker(),
         _ => Bounds::of_cell(hello.limits),
     };
     let prepared = closed
@@ -77,7 +77,7 @@ fn run(mut channel: Channel) -> Result<(), ChannelError> {
                 .map_err(|error| format!("PR_SET_PDEATHSIG, which says: {error}"))?;
             Ok(layers)
         });
-    if let Purpose::Encode | Purpose::Decompress = hello.purpose {
+    if let Purpose::Encode | Purpose::Decompress | Purpose::Unpack = hello.purpose {
         // No code is made in it: it closes the wall for good before it sees a byte.
         let closed = prepared.and_then(|layers| {
             lockdown::leave_calls(Stage::Running, number, refusal)?;
@@ -89,6 +89,7 @@ fn run(mut channel: Channel) -> Result<(), ChannelError> {
         }
         return match hello.purpose {
             Purpose::Encode => encoder::work(&mut channel),
+            Purpose::Unpack => unpacker::work(&mut channel),
             _ => decoder::work(channel),
         };
     }
@@ -119,7 +120,7 @@ fn run(mut channel: Channel) -> Result<(), ChannelError> {
             answer_calls(&guest, channel, &hello)
         }
         // They have their own way, above.
-        Purpose::Encode | Purpose::Decompress => Ok(()),
+        Purpose::Encode | Purpose::Decompress | Purpose::Unpack => Ok(()),
         Purpose::Attempts => {
             let attempts = close_for_good().map(|()| attempts::all(host, number));
             channel.send(&attempts, &[])

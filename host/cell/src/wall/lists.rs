@@ -2,6 +2,9 @@
 
 use crate::bindings::encoding::cellblock::format::digests::Digest;
 use crate::bindings::encoding::cellblock::format::encoding::{Blocks, Piece, PiecePlacement, Span};
+use crate::bindings::reading::cellblock::format::listing::{
+    Codec, Encoded, Extent, Extents, Part, Place,
+};
 
 /// A record of a list, in `N` bytes.
 pub(super) trait Listed<const N: usize>: Sized {
@@ -64,6 +67,24 @@ pub(super) fn blocks_from_bytes(counts: u32, bytes: &[u8]) -> Option<Blocks> {
     })
 }
 
+/// Extents as bytes, after their number.
+pub(super) fn extents_to_bytes(extents: &Extents) -> (u32, Vec<u8>) {
+    let count = u32::try_from(extents.items.len()).expect("what crosses in one call is bounded");
+    let mut bytes = to_bytes(&extents.items);
+    bytes.extend(&extents.inline);
+    (count, bytes)
+}
+
+/// The extents that were made into `bytes`; none if these are shorter than `count` asks for.
+pub(super) fn extents_from_bytes(count: u32, bytes: &[u8]) -> Option<Extents> {
+    let length = usize::try_from(count).ok()?.checked_mul(EXTENT)?;
+    let (items, inline) = bytes.split_at_checked(length)?;
+    Some(Extents {
+        items: from_bytes::<Extent, EXTENT>(items)?,
+        inline: inline.to_vec(),
+    })
+}
+
 /// `bytes` in parts of these lengths; none if they are not as long as all of them.
 pub(super) fn cut(lengths: &[u32], bytes: &[u8]) -> Option<Vec<Vec<u8>>> {
     let mut rest = bytes;
@@ -83,6 +104,89 @@ impl Listed<4> for u32 {
 
     fn from_bytes(bytes: &mut Fields<'_>) -> Self {
         bytes.u32()
+    }
+}
+
+/// The bytes of an encoded block.
+const ENCODED: usize = 18;
+/// The bytes of an extent: file, offset, length, what its place is, and the block with what to skip, or an offset.
+const EXTENT: usize = 4 + 8 + 8 + 1 + ENCODED + 4;
+
+/// Each codec with its number.
+const CODECS: [Codec; 8] = [
+    Codec::Deflate,
+    Codec::Zlib,
+    Codec::Lz4,
+    Codec::Lzo,
+    Codec::Zstd,
+    Codec::Xz,
+    Codec::Lzma,
+    Codec::MicroLzma,
+];
+
+impl Listed<ENCODED> for Encoded {
+    fn to_bytes(&self) -> [u8; ENCODED] {
+        let mut bytes = [0; ENCODED];
+        bytes[0] = self.codec as u8;
+        bytes[1..9].copy_from_slice(&self.offset.to_le_bytes());
+        bytes[9..13].copy_from_slice(&self.length.to_le_bytes());
+        bytes[13] = self.padded.into();
+        bytes[14..].copy_from_slice(&self.decoded.to_le_bytes());
+        bytes
+    }
+
+    fn from_bytes(bytes: &mut Fields<'_>) -> Self {
+        let [number] = bytes.take();
+        Self {
+            // A number that is none is of somebody who has taken the process over: whatever comes of it is checked.
+            codec: CODECS
+                .into_iter()
+                .find(|codec| *codec as u8 == number)
+                .unwrap_or(Codec::Deflate),
+            offset: bytes.u64(),
+            length: bytes.u32(),
+            padded: bytes.take() != [0],
+            decoded: bytes.u32(),
+        }
+    }
+}
+
+impl Listed<EXTENT> for Extent {
+    fn to_bytes(&self) -> [u8; EXTENT] {
+        let mut bytes = [0; EXTENT];
+        bytes[..4].copy_from_slice(&self.file.to_le_bytes());
+        bytes[4..12].copy_from_slice(&self.offset.to_le_bytes());
+        bytes[12..20].copy_from_slice(&self.length.to_le_bytes());
+        match &self.place {
+            Place::Plain(offset) => {
+                bytes[20] = 1;
+                bytes[22..30].copy_from_slice(&offset.to_le_bytes());
+            }
+            Place::Encoded(Part { block, skip }) => {
+                bytes[20] = 2;
+                bytes[21..21 + ENCODED].copy_from_slice(&block.to_bytes());
+                bytes[21 + ENCODED..].copy_from_slice(&skip.to_le_bytes());
+            }
+            Place::Inline => {}
+        }
+        bytes
+    }
+
+    fn from_bytes(bytes: &mut Fields<'_>) -> Self {
+        let (file, offset, length) = (bytes.u32(), bytes.u64(), bytes.u64());
+        let [what] = bytes.take();
+        let block = Encoded::from_bytes(bytes);
+        let skip = bytes.u32();
+        Self {
+            file,
+            offset,
+            length,
+            place: match what {
+                1 => Place::Plain(block.offset),
+                2 => Place::Encoded(Part { block, skip }),
+                _ => Place::Inline,
+            },
+        }
     }
 }
 

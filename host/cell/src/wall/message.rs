@@ -25,6 +25,7 @@ use crate::bindings::cellblock::format::placement::{PlaceError, Placement};
 use crate::bindings::cellblock::format::progress::Level;
 use crate::bindings::cellblock::format::tree::{Range, ReadError, Totals};
 use crate::bindings::encoding::cellblock::format::encoding::{EncodeError, Settings};
+use crate::bindings::reading::cellblock::format::decoding::DecodeError;
 use crate::call::{Returned, Role, Stopped};
 use crate::engine::LoadFailure;
 use crate::files::ErrorCode;
@@ -48,6 +49,8 @@ pub(super) enum Purpose {
     Encode,
     /// Decompressing an archive.
     Decompress,
+    /// Decoding blocks of file systems, which stand in shared memory.
+    Unpack,
     /// Trying, in place of a guest, to get out.
     Attempts,
     /// Trying every system call, as one that was taken over in this stage could.
@@ -59,7 +62,7 @@ impl Purpose {
     pub(super) fn area(self) -> usize {
         match self {
             // A block, and what comes of it, which is never longer.
-            Self::Encode => 2 * BLOCK_LIMIT,
+            Self::Encode | Self::Unpack => 2 * BLOCK_LIMIT,
             Self::Compile(_)
             | Self::Run(_)
             | Self::Decompress
@@ -79,6 +82,20 @@ pub(super) struct Block {
     /// In bytes.
     pub(super) length: u32,
 }
+
+/// What a codec worker is asked to decode: the first bytes of its area.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Packed {
+    pub(super) form: cellblock_codec::Form,
+    /// In bytes.
+    pub(super) length: u32,
+    pub(super) padded: bool,
+    /// The most bytes that come out.
+    pub(super) most: u32,
+}
+
+/// How many bytes came out of a block; or why none did.
+pub(super) type Unpacked = Result<u32, String>;
 
 /// How many bytes came of a block, behind which the pieces follow, each in 8 bytes; or why none did.
 pub(super) type Compressed = Result<u32, String>;
@@ -206,6 +223,12 @@ questions! {
     EncodeBytes { settings: Settings, lengths: Vec<u32> } -> Result<Vec<u32>, EncodeError>;
     /// Digests of files, whose ids follow the question, and which follow the answer.
     DigestFiles {} -> Result<(), ReadError>;
+    /// Nodes of a file system that is read, whose columns follow.
+    TellNodes { head: Head };
+    /// So many extents of its files, and the bytes of the inline ones, which follow.
+    TellExtents { count: u32 };
+    /// Blocks to decode, which follow the question: the lengths of what follows the answer.
+    Decode {} -> Result<Vec<u32>, DecodeError>;
     /// Digests of a file's blocks, which follow the answer.
     DigestBlocks { file: u32, size: u32 } -> Result<(), ReadError>;
 }

@@ -40,6 +40,8 @@ mod remote;
 mod ring;
 mod serve;
 mod shared;
+mod unpacker;
+mod unpacking;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -50,6 +52,7 @@ pub use inside::run_if_cell;
 pub use message::Attempt;
 pub(super) use outside::{NoProcess, Process, Starter};
 pub use probe::CallTried;
+pub(super) use unpacking::Unpacking;
 
 use super::CellError;
 use super::call::Role;

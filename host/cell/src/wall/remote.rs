@@ -19,13 +19,15 @@ use crate::bindings::encoding::cellblock::format::digests::{self, Digest};
 use crate::bindings::encoding::cellblock::format::encoding::{
     self, Blocks, EncodeError, Piece, PiecePlacement, Settings,
 };
+use crate::bindings::reading::cellblock::format::decoding::{self, DecodeError};
+use crate::bindings::reading::cellblock::format::listing::{self, Encoded, Extents};
 use crate::ledger::Ledger;
 use crate::legible::cut;
 use crate::state::{Answer, Services};
 use crate::tree::BATCH_NODES;
 
 /// What the host answers of encoding.
-type Encoded<T> = wasmtime::Result<Result<T, EncodeError>>;
+type Encoding<T> = wasmtime::Result<Result<T, EncodeError>>;
 
 /// The host, as a cell sees it.
 pub(super) struct Remote {
@@ -180,12 +182,12 @@ impl placement::Host for Remote {
 }
 
 impl encoding::Host for Remote {
-    fn encode(&mut self, settings: Settings, blocks: Blocks) -> Encoded<()> {
+    fn encode(&mut self, settings: Settings, blocks: Blocks) -> Encoding<()> {
         let (counts, bytes) = lists::blocks_to_bytes(&blocks);
         Ok(self.ask(message::Encode { settings, counts }, &bytes)?.0)
     }
 
-    fn pieces(&mut self, limit: u32) -> Encoded<Vec<Piece>> {
+    fn pieces(&mut self, limit: u32) -> Encoding<Vec<Piece>> {
         let (answer, bytes) = self.ask(message::Pieces { limit }, &[])?;
         let told: Result<Vec<Piece>, EncodeError> = listed(answer, &bytes)?;
         let lengths = told.iter().flatten().map(|piece| piece.produced);
@@ -193,12 +195,12 @@ impl encoding::Host for Remote {
         Ok(told)
     }
 
-    fn bytes(&mut self, piece: u32) -> Encoded<Vec<u8>> {
+    fn bytes(&mut self, piece: u32) -> Encoding<Vec<u8>> {
         let (answer, bytes) = self.ask(message::PieceBytes { piece }, &[])?;
         Ok(answer.map(|()| bytes))
     }
 
-    fn place(&mut self, batch: Vec<PiecePlacement>) -> Encoded<()> {
+    fn place(&mut self, batch: Vec<PiecePlacement>) -> Encoding<()> {
         let (placed, _) = self.ask(message::PlacePieces {}, &lists::to_bytes(&batch))?;
         if placed.is_ok() {
             for one in &batch {
@@ -214,7 +216,7 @@ impl encoding::Host for Remote {
         Ok(placed)
     }
 
-    fn encode_bytes(&mut self, settings: Settings, inputs: Vec<Vec<u8>>) -> Encoded<Vec<Vec<u8>>> {
+    fn encode_bytes(&mut self, settings: Settings, inputs: Vec<Vec<u8>>) -> Encoding<Vec<Vec<u8>>> {
         let length = |input: &Vec<u8>| u32::try_from(input.len()).map_err(lost);
         let lengths = inputs.iter().map(length).collect::<Result<_, _>>()?;
         let question = message::EncodeBytes { settings, lengths };
@@ -237,6 +239,33 @@ impl digests::Host for Remote {
     fn blocks(&mut self, file: u32, size: u32) -> wasmtime::Result<Result<Vec<Digest>, ReadError>> {
         let (answer, bytes) = self.ask(message::DigestBlocks { file, size }, &[])?;
         listed(answer, &bytes)
+    }
+}
+
+impl listing::Host for Remote {
+    fn tell_nodes(&mut self, batch: Nodes) -> wasmtime::Result<()> {
+        let (head, columns) = columns::to_bytes(0, 0, batch);
+        self.tell(message::TellNodes { head }, &columns)
+    }
+
+    fn tell_extents(&mut self, batch: Extents) -> wasmtime::Result<()> {
+        let (count, bytes) = lists::extents_to_bytes(&batch);
+        self.tell(message::TellExtents { count }, &bytes)
+    }
+}
+
+impl decoding::Host for Remote {
+    fn decode(
+        &mut self,
+        blocks: Vec<Encoded>,
+    ) -> wasmtime::Result<Result<Vec<Vec<u8>>, DecodeError>> {
+        let (answer, bytes) = self.ask(message::Decode {}, &lists::to_bytes(&blocks))?;
+        match answer {
+            Ok(lengths) => lists::cut(&lengths, &bytes)
+                .map(Ok)
+                .ok_or_else(|| lost("blocks that are none")),
+            Err(error) => Ok(Err(error)),
+        }
     }
 }
 

@@ -10,6 +10,8 @@ use crate::bindings::cellblock::format::progress::Host as _;
 use crate::bindings::cellblock::format::tree::Host as _;
 use crate::bindings::encoding::cellblock::format::digests::Host as _;
 use crate::bindings::encoding::cellblock::format::encoding::{self, Host as _};
+use crate::bindings::reading::cellblock::format::decoding::Host as _;
+use crate::bindings::reading::cellblock::format::listing::Host as _;
 use crate::call::{Returned, Stopped};
 use crate::files::ErrorCode;
 use crate::local::Local;
@@ -204,6 +206,34 @@ fn answer(
             let (answer, digests) = split(local.blocks(file, size)?, listed);
             reply::<message::DigestBlocks>(channel, &answer, &digests)
         }
+        Asked::TellNodes(message::TellNodes { head }) => match columns::from_bytes(head, &bytes) {
+            Some(nodes) => {
+                local.tell_nodes(nodes)?;
+                channel.give_back(bytes);
+                Ok(())
+            }
+            None => Err(malformed("nodes", &bytes)),
+        },
+        Asked::TellExtents(message::TellExtents { count }) => {
+            match lists::extents_from_bytes(count, &bytes) {
+                Some(extents) => {
+                    local.tell_extents(extents)?;
+                    Ok(())
+                }
+                None => Err(malformed("extents", &bytes)),
+            }
+        }
+        Asked::Decode(message::Decode {}) => match lists::from_bytes(&bytes) {
+            Some(blocks) => {
+                let length =
+                    |output: &Vec<u8>| u32::try_from(output.len()).expect("at most a block");
+                let (answer, outputs) = split(local.decode(blocks)?, |outputs| {
+                    (outputs.iter().map(length).collect(), outputs.concat())
+                });
+                reply::<message::Decode>(channel, &answer, &outputs)
+            }
+            None => Err(malformed("blocks", &bytes)),
+        },
         Asked::Log(message::Log { level, message }) => {
             local.log(level, message)?;
             Ok(())

@@ -4,11 +4,11 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use super::tar::{BLOCK, Member, headers, padding};
-use crate::bindings::cellblock::format::tree::{Kind, Nodes, Range};
+use crate::bindings::cellblock::format::tree::{Kind as Told, Nodes, Range};
 use crate::files::{ErrorCode, Fault};
 use crate::state::Services;
 use cellblock_contract::{Loss, Losses};
+use cellblock_tree::pax::{BLOCK, Member, MemberKind as Kind, headers, padding};
 
 /// The nodes that are asked for at once.
 const BATCH: u32 = 1024;
@@ -229,13 +229,27 @@ fn originals(services: &mut impl Services) -> Result<BTreeMap<u32, Option<Member
             break;
         }
         for (kind, value) in nodes.kinds.iter().zip(&nodes.values) {
-            if *kind == Kind::HardLink {
+            if *kind == Told::HardLink {
                 originals.insert(u32::try_from(*value).map_err(|_| ErrorCode::Io)?, None);
             }
         }
     }
     services.rewind()?;
     Ok(originals)
+}
+
+fn member_kind(told: Told) -> Kind {
+    match told {
+        Told::Directory => Kind::Directory,
+        Told::File => Kind::File,
+        Told::SparseFile => Kind::SparseFile,
+        Told::Symlink => Kind::Symlink,
+        Told::HardLink => Kind::HardLink,
+        Told::CharacterDevice => Kind::CharacterDevice,
+        Told::BlockDevice => Kind::BlockDevice,
+        Told::Fifo => Kind::Fifo,
+        Told::Socket => Kind::Socket,
+    }
 }
 
 impl Batch {
@@ -270,7 +284,7 @@ impl Batch {
         let offset = u32::try_from(index).ok()?;
         let name_length = usize::try_from(*nodes.name_lengths.get(index)?).ok()?;
         let name = nodes.names.get(self.name..)?.get(..name_length)?;
-        let kind = *nodes.kinds.get(index)?;
+        let kind = member_kind(*nodes.kinds.get(index)?);
         let value = *nodes.values.get(index)?;
         let target = match kind {
             Kind::Symlink => {

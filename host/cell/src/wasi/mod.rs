@@ -22,7 +22,6 @@ mod output;
 pub(super) mod preview1;
 pub(super) mod process;
 mod start;
-mod tar;
 
 use serde::{Deserialize, Serialize};
 

@@ -104,6 +104,7 @@ pub(super) fn print_parts(parts: &KernelParts) -> Result<String, PathError> {
         devicetree,
         microcode,
         sbat,
+        pcr_key,
         sign,
     } = parts;
     let path = |file: &Placed<PathBuf>| quoted_path(&file.value);
@@ -132,6 +133,7 @@ pub(super) fn print_parts(parts: &KernelParts) -> Result<String, PathError> {
         ("splash", splash),
         ("devicetree", devicetree),
         ("microcode", microcode),
+        ("pcr-key", pcr_key),
     ] {
         if let Some(file) = file {
             entries.push(format!("{key} = {}", path(file)?));

@@ -148,6 +148,7 @@ fn kernel_parts(fields: &mut Fields<'_, '_>) -> Option<KernelParts> {
         devicetree: fields.take_path("devicetree"),
         microcode: fields.take_path("microcode"),
         sbat: file_of(fields, "sbat"),
+        pcr_key: fields.take_path("pcr-key"),
         sign: sign(fields),
         name: name?,
         stub: stub?,

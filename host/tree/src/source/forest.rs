@@ -247,6 +247,29 @@ impl Forest {
         Ok(())
     }
 
+    /// Gives `inode` the name in a directory; false, and nothing changed, if something has it already.
+    ///
+    /// # Panics
+    /// If `directory` is none.
+    pub(crate) fn name_once(&mut self, directory: InodeId, name: &[u8], inode: InodeId) -> bool {
+        match self.children_mut(directory).entry(name.into()) {
+            btree_map::Entry::Vacant(place) => {
+                place.insert(inode);
+                true
+            }
+            btree_map::Entry::Occupied(_) => false,
+        }
+    }
+
+    /// A name of `inode` in a directory; it is looked for among all of them.
+    pub(crate) fn name_of(&self, directory: InodeId, inode: InodeId) -> Option<&[u8]> {
+        let Body::Directory(children) = self.body(directory) else {
+            return None;
+        };
+        let mut named = children.iter().filter(|(_, child)| **child == inode);
+        named.next().map(|(name, _)| &**name)
+    }
+
     /// Gives `inode` the name, whatever had it before.
     pub(crate) fn link(&mut self, directory: InodeId, name: &[u8], inode: InodeId) {
         self.children_mut(directory).insert(name.into(), inode);

@@ -10,9 +10,11 @@
 use sha2::{Digest as _, Sha256};
 
 mod image;
+mod policy;
 
 use image::Image;
 pub use image::ImageFault;
+pub use policy::{document, policy};
 
 /// What a section of a unified kernel image holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -35,10 +37,14 @@ pub enum Section {
     Uname,
     /// Generations for revocation.
     Sbat,
+    /// The public key of who signs the values of register 11.
+    PcrKey,
+    /// The signatures of these values, which are not measured: they follow from what is.
+    PcrSignatures,
 }
 
 /// The sections in the order in which the stub measures them (systemd's `UnifiedSection`).
-const MEASURED: [Section; 9] = [
+const MEASURED: [Section; 10] = [
     Section::Linux,
     Section::OsRelease,
     Section::CommandLine,
@@ -48,6 +54,7 @@ const MEASURED: [Section; 9] = [
     Section::DeviceTree,
     Section::Uname,
     Section::Sbat,
+    Section::PcrKey,
 ];
 
 /// What the boot phases are called, in their order: each extends the register once more (systemd-pcrphase.service(8)).
@@ -67,6 +74,8 @@ impl Section {
             Self::DeviceTree => ".dtb",
             Self::Uname => ".uname",
             Self::Sbat => ".sbat",
+            Self::PcrKey => ".pcrpkey",
+            Self::PcrSignatures => ".pcrsig",
         }
     }
 }

@@ -5,10 +5,12 @@
 
 mod file;
 mod memory;
+mod volume;
 mod walked;
 
 pub(crate) use file::{FileStore, Reach, Span};
 pub(crate) use memory::MemoryStore;
+pub(crate) use volume::{VolumePiece, VolumePlace, VolumeStore};
 pub(crate) use walked::{WalkedFile, WalkedStore};
 
 use std::fmt;

@@ -3,28 +3,59 @@
 //! What does not fit the ustar header stands in an extended header before it. Numbers that do not fit stand in both, in the
 //! header as the binary numbers that GNU tar and star read.
 
-use crate::bindings::cellblock::format::tree::Kind;
+pub mod write;
+
+/// What a member is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MemberKind {
+    /// A directory.
+    Directory,
+    /// A file.
+    File,
+    /// A file of whose holes is known.
+    SparseFile,
+    /// A symbolic link.
+    Symlink,
+    /// Another name.
+    HardLink,
+    /// A character device.
+    CharacterDevice,
+    /// A block device.
+    BlockDevice,
+    /// A named pipe.
+    Fifo,
+    /// A socket, which tar has no type for.
+    Socket,
+}
+
+use MemberKind as Kind;
 
 /// A tar archive is made of blocks of this many bytes.
-pub(super) const BLOCK: usize = 512;
+pub const BLOCK: usize = 512;
 
 /// A member of an archive.
-#[derive(Clone)]
-pub(super) struct Member {
+#[derive(Clone, Debug)]
+pub struct Member {
     /// The path from the root, without a `/` before it; a directory's ends with one.
-    pub(super) path: Vec<u8>,
-    pub(super) kind: Kind,
+    pub path: Vec<u8>,
+    /// What it is.
+    pub kind: Kind,
     /// What the kind asks for: a file's size; a device's driver in the high 32 bits and its unit in the low ones.
-    pub(super) value: u64,
+    pub value: u64,
     /// The path of a hard link's original, or what a symbolic link says.
-    pub(super) target: Vec<u8>,
-    pub(super) mode: u16,
-    pub(super) uid: u32,
-    pub(super) gid: u32,
-    pub(super) seconds: i64,
-    pub(super) nanoseconds: u32,
+    pub target: Vec<u8>,
+    /// The permission bits.
+    pub mode: u16,
+    /// The owner.
+    pub uid: u32,
+    /// The group.
+    pub gid: u32,
+    /// When it was modified: seconds since 1970.
+    pub seconds: i64,
+    /// And nanoseconds after them.
+    pub nanoseconds: u32,
     /// Names and values.
-    pub(super) attributes: Vec<(Vec<u8>, Vec<u8>)>,
+    pub attributes: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
 /// The parts of a ustar header that metadata fills, as their first byte and their length.
@@ -44,9 +75,18 @@ const DEVICE_MINOR: Field = (337, 8);
 const PREFIX: Field = (345, 155);
 
 /// What stands before the content of `member`: its headers.
-pub(super) fn headers(member: &Member) -> Vec<u8> {
+#[must_use]
+pub fn headers(member: &Member) -> Vec<u8> {
+    headers_with(member, &[])
+}
+
+/// The same with more records.
+fn headers_with(member: &Member, more: &[(&[u8], Vec<u8>)]) -> Vec<u8> {
     let mut block = [0; BLOCK];
     let mut records = Vec::new();
+    for (key, value) in more {
+        record(&mut records, key, value);
+    }
     match split(&member.path) {
         Some((prefix, name)) => {
             put(&mut block, PREFIX, prefix);
@@ -91,7 +131,8 @@ pub(super) fn headers(member: &Member) -> Vec<u8> {
 }
 
 /// The zeros that fill the last block of `length` bytes.
-pub(super) fn padding(length: u64) -> usize {
+#[must_use]
+pub fn padding(length: u64) -> usize {
     let block = BLOCK as u64;
     usize::try_from((block - length % block) % block).expect("less than a block")
 }

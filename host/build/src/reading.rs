@@ -1,0 +1,355 @@
+//! The way back: from an image that nobody trusts to its files.
+//!
+//! ```text
+//!     image ──> table, if it has one ──> partition ──> reader, in a cell ──> tree
+//! ```
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io;
+use std::ops::Range;
+use std::os::fd::{AsFd as _, BorrowedFd};
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::catalogue::{BUILT_IN_READERS, Foreign, GuestError};
+use crate::existing::{decode_table, is_without_table};
+use crate::{DiskError, error::Error};
+use cellblock_cell::{CellError, Guest, ReadVolume, Runtime};
+use cellblock_contract::{LogLine, ReaderError, Volume};
+use cellblock_image::{Existing, Superblock};
+use cellblock_table::{Finding, SectorSize, Selector, Severity};
+use cellblock_tree::Tree;
+use cellblock_tree::volume::Blocks;
+
+/// A file system in an image.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    /// The image: a disk, or a file system without a table around it.
+    pub image: PathBuf,
+    /// The partition of a disk. Without it, the only one that there is.
+    pub partition: Option<Selector>,
+    /// The size of a sector, where the table does not say it.
+    pub sector_size: Option<SectorSize>,
+}
+
+/// A file system that was read.
+#[derive(Debug)]
+pub struct Opened {
+    /// What messages call it: the image, and the partition if it is in one.
+    pub called: String,
+    /// What it says of itself.
+    pub volume: Volume,
+    /// What is in it.
+    pub tree: Tree,
+    /// The reader, by its name.
+    pub reader: String,
+    /// What the reader logged.
+    pub log: Vec<LogLine>,
+    /// What is wrong with the table, though the partition could be found.
+    pub findings: Vec<Finding>,
+    /// The bytes of the partition that are beyond the end of the image.
+    pub missing: u64,
+}
+
+/// Why a file system is not read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadingError {
+    /// The image, or its table.
+    #[error(transparent)]
+    Image(#[from] Box<Error>),
+    /// There are several partitions, and none was chosen.
+    #[error(
+        "{image} is a disk with {count} partitions; say which one: {image}:PARTITION, with {partitions}"
+    )]
+    Several {
+        /// The image.
+        image: String,
+        /// How many there are.
+        count: usize,
+        /// What they are called.
+        partitions: String,
+    },
+    /// A partition was chosen of what has none.
+    #[error("{image} is a file system without a partition table: leave '{partition}' out")]
+    NoPartitions {
+        /// The image.
+        image: String,
+        /// What was chosen.
+        partition: String,
+    },
+    /// What is there is not known, or no reader reads it.
+    #[error(
+        "{called} holds {found}, which no reader reads; there are readers of {known}, and --reader NAME=FILE.wasm brings one"
+    )]
+    NoReader {
+        /// The image and the partition.
+        called: String,
+        /// What there is.
+        found: String,
+        /// What can be read.
+        known: String,
+    },
+    /// A reader cannot be used.
+    #[error(transparent)]
+    Guest(#[from] GuestError),
+    /// The reader did not read it.
+    #[error("{called}: {error}")]
+    Reader {
+        /// The image and the partition.
+        called: String,
+        /// Why.
+        error: Box<CellError>,
+    },
+    /// The path is not there.
+    #[error("{called}: there is no {path}")]
+    NoPath {
+        /// The image and the partition.
+        called: String,
+        /// The path.
+        path: String,
+    },
+}
+
+impl ReadingError {
+    /// Whether what was asked for is wrong.
+    #[must_use]
+    pub fn is_usage(&self) -> bool {
+        match self {
+            Self::Image(error) => error.is_usage(),
+            Self::Several { .. } | Self::NoPartitions { .. } | Self::NoPath { .. } => true,
+            _ => false,
+        }
+    }
+}
+
+impl From<Error> for ReadingError {
+    fn from(error: Error) -> Self {
+        Self::Image(Box::new(error))
+    }
+}
+
+impl From<DiskError> for ReadingError {
+    fn from(error: DiskError) -> Self {
+        Error::from(error).into()
+    }
+}
+
+/// The readers to choose from: those that somebody brings are asked first, in the order of their names.
+#[derive(Clone, Debug, Default)]
+pub struct Readers {
+    foreign: BTreeMap<String, Foreign>,
+}
+
+/// Where a file system is.
+struct Located {
+    called: String,
+    place: Range<u64>,
+    findings: Vec<Finding>,
+}
+
+impl Readers {
+    /// The built-in ones, and these.
+    #[must_use]
+    pub fn new(foreign: BTreeMap<String, Foreign>) -> Self {
+        Self { foreign }
+    }
+
+    /// Reads a file system. Without `extents`, no file of its tree can be read.
+    ///
+    /// # Errors
+    /// [`ReadingError`] if the image cannot be read, no reader reads it, or the reader refuses.
+    pub fn open(
+        &self,
+        runtime: &Runtime,
+        wanted: &Wanted,
+        extents: bool,
+    ) -> Result<Opened, ReadingError> {
+        let image = Existing::open(&wanted.image).map_err(Error::from)?;
+        let Located {
+            called,
+            place,
+            findings,
+        } = wanted.locate(&image)?;
+        let end = place.end.min(image.size());
+        let start = place.start.min(end);
+        let missing = place.end - end;
+        let file = File::open(&wanted.image).map_err(|source| {
+            Error::from(DiskError::File {
+                file: wanted.image.clone(),
+                source,
+            })
+        })?;
+        let blocks: Arc<dyn Blocks> = Arc::new(ImageBlocks {
+            file,
+            start,
+            size: end - start,
+        });
+        let failed = |error: CellError| ReadingError::Reader {
+            called: called.clone(),
+            error: Box::new(error),
+        };
+        let guest = self.choose(runtime, &image, &called, start..end, &blocks)?;
+        let name = Path::new(&called);
+        let read = guest.read_volume(&blocks, name, extents).map_err(failed)?;
+        let ReadVolume { volume, tree, log } = read;
+        Ok(Opened {
+            reader: guest.name().to_owned(),
+            called,
+            volume,
+            tree,
+            log,
+            findings,
+            missing,
+        })
+    }
+
+    /// The reader of what is there.
+    fn choose(
+        &self,
+        runtime: &Runtime,
+        image: &Existing,
+        called: &str,
+        place: Range<u64>,
+        blocks: &Arc<dyn Blocks>,
+    ) -> Result<Guest, ReadingError> {
+        for (name, foreign) in &self.foreign {
+            let bytes = foreign.read(name)?;
+            let guest = runtime
+                .load_reader(name, &bytes)
+                .map_err(GuestError::from)?;
+            match guest.probe_volume(blocks) {
+                Err(CellError::NotReadable {
+                    reason: ReaderError::Unrecognised,
+                    ..
+                }) => {}
+                Ok(_) | Err(CellError::NotReadable { .. }) => return Ok(guest),
+                Err(error) => {
+                    return Err(ReadingError::Reader {
+                        called: called.to_owned(),
+                        error: Box::new(error),
+                    });
+                }
+            }
+        }
+        let found = Superblock::find(image, place).map_err(|source| {
+            Error::from(DiskError::File {
+                file: image.path().to_owned(),
+                source,
+            })
+        })?;
+        let kind = found.as_ref().map(|found| found.kind);
+        let reader = BUILT_IN_READERS
+            .iter()
+            .find(|reader| kind.is_some_and(|kind| reader.kinds.contains(&kind)));
+        match reader {
+            Some(reader) => Ok(runtime
+                .load_built_in_reader(reader.name, reader.bytes)
+                .map_err(GuestError::from)?),
+            None => {
+                let known: Vec<&str> = BUILT_IN_READERS
+                    .iter()
+                    .flat_map(|reader| reader.kinds)
+                    .copied()
+                    .collect();
+                Err(ReadingError::NoReader {
+                    called: called.to_owned(),
+                    found: kind.unwrap_or("nothing that is known").to_owned(),
+                    known: if known.is_empty() {
+                        "nothing".to_owned()
+                    } else {
+                        known.join(", ")
+                    },
+                })
+            }
+        }
+    }
+}
+
+impl Wanted {
+    fn locate(&self, image: &Existing) -> Result<Located, ReadingError> {
+        let name = self.image.display().to_string();
+        let decoded = match decode_table(image, &self.image, self.sector_size) {
+            Ok(decoded) => decoded,
+            Err(error) if is_without_table(&error) => {
+                return match &self.partition {
+                    None => Ok(Located {
+                        called: name,
+                        place: 0..image.size(),
+                        findings: Vec::new(),
+                    }),
+                    Some(partition) => Err(ReadingError::NoPartitions {
+                        image: name,
+                        partition: partition.to_string(),
+                    }),
+                };
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let table = &decoded.table;
+        let extended = table.extended().map(|it| it.number);
+        let partition = match &self.partition {
+            Some(selector) => table
+                .select(selector)
+                .map_err(|source| DiskError::Select {
+                    path: self.image.clone(),
+                    source,
+                })?
+                .clone(),
+            None => {
+                let partitions: Vec<_> = table
+                    .partitions
+                    .iter()
+                    .filter(|it| Some(it.number) != extended)
+                    .collect();
+                match partitions[..] {
+                    [one] => one.clone(),
+                    _ => {
+                        let called: Vec<String> =
+                            partitions.iter().map(|one| one.called()).collect();
+                        return Err(ReadingError::Several {
+                            image: name,
+                            count: partitions.len(),
+                            partitions: called.join(", "),
+                        });
+                    }
+                }
+            }
+        };
+        let findings = decoded.findings.into_iter();
+        Ok(Located {
+            called: format!("{name}: partition {}", partition.called()),
+            place: decoded.table.place_of(&partition),
+            findings: findings
+                .filter(|one| one.severity() != Severity::Advice)
+                .collect(),
+        })
+    }
+}
+
+/// A range of an image.
+#[derive(Debug)]
+struct ImageBlocks {
+    file: File,
+    start: u64,
+    size: u64,
+}
+
+impl Blocks for ImageBlocks {
+    fn size(&self) -> u64 {
+        self.size
+    }
+
+    fn read(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+        let end = offset.checked_add(buffer.len() as u64);
+        if end.is_none_or(|end| end > self.size) {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        self.file.read_exact_at(buffer, self.start + offset)
+    }
+
+    fn position(&self, offset: u64) -> Option<(BorrowedFd<'_>, u64)> {
+        Some((self.file.as_fd(), self.start + offset))
+    }
+}

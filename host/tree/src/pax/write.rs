@@ -1,0 +1,322 @@
+//! A whole tree as a tar archive, in the tree's order: the same bytes for the same tree.
+//!
+//! Files are read on several threads, and written one after another. A file with holes goes as GNU tar's sparse format 1.0 has
+//! it, so that a file of an exbibyte of holes is a few blocks.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread;
+
+use super::{BLOCK, Member, MemberKind, headers, padding};
+use crate::source::SourceError;
+use crate::{Kind, Node, NodeId, Range, Tree};
+
+/// The bytes of a file that are read at once.
+const PIECE: u64 = 1 << 20;
+/// The pieces that a thread has read ahead at the most.
+const AHEAD: usize = 4;
+
+/// Why an archive was not written.
+#[derive(Debug, thiserror::Error)]
+pub enum PaxError {
+    /// The tree cannot be read.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// The archive cannot be written.
+    #[error("writing the archive: {0}")]
+    Write(#[from] io::Error),
+}
+
+/// What an archive came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Written {
+    /// Its members.
+    pub members: u64,
+    /// Sockets, which tar has no type for, and which are left out.
+    pub sockets: u64,
+}
+
+/// A piece of a file to read.
+#[derive(Clone, Copy)]
+struct Piece {
+    file: NodeId,
+    range: Range,
+}
+
+/// Writes `tree` as an archive, whose members are `./` and what is below it. Files are read on at most `jobs` threads.
+///
+/// # Errors
+/// [`PaxError`] if a file cannot be read, or the archive not be written.
+pub fn write(tree: &Tree, output: &mut dyn Write, jobs: usize) -> Result<Written, PaxError> {
+    let plan = plan(tree)?;
+    let jobs = jobs.clamp(1, 64);
+    thread::scope(|scope| {
+        let mut threads = Vec::new();
+        for first in 0..jobs {
+            let (sender, receiver) = sync_channel(AHEAD);
+            let plan = &plan;
+            scope.spawn(move || read_pieces(tree, plan, first, jobs, &sender));
+            threads.push(receiver);
+        }
+        let mut writing = Writing {
+            tree,
+            plan: &plan,
+            pieces: Box::new(plan.pieces(tree)),
+            following: None,
+            threads,
+            next: 0,
+            output,
+        };
+        writing.following = writing.pieces.next();
+        writing.all()
+    })
+}
+
+/// What is read, in order.
+struct Plan {
+    files: Vec<NodeId>,
+    /// Where each file with holes has data.
+    sparse: BTreeMap<u32, Vec<Range>>,
+}
+
+impl Plan {
+    /// All pieces. There may be more than are kept in memory: files can share their bytes.
+    fn pieces<'p>(&'p self, tree: &'p Tree) -> impl Iterator<Item = Piece> + 'p {
+        self.files.iter().flat_map(move |file| {
+            let whole = match tree.node(*file).kind {
+                Kind::File { size, .. } => Range {
+                    offset: 0,
+                    length: *size,
+                },
+                _ => Range {
+                    offset: 0,
+                    length: 0,
+                },
+            };
+            let sparse = self.sparse.get(&file.0);
+            let (count, whole) = (sparse.map_or(1, Vec::len), [whole]);
+            (0..count).flat_map(move |at| {
+                let range = sparse.map_or(whole[0], |ranges| ranges[at]);
+                cut(*file, range)
+            })
+        })
+    }
+}
+
+/// A range in pieces.
+fn cut(file: NodeId, range: Range) -> impl Iterator<Item = Piece> {
+    (0..range.length.div_ceil(PIECE)).map(move |number| Piece {
+        file,
+        range: Range {
+            offset: range.offset + number * PIECE,
+            length: (range.length - number * PIECE).min(PIECE),
+        },
+    })
+}
+
+fn plan(tree: &Tree) -> Result<Plan, SourceError> {
+    let mut reader = tree.reader();
+    let mut plan = Plan {
+        files: Vec::new(),
+        sparse: BTreeMap::new(),
+    };
+    for node in tree.nodes() {
+        let Kind::File { size, sparse } = *node.kind else {
+            continue;
+        };
+        if sparse {
+            let ranges = data(&mut reader, node.id, size)?;
+            plan.sparse.insert(node.id.0, ranges);
+        }
+        plan.files.push(node.id);
+    }
+    Ok(plan)
+}
+
+/// Where a file has data; neighbours are one range.
+fn data(
+    reader: &mut crate::Reader<'_>,
+    file: NodeId,
+    size: u64,
+) -> Result<Vec<Range>, SourceError> {
+    let mut joined: Vec<Range> = Vec::new();
+    if size == 0 {
+        return Ok(joined);
+    }
+    for range in reader.ranges(file)? {
+        match joined.last_mut() {
+            Some(last) if last.offset + last.length == range.offset => last.length += range.length,
+            _ => joined.push(range),
+        }
+    }
+    Ok(joined)
+}
+
+/// Reads every piece whose number is `first` and so many more.
+fn read_pieces(
+    tree: &Tree,
+    plan: &Plan,
+    first: usize,
+    step: usize,
+    sender: &SyncSender<Result<Vec<u8>, SourceError>>,
+) {
+    let mut reader = tree.reader();
+    for piece in plan.pieces(tree).skip(first).step_by(step) {
+        let length = usize::try_from(piece.range.length).expect("at most PIECE");
+        let mut bytes = vec![0; length];
+        let read = reader.read(piece.file, piece.range.offset, &mut bytes);
+        // Whoever writes may have given up.
+        if sender.send(read.map(|()| bytes)).is_err() {
+            return;
+        }
+    }
+}
+
+struct Writing<'a> {
+    tree: &'a Tree,
+    plan: &'a Plan,
+    pieces: Box<dyn Iterator<Item = Piece> + 'a>,
+    /// The piece that comes next.
+    following: Option<Piece>,
+    threads: Vec<Receiver<Result<Vec<u8>, SourceError>>>,
+    /// Its number.
+    next: usize,
+    output: &'a mut dyn Write,
+}
+
+impl Writing<'_> {
+    fn all(&mut self) -> Result<Written, PaxError> {
+        let mut written = Written::default();
+        for node in self.tree.nodes() {
+            if *self.original(&node).kind == Kind::Socket {
+                written.sockets += 1;
+                continue;
+            }
+            written.members += 1;
+            self.member(&node)?;
+        }
+        self.output.write_all(&[0; 2 * BLOCK])?;
+        self.output.flush()?;
+        Ok(written)
+    }
+
+    /// The node that it is, or that it is another name of.
+    fn original<'n>(&'n self, node: &Node<'n>) -> Node<'n> {
+        match node.kind {
+            Kind::HardLink(first) => self.tree.node(*first),
+            _ => *node,
+        }
+    }
+
+    fn member(&mut self, node: &Node<'_>) -> Result<(), PaxError> {
+        let mut member = member(self.tree, node);
+        let Kind::File { size, .. } = *node.kind else {
+            self.output.write_all(&headers(&member))?;
+            return Ok(());
+        };
+        let mut length = size;
+        if let Some(ranges) = self.plan.sparse.get(&node.id.0) {
+            let map = sparse_map(ranges, size);
+            length = map.len() as u64 + ranges.iter().map(|range| range.length).sum::<u64>();
+            let bytes = sparse_headers(&mut member, size, length);
+            self.output.write_all(&bytes)?;
+            self.output.write_all(&map)?;
+        } else {
+            self.output.write_all(&headers(&member))?;
+        }
+        while let Some(piece) = self.following
+            && piece.file == node.id
+        {
+            let thread = &self.threads[self.next % self.threads.len()];
+            let bytes = thread.recv().map_err(|_| {
+                io::Error::other("a thread that reads files has ended before its time")
+            })??;
+            self.output.write_all(&bytes)?;
+            self.next += 1;
+            self.following = self.pieces.next();
+        }
+        self.output.write_all(&[0; BLOCK][..padding(length)])?;
+        Ok(())
+    }
+}
+
+/// The member of a node; files with holes are files.
+fn member(tree: &Tree, node: &Node<'_>) -> Member {
+    let device = |major: u32, minor: u32| u64::from(major) << 32 | u64::from(minor);
+    let path = |id| {
+        let path = tree.path(id);
+        let below = path.strip_prefix(b"/").unwrap_or(&path);
+        [b"./", below].concat()
+    };
+    let (kind, value, target) = match node.kind {
+        Kind::Directory => (MemberKind::Directory, 0, Vec::new()),
+        Kind::File { size, .. } => (MemberKind::File, *size, Vec::new()),
+        Kind::Symlink(target) => (MemberKind::Symlink, 0, target.to_vec()),
+        Kind::HardLink(first) => (MemberKind::HardLink, 0, path(*first)),
+        Kind::CharacterDevice { major, minor } => (
+            MemberKind::CharacterDevice,
+            device(*major, *minor),
+            Vec::new(),
+        ),
+        Kind::BlockDevice { major, minor } => {
+            (MemberKind::BlockDevice, device(*major, *minor), Vec::new())
+        }
+        Kind::Fifo => (MemberKind::Fifo, 0, Vec::new()),
+        Kind::Socket => (MemberKind::Socket, 0, Vec::new()),
+    };
+    let mut own = path(node.id);
+    if kind == MemberKind::Directory && !own.ends_with(b"/") {
+        own.push(b'/');
+    }
+    Member {
+        path: own,
+        kind,
+        value,
+        target,
+        mode: node.mode,
+        uid: node.uid,
+        gid: node.gid,
+        seconds: node.modified.seconds,
+        nanoseconds: node.modified.nanoseconds,
+        attributes: node
+            .attributes
+            .iter()
+            .map(|it| (it.name.clone(), it.value.clone()))
+            .collect(),
+    }
+}
+
+/// The map of a file with holes: the number of its ranges, and where each begins and how long it is, a decimal number a line,
+/// in whole blocks. A file that ends with a hole has an empty range at its end.
+fn sparse_map(ranges: &[Range], size: u64) -> Vec<u8> {
+    let ends_with_data = ranges
+        .last()
+        .is_some_and(|last| last.offset + last.length == size);
+    let mut numbers = vec![ranges.len() as u64 + u64::from(!ends_with_data)];
+    for range in ranges {
+        numbers.extend([range.offset, range.length]);
+    }
+    if !ends_with_data {
+        numbers.extend([size, 0]);
+    }
+    let mut map: Vec<u8> = numbers
+        .iter()
+        .flat_map(|number| format!("{number}\n").into_bytes())
+        .collect();
+    map.resize(map.len() + padding(map.len() as u64), 0);
+    map
+}
+
+/// The headers of a file with holes of which `stored` bytes follow.
+fn sparse_headers(member: &mut Member, size: u64, stored: u64) -> Vec<u8> {
+    let name = std::mem::replace(&mut member.path, b"./GNUSparseFile.0/file".to_vec());
+    member.value = stored;
+    let records = [
+        (&b"GNU.sparse.major"[..], b"1".to_vec()),
+        (b"GNU.sparse.minor", b"0".to_vec()),
+        (b"GNU.sparse.name", name),
+        (b"GNU.sparse.realsize", size.to_string().into_bytes()),
+    ];
+    super::headers_with(member, &records)
+}

@@ -1,0 +1,563 @@
+//! A file system that somebody else made, as a tree: what a reader tells of it, held against what a tree can be.
+//!
+//! ```text
+//!     a reader's nodes, extents ──> [ VolumeBuilder ] ──> Tree, whose bytes stand in the partition
+//! ```
+//!
+//! A reader looks at bytes that nobody has checked, and is believed nothing: every name, parent, link and extent is checked
+//! here before it is kept. What a tree cannot be is a [`VolumeFault`], which names the path.
+
+use std::fmt;
+use std::io;
+use std::os::fd::BorrowedFd;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use cellblock_text::PathBytes;
+
+use crate::source::SourceError;
+use crate::source::attributes::AttributeSets;
+use crate::source::forest::{Body, Forest, Inode, InodeId, Metadata};
+use crate::source::store::{StoredFile, VolumePiece, VolumePlace, VolumeStore};
+use crate::{Attribute, Kind, Timestamp, Tree};
+
+/// What a block of a partition is encoded with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Coding {
+    /// Raw DEFLATE.
+    Deflate,
+    /// A zlib stream.
+    Zlib,
+    /// An LZ4 block without a frame.
+    Lz4,
+    /// LZO1X.
+    Lzo,
+    /// A Zstandard frame.
+    Zstd,
+    /// An .xz stream.
+    Xz,
+    /// An .lzma stream.
+    Lzma,
+    /// LZMA whose first byte is replaced.
+    MicroLzma,
+}
+
+/// A block of a partition that is encoded. Bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EncodedBlock {
+    /// What it is encoded with.
+    pub coding: Coding,
+    /// Where it begins in the partition.
+    pub offset: u64,
+    /// Its length.
+    pub length: u32,
+    /// Whether zeros before the encoded data are skipped.
+    pub padded: bool,
+    /// The most bytes that come out.
+    pub decoded: u32,
+}
+
+/// The longest block, and the most that comes out of one, in bytes.
+pub const BLOCK_LIMIT: u32 = 16 << 20;
+
+impl EncodedBlock {
+    /// Whether it can be a block of a partition of `size` bytes.
+    #[must_use]
+    pub fn fits(&self, size: u64) -> bool {
+        let lengths = [self.length, self.decoded];
+        let end = self.offset.checked_add(self.length.into());
+        lengths
+            .iter()
+            .all(|length| (1..=BLOCK_LIMIT).contains(length))
+            && end.is_some_and(|end| end <= size)
+    }
+}
+
+/// The bytes that a file system stands in.
+pub trait Blocks: fmt::Debug + Send + Sync {
+    /// Their number.
+    fn size(&self) -> u64;
+
+    /// Fills `buffer` with those from `offset` on, which are all there.
+    ///
+    /// # Errors
+    /// If they cannot be read.
+    fn read(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()>;
+
+    /// The open file in which the byte `offset` and those behind it stand as they are, and where; none if there is no such
+    /// file.
+    fn position(&self, offset: u64) -> Option<(BorrowedFd<'_>, u64)>;
+}
+
+/// Starts decoders.
+pub trait Decoders: fmt::Debug + Send + Sync {
+    /// One thread's decoder.
+    ///
+    /// # Errors
+    /// If there can be none here.
+    fn start(&self) -> io::Result<Box<dyn Decoder>>;
+}
+
+/// Decodes blocks, one after another.
+pub trait Decoder: Send {
+    /// What comes out of `bytes`, which are those of `block`: at most [`EncodedBlock::decoded`] bytes.
+    ///
+    /// # Errors
+    /// In words, if they are damaged.
+    fn decode(&mut self, block: &EncodedBlock, bytes: &[u8]) -> io::Result<Vec<u8>>;
+}
+
+/// A node as a reader tells it.
+#[derive(Debug)]
+pub struct ToldNode<'a> {
+    /// The number of the directory that it is in.
+    pub parent: u32,
+    /// Its name.
+    pub name: &'a [u8],
+    /// What it is; a hard link has the number of the node that it is another name of.
+    pub kind: Kind,
+    /// The permission bits.
+    pub mode: u16,
+    /// Owner.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+    /// When its content was last modified.
+    pub modified: Timestamp,
+    /// Its extended attributes.
+    pub attributes: Vec<Attribute>,
+}
+
+/// Where bytes of a file are, as a reader tells it.
+#[derive(Clone, Debug)]
+pub enum ToldPlace {
+    /// In the partition as they are, from this byte on.
+    Plain(u64),
+    /// In what comes out of a block, behind so many bytes.
+    Encoded(EncodedBlock, u32),
+    /// These.
+    Inline(Vec<u8>),
+}
+
+/// What a reader told that cannot be.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum VolumeFault {
+    /// The first node is no directory without a name.
+    #[error("the first node is not the root directory")]
+    Root,
+    /// A column of a batch has not as many values as its nodes ask for.
+    #[error("a batch of nodes has columns that do not fit together")]
+    Columns,
+    /// A node is in no directory.
+    #[error("'{name}' is in node {parent}, which is no directory that was told before")]
+    Parent {
+        /// Its name.
+        name: PathBytes,
+        /// The number that was told.
+        parent: u32,
+    },
+    /// No file has such a name.
+    #[error("a file in {directory} is called '{name}', which no file can be")]
+    Name {
+        /// The directory.
+        directory: PathBytes,
+        /// The name.
+        name: PathBytes,
+    },
+    /// A path is too long.
+    #[error("a path below {directory} has more than {PATH_LIMIT} bytes")]
+    Deep {
+        /// The directory's first bytes.
+        directory: PathBytes,
+    },
+    /// A name is there already.
+    #[error("{path} is there twice")]
+    Twice {
+        /// The path.
+        path: PathBytes,
+    },
+    /// A hard link to what has no other name.
+    #[error("{path} is another name of node {node}, which is a directory, a link or nothing")]
+    Link {
+        /// The link.
+        path: PathBytes,
+        /// The number that was told.
+        node: u64,
+    },
+    /// A link's target cannot be.
+    #[error(
+        "the target of {path} has {length} bytes, a NUL byte among them, or none or more than 4095"
+    )]
+    Target {
+        /// The link.
+        path: PathBytes,
+        /// Its length.
+        length: usize,
+    },
+    /// A mode or a time is beyond what there is.
+    #[error("{path} has a mode, a time or a device number that there is not")]
+    Metadata {
+        /// The path.
+        path: PathBytes,
+    },
+    /// An extent of what is no file.
+    #[error("bytes are told of node {0}, which is no file")]
+    NotAFile(u32),
+    /// An extent is not in its file, or before one that came earlier.
+    #[error("{length} bytes at {offset} are told of {path}, which has {size}, {told} of them told")]
+    Extent {
+        /// The file.
+        path: PathBytes,
+        /// The first byte in the file.
+        offset: u64,
+        /// The number of bytes.
+        length: u64,
+        /// The file's size.
+        size: u64,
+        /// Where the extent before ends.
+        told: u64,
+    },
+    /// An extent is not in the partition.
+    #[error("{path} has bytes from {offset} on, beyond the {size} bytes of the partition")]
+    Outside {
+        /// The file.
+        path: PathBytes,
+        /// Where they are to be.
+        offset: u64,
+        /// The size of the partition.
+        size: u64,
+    },
+    /// More bytes than come out of a block, or than stand inline.
+    #[error("{path} has {length} bytes of a place that holds {holds}")]
+    Short {
+        /// The file.
+        path: PathBytes,
+        /// The bytes that are asked for.
+        length: u64,
+        /// The bytes that there are.
+        holds: u64,
+    },
+    /// It is more than is kept.
+    #[error("its tree takes more than {MEMORY} bytes of memory")]
+    Memory,
+}
+
+/// The longest path in bytes.
+const PATH_LIMIT: u32 = 16 << 10;
+/// The most bytes of memory that a tree takes.
+const MEMORY: u64 = 3 << 30;
+/// What a node takes beside its name, and what an extent takes.
+const NODE_BYTES: u64 = 200;
+const EXTENT_BYTES: u64 = 48;
+/// The longest target of a symbolic link.
+const TARGET_LIMIT: usize = 4095;
+
+/// Takes in what a reader tells. See the [module](self).
+#[derive(Debug)]
+pub struct VolumeBuilder {
+    /// The bytes of the partition.
+    size: u64,
+    forest: Forest,
+    sets: AttributeSets,
+    /// The inode of each node.
+    inodes: Vec<InodeId>,
+    /// The bytes of each inode's path. That of its first name.
+    paths: Vec<u32>,
+    parents: Vec<InodeId>,
+    /// The pieces of each file, by its number in the store.
+    files: Vec<Vec<VolumePiece>>,
+    memory: u64,
+}
+
+impl VolumeBuilder {
+    /// A tree of nothing yet, of a partition of `size` bytes.
+    #[must_use]
+    pub fn new(size: u64) -> Self {
+        Self {
+            size,
+            forest: Forest::new(),
+            sets: AttributeSets::new(),
+            inodes: Vec::new(),
+            paths: Vec::new(),
+            parents: Vec::new(),
+            files: Vec::new(),
+            memory: 0,
+        }
+    }
+
+    /// How many nodes were told.
+    #[must_use]
+    pub fn nodes(&self) -> usize {
+        self.inodes.len()
+    }
+
+    /// Takes in the next node.
+    ///
+    /// # Errors
+    /// [`VolumeFault`] if no tree has it.
+    pub fn node(&mut self, told: ToldNode<'_>) -> Result<(), VolumeFault> {
+        let attributes: usize = told
+            .attributes
+            .iter()
+            .map(|it| it.name.len() + it.value.len() + size_of::<Attribute>())
+            .sum();
+        self.take_memory(NODE_BYTES + (told.name.len() + attributes) as u64)?;
+        if self.inodes.is_empty() {
+            return self.root(told);
+        }
+        let lost = || VolumeFault::Parent {
+            name: told.name.into(),
+            parent: told.parent,
+        };
+        let parent = *self.inodes.get(told.parent as usize).ok_or_else(lost)?;
+        if !matches!(self.forest.body(parent), Body::Directory(_)) {
+            return Err(lost());
+        }
+        if !is_name(told.name) {
+            return Err(VolumeFault::Name {
+                directory: self.path(parent),
+                name: told.name.into(),
+            });
+        }
+        let length = self.paths[parent.index()] as usize + 1 + told.name.len();
+        let length = u32::try_from(length).unwrap_or(u32::MAX);
+        if length > PATH_LIMIT {
+            return Err(VolumeFault::Deep {
+                directory: self.path(parent),
+            });
+        }
+        let path = || {
+            let mut path = self.path(parent).0;
+            if path != b"/" {
+                path.push(b'/');
+            }
+            path.extend_from_slice(told.name);
+            PathBytes(path)
+        };
+        let inode = match &told.kind {
+            Kind::HardLink(first) => {
+                let found = self.inodes.get(first.0 as usize).copied();
+                let is_linkable =
+                    |inode: &InodeId| !matches!(self.forest.body(*inode), Body::Directory(_));
+                found.filter(is_linkable).ok_or_else(|| VolumeFault::Link {
+                    path: path(),
+                    node: first.0.into(),
+                })?
+            }
+            kind => {
+                check(&told, kind, path)?;
+                let body = match kind {
+                    Kind::Directory => Body::Directory(Default::default()),
+                    Kind::File { size, .. } => {
+                        let number =
+                            u32::try_from(self.files.len()).map_err(|_| VolumeFault::Memory)?;
+                        self.files.push(Vec::new());
+                        Body::File {
+                            size: *size,
+                            sparse: *size > 0,
+                            content: StoredFile { store: 0, number },
+                        }
+                    }
+                    other => Body::Other(other.clone()),
+                };
+                let metadata = self.metadata(&told);
+                let inode = Inode {
+                    metadata: Some(metadata),
+                    body,
+                };
+                self.paths.push(length);
+                self.parents.push(parent);
+                self.forest.add(inode).map_err(|_| VolumeFault::Memory)?
+            }
+        };
+        if !self.forest.name_once(parent, told.name, inode) {
+            let mut path = self.path(parent).0;
+            path.push(b'/');
+            path.extend_from_slice(told.name);
+            return Err(VolumeFault::Twice {
+                path: PathBytes(path),
+            });
+        }
+        self.inodes.push(inode);
+        Ok(())
+    }
+
+    fn root(&mut self, told: ToldNode<'_>) -> Result<(), VolumeFault> {
+        if told.kind != Kind::Directory || !told.name.is_empty() || told.parent != 0 {
+            return Err(VolumeFault::Root);
+        }
+        check(&told, &told.kind, || PathBytes(b"/".to_vec()))?;
+        let metadata = self.metadata(&told);
+        self.forest.set_metadata(InodeId::ROOT, metadata);
+        self.inodes.push(InodeId::ROOT);
+        self.paths.push(0);
+        self.parents.push(InodeId::ROOT);
+        Ok(())
+    }
+
+    fn metadata(&mut self, told: &ToldNode<'_>) -> Metadata {
+        Metadata {
+            // Linux has no other mode of a link.
+            mode: match told.kind {
+                Kind::Symlink(_) => 0o777,
+                _ => told.mode,
+            },
+            uid: told.uid,
+            gid: told.gid,
+            modified: Some(told.modified),
+            attributes: self.sets.number(told.attributes.clone()),
+        }
+    }
+
+    /// Takes in the next bytes of a file.
+    ///
+    /// # Errors
+    /// [`VolumeFault`] if no file has them.
+    pub fn extent(
+        &mut self,
+        node: u32,
+        offset: u64,
+        length: u64,
+        place: ToldPlace,
+    ) -> Result<(), VolumeFault> {
+        let no_file = VolumeFault::NotAFile(node);
+        let Some(inode) = self.inodes.get(node as usize).copied() else {
+            return Err(no_file);
+        };
+        let Body::File { size, content, .. } = self.forest.body(inode) else {
+            return Err(no_file);
+        };
+        let (size, number) = (*size, content.number as usize);
+        let told = self.files[number].last().map_or(0, VolumePiece::end);
+        let end = offset.checked_add(length);
+        if length == 0 || offset < told || end.is_none_or(|end| end > size) {
+            return Err(VolumeFault::Extent {
+                path: self.path(inode),
+                offset,
+                length,
+                size,
+                told,
+            });
+        }
+        let outside = |offset| VolumeFault::Outside {
+            path: self.path(inode),
+            offset,
+            size: self.size,
+        };
+        let short = |holds| VolumeFault::Short {
+            path: self.path(inode),
+            length,
+            holds,
+        };
+        let mut memory = EXTENT_BYTES;
+        let place = match place {
+            ToldPlace::Plain(start) => {
+                let end = start.checked_add(length);
+                if end.is_none_or(|end| end > self.size) {
+                    return Err(outside(start));
+                }
+                VolumePlace::Plain(start)
+            }
+            ToldPlace::Encoded(block, skip) => {
+                if !block.fits(self.size) {
+                    return Err(outside(block.offset));
+                }
+                let holds = block.decoded.saturating_sub(skip).into();
+                if length > holds {
+                    return Err(short(holds));
+                }
+                VolumePlace::Encoded(Box::new(block), skip)
+            }
+            ToldPlace::Inline(bytes) => {
+                if bytes.len() as u64 != length {
+                    return Err(short(bytes.len() as u64));
+                }
+                memory += length;
+                VolumePlace::Inline(bytes.into())
+            }
+        };
+        self.take_memory(memory)?;
+        self.files[number].push(VolumePiece {
+            offset,
+            length,
+            place,
+        });
+        Ok(())
+    }
+
+    fn take_memory(&mut self, bytes: u64) -> Result<(), VolumeFault> {
+        self.memory += bytes;
+        if self.memory > MEMORY {
+            return Err(VolumeFault::Memory);
+        }
+        Ok(())
+    }
+
+    /// The path of an inode, by its first name.
+    fn path(&self, inode: InodeId) -> PathBytes {
+        let mut names: Vec<&[u8]> = Vec::new();
+        let mut at = inode;
+        while at != InodeId::ROOT {
+            let parent = self.parents[at.index()];
+            names.push(self.forest.name_of(parent, at).unwrap_or(b"?"));
+            at = parent;
+        }
+        PathBytes(crate::join_path(names.into_iter().rev()))
+    }
+
+    /// The tree. Its bytes are those of `blocks`, which are called `name` in messages, and what is encoded of them is decoded
+    /// by what `decoders` start. `extents` tells whether extents were asked for: without them, no file can be read.
+    ///
+    /// # Errors
+    /// [`SourceError`] if no root was told, or there are too many nodes.
+    pub fn finish(
+        mut self,
+        name: PathBuf,
+        blocks: Arc<dyn Blocks>,
+        decoders: Arc<dyn Decoders>,
+    ) -> Result<Tree, SourceError> {
+        for (_, inode) in self.forest.inodes_mut() {
+            if let Body::File {
+                size,
+                sparse,
+                content,
+            } = &mut inode.body
+            {
+                let pieces = &self.files[content.number as usize];
+                let told: u64 = pieces.iter().map(|piece| piece.length).sum();
+                *sparse = told < *size;
+            }
+        }
+        let files = self.files.into_iter().map(Into::into).collect();
+        let store = VolumeStore::new(name, blocks, decoders, files);
+        self.forest
+            .into_tree(vec![Box::new(store)], self.sets, None)
+    }
+}
+
+/// Holds what is told beside a node's name against what there is.
+fn check(
+    told: &ToldNode<'_>,
+    kind: &Kind,
+    path: impl Fn() -> PathBytes,
+) -> Result<(), VolumeFault> {
+    if told.mode > 0o7777 || told.modified.nanoseconds >= 1_000_000_000 {
+        return Err(VolumeFault::Metadata { path: path() });
+    }
+    if let Kind::Symlink(target) = kind
+        && (target.is_empty() || target.len() > TARGET_LIMIT || target.contains(&0))
+    {
+        return Err(VolumeFault::Target {
+            path: path(),
+            length: target.len(),
+        });
+    }
+    Ok(())
+}
+
+/// Whether a file can be called so.
+fn is_name(name: &[u8]) -> bool {
+    !matches!(name, b"" | b"." | b"..")
+        && name.len() <= 1024
+        && !name.iter().any(|byte| matches!(byte, b'/' | 0))
+}
