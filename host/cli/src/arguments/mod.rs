@@ -452,12 +452,21 @@ impl Mkfs {
     }
 }
 
+fn jobs(text: &str) -> Result<NonZeroUsize, String> {
+    let no_number =
+        |_| "it is no number: write how many, such as 2, or leave it out for one a processor";
+    let number: usize = text.parse().map_err(no_number)?;
+    NonZeroUsize::new(number).ok_or_else(|| {
+        "nothing would be made: write 1 or more, or leave it out for one a processor".to_owned()
+    })
+}
+
 /// What all commands have in common that make file systems.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "How it is made")]
 pub struct Run {
     /// How many cells work at a time; without it, one for each processor. The image does not depend on it
-    #[arg(short, long, value_name = "N")]
+    #[arg(short, long, value_name = "N", value_parser = jobs)]
     jobs: Option<NonZeroUsize>,
     /// Write a record of what was made, as JSON, to FILE, or to standard output for `-`
     #[arg(long, value_name = "FILE")]

@@ -107,7 +107,8 @@ fn wrong_values_are_refused_with_what_to_write() {
             "write two numbers",
         ),
         (&["mkfs", "ext4"], "--output"),
-        (&["build", "x", "--jobs", "0"], "--jobs"),
+        (&["build", "x", "--jobs", "0"], "write 1 or more"),
+        (&["build", "x", "-j", "two"], "it is no number"),
     ] {
         let error = parse(line).unwrap_err();
         assert_eq!(error.exit_code(), 2);
