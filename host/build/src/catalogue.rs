@@ -55,7 +55,9 @@ macro_rules! embed_readers {
     };
 }
 
-embed_readers! {}
+embed_readers! {
+    "read-ext": "ext2", "ext3", "ext4";
+}
 
 /// The file systems that built-in formatters make.
 pub fn built_in_kinds() -> impl Iterator<Item = &'static str> {
