@@ -57,6 +57,7 @@ macro_rules! embed_readers {
 
 embed_readers! {
     "read-ext": "ext2", "ext3", "ext4";
+    "read-squashfs": "squashfs";
 }
 
 /// The file systems that built-in formatters make.
