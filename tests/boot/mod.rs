@@ -6,6 +6,7 @@ mod kernels;
 mod machine;
 mod measured;
 mod nobody;
+mod profiles;
 mod secure;
 mod signed;
 mod templates;

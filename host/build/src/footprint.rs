@@ -11,8 +11,8 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use cellblock_spec::{
-    BootSpec, Content, GrubBiosSpec, GrubEfiSpec, GuestSpec, KernelParts, RawSpec, SignSpec,
-    SignedBy, SingleFile, Spec, SystemdBootSpec, UnifiedKernel,
+    BootSpec, Content, GrubBiosSpec, GrubEfiSpec, GuestSpec, KernelAddon, KernelParts, RawSpec,
+    SignSpec, SignedBy, SingleFile, Spec, SystemdBootSpec, UnifiedKernel,
 };
 use cellblock_tree::source::{Source, What};
 
@@ -239,6 +239,8 @@ impl Footprint {
             self.reads("a part of the kernel", &file.value);
         }
         parts.texts().for_each(|text| self.reads_single(text));
+        let addons = parts.addons.iter().map(KernelAddon::parts);
+        addons.for_each(|parts| self.reads_parts(&parts));
         self.reads_signer(parts.sign.as_ref());
     }
 

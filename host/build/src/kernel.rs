@@ -12,7 +12,7 @@ use crate::boot::uki::{self, Section};
 use crate::plan::{Facts, PlanError, Reason};
 use crate::signing::{self, Signers};
 use crate::template::{self, Awaited, TemplateError};
-use cellblock_spec::{KernelContent, KernelParts, Place, Placed, SingleFile};
+use cellblock_spec::{KernelContent, KernelParts, KernelProfile, Place, Placed, SingleFile};
 use cellblock_tree::source::{ModeRule, Source, What};
 
 /// The mode of the image.
@@ -43,8 +43,13 @@ pub(crate) struct AssembledKernel {
     /// Its command line.
     pub(crate) command_line: String,
     /// What register 11 of a TPM is extended to in the bank of SHA-256, by the phase of the boot.
-    pub(crate) pcr_11: Vec<(String, [u8; 32])>,
+    pub(crate) pcr_11: Measured,
+    /// The same of each profile, by its name.
+    pub(crate) profiles: Vec<(String, Measured)>,
 }
+
+/// Values of a register, by the phase of the boot.
+type Measured = Vec<(String, [u8; 32])>;
 
 /// The file that becomes of the parts, and what to tell of it.
 pub(crate) fn assembled(
@@ -55,12 +60,21 @@ pub(crate) fn assembled(
 ) -> Result<(Source, AssembledKernel), KernelError> {
     let KernelContent { parts, to, owner } = content;
     let mut of_this = Awaited::default();
-    let (sections, command_line) = sections(parts, facts, &mut of_this)?;
-    let mut sections = sections;
+    let (mut base, command_line) = sections(parts, facts, &mut of_this)?;
+    let mut profiles = parts
+        .profiles
+        .iter()
+        .map(|profile| profile_sections(parts, profile, facts, &mut of_this))
+        .collect::<Result<Vec<_>, _>>()?;
     if let Some(file) = &parts.pcr_key {
-        add_measurements(&mut sections, file, signers)?;
+        add_measurements(&mut base, &mut profiles, file, signers)?;
     }
-    let image = uki::assembled(&read(&parts.stub)?, &sections)
+    let all: Vec<(Section, Vec<u8>)> = base
+        .iter()
+        .chain(profiles.iter().flatten())
+        .cloned()
+        .collect();
+    let image = uki::assembled(&read(&parts.stub)?, &all)
         .map_err(|fault| PlanError::unusable(&parts.stub, fault))?;
     let path = String::from_utf8_lossy(to).into_owned();
     let image = match &parts.sign {
@@ -78,7 +92,20 @@ pub(crate) fn assembled(
         path,
         digest: Sha256::digest(&image).into(),
         command_line,
-        pcr_11: uki::pcr_11(&sections),
+        pcr_11: match (&parts.kernel, profiles.first()) {
+            (None, _) => Vec::new(),
+            (Some(_), None) => uki::pcr_11(base.iter()),
+            (Some(_), Some(usual)) => uki::pcr_11(uki::of_profile(&base, usual)),
+        },
+        profiles: parts
+            .profiles
+            .iter()
+            .zip(&profiles)
+            .map(|(profile, own)| {
+                let values = uki::pcr_11(uki::of_profile(&base, own));
+                (profile.id.value.clone(), values)
+            })
+            .collect(),
     };
     let source = Source {
         to: Some(to.clone()),
@@ -111,6 +138,8 @@ fn sections(
         devicetree,
         microcode,
         sbat,
+        profiles: _,
+        addons: _,
         pcr_key: _,
         sign: _,
     } = parts;
@@ -142,40 +171,90 @@ fn sections(
         }
     }
     if !initrd.is_empty() {
-        let mut all = Vec::new();
-        for file in initrd {
-            all.resize(all.len().next_multiple_of(INITRD_ALIGNMENT), 0);
-            all.extend(read(file)?);
-        }
-        sections.push((Section::Initrd, all));
+        sections.push((Section::Initrd, joined_initrds(initrd)?));
     }
-    sections.push((Section::Linux, read(kernel)?));
+    if let Some(kernel) = kernel {
+        sections.push((Section::Linux, read(kernel)?));
+    }
     Ok((sections, joined))
 }
 
-/// Puts the key of who signs measurements, and the signatures of those to come, before the kernel.
+fn joined_initrds(files: &[Placed<PathBuf>]) -> Result<Vec<u8>, PlanError> {
+    let mut all = Vec::new();
+    for file in files {
+        all.resize(all.len().next_multiple_of(INITRD_ALIGNMENT), 0);
+        all.extend(read(file)?);
+    }
+    Ok(all)
+}
+
+/// The sections of a profile, of which the first one begins it.
+fn profile_sections(
+    parts: &KernelParts,
+    profile: &KernelProfile,
+    facts: &Facts,
+    awaited: &mut Awaited,
+) -> Result<Sections, KernelError> {
+    let KernelProfile {
+        place,
+        id,
+        title,
+        command_line,
+        initrd,
+        devicetree,
+    } = profile;
+    let title = title.as_ref();
+    let title = title.map(|title| format!("TITLE=\"{}\"\n", title.value));
+    let text = format!("ID={}\n{}", id.value, title.unwrap_or_default());
+    let mut sections = vec![(Section::Profile, text.into_bytes())];
+    if let Some(file) = command_line {
+        let text = single(place, file, facts, awaited)?;
+        let line = one_line(&String::from_utf8_lossy(&text));
+        check_command_line(&parts.name.value, place, &line)?;
+        sections.push((Section::CommandLine, line.into_bytes()));
+    }
+    if let Some(file) = devicetree {
+        sections.push((Section::DeviceTree, read(file)?));
+    }
+    if !initrd.is_empty() {
+        sections.push((Section::Initrd, joined_initrds(initrd)?));
+    }
+    Ok(sections)
+}
+
+/// Puts the key of who signs measurements before the kernel, and the signatures of those to come: of a kernel without profiles there too,
+/// and else into each profile.
 fn add_measurements(
-    sections: &mut Sections,
+    base: &mut Sections,
+    profiles: &mut [Sections],
     file: &Placed<PathBuf>,
     signers: &Signers,
 ) -> Result<(), PlanError> {
     let key = signers.measurer(file);
-    let before_kernel = sections.len() - 1;
+    let before_kernel = base.len().saturating_sub(1);
     let public = key.public_pem().into_bytes();
-    sections.insert(before_kernel, (Section::PcrKey, public));
-    let mut policies = Vec::new();
-    for (phase, value) in uki::pcr_11(sections) {
+    base.insert(before_kernel, (Section::PcrKey, public));
+    let signatures = |measured: Measured| {
+        let mut policies = Vec::new();
         // The stub alone is no phase that anything is unlocked in.
-        if !phase.is_empty() {
+        for (_, value) in measured.into_iter().filter(|(phase, _)| !phase.is_empty()) {
             let policy = uki::policy(&value);
             let signature = key.sign(&policy);
             let signature = signature.map_err(|error| PlanError::unusable(file, error))?;
             policies.push((policy, signature));
         }
+        let fingerprint = Sha256::digest(key.public()).into();
+        let document = uki::document(&fingerprint, &policies);
+        Ok((Section::PcrSignatures, document.into_bytes()))
+    };
+    if profiles.is_empty() {
+        let signatures = signatures(uki::pcr_11(base.iter()))?;
+        base.insert(before_kernel + 1, signatures);
     }
-    let fingerprint = Sha256::digest(key.public()).into();
-    let document = uki::document(&fingerprint, &policies).into_bytes();
-    sections.insert(before_kernel + 1, (Section::PcrSignatures, document));
+    for profile in profiles {
+        let measured = uki::pcr_11(uki::of_profile(base, profile));
+        profile.push(signatures(measured)?);
+    }
     Ok(())
 }
 

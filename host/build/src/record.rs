@@ -131,18 +131,29 @@ pub struct KernelRecord {
     pub command_line: String,
     /// What its stub extends register 11 of a TPM to, in the bank of SHA-256, by the phase of the boot as `systemd-measure` names
     /// them; the empty phase is that of the stub itself.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub pcr_11: BTreeMap<String, String>,
+    /// The same of each profile, by its name. What is usual is the first one's.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub profiles: BTreeMap<String, BTreeMap<String, String>>,
 }
 
 impl KernelRecord {
     fn of(kernel: AssembledKernel) -> Self {
-        let values = kernel.pcr_11.into_iter();
+        let by_phase = |values: Vec<(String, [u8; 32])>| {
+            let values = values.into_iter();
+            let values = values.map(|(phase, value)| (phase, hexadecimal(&value)));
+            values.collect::<BTreeMap<_, _>>()
+        };
         Self {
             path: kernel.path,
             sha256: hexadecimal(&kernel.digest),
             command_line: kernel.command_line,
-            pcr_11: values
-                .map(|(phase, value)| (phase, hexadecimal(&value)))
+            pcr_11: by_phase(kernel.pcr_11),
+            profiles: kernel
+                .profiles
+                .into_iter()
+                .map(|(id, values)| (id, by_phase(values)))
                 .collect(),
         }
     }

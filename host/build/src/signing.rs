@@ -234,15 +234,19 @@ fn asked_of(spec: &Spec) -> impl Iterator<Item = (&SignSpec, String)> {
     let boot = &spec.boot;
     let grub = boot.grub_efi.iter().filter_map(|it| it.sign.as_ref());
     let systemd = boot.systemd_boot.iter().filter_map(|it| it.sign.as_ref());
-    let kernels = boot
+    let assembled = boot
         .unified_kernels
         .iter()
         .filter_map(|kernel| match kernel {
             UnifiedKernel::Whole(_) => None,
-            UnifiedKernel::Assembled(parts) => {
-                Some((parts.sign.as_ref()?, parts.name.value.clone()))
-            }
+            UnifiedKernel::Assembled(parts) => Some(parts),
         });
+    let kernels = assembled.flat_map(|parts| {
+        let addons = parts.addons.iter();
+        let addons = addons.map(|addon| (&addon.sign, &addon.name.value));
+        let all = addons.chain([(&parts.sign, &parts.name.value)]);
+        all.filter_map(|(sign, name)| Some((sign.as_ref()?, name.clone())))
+    });
     signatures
         .chain(grub.map(|it| (it, "grub-efi".to_owned())))
         .chain(systemd.map(|it| (it, "systemd-boot".to_owned())))

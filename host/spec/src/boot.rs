@@ -117,9 +117,9 @@ pub struct KernelParts {
     /// The stub that starts the kernel, such as systemd's `linuxx64.efi.stub`.
     #[schemars(with = "PathBuf")]
     pub stub: Placed<PathBuf>,
-    /// The kernel.
+    /// The kernel. What is made of an add-on has none.
     #[schemars(with = "PathBuf")]
-    pub kernel: Placed<PathBuf>,
+    pub kernel: Option<Placed<PathBuf>>,
     /// Initial RAM disks, which are joined in their order.
     #[schemars(default, with = "Vec<PathBuf>")]
     pub initrd: Vec<Placed<PathBuf>>,
@@ -144,6 +144,12 @@ pub struct KernelParts {
     /// Generations for revocation, for a stub that has none.
     #[schemars(with = "Option<schema::SingleFile>")]
     pub sbat: Option<SingleFile>,
+    /// Ways to boot it, of which the first one is the usual way: each takes the place of some of its parts.
+    #[schemars(default)]
+    pub profiles: Vec<KernelProfile>,
+    /// What goes beside it and is booted with it.
+    #[schemars(default)]
+    pub addons: Vec<KernelAddon>,
     /// A private RSA key, PEM or DER, that signs the values to be expected of register 11 of a TPM: a secret can be bound to it.
     #[schemars(with = "Option<PathBuf>")]
     pub pcr_key: Option<Placed<PathBuf>>,
@@ -160,16 +166,114 @@ impl KernelParts {
             &self.microcode,
             &self.pcr_key,
         ];
-        [&self.stub, &self.kernel]
+        let profiles = self.profiles.iter();
+        [&self.stub]
             .into_iter()
+            .chain(&self.kernel)
             .chain(&self.initrd)
             .chain(some.into_iter().flatten())
+            .chain(profiles.flat_map(|profile| profile.initrd.iter().chain(&profile.devicetree)))
     }
 
     /// The parts that are texts.
     pub fn texts(&self) -> impl Iterator<Item = &SingleFile> {
-        [&self.command_line, &self.os_release, &self.sbat]
-            .into_iter()
-            .flatten()
+        let own = [&self.command_line, &self.os_release, &self.sbat];
+        let profiles = self.profiles.iter().map(|profile| &profile.command_line);
+        own.into_iter().chain(profiles).flatten()
+    }
+}
+
+/// A way to boot a unified kernel (UAPI.5, "Multi-Profile UKIs").
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema)]
+#[schemars(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct KernelProfile {
+    /// Where the table stands.
+    #[schemars(skip)]
+    pub place: Place,
+    /// Its name for programs, in letters and digits.
+    #[schemars(with = "String")]
+    pub id: Placed<String>,
+    /// Its name in a menu.
+    #[schemars(with = "Option<String>")]
+    pub title: Option<Placed<String>>,
+    /// The command line in the place of the kernel's.
+    #[schemars(with = "Option<schema::SingleFile>")]
+    pub command_line: Option<SingleFile>,
+    /// Initial RAM disks in the place of the kernel's.
+    #[schemars(default, with = "Vec<PathBuf>")]
+    pub initrd: Vec<Placed<PathBuf>>,
+    /// A device tree in the place of the kernel's.
+    #[schemars(with = "Option<PathBuf>")]
+    pub devicetree: Option<Placed<PathBuf>>,
+}
+
+/// What goes beside a unified kernel, into its `.extra.d`, and is booted with it (UAPI.5, "PE Addons").
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema)]
+#[schemars(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct KernelAddon {
+    /// Where the table stands.
+    #[schemars(skip)]
+    pub place: Place,
+    /// The name, which ends in `.addon.efi`.
+    #[schemars(with = "String")]
+    pub name: Placed<String>,
+    /// The stub, such as systemd's `addonx64.efi.stub`.
+    #[schemars(with = "PathBuf")]
+    pub stub: Placed<PathBuf>,
+    /// What is put behind the kernel's command line.
+    #[schemars(with = "Option<schema::SingleFile>")]
+    pub command_line: Option<SingleFile>,
+    /// Initial RAM disks more.
+    #[schemars(default, with = "Vec<PathBuf>")]
+    pub initrd: Vec<Placed<PathBuf>>,
+    /// The version of the kernel that it is for.
+    #[schemars(with = "Option<String>")]
+    pub uname: Option<Placed<String>>,
+    /// A device tree.
+    #[schemars(with = "Option<PathBuf>")]
+    pub devicetree: Option<Placed<PathBuf>>,
+    /// Microcode, as an initial RAM disk of its own.
+    #[schemars(with = "Option<PathBuf>")]
+    pub microcode: Option<Placed<PathBuf>>,
+    /// Generations for revocation, for a stub that has none.
+    #[schemars(with = "Option<schema::SingleFile>")]
+    pub sbat: Option<SingleFile>,
+    /// Who signs it for Secure Boot.
+    pub sign: Option<SignSpec>,
+}
+
+impl KernelAddon {
+    /// What it is assembled from.
+    pub fn parts(&self) -> KernelParts {
+        let Self {
+            place,
+            name,
+            stub,
+            command_line,
+            initrd,
+            uname,
+            devicetree,
+            microcode,
+            sbat,
+            sign,
+        } = self.clone();
+        KernelParts {
+            place,
+            name,
+            stub,
+            kernel: None,
+            initrd,
+            command_line,
+            os_release: None,
+            uname,
+            splash: None,
+            devicetree,
+            microcode,
+            sbat,
+            profiles: Vec::new(),
+            addons: Vec::new(),
+            pcr_key: None,
+            sign,
+        }
     }
 }

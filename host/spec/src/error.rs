@@ -201,6 +201,12 @@ pub enum ProblemKind {
         /// How many.
         found: usize,
     },
+    /// Two profiles of a kernel with one name.
+    #[error("there is a profile `{id}` already")]
+    SameProfile {
+        /// The name.
+        id: String,
+    },
     /// A UUID of a superblock that is not to be there.
     #[error("`uuid` stands in the superblock, and superblock = false")]
     UuidWithoutSuperblock,
@@ -325,6 +331,7 @@ impl ProblemKind {
             Self::FilesystemAndRaw | Self::VerityBeside { .. } => "one of them must go".to_owned(),
             Self::UuidWithoutSuperblock => "nothing holds it".to_owned(),
             Self::SignedBy { .. } => "this signature".to_owned(),
+            Self::SameProfile { .. } => "the other one".to_owned(),
             Self::NeedsFilesystem { .. } => "this partition has none".to_owned(),
             Self::EmptyWithoutSize | Self::EmptyMinimum | Self::NeedsOffset => {
                 "this partition".to_owned()
@@ -378,6 +385,7 @@ impl ProblemKind {
                     .to_owned(),
             ),
             Self::UuidWithoutSuperblock => Some("remove one of them".to_owned()),
+            Self::SameProfile { .. } => Some("give it another id".to_owned()),
             Self::NeedsFilesystem { .. } => {
                 Some("add `filesystem`, for example filesystem = \"ext4\"".to_owned())
             }

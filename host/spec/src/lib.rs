@@ -59,7 +59,10 @@ mod volume;
 mod volumes;
 mod yaml;
 
-pub use boot::{BootSpec, GrubBiosSpec, GrubEfiSpec, KernelParts, SystemdBootSpec, UnifiedKernel};
+pub use boot::{
+    BootSpec, GrubBiosSpec, GrubEfiSpec, KernelAddon, KernelParts, KernelProfile, SystemdBootSpec,
+    UnifiedKernel,
+};
 pub use content::{Content, KernelContent, LookError, SingleFile, Template, TypedContent};
 pub use error::{Problem, ProblemKind, SpecError, Within};
 pub use place::{FileId, Files, Place, Placed};

@@ -229,6 +229,26 @@ pub enum ValueError {
         /// What was written.
         text: String,
     },
+    /// An add-on of a kernel is found by the end of its name.
+    #[error(
+        "`{text}` is no name of an add-on: write letters, digits, `+`, `-`, `_` and `.`, and `.addon.efi` behind them"
+    )]
+    NotAnAddonName {
+        /// What was written.
+        text: String,
+    },
+    /// A profile of a kernel goes by its name.
+    #[error("`{text}` is no name of a profile: write letters, digits, `+`, `-`, `_` and `.`")]
+    NotAProfile {
+        /// What was written.
+        text: String,
+    },
+    /// The title of a profile stands in one line, in quotation marks.
+    #[error("`{text}` is no title: write something in one line, without `\"` and `\\`")]
+    NotATitle {
+        /// What was written.
+        text: String,
+    },
     /// A partition type that the table does not know.
     #[error(transparent)]
     Type(#[from] TypeError),

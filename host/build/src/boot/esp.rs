@@ -13,8 +13,8 @@ use std::path::PathBuf;
 
 use super::pe::Architecture;
 use cellblock_spec::{
-    BootSpec, Content, GrubEfiSpec, KernelContent, Placed, SignSpec, SingleFile, SystemdBootSpec,
-    UnifiedKernel,
+    BootSpec, Content, GrubEfiSpec, KernelContent, KernelParts, Placed, SignSpec, SingleFile,
+    SystemdBootSpec, UnifiedKernel,
 };
 use cellblock_tree::source::ModeRule;
 
@@ -71,23 +71,33 @@ pub fn contents<A: Applications>(
         contents.extend(of_systemd(systemd, &image, architecture));
     }
     for kernel in &boot.unified_kernels {
-        contents.push(match kernel {
+        match kernel {
             UnifiedKernel::Whole(file) => {
                 applications.architecture(file)?;
                 let name = file.value.file_name().unwrap_or_default();
-                host(file, &format!("/EFI/Linux/{}", name.display()))
+                contents.push(host(file, &format!("/EFI/Linux/{}", name.display())));
             }
             UnifiedKernel::Assembled(parts) => {
+                let to = format!("/EFI/Linux/{}", parts.name.value);
+                for addon in &parts.addons {
+                    applications.architecture(&addon.stub)?;
+                    let to = format!("{to}.extra.d/{}", addon.name.value);
+                    contents.push(assembled(addon.parts(), to));
+                }
                 applications.architecture(&parts.stub)?;
-                Content::Kernel(Box::new(KernelContent {
-                    to: format!("/EFI/Linux/{}", parts.name.value).into_bytes(),
-                    parts: (**parts).clone(),
-                    owner: Some(OWNER),
-                }))
+                contents.push(assembled((**parts).clone(), to));
             }
-        });
+        }
     }
     Ok(contents)
+}
+
+fn assembled(parts: KernelParts, to: String) -> Content {
+    Content::Kernel(Box::new(KernelContent {
+        to: to.into_bytes(),
+        parts,
+        owner: Some(OWNER),
+    }))
 }
 
 fn of_grub(grub: &GrubEfiSpec, image: &SingleFile, architecture: Architecture) -> Vec<Content> {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::{Lines, PathError, braced, key, list, long_list, quoted, quoted_path, signer};
 use crate::Placed;
 use crate::boot::{
-    BootSpec, GrubBiosSpec, GrubEfiSpec, KernelParts, SystemdBootSpec, UnifiedKernel,
+    BootSpec, GrubBiosSpec, GrubEfiSpec, KernelParts, KernelProfile, SystemdBootSpec, UnifiedKernel,
 };
 use crate::content::SingleFile;
 use crate::sign::SignSpec;
@@ -104,6 +104,8 @@ pub(super) fn print_parts(parts: &KernelParts) -> Result<String, PathError> {
         devicetree,
         microcode,
         sbat,
+        profiles,
+        addons,
         pcr_key,
         sign,
     } = parts;
@@ -111,8 +113,10 @@ pub(super) fn print_parts(parts: &KernelParts) -> Result<String, PathError> {
     let mut entries = vec![
         format!("name = {}", quoted(&name.value)),
         format!("stub = {}", path(stub)?),
-        format!("kernel = {}", path(kernel)?),
     ];
+    if let Some(kernel) = kernel {
+        entries.push(format!("kernel = {}", path(kernel)?));
+    }
     if !initrd.is_empty() {
         let initrds: Vec<String> = initrd.iter().map(path).collect::<Result<_, _>>()?;
         entries.push(format!("initrd = {}", list(initrds.into_iter())));
@@ -139,8 +143,47 @@ pub(super) fn print_parts(parts: &KernelParts) -> Result<String, PathError> {
             entries.push(format!("{key} = {}", path(file)?));
         }
     }
+    if !profiles.is_empty() {
+        let profiles: Vec<String> = profiles
+            .iter()
+            .map(print_profile)
+            .collect::<Result<_, _>>()?;
+        entries.push(format!("profiles = {}", list(profiles.into_iter())));
+    }
+    if !addons.is_empty() {
+        let addons = addons.iter().map(|addon| print_parts(&addon.parts()));
+        let addons: Vec<String> = addons.collect::<Result<_, _>>()?;
+        entries.push(format!("addons = {}", list(addons.into_iter())));
+    }
     if let Some(sign) = print_sign(sign.as_ref())? {
         entries.push(format!("sign = {sign}"));
+    }
+    Ok(braced(entries))
+}
+
+fn print_profile(profile: &KernelProfile) -> Result<String, PathError> {
+    let KernelProfile {
+        place: _,
+        id,
+        title,
+        command_line,
+        initrd,
+        devicetree,
+    } = profile;
+    let path = |file: &Placed<PathBuf>| quoted_path(&file.value);
+    let mut entries = vec![format!("id = {}", quoted(&id.value))];
+    if let Some(title) = title {
+        entries.push(format!("title = {}", quoted(&title.value)));
+    }
+    if let Some(file) = command_line {
+        entries.push(format!("command-line = {}", print_single_file(file)?));
+    }
+    if !initrd.is_empty() {
+        let initrds: Vec<String> = initrd.iter().map(path).collect::<Result<_, _>>()?;
+        entries.push(format!("initrd = {}", list(initrds.into_iter())));
+    }
+    if let Some(file) = devicetree {
+        entries.push(format!("devicetree = {}", path(file)?));
     }
     Ok(braced(entries))
 }

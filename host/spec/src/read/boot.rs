@@ -1,10 +1,11 @@
 //! `[boot]`, read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use super::super::boot::{
-    BootSpec, GrubBiosSpec, GrubEfiSpec, KernelParts, SystemdBootSpec, UnifiedKernel,
+    BootSpec, GrubBiosSpec, GrubEfiSpec, KernelAddon, KernelParts, KernelProfile, SystemdBootSpec,
+    UnifiedKernel,
 };
 use super::super::content::SingleFile;
 use super::super::error::{ProblemKind, Within};
@@ -132,13 +133,18 @@ fn kernel_parts(fields: &mut Fields<'_, '_>) -> Option<KernelParts> {
     let name = fields.require("name", "name = \"linux.efi\"", parsed(kernel_file_name));
     let stub = fields.require_path("stub", "stub = \"linuxx64.efi.stub\"");
     let kernel = fields.require_path("kernel", "kernel = \"vmlinuz\"");
-    let command_line = match fields.get("command-line") {
-        Some(value) if value.get_ref().is_str() => fields
-            .take("command-line", text)
-            .map(|text| SingleFile::Text(text.value.into_bytes())),
-        _ => file_of(fields, "command-line"),
-    };
+    let command_line = command_line(fields);
+    let profiles = fields.take_tables("profiles", |_, fields| kernel_profile(fields));
+    let mut seen = BTreeSet::new();
+    for profile in &profiles {
+        if !seen.insert(&profile.id.value) {
+            let id = profile.id.value.clone();
+            fields.problem(ProblemKind::SameProfile { id }, profile.id.place.clone());
+        }
+    }
     Some(KernelParts {
+        profiles,
+        addons: fields.take_tables("addons", |_, fields| kernel_addon(fields)),
         place,
         initrd: initrds(fields),
         command_line,
@@ -152,8 +158,79 @@ fn kernel_parts(fields: &mut Fields<'_, '_>) -> Option<KernelParts> {
         sign: sign(fields),
         name: name?,
         stub: stub?,
-        kernel: kernel?,
+        kernel: Some(kernel?),
     })
+}
+
+fn command_line(fields: &mut Fields<'_, '_>) -> Option<SingleFile> {
+    match fields.get("command-line") {
+        Some(value) if value.get_ref().is_str() => fields
+            .take("command-line", text)
+            .map(|text| SingleFile::Text(text.value.into_bytes())),
+        _ => file_of(fields, "command-line"),
+    }
+}
+
+fn kernel_profile(fields: &mut Fields<'_, '_>) -> Option<KernelProfile> {
+    Some(KernelProfile {
+        place: fields.place.clone(),
+        title: fields.take("title", parsed(profile_title)),
+        command_line: command_line(fields),
+        initrd: initrds(fields),
+        devicetree: fields.take_path("devicetree"),
+        id: fields.require("id", "id = \"rescue\"", parsed(profile_id))?,
+    })
+}
+
+fn kernel_addon(fields: &mut Fields<'_, '_>) -> Option<KernelAddon> {
+    let name = fields.require("name", "name = \"debug.addon.efi\"", parsed(addon_name));
+    let stub = fields.require_path("stub", "stub = \"addonx64.efi.stub\"");
+    Some(KernelAddon {
+        place: fields.place.clone(),
+        command_line: command_line(fields),
+        initrd: initrds(fields),
+        uname: fields.take("uname", text),
+        devicetree: fields.take_path("devicetree"),
+        microcode: fields.take_path("microcode"),
+        sbat: file_of(fields, "sbat"),
+        sign: sign(fields),
+        name: name?,
+        stub: stub?,
+    })
+}
+
+/// The name of a profile for programs.
+fn profile_id(id: &str) -> Result<String, ValueError> {
+    if is_file_name(id) {
+        Ok(id.to_owned())
+    } else {
+        Err(ValueError::NotAProfile {
+            text: id.to_owned(),
+        })
+    }
+}
+
+/// The name of a profile for people, which stands on a line of its own.
+fn profile_title(title: &str) -> Result<String, ValueError> {
+    if title.is_empty() || title.chars().any(char::is_control) || title.contains(['"', '\\']) {
+        Err(ValueError::NotATitle {
+            text: title.to_owned(),
+        })
+    } else {
+        Ok(title.to_owned())
+    }
+}
+
+/// The name of an add-on in its folder.
+fn addon_name(name: &str) -> Result<String, ValueError> {
+    let stem = name.strip_suffix(".addon.efi");
+    if stem.is_some_and(is_file_name) {
+        Ok(name.to_owned())
+    } else {
+        Err(ValueError::NotAnAddonName {
+            text: name.to_owned(),
+        })
+    }
 }
 
 /// One path, or several.

@@ -116,6 +116,8 @@ pub(super) struct Image {
     optional: OptionalHeader,
     directories: Vec<Directory>,
     sections: Vec<SectionHeader>,
+    /// How many of these are the stub's own.
+    own: usize,
     /// Everything behind the headers: offset `optional.headers_size` of the file and on.
     body: Vec<u8>,
 }
@@ -162,6 +164,7 @@ impl Image {
             coff,
             optional,
             directories,
+            own: sections.len(),
             sections,
             body,
         };
@@ -244,7 +247,9 @@ impl Image {
     pub(super) fn add(&mut self, name: &'static str, content: &[u8]) -> Result<(), ImageFault> {
         let mut padded = [0; 8];
         padded[..name.len()].copy_from_slice(name.as_bytes());
-        if self.sections.iter().any(|section| section.name == padded) {
+        // Profiles have sections of the same names as the kernel.
+        let own = &self.sections[..self.own];
+        if own.iter().any(|section| section.name == padded) {
             return Err(ImageFault::HasSection(name));
         }
         let length = u32::try_from(content.len()).map_err(|_| ImageFault::TooLarge)?;

@@ -39,12 +39,14 @@ pub enum Section {
     Sbat,
     /// The public key of who signs the values of register 11.
     PcrKey,
+    /// Begins a profile: what the sections up to the next one are for.
+    Profile,
     /// The signatures of these values, which are not measured: they follow from what is.
     PcrSignatures,
 }
 
 /// The sections in the order in which the stub measures them (systemd's `UnifiedSection`).
-const MEASURED: [Section; 10] = [
+const MEASURED: [Section; 11] = [
     Section::Linux,
     Section::OsRelease,
     Section::CommandLine,
@@ -55,6 +57,7 @@ const MEASURED: [Section; 10] = [
     Section::Uname,
     Section::Sbat,
     Section::PcrKey,
+    Section::Profile,
 ];
 
 /// What the boot phases are called, in their order: each extends the register once more (systemd-pcrphase.service(8)).
@@ -75,6 +78,7 @@ impl Section {
             Self::Uname => ".uname",
             Self::Sbat => ".sbat",
             Self::PcrKey => ".pcrpkey",
+            Self::Profile => ".profile",
             Self::PcrSignatures => ".pcrsig",
         }
     }
@@ -94,10 +98,22 @@ pub fn assembled(stub: &[u8], sections: &[(Section, Vec<u8>)]) -> Result<Vec<u8>
     image.finished()
 }
 
+/// The sections that a profile boots with: its own, and those of the kernel that it has none for.
+pub fn of_profile<'a>(
+    base: &'a [(Section, Vec<u8>)],
+    profile: &'a [(Section, Vec<u8>)],
+) -> impl Iterator<Item = &'a (Section, Vec<u8>)> + Clone {
+    let is_own = |kind: Section| profile.iter().any(|(section, _)| *section == kind);
+    let of_base = base.iter().filter(move |(section, _)| !is_own(*section));
+    of_base.chain(profile)
+}
+
 /// What the stub extends register 11 of a TPM to, in the bank of SHA-256, by the phase of the boot: the empty phase is that of the
 /// stub itself.
 #[must_use]
-pub fn pcr_11(sections: &[(Section, Vec<u8>)]) -> Vec<(String, [u8; 32])> {
+pub fn pcr_11<'a>(
+    sections: impl Iterator<Item = &'a (Section, Vec<u8>)> + Clone,
+) -> Vec<(String, [u8; 32])> {
     let mut register = [0; 32];
     let mut extend = |measured: &[u8]| {
         let mut hash = Sha256::new();
@@ -108,7 +124,7 @@ pub fn pcr_11(sections: &[(Section, Vec<u8>)]) -> Vec<(String, [u8; 32])> {
     };
     let mut value = [0; 32];
     for kind in MEASURED {
-        for (_, content) in sections.iter().filter(|(section, _)| *section == kind) {
+        for (_, content) in sections.clone().filter(|(section, _)| *section == kind) {
             extend(format!("{}\0", kind.name()).as_bytes());
             value = extend(content);
         }
