@@ -1,21 +1,17 @@
 //! File systems that mke2fs made and the kernel filled, as the kernel shows them.
 
-#![allow(missing_docs, unreachable_pub, clippy::unwrap_used)]
+#![allow(missing_docs, clippy::unwrap_used)]
 
-mod judge;
-
-use std::ffi::OsStr;
 use std::fs::{self, File};
-use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{FileExt as _, PermissionsExt as _, symlink};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use cellblock_judges::{judge, text};
-use judge::{Mount, Temporary, compare, mount, read, seen};
-use rustix::fs::{
-    AtFlags, CWD, FallocateFlags, FileType, Mode, Timespec, Timestamps, XattrFlags, fallocate,
-    makedev, mknodat, utimensat,
+use cellblock_read_ext::Ext;
+use cellblock_readers_judged::{
+    Folder, Mount, Temporary, attributes, compare, fill, mount, read, seen,
 };
+use rustix::fs::{FallocateFlags, XattrFlags, fallocate, lsetxattr};
 
 /// An empty file system of `megabytes`; none, with a word, where mke2fs is missing or cannot make it.
 fn make(options: &[&str], megabytes: u64) -> Option<Temporary> {
@@ -33,122 +29,61 @@ fn make(options: &[&str], megabytes: u64) -> Option<Temporary> {
     Some(image)
 }
 
-/// What a file system is used for, with everything awkward in it.
-fn fill(top: &Path) {
-    let words = |count: usize| -> Vec<u8> {
-        (0..count)
-            .flat_map(|number| format!("{number} ").into_bytes())
-            .collect()
-    };
-    fs::create_dir_all(top.join("deep/er/still")).unwrap();
-    fs::write(top.join("empty"), "").unwrap();
-    fs::write(top.join("tiny"), "tiny").unwrap();
-    fs::write(top.join("inside"), &words(40)[..100]).unwrap();
-    fs::write(top.join("deep/large"), words(400_000)).unwrap();
-    let sparse = File::create(top.join("sparse")).unwrap();
-    for at in [0, 70_000, 5_000_000, 40_000_000] {
-        sparse.write_all_at(&words(100), at).unwrap();
-    }
-    sparse.set_len(50_000_000).unwrap();
-    // Where files have extents, blocks can be allocated without being written.
-    let reserved = File::create(top.join("reserved")).unwrap();
-    reserved.write_all_at(b"begin", 0).unwrap();
-    let _ = fallocate(&reserved, FallocateFlags::empty(), 8192, 100_000);
-    let _ = fallocate(&reserved, FallocateFlags::KEEP_SIZE, 200_000, 100_000);
-    reserved.write_all_at(b"middle", 50_000).unwrap();
-    // Every second block, so that no extent has neighbours.
-    let torn = File::create(top.join("torn")).unwrap();
-    for at in 0..2000 {
-        torn.write_all_at(b"x", at * 8192).unwrap();
-    }
-    symlink("short", top.join("link")).unwrap();
-    symlink("x".repeat(59), top.join("link-of-59")).unwrap();
-    symlink("x".repeat(60), top.join("link-of-60")).unwrap();
-    symlink("x".repeat(1000), top.join("long-link")).unwrap();
-    fs::hard_link(top.join("tiny"), top.join("deep/er/again")).unwrap();
-    fs::hard_link(top.join("link"), top.join("deep/link-again")).unwrap();
-    let mode = Mode::from_raw_mode(0o640);
-    for (name, kind, (major, minor)) in [
-        ("character", FileType::CharacterDevice, (1, 3)),
-        ("block", FileType::BlockDevice, (259, 70_000)),
-        ("fifo", FileType::Fifo, (0, 0)),
-        ("socket", FileType::Socket, (0, 0)),
-    ] {
-        mknodat(CWD, top.join(name), kind, mode, makedev(major, minor)).unwrap();
-    }
-    let many = top.join("many");
-    fs::create_dir(&many).unwrap();
-    for number in 0..3000 {
-        File::create(many.join(format!("a name that takes some room, number {number}"))).unwrap();
-    }
-    for number in (0..3000).step_by(3) {
-        fs::remove_file(many.join(format!("a name that takes some room, number {number}")))
-            .unwrap();
-    }
-    let odd = OsStr::from_bytes(b"\xFF\xFE \n\\ odd");
-    fs::write(top.join(odd), "odd").unwrap();
-    fs::write(top.join("x".repeat(255)), "long name").unwrap();
-    fs::set_permissions(top.join("tiny"), fs::Permissions::from_mode(0o6751)).unwrap();
-    std::os::unix::fs::chown(top.join("inside"), Some(100_000), Some(4_000_000_000)).unwrap();
-    let time = Timespec {
-        tv_sec: 1_234_567_890,
-        tv_nsec: 123_456_789,
-    };
-    let times = Timestamps {
-        last_access: time,
-        last_modification: time,
-    };
-    utimensat(CWD, top.join("deep"), &times, AtFlags::empty()).unwrap();
-}
-
-/// Attributes of all namespaces, few and many; what a file system has no room for is left out.
-fn attributes(top: &Path) {
-    let set = |name: &str, attribute: &str, value: &[u8]| {
-        let _ = rustix::fs::lsetxattr(top.join(name), attribute, value, XattrFlags::empty());
-    };
-    set("tiny", "user.small", b"value");
-    set("tiny", "user.empty", b"");
-    set("tiny", "trusted.t", b"\0\xFF");
-    set("deep", "security.label", b"a label\0");
-    set("link", "trusted.of-a-link", b"x");
-    set("inside", "user.large", &[7; 900]);
-    set("inside", "user.larger", &[8; 2000]);
-    // More than a block, where that can be stored.
-    set("empty", "user.huge", &[9; 40_000]);
-    for number in 0..20 {
-        set("sparse", &format!("user.{number}"), &[number; 20]);
-        set("torn", &format!("user.{number}"), &[number; 20]);
-    }
-    let list = |id: u32| {
-        let entry = |tag: u16, permissions: u16, id: u32| {
-            [
-                &tag.to_le_bytes()[..],
-                &permissions.to_le_bytes(),
-                &id.to_le_bytes(),
-            ]
-            .concat()
-        };
-        [
-            2_u32.to_le_bytes().to_vec(),
-            entry(1, 7, u32::MAX),
-            entry(2, 5, id),
-            entry(4, 5, u32::MAX),
-            entry(16, 5, u32::MAX),
-            entry(32, 1, u32::MAX),
-        ]
-        .concat()
-    };
-    set("deep/large", "system.posix_acl_access", &list(1000));
-    set("deep/er", "system.posix_acl_default", &list(100_000));
-}
-
 fn filled(options: &[&str], kind: &str, megabytes: u64) -> Option<Temporary> {
     let image = make(options, megabytes)?;
     let mount = mount(&image.0, kind, "loop")?;
     fill(mount.path());
     attributes(mount.path());
+    awkward(mount.path());
     drop(mount);
     Some(image)
+}
+
+/// What only a file system that is written to has: blocks that were never written, extents without neighbours, gaps between
+/// names, and what stands in inodes or just not.
+fn awkward(top: &Path) {
+    let reserved = File::create(top.join("reserved")).unwrap();
+    reserved.write_all_at(b"begin", 0).unwrap();
+    // Where files have no extents, there is no such thing.
+    let _ = fallocate(&reserved, FallocateFlags::empty(), 8192, 100_000);
+    let _ = fallocate(&reserved, FallocateFlags::KEEP_SIZE, 200_000, 100_000);
+    reserved.write_all_at(b"middle", 50_000).unwrap();
+    let torn = File::create(top.join("torn")).unwrap();
+    for at in 0..600 {
+        torn.write_all_at(b"x", at * 8192).unwrap();
+    }
+    for length in [59, 60] {
+        symlink("x".repeat(length), top.join(format!("link-of-{length}"))).unwrap();
+    }
+    fs::hard_link(top.join("link"), top.join("deep/link-again")).unwrap();
+    for number in (0..3000).step_by(3) {
+        fs::remove_file(top.join(format!("many/a name that takes some room, number {number}")))
+            .unwrap();
+    }
+    let set = |name: &str, attribute: &str, value: &[u8]| {
+        let _ = lsetxattr(top.join(name), attribute, value, XattrFlags::empty());
+    };
+    // More than a block, where that can be stored.
+    set("empty", "user.huge", &[9; 40_000]);
+    let entry = |tag: u16, permissions: u16, id: u32| {
+        [
+            &tag.to_le_bytes()[..],
+            &permissions.to_le_bytes(),
+            &id.to_le_bytes(),
+        ]
+        .concat()
+    };
+    let list = [
+        2_u32.to_le_bytes().to_vec(),
+        entry(1, 7, u32::MAX),
+        entry(2, 5, 100_000),
+        entry(4, 5, u32::MAX),
+        entry(16, 5, u32::MAX),
+        entry(32, 1, u32::MAX),
+    ]
+    .concat();
+    set("deep/large", "system.posix_acl_access", &list);
+    set("deep/er", "system.posix_acl_default", &list);
 }
 
 #[test]
@@ -234,7 +169,7 @@ fn every_feature_reads_as_the_kernel_shows_it() {
     ] {
         println!("{kind} {options:?}");
         if let Some(image) = filled(options, kind, 400) {
-            compare(&image.0, kind);
+            compare::<Ext>(&image.0, kind);
         }
     }
 }
@@ -257,16 +192,16 @@ fn what_few_kernels_mount_is_read_too() {
             "1024",
         ],
     ] {
-        let source = Source::new();
-        let top = source.0.to_str().unwrap();
+        let source = source();
+        let top = source.path().to_str().unwrap();
         let options = [options, &["-d", top]].concat();
         let Some(image) = make(&options, 400) else {
             return;
         };
-        let (_, listing, partition) = read(&image.0);
+        let (_, listing, partition) = read::<Ext>(&image.0);
         let mut told = seen::of_listing(&listing, &partition);
         told.remove(Path::new("lost+found"));
-        let mut shown = seen::of_mount(&source.0);
+        let mut shown = seen::of_mount(source.path());
         for (path, seen) in told.iter_mut().chain(&mut shown) {
             // It copies whole seconds, few attributes, and each name of a symbolic link.
             if seen.kind == "symlink" {
@@ -282,27 +217,15 @@ fn what_few_kernels_mount_is_read_too() {
     }
 }
 
-/// A folder with what file systems are filled with; it ends with its value.
-struct Source(PathBuf);
-
-impl Source {
-    fn new() -> Self {
-        let path = Temporary::new("source");
-        fs::create_dir(&path.0).unwrap();
-        fill(&path.0);
-        // With some sizes of blocks, mke2fs 1.47.0 cuts a file that does not end with data.
-        for (name, end) in [("reserved", 108_192), ("sparse", 50_000_000)] {
-            let file = File::options().write(true).open(path.0.join(name));
-            file.unwrap().write_all_at(b"end", end - 3).unwrap();
-        }
-        Self(path.0.clone())
+/// A filled folder whose files end with data: with some sizes of blocks, mke2fs 1.47.0 cuts others.
+fn source() -> Folder {
+    let folder = Folder::empty();
+    fill(folder.path());
+    for (name, end) in [("sparse", 25_000_000), ("hole", 3_000_000)] {
+        let file = File::options().write(true).open(folder.path().join(name));
+        file.unwrap().write_all_at(b"end", end - 3).unwrap();
     }
-}
-
-impl Drop for Source {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
+    folder
 }
 
 #[test]
@@ -311,7 +234,7 @@ fn what_the_file_system_is_called_is_told() {
     let Some(image) = make(&["-t", "ext4", "-U", uuid], 16) else {
         return;
     };
-    let (volume, _, _) = read(&image.0);
+    let (volume, _, _) = read::<Ext>(&image.0);
     assert_eq!(volume.kind, "ext4");
     assert_eq!(volume.label, b"judged");
     assert_eq!(volume.identifier, uuid);
@@ -342,7 +265,7 @@ fn a_journal_is_replayed_in_memory() {
         };
         let copy = torn_copy(&image.0, &mounted);
         drop(mounted);
-        let (volume, listing, partition) = read(&copy.0);
+        let (volume, listing, partition) = read::<Ext>(&copy.0);
         let replayed = volume.properties.iter().find(|(name, _)| name == "journal");
         assert!(replayed.is_some(), "{options:?}: {:?}", volume.properties);
         assert!(listing.find(b"/added/20").is_some());
