@@ -192,3 +192,21 @@ fn the_signatures_are_those_of_systemd_measure() {
     let theirs = String::from_utf8(output.stdout).unwrap();
     assert_eq!(String::from_utf8(ours).unwrap(), theirs.trim_end());
 }
+
+#[test]
+fn no_digest_of_a_private_key_is_told() {
+    let Some((bench, ..)) = built() else { return };
+    let arguments = [
+        "build",
+        "image.toml",
+        "-o",
+        "disk.img",
+        "--provenance",
+        "told.json",
+    ];
+    bench.done(&arguments);
+    let told = fs::read_to_string(bench.path("told.json")).unwrap();
+    let digest = |name: &str| crate::support::bench::sha256(&bench.path(name));
+    assert!(told.contains(&digest("vmlinuz")), "{told}");
+    assert!(!told.contains(&digest("pcr.key")), "{told}");
+}

@@ -3,7 +3,7 @@
 use crate::catalogue::GuestError;
 use crate::kernel::KernelError;
 use crate::plan::PlanError;
-use crate::split::SplitError;
+use crate::split::error::SplitError;
 use crate::{DiskError, TemplateError};
 use cellblock_cell::CellError;
 use cellblock_contract::FormatError;

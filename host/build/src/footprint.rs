@@ -241,6 +241,8 @@ impl Footprint {
         parts.texts().for_each(|text| self.reads_single(text));
         let addons = parts.addons.iter().map(KernelAddon::parts);
         addons.for_each(|parts| self.reads_parts(&parts));
+        self.secrets
+            .extend(parts.pcr_key.iter().map(|key| key.value.clone()));
         self.reads_signer(parts.sign.as_ref());
     }
 
