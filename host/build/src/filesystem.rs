@@ -7,6 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 use serde::Serialize;
 
 use crate::catalogue::{Formatter, Formatters};
+use crate::configured;
 use crate::error::{Error, PartitionError};
 use crate::kernel::{self, AssembledKernel, KernelError};
 use crate::key::{FillInputs, FillKey, GuestInputs};
@@ -23,7 +24,7 @@ use cellblock_image::{Filling, PartitionFile, Scratch};
 use cellblock_spec::Content;
 use cellblock_table::SectorSize;
 use cellblock_tree::source::{
-    self, Counter, FileId, Gathered, ReadOptions, Room, Source, Warning, What,
+    self, Counter, FileId, Gathered, ImageInfo, ReadOptions, Room, Source, Warning, What,
 };
 use cellblock_tree::{Timestamp, Tree, TreeDigests};
 
@@ -52,6 +53,8 @@ pub(crate) struct Prepared {
     pub(crate) awaited: Awaited,
     /// The unified kernels that were assembled for it.
     kernels: Vec<AssembledKernel>,
+    /// The container images in its content.
+    images: Vec<ImageInfo>,
     /// What the user should know of its content.
     warnings: Vec<Warning>,
     /// What is to be dropped, and what the format stores.
@@ -69,6 +72,13 @@ pub(crate) struct Measurements<'a> {
     /// The indexes of their partitions.
     pub(crate) partitions: &'a [usize],
     pub(crate) sector_size: SectorSize,
+}
+
+/// The content of a file system, read.
+struct ReadContent {
+    gathered: Gathered,
+    kernels: Vec<AssembledKernel>,
+    images: Vec<ImageInfo>,
 }
 
 /// Where a file system goes. Bytes.
@@ -102,6 +112,8 @@ pub(crate) struct Filled {
     pub(crate) reading: Duration,
     pub(crate) formatting: Duration,
     pub(crate) kernels: Vec<AssembledKernel>,
+    /// The container images in its content.
+    pub(crate) images: Vec<ImageInfo>,
 }
 
 /// Which guest made a file system, and what it could reach.
@@ -184,10 +196,14 @@ impl Preparation<'_> {
         let formatter = self.formatter(filesystem);
         let mut awaited = Awaited::default();
         let codecs = formatter.guest.codecs();
-        let (gathered, kernels) = self
+        let content = self
             .read_tree(name, filesystem, formatter, &codecs, &mut awaited)
             .map_err(|error| partition_error(name, error))?;
-        let Gathered { tree, warnings } = gathered;
+        let ReadContent {
+            gathered: Gathered { tree, warnings },
+            kernels,
+            images,
+        } = content;
         let tree = Arc::new(tree);
         let cell = self
             .cell(formatter, &codecs, &tree)
@@ -201,6 +217,7 @@ impl Preparation<'_> {
             tree,
             awaited,
             kernels,
+            images,
             warnings,
             kept: kept(filesystem, formatter),
             codecs,
@@ -242,7 +259,7 @@ impl Preparation<'_> {
         formatter: &Formatter,
         codecs: &Arc<Codecs>,
         awaited: &mut Awaited,
-    ) -> Result<(Gathered, Vec<AssembledKernel>), PartitionError> {
+    ) -> Result<ReadContent, PartitionError> {
         self.say_sources(name, filesystem);
         let found = Counter::default();
         let counter = found.clone();
@@ -263,6 +280,12 @@ impl Preparation<'_> {
             decompressors: Arc::clone(codecs) as _,
         };
         let spool = || self.scratch.file();
+        let images = filesystem.contents.iter().filter_map(Content::source);
+        let images = source::open_images(images, &spool, &options)?;
+        let infos: Vec<ImageInfo> = images.iter().map(|image| image.info().clone()).collect();
+        // Of several images the last one, which lies over the others.
+        let values = infos.last().map(configured::values).unwrap_or_default();
+        let facts = &self.facts.clone().with(&values);
         let mut kernels = Vec::new();
         let sources = filesystem
             .contents
@@ -270,10 +293,10 @@ impl Preparation<'_> {
             .map(|content| {
                 let source = match content {
                     Content::Source(source) => source.clone(),
-                    Content::Template(template) => template::filled(template, self.facts, awaited)?,
+                    Content::Template(template) => template::filled(template, facts, awaited)?,
                     Content::Kernel(kernel) => {
                         let (source, told) =
-                            kernel::assembled(kernel, self.facts, awaited, self.signers)?;
+                            kernel::assembled(kernel, facts, awaited, self.signers)?;
                         kernels.push(told);
                         source
                     }
@@ -284,7 +307,12 @@ impl Preparation<'_> {
                 })
             })
             .collect::<Result<Vec<_>, PartitionError>>()?;
-        Ok((source::read_sources(&sources, &spool, &options)?, kernels))
+        let gathered = source::read_with_images(&sources, images, &spool, &options)?;
+        Ok(ReadContent {
+            gathered,
+            kernels,
+            images: infos,
+        })
     }
 
     /// Says where the content comes from.
@@ -295,6 +323,7 @@ impl Preparation<'_> {
             Content::Source(source) => match &source.what {
                 What::Directory(path) => format!("the directory {}", path.display()),
                 What::Archive(path) => format!("the archive {}", path.display()),
+                What::Image(image) => format!("the image {}", image.path.display()),
                 What::File(path) => format!("the file {}", path.display()),
                 What::Bytes(bytes) => format!("{} bytes of the spec", bytes.len()),
             },
@@ -415,6 +444,7 @@ impl Preparation<'_> {
             reading: prepared.reading,
             formatting,
             kernels: prepared.kernels.clone(),
+            images: prepared.images.clone(),
         })
     }
 }

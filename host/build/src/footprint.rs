@@ -33,6 +33,8 @@ pub struct Footprint {
     filled: Vec<Named>,
     /// What of it is a private key.
     secrets: Vec<PathBuf>,
+    /// Folders that files are read from whose names are known later: layouts of container images.
+    whole: Vec<PathBuf>,
 }
 
 /// A file and what it is for.
@@ -49,6 +51,19 @@ pub enum Overlap {
     /// A file that would be lost.
     #[error(transparent)]
     File(#[from] SameFile),
+    /// A file in a folder that this run reads from.
+    #[error(
+        "{}: {what} lies in the image {}, which this run reads; give it a name elsewhere; nothing has been written",
+        .path.display(), .image.display()
+    )]
+    InImage {
+        /// What goes there.
+        what: String,
+        /// Its name.
+        path: PathBuf,
+        /// The image's layout.
+        image: PathBuf,
+    },
     /// Files that would be content of the next run.
     #[error(
         "{}: {what} lies in {of} {}, which this run reads: what it writes now, the next would read; name a folder elsewhere; \
@@ -174,6 +189,10 @@ impl Footprint {
         match &source.what {
             What::Directory(path) => self.reads("the directory", path),
             What::Archive(path) => self.reads("the archive", path),
+            What::Image(image) => {
+                self.reads("the image", &image.path);
+                self.whole.push(image.path.clone());
+            }
             What::File(path) => self.reads("the source", path),
             What::Bytes(_) => {}
         }
@@ -269,6 +288,7 @@ impl Footprint {
     /// [`Overlap`] for the first.
     pub fn check(&self) -> Result<(), Overlap> {
         self.check_files()?;
+        self.check_images()?;
         for filled in &self.filled {
             let Some(folder) = resolved(&filled.path) else {
                 continue;
@@ -283,6 +303,29 @@ impl Footprint {
                     path: filled.path.clone(),
                     of: read.what.clone(),
                     other: read.path.clone(),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses outputs in layouts of images, of which any file may be read.
+    fn check_images(&self) -> Result<(), Overlap> {
+        let folders = self.whole.iter().filter(|path| path.is_dir());
+        for (image, folder) in folders.filter_map(|path| Some((path, resolved(path)?))) {
+            let is_inside = |output: &&Named| {
+                if output.path == Path::new(STREAM) {
+                    return false;
+                }
+                let output = resolved(&output.path);
+                output.is_some_and(|output| output.starts_with(&folder))
+            };
+            let mut outputs = self.written.iter().chain(&self.filled);
+            if let Some(output) = outputs.find(is_inside) {
+                return Err(Overlap::InImage {
+                    what: output.what.clone(),
+                    path: output.path.clone(),
+                    image: image.clone(),
                 });
             }
         }

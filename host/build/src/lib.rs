@@ -54,6 +54,7 @@
 pub mod boot;
 mod cache_folder;
 pub mod catalogue;
+mod configured;
 mod derive;
 mod disk;
 pub mod error;

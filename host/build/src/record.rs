@@ -19,6 +19,7 @@ use cellblock_contract::EncodedCounts;
 use cellblock_image::Change;
 use cellblock_table::{DiskId, Partition, PartitionType, Repair, Scheme, Table};
 use cellblock_text::hexadecimal;
+use cellblock_tree::source::ImageInfo;
 
 /// What was built.
 #[derive(Clone, Debug, Serialize)]
@@ -262,6 +263,9 @@ pub struct FilesystemRecord {
     /// The unified kernels in it that were assembled.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unified_kernels: Vec<KernelRecord>,
+    /// The container images that its content is from.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub images: Vec<ImageInfo>,
     /// How long it took.
     pub timings: Timings,
 }
@@ -585,6 +589,7 @@ impl FilesystemRecord {
                 .into_iter()
                 .map(|property| (property.name, property.value))
                 .collect(),
+            images: filled.images,
             unified_kernels: filled.kernels.into_iter().map(KernelRecord::of).collect(),
             timings: Timings {
                 read: Some(filled.reading.as_secs_f64()),

@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 use super::boot::KernelParts;
 use super::value::{
     ValueError, parse_destination, parse_hard_links, parse_mode, parse_owner, parse_part,
-    parse_times,
+    parse_platform, parse_times,
 };
 use cellblock_text::nearest;
 use cellblock_tree::recognise::{Class, HEAD, recognise};
-use cellblock_tree::source::{ModeRule, Source, What};
+use cellblock_tree::source::{Image, ImagePlatform, ModeRule, Source, What, looks_like_image};
 
 /// Something that goes into a file system.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,10 +45,22 @@ impl Content {
         }
     }
 
+    /// The source that it is as it stands; none of what is made first.
+    #[must_use]
+    pub fn source(&self) -> Option<&Source> {
+        match self {
+            Self::Source(source) => Some(source),
+            Self::Template(_) | Self::Kernel(_) => None,
+        }
+    }
+
     /// Has its symbolic links replaced by what they lead to within it; a file or a text has none.
     pub fn set_follow(&mut self) {
         if let Self::Source(source) = self
-            && matches!(source.what, What::Directory(_) | What::Archive(_))
+            && matches!(
+                source.what,
+                What::Directory(_) | What::Archive(_) | What::Image(_)
+            )
         {
             source.follow = true;
         }
@@ -117,8 +129,8 @@ impl SingleFile {
 
 /// A source as typed on the command line, before anybody has looked what its path is.
 ///
-/// `[directory:|archive:|file:]PATH[,to=/x][,owner=0:0][,mode=0644][,exclude=GLOB]...[,times=keep][,from=DIR][,strip=N]`
-/// `[,follow=true][,hard-links=break]`. A comma starts an option only before a lowercase word and `=`, so that a path may hold commas; a path or
+/// `[directory:|archive:|oci:|file:]PATH[,to=/x][,owner=0:0][,mode=0644][,exclude=GLOB]...[,times=keep][,from=DIR][,strip=N]`
+/// `[,follow=true][,hard-links=break][,reference=NAME][,platform=OS/ARCH][,overlay-whiteouts=true]`. A comma starts an option only before a lowercase word and `=`, so that a path may hold commas; a path or
 /// value in double quotes may hold anything, with `\\` before a quote or a backslash.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TypedContent {
@@ -126,6 +138,38 @@ pub struct TypedContent {
     /// What is typed of the source; its content is [`TypedContent::path`], whatever that is.
     source: Source,
     path: PathBuf,
+    /// What is typed of an image.
+    of_image: OfImage,
+}
+
+/// What is typed of a container image.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct OfImage {
+    reference: Option<String>,
+    platform: Option<ImagePlatform>,
+    overlay_whiteouts: Option<bool>,
+}
+
+impl OfImage {
+    /// The first option that was typed.
+    fn first(&self) -> Option<&'static str> {
+        let typed = [
+            ("reference", self.reference.is_some()),
+            ("platform", self.platform.is_some()),
+            ("overlay-whiteouts", self.overlay_whiteouts.is_some()),
+        ];
+        let first = typed.iter().find(|(_, is_typed)| *is_typed);
+        first.map(|(name, _)| *name)
+    }
+
+    fn image(self, path: PathBuf) -> Image {
+        Image {
+            reference: self.reference,
+            platform: self.platform,
+            overlay_whiteouts: self.overlay_whiteouts.unwrap_or(false),
+            ..Image::new(path)
+        }
+    }
 }
 
 /// Why what is typed cannot be taken as a source.
@@ -142,25 +186,35 @@ pub enum LookError {
         /// What it is, with its article.
         name: &'static str,
     },
+    /// An option of images was typed for something else.
+    #[error(
+        "is no container image, and `{option}` chooses among those: leave it out, or type oci: before the path"
+    )]
+    NotAnImage {
+        /// The option.
+        option: &'static str,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Prefix {
     Directory,
     Archive,
+    Image,
     File,
 }
 
 impl Prefix {
-    const ALL: [(&str, Self); 3] = [
+    const ALL: [(&str, Self); 4] = [
         ("directory:", Self::Directory),
         ("archive:", Self::Archive),
+        ("oci:", Self::Image),
         ("file:", Self::File),
     ];
 }
 
 impl TypedContent {
-    const OPTIONS: [&str; 9] = [
+    const OPTIONS: [&str; 12] = [
         "to",
         "owner",
         "mode",
@@ -170,6 +224,9 @@ impl TypedContent {
         "strip",
         "follow",
         "hard-links",
+        "reference",
+        "platform",
+        "overlay-whiteouts",
     ];
 
     /// Reads a source as typed.
@@ -189,15 +246,17 @@ impl TypedContent {
         }
         let path = PathBuf::from(path);
         let mut source = Source::new(What::File(path.clone()));
+        let mut of_image = OfImage::default();
         while let Some((name, value)) = rest.strip_prefix(',').and_then(option) {
             let (value, after) = piece(value)?;
-            set(&mut source, name, &value)?;
+            set(&mut source, &mut of_image, name, &value)?;
             rest = after;
         }
         Ok(Self {
             prefix,
             source,
             path,
+            of_image,
         })
     }
 
@@ -207,7 +266,7 @@ impl TypedContent {
     }
 
     /// Looks what the path is, unless a prefix says it: a directory; a tar, known by its magic or its name (`.tar`,
-    /// `.tar.gz`, `.tgz`, `.tar.zst`…); any other file is content as it is, if it is nothing that content could come from.
+    /// `.tar.gz`, `.tgz`, `.tar.zst`…); a container image, known by the names in it; any other file is content as it is, if it is nothing that content could come from.
     ///
     /// # Errors
     /// When the path cannot be opened, or is an archive, a file system or a disk that is not read.
@@ -216,9 +275,23 @@ impl TypedContent {
         let what = match self.prefix {
             Some(Prefix::Directory) => What::Directory(path),
             Some(Prefix::Archive) => What::Archive(path),
+            Some(Prefix::Image) => What::Image(self.of_image.clone().image(path)),
             Some(Prefix::File) => What::File(path),
-            None => guess(path)?,
+            None => match guess(path)? {
+                What::Directory(path) | What::Archive(path) if looks_like_image(&path) => {
+                    What::Image(Image {
+                        recognised: true,
+                        ..self.of_image.clone().image(path)
+                    })
+                }
+                other => other,
+            },
         };
+        if let Some(option) = self.of_image.first()
+            && !matches!(what, What::Image(_))
+        {
+            return Err(LookError::NotAnImage { option });
+        }
         Ok(Source {
             what,
             ..self.source
@@ -268,7 +341,18 @@ fn piece(text: &str) -> Result<(String, &str), ValueError> {
     }
 }
 
-fn set(source: &mut Source, name: &str, value: &str) -> Result<(), ValueError> {
+fn set(
+    source: &mut Source,
+    of_image: &mut OfImage,
+    name: &str,
+    value: &str,
+) -> Result<(), ValueError> {
+    let flag = |value: &str| {
+        let flag = value.parse();
+        flag.map_err(|_| ValueError::NotABoolean {
+            text: value.to_owned(),
+        })
+    };
     let text = || value.to_owned();
     match name {
         "to" => source.to = Some(parse_destination(value)?),
@@ -283,10 +367,10 @@ fn set(source: &mut Source, name: &str, value: &str) -> Result<(), ValueError> {
                 .map_err(|_| ValueError::NotACount { text: text() })?
                 .into();
         }
-        "follow" => {
-            let flag = value.parse();
-            source.follow = flag.map_err(|_| ValueError::NotABoolean { text: text() })?;
-        }
+        "follow" => source.follow = flag(value)?,
+        "reference" => of_image.reference = Some(text()),
+        "platform" => of_image.platform = Some(parse_platform(value)?),
+        "overlay-whiteouts" => of_image.overlay_whiteouts = Some(flag(value)?),
         "hard-links" => source.hard_links = parse_hard_links(value)?,
         _ => {
             return Err(ValueError::UnknownContentOption {

@@ -224,7 +224,7 @@ pub enum ProblemKind {
     EmptyMinimum,
     /// A content source that names none or several of its kinds.
     #[error(
-        "a content source names {found} of `directory`, `archive`, `file`, `text` and `template`"
+        "a content source names {found} of `directory`, `archive`, `oci`, `file`, `text` and `template`"
     )]
     ContentKinds {
         /// How many it names.
@@ -251,6 +251,12 @@ pub enum ProblemKind {
     /// A key of directories and archives beside a text or a file.
     #[error("`{key}` says nothing about a single file")]
     KeyOfTree {
+        /// The key.
+        key: &'static str,
+    },
+    /// A key of container images beside something else.
+    #[error("`{key}` chooses among container images, and this is none")]
+    KeyOfImage {
         /// The key.
         key: &'static str,
     },
@@ -340,7 +346,9 @@ impl ProblemKind {
             Self::SingleFileKinds { .. } => "this file".to_owned(),
             Self::TwoLoaders => "one of them must go".to_owned(),
             Self::NotAnEntry { .. } => "this entry".to_owned(),
-            Self::KeyOfTree { .. } | Self::TimesOfText => "on this source".to_owned(),
+            Self::KeyOfTree { .. } | Self::KeyOfImage { .. } | Self::TimesOfText => {
+                "on this source".to_owned()
+            }
             Self::RawKinds { .. } => "this entry".to_owned(),
             Self::RawNeeds { .. } => "on this entry".to_owned(),
             Self::NotInThisTable { table, .. } => format!("not in {table}"),
@@ -404,6 +412,9 @@ impl ProblemKind {
             }
             Self::KeyOfTree { key } => {
                 Some(format!("remove `{key}`, or name a directory or an archive"))
+            }
+            Self::KeyOfImage { key } => {
+                Some(format!("remove `{key}`, or name an image with `oci`"))
             }
             Self::TimesOfText => Some("remove `times`".to_owned()),
             Self::RawKinds { .. } => Some(

@@ -62,6 +62,13 @@ pub(super) struct Content {
     follow: bool,
     /// What becomes of hard links in a directory or an archive: `break` makes each name a file of its own, `keep` leaves them.
     hard_links: Option<HardLinksName>,
+    /// Which image of a layout, where there are several: a name as it is written there, or a digest.
+    reference: Option<String>,
+    /// Which image, by what it is for: `linux/arm64`.
+    platform: Option<String>,
+    /// Whether overlayfs's own whiteouts in an image's layers hide names, too: devices 0:0, and `trusted.overlay.opaque`.
+    #[schemars(default)]
+    overlay_whiteouts: bool,
 }
 
 /// What becomes of hard links.
@@ -116,6 +123,8 @@ enum ContentKind {
     Directory(String),
     /// A tar archive: plain, or compressed by gzip, zstd, xz, bzip2 or lz4.
     Archive(String),
+    /// A container image: an OCI layout as a directory or a tar, or what `docker save` writes. Its root file system is taken.
+    Oci(String),
     /// One file.
     File(String),
     /// The content of one file, written out here; `to` names it.

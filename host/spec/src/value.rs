@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::size::SizeError;
 use cellblock_contract::{CommandLineError, Loss};
 use cellblock_table::{DiskId, Scheme, TypeError};
-use cellblock_tree::source::{HardLinks, ModeRule, ModeRuleError, Times};
+use cellblock_tree::source::{HardLinks, ImagePlatform, ModeRule, ModeRuleError, Times};
 
 /// A value that could not be understood. Every variant carries the text as it was written.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -25,6 +25,14 @@ pub enum ValueError {
     /// The command line of a guest.
     #[error(transparent)]
     Command(#[from] CommandLineError),
+    /// Not the platform of a container image.
+    #[error(
+        "`{text}` is no platform: write OS/ARCHITECTURE or OS/ARCHITECTURE/VARIANT, such as linux/arm64"
+    )]
+    NotAPlatform {
+        /// What was written.
+        text: String,
+    },
     /// A size or a size rule.
     #[error(transparent)]
     Size(#[from] SizeError),
@@ -582,6 +590,16 @@ pub fn parse_hard_links(text: &str) -> Result<HardLinks, ValueError> {
             text: text.to_owned(),
         }),
     }
+}
+
+/// Reads the platform of a container image: `linux/arm64`.
+///
+/// # Errors
+/// When it is none.
+pub fn parse_platform(text: &str) -> Result<ImagePlatform, ValueError> {
+    text.parse().map_err(|_| ValueError::NotAPlatform {
+        text: text.to_owned(),
+    })
 }
 
 /// Reads the path of a directory in a source, which may begin with a slash.

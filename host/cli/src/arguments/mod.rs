@@ -387,8 +387,9 @@ pub struct Convert {
 #[command(
     override_usage = "cellblock mkfs [OPTIONS] --output <FILE> <KIND>",
     after_help = "\
-SOURCE is a directory, a tar archive (plain, or compressed as .tar.gz, .tar.zst, .tar.xz, .tar.bz2 or .tar.lz4), or a \
-single file. Its name and first bytes tell which, unless a prefix says it: `directory:`, `archive:` or `file:`. \
+SOURCE is a directory, a tar archive (plain, or compressed as .tar.gz, .tar.zst, .tar.xz, .tar.bz2 or .tar.lz4), a \
+container image (an OCI layout as a directory or a tar, or what `docker save` writes), or a \
+single file. Its name and first bytes tell which, unless a prefix says it: `directory:`, `archive:`, `oci:` or `file:`. \
 `archive:-` is standard input. Options follow after commas:
 
   ,to=/PATH           where it goes
@@ -400,11 +401,16 @@ single file. Its name and first bytes tell which, unless a prefix says it: `dire
   ,follow=true        links become what they lead to
   ,hard-links=break   each name a file of its own
   ,times=keep         also those later than --time
+  ,reference=NAME     which image of a layout: its name, or a digest
+  ,platform=OS/ARCH   which image, by what it is for: linux/arm64
+  ,overlay-whiteouts=true
+                      those of overlayfs count in an image's layers, too
 
 A path or value that holds such an option is written in double quotes: '\"a,to=b\",to=/c'.
 
 Examples:
   cellblock mkfs ext4 -o root.img --content root.tar --size \"minimum + 20%\"
+  cellblock mkfs ext4 -o root.img --content oci:debian,reference=12
   cellblock mkfs vfat -o esp.img --size 64MiB --label UEFI --content esp/
   cellblock mkfs ext4 -o home.img --content skel/,to=/user,owner=1000:1000
   cellblock mkfs swap -o swap.img --size 1GiB"

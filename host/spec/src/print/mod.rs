@@ -21,7 +21,7 @@ use super::{
 use cellblock_contract::{Argument, Loss, Word};
 use cellblock_table::PartitionType;
 use cellblock_text::hexadecimal;
-use cellblock_tree::source::{HardLinks, ModeRule, Source, Times, What};
+use cellblock_tree::source::{HardLinks, Image, ModeRule, Source, Times, What};
 
 /// A path that TOML, which is Unicode, has no way to write.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -397,6 +397,7 @@ fn print_source(source: &Source) -> Result<String, PathError> {
     let mut entries = vec![match what {
         What::Directory(path) => format!("directory = {}", quoted_path(path)?),
         What::Archive(path) => format!("archive = {}", quoted_path(path)?),
+        What::Image(image) => image_entries(image)?,
         What::File(path) => format!("file = {}", quoted_path(path)?),
         What::Bytes(bytes) => format!("text = {}", quoted(&String::from_utf8_lossy(bytes))),
     }];
@@ -421,6 +422,29 @@ fn print_source(source: &Source) -> Result<String, PathError> {
         entries.push("hard-links = \"break\"".to_owned());
     }
     Ok(braced(entries))
+}
+
+/// The keys of a container image.
+fn image_entries(image: &Image) -> Result<String, PathError> {
+    let Image {
+        path,
+        reference,
+        platform,
+        overlay_whiteouts,
+        // Whoever writes it down says it.
+        recognised: _,
+    } = image;
+    let mut entries = vec![format!("oci = {}", quoted_path(path)?)];
+    if let Some(reference) = reference {
+        entries.push(format!("reference = {}", quoted(reference)));
+    }
+    if let Some(platform) = platform {
+        entries.push(format!("platform = {}", quoted(&platform.to_string())));
+    }
+    if *overlay_whiteouts {
+        entries.push("overlay-whiteouts = true".to_owned());
+    }
+    Ok(entries.join(", "))
 }
 
 fn print_raw_list(raw: &[RawSpec]) -> Result<Option<String>, PathError> {

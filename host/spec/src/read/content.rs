@@ -9,11 +9,12 @@ use toml::de::DeValue;
 use super::super::content::{Content, SingleFile};
 use super::super::error::ProblemKind;
 use super::super::fields::{Fields, boolean, integer, parsed, text};
-use super::super::place::Place;
+use super::super::place::{Place, Placed};
 use super::super::value::{
-    parse_destination, parse_hard_links, parse_mode, parse_owner, parse_part, parse_times,
+    parse_destination, parse_hard_links, parse_mode, parse_owner, parse_part, parse_platform,
+    parse_times,
 };
-use cellblock_tree::source::{HardLinks, Source, Times, What};
+use cellblock_tree::source::{HardLinks, Image, ImagePlatform, Source, Times, What};
 
 /// What a source is, before its other keys are looked at.
 enum Kind {
@@ -44,6 +45,11 @@ pub(super) fn content(
     let strip = fields.take("strip", |value| integer(value, 0, u64::from(u16::MAX)));
     let follow = fields.take("follow", boolean);
     let hard_links = fields.take("hard-links", parsed(parse_hard_links));
+    let of_image = OfImage {
+        reference: fields.take("reference", text),
+        platform: fields.take("platform", parsed(parse_platform)),
+        overlay_whiteouts: fields.take("overlay-whiteouts", boolean),
+    };
     let found = kinds.len();
     let kind = match kinds.pop() {
         Some(kind) if found == 1 => kind,
@@ -52,6 +58,7 @@ pub(super) fn content(
             return None;
         }
     };
+    let kind = of_image.add_to(kind, fields);
     if let Kind::Single(file) = &kind {
         let of_tree = [
             ("exclude", exclude.first().map(|value| &value.place)),
@@ -98,9 +105,44 @@ pub(super) fn content(
     })
 }
 
+/// What chooses among container images.
+struct OfImage {
+    reference: Option<Placed<String>>,
+    platform: Option<Placed<ImagePlatform>>,
+    overlay_whiteouts: Option<Placed<bool>>,
+}
+
+impl OfImage {
+    /// Adds it to an image; beside anything else it is a mistake.
+    fn add_to(self, kind: Kind, fields: &mut Fields<'_, '_>) -> Kind {
+        if let Kind::Tree(What::Image(image)) = kind {
+            return Kind::Tree(What::Image(Image {
+                reference: self.reference.map(|it| it.value),
+                platform: self.platform.map(|it| it.value),
+                overlay_whiteouts: self.overlay_whiteouts.is_some_and(|it| it.value),
+                ..image
+            }));
+        }
+        let keys = [
+            ("reference", self.reference.map(|it| it.place)),
+            ("platform", self.platform.map(|it| it.place)),
+            (
+                "overlay-whiteouts",
+                self.overlay_whiteouts.map(|it| it.place),
+            ),
+        ];
+        for (key, place) in keys {
+            if let Some(place) = place {
+                fields.problem(ProblemKind::KeyOfImage { key }, place);
+            }
+        }
+        kind
+    }
+}
+
 /// Notes where paths stand, for errors that come when they are opened.
 fn note_places(fields: &mut Fields<'_, '_>, places: &mut BTreeMap<PathBuf, Place>) {
-    for key in ["directory", "archive", "file"] {
+    for key in ["directory", "archive", "oci", "file"] {
         let value = fields.get(key);
         if let Some(value) = value.filter(|value| value.get_ref().is_str())
             && let Some(path) = fields
@@ -119,7 +161,10 @@ fn trees(fields: &mut Fields<'_, '_>) -> impl Iterator<Item = What> + use<> {
     let archive = fields
         .take_path("archive")
         .map(|path| What::Archive(path.value));
-    directory.into_iter().chain(archive)
+    let image = fields
+        .take_path("oci")
+        .map(|path| What::Image(Image::new(path.value)));
+    directory.into_iter().chain(archive).chain(image)
 }
 
 /// The single files that a table names.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use cellblock_text::PathBytes;
 
+use super::oci::ImageError;
 use crate::validate::fault::Fault;
 
 /// Why content could not become a tree, or a file of the tree could not be read.
@@ -223,6 +224,15 @@ pub enum SourceError {
         path: PathBuf,
         /// What is wrong with it.
         error: ArchiveError,
+    },
+
+    /// A container image is malformed, cannot be read, or cannot be told from others.
+    #[error("{}: {error}", path.display())]
+    Image {
+        /// The layout as it was named.
+        path: PathBuf,
+        /// What is wrong with it.
+        error: Box<ImageError>,
     },
 }
 

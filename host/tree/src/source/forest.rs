@@ -193,16 +193,29 @@ impl Forest {
     }
 
     pub(crate) fn lookup(&self, path: &[&[u8]]) -> Option<InodeId> {
-        path.iter()
-            .try_fold(InodeId::ROOT, |at, name| match self.body(at) {
-                Body::Directory(children) => children.get(*name).copied(),
-                _ => None,
-            })
+        self.lookup_in(InodeId::ROOT, path)
+    }
+
+    /// What is at `path` below the directory `root`; no link is followed.
+    pub(crate) fn lookup_in(&self, root: InodeId, path: &[&[u8]]) -> Option<InodeId> {
+        path.iter().try_fold(root, |at, name| match self.body(at) {
+            Body::Directory(children) => children.get(*name).copied(),
+            _ => None,
+        })
     }
 
     /// The directory at `path`; missing ones are made.
     pub(crate) fn directory_at(&mut self, path: &[&[u8]]) -> Result<InodeId, Blocked> {
-        let mut at = InodeId::ROOT;
+        self.directory_in(InodeId::ROOT, path)
+    }
+
+    /// The directory at `path` below the directory `root`; missing ones are made.
+    pub(crate) fn directory_in(
+        &mut self,
+        root: InodeId,
+        path: &[&[u8]],
+    ) -> Result<InodeId, Blocked> {
+        let mut at = root;
         for (depth, name) in path.iter().enumerate() {
             let next = self.children_mut(at).get(*name).copied();
             at = match next {
@@ -302,7 +315,6 @@ impl Forest {
 
     /// Removes the name at `path`, with all that is below it, as a layer's whiteout asks; whether there was one. Other names
     /// of what was there keep it.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for layers, which are to come"))]
     pub(crate) fn remove(&mut self, path: &[&[u8]]) -> bool {
         let Some((name, parents)) = path.split_last() else {
             return false;
@@ -317,7 +329,6 @@ impl Forest {
 
     /// Removes all that is below the directory at `path`, which stays, as a layer's opaque marker asks; whether there is such
     /// a directory.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for layers, which are to come"))]
     pub(crate) fn empty(&mut self, path: &[&[u8]]) -> bool {
         match self.lookup(path) {
             Some(directory) if self.is_directory(directory) => {
@@ -440,9 +451,41 @@ impl Forest {
         self.merge(at, InodeId(base))
     }
 
+    /// A root directory that is not yet part of anything, for what is merged later.
+    pub(crate) fn add_root(&mut self) -> Result<InodeId, Full> {
+        self.add(implied_directory())
+    }
+
+    /// Merges what is below `layer`, a root of its own, into this root, as the layer of a container image: a directory replaces a
+    /// symbolic link too. Returns the paths at which one did that of which the layer has no member, with the targets.
+    pub(crate) fn merge_layer(&mut self, layer: InodeId) -> Vec<(Vec<u8>, Vec<u8>)> {
+        let mut hidden = Vec::new();
+        let merged = self.merge_with(InodeId::ROOT, layer, |path, target, is_implied| {
+            if is_implied {
+                hidden.push((path, target));
+            }
+            Ok(())
+        });
+        merged.expect("links are replaced");
+        hidden
+    }
+
     /// A directory does not replace a symbolic link: what lies behind the link would be lost to its users, as all of
     /// `/usr/lib` where `/lib` points there.
     fn merge(&mut self, into: InodeId, from: InodeId) -> Result<(), Ungraftable> {
+        self.merge_with(into, from, |path, target, _| {
+            Err(Ungraftable::DirectoryOverSymlink { path, target })
+        })
+    }
+
+    /// Merges two directories. `over_link` decides where a directory would replace a symbolic link: it is given the path, the link's
+    /// target, and whether nothing is known of the directory.
+    fn merge_with(
+        &mut self,
+        into: InodeId,
+        from: InodeId,
+        mut over_link: impl FnMut(Vec<u8>, Vec<u8>, bool) -> Result<(), Ungraftable>,
+    ) -> Result<(), Ungraftable> {
         let mut pairs = vec![(into, from, Vec::new())];
         while let Some((into, from, path)) = pairs.pop() {
             if let Some(metadata) = self.inodes[from.index()].metadata.take() {
@@ -456,10 +499,8 @@ impl Forest {
                     }
                     Some(existing) if self.is_directory(id) => {
                         if let Body::Other(Kind::Symlink(target)) = self.body(existing) {
-                            return Err(Ungraftable::DirectoryOverSymlink {
-                                path: below(&path, &name),
-                                target: target.to_vec(),
-                            });
+                            let is_implied = self.inode(id).metadata.is_none();
+                            over_link(below(&path, &name), target.to_vec(), is_implied)?;
                         }
                         self.children_mut(into).insert(name, id);
                     }

@@ -33,6 +33,7 @@ mod count;
 mod error;
 mod follow;
 mod mode;
+mod oci;
 mod pattern;
 mod single;
 mod stamp;
@@ -42,6 +43,10 @@ pub use archive::{BeyondWindow, Decompressors, InProcess, decompressor};
 pub use count::Counter;
 pub use error::{ArchiveError, SourceError};
 pub use mode::{Clause, ModeRule, ModeRuleError};
+pub use oci::{
+    Image, ImageConfig, ImageError, ImageInfo, ImagePlatform, NotAPlatform, OpenedImage,
+    looks_like_image,
+};
 pub use stamp::FileId;
 pub use warning::Warning;
 
@@ -121,6 +126,8 @@ pub enum What {
     Directory(PathBuf),
     /// A tar archive, plain or compressed with gzip, zstd, xz, bzip2 or lz4, which its first bytes tell.
     Archive(PathBuf),
+    /// The root file system of a container image.
+    Image(Image),
     /// One regular file, with its owner, mode, time and attributes.
     File(PathBuf),
     /// A file made of these bytes, root's and of mode 0644. `to` must name it.
@@ -152,6 +159,7 @@ impl Source {
             What::Directory(path) | What::Archive(path) | What::File(path) => {
                 PathBytes(path.as_os_str().as_bytes().to_vec())
             }
+            What::Image(image) => PathBytes(image.path.as_os_str().as_bytes().to_vec()),
             What::Bytes(_) => PathBytes(self.to.clone().unwrap_or_default()),
         }
     }
@@ -245,7 +253,46 @@ pub fn read_sources(
     spool: &dyn Fn() -> io::Result<File>,
     options: &ReadOptions,
 ) -> Result<Gathered, SourceError> {
+    let images = open_images(sources.iter(), spool, options)?;
+    read_with_images(sources, images, spool, options)
+}
+
+/// Finds the container images among sources, in their order, and reads what they say of themselves, but not their layers.
+///
+/// # Errors
+/// When one cannot be read or is malformed, or it is not clear which one is meant.
+pub fn open_images<'s>(
+    sources: impl Iterator<Item = &'s Source>,
+    spool: &dyn Fn() -> io::Result<File>,
+    options: &ReadOptions,
+) -> Result<Vec<OpenedImage>, SourceError> {
+    let images = sources.filter_map(|source| match &source.what {
+        What::Image(image) => Some(image),
+        _ => None,
+    });
+    let means = oci::Means {
+        spool,
+        decompressors: &*options.decompressors,
+        expanded: options.room.expanded,
+    };
+    images.map(|image| oci::open(image, &means)).collect()
+}
+
+/// As [`read_sources`], with the images among the sources opened before, in their order.
+///
+/// # Errors
+/// As [`read_sources`].
+///
+/// # Panics
+/// If there are other images among the sources.
+pub fn read_with_images(
+    sources: &[Source],
+    images: Vec<OpenedImage>,
+    spool: &dyn Fn() -> io::Result<File>,
+    options: &ReadOptions,
+) -> Result<Gathered, SourceError> {
     let mut merging = Merging {
+        images: images.into_iter(),
         forest: Forest::new(),
         stores: Vec::new(),
         kept: Kept::new(options.found.clone()),
@@ -269,6 +316,8 @@ pub fn read_sources(
 }
 
 struct Merging<'a> {
+    /// Those that are still to be read.
+    images: std::vec::IntoIter<OpenedImage>,
     forest: Forest,
     stores: Vec<Box<dyn Store>>,
     kept: Kept,
@@ -289,6 +338,10 @@ impl Merging<'_> {
             What::Archive(path) => {
                 let forest = self.archive(path, source)?;
                 self.graft(source, path, forest)
+            }
+            What::Image(image) => {
+                let forest = self.image(image, source)?;
+                self.graft(source, &image.path, forest)
             }
             What::File(path) => {
                 let store = self.next_store()?;
@@ -359,7 +412,36 @@ impl Merging<'_> {
         })?;
         self.expanded -= read.expanded;
         self.stores.push(Box::new(read.store));
-        let mut forest = read.forest;
+        self.selected(path, source, read.forest, &patterns)
+    }
+
+    /// The image that comes next, with what is taken of it.
+    fn image(&mut self, image: &Image, source: &Source) -> Result<Forest, SourceError> {
+        let patterns = Patterns::parse(&source.exclude)?;
+        let store = self.next_store()?;
+        let opened = self.images.next().expect("every image was opened");
+        let means = oci::Means {
+            spool: self.spool,
+            decompressors: &*self.options.decompressors,
+            expanded: self.expanded,
+        };
+        let read = oci::read(&opened, &means, store, &mut self.kept)?;
+        self.expanded = self.expanded.saturating_sub(read.expanded);
+        for store in read.stores {
+            self.stores.push(Box::new(store));
+        }
+        self.warnings.extend(read.warnings);
+        self.selected(&image.path, source, read.forest, &patterns)
+    }
+
+    /// What a source takes of an archive or an image.
+    fn selected(
+        &mut self,
+        path: &Path,
+        source: &Source,
+        mut forest: Forest,
+        patterns: &Patterns,
+    ) -> Result<Forest, SourceError> {
         if let Some(from) = &source.from {
             let found = forest.descend(&destination(from)?);
             found.map_err(|found| SourceError::From {
@@ -372,7 +454,7 @@ impl Merging<'_> {
         if !patterns.is_empty() {
             forest.prune(|path, is_directory| patterns.exclude(path, is_directory));
         }
-        self.warn_of_unmatched(path, &patterns);
+        self.warn_of_unmatched(path, patterns);
         Ok(forest)
     }
 

@@ -22,6 +22,24 @@ pub enum Warning {
         /// The file's path in it.
         path: PathBytes,
     },
+    /// A source was taken for a container image by its looks.
+    TakenForImage {
+        /// The source.
+        root: PathBuf,
+    },
+    /// A layer of an image has names below what is a symbolic link in a lower one.
+    LinkHidden {
+        /// The image.
+        root: PathBuf,
+        /// The layer.
+        layer: String,
+        /// The link's path.
+        path: PathBytes,
+        /// Where it leads.
+        target: PathBytes,
+        /// How many others there are in the layer.
+        others: usize,
+    },
 }
 
 impl fmt::Display for Warning {
@@ -39,6 +57,32 @@ impl fmt::Display for Warning {
                 write!(
                     formatter,
                     "{root}: {path} is an output of this run, and left out"
+                )
+            }
+            Self::TakenForImage { root } => {
+                let root = root.display();
+                write!(
+                    formatter,
+                    "{root}: is a container image, whose root file system is taken; to take it as it is, type directory: or archive: \
+                     before its path, to say what it is, oci:"
+                )
+            }
+            Self::LinkHidden {
+                root,
+                layer,
+                path,
+                target,
+                others,
+            } => {
+                let root = root.display();
+                let others = match others {
+                    0 => String::new(),
+                    others => format!(", and so do {others} other links"),
+                };
+                write!(
+                    formatter,
+                    "{root}: layer {layer} has names below {path}, in a lower layer a symbolic link to {target}, which gives way \
+                     to a directory, as it does in containerd and Docker{others}"
                 )
             }
         }

@@ -23,7 +23,7 @@ const WIDE_WINDOW: usize = 256 * 1024;
 const SHORT_SKIP: u64 = 64 * 1024;
 
 /// The bytes of an archive, which can be read anywhere.
-pub(super) trait ReadAt {
+pub(in super::super) trait ReadAt {
     /// Reads into the beginning of the buffer; 0 bytes at the end.
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
 
@@ -33,10 +33,10 @@ pub(super) trait ReadAt {
 
 /// A file that is an archive as it is.
 pub(in super::super) struct Plain {
-    pub(super) file: File,
-    pub(super) stamp: Stamp,
+    pub(in super::super) file: File,
+    pub(in super::super) stamp: Stamp,
     /// In bytes.
-    pub(super) length: u64,
+    pub(in super::super) length: u64,
 }
 
 impl ReadAt for Plain {
@@ -64,7 +64,7 @@ impl ReadAt for Vec<u8> {
     }
 }
 
-pub(super) struct Blocks<'a, R> {
+pub(in super::super) struct Blocks<'a, R> {
     bytes: &'a R,
     /// Where the next block begins.
     offset: u64,
@@ -76,7 +76,7 @@ pub(super) struct Blocks<'a, R> {
 }
 
 impl<'a, R: ReadAt> Blocks<'a, R> {
-    pub(super) fn new(bytes: &'a R) -> Self {
+    pub(in super::super) fn new(bytes: &'a R) -> Self {
         Self {
             bytes,
             offset: 0,

@@ -27,19 +27,19 @@ const LONGEST_PATH: usize = 64 * 1024;
 
 /// A member, its numbers checked and its names as the archive has them.
 #[derive(Debug)]
-pub(super) struct Member {
-    pub(super) path: Vec<u8>,
-    pub(super) mode: u16,
-    pub(super) uid: u32,
-    pub(super) gid: u32,
-    pub(super) modified: Timestamp,
+pub(in super::super) struct Member {
+    pub(in super::super) path: Vec<u8>,
+    pub(in super::super) mode: u16,
+    pub(in super::super) uid: u32,
+    pub(in super::super) gid: u32,
+    pub(in super::super) modified: Timestamp,
     /// One and the same for members that follow each other and have none of their own.
-    pub(super) attributes: Arc<[Attribute]>,
-    pub(super) kind: MemberKind,
+    pub(in super::super) attributes: Arc<[Attribute]>,
+    pub(in super::super) kind: MemberKind,
 }
 
 #[derive(Debug)]
-pub(super) enum MemberKind {
+pub(in super::super) enum MemberKind {
     Directory,
     File {
         size: u64,
@@ -67,7 +67,7 @@ impl MemberKind {
     }
 }
 
-pub(super) struct Members<'a, R> {
+pub(in super::super) struct Members<'a, R> {
     blocks: Blocks<'a, R>,
     /// Bytes of the partition that they go into, where that bounds them.
     partition: Option<u64>,
@@ -92,7 +92,7 @@ impl<R: ReadAt> Iterator for Members<'_, R> {
 }
 
 impl<'a, R: ReadAt> Members<'a, R> {
-    pub(super) fn new(blocks: Blocks<'a, R>, partition: Option<u64>) -> Self {
+    pub(in super::super) fn new(blocks: Blocks<'a, R>, partition: Option<u64>) -> Self {
         Self {
             blocks,
             partition,

@@ -9,12 +9,13 @@
 //! are not looked up, as they would mean something else on each machine. The end is a block of zeros or, as for GNU tar, the
 //! end of the file after a complete member; anything after a block of zeros is ignored.
 
+pub(super) mod blocks;
+pub(super) mod compression;
+pub(super) mod member;
+pub(super) mod packed;
+
 mod ahead;
-mod blocks;
-mod compression;
 mod header;
-mod member;
-mod packed;
 mod pax;
 mod sparse;
 
@@ -113,28 +114,25 @@ fn plant(
     store: u32,
     kept: &mut Kept,
 ) -> Result<Planted, ArchiveError> {
-    let mut planting = Planting {
-        forest: Forest::new(),
-        spans: Vec::new(),
-        members: 0,
-        implied: 0,
-        store,
-        kept,
-        attributes: (Arc::from([]), 0),
-    };
+    let mut forest = Forest::new();
+    let mut planting = Planting::new(&mut forest, InodeId::ROOT, store, kept);
     for member in members {
         planting.add(member?)?;
     }
-    Ok(Planted {
-        forest: planting.forest,
-        spans: planting.spans,
-    })
+    let spans = planting.spans;
+    Ok(Planted { forest, spans })
 }
 
 /// The growing forest of an archive.
-struct Planting<'a> {
-    forest: Forest,
-    spans: Vec<Span>,
+pub(super) struct Planting<'a> {
+    pub(super) forest: &'a mut Forest,
+    /// The directory that the archive's root becomes.
+    root: InodeId,
+    /// A directory that hard links may lead into where the archive has no such member: what lies below a layer.
+    pub(super) lower: Option<InodeId>,
+    /// Where the archive begins in its store, in bytes.
+    pub(super) base: u64,
+    pub(super) spans: Vec<Span>,
     members: u64,
     /// Directories that were needed before they were members, if they ever are.
     implied: u64,
@@ -144,8 +142,29 @@ struct Planting<'a> {
     attributes: (Arc<[Attribute]>, u32),
 }
 
-impl Planting<'_> {
-    fn add(&mut self, member: Member) -> Result<(), ArchiveError> {
+impl<'a> Planting<'a> {
+    /// Below the directory `root`, with the bytes of files in `store`.
+    pub(super) fn new(
+        forest: &'a mut Forest,
+        root: InodeId,
+        store: u32,
+        kept: &'a mut Kept,
+    ) -> Self {
+        Self {
+            forest,
+            root,
+            lower: None,
+            base: 0,
+            spans: Vec::new(),
+            members: 0,
+            implied: 0,
+            store,
+            kept,
+            attributes: (Arc::from([]), 0),
+        }
+    }
+
+    pub(super) fn add(&mut self, member: Member) -> Result<(), ArchiveError> {
         let path = names(&member.path, &member.path)?;
         self.members += 1;
         let metadata = Metadata {
@@ -156,13 +175,7 @@ impl Planting<'_> {
             attributes: self.number(&member.attributes),
         };
         let name = path.last().map_or(0, |name| name.len());
-        self.kept.node(long(name) + member.kind.memory()).map_err(
-            |OverBudget { kept, limit }| ArchiveError::Kept {
-                member: member.path.as_slice().into(),
-                kept,
-                limit,
-            },
-        )?;
+        self.count(&member.path, long(name) + member.kind.memory())?;
         let body = match member.kind {
             MemberKind::HardLink(target) => return self.link(&member.path, &path, &target),
             MemberKind::Directory => Body::Directory(Default::default()),
@@ -184,9 +197,23 @@ impl Planting<'_> {
         Ok(self.forest.insert(parent, name, inode)?)
     }
 
+    /// Counts a member of which only the path is kept.
+    pub(super) fn note(&mut self, member: &Member) -> Result<(), ArchiveError> {
+        self.count(&member.path, long(member.path.len()))
+    }
+
+    fn count(&mut self, path: &[u8], bytes: u64) -> Result<(), ArchiveError> {
+        let counted = self.kept.node(bytes);
+        counted.map_err(|OverBudget { kept, limit }| ArchiveError::Kept {
+            member: path.into(),
+            kept,
+            limit,
+        })
+    }
+
     fn stored(&mut self, span: Span) -> Result<StoredFile, Full> {
         let number = u32::try_from(self.spans.len()).map_err(|_| Full)?;
-        self.spans.push(span);
+        self.spans.push(span.moved(self.base));
         Ok(StoredFile {
             store: self.store,
             number,
@@ -209,7 +236,7 @@ impl Planting<'_> {
                 reason: "names the root, but is no directory",
             });
         }
-        self.forest.set_metadata(InodeId::ROOT, metadata);
+        self.forest.set_metadata(self.root, metadata);
         Ok(())
     }
 
@@ -219,9 +246,11 @@ impl Planting<'_> {
             target: target.into(),
             found,
         };
-        let inode = self
-            .forest
-            .lookup(&names(target, member)?)
+        let target_names = names(target, member)?;
+        let found = self.forest.lookup_in(self.root, &target_names);
+        let in_lower = |lower| self.forest.lookup_in(lower, &target_names);
+        let inode = found
+            .or_else(|| self.lower.and_then(in_lower))
             .ok_or_else(|| refuse("no earlier member"))?;
         if matches!(self.forest.body(inode), Body::Directory(_)) {
             return Err(refuse(Kind::Directory.noun()));
@@ -239,17 +268,17 @@ impl Planting<'_> {
 
     fn directory(&mut self, member: &[u8], parents: &[&[u8]]) -> Result<InodeId, ArchiveError> {
         let before = self.forest.len();
-        let found = self
-            .forest
-            .directory_at(parents)
-            .map_err(|blocked| match blocked {
-                Blocked::Full => ArchiveError::TooManyMembers,
-                Blocked::By { names, found } => ArchiveError::BelowNonDirectory {
-                    member: member.into(),
-                    parent: PathBytes(parents[..names].join(&b'/')),
-                    found,
-                },
-            })?;
+        let found =
+            self.forest
+                .directory_in(self.root, parents)
+                .map_err(|blocked| match blocked {
+                    Blocked::Full => ArchiveError::TooManyMembers,
+                    Blocked::By { names, found } => ArchiveError::BelowNonDirectory {
+                        member: member.into(),
+                        parent: PathBytes(parents[..names].join(&b'/')),
+                        found,
+                    },
+                })?;
         self.implied += self.forest.len() - before;
         let limit = IMPLIED.saturating_add(self.members.saturating_mul(IMPLIED_BY_MEMBER));
         if self.implied > limit {
@@ -271,7 +300,7 @@ impl From<Full> for ArchiveError {
 }
 
 /// The names of a member's path, or of its link target; `.`, doubled slashes and those at the beginning do not count.
-fn names<'p>(path: &'p [u8], member: &[u8]) -> Result<Vec<&'p [u8]>, ArchiveError> {
+pub(super) fn names<'p>(path: &'p [u8], member: &[u8]) -> Result<Vec<&'p [u8]>, ArchiveError> {
     let names: Vec<&[u8]> = path
         .split(|byte| *byte == b'/')
         .filter(|name| !matches!(*name, b"" | b"."))
@@ -294,4 +323,4 @@ fn names<'p>(path: &'p [u8], member: &[u8]) -> Result<Vec<&'p [u8]>, ArchiveErro
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

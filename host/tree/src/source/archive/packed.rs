@@ -112,7 +112,7 @@ pub(in super::super) struct Packed {
 
 impl Packed {
     /// Decompresses it into the file `spool` as far as it is read, up to `limit` bytes.
-    pub(super) fn unpack(
+    pub(in super::super) fn unpack(
         self,
         spool: File,
         decompressors: &dyn Decompressors,
@@ -141,7 +141,7 @@ impl Packed {
 
 /// An archive that is decompressed into a temporary file as it is read: no further than somebody asks, so that what is
 /// found to be wrong ends it there.
-pub(super) struct Unpacking {
+pub(in super::super) struct Unpacking {
     file: File,
     rest: RefCell<Rest>,
 }
@@ -193,7 +193,7 @@ impl ReadAt for Unpacking {
 impl Unpacking {
     /// Reads what is behind the end of the archive, which nobody needs, for the checksums of the compression. Returns the
     /// temporary file, and how many bytes there were.
-    pub(super) fn finish(self) -> Result<(File, u64), ArchiveError> {
+    pub(in super::super) fn finish(self) -> Result<(File, u64), ArchiveError> {
         let mut rest = self.rest.into_inner();
         while !rest.ended {
             rest.next()?;
@@ -203,7 +203,7 @@ impl Unpacking {
 }
 
 /// Reads until the buffer is full or the input ends, for decompressors give little at a time.
-fn fill(input: &mut dyn Read, buffer: &mut [u8]) -> io::Result<usize> {
+pub(in super::super) fn fill(input: &mut dyn Read, buffer: &mut [u8]) -> io::Result<usize> {
     let mut filled = 0;
     while filled < buffer.len() {
         match input.read(&mut buffer[filled..]) {
@@ -216,7 +216,11 @@ fn fill(input: &mut dyn Read, buffer: &mut [u8]) -> io::Result<usize> {
     Ok(filled)
 }
 
-fn decompress_error(format: &'static str, decompressed: u64, error: io::Error) -> ArchiveError {
+pub(in super::super) fn decompress_error(
+    format: &'static str,
+    decompressed: u64,
+    error: io::Error,
+) -> ArchiveError {
     match BeyondWindow::of(&error) {
         Some(BeyondWindow { wanted }) => ArchiveError::Window {
             format,

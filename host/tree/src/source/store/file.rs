@@ -49,6 +49,22 @@ pub(crate) enum Span {
     Pieces(Box<[Piece]>),
 }
 
+impl Span {
+    /// The same in a file in which it stands so many bytes later.
+    pub(crate) fn moved(self, bytes: u64) -> Self {
+        match self {
+            Self::Whole => Self::Whole,
+            Self::From(start) => Self::From(start + bytes),
+            Self::Pieces(mut pieces) => {
+                for piece in &mut pieces {
+                    piece.position += bytes;
+                }
+                Self::Pieces(pieces)
+            }
+        }
+    }
+}
+
 impl Store for FileStore {
     fn reader(&self) -> Box<dyn StoreReader + '_> {
         Box::new(self)

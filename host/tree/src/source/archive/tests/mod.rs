@@ -16,10 +16,16 @@ use tempfile::NamedTempFile;
 
 /// A tar archive that grows member by member.
 #[derive(Default)]
-struct Builder(Vec<u8>);
+pub(in super::super) struct Builder(Vec<u8>);
 
 impl Builder {
-    fn raw(mut self, name: &[u8], kind: u8, size: u64, edit: impl FnOnce(&mut Header)) -> Self {
+    pub(in super::super) fn raw(
+        mut self,
+        name: &[u8],
+        kind: u8,
+        size: u64,
+        edit: impl FnOnce(&mut Header),
+    ) -> Self {
         let mut header = Header::new_ustar();
         header.as_old_mut().name[..name.len()].copy_from_slice(name);
         header.set_entry_type(EntryType::new(kind));
@@ -34,24 +40,24 @@ impl Builder {
         self
     }
 
-    fn member(self, name: &[u8], kind: u8, data: &[u8]) -> Self {
+    pub(in super::super) fn member(self, name: &[u8], kind: u8, data: &[u8]) -> Self {
         let size = u64::try_from(data.len()).unwrap();
         self.raw(name, kind, size, |_| ()).data(data)
     }
 
-    fn data(mut self, data: &[u8]) -> Self {
+    pub(in super::super) fn data(mut self, data: &[u8]) -> Self {
         self.0.extend_from_slice(data);
         self.0.resize(self.0.len().next_multiple_of(512), 0);
         self
     }
 
-    fn link(self, name: &[u8], kind: u8, target: &[u8]) -> Self {
+    pub(in super::super) fn link(self, name: &[u8], kind: u8, target: &[u8]) -> Self {
         self.raw(name, kind, 0, |header| {
             header.as_old_mut().linkname[..target.len()].copy_from_slice(target);
         })
     }
 
-    fn pax(self, kind: u8, records: &[(&str, &[u8])]) -> Self {
+    pub(in super::super) fn pax(self, kind: u8, records: &[(&str, &[u8])]) -> Self {
         let mut data = Vec::new();
         for (key, value) in records {
             let rest = key.len() + value.len() + 3;
@@ -65,7 +71,7 @@ impl Builder {
         self.member(b"pax", kind, &data)
     }
 
-    fn end(mut self) -> Vec<u8> {
+    pub(in super::super) fn end(mut self) -> Vec<u8> {
         self.0.extend_from_slice(&[0; 1024]);
         self.0
     }

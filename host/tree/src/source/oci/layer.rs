@@ -1,0 +1,196 @@
+//! One layer over those below it (OCI Image Format Specification 1.1, "Image Layer Filesystem Changeset", "Applying Changesets").
+//!
+//! A layer is planted beside what is there, as a tree of its own. Then what its markers name is removed from the lower ones, and at
+//! last it is merged into them. So a marker hides nothing of its own layer, wherever it stands, and what a layer's hard link leads
+//! to in a lower layer keeps its inode, though its name may go.
+
+use super::super::archive::blocks::Blocks;
+use super::super::archive::member::{Member, MemberKind, Members};
+use super::super::archive::{Planting, names};
+use super::super::budget::Kept;
+use super::super::error::ArchiveError;
+use super::super::forest::{Forest, InodeId};
+use super::super::store::Span;
+use super::abreast::Flow;
+use super::error::LayerFault;
+use crate::{Attribute, Kind};
+
+/// What a whiteout's name begins with.
+const WHITEOUT: &[u8] = b".wh.";
+/// What hides all that lower layers have in a directory.
+const OPAQUE: &[u8] = b".wh..wh..opq";
+/// What names of AUFS begin with that mean nothing to others.
+const OF_AUFS: &[u8] = b".wh..wh.";
+
+/// A layer that has been read, and hides nothing yet.
+pub(super) struct Planted {
+    root: InodeId,
+    whiteouts: Vec<Path>,
+    opaque: Vec<Path>,
+    /// Where the bytes of its files are.
+    pub(super) spans: Vec<Span>,
+}
+
+/// The names of a path.
+type Path = Vec<Box<[u8]>>;
+
+/// Reads a layer, whose files are in the store of this number, into the forest of those below it. With `overlay`, the markers
+/// of overlayfs count too.
+pub(super) fn plant(
+    flow: &Flow<'_>,
+    forest: &mut Forest,
+    (store, kept): (u32, &mut Kept),
+    overlay: bool,
+) -> Result<Planted, LayerFault> {
+    let root = forest.add_root().map_err(ArchiveError::from)?;
+    let mut planting = Planting::new(forest, root, store, kept);
+    planting.lower = Some(InodeId::ROOT);
+    planting.base = flow.base();
+    let (mut whiteouts, mut opaque) = (Vec::new(), Vec::new());
+    for member in Members::new(Blocks::new(flow), None) {
+        let mut member = member?;
+        let path = names(&member.path, &member.path)?;
+        match marker(&path, &member.path)? {
+            Marker::None => {}
+            Marker::Ignored => continue,
+            Marker::Whiteout(hidden) => {
+                planting.note(&member)?;
+                whiteouts.push(hidden);
+                continue;
+            }
+            Marker::Opaque(directory) => {
+                planting.note(&member)?;
+                opaque.push(directory);
+                continue;
+            }
+        }
+        if overlay {
+            let path = owned(&path);
+            match overlay_marker(&mut member)? {
+                OverlayMarker::None => {}
+                OverlayMarker::Whiteout => {
+                    planting.note(&member)?;
+                    whiteouts.push(path);
+                    continue;
+                }
+                OverlayMarker::Opaque => opaque.push(path),
+            }
+        }
+        planting.add(member)?;
+    }
+    let spans = planting.spans;
+    Ok(Planted {
+        root,
+        whiteouts,
+        opaque,
+        spans,
+    })
+}
+
+/// Puts a layer over those below it. Returns the symbolic links of theirs that give way to a directory of which the layer has no
+/// member, by path, with their targets.
+pub(super) fn apply(forest: &mut Forest, planted: &Planted) -> Vec<(Vec<u8>, Vec<u8>)> {
+    for path in &planted.opaque {
+        forest.empty(&borrowed(path));
+    }
+    for path in &planted.whiteouts {
+        forest.remove(&borrowed(path));
+    }
+    forest.merge_layer(planted.root)
+}
+
+/// What a member's name means.
+enum Marker {
+    None,
+    /// It is for AUFS alone.
+    Ignored,
+    Whiteout(Path),
+    Opaque(Path),
+}
+
+/// Reads a name. What a marker is besides, a file or a hard link, makes no difference.
+fn marker(path: &[&[u8]], member: &[u8]) -> Result<Marker, LayerFault> {
+    let refuse = |reason| LayerFault::Whiteout {
+        member: member.into(),
+        reason,
+    };
+    let Some((name, parents)) = path.split_last() else {
+        return Ok(Marker::None);
+    };
+    if parents.iter().any(|name| name.starts_with(OF_AUFS)) {
+        return Ok(Marker::Ignored);
+    }
+    if parents.iter().any(|name| name.starts_with(WHITEOUT)) {
+        return Err(refuse("lies below a whiteout, which has nothing below it"));
+    }
+    if *name == OPAQUE {
+        return Ok(Marker::Opaque(owned(parents)));
+    }
+    if name.starts_with(OF_AUFS) {
+        return Ok(Marker::Ignored);
+    }
+    let Some(hidden) = name.strip_prefix(WHITEOUT) else {
+        return Ok(Marker::None);
+    };
+    if matches!(hidden, b"" | b"." | b"..") {
+        return Err(refuse("is a whiteout that names nothing it could hide"));
+    }
+    let mut path = owned(parents);
+    path.push(hidden.into());
+    Ok(Marker::Whiteout(path))
+}
+
+/// What a member means to overlayfs.
+enum OverlayMarker {
+    None,
+    Whiteout,
+    Opaque,
+}
+
+/// The attributes of overlayfs, as it writes them for root and for others.
+const OVERLAY: [&[u8]; 2] = [b"trusted.overlay.", b"user.overlay."];
+
+/// Reads what overlayfs says of a member, and takes its attributes away (Linux, "Overlay Filesystem", "whiteouts and opaque
+/// directories").
+fn overlay_marker(member: &mut Member) -> Result<OverlayMarker, LayerFault> {
+    if let MemberKind::Other(Kind::CharacterDevice { major: 0, minor: 0 }) = member.kind {
+        return Ok(OverlayMarker::Whiteout);
+    }
+    let own_name = |attribute: &Attribute| {
+        let name = OVERLAY
+            .iter()
+            .find_map(|it| attribute.name.strip_prefix(*it));
+        name.map(<[u8]>::to_vec)
+    };
+    let mut found = OverlayMarker::None;
+    for attribute in member.attributes.iter() {
+        match own_name(attribute).as_deref() {
+            Some(b"opaque") if attribute.value == b"y" => found = OverlayMarker::Opaque,
+            Some(b"whiteout") if matches!(member.kind, MemberKind::File { size: 0, .. }) => {
+                return Ok(OverlayMarker::Whiteout);
+            }
+            Some(b"redirect" | b"metacopy") => {
+                return Err(LayerFault::Whiteout {
+                    member: member.path.as_slice().into(),
+                    reason: "is renamed, or has its content, in another layer by overlayfs (redirect_dir, metacopy), which is not \
+                             read; make the layers without these",
+                });
+            }
+            _ => {}
+        }
+    }
+    if member.attributes.iter().any(|it| own_name(it).is_some()) {
+        let others = member.attributes.iter();
+        let others = others.filter(|it| own_name(it).is_none()).cloned();
+        member.attributes = others.collect();
+    }
+    Ok(found)
+}
+
+fn owned(path: &[&[u8]]) -> Path {
+    path.iter().map(|name| Box::from(*name)).collect()
+}
+
+fn borrowed(path: &Path) -> Vec<&[u8]> {
+    path.iter().map(|name| &**name).collect()
+}
