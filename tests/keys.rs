@@ -173,6 +173,11 @@ const CHANGES: &[Change] = &[
         &["usr-verity"],
     ),
     (
+        "parity",
+        |_, spec| spec.replace("of = \"usr\"", "of = \"usr\", fec-roots = 2"),
+        &["usr-verity"],
+    ),
+    (
         "a raw file",
         |bench, spec| {
             bench.write("blob", "a blub");

@@ -412,3 +412,62 @@ fn a_plan_tells_the_tree_and_what_is_not_known_yet() {
     assert_eq!(tree["id"], Value::Null);
     assert_eq!(tree["id-from-root-hash-in"], "root-verity");
 }
+
+#[test]
+fn parity_behind_a_tree_mends_what_is_damaged() {
+    let bench = bench(TEMPLATE);
+    let spec = SPEC.replace("of = \"root\"", "of = \"root\", fec-roots = 3");
+    let (image, record) = built(&bench, &spec, &["-j", "2"]);
+    let verity = &partition(&record, "root-verity")["verity"];
+    assert_eq!(verity["fec-roots"], 3);
+    let offset = verity["fec-offset"].as_u64().unwrap();
+    let root = verity["root-hash"].as_str().unwrap();
+    let (data, tree) = (
+        cut(&bench, &image, "root"),
+        cut(&bench, &image, "root-verity"),
+    );
+    let correction = [
+        format!("--fec-device={}", tree.display()),
+        format!("--fec-offset={offset}"),
+        "--fec-roots=3".to_owned(),
+    ];
+    let correction: Vec<&str> = correction.iter().map(String::as_str).collect();
+    let Some(holds) = verified(&bench, &correction, &data, &tree, root) else {
+        return;
+    };
+    assert!(holds);
+    let file = fs::File::options().write(true).open(&data).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&file, &[0xa5; 4096], 4096 * 9).unwrap();
+    assert_eq!(verified(&bench, &[], &data, &tree, root), Some(false));
+    // It counts what it could mend, and changes nothing.
+    let judge = judge("veritysetup").unwrap();
+    let mut command = judge.command();
+    command.arg("verify").args(&correction);
+    let output = command.arg(&data).arg(&tree).arg(root).output().unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    let said = String::from_utf8_lossy(&said);
+    assert!(said.contains("repairable"), "{said}");
+    // Blocks of two sizes have no parity in common.
+    let spec = SPEC.replace(
+        "of = \"root\"",
+        "of = \"root\", fec-roots = 2, data-block-size = 1024",
+    );
+    bench.write("image.toml", spec);
+    let outcome = bench.run(&["build", "image.toml", "-o", "other.img"]);
+    assert_eq!(outcome.code, Some(2), "{}", outcome.stderr);
+    assert!(
+        outcome.stderr.contains("needs blocks of one size"),
+        "{}",
+        outcome.stderr
+    );
+    bench.write(
+        "image.toml",
+        SPEC.replace("of = \"root\"", "of = \"root\", fec-roots = 25"),
+    );
+    let outcome = bench.run(&["build", "image.toml", "-o", "other.img"]);
+    assert!(
+        outcome.stderr.contains("outside the range 2 to 24"),
+        "{}",
+        outcome.stderr
+    );
+}

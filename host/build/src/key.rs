@@ -251,6 +251,7 @@ impl Fields {
             hash_block,
             salt,
             superblock,
+            fec_roots,
         } = verity;
         self.string(hash.name());
         self.number((*data_block).into());
@@ -260,6 +261,7 @@ impl Fields {
             Some(uuid) => self.string(uuid),
             None => self.count(0),
         }
+        self.number(fec_roots.map_or(0, u64::from));
     }
 }
 
@@ -365,6 +367,7 @@ mod tests {
             hash_block: 4096,
             salt: vec![1],
             superblock: Some([2; 16]),
+            fec_roots: None,
         };
         let tree = |change: fn(&mut Verity), of: u8, data_size, size| {
             let mut verity = verity.clone();
@@ -394,6 +397,7 @@ mod tests {
             tree(|it| it.hash_block = 512, 0, 8192, 8192),
             tree(|it| it.salt = Vec::new(), 0, 8192, 8192),
             tree(|it| it.superblock = None, 0, 8192, 8192),
+            tree(|it| it.fec_roots = Some(2), 0, 8192, 8192),
             tree(|_| {}, 1, 8192, 8192),
             tree(|_| {}, 0, 4096, 8192),
             tree(|_| {}, 0, 8192, 4096),

@@ -183,6 +183,12 @@ pub struct VerityRecord {
     /// The UUID in the superblock.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub uuid: Option<String>,
+    /// Where what corrects errors begins in the partition, in bytes, if there is any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fec_offset: Option<u64>,
+    /// The bytes of parity for 255 bytes, if there are any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fec_roots: Option<u8>,
     /// The seconds that hashing took.
     pub hashing: f64,
 }
@@ -197,6 +203,8 @@ impl VerityRecord {
             data_block_size: verity.data_block,
             hash_block_size: verity.hash_block,
             data_blocks: plan.tree(data.size).data_blocks,
+            fec_offset: verity.fec_roots.map(|_| plan.tree(data.size).fec_offset),
+            fec_roots: verity.fec_roots,
             hash_offset: verity.superblock.map_or(0, |_| verity.hash_block.into()),
             salt: match verity.salt.as_slice() {
                 [] => "-".to_owned(),

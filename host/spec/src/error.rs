@@ -210,6 +210,16 @@ pub enum ProblemKind {
     /// A UUID of a superblock that is not to be there.
     #[error("`uuid` stands in the superblock, and superblock = false")]
     UuidWithoutSuperblock,
+    /// Error correction over blocks of two sizes.
+    #[error(
+        "`fec-roots` needs blocks of one size: a data block has {data} bytes, and a hash block {hash}"
+    )]
+    FecOfUnequalBlocks {
+        /// The bytes of a data block.
+        data: u32,
+        /// The bytes of a hash block.
+        hash: u32,
+    },
     /// A key of file systems in a partition without one.
     #[error("`{key}` needs a file system")]
     NeedsFilesystem {
@@ -336,6 +346,7 @@ impl ProblemKind {
             Self::NoPartitions => "in this file".to_owned(),
             Self::FilesystemAndRaw | Self::VerityBeside { .. } => "one of them must go".to_owned(),
             Self::UuidWithoutSuperblock => "nothing holds it".to_owned(),
+            Self::FecOfUnequalBlocks { .. } => "it goes over both".to_owned(),
             Self::SignedBy { .. } => "this signature".to_owned(),
             Self::SameProfile { .. } => "the other one".to_owned(),
             Self::NeedsFilesystem { .. } => "this partition has none".to_owned(),
@@ -394,6 +405,9 @@ impl ProblemKind {
             ),
             Self::UuidWithoutSuperblock => Some("remove one of them".to_owned()),
             Self::SameProfile { .. } => Some("give it another id".to_owned()),
+            Self::FecOfUnequalBlocks { .. } => {
+                Some("give `data-block-size` and `hash-block-size` one value, or leave both out".to_owned())
+            }
             Self::NeedsFilesystem { .. } => {
                 Some("add `filesystem`, for example filesystem = \"ext4\"".to_owned())
             }

@@ -33,6 +33,10 @@ pub struct VeritySpec {
     /// The UUID in the superblock. From the seed when absent.
     #[schemars(with = "Option<schema::Identifier>")]
     pub uuid: Option<Placed<Uuid>>,
+    /// The bytes of parity for 255 bytes, 2 to 24, by which damaged blocks can be mended: they stand behind the tree. None
+    /// when absent.
+    #[schemars(with = "Option<u8>", range(min = 2, max = 24))]
+    pub fec_roots: Option<Placed<u8>>,
 }
 
 /// A hash function of a tree.

@@ -237,6 +237,7 @@ fn verity(asked: &VeritySpec, seed: [u8; 16], number: u32) -> Verity {
         hash_block: size(&asked.hash_block_size),
         salt,
         superblock: has_superblock.then(|| uuid.into_bytes()),
+        fec_roots: asked.fec_roots.as_ref().map(|roots| roots.value),
     }
 }
 

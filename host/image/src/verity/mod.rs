@@ -16,11 +16,13 @@ use sha2::{Sha256, Sha512};
 
 use super::{ImageError, PartitionFile};
 
+mod fec;
 mod hash;
 mod superblock;
 #[cfg(test)]
 mod tests;
 
+pub use fec::FEC_ROOTS;
 use hash::Level;
 use superblock::Superblock;
 
@@ -81,6 +83,9 @@ pub struct Verity {
     pub salt: Vec<u8>,
     /// The UUID in the superblock; without one there is no superblock.
     pub superblock: Option<[u8; 16]>,
+    /// The bytes of parity of a codeword, in [`FEC_ROOTS`], if there is error correction behind the tree. The blocks of data and
+    /// tree are then of one size.
+    pub fec_roots: Option<u8>,
 }
 
 /// Where the parts of a tree lie, for data of one size.
@@ -88,8 +93,10 @@ pub struct Verity {
 pub struct HashTree {
     /// The blocks of data.
     pub data_blocks: u64,
-    /// The bytes that the tree takes, with its superblock.
+    /// The bytes that the tree takes, with its superblock and what corrects errors.
     pub size: u64,
+    /// Where what corrects errors begins, in bytes; the end of the tree.
+    pub fec_offset: u64,
     /// From the digests of data upwards.
     levels: Vec<Level>,
 }
@@ -100,7 +107,8 @@ impl Verity {
         u64::from(self.hash_block / self.hash.digest_bytes().next_power_of_two())
     }
 
-    /// The tree over `data_size` bytes, which are whole data blocks. It takes at most a seventh of them, and two blocks.
+    /// The tree over `data_size` bytes, which are whole data blocks. Without error correction it takes at most a seventh of them, and two
+    /// blocks.
     ///
     /// # Panics
     /// If the data are not whole blocks, or the block sizes cannot be.
@@ -136,9 +144,15 @@ impl Verity {
             end += blocks * hash_block;
         }
         levels.reverse();
+        let first = levels.last().map_or(end, |level| level.offset);
+        let protected = data_blocks + (end - first) / hash_block;
+        let parity = self.fec_roots.map_or(0, |roots| {
+            fec::parity_blocks(protected, roots) * u64::from(self.data_block)
+        });
         HashTree {
             data_blocks,
-            size: end,
+            size: end + parity,
+            fec_offset: end,
             levels,
         }
     }
@@ -166,6 +180,18 @@ impl Verity {
         }?;
         if let Some(uuid) = self.superblock {
             target.write(0, &Superblock::new(self, tree.data_blocks, uuid).bytes())?;
+        }
+        if let Some(roots) = self.fec_roots {
+            let first = tree.levels.last().map_or(tree.fec_offset, |it| it.offset);
+            let protected = fec::Protected {
+                data,
+                tree: target,
+                tree_offset: first,
+                tree_blocks: (tree.fec_offset - first) / u64::from(self.hash_block),
+                block: self.data_block,
+                roots,
+            };
+            protected.write(target, tree.fec_offset, threads)?;
         }
         Ok(root)
     }

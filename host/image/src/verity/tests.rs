@@ -23,6 +23,7 @@ fn verity() -> Verity {
         hash_block: 4096,
         salt: (0..32).collect(),
         superblock: Some(UUID),
+        fec_roots: None,
     }
 }
 
@@ -204,4 +205,77 @@ fn sizes_follow_from_the_data() {
     };
     let most = u64::MAX / 512 * 512;
     assert!(narrow.tree(most).size < most / 7 + 8192);
+}
+
+/// Of `veritysetup`: the file of the parity, where data and tree are files.
+fn their_parity(judge: &Judge, verity: &Verity, roots: u8, data: &Path, tree: &Path) {
+    let parity = tree.with_extension("parity");
+    fs::write(&parity, []).unwrap();
+    let mut command = judge.command();
+    command
+        .args([
+            "format",
+            "--salt",
+            &hexadecimal(&verity.salt),
+            "--uuid",
+            UUID_TEXT,
+        ])
+        .arg(format!("--fec-device={}", parity.display()))
+        .arg(format!("--fec-roots={roots}"));
+    let output = command.arg(data).arg(tree).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+}
+
+#[test]
+fn parity_is_that_of_veritysetup_byte_for_byte_and_mends() {
+    let Some(judge) = judge("veritysetup") else {
+        return;
+    };
+    let folder = TempDir::new().unwrap();
+    let scratch = Scratch::beside(&folder.path().join("disk.img"));
+    for (roots, blocks) in [(2, 2), (2, 252), (2, 700), (24, 231), (7, 3000)] {
+        let verity = Verity {
+            fec_roots: Some(roots),
+            ..verity()
+        };
+        let data = data(&scratch, &verity, blocks, 4096);
+        let tree = verity.tree(data.size());
+        let at = |name: &str| folder.path().join(name);
+        let (data_file, tree_file, expected) = (at("data"), at("tree"), at("expected"));
+        let mut digits = String::new();
+        for threads in [1, 3] {
+            let target = PartitionFile::new(&scratch, tree.size).unwrap();
+            digits = hexadecimal(&verity.write(&data, &target, threads, &|_| {}).unwrap());
+            copied(&target, &tree_file);
+            copied(&data, &data_file);
+            fs::write(&expected, []).unwrap();
+            their_parity(&judge, &verity, roots, &data_file, &expected);
+            let mut theirs = fs::read(&expected).unwrap();
+            assert_eq!(theirs.len() as u64, tree.fec_offset, "{roots} {blocks}");
+            theirs.extend(fs::read(at("expected.parity")).unwrap());
+            let same = theirs == fs::read(&tree_file).unwrap();
+            assert!(same, "{roots} roots, {blocks} blocks, {threads} threads");
+        }
+        // A whole block of data is lost, and comes back.
+        let verify = |fec: bool| {
+            let mut command = judge.command();
+            command.arg("verify");
+            if fec {
+                command
+                    .arg(format!("--fec-device={}", tree_file.display()))
+                    .arg(format!("--fec-offset={}", tree.fec_offset))
+                    .arg(format!("--fec-roots={roots}"));
+            }
+            let output = command.arg(&data_file).arg(&tree_file).arg(&digits);
+            let output = output.output().unwrap();
+            let said = [output.stdout, output.stderr].concat();
+            (output.status.success(), String::from_utf8(said).unwrap())
+        };
+        assert!(verify(false).0 && verify(true).0, "{}", verify(true).1);
+        let file = fs::File::options().write(true).open(&data_file).unwrap();
+        file.write_all_at(&[0xff; 4096], 4096).unwrap();
+        assert!(!verify(false).0);
+        let (_, said) = verify(true);
+        assert!(said.contains("repairable"), "{said}");
+    }
 }

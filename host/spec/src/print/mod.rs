@@ -229,6 +229,7 @@ fn print_verity(verity: &VeritySpec) -> String {
         salt,
         superblock,
         uuid,
+        fec_roots,
     } = verity;
     let mut entries = vec![format!("of = {}", quoted(&of.value))];
     let mut add = |key: &str, value: Option<String>| {
@@ -252,6 +253,10 @@ fn print_verity(verity: &VeritySpec) -> String {
     add(
         "uuid",
         uuid.as_ref().map(|uuid| quoted(&uuid.value.to_string())),
+    );
+    add(
+        "fec-roots",
+        fec_roots.as_ref().map(|roots| roots.value.to_string()),
     );
     braced(entries)
 }

@@ -3,11 +3,14 @@
 use toml::de::DeValue;
 
 use super::super::error::ProblemKind;
-use super::super::fields::{Fields, boolean, parsed, text};
+use super::super::fields::{Fields, boolean, integer, parsed, text};
+use super::super::place::Placed;
 use super::super::value::{ValueError, parse_choice, parse_salt, parse_uuid};
 use super::super::verity::{VerityHash, VeritySpec};
 use super::size_in_bytes;
 
+/// The size of a block that is not given, in bytes.
+const USUAL_BLOCK: u32 = 4096;
 /// The sizes that a block can have, in bytes.
 const BLOCK_SIZES: std::ops::RangeInclusive<u32> = 512..=65536;
 
@@ -24,13 +27,27 @@ pub(super) fn verity(partition: &mut Fields<'_, '_>) -> Option<VeritySpec> {
         salt: fields.take("salt", parsed(parse_salt)),
         superblock: fields.take("superblock", boolean),
         uuid: fields.take("uuid", parsed(parse_uuid)),
+        fec_roots: fields.take("fec-roots", fec_roots),
         of: of?,
     };
     if let (Some(uuid), Some(false)) = (&spec.uuid, spec.superblock.as_ref().map(|it| it.value)) {
         fields.problem(ProblemKind::UuidWithoutSuperblock, uuid.place.clone());
     }
+    let size = |size: &Option<Placed<u32>>| size.as_ref().map_or(USUAL_BLOCK, |it| it.value);
+    let (data, hash) = (size(&spec.data_block_size), size(&spec.hash_block_size));
+    if let Some(roots) = &spec.fec_roots
+        && data != hash
+    {
+        let kind = ProblemKind::FecOfUnequalBlocks { data, hash };
+        fields.problem(kind, roots.place.clone());
+    }
     fields.finish();
     Some(spec)
+}
+
+fn fec_roots(value: &DeValue<'_>) -> Result<u8, ValueError> {
+    let roots = integer(value, 2, 24)?;
+    Ok(u8::try_from(roots).expect("24 at most"))
 }
 
 fn block_size(value: &DeValue<'_>) -> Result<u32, ValueError> {
