@@ -4,6 +4,7 @@
 //! cargo bench --bench corpora                               small trees, made on the spot
 //! cargo bench --bench corpora -- --corpora DIR all          the full ones, made in DIR where they are missing
 //! cargo bench --bench corpora -- --corpora DIR manyfiles    some of them
+//! cargo bench --bench corpora -- --formats …                erofs and squashfs instead, against their own programs
 //! ```
 //!
 //! Each round runs every contender once, in turn, into a fresh file beside the corpora; a round that is not counted goes
@@ -13,6 +14,7 @@
 
 mod contender;
 mod corpus;
+mod formats;
 mod machine;
 mod memory;
 mod peer;
@@ -42,6 +44,9 @@ struct Arguments {
     /// Seconds after which a run is stopped, and its contender leaves the corpus
     #[arg(long, value_name = "SECONDS", default_value = "120")]
     limit: u64,
+    /// Measure erofs and squashfs against mkfs.erofs and mksquashfs (those in CELLBLOCK_PEERS first), and against the codecs alone
+    #[arg(long)]
+    formats: bool,
     /// The corpora, or `all` for all of full size; the small ones if none is named
     names: Vec<String>,
     /// What cargo passes to every benchmark.
@@ -67,6 +72,16 @@ fn run(arguments: &Arguments) -> Result<()> {
     let tools = contender::Tools::find(&folder);
     println!("{}\n", machine::describe(&folder, &tools));
 
+    if arguments.formats {
+        let prepared = recipes
+            .into_iter()
+            .map(|recipe| Corpus::prepare(recipe, &folder));
+        let corpora: Result<Vec<Option<Corpus>>> = prepared.collect();
+        let corpora: Vec<Corpus> = corpora?.into_iter().flatten().collect();
+        print!("{}", formats::measure(&corpora, &folder, arguments)?);
+        println!("\n{}", machine::load());
+        return Ok(());
+    }
     let Some(esp) = Corpus::prepare(&corpus::ESP, &folder)? else {
         bail!("the corpus esp cannot be made");
     };
