@@ -56,6 +56,7 @@ macro_rules! embed_readers {
 }
 
 embed_readers! {
+    "read-erofs": "erofs";
     "read-ext": "ext2", "ext3", "ext4";
     "read-squashfs": "squashfs";
 }
