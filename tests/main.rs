@@ -25,6 +25,7 @@ mod guests;
 mod help;
 mod holds;
 mod hostile;
+mod images;
 mod json;
 mod keys;
 mod killed;

@@ -29,7 +29,8 @@ pub struct Input {
     pub partition: Option<String>,
     /// Digests in hexadecimal, by their names: `sha256` of a file; of a directory, as far as the spec takes it,
     /// `cellblockTree` ([`Tree::digest`](cellblock_tree::Tree::digest)) and `cellblockContent`
-    /// ([`Tree::content_digest`](cellblock_tree::Tree::content_digest)).
+    /// ([`Tree::content_digest`](cellblock_tree::Tree::content_digest)); of a container image in a directory `ociManifest`, or where
+    /// it has none `ociConfig`: the SHA-256 digest of that document, or another one with its algorithm in front.
     pub digest: BTreeMap<String, String>,
 }
 
@@ -76,17 +77,22 @@ pub fn inputs(
     for (partition, name) in spec.partitions.iter().zip(names) {
         let contents = partition.filesystem.iter().flat_map(|it| &it.content);
         for content in contents {
-            if let Content::Source(source) = content
-                && let What::Directory(path) = &source.what
-            {
-                found.push(Input {
-                    path: path.clone(),
-                    what: "the directory".to_owned(),
-                    partition: Some(name.clone()),
-                    digest: of_directory(source, options)
-                        .map_err(|error| InputError::Directory(Box::new(error)))?,
-                });
-            }
+            let Content::Source(source) = content else {
+                continue;
+            };
+            let (path, what, digest) = match &source.what {
+                What::Directory(path) => (path, "the directory", of_directory(source, options)),
+                What::Image(image) if image.path.is_dir() => {
+                    (&image.path, "the image", of_image(source))
+                }
+                _ => continue,
+            };
+            found.push(Input {
+                path: path.clone(),
+                what: what.to_owned(),
+                partition: Some(name.clone()),
+                digest: digest.map_err(|error| InputError::Directory(Box::new(error)))?,
+            });
         }
     }
     Ok(found)
@@ -107,6 +113,23 @@ pub(super) fn of_file(path: &Path) -> Result<String, InputError> {
             count => hash.update(&buffer[..count]),
         }
     }
+}
+
+/// The digest that all of an image follows from.
+fn of_image(source: &Source) -> Result<BTreeMap<String, String>, SourceError> {
+    let no_spool = || Err(io::ErrorKind::Unsupported.into());
+    let sources = std::iter::once(source);
+    let opened = source::open_images(sources, &no_spool, &ReadOptions::within(0))?;
+    let digests = opened.iter().map(|image| {
+        let info = image.info();
+        let (name, digest) = match &info.manifest {
+            Some(digest) => ("ociManifest", digest),
+            None => ("ociConfig", &info.config_digest),
+        };
+        let digits = digest.strip_prefix("sha256:").unwrap_or(digest);
+        (name.to_owned(), digits.to_owned())
+    });
+    Ok(digests.collect())
 }
 
 fn of_directory(

@@ -30,7 +30,7 @@ fn in_memory() -> io::Result<File> {
 }
 
 /// Holds a tree to its order and its rules.
-fn check(tree: &Tree) {
+pub(crate) fn check(tree: &Tree) {
     let mut before: Option<Vec<u8>> = None;
     for node in tree.nodes() {
         assert!(node.id.0 == 0 || node.parent < node.id, "{node:?}");

@@ -4,6 +4,7 @@
 //! ```text
 //!     bytes ──┬─> spec, yaml      text to a spec, to a plan, to a table
 //!             ├─> archive         a tar archive to a tree, and all its bytes
+//!             ├─> image           a container image to a tree, and all its bytes
 //!             ├─> table           a disk to a table, and back
 //!             ├─> superblock      a partition to what it holds
 //!             └─> ext4, vfat,     a request and a tree to a file system,
@@ -17,6 +18,7 @@
 mod archive;
 mod disk;
 mod guest;
+mod image;
 mod mounted;
 mod request;
 mod spec;
@@ -25,6 +27,7 @@ mod table;
 mod tree;
 
 pub use archive::archive;
+pub use image::image;
 pub use mounted::{Mounted, ext4_mounted};
 pub use spec::{spec, yaml};
 pub use superblock::superblock;

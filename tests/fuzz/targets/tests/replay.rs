@@ -29,7 +29,7 @@ macro_rules! targets {
 }
 
 targets!(
-    spec, yaml, archive, table, superblock, ext4, vfat, swap, catalog
+    spec, yaml, archive, image, table, superblock, ext4, vfat, swap, catalog
 );
 
 /// The kernel sees faults that e2fsck does not look for.
@@ -58,5 +58,5 @@ fn every_folder_of_seeds_belongs_to_a_target() {
         .expect("seeds")
         .count();
     // Two are the cell's own: `cellblock_cell::fuzzing`.
-    assert_eq!(count, 9 + 2);
+    assert_eq!(count, 10 + 2);
 }
