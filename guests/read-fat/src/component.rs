@@ -1,0 +1,3 @@
+//! The wasm surface.
+
+cellblock_guest::export_reader!(crate::Fat);

@@ -1,0 +1,147 @@
+//! Directories: entries of 32 bytes, with long names before the entries that they are names of.
+
+use cellblock_guest::Timestamp;
+
+use crate::moment::moment;
+use crate::names;
+
+const LENGTH: usize = 32;
+const READ_ONLY: u8 = 0x01;
+const VOLUME: u8 = 0x08;
+const DIRECTORY: u8 = 0x10;
+/// What stands for a part of a long name.
+const LONG: u8 = 0x0F;
+/// The bit of the first part of a long name, which has the name's end.
+const FIRST_PART: u8 = 0x40;
+/// The most parts of a name, of 13 units each.
+const PARTS_LIMIT: u8 = 20;
+
+/// A file or a directory.
+#[derive(Clone, Debug)]
+pub(crate) struct Entry {
+    pub(crate) name: Vec<u8>,
+    pub(crate) is_directory: bool,
+    pub(crate) is_read_only: bool,
+    pub(crate) cluster: u32,
+    pub(crate) size: u32,
+    pub(crate) modified: Timestamp,
+}
+
+/// What a directory has.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Entries {
+    pub(crate) all: Vec<Entry>,
+    /// The label, which stands in the root.
+    pub(crate) label: Option<[u8; 11]>,
+    /// Whether the end was seen.
+    is_over: bool,
+    long: Long,
+}
+
+/// A long name, of which some parts were seen.
+#[derive(Clone, Debug, Default)]
+struct Long {
+    units: Vec<u16>,
+    /// The number of the part that is to come next.
+    next: u8,
+    checksum: u8,
+}
+
+impl Entries {
+    /// Takes in bytes of the directory: whole entries.
+    ///
+    /// # Errors
+    /// In words, if a name cannot be.
+    pub(crate) fn take(&mut self, bytes: &[u8]) -> Result<(), String> {
+        let (entries, _) = bytes.as_chunks();
+        for entry in entries {
+            if self.is_over {
+                return Ok(());
+            }
+            self.take_one(entry)?;
+        }
+        Ok(())
+    }
+
+    /// Whether the end was seen: nothing behind it counts.
+    pub(crate) fn is_over(&self) -> bool {
+        self.is_over
+    }
+
+    fn take_one(&mut self, entry: &[u8; LENGTH]) -> Result<(), String> {
+        let (stored, rest) = entry.split_first_chunk::<11>().expect("it has 32 bytes");
+        let kind = rest[0];
+        match stored[0] {
+            0 => self.is_over = true,
+            0xE5 => self.long = Long::default(),
+            _ if kind & 0x3F == LONG => self.long.take(entry),
+            _ if kind & VOLUME != 0 => {
+                self.long = Long::default();
+                self.label.get_or_insert(*stored);
+            }
+            _ => self.take_file(stored, entry)?,
+        }
+        Ok(())
+    }
+
+    fn take_file(&mut self, stored: &[u8; 11], entry: &[u8; LENGTH]) -> Result<(), String> {
+        let long = std::mem::take(&mut self.long);
+        if matches!(stored, b".          " | b"..         ") {
+            return Ok(());
+        }
+        let half = |at: usize| u16::from_le_bytes([entry[at], entry[at + 1]]);
+        let name = long
+            .name(*stored)
+            .unwrap_or_else(|| names::short(*stored, entry[12]));
+        let is_name = !matches!(&*name, b"" | b"." | b"..")
+            && !name.iter().any(|byte| matches!(byte, b'/' | 0));
+        if !is_name {
+            return Err(format!("has a file called '{}'", name.escape_ascii()));
+        }
+        self.all.push(Entry {
+            name,
+            is_directory: entry[11] & DIRECTORY != 0,
+            is_read_only: entry[11] & READ_ONLY != 0,
+            cluster: u32::from(half(20)) << 16 | u32::from(half(26)),
+            size: u32::from_le_bytes([entry[28], entry[29], entry[30], entry[31]]),
+            modified: moment(half(24), half(22)),
+        });
+        Ok(())
+    }
+}
+
+impl Long {
+    /// Parts stand from the last to the first; what does not follow is no name.
+    fn take(&mut self, entry: &[u8; LENGTH]) {
+        let number = entry[0] & !FIRST_PART;
+        if !(1..=PARTS_LIMIT).contains(&number) {
+            *self = Self::default();
+            return;
+        }
+        if entry[0] & FIRST_PART != 0 {
+            *self = Self {
+                units: Vec::new(),
+                next: number,
+                checksum: entry[13],
+            };
+        }
+        if number != self.next || entry[13] != self.checksum {
+            *self = Self::default();
+            return;
+        }
+        self.next = number - 1;
+        let places = (1..11).chain(14..26).chain(28..32);
+        let bytes: Vec<u8> = places.map(|at| entry[at]).collect();
+        let (units, _) = bytes.as_chunks();
+        let units = units.iter().map(|unit| u16::from_le_bytes(*unit));
+        self.units.splice(0..0, units);
+    }
+
+    /// The name, if all of it was seen and it belongs to this entry.
+    fn name(self, stored: [u8; 11]) -> Option<Vec<u8>> {
+        let is_whole =
+            !self.units.is_empty() && self.next == 0 && self.checksum == names::checksum(stored);
+        let length = self.units.iter().position(|unit| *unit == 0);
+        is_whole.then(|| names::long(&self.units[..length.unwrap_or(self.units.len())]))
+    }
+}

@@ -1,0 +1,241 @@
+//! The reader of FAT12, FAT16 and FAT32 with long names: from a partition to its nodes, and where the bytes of files are.
+//!
+//! ```text
+//!   boot sector ──> root directory ──> entries ──> chains of clusters ──> directories, extents for the host
+//!        |                                              |
+//!      table <──────────────────────────────────────────┘
+//! ```
+//!
+//! It shares no code with the formatter but the SDK. What it reads nobody has checked: each number is held against what there
+//! is before it is used, and each cluster has one owner, so that there are no loops, and nothing is read twice.
+//!
+//! FAT has neither owners nor permissions: all is root's, directories have mode 755, and files 644, or 444 if they are
+//! read-only. Times are taken as universal time. Short names are in code page 437.
+
+#![deny(unsafe_code)]
+
+mod boot;
+mod directory;
+mod fields;
+mod moment;
+mod names;
+mod table;
+
+#[cfg(target_arch = "wasm32")]
+#[allow(
+    unsafe_code,
+    reason = "what the bindings of the contract export and import"
+)]
+mod component;
+
+use std::borrow::Cow;
+
+use cellblock_guest::reader::{
+    FileExtent, Listing, Partition, Place, Reader, ReaderDescription, ReaderError, ReaderRequest,
+    Teller, Volume,
+};
+use cellblock_guest::{Kind, Node, NodeId, Timestamp};
+
+use boot::{Boot, Width};
+use directory::{Entries, Entry};
+use table::Table;
+
+/// The reader.
+#[derive(Clone, Copy, Debug)]
+pub struct Fat;
+
+impl Reader for Fat {
+    fn describe() -> ReaderDescription {
+        ReaderDescription {
+            name: "fat",
+            version: env!("CARGO_PKG_VERSION"),
+            summary: "reads FAT12, FAT16 and FAT32",
+            kinds: &["vfat", "fat12", "fat16", "fat32"],
+        }
+    }
+
+    fn probe(partition: &dyn Partition) -> Result<Volume, ReaderError> {
+        let boot = Boot::read(partition)?;
+        let mut walk = Walk {
+            partition,
+            table: Table::new(partition, &boot),
+            boot: &boot,
+        };
+        let root = walk.root()?;
+        volume(&boot, &root, &mut walk.table)
+    }
+
+    fn read(
+        request: &ReaderRequest,
+        partition: &dyn Partition,
+        listing: &mut dyn Listing,
+    ) -> Result<Volume, ReaderError> {
+        let boot = Boot::read(partition)?;
+        let mut walk = Walk {
+            partition,
+            table: Table::new(partition, &boot),
+            boot: &boot,
+        };
+        let root = walk.root()?;
+        let volume = volume(&boot, &root, &mut walk.table)?;
+        walk.tell(root, request.extents, Teller::new(listing))?;
+        Ok(volume)
+    }
+}
+
+fn volume(boot: &Boot, root: &Entries, table: &mut Table<'_>) -> Result<Volume, ReaderError> {
+    let in_boot_sector = names::label(boot.label);
+    let label = match root.label {
+        Some(label) => names::label(label),
+        None if in_boot_sector == b"NO NAME" => Vec::new(),
+        None => in_boot_sector,
+    };
+    let serial = boot.serial.map(|serial| {
+        let digits = format!("{serial:08X}");
+        format!("{}-{}", &digits[..4], &digits[4..])
+    });
+    Ok(Volume {
+        kind: boot.kind().to_owned(),
+        label,
+        identifier: serial.unwrap_or_default(),
+        block_size: u32::try_from(boot.cluster_size).expect("a cluster has at most 512 KiB"),
+        size: boot.size,
+        free: u64::from(table.free()?) * boot.cluster_size,
+        properties: vec![("clusters".to_owned(), boot.clusters.to_string())],
+    })
+}
+
+/// A way through all directories.
+struct Walk<'a> {
+    partition: &'a dyn Partition,
+    boot: &'a Boot,
+    table: Table<'a>,
+}
+
+impl Walk<'_> {
+    /// The most bytes of a directory that are read at once.
+    const AT_ONCE: u64 = 1 << 20;
+
+    fn root(&mut self) -> Result<Entries, ReaderError> {
+        const NAME: &str = "the root directory";
+        if self.boot.width == Width::ThirtyTwo {
+            return self.entries(self.boot.root_cluster, NAME);
+        }
+        let length = usize::try_from(self.boot.root_size).expect("it is at most 2 MiB");
+        let bytes = self.partition.bytes(self.boot.root, length)?;
+        let mut entries = Entries::default();
+        let damaged = |problem| ReaderError::damaged(NAME, self.boot.root, problem);
+        entries.take(&bytes).map_err(damaged)?;
+        Ok(entries)
+    }
+
+    fn entries(&mut self, cluster: u32, owner: &str) -> Result<Entries, ReaderError> {
+        let mut entries = Entries::default();
+        for run in self.table.chain(cluster, None, owner)? {
+            let mut at = 0;
+            while at < run.length && !entries.is_over() {
+                let length = Self::AT_ONCE.min(run.length - at);
+                let bytes = usize::try_from(length).expect("it is small");
+                let bytes = self.partition.bytes(run.start + at, bytes)?;
+                let damaged = |problem| ReaderError::damaged(owner, run.start + at, problem);
+                entries.take(&bytes).map_err(damaged)?;
+                at += length;
+            }
+        }
+        Ok(entries)
+    }
+
+    fn tell(
+        mut self,
+        root: Entries,
+        wants_extents: bool,
+        mut teller: Teller<'_>,
+    ) -> Result<(), ReaderError> {
+        let id = teller.node(node(
+            NodeId::ROOT,
+            b"",
+            Kind::Directory,
+            0o755,
+            Timestamp {
+                // The root has no entry, and no time.
+                seconds: 0,
+                nanoseconds: 0,
+            },
+        ))?;
+        let mut waiting = vec![(root, id)];
+        while let Some((entries, parent)) = waiting.pop() {
+            for entry in entries.all {
+                let cluster = self.cluster(&entry);
+                if entry.is_directory {
+                    let kind = Kind::Directory;
+                    let told = node(parent, &entry.name, kind, 0o755, entry.modified);
+                    let id = teller.node(told)?;
+                    let owner = format!("the directory at cluster {cluster}");
+                    waiting.push((self.entries(cluster, &owner)?, id));
+                    continue;
+                }
+                let kind = Kind::File {
+                    size: entry.size.into(),
+                    sparse: false,
+                };
+                let mode = if entry.is_read_only { 0o444 } else { 0o644 };
+                let id = teller.node(node(parent, &entry.name, kind, mode, entry.modified))?;
+                if wants_extents {
+                    self.extents(&entry, cluster, id, &mut teller)?;
+                }
+            }
+        }
+        teller.finish();
+        Ok(())
+    }
+
+    /// The first cluster; what stands in its upper half counts in FAT32 alone.
+    fn cluster(&self, entry: &Entry) -> u32 {
+        match self.boot.width {
+            Width::ThirtyTwo => entry.cluster,
+            _ => entry.cluster & 0xFFFF,
+        }
+    }
+
+    fn extents(
+        &mut self,
+        entry: &Entry,
+        cluster: u32,
+        file: NodeId,
+        teller: &mut Teller<'_>,
+    ) -> Result<(), ReaderError> {
+        let size = u64::from(entry.size);
+        let owner = format!("the file at cluster {cluster}");
+        let mut offset = 0;
+        for run in self.table.chain(cluster, Some(size), &owner)? {
+            let length = run.length.min(size - offset);
+            teller.extent(FileExtent {
+                file,
+                offset,
+                length,
+                place: Place::Plain(run.start),
+            });
+            offset += length;
+        }
+        Ok(())
+    }
+}
+
+fn node<'a>(
+    parent: NodeId,
+    name: &'a [u8],
+    kind: Kind<'static>,
+    mode: u16,
+    modified: Timestamp,
+) -> Node<'a> {
+    Node {
+        parent,
+        name: Cow::Borrowed(name),
+        kind,
+        mode,
+        uid: 0,
+        gid: 0,
+        modified,
+        attributes: Cow::Borrowed(&[]),
+    }
+}

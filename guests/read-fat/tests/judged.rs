@@ -1,0 +1,197 @@
+//! File systems that mkfs.fat made and mtools filled, and such with bytes flipped.
+
+#![allow(clippy::unwrap_used)]
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use cellblock_guest::reader::{Reader as _, ReaderError, Volume};
+use cellblock_judges::{judge, text};
+use cellblock_read_fat::Fat;
+use cellblock_readers_judged::{Folder, Temporary, outcome, read, seen, survives_flips};
+
+/// An empty file system of `kilobytes`; none, with a word, where mkfs.fat is missing.
+fn make(options: &[&str], kilobytes: u64) -> Option<Temporary> {
+    let image = Temporary::new("fat");
+    File::create_new(&image.0)
+        .unwrap()
+        .set_len(kilobytes << 10)
+        .unwrap();
+    let output = judge("mkfs.fat")?
+        .command()
+        .args(["-n", "JUDGED", "-i", "1a2b3c4d"])
+        .args(options)
+        .arg(&image.0)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", text(&output));
+    Some(image)
+}
+
+/// Names and files of all kinds below `top`.
+fn fill(top: &Path) {
+    fs::create_dir_all(top.join("EFI/BOOT/a longer name of a folder")).unwrap();
+    fs::write(top.join("EFI/BOOT/BOOTX64.EFI"), vec![0x5A; 300_000]).unwrap();
+    fs::write(top.join("empty"), "").unwrap();
+    fs::write(top.join("small.txt"), "small").unwrap();
+    fs::write(top.join("Mixed Case.Text"), "mixed").unwrap();
+    fs::write(top.join("UPPER.lower"), "case").unwrap();
+    // mtools cuts what has more than 16 bits.
+    fs::write(top.join("ünïcødé ₧.txt"), "unicode").unwrap();
+    fs::write(top.join("x".repeat(255)), "long").unwrap();
+    let many = top.join("many");
+    fs::create_dir(&many).unwrap();
+    for number in 0..300 {
+        fs::write(many.join(format!("a file with number {number}")), "x").unwrap();
+    }
+    // What is removed leaves gaps, which later files are torn over.
+    for number in (0..300).step_by(2) {
+        fs::remove_file(many.join(format!("a file with number {number}"))).unwrap();
+    }
+    let words: Vec<u8> = (0..40_000).flat_map(|it: u32| it.to_le_bytes()).collect();
+    fs::write(top.join("torn"), words).unwrap();
+}
+
+const KINDS: [(&str, &[&str], u64); 7] = [
+    ("fat12", &["-F", "12"], 2880),
+    ("fat12", &["-F", "12", "-s", "8", "-f", "1"], 8192),
+    ("fat16", &["-F", "16"], 16 << 10),
+    ("fat16", &["-F", "16", "-s", "64", "-r", "1024"], 256 << 10),
+    ("fat32", &["-F", "32"], 64 << 10),
+    ("fat32", &["-F", "32", "-s", "8", "-f", "1"], 300 << 10),
+    ("fat32", &["-F", "32", "-S", "4096"], 600 << 10),
+];
+
+fn check(volume: &Volume, kind: &str, kilobytes: u64) {
+    assert_eq!(volume.kind, kind);
+    assert_eq!(volume.identifier, "1A2B-3C4D");
+    assert_eq!(volume.label, b"JUDGED");
+    assert!(volume.free > 0 && volume.free < kilobytes << 10);
+}
+
+/// A file system with all that is in `folder`; none, with a word, where a program is missing.
+fn copied(folder: &Path, options: &[&str], kilobytes: u64) -> Option<Temporary> {
+    let (image, mcopy) = (make(options, kilobytes)?, judge("mcopy")?);
+    let entries = fs::read_dir(folder).unwrap();
+    let output = mcopy
+        .command()
+        .args(["-s", "-m", "-Q", "-i"])
+        .arg(&image.0)
+        .args(entries.map(|entry| entry.unwrap().path()))
+        .arg("::")
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{options:?}: {}", text(&output));
+    Some(image)
+}
+
+#[test]
+fn what_mtools_wrote_is_read() {
+    let folder = Folder::empty();
+    fill(folder.path());
+    for (kind, options, kilobytes) in KINDS {
+        println!("{options:?}");
+        let Some(image) = copied(folder.path(), options, kilobytes) else {
+            return;
+        };
+        let (volume, listing, partition) = read::<Fat>(&image.0);
+        check(&volume, kind, kilobytes);
+        assert_eq!(Fat::probe(&partition), Ok(volume));
+        let contents = |tree: seen::Tree| -> BTreeMap<PathBuf, _> {
+            let seen = tree.into_iter().map(|(path, seen)| {
+                let time = seen.modified.0 / 2 * i64::from(seen.kind == "file");
+                (path, (seen.kind, seen.numbers, seen.content, time))
+            });
+            seen.collect()
+        };
+        let told = contents(seen::of_listing(&listing, &partition));
+        let shown = contents(seen::of_mount(folder.path()));
+        let paths = |tree: &BTreeMap<PathBuf, _>| tree.keys().cloned().collect::<Vec<_>>();
+        assert_eq!(paths(&told), paths(&shown), "{options:?}");
+        for (path, seen) in shown {
+            assert_eq!(told[&path], seen, "{options:?}: {}", path.display());
+        }
+    }
+}
+
+#[test]
+fn what_is_read_only_has_such_a_mode() {
+    let folder = Folder::empty();
+    fs::write(folder.path().join("locked"), "x").unwrap();
+    fs::write(folder.path().join("open"), "x").unwrap();
+    let Some(image) = copied(folder.path(), &["-F", "12"], 2880) else {
+        return;
+    };
+    let Some(mattrib) = judge("mattrib") else {
+        return;
+    };
+    let output = mattrib
+        .command()
+        .args(["+r", "-i"])
+        .arg(&image.0)
+        .arg("::locked")
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", text(&output));
+    let (_, listing, _) = read::<Fat>(&image.0);
+    let mode = |path: &[u8]| listing.nodes[listing.find(path).unwrap().index()].mode;
+    assert_eq!(
+        (mode(b"/locked"), mode(b"/open"), mode(b"/")),
+        (0o444, 0o644, 0o755)
+    );
+}
+
+#[test]
+fn flipped_bytes_are_read_or_refused() {
+    let folder = Folder::empty();
+    fill(folder.path());
+    for (_, options, kilobytes) in [KINDS[0], KINDS[2], KINDS[4]] {
+        let Some(image) = copied(folder.path(), options, kilobytes) else {
+            return;
+        };
+        let image = fs::read(&image.0).unwrap();
+        let places = [0..96, 512..20_000, 512..20_000, 20_000..700_000];
+        let (read, refused) = survives_flips::<Fat>(&image, &places, 300);
+        println!("{options:?}: {read} read, {refused} refused");
+        assert!(read > 0 && refused > 0);
+    }
+}
+
+#[test]
+fn a_chain_that_bites_its_tail_is_refused() {
+    let Some(image) = make(&["-F", "16"], 16 << 10) else {
+        return;
+    };
+    let Some(mcopy) = judge("mcopy") else {
+        return;
+    };
+    let source = Temporary::new("file");
+    fs::write(&source.0, vec![7; 20_000]).unwrap();
+    let output = mcopy
+        .command()
+        .arg("-i")
+        .arg(&image.0)
+        .arg(&source.0)
+        .arg("::FILE")
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", text(&output));
+    let mut image = fs::read(&image.0).unwrap();
+    let reserved = usize::from(u16::from_le_bytes([image[14], image[15]])) * 512;
+    // Cluster 3 is followed by 2, where the file begins.
+    image[reserved + 6..reserved + 8].copy_from_slice(&[2, 0]);
+    let problem = "has cluster 2, which is in use";
+    let damaged = ReaderError::damaged("the file at cluster 2", None, problem);
+    assert_eq!(outcome::<Fat>(&image), Err(damaged));
+    image[reserved + 6..reserved + 8].copy_from_slice(&[0xFF, 0xFF]);
+    let Err(ReaderError::Damaged { structure, .. }) = outcome::<Fat>(&image) else {
+        panic!("a file that ends early is read");
+    };
+    assert_eq!(structure, "the file at cluster 2");
+    image[0] = 0;
+    assert_eq!(outcome::<Fat>(&image), Err(ReaderError::Unrecognised));
+    image.truncate(100);
+    assert_eq!(outcome::<Fat>(&image), Err(ReaderError::Unrecognised));
+    assert_eq!(Fat::describe().kinds, ["vfat", "fat12", "fat16", "fat32"]);
+}
