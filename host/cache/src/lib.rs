@@ -1,0 +1,611 @@
+//! Partitions that were made before. A partition is a pure function of what it is made from; the key of that is all that is known of
+//! it here. Keys lead to entries, entries to chunks of data, and holes stay holes.
+//!
+//! ```text
+//!     key ──> /ac/KEY: size, notes, signature ──> /cas/LIST: offset, length, digest ──> /cas/CHUNK …
+//! ```
+//!
+//! Nothing that a store answers is believed: an entry is used if it is signed by a key that is trusted (or lies in a folder
+//! that nobody else can write to), and what it names is used if it has the digest that the entry says. A store that fails, lies or is slow is not asked
+//! again, [one line](Cache::take_warnings) says so, and the partition is made.
+
+#![forbid(unsafe_code)]
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io;
+use std::ops::Range;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError, mpsc};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use cellblock_sign::{SigningKey, VerifyingKey};
+use cellblock_text::hexadecimal;
+use rustix::fs::FlockOperation;
+use rustix::io::Errno;
+use thiserror::Error;
+
+mod cut;
+mod entry;
+mod place;
+mod store;
+#[cfg(test)]
+mod tests;
+
+use entry::{Chunk, EntryFault, MOST_ENTRY, MOST_LIST, Payload, Trust};
+pub use place::{Address, Place, PlaceError};
+pub use store::{Collected, Counts};
+use store::{Folder, Http, Kind, Store, StoreError};
+
+#[doc(hidden)]
+pub use entry::fuzz;
+
+/// The most bytes that a folder holds unless somebody says otherwise: 20 GiB.
+pub const DEFAULT_LIMIT: u64 = 20 << 30;
+/// How long a server may take for an answer unless somebody says otherwise.
+pub const DEFAULT_PATIENCE: Duration = Duration::from_secs(10);
+/// What restoring a partition may take, beside three times the patience: at least so many bytes come in a second.
+const SLOWEST_BYTES_A_SECOND: u64 = 1 << 20;
+/// How often whoever waits for a lock looks.
+const LOOK: Duration = Duration::from_millis(20);
+/// How long somebody else may make a partition before it is made here too.
+const LONGEST_LOCK: Duration = Duration::from_secs(30 * 60);
+
+/// What decides the bytes of a partition: a digest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Key(pub [u8; 32]);
+
+/// What is done with caches.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// Entries are used, and what was made is stored.
+    #[default]
+    ReadWrite,
+    /// Entries are used.
+    Read,
+    /// What was made is stored.
+    Write,
+}
+
+impl Mode {
+    fn reads(self) -> bool {
+        self != Self::Write
+    }
+
+    fn writes(self) -> bool {
+        self != Self::Read
+    }
+}
+
+/// Which caches there are, and how they are used.
+#[derive(Debug)]
+pub struct Options {
+    /// The caches; the first that has an entry is used.
+    pub places: Vec<Place>,
+    /// What is done with them.
+    pub mode: Mode,
+    /// The key that signs what is stored.
+    pub signer: Option<SigningKey>,
+    /// Whose entries are used, beside those of private folders.
+    pub trusted: Vec<VerifyingKey>,
+    /// The most bytes that each folder holds.
+    pub limit: u64,
+    /// How long a server may take for an answer.
+    pub patience: Duration,
+    /// How many chunks are moved at a time.
+    pub jobs: usize,
+    /// Where locks are if no place is a folder.
+    pub locks: Option<PathBuf>,
+}
+
+/// Why caches cannot be used as they are meant to be: mistakes of whoever asks.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum CacheError {
+    /// Anybody could have put something there.
+    #[error(
+        "others can write to the cache {place}: name the keys whose entries are used with --cache-trust, or only write to \
+         it with --cache-mode write"
+    )]
+    Trust {
+        /// The cache.
+        place: String,
+    },
+    /// Nobody would use what is stored there.
+    #[error(
+        "what is stored in the cache {place} has to be signed, or nobody uses it: name a key with --cache-key, or only \
+         read with --cache-mode read"
+    )]
+    Key {
+        /// The cache.
+        place: String,
+    },
+}
+
+/// Caches, in the order in which they are asked.
+#[derive(Debug)]
+pub struct Cache {
+    shelves: Vec<Shelf>,
+    options: Options,
+    locks: Option<PathBuf>,
+    warnings: Mutex<Vec<String>>,
+}
+
+/// A store, and what has become of it in this run.
+#[derive(Debug)]
+struct Shelf {
+    place: Place,
+    store: Box<dyn Store>,
+    /// Whether its entries need no signature.
+    is_private: bool,
+    /// Whether it has failed: it is not asked again.
+    is_down: AtomicBool,
+    /// What has been said of it.
+    said: Mutex<BTreeSet<String>>,
+}
+
+/// An entry that may be used.
+#[derive(Debug)]
+pub struct Hit<'a> {
+    cache: &'a Cache,
+    shelf: &'a Shelf,
+    payload: Payload,
+}
+
+/// The right to make what a key stands for; nobody else on this machine makes it meanwhile.
+#[derive(Debug)]
+pub struct Making {
+    _lock: Option<File>,
+    /// Whether somebody else may have made it before it could be had.
+    pub has_waited: bool,
+}
+
+/// What a partition is, for [`Cache::store`].
+pub struct Stored<'a> {
+    /// Its bytes.
+    pub size: u64,
+    /// Where it has data, ascending; the rest is zeros.
+    pub data: &'a [Range<u64>],
+    /// Fills a buffer with what is at an offset.
+    pub read: &'a dyn Fn(u64, &mut [u8]) -> io::Result<()>,
+    /// What comes back with it.
+    pub notes: Vec<u8>,
+}
+
+impl Cache {
+    /// Opens the caches. A folder that cannot be used is said in a warning.
+    ///
+    /// # Errors
+    /// [`CacheError`].
+    pub fn open(options: Options) -> Result<Self, CacheError> {
+        let mut cache = Self {
+            shelves: Vec::new(),
+            locks: options.locks.clone(),
+            warnings: Mutex::default(),
+            options,
+        };
+        for place in cache.options.places.clone() {
+            if let Some(shelf) = cache.shelf(&place)? {
+                cache.shelves.push(shelf);
+            }
+        }
+        Ok(cache)
+    }
+
+    fn shelf(&mut self, place: &Place) -> Result<Option<Shelf>, CacheError> {
+        let options = &self.options;
+        let (store, is_private): (Box<dyn Store>, bool) = match place {
+            Place::Folder(path) => match Folder::open(path, options.limit, options.mode.writes()) {
+                Ok(folder) => {
+                    if options.mode.writes() {
+                        self.locks = Some(path.join(store::LOCKS));
+                    }
+                    let is_private = folder.is_private();
+                    (Box::new(folder), is_private)
+                }
+                Err(error) => {
+                    self.warn(format!("the cache {place} cannot be used: {error}"));
+                    return Ok(None);
+                }
+            },
+            Place::Http(address) => {
+                let http = Http::new(address, options.jobs, options.patience);
+                (Box::new(http), false)
+            }
+        };
+        let shown = || place.to_string();
+        if !is_private && options.mode.reads() && options.trusted.is_empty() {
+            return Err(CacheError::Trust { place: shown() });
+        }
+        if !is_private && options.mode.writes() && options.signer.is_none() {
+            return Err(CacheError::Key { place: shown() });
+        }
+        Ok(Some(Shelf {
+            place: place.clone(),
+            store,
+            is_private,
+            is_down: AtomicBool::new(false),
+            said: Mutex::default(),
+        }))
+    }
+
+    /// What has gone wrong since this was asked for, for the user. It may hold what a server said.
+    #[must_use]
+    pub fn take_warnings(&self) -> Vec<String> {
+        std::mem::take(&mut *locked(&self.warnings))
+    }
+
+    fn warn(&self, text: String) {
+        locked(&self.warnings).push(text);
+    }
+
+    /// Asks the caches in their order; `make_use` says whether a hit served.
+    pub fn find<T>(&self, key: &Key, mut make_use: impl FnMut(&Hit<'_>) -> Option<T>) -> Option<T> {
+        if !self.options.mode.reads() {
+            return None;
+        }
+        self.shelves
+            .iter()
+            .filter(|shelf| shelf.is_up())
+            .find_map(|shelf| make_use(&self.hit(shelf, key)?))
+    }
+
+    fn hit<'a>(&'a self, shelf: &'a Shelf, key: &Key) -> Option<Hit<'a>> {
+        let deadline = Instant::now() + self.options.patience * 2;
+        let found = shelf.store.get(Kind::Entry, &key.0, MOST_ENTRY, deadline);
+        let bytes = match found {
+            Ok(found) => found?,
+            Err(error) => {
+                self.give_up(shelf, &error);
+                return None;
+            }
+        };
+        let trust = match shelf.is_private {
+            true => Trust::Store,
+            false => Trust::Keys(&self.options.trusted),
+        };
+        match Payload::decode(&bytes, key, trust) {
+            Ok(payload) => Some(Hit {
+                cache: self,
+                shelf,
+                payload,
+            }),
+            Err(fault) => {
+                if fault == EntryFault::Damaged {
+                    shelf.store.mends(Kind::Entry, &key.0);
+                }
+                self.say_once(shelf, format_args!("an entry is not used: {fault}"));
+                None
+            }
+        }
+    }
+
+    /// The store is not asked again.
+    fn give_up(&self, shelf: &Shelf, error: &StoreError) {
+        if !shelf.is_down.swap(true, Ordering::Relaxed) {
+            let place = &shelf.place;
+            self.warn(format!(
+                "the cache {place} is not used any more, and what is missing is made: {error}"
+            ));
+        }
+    }
+
+    fn say_once(&self, shelf: &Shelf, what: std::fmt::Arguments<'_>) {
+        let text = what.to_string();
+        if locked(&shelf.said).insert(text.clone()) {
+            self.warn(format!("the cache {}: {text}", shelf.place));
+        }
+    }
+
+    /// Waits until nobody else on this machine makes what `key` stands for.
+    #[must_use]
+    pub fn begin(&self, key: &Key) -> Making {
+        // One in 256 partitions waits for another one, and no file is left for each.
+        let path = match (&self.locks, self.options.mode) {
+            (Some(folder), Mode::ReadWrite) => folder.join(hexadecimal(&key.0[..1])),
+            _ => return Making::unlocked(),
+        };
+        let Ok(file) = File::create(&path) else {
+            return Making::unlocked();
+        };
+        let begun = Instant::now();
+        let mut has_waited = false;
+        loop {
+            match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => {
+                    return Making {
+                        _lock: Some(file),
+                        has_waited,
+                    };
+                }
+                Err(Errno::AGAIN) if begun.elapsed() < LONGEST_LOCK => {
+                    has_waited = true;
+                    thread::sleep(LOOK);
+                }
+                Err(Errno::INTR) => {}
+                Err(_) => return Making::unlocked(),
+            }
+        }
+    }
+
+    /// Stores what was made. What cannot be stored is said in a warning.
+    pub fn store(&self, key: &Key, stored: &Stored<'_>) {
+        if !self.options.mode.writes() {
+            return;
+        }
+        for shelf in self.shelves.iter().filter(|shelf| shelf.is_up()) {
+            match self.store_in(shelf, key, stored) {
+                Ok(true) => {}
+                Ok(false) => self.say_once(
+                    shelf,
+                    format_args!(
+                        "a partition has too many chunks, or too much was said of it, to be stored"
+                    ),
+                ),
+                Err(error) => self.give_up(shelf, &error),
+            }
+        }
+    }
+
+    /// Whether it fits.
+    fn store_in(&self, shelf: &Shelf, key: &Key, stored: &Stored<'_>) -> Result<bool, StoreError> {
+        let store = &*shelf.store;
+        let chunks = self.store_chunks(store, stored)?;
+        let Some(list) = entry::encode_list(&chunks) else {
+            return Ok(false);
+        };
+        let payload = Payload {
+            key: key.0,
+            size: stored.size,
+            list: entry::digest(&list),
+            list_length: u32::try_from(list.len()).expect("a list has at most 64 MiB"),
+            notes: stored.notes.clone(),
+        };
+        let Some(bytes) = payload.encode(self.options.signer.as_ref()) else {
+            return Ok(false);
+        };
+        if !list.is_empty() && !store.has(Kind::Blob, &payload.list)? {
+            store.put(Kind::Blob, &payload.list, &list)?;
+        }
+        // The entry comes last: what it names is there.
+        store.put(Kind::Entry, &key.0, &bytes)?;
+        store.settle()?;
+        Ok(true)
+    }
+
+    fn store_chunks(
+        &self,
+        store: &dyn Store,
+        stored: &Stored<'_>,
+    ) -> Result<Vec<Chunk>, StoreError> {
+        let (sender, receiver) = mpsc::sync_channel::<(u64, Vec<u8>)>(self.options.jobs);
+        let receiver = Mutex::new(receiver);
+        let work = || -> Result<Vec<Chunk>, StoreError> {
+            let mut chunks = Vec::new();
+            loop {
+                let received = locked(&receiver).recv();
+                let Ok((offset, bytes)) = received else {
+                    return Ok(chunks);
+                };
+                let digest = entry::digest(&bytes);
+                if !store.has(Kind::Blob, &digest)? {
+                    store.put(Kind::Blob, &digest, &bytes)?;
+                }
+                chunks.push(Chunk {
+                    offset,
+                    length: u32::try_from(bytes.len()).expect("a chunk has at most 1 MiB"),
+                    digest,
+                });
+            }
+        };
+        let is_failed = AtomicBool::new(false);
+        let worker = || {
+            let done = work();
+            if done.is_err() {
+                is_failed.store(true, Ordering::Relaxed);
+                // Whoever sends must not wait for one who has gone.
+                while locked(&receiver).recv().is_ok() {}
+            }
+            done
+        };
+        thread::scope(|scope| {
+            let workers: Vec<_> = (0..self.options.jobs.max(1))
+                .map_while(|_| thread::Builder::new().spawn_scoped(scope, worker).ok())
+                .collect();
+            if workers.is_empty() {
+                return Err(io::Error::from(io::ErrorKind::OutOfMemory).into());
+            }
+            let mut take = |offset: u64, bytes: &[u8]| {
+                let is_over = is_failed.load(Ordering::Relaxed)
+                    || sender.send((offset, bytes.to_vec())).is_err();
+                if is_over {
+                    return Err(io::ErrorKind::BrokenPipe.into());
+                }
+                Ok(())
+            };
+            let mut ranges = stored.data.iter();
+            let cut = ranges.try_for_each(|range| cut::cut(range.clone(), stored.read, &mut take));
+            drop(sender);
+            let mut chunks = Vec::new();
+            let mut failure = None;
+            for worker in workers {
+                match worker.join() {
+                    Ok(Ok(done)) => chunks.extend(done),
+                    Ok(Err(error)) => failure = Some(error),
+                    Err(panic) => std::panic::resume_unwind(panic),
+                }
+            }
+            // What a store says is the better reason than that nobody took the chunk.
+            if let Some(error) = failure {
+                return Err(error);
+            }
+            cut?;
+            chunks.sort();
+            Ok(chunks)
+        })
+    }
+
+    /// The folders among the caches, with what each holds.
+    ///
+    /// # Errors
+    /// If one cannot be read.
+    pub fn stats(places: &[Place]) -> io::Result<Vec<(PathBuf, Counts)>> {
+        on_folders(places, Folder::counts)
+    }
+
+    /// Removes what was used longest ago from the folders among the caches, until each holds at most `limit` bytes.
+    ///
+    /// # Errors
+    /// If one cannot be read, or something in it cannot be removed.
+    pub fn collect(places: &[Place], limit: u64) -> io::Result<Vec<(PathBuf, Collected)>> {
+        on_folders(places, |folder| folder.collect(limit))
+    }
+}
+
+fn on_folders<T>(
+    places: &[Place],
+    work: impl Fn(&Folder) -> io::Result<T>,
+) -> io::Result<Vec<(PathBuf, T)>> {
+    let folders = places.iter().filter_map(|place| match place {
+        Place::Folder(path) => Some(path),
+        Place::Http(_) => None,
+    });
+    folders
+        .map(|path| {
+            let in_it = |error: io::Error| {
+                io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+            };
+            let folder = Folder::open(path, 0, false).map_err(in_it)?;
+            Ok((path.clone(), work(&folder).map_err(in_it)?))
+        })
+        .collect()
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Shelf {
+    fn is_up(&self) -> bool {
+        !self.is_down.load(Ordering::Relaxed)
+    }
+}
+
+impl Making {
+    fn unlocked() -> Self {
+        Self {
+            _lock: None,
+            has_waited: false,
+        }
+    }
+}
+
+impl Hit<'_> {
+    /// The bytes of the partition.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.payload.size
+    }
+
+    /// What whoever stored it wanted to know of it.
+    #[must_use]
+    pub fn notes(&self) -> &[u8] {
+        &self.payload.notes
+    }
+
+    /// Which cache has it.
+    #[must_use]
+    pub fn place(&self) -> String {
+        self.shelf.place.to_string()
+    }
+
+    /// Says that it turned out to be wrong: the cache is not used any more.
+    pub fn refute(&self, why: &str) {
+        let error = StoreError::Http(why.to_owned());
+        self.cache.give_up(self.shelf, &error);
+    }
+
+    /// Hands all data of the partition to `write`, by its offset and from several threads, each chunk once its digest is right.
+    /// Whether it all came; if not, some of it may be written.
+    #[must_use]
+    pub fn restore(&self, write: &(dyn Fn(u64, &[u8]) -> io::Result<()> + Sync)) -> bool {
+        let Some(chunks) = self.chunks() else {
+            return false;
+        };
+        let data: u64 = chunks.iter().map(|chunk| u64::from(chunk.length)).sum();
+        let deadline = Instant::now()
+            + self.cache.options.patience * 3
+            + Duration::from_secs(data / SLOWEST_BYTES_A_SECOND);
+        let next = AtomicUsize::new(0);
+        let work = || {
+            loop {
+                let Some(chunk) = chunks.get(next.fetch_add(1, Ordering::Relaxed)) else {
+                    return true;
+                };
+                let name = &chunk.digest;
+                let done = self.blob(name, chunk.length as usize, deadline);
+                if !done.is_some_and(|bytes| write(chunk.offset, &bytes).is_ok()) {
+                    next.store(chunks.len(), Ordering::Relaxed);
+                    return false;
+                }
+            }
+        };
+        thread::scope(|scope| {
+            // Where no more threads may be started, those that there are do all of it.
+            let others: Vec<_> = (1..self.cache.options.jobs.min(chunks.len()))
+                .map_while(|_| thread::Builder::new().spawn_scoped(scope, work).ok())
+                .collect();
+            let own = work();
+            let joined = others.into_iter().map(|other| {
+                let joined = other.join();
+                joined.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            });
+            joined.fold(own, |all, one| all && one)
+        })
+    }
+
+    fn chunks(&self) -> Option<Vec<Chunk>> {
+        let length = self.payload.list_length as usize;
+        if length == 0 {
+            return Some(Vec::new());
+        }
+        let deadline = Instant::now()
+            + self.cache.options.patience * 3
+            + Duration::from_secs(length as u64 / SLOWEST_BYTES_A_SECOND);
+        let list = self.blob(&self.payload.list, length.min(MOST_LIST), deadline)?;
+        let chunks = entry::decode_list(&list, self.payload.size, cut::MOST);
+        if chunks.is_none() {
+            self.refute("a list of chunks that cannot be: whoever signed it is no cellblock");
+        }
+        chunks
+    }
+
+    /// What has this digest and this length; the store is not asked again if it answers anything else.
+    fn blob(&self, name: &[u8; 32], length: usize, deadline: Instant) -> Option<Vec<u8>> {
+        let (cache, shelf) = (self.cache, self.shelf);
+        if !shelf.is_up() {
+            return None;
+        }
+        match shelf.store.get(Kind::Blob, name, length, deadline) {
+            Ok(Some(bytes)) if bytes.len() == length && entry::digest(&bytes) == *name => {
+                Some(bytes)
+            }
+            Ok(Some(_)) => {
+                let text = "it has other bytes than the entry says";
+                if shelf.store.mends(Kind::Blob, name) {
+                    cache.say_once(shelf, format_args!("a chunk is not used: {text}"));
+                } else {
+                    self.refute(text);
+                }
+                None
+            }
+            // It was removed to make room: what is missing is made and stored again.
+            Ok(None) => None,
+            Err(error) => {
+                cache.give_up(shelf, &error);
+                None
+            }
+        }
+    }
+}

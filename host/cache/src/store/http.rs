@@ -1,0 +1,131 @@
+//! HTTP, as bazel-remote speaks it and any WebDAV server does: `GET`, `HEAD` and `PUT` of `/ac/HEX` and `/cas/HEX`.
+
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use base64ct::{Base64, Encoding as _};
+use cellblock_text::hexadecimal;
+use ureq::Agent;
+use ureq::tls::{RootCerts, TlsConfig};
+
+use super::{Kind, Store, StoreError, left};
+use crate::Address;
+
+/// What a request may take beyond the patience for each of so many bytes: 256 KiB/s are enough.
+const BYTES_A_SECOND: usize = 256 << 10;
+
+/// A cache behind HTTP.
+pub(crate) struct Http {
+    agent: Agent,
+    base: String,
+    /// The header that says who asks.
+    authorization: Option<String>,
+    patience: Duration,
+}
+
+impl fmt::Debug for Http {
+    /// Without the password.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_tuple("Http").field(&self.base).finish()
+    }
+}
+
+impl Http {
+    pub(crate) fn new(address: &Address, connections: usize, patience: Duration) -> Self {
+        let tls = TlsConfig::builder().root_certs(RootCerts::PlatformVerifier);
+        let config = Agent::config_builder()
+            .http_status_as_error(false)
+            // Nobody is led elsewhere, and nothing of the environment decides who is asked.
+            .max_redirects(0)
+            .proxy(None)
+            .max_response_header_size(16 << 10)
+            .max_idle_connections_per_host(connections)
+            .timeout_connect(Some(patience))
+            .user_agent(concat!("cellblock/", env!("CARGO_PKG_VERSION")))
+            .tls_config(tls.build())
+            .build();
+        let authorization = address.user.as_ref().map(|user| {
+            let encoded = Base64::encode_string(user.as_bytes());
+            format!("Basic {encoded}")
+        });
+        Self {
+            agent: config.into(),
+            base: address.base.clone(),
+            authorization,
+            patience,
+        }
+    }
+
+    fn path(&self, kind: Kind, name: &[u8; 32]) -> String {
+        format!("{}/{}/{}", self.base, kind.folder(), hexadecimal(name))
+    }
+
+    fn patience(&self, bytes: usize) -> Duration {
+        self.patience + Duration::from_secs((bytes / BYTES_A_SECOND) as u64)
+    }
+
+    /// A request with what all have in common.
+    fn with<B>(
+        &self,
+        request: ureq::RequestBuilder<B>,
+        patience: Duration,
+    ) -> ureq::RequestBuilder<B> {
+        let request = request.config().timeout_global(Some(patience)).build();
+        match &self.authorization {
+            Some(authorization) => request.header("Authorization", authorization),
+            None => request,
+        }
+    }
+}
+
+fn failed(error: ureq::Error) -> StoreError {
+    match error {
+        ureq::Error::Timeout(_) => StoreError::Slow,
+        ureq::Error::Io(error) => StoreError::Io(error),
+        other => StoreError::Http(other.to_string()),
+    }
+}
+
+impl Store for Http {
+    fn get(
+        &self,
+        kind: Kind,
+        name: &[u8; 32],
+        most: usize,
+        deadline: Instant,
+    ) -> Result<Option<Vec<u8>>, StoreError> {
+        let patience = left(deadline, self.patience(most))?;
+        let request = self.with(self.agent.get(self.path(kind, name)), patience);
+        let mut response = request.call().map_err(failed)?;
+        match response.status().as_u16() {
+            200 => {}
+            404 | 410 => return Ok(None),
+            status => return Err(StoreError::Status { status }),
+        }
+        let body = response.body_mut().with_config().limit(most as u64);
+        body.read_to_vec().map(Some).map_err(|error| match error {
+            ureq::Error::BodyExceedsLimit(_) => StoreError::Endless { most },
+            other => failed(other),
+        })
+    }
+
+    fn has(&self, kind: Kind, name: &[u8; 32]) -> Result<bool, StoreError> {
+        let request = self.with(self.agent.head(self.path(kind, name)), self.patience);
+        let response = request.call().map_err(failed)?;
+        match response.status().as_u16() {
+            200 => Ok(true),
+            404 | 410 => Ok(false),
+            status => Err(StoreError::Status { status }),
+        }
+    }
+
+    fn put(&self, kind: Kind, name: &[u8; 32], bytes: &[u8]) -> Result<(), StoreError> {
+        let patience = self.patience(bytes.len());
+        let request = self.with(self.agent.put(self.path(kind, name)), patience);
+        let response = request.send(bytes).map_err(failed)?;
+        match response.status().as_u16() {
+            200..=299 => Ok(()),
+            status => Err(StoreError::Status { status }),
+        }
+    }
+}
