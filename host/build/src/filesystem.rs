@@ -1,7 +1,7 @@
 //! From the content of a partition to its file: tree, measurement, cell.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime};
 
 use serde::Serialize;
@@ -18,7 +18,7 @@ use crate::said::Said;
 use crate::signing::Signers;
 use crate::template::{self, Awaited};
 use crate::{BuildOptions, future};
-use cellblock_cell::{Cell, CodecWall, Codecs, Wall};
+use cellblock_cell::{Cell, CodecWall, Codecs, Outcome, Wall};
 use cellblock_contract::{EncodedCounts, Loss, Partition, Request, Setting, Summary};
 use cellblock_image::{Filling, PartitionFile, Scratch};
 use cellblock_spec::Content;
@@ -65,6 +65,20 @@ pub(crate) struct Prepared {
     reading: Duration,
     /// The smallest size in bytes, if it was measured.
     pub(crate) smallest: Option<u64>,
+    /// The digests of the tree, once they are known.
+    digests: OnceLock<TreeDigests>,
+}
+
+/// A file system in its partition, as its formatter made it or as a cache had it.
+pub(crate) struct Formed {
+    pub(crate) partition: PartitionFile,
+    pub(crate) outcome: Outcome,
+    pub(crate) encoded: Option<EncodedCounts>,
+    pub(crate) formatting: Duration,
+    /// The cache that had it; none if it was made.
+    pub(crate) cache: Option<String>,
+    /// What the cache has to say.
+    pub(crate) warnings: Vec<String>,
 }
 
 /// Which file systems are measured.
@@ -114,6 +128,8 @@ pub(crate) struct Filled {
     pub(crate) kernels: Vec<AssembledKernel>,
     /// The container images in its content.
     pub(crate) images: Vec<ImageInfo>,
+    /// The cache that had it; none if it was made.
+    pub(crate) cache: Option<String>,
 }
 
 /// Which guest made a file system, and what it could reach.
@@ -223,6 +239,7 @@ impl Preparation<'_> {
             codecs,
             reading: begun.elapsed(),
             smallest: None,
+            digests: OnceLock::new(),
         })
     }
 
@@ -363,7 +380,7 @@ impl Preparation<'_> {
         let request = prepared.request(&place);
         let progress = &*self.options.progress;
         watched(progress, Phase::Measuring, &prepared.name, None, |_| {
-            prepared.cell.measure(&request)
+            self.smallest(prepared, &request, &place)
         })
         .map_err(|error| partition_error(&prepared.name, error))
     }
@@ -375,6 +392,38 @@ impl Preparation<'_> {
     }
 
     fn fill_one(&self, prepared: &Prepared, place: &Slot) -> Result<Filled, PartitionError> {
+        #[cfg(feature = "cache")]
+        let formed = match &self.options.cache {
+            Some(cache) => self.formed_through(cache, prepared, place)?,
+            None => self.formed(prepared, place)?,
+        };
+        #[cfg(not(feature = "cache"))]
+        let formed = self.formed(prepared, place)?;
+        self.finished(prepared, place, formed)
+    }
+
+    /// The smallest size in bytes.
+    fn smallest(
+        &self,
+        prepared: &Prepared,
+        request: &Request,
+        _place: &Slot,
+    ) -> Result<u64, PartitionError> {
+        #[cfg(feature = "cache")]
+        if let Some(cache) = &self.options.cache
+            && prepared.is_measured_by_content()
+        {
+            return self.smallest_through(cache, prepared, request, _place);
+        }
+        prepared.measured(request)
+    }
+
+    /// Has the formatter make a file system.
+    pub(crate) fn formed(
+        &self,
+        prepared: &Prepared,
+        place: &Slot,
+    ) -> Result<Formed, PartitionError> {
         let begun = Instant::now();
         let tree = &prepared.tree;
         let content_bytes = tree.total_file_bytes();
@@ -393,7 +442,6 @@ impl Preparation<'_> {
             self.options.jobs,
             move |bytes| tally.add(bytes),
         ));
-        let guest = prepared.cell.guest();
         let outcome = prepared
             .cell
             .format(&prepared.request(place), Arc::clone(&filling) as _);
@@ -406,17 +454,47 @@ impl Preparation<'_> {
         let outcome = outcome?;
         let partition = partition?;
         drop(ongoing);
-        let formatting = begun.elapsed();
+        Ok(Formed {
+            partition,
+            outcome,
+            encoded: prepared.cell.encoded(),
+            formatting: begun.elapsed(),
+            cache: None,
+            warnings: Vec::new(),
+        })
+    }
+
+    /// What is told of a file system that is there.
+    fn finished(
+        &self,
+        prepared: &Prepared,
+        place: &Slot,
+        formed: Formed,
+    ) -> Result<Filled, PartitionError> {
+        let Formed {
+            partition,
+            outcome,
+            encoded,
+            formatting,
+            cache,
+            warnings,
+        } = formed;
+        let (tree, guest) = (&prepared.tree, prepared.cell.guest());
         let digests = self
             .options
             .digests
             .then(|| {
-                watched(&**progress, Phase::Hashing, &prepared.name, None, |_| {
-                    prepared.digests(place, &partition)
-                })
+                watched(
+                    &*self.options.progress,
+                    Phase::Hashing,
+                    &prepared.name,
+                    None,
+                    |_| prepared.digests(place, &partition),
+                )
             })
             .transpose()?;
         let mut log = prepared.warnings(place.time);
+        log.extend(warnings.into_iter().map(Said::Warning));
         log.extend(outcome.log.into_iter().map(Said::Formatter));
         Ok(Filled {
             partition: Some(partition),
@@ -439,12 +517,13 @@ impl Preparation<'_> {
             },
             digests,
             nodes: tree.len(),
-            content_bytes,
-            encoded: prepared.cell.encoded(),
+            content_bytes: tree.total_file_bytes(),
+            encoded,
             reading: prepared.reading,
             formatting,
             kernels: prepared.kernels.clone(),
             images: prepared.images.clone(),
+            cache,
         })
     }
 }
@@ -507,12 +586,33 @@ impl Prepared {
     }
 
     fn digests(&self, place: &Slot, partition: &PartitionFile) -> Result<Digests, PartitionError> {
-        let tree = self.tree.digests()?;
+        let tree = self.tree_digests()?;
         Ok(Digests {
-            key: self.key(place, &tree),
+            key: self.key(place, tree),
             partition: partition.digest()?,
-            tree,
+            tree: *tree,
         })
+    }
+
+    /// The digests of the tree, which takes reading all of its files once.
+    pub(crate) fn tree_digests(&self) -> Result<&TreeDigests, PartitionError> {
+        if let Some(known) = self.digests.get() {
+            return Ok(known);
+        }
+        let digests = self.tree.digests()?;
+        Ok(self.digests.get_or_init(|| digests))
+    }
+
+    /// Whether its size depends on the bytes of its files, so that measuring takes as long as making.
+    #[cfg(feature = "cache")]
+    pub(crate) fn is_measured_by_content(&self) -> bool {
+        let guest = self.cell.guest();
+        guest.encodes() || guest.command_line().is_some()
+    }
+
+    /// The smallest size in bytes, as the formatter finds it.
+    pub(crate) fn measured(&self, request: &Request) -> Result<u64, PartitionError> {
+        Ok(self.cell.measure(request)?)
     }
 
     /// The key of the file system at `place`; `tree` holds the digests of its tree.

@@ -53,6 +53,8 @@
 
 pub mod boot;
 mod cache_folder;
+#[cfg(feature = "cache")]
+mod cached;
 pub mod catalogue;
 mod configured;
 mod derive;
@@ -81,6 +83,8 @@ mod staging;
 mod steps;
 mod template;
 
+#[cfg(feature = "cache")]
+pub use cellblock_cache as cache;
 pub use cellblock_cell as cell;
 pub use cellblock_contract as contract;
 pub use cellblock_image as image;

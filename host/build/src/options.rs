@@ -41,6 +41,9 @@ pub struct BuildOptions {
     /// What the run writes beside the image, such as other images and records: like the image, it is left out of the
     /// directories that content comes from.
     pub outputs: Vec<PathBuf>,
+    /// Where partitions come from that were made before, and where those go that are made.
+    #[cfg(feature = "cache")]
+    pub cache: Option<Arc<cellblock_cache::Cache>>,
 }
 
 impl BuildOptions {
@@ -64,6 +67,8 @@ impl Default for BuildOptions {
             time_of_environment: false,
             durability: Durability::Written,
             outputs: Vec::new(),
+            #[cfg(feature = "cache")]
+            cache: None,
         }
     }
 }

@@ -274,6 +274,9 @@ pub struct FilesystemRecord {
     /// The container images that its content is from.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub images: Vec<ImageInfo>,
+    /// The cache that had it; absent if it was made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cache: Option<String>,
     /// How long it took.
     pub timings: Timings,
 }
@@ -599,6 +602,7 @@ impl FilesystemRecord {
                 .collect(),
             images: filled.images,
             unified_kernels: filled.kernels.into_iter().map(KernelRecord::of).collect(),
+            cache: filled.cache,
             timings: Timings {
                 read: Some(filled.reading.as_secs_f64()),
                 format: Some(filled.formatting.as_secs_f64()),

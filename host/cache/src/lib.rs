@@ -12,7 +12,9 @@
 #![forbid(unsafe_code)]
 
 use std::collections::BTreeSet;
+use std::collections::hash_map::RandomState;
 use std::fs::File;
+use std::hash::{BuildHasher as _, Hasher as _};
 use std::io;
 use std::ops::Range;
 use std::path::PathBuf;
@@ -94,6 +96,8 @@ pub struct Options {
     pub limit: u64,
     /// How long a server may take for an answer.
     pub patience: Duration,
+    /// Of a hundred hits, how many are made all the same and compared.
+    pub verify_percent: u8,
     /// How many chunks are moved at a time.
     pub jobs: usize,
     /// Where locks are if no place is a folder.
@@ -228,6 +232,13 @@ impl Cache {
             is_down: AtomicBool::new(false),
             said: Mutex::default(),
         }))
+    }
+
+    /// Whether a hit is to be made all the same and compared: each time anew by chance, which decides no byte.
+    #[must_use]
+    pub fn verifies(&self) -> bool {
+        let chance = RandomState::new().build_hasher().finish() % 100;
+        chance < u64::from(self.options.verify_percent)
     }
 
     /// What has gone wrong since this was asked for, for the user. It may hold what a server said.

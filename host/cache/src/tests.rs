@@ -20,6 +20,7 @@ fn options(folder: &Path) -> Options {
         trusted: Vec::new(),
         limit: DEFAULT_LIMIT,
         patience: DEFAULT_PATIENCE,
+        verify_percent: 0,
         jobs: 3,
         locks: None,
     }

@@ -51,7 +51,11 @@ impl PartitionFile {
         self.size
     }
 
-    pub(super) fn read(&self, offset: u64, buffer: &mut [u8]) -> Result<(), ImageError> {
+    /// Fills `buffer` with the bytes at `offset` of the partition.
+    ///
+    /// # Errors
+    /// [`ImageError`] if they reach beyond its end, or cannot be read.
+    pub fn read(&self, offset: u64, buffer: &mut [u8]) -> Result<(), ImageError> {
         self.inside(offset, buffer.len() as u64)
             .and_then(|()| self.file.read_exact_at(buffer, self.base + offset))
             .map_err(|source| self.error("reading", offset, buffer.len() as u64, source))
@@ -103,7 +107,10 @@ impl PartitionFile {
     }
 
     /// Where the partition has data, ascending; the rest reads as zeros.
-    pub(super) fn data(&self) -> Result<Vec<Range<u64>>, ImageError> {
+    ///
+    /// # Errors
+    /// [`ImageError`] if the disk does not tell.
+    pub fn data(&self) -> Result<Vec<Range<u64>>, ImageError> {
         let found = copy::extents(&self.file, self.base, self.size)
             .map_err(|source| self.error("reading", 0, self.size, source))?;
         let relative = |range: Range<u64>| range.start - self.base..range.end - self.base;

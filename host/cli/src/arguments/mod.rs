@@ -20,6 +20,8 @@ use cellblock_build::{Output, Split, SplitPattern};
 
 use crate::report::terminal::When;
 
+#[cfg(feature = "cache")]
+mod cache;
 mod contents;
 mod disks;
 mod error;
@@ -28,6 +30,8 @@ mod filesystem;
 mod tests;
 mod tools;
 
+#[cfg(feature = "cache")]
+pub use cache::{CacheAction, CacheTool, Caches};
 pub use contents::Contents;
 pub use disks::{Changing, Chosen, Cut, Fill, Repair, Splice};
 pub use error::ArgumentError;
@@ -95,6 +99,8 @@ impl Arguments {
             Command::Convert(it) => it.json,
             Command::Guests(it) => it.json,
             Command::Walls(it) => it.json,
+            #[cfg(feature = "cache")]
+            Command::Cache(it) => it.json,
             Command::Init(it) => it.json,
             Command::Manual(it) => it.json,
             Command::Schema | Command::Completions(_) => false,
@@ -146,6 +152,9 @@ Examples:
     Guests(Guests),
     /// Test the process sandbox: list which escapes fail
     Walls(Walls),
+    /// Count what a cache of partitions holds, and remove what is too much
+    #[cfg(feature = "cache")]
+    Cache(CacheTool),
     /// Print the JSON Schema of the spec, for editors that validate as you type
     #[command(after_help = "Example:\n  cellblock schema > image.schema.json")]
     Schema,
@@ -503,6 +512,10 @@ pub struct Run {
     /// partition could make use of; where its size follows from the content, and the disk's does too, 64GiB
     #[arg(long, value_name = "SIZE", value_parser = size)]
     pub archive_limit: Option<u64>,
+    /// Where partitions come from that were made before.
+    #[cfg(feature = "cache")]
+    #[command(flatten)]
+    pub caches: Caches,
     /// What each cell may use.
     #[command(flatten)]
     pub limits: Limits,
@@ -560,7 +573,7 @@ pub struct Limits {
     /// Handles that a formatter holds at a time; it is given one, of its partition
     #[arg(long, value_name = "COUNT", default_value_t = 1000)]
     pub handle_limit: u32,
-    /// Compile the formatters anew, and keep nothing for the next time
+    /// Compile the formatters anew, use no cache of partitions, and keep nothing for the next time
     #[arg(long)]
     pub no_cache: bool,
 }

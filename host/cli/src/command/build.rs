@@ -154,6 +154,8 @@ fn assemble(
     let mut options = options(build, spec)?;
     let files = outputs.iter().filter_map(Output::file);
     options.outputs.extend(files.map(PathBuf::from));
+    let footprint = reads(build, &described.project.volumes);
+    super::use_caches(&mut options, &build.run, &footprint, false)?;
     let assembled = assemble_image(spec, output, runtime, &catalog, &options);
     options.progress.clear();
     assembled.map_err(|error| described.located(error))

@@ -57,6 +57,8 @@ fn derive(
     let catalog = super::catalog(&build.run, super::build::foreign(spec))?;
     let mut options = super::build::options(build, spec)?;
     options.digests = false;
+    let footprint = super::build::reads(build, &described.project.volumes);
+    super::use_caches(&mut options, &build.run, &footprint, false)?;
     let derived = derive_image(spec, output, runtime, &catalog, &options);
     options.progress.clear();
     derived.map_err(|error| described.located(error))

@@ -22,7 +22,8 @@ pub(super) fn run(fill: &Fill) -> Result<(), Failure> {
     footprint.writes("the image", &fill.chosen.image);
     let mut record = RecordFile::prepare(&fill.run, &mut footprint, false)?;
     footprint.check().map_err(Failure::usage)?;
-    let options = super::build_options(&fill.run, request.time, fill.filesystem.has_time());
+    let mut options = super::build_options(&fill.run, request.time, fill.filesystem.has_time());
+    super::use_caches(&mut options, &fill.run, &footprint, false)?;
     let asked = super::asked(
         &fill.chosen,
         fill.changing.atomic(),

@@ -21,11 +21,12 @@ pub(super) fn run(mkfs: &Mkfs) -> Result<(), Failure> {
     footprint.writes_output("the image", &output);
     let mut record = RecordFile::prepare(&mkfs.run, &mut footprint, output == Output::Stdout)?;
     footprint.check().map_err(Failure::usage)?;
-    let options = super::build_options(
+    let mut options = super::build_options(
         &mkfs.run,
         request.filesystem.time,
         mkfs.filesystem.has_time(),
     );
+    super::use_caches(&mut options, &mkfs.run, &footprint, false)?;
     let catalog = super::catalog(&mkfs.run, BTreeMap::new())?;
     let runtime = super::runtime(&mkfs.run)?;
     let made = assemble_filesystem(request, &output, &runtime, &catalog, &options);

@@ -1,6 +1,8 @@
 //! The commands of the program. Each says on standard output what somebody wants to keep, and the rest on standard error.
 
 mod build;
+#[cfg(feature = "cache")]
+mod cache;
 mod convert;
 mod cut;
 mod derive;
@@ -62,6 +64,8 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
         Command::Repair(repair) => repair::run(repair),
         Command::Guests(guests) => guests::run(guests),
         Command::Walls(walls) => walls::run(walls),
+        #[cfg(feature = "cache")]
+        Command::Cache(tool) => cache::run(tool),
         Command::Schema => print_json(&spec::json_schema()),
         Command::Completions(typed) => {
             let mut script = Vec::new();
@@ -152,7 +156,23 @@ fn build_options(run: &Run, time: Option<i64>, given: bool) -> BuildOptions {
             Durability::Written
         },
         outputs: run.json.iter().map(Into::into).collect(),
+        #[cfg(feature = "cache")]
+        cache: None,
     }
+}
+
+/// Has the caches of the command line used by a run that reads what `footprint` has; only read, where nothing is to be
+/// written.
+#[cfg_attr(not(feature = "cache"), expect(clippy::unnecessary_wraps))]
+fn use_caches(
+    _options: &mut BuildOptions,
+    _run: &Run,
+    _footprint: &Footprint,
+    _only_reads: bool,
+) -> Result<(), Failure> {
+    #[cfg(feature = "cache")]
+    cache::use_caches(_options, _run, _footprint, _only_reads)?;
+    Ok(())
 }
 
 /// Who shows how far things are.

@@ -59,7 +59,9 @@ fn preview(
     described: &Described,
 ) -> Result<Preview, Failure> {
     let catalog = super::catalog(&build.run, super::build::foreign(spec))?;
-    let options = super::build::options(build, spec)?;
+    let mut options = super::build::options(build, spec)?;
+    let footprint = super::build::reads(build, &described.project.volumes);
+    super::use_caches(&mut options, &build.run, &footprint, true)?;
     let preview = preview_image(spec, output, runtime, &catalog, &options);
     options.progress.clear();
     preview.map_err(|error| described.located(error))

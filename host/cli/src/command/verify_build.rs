@@ -19,6 +19,11 @@ use crate::arguments::VerifyBuild;
 const MOST_BYTES: u64 = 64 << 20;
 
 pub(super) fn run(verify: &VerifyBuild) -> Result<(), Failure> {
+    #[cfg(feature = "cache")]
+    if verify.run.caches.is_typed() {
+        let why = "--cache: verify-build makes everything anew, and uses no cache";
+        return Err(Failure::usage(why));
+    }
     let path = &verify.statement;
     let statement = read(path)?;
     let described = Described::of_text(path, statement.spec())?;

@@ -1,0 +1,227 @@
+//! File systems that come from a cache, if it has what would be made, and go there if it has not.
+//!
+//! ```text
+//!     key ──> asked ──> there: chunks, each with its digest ──────────────────> partition
+//!               └─────> not there: lock ──> asked again ──> made ──> stored ──> partition
+//! ```
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use cellblock_cache::{Cache, Hit, Key, Stored};
+use cellblock_cell::Outcome;
+use cellblock_contract::{EncodedCounts, Level, LogLine, Property, Request, Summary};
+use cellblock_image::{ImageError, PartitionFile};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use crate::error::PartitionError;
+use crate::filesystem::{Formed, Preparation, Prepared, Slot};
+use crate::key::FillKey;
+use crate::progress::{Phase, watched};
+
+/// What tells the key of a measured size from that of a fill.
+const MEASURED: &[u8] = b"cellblock measure 1\n";
+
+/// What a cache keeps of a file system beside its bytes.
+#[derive(Debug, Serialize, Deserialize)]
+struct Notes {
+    used: u64,
+    properties: Vec<(String, String)>,
+    log: Vec<(Level, String)>,
+    arguments: Vec<String>,
+    /// What was compressed: blocks, those found again, bytes in and out.
+    encoded: Option<[u64; 4]>,
+}
+
+impl Notes {
+    fn of(formed: &Formed) -> Self {
+        let Outcome {
+            summary,
+            log,
+            arguments,
+        } = &formed.outcome;
+        let properties = summary.properties.iter();
+        Self {
+            used: summary.used,
+            properties: properties
+                .map(|it| (it.name.clone(), it.value.clone()))
+                .collect(),
+            log: log.iter().map(|it| (it.level, it.text.clone())).collect(),
+            arguments: arguments.clone(),
+            encoded: formed.encoded.map(|it| {
+                let EncodedCounts {
+                    blocks,
+                    reused,
+                    bytes_in,
+                    bytes_out,
+                } = it;
+                [blocks, reused, bytes_in, bytes_out]
+            }),
+        }
+    }
+
+    fn formed(self, partition: PartitionFile, formatting: Duration, cache: String) -> Formed {
+        let properties = self.properties.into_iter();
+        let log = self.log.into_iter().take(LogLine::LINES);
+        Formed {
+            partition,
+            outcome: Outcome {
+                summary: Summary {
+                    used: self.used,
+                    properties: properties
+                        .map(|(name, value)| Property { name, value })
+                        .collect(),
+                },
+                log: log.map(|(level, text)| LogLine { level, text }).collect(),
+                arguments: self.arguments,
+            },
+            encoded: self
+                .encoded
+                .map(|[blocks, reused, bytes_in, bytes_out]| EncodedCounts {
+                    blocks,
+                    reused,
+                    bytes_in,
+                    bytes_out,
+                }),
+            formatting,
+            cache: Some(cache),
+            warnings: Vec::new(),
+        }
+    }
+}
+
+impl Preparation<'_> {
+    /// Has a cache give a file system, or the formatter make it.
+    pub(crate) fn formed_through(
+        &self,
+        cache: &Cache,
+        prepared: &Prepared,
+        place: &Slot,
+    ) -> Result<Formed, PartitionError> {
+        let tree = watched(
+            &*self.options.progress,
+            Phase::Hashing,
+            prepared.name(),
+            None,
+            |_| prepared.tree_digests(),
+        )?;
+        let key = Key(prepared.key(place, tree).0);
+        let recalled = |it: &Hit<'_>| self.recalled(cache, prepared, place, it).transpose();
+        let mut formed = cache.find(&key, recalled).transpose()?;
+        let mut lock = None;
+        if formed.is_none() {
+            let making = cache.begin(&key);
+            if making.has_waited {
+                formed = cache.find(&key, recalled).transpose()?;
+            }
+            lock = Some(making);
+        }
+        let mut formed = match formed {
+            Some(formed) => formed,
+            None => {
+                let formed = self.formed(prepared, place)?;
+                self.stored(cache, &key, prepared, &formed)?;
+                formed
+            }
+        };
+        drop(lock);
+        formed.warnings = cache.take_warnings();
+        Ok(formed)
+    }
+
+    /// What a hit brings; nothing if it is not what would be made.
+    fn recalled(
+        &self,
+        cache: &Cache,
+        prepared: &Prepared,
+        place: &Slot,
+        hit: &Hit<'_>,
+    ) -> Result<Option<Formed>, PartitionError> {
+        let begun = Instant::now();
+        let notes = postcard::from_bytes::<Notes>(hit.notes());
+        let Ok(notes) = notes else {
+            return Ok(None);
+        };
+        if hit.size() != place.size {
+            return Ok(None);
+        }
+        let partition = PartitionFile::within(self.scratch, place.base, place.size)?;
+        let (name, size) = (prepared.name(), Some(place.size));
+        let is_whole = watched(&*self.options.progress, Phase::Copying, name, size, |_| {
+            hit.restore(&|offset, bytes| partition.write(offset, bytes).map_err(io::Error::other))
+        });
+        if !is_whole {
+            return Ok(None);
+        }
+        if cache.verifies() {
+            let recalled = partition.digest()?;
+            let made = self.formed(prepared, place)?;
+            if made.partition.digest()? != recalled {
+                hit.refute(&format!(
+                    "'{name}' has other bytes there than its formatter makes, which are used"
+                ));
+            }
+            return Ok(Some(made));
+        }
+        let formed = notes.formed(partition, begun.elapsed(), hit.place());
+        Ok(Some(formed))
+    }
+
+    fn stored(
+        &self,
+        cache: &Cache,
+        key: &Key,
+        prepared: &Prepared,
+        formed: &Formed,
+    ) -> Result<(), ImageError> {
+        let Ok(notes) = postcard::to_allocvec(&Notes::of(formed)) else {
+            return Ok(());
+        };
+        let partition = &formed.partition;
+        let data = partition.data()?;
+        let read = |offset: u64, buffer: &mut [u8]| {
+            partition.read(offset, buffer).map_err(io::Error::other)
+        };
+        let stored = Stored {
+            size: partition.size(),
+            data: &data,
+            read: &read,
+            notes,
+        };
+        let (name, size) = (prepared.name(), Some(partition.size()));
+        watched(&*self.options.progress, Phase::Copying, name, size, |_| {
+            cache.store(key, &stored);
+        });
+        Ok(())
+    }
+
+    /// Has a cache tell the smallest size, or the formatter measure it.
+    pub(crate) fn smallest_through(
+        &self,
+        cache: &Cache,
+        prepared: &Prepared,
+        request: &Request,
+        place: &Slot,
+    ) -> Result<u64, PartitionError> {
+        let FillKey(fill) = prepared.key(place, prepared.tree_digests()?);
+        let key = Sha256::new_with_prefix(MEASURED).chain_update(fill);
+        let key = Key(key.finalize().into());
+        let told = cache.find(&key, |hit| {
+            let size = hit.notes().try_into().ok();
+            size.filter(|_| hit.size() == 0).map(u64::from_le_bytes)
+        });
+        if let Some(size) = told {
+            return Ok(size);
+        }
+        let size = prepared.measured(request)?;
+        let stored = Stored {
+            size: 0,
+            data: &[],
+            read: &|_, _| Ok(()),
+            notes: size.to_le_bytes().to_vec(),
+        };
+        cache.store(&key, &stored);
+        Ok(size)
+    }
+}

@@ -1,0 +1,139 @@
+//! `--cache` of those commands that make file systems, and `cellblock cache`.
+
+use std::fs::{self, File};
+use std::io::{self, Read as _};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cellblock_build::cache::{Cache, Counts, Mode, Options, Place};
+use cellblock_build::footprint::Footprint;
+use cellblock_build::sign::{MOST_BYTES, SigningKey, VerifyingKey};
+use cellblock_build::text::human;
+use cellblock_build::{BuildOptions, cache_folder};
+use serde_json::{Value, json};
+
+use super::{Failure, print, print_json};
+use crate::arguments::{CacheAction, CacheTool, Run};
+
+/// The folder of locks in that of compiled guests, for caches that are no folders.
+const LOCKS: &str = "locks";
+
+/// Opens the caches of the command line for a run that reads what `footprint` has.
+pub(super) fn use_caches(
+    options: &mut BuildOptions,
+    run: &Run,
+    footprint: &Footprint,
+    only_reads: bool,
+) -> Result<(), Failure> {
+    let typed = &run.caches;
+    let places = typed.places().map_err(|error| {
+        Failure::usage(format_args!("the environment's CELLBLOCK_CACHE: {error}"))
+    })?;
+    if places.is_empty() || run.limits.no_cache {
+        return Ok(());
+    }
+    let mut footprint = footprint.clone();
+    for place in &places {
+        if let Place::Folder(path) = place {
+            footprint.fills("the cache", path);
+        }
+    }
+    footprint.check().map_err(Failure::usage)?;
+    let signer = typed.key.as_deref();
+    let signer = signer.map(|path| key(path, SigningKey::read)).transpose()?;
+    let trusted = typed.trust.iter();
+    let trusted = trusted.map(|path| key(path, VerifyingKey::read));
+    let opened = Cache::open(Options {
+        places,
+        mode: if only_reads { Mode::Read } else { typed.mode() },
+        signer,
+        trusted: trusted.collect::<Result<_, _>>()?,
+        limit: typed.limit,
+        patience: Duration::from_secs(typed.timeout),
+        verify_percent: typed.verify,
+        jobs: run.jobs().get(),
+        locks: locks(),
+    });
+    options.cache = Some(Arc::new(opened.map_err(Failure::usage)?));
+    Ok(())
+}
+
+/// The folder of locks, which is made if it can be.
+fn locks() -> Option<std::path::PathBuf> {
+    let folder = cache_folder()?.join(LOCKS);
+    fs::create_dir_all(&folder).ok()?;
+    Some(folder)
+}
+
+fn key<K, E: std::fmt::Display>(
+    path: &Path,
+    read: impl FnOnce(&[u8]) -> Result<K, E>,
+) -> Result<K, Failure> {
+    let failed =
+        |why: &dyn std::fmt::Display| Failure::usage(format_args!("{}: {why}", path.display()));
+    let mut bytes = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(MOST_BYTES as u64).read_to_end(&mut bytes))
+        .map_err(|error| failed(&error))?;
+    read(&bytes).map_err(|error| failed(&error))
+}
+
+pub(super) fn run(tool: &CacheTool) -> Result<(), Failure> {
+    let places = tool.places().map_err(Failure::usage)?;
+    let is_folder = |place: &Place| matches!(place, Place::Folder(_));
+    if !places.iter().any(is_folder) {
+        let why = "no folder is named: give --cache FOLDER, or set CELLBLOCK_CACHE";
+        return Err(Failure::usage(why));
+    }
+    let done = match tool.action {
+        CacheAction::Stats => stats(&places),
+        CacheAction::Gc => collected(&places, tool.max),
+        CacheAction::Clear => collected(&places, 0),
+    };
+    let done = done.map_err(Failure::failed)?;
+    if tool.json {
+        let documents: Vec<&Value> = done.iter().map(|(_, document)| document).collect();
+        return print_json(&documents);
+    }
+    done.iter().try_for_each(|(text, _)| print(text))
+}
+
+/// What is printed of a folder, as text and as JSON.
+type Told = (String, Value);
+
+fn stats(places: &[Place]) -> io::Result<Vec<Told>> {
+    let folders = Cache::stats(places)?.into_iter();
+    let told = folders.map(|(path, counts)| {
+        let path = path.display().to_string();
+        let text = format!("{path}: {}\n", in_words(counts));
+        (text, json!({ "cache": path, "holds": document(counts) }))
+    });
+    Ok(told.collect())
+}
+
+fn collected(places: &[Place], limit: u64) -> io::Result<Vec<Told>> {
+    let folders = Cache::collect(places, limit)?.into_iter();
+    let told = folders.map(|(path, collected)| {
+        let path = path.display().to_string();
+        let (before, after) = (collected.before, collected.after);
+        let removed = before.bytes - after.bytes;
+        let text = format!("{path}: {} removed; {}\n", human(removed), in_words(after));
+        let document = json!({ "cache": path, "held": document(before), "holds": document(after) });
+        (text, document)
+    });
+    Ok(told.collect())
+}
+
+fn in_words(counts: Counts) -> String {
+    format!(
+        "{} entries, {} chunks, {}",
+        counts.entries,
+        counts.chunks,
+        human(counts.bytes)
+    )
+}
+
+fn document(counts: Counts) -> Value {
+    json!({ "entries": counts.entries, "chunks": counts.chunks, "bytes": counts.bytes })
+}
