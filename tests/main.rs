@@ -11,6 +11,8 @@
 
 mod boot;
 mod build;
+#[cfg(feature = "cache")]
+mod cache;
 mod codecs;
 mod commands;
 mod content;

@@ -112,7 +112,7 @@ impl Preparation<'_> {
         let mut lock = None;
         if formed.is_none() {
             let making = cache.begin(&key);
-            if making.has_waited {
+            if making.is_locked() {
                 formed = cache.find(&key, recalled).transpose()?;
             }
             lock = Some(making);

@@ -160,9 +160,7 @@ pub struct Hit<'a> {
 /// The right to make what a key stands for; nobody else on this machine makes it meanwhile.
 #[derive(Debug)]
 pub struct Making {
-    _lock: Option<File>,
-    /// Whether somebody else may have made it before it could be had.
-    pub has_waited: bool,
+    lock: Option<File>,
 }
 
 /// What a partition is, for [`Cache::store`].
@@ -321,17 +319,12 @@ impl Cache {
             return Making::unlocked();
         };
         let begun = Instant::now();
-        let mut has_waited = false;
         loop {
             match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
                 Ok(()) => {
-                    return Making {
-                        _lock: Some(file),
-                        has_waited,
-                    };
+                    return Making { lock: Some(file) };
                 }
                 Err(Errno::AGAIN) if begun.elapsed() < LONGEST_LOCK => {
-                    has_waited = true;
                     thread::sleep(LOOK);
                 }
                 Err(Errno::INTR) => {}
@@ -505,10 +498,13 @@ impl Shelf {
 
 impl Making {
     fn unlocked() -> Self {
-        Self {
-            _lock: None,
-            has_waited: false,
-        }
+        Self { lock: None }
+    }
+
+    /// Whether others would have waited for this. What they made before it could be had is in the cache now.
+    #[must_use]
+    pub fn is_locked(&self) -> bool {
+        self.lock.is_some()
     }
 }
 

@@ -7,6 +7,7 @@
 //!             ├─> image           a container image to a tree, and all its bytes
 //!             ├─> table           a disk to a table, and back
 //!             ├─> superblock      a partition to what it holds
+//!             ├─> cache           what a cache answers to an entry, and to a list of chunks
 //!             └─> ext4, vfat,     a request and a tree to a file system,
 //!                 swap, catalog   at the measured size and around it
 //! ```
@@ -27,6 +28,7 @@ mod table;
 mod tree;
 
 pub use archive::archive;
+pub use cellblock_cache::fuzz as cache;
 pub use image::image;
 pub use mounted::{Mounted, ext4_mounted};
 pub use spec::{spec, yaml};

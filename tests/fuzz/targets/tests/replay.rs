@@ -29,7 +29,7 @@ macro_rules! targets {
 }
 
 targets!(
-    spec, yaml, archive, image, table, superblock, ext4, vfat, swap, catalog
+    spec, yaml, archive, image, table, superblock, cache, ext4, vfat, swap, catalog
 );
 
 /// The kernel sees faults that e2fsck does not look for.
