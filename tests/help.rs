@@ -72,6 +72,7 @@ fn the_help_is_broken_once() {
         "repair",
         "guests",
         "walls",
+        "cache",
         "init",
         "completions",
         "manual",

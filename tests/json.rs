@@ -35,13 +35,14 @@ fn every_command_has_it_and_every_key_is_documented() {
     let bench = Bench::new();
     bench.write("image.toml", SPEC);
     bench.create_folder("man");
+    bench.create_folder("partitions");
     let document = |arguments: &[&str]| -> Value {
         let outcome = bench.run(arguments);
         serde_json::from_str(&outcome.stdout)
             .unwrap_or_else(|error| panic!("{arguments:?}: {error}: {}", outcome.stdout))
     };
     let mut found = BTreeSet::new();
-    let commands: [&[&str]; 15] = [
+    let commands: [&[&str]; 16] = [
         &["build", "-o", "disk.img", "--json", "-"],
         &["plan", "--json", "-"],
         &["build", "--dry-run", "--json", "-"],
@@ -55,6 +56,7 @@ fn every_command_has_it_and_every_key_is_documented() {
         &["guests", "--json"],
         &["walls", "--json"],
         &["walls", "--calls", "--json"],
+        &["cache", "clear", "--cache", "partitions", "--json"],
         &["init", "new.toml", "--json"],
         &["manual", "man", "--json"],
     ];

@@ -148,6 +148,32 @@ const CHANGES: &[Change] = &[
         &["root", "usr", "usr-verity"],
     ),
     (
+        "a name",
+        |bench, spec| {
+            let [from, to] = ["motd", "mot2"].map(|name| bench.path("root/etc").join(name));
+            fs::rename(from, to).unwrap();
+            set_time(&bench.path("root/etc"), 1_700_000_000, 0);
+            spec.to_owned()
+        },
+        &["root", "usr", "usr-verity"],
+    ),
+    (
+        "an owner",
+        |_, spec| {
+            let owned = "{ directory = \"root\", owner = \"7:8\" }";
+            spec.replace("{ directory = \"root\" }", owned)
+        },
+        &["root", "usr", "usr-verity"],
+    ),
+    (
+        "the identifier of a file system",
+        |_, spec| {
+            let uuid = "label = \"ROOT\"\nuuid = \"11111111-2222-3333-4444-555555555555\"";
+            spec.replace("label = \"ROOT\"", uuid)
+        },
+        &["root"],
+    ),
+    (
         "a label",
         |_, spec| spec.replace("\"ROOT\"", "\"OTHER\""),
         &["root"],

@@ -274,16 +274,14 @@ fn a_hit_that_is_not_what_is_made_is_told_and_not_used() {
 fn an_entry_that_is_cut_or_changed_costs_time_and_not_the_build() {
     let bench = bench();
     let right = build(&bench, &["--cache", "cache"]);
-    for (folder, change) in [
-        (
-            "ac",
-            (|bytes| bytes.truncate(bytes.len() / 2)) as fn(&mut Vec<u8>),
-        ),
+    let changes: [(&str, fn(&mut Vec<u8>)); 5] = [
+        ("ac", |bytes| bytes.truncate(bytes.len() / 2)),
         ("ac", |bytes| bytes[40] ^= 1),
         ("cas", |bytes| bytes[7] ^= 1),
         ("cas", Vec::clear),
         ("cas", |bytes| bytes.push(0)),
-    ] {
+    ];
+    for (folder, change) in changes {
         for entry in fs::read_dir(bench.path("cache").join(folder)).unwrap() {
             let path = entry.unwrap().path();
             let mut bytes = fs::read(&path).unwrap();

@@ -163,7 +163,6 @@ fn build_options(run: &Run, time: Option<i64>, given: bool) -> BuildOptions {
 
 /// Has the caches of the command line used by a run that reads what `footprint` has; only read, where nothing is to be
 /// written.
-#[cfg_attr(not(feature = "cache"), expect(clippy::unnecessary_wraps))]
 fn use_caches(
     _options: &mut BuildOptions,
     _run: &Run,
