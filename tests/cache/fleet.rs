@@ -14,10 +14,12 @@ const PROCESSES: usize = 4;
 /// Partitions of an image.
 const PARTITIONS: usize = 5;
 
-/// The partitions of an image: others than those of its neighbours, and no two the same.
+/// The partitions of an image, each with one of several contents. Identifiers follow from the seed and the number, so that a content
+/// belongs to a number.
 fn partitions(image: usize, distinct: usize) -> Vec<usize> {
+    let contents = distinct / PARTITIONS;
     (0..PARTITIONS)
-        .map(|at| (image * 3 + at * (distinct / PARTITIONS)) % distinct)
+        .map(|at| at + PARTITIONS * ((image / (at + 1)) % contents))
         .collect()
 }
 

@@ -160,10 +160,10 @@ fn message(payload: &[u8]) -> Vec<u8> {
 
 fn put_varint(bytes: &mut Vec<u8>, mut number: usize) {
     while number >= 0x80 {
-        bytes.push((number & 0x7f) as u8 | 0x80);
+        bytes.push(number.to_le_bytes()[0] | 0x80);
         number >>= 7;
     }
-    bytes.push((number & 0x7f) as u8);
+    bytes.push(number.to_le_bytes()[0]);
 }
 
 fn take_varint(bytes: &[u8]) -> Option<(usize, &[u8])> {

@@ -552,7 +552,7 @@ impl Hit<'_> {
                 };
                 let name = &chunk.digest;
                 let done = self.blob(name, chunk.length as usize, deadline);
-                if !done.is_some_and(|bytes| write(chunk.offset, &bytes).is_ok()) {
+                if done.is_none_or(|bytes| write(chunk.offset, &bytes).is_err()) {
                     next.store(chunks.len(), Ordering::Relaxed);
                     return false;
                 }

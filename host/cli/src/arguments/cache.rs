@@ -17,8 +17,8 @@ pub struct Caches {
     /// Take partitions that were made before from PLACE, and put those there that are made: a folder, or the address of a
     /// server (http:// or https://; bazel-remote, or WebDAV such as nginx). The first that has one is used; repeatable.
     /// Without it, the places in CELLBLOCK_CACHE, with spaces between them. The image does not depend on it
-    #[arg(long = "cache", value_name = "PLACE", value_parser = Place::parse)]
-    places: Vec<Place>,
+    #[arg(long = "cache", value_name = "PLACE")]
+    places: Vec<String>,
     /// Whether caches are read and written
     #[arg(
         long = "cache-mode",
@@ -69,7 +69,7 @@ impl Caches {
     /// The places: those of the environment if none is typed.
     ///
     /// # Errors
-    /// [`PlaceError`] if the environment names something else.
+    /// [`PlaceError`] if one of them is none.
     pub fn places(&self) -> Result<Vec<Place>, PlaceError> {
         places_or_environment(&self.places)
     }
@@ -91,9 +91,10 @@ impl Caches {
     }
 }
 
-fn places_or_environment(typed: &[Place]) -> Result<Vec<Place>, PlaceError> {
+/// They are read here and not by the parser of arguments, which would show a password in what it refuses.
+fn places_or_environment(typed: &[String]) -> Result<Vec<Place>, PlaceError> {
     if !typed.is_empty() {
-        return Ok(typed.to_vec());
+        return typed.iter().map(|text| Place::parse(text)).collect();
     }
     let named = std::env::var(CELLBLOCK_CACHE).unwrap_or_default();
     named.split_whitespace().map(Place::parse).collect()
@@ -114,8 +115,8 @@ pub struct CacheTool {
     #[arg(value_enum)]
     pub action: CacheAction,
     /// The folder; repeatable. Without it, those in CELLBLOCK_CACHE
-    #[arg(long = "cache", value_name = "FOLDER", value_parser = Place::parse)]
-    places: Vec<Place>,
+    #[arg(long = "cache", value_name = "FOLDER")]
+    places: Vec<String>,
     /// What `gc` leaves
     #[arg(long, value_name = "SIZE", default_value_t = DEFAULT_LIMIT, value_parser = size, hide_default_value = true)]
     pub max: u64,
@@ -139,7 +140,7 @@ impl CacheTool {
     /// The places: those of the environment if none is typed.
     ///
     /// # Errors
-    /// [`PlaceError`] if the environment names something else.
+    /// [`PlaceError`] if one of them is none.
     pub fn places(&self) -> Result<Vec<Place>, PlaceError> {
         places_or_environment(&self.places)
     }

@@ -27,9 +27,9 @@ pub(super) fn use_caches(
     only_reads: bool,
 ) -> Result<(), Failure> {
     let typed = &run.caches;
-    let places = typed.places().map_err(|error| {
-        Failure::usage(format_args!("the environment's CELLBLOCK_CACHE: {error}"))
-    })?;
+    let places = typed
+        .places()
+        .map_err(|error| Failure::usage(format_args!("--cache, or CELLBLOCK_CACHE: {error}")))?;
     if places.is_empty() || run.limits.no_cache {
         return Ok(());
     }
