@@ -274,7 +274,8 @@ fn a_hit_that_is_not_what_is_made_is_told_and_not_used() {
 fn an_entry_that_is_cut_or_changed_costs_time_and_not_the_build() {
     let bench = bench();
     let right = build(&bench, &["--cache", "cache"]);
-    let changes: [(&str, fn(&mut Vec<u8>)); 5] = [
+    type Change = fn(&mut Vec<u8>);
+    let changes: [(&str, Change); 5] = [
         ("ac", |bytes| bytes.truncate(bytes.len() / 2)),
         ("ac", |bytes| bytes[40] ^= 1),
         ("cas", |bytes| bytes[7] ^= 1),
