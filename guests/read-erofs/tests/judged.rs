@@ -15,7 +15,7 @@ fn make(folder: &Path, options: &[&str]) -> Option<Temporary> {
     let image = Temporary::new("erofs");
     let output = judge("mkfs.erofs")?
         .command()
-        .args(["--quiet", "-L", "judged"])
+        .arg("-d0")
         .args(options)
         .args([&image.0, folder])
         .output()
@@ -145,7 +145,7 @@ fn what_is_encoded_reads_as_the_kernel_shows_it() {
 fn what_the_file_system_is_called_is_told() {
     let folder = Folder::empty();
     let uuid = "3d1f8a1e-0d3c-4d8e-9a55-6f0e1c2b3a49";
-    if let Some(image) = make(folder.path(), &["-U", uuid]) {
+    if let Some(image) = make(folder.path(), &["-U", uuid, "-L", "judged"]) {
         let (volume, listing, _) = read::<Erofs>(&image.0);
         assert_eq!(
             (volume.kind.as_str(), &*volume.label),
