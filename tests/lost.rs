@@ -263,9 +263,9 @@ fn builds_to_one_name_do_not_fail_each_other() {
 fn a_name_of_another_format_is_refused() {
     let bench = Bench::new();
     bench.write("image.toml", SPEC);
-    let outcome = bench.run(&["build", "image.toml", "-o", "z.qcow2"]);
-    let expected = "error: --output z.qcow2: the name says a qcow2 image, and what is made is a plain disk: \
-                    name it .img or .raw, and convert it afterwards\n";
+    let outcome = bench.run(&["build", "image.toml", "-o", "z.vdi"]);
+    let expected = "error: --output z.vdi: the name says a VDI image, which is not written: name it .img or .raw, or say with \
+                    --output-format what it is: raw, qcow2, vmdk, vhd, raw.zst, raw.gz, raw.xz, simg, bmap\n";
     assert_eq!((outcome.code, &*outcome.stderr), (Some(2), expected));
     assert_eq!(bench.names(), ["image.toml"]);
 }

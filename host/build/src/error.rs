@@ -44,6 +44,14 @@ pub enum Error {
     /// The image cannot be written.
     #[error(transparent)]
     Image(#[from] ImageError),
+    /// The image cannot be had in the format of an output.
+    #[error("{output}: {reason}")]
+    Output {
+        /// The output.
+        output: String,
+        /// The reason.
+        reason: ImageError,
+    },
     /// An image that exists cannot be changed or read as asked.
     #[error(transparent)]
     Disk(#[from] DiskError),

@@ -81,6 +81,7 @@ mod signing;
 mod split;
 mod staging;
 mod steps;
+mod targets;
 mod template;
 
 #[cfg(feature = "cache")]
@@ -109,10 +110,11 @@ pub use options::BuildOptions;
 pub use output::Output;
 pub use preview::{Preview, Space, preview_image};
 pub use record::{
-    EncodedRecord, FilesystemRecord, MendRecord, PartitionRecord, Record, RepairRecord,
-    SplitRecord, Timings, type_of,
+    EncodedRecord, FilesystemRecord, MendRecord, OutputRecord, PartitionRecord, Record,
+    RepairRecord, SplitRecord, Timings, type_of,
 };
 pub use said::Said;
 pub use signing::ToSign;
 pub use split::{Split, SplitError, SplitFiles, SplitPattern, check_folder};
+pub use targets::{Packed, Target, export_image};
 pub use template::{Fault, FaultReason, TemplateError};

@@ -1,7 +1,7 @@
 //! Who watches a build.
 //!
 //! ```text
-//!     a partition:  reading ──> measuring ──> writing ──> copying     the image:  hashing ──> flushing
+//!     a partition:  reading ──> measuring ──> writing ──> copying     the image:  hashing ──> packing ──> flushing
 //! ```
 
 use std::fmt;
@@ -21,6 +21,8 @@ pub enum Phase {
     Copying,
     /// Hash trees and digests of what was made are computed. Bytes are counted; of the digests of a partition, nothing is.
     Hashing,
+    /// An image is written in the format of an output. The bytes of the image are counted.
+    Packing,
     /// What was made is flushed to the disk. Nothing is counted.
     Flushing,
 }
@@ -35,6 +37,7 @@ impl Phase {
             Self::Writing => "writing",
             Self::Copying => "copying",
             Self::Hashing => "hashing",
+            Self::Packing => "packing",
             Self::Flushing => "flushing",
         }
     }

@@ -49,10 +49,31 @@ pub struct Record {
     /// Whether an image that existed was replaced at once by a changed copy, and not written in place.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub atomic: Option<bool>,
+    /// The files that it has become, in the order in which they were asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub outputs: Vec<OutputRecord>,
+    /// What stood around the codecs that compressed them; absent if there were none.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub codecs: Option<CodecWall>,
     /// The partitions in the order of the disk.
     pub partitions: Vec<PartitionRecord>,
     /// How long it took.
     pub timings: Timings,
+}
+
+/// One file that an image has become.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct OutputRecord {
+    /// Its name; `-` for standard output.
+    pub file: String,
+    /// Its format.
+    pub format: &'static str,
+    /// Its size in bytes.
+    pub size: u64,
+    /// The SHA-256 digest of its bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
 }
 
 /// One partition.
@@ -439,6 +460,21 @@ impl Record {
         }
     }
 
+    /// An image that exists, of so many bytes, in other formats.
+    pub(crate) fn of_export(
+        image: &dyn fmt::Display,
+        size: u64,
+        outputs: Vec<OutputRecord>,
+        total: Duration,
+    ) -> Self {
+        let mut record = Self {
+            outputs,
+            ..Self::new(image, size, Vec::new(), Duration::ZERO, total)
+        };
+        record.timings.splice = None;
+        record
+    }
+
     /// With what identifiers derive from, and the SHA-256 digest of the whole image.
     pub(crate) fn with(mut self, seed: [u8; 16], digest: Option<[u8; 32]>) -> Self {
         self.seed = Some(hexadecimal(&seed));
@@ -463,6 +499,8 @@ impl Record {
             disk_id: None,
             sector_size: None,
             atomic: None,
+            outputs: Vec::new(),
+            codecs: None,
             partitions,
             timings: Timings {
                 splice: Some(splicing.as_secs_f64()),

@@ -10,6 +10,7 @@ use sha2::{Digest as _, Sha256};
 use super::CellError;
 use super::cache::{Cache, Entry};
 use super::call::Role;
+use super::codecs::Codecs;
 use super::engine::{self, Compiled, Home, LoadFailure, Ticker};
 use super::guest::{Guest, Location};
 use super::local::Local;
@@ -81,6 +82,17 @@ impl Runtime {
     pub fn missing_wall(&self) -> Option<String> {
         let missing = self.missing_wall.lock();
         missing.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Who compresses what goes into the formats of images: processes where they were wished for around guests.
+    #[must_use]
+    pub fn codecs(&self) -> Arc<Codecs> {
+        let starter = self.starter.clone();
+        Arc::new(Codecs::new(
+            starter,
+            self.options.walls,
+            self.options.limits,
+        ))
     }
 
     /// Loads the component in `bytes`, which the program carries: see [`load`](Self::load). Where the second wall was wished

@@ -17,6 +17,7 @@ use clap_complete::env::Shells;
 
 use cellblock_build::catalogue::{built_in, built_in_kinds};
 use cellblock_build::contract::{Kinds, Loss};
+use cellblock_build::image::formats::described;
 use cellblock_build::plan::{Draft, RawLengths};
 use cellblock_build::spec::{Choices, Files, Project};
 use cellblock_build::table::Partition;
@@ -145,6 +146,14 @@ pub(crate) fn kind_or_file(current: &OsStr) -> Vec<CompletionCandidate> {
     let mut found = beginning_with(kinds(), current);
     found.extend(PathCompleter::any().complete(current));
     found
+}
+
+/// The formats of outputs.
+pub(crate) fn formats() -> Vec<CompletionCandidate> {
+    let told = |(name, about, _): (&'static str, &'static str, _)| {
+        CompletionCandidate::new(name).help(Some(about.into()))
+    };
+    described().map(told).collect()
 }
 
 /// What a format may lose.

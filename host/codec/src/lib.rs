@@ -35,6 +35,7 @@ mod lzo;
 mod made;
 mod settings;
 mod unpack;
+mod workers;
 mod zstandard;
 
 pub use codec::{Codec, Piece};
@@ -42,6 +43,7 @@ pub use decode::decode;
 pub use error::{Failure, SettingsError};
 pub use settings::{BLOCK_LIMIT, Filter, Method, Settings};
 pub use unpack::{Form, Unpacker};
+pub use workers::{Encoded, Threads, Worker, WorkerError, Workers};
 
 /// The libraries that compress, each with its version: what else decides the bytes that come out.
 #[must_use]

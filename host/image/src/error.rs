@@ -67,6 +67,28 @@ pub enum ImageError {
         /// The reason.
         source: io::Error,
     },
+    /// The image cannot be read again.
+    #[error("reading the disk at byte {} failed: {source}", grouped(*offset))]
+    Read {
+        /// Where, in bytes.
+        offset: u64,
+        /// The reason.
+        source: io::Error,
+    },
+    /// Nothing compresses for an output format.
+    #[error("compressing the disk failed: {reason}")]
+    Compress {
+        /// What happened.
+        reason: String,
+    },
+    /// The disk cannot be had in an output format.
+    #[error("the disk cannot be written as {format}: {reason}")]
+    Unfit {
+        /// The format.
+        format: &'static str,
+        /// Why.
+        reason: String,
+    },
     /// The finished image does not get its name.
     #[error("{}: the finished image cannot be given this name: {source}", path.display())]
     Publish {

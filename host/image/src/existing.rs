@@ -198,6 +198,17 @@ impl Existing {
         Self::from_file(&target, file)
     }
 
+    /// The bytes in it.
+    #[must_use]
+    pub fn length(&self) -> u64 {
+        self.size
+    }
+
+    /// The file, and the bytes in it.
+    pub(super) fn whole(&self) -> (&File, u64) {
+        (&self.file, self.size)
+    }
+
     fn from_file(path: &Path, file: io::Result<File>) -> Result<Self, ImageError> {
         // The end of a device is found by seeking, not by asking for its length.
         let opened = file.and_then(|file| {

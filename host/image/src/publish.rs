@@ -106,6 +106,16 @@ impl Image {
             .map_err(|source| self.error(offset, bytes.len() as u64, source))
     }
 
+    /// Writes `bytes` behind the end.
+    pub(super) fn append(&mut self, bytes: &[u8]) -> Result<(), ImageError> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        self.write(self.size, bytes)?;
+        self.size += bytes.len() as u64;
+        Ok(())
+    }
+
     /// Moves `partition` to `offset`, where the image has zeros: clones it, or copies its data. Holes stay holes. `watch` is
     /// told of each number of bytes that is done.
     ///

@@ -18,9 +18,9 @@ mod session;
 mod task;
 #[cfg(test)]
 mod tests;
-mod workers;
+
+pub(crate) use cellblock_codec::{Encoded, Threads, Worker, WorkerError, Workers};
 
 pub(crate) use failure::Failure;
 pub(crate) use pool::Pool;
 pub(crate) use session::Session;
-pub(crate) use workers::{Encoded, Threads, Worker, WorkerError, Workers};

@@ -7,9 +7,9 @@ use clap_complete::engine::ArgValueCompleter;
 
 use crate::completion;
 
-use super::{ArgumentError, Filesystem, Run, TypedKind, output, sector_size, size};
+use super::{ArgumentError, Filesystem, Run, TypedKind, sector_size, size};
 use cellblock_build::Output;
-use cellblock_build::image::Atomic;
+use cellblock_build::image::{Atomic, OutputFormat};
 use cellblock_build::table::{SectorSize, Selector};
 
 /// A partition of an image that exists.
@@ -167,7 +167,18 @@ impl Cut {
     /// # Errors
     /// When it cannot go there.
     pub fn output(&self) -> Result<Output, ArgumentError> {
-        output(&self.output)
+        let path = &self.output;
+        let output = Output::parse(path);
+        if output.is_terminal() {
+            return Err(ArgumentError::Terminal);
+        }
+        match OutputFormat::choose(None, path, &[]) {
+            Ok(format) if format.is_raw() => Ok(output),
+            other => Err(ArgumentError::OtherFormat {
+                output: path.clone(),
+                format: other.map_or("something else", |format| format.name()),
+            }),
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use thiserror::Error;
 
 use cellblock_build::SplitError;
+use cellblock_build::image::FormatError;
 use cellblock_build::spec::LookError;
 
 use super::{RANDOM, SOURCE_DATE_EPOCH};
@@ -107,10 +108,34 @@ pub enum ArgumentError {
         "standard output is a terminal, and an image is no text: redirect it, or name a file with -o"
     )]
     Terminal,
+    /// An output that has no such format.
+    #[error("--output {}: {source}", .output.display())]
+    Format {
+        /// As it was typed.
+        output: PathBuf,
+        /// Why.
+        source: FormatError,
+    },
+    /// One format for several outputs.
+    #[error(
+        "--output-format {format}: there are several outputs: say ,format={format} behind the one that is meant"
+    )]
+    FormatOfSeveral {
+        /// As it was typed.
+        format: String,
+    },
+    /// Several files, each for several images.
+    #[error(
+        "--output: there are {volumes} volumes, each with images of its own: name one volume with --volume, or one directory"
+    )]
+    OutputsOfSeveral {
+        /// How many volumes there are.
+        volumes: usize,
+    },
     /// A name that says that the file is something else.
     #[error(
-        "--output {}: the name says {format}, and what is made is a plain disk: \
-         name it .img or .raw, and convert it afterwards",
+        "--output {}: the name says {format}, and what is taken out is plain: \
+         name it .img or .raw, and make the other of it with `cellblock export`",
         .output.display()
     )]
     OtherFormat {

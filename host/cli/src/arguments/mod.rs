@@ -7,6 +7,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::engine::ArgValueCandidates;
 
 use cellblock_build::cell;
 use cellblock_build::contract::CommandLine;
@@ -16,8 +17,9 @@ use cellblock_build::spec::project::Volume;
 use cellblock_build::spec::size::parse_size;
 use cellblock_build::spec::value::{ValueError, parse_assignment, parse_sha256};
 use cellblock_build::table::SectorSize;
-use cellblock_build::{Output, Split, SplitPattern};
+use cellblock_build::{Split, SplitPattern, Target};
 
+use crate::completion;
 use crate::report::terminal::When;
 
 #[cfg(feature = "cache")]
@@ -26,6 +28,7 @@ mod contents;
 mod disks;
 mod error;
 mod filesystem;
+mod outputs;
 #[cfg(test)]
 mod tests;
 mod tools;
@@ -36,6 +39,8 @@ pub use contents::Contents;
 pub use disks::{Changing, Chosen, Cut, Fill, Repair, Splice};
 pub use error::ArgumentError;
 pub use filesystem::{Filesystem, TypedKind};
+use outputs::typed_output;
+pub use outputs::{Export, TypedOutput};
 pub use tools::{Completions, Guests, Init, Manual, Show, Walls};
 
 /// The environment variable with the time, in seconds since 1970, that reproducible builds stamp things with.
@@ -59,6 +64,7 @@ Examples:
   cellblock fill disk.img 2 ext4                   fill a partition of it
   cellblock splice disk.img root root.img          put a file into another
   cellblock cut disk.img root -o root.img          and take it out
+  cellblock export disk.img -o disk.qcow2          make a qcow2 of it
   cellblock repair disk.img                        look at its table
 
 Exit codes: 0 done, 1 the build failed, 2 the command line or the spec is wrong."
@@ -83,11 +89,13 @@ impl Arguments {
     #[must_use]
     pub fn json_to_stdout(&self) -> bool {
         let is_stdout = |path: &Option<PathBuf>| path.as_deref() == Some(Path::new("-"));
+        let go_there = |outputs: &[TypedOutput]| outputs.iter().any(|it| it.path == Path::new("-"));
         match &self.command {
             Command::Build(it) | Command::Plan(it) | Command::Derive(it) => {
-                is_stdout(&it.run.json) && !is_stdout(&it.output)
+                is_stdout(&it.run.json) && !go_there(&it.output)
             }
-            Command::Mkfs(it) => is_stdout(&it.run.json) && it.output != Path::new("-"),
+            Command::Mkfs(it) => is_stdout(&it.run.json) && !go_there(&it.output),
+            Command::Export(it) => is_stdout(&it.run.json) && !it.goes_to_stdout(),
             Command::Fill(it) => is_stdout(&it.run.json),
             Command::VerifyBuild(it) => is_stdout(&it.run.json),
             Command::Splice(it) => is_stdout(&it.json),
@@ -146,6 +154,8 @@ Examples:
     Splice(Splice),
     /// Take the content of a partition out of an image
     Cut(Cut),
+    /// Write an image that exists in the formats of clouds and hypervisors, or compressed
+    Export(Export),
     /// Mend the partition table of an image: put its backup at the end, and make damaged copies anew
     Repair(Repair),
     /// List the formatters, or describe one in a file
@@ -195,10 +205,14 @@ pub struct Build {
     #[arg(default_value = DEFAULT_SPEC)]
     pub spec: PathBuf,
     /// The image to write, or a directory to write VOLUME.img to; without it, the volume's or else the spec's name with
-    /// .img, in the current directory. An image that exists is replaced once the new one is complete, and stays as it
-    /// is if the build fails
-    #[arg(short, long, value_name = "IMAGE")]
-    output: Option<PathBuf>,
+    /// .img, in the current directory. Its suffix says in which format: .qcow2, .vmdk, .vhd, .zst and others, which
+    /// `cellblock export --help` lists with what may be said behind the name. Repeatable, for several from one build.
+    /// An image that exists is replaced once all new ones are complete, and stays as it is if the build fails
+    #[arg(short, long, value_name = "IMAGE", value_parser = typed_output())]
+    output: Vec<TypedOutput>,
+    /// The format of the image, whatever its suffix
+    #[arg(long, value_name = "FORMAT", add = ArgValueCandidates::new(completion::formats))]
+    output_format: Option<String>,
     /// Write each partition as a file of its own into DIR too, with their digests in SHA256SUMS, as update programs
     /// take them
     #[arg(long, value_name = "DIR")]
@@ -226,13 +240,48 @@ pub struct Build {
 }
 
 impl Build {
-    /// The images to write, one for each volume.
+    /// The images to write: of each volume, what it becomes.
     ///
     /// # Errors
-    /// When several are to have one name.
-    pub fn outputs(&self, volumes: &[Volume]) -> Result<Vec<Output>, ArgumentError> {
-        let paths = self.paths(volumes)?;
-        paths.iter().map(|path| output(path)).collect()
+    /// When several are to have one name, or a format cannot be.
+    pub fn targets(&self, volumes: &[Volume]) -> Result<Vec<Vec<Target>>, ArgumentError> {
+        let format = self.output_format.as_deref();
+        let folder = match &self.output[..] {
+            [] => Path::new(""),
+            [_] if self.folder(volumes).is_some() => self.folder(volumes).unwrap_or(Path::new("")),
+            several if volumes.len() == 1 => return Ok(vec![outputs::targets(several, format)?]),
+            [output] => {
+                return Err(ArgumentError::OneOutput {
+                    output: output.path.clone(),
+                    volumes: volumes.len(),
+                });
+            }
+            _ => {
+                let volumes = volumes.len();
+                return Err(ArgumentError::OutputsOfSeveral { volumes });
+            }
+        };
+        let unsaid = TypedOutput::default();
+        let typed = self.output.first().unwrap_or(&unsaid);
+        let suffix = typed.at(Path::new(""), format)?.format.suffix();
+        let target = |volume: &Volume| {
+            let path = folder.join(self.image(volume, suffix));
+            let format = Some(format.unwrap_or("raw"));
+            Ok(vec![typed.at(&path, format)?])
+        };
+        volumes.iter().map(target).collect()
+    }
+
+    /// The name of a volume's image.
+    fn image(&self, volume: &Volume, suffix: &str) -> OsString {
+        let stem = || self.spec.file_stem().unwrap_or(OsStr::new("disk"));
+        let mut name = match &volume.name {
+            Some(name) => OsString::from(name),
+            None => stem().to_owned(),
+        };
+        name.push(".");
+        name.push(suffix);
+        name
     }
 
     /// Where partitions go as files of their own, if they do.
@@ -253,40 +302,11 @@ impl Build {
 
     /// The directory that the images go to, if `-o` names one.
     pub fn folder(&self, volumes: &[Volume]) -> Option<&Path> {
-        let output = self.output.as_deref()?;
+        let [output] = &self.output[..] else {
+            return None;
+        };
         let named = volumes.iter().all(|it| it.name.is_some());
-        (is_folder(output) && named).then_some(output)
-    }
-
-    fn paths(&self, volumes: &[Volume]) -> Result<Vec<PathBuf>, ArgumentError> {
-        let stem = || {
-            self.spec
-                .file_stem()
-                .unwrap_or(OsStr::new("disk"))
-                .to_owned()
-        };
-        let image = |volume: &Volume| {
-            let mut name = volume.name.as_ref().map_or_else(stem, OsString::from);
-            name.push(".img");
-            name
-        };
-        let folder = match &self.output {
-            None => Path::new(""),
-            Some(_) if self.folder(volumes).is_some() => {
-                self.folder(volumes).unwrap_or(Path::new(""))
-            }
-            Some(output) if volumes.len() == 1 => return Ok(vec![output.clone()]),
-            Some(output) => {
-                return Err(ArgumentError::OneOutput {
-                    output: output.clone(),
-                    volumes: volumes.len(),
-                });
-            }
-        };
-        Ok(volumes
-            .iter()
-            .map(|volume| folder.join(image(volume)))
-            .collect())
+        (is_folder(&output.path) && named).then_some(&*output.path)
     }
 }
 
@@ -326,44 +346,6 @@ pub struct VerifyBuild {
     #[command(flatten)]
     pub run: Run,
 }
-
-/// The output that is typed.
-///
-/// # Errors
-/// When its name is that of another format, or it is standard output and a terminal.
-fn output(path: &Path) -> Result<Output, ArgumentError> {
-    let output = Output::parse(path);
-    if output.is_terminal() {
-        return Err(ArgumentError::Terminal);
-    }
-    let suffix = path.extension().and_then(OsStr::to_str).unwrap_or_default();
-    let suffix = suffix.to_ascii_lowercase();
-    match OTHER_FORMATS.iter().find(|(other, _)| *other == suffix) {
-        Some((_, format)) => Err(ArgumentError::OtherFormat {
-            output: path.to_owned(),
-            format,
-        }),
-        None => Ok(output),
-    }
-}
-
-/// The suffixes of files that are no plain disk, and what they are.
-const OTHER_FORMATS: [(&str, &str); 14] = [
-    ("qcow2", "a qcow2 image"),
-    ("qcow", "a qcow image"),
-    ("vmdk", "a VMDK image"),
-    ("vhd", "a VHD image"),
-    ("vpc", "a VHD image"),
-    ("vhdx", "a VHDX image"),
-    ("vdi", "a VDI image"),
-    ("ova", "an OVA archive"),
-    ("simg", "an Android sparse image"),
-    ("gz", "compressed with gzip"),
-    ("xz", "compressed with xz"),
-    ("zst", "compressed with zstd"),
-    ("bz2", "compressed with bzip2"),
-    ("lz4", "compressed with LZ4"),
-];
 
 /// Whether a path is there as a directory, or is written as one.
 fn is_folder(path: &Path) -> bool {
@@ -428,9 +410,14 @@ pub struct Mkfs {
     /// Which file system.
     #[command(flatten)]
     pub kind: TypedKind,
-    /// The file to write. One that exists is replaced once the new one is complete
-    #[arg(short, long, value_name = "FILE")]
-    output: PathBuf,
+    /// The file to write. Its suffix says in which format: .qcow2, .zst and others, which `cellblock export --help`
+    /// lists with what may be said behind the name; repeatable. One that exists is replaced once all new ones are
+    /// complete
+    #[arg(short, long, value_name = "FILE", required = true, value_parser = typed_output())]
+    output: Vec<TypedOutput>,
+    /// The format of the file, whatever its suffix
+    #[arg(long, value_name = "FORMAT", add = ArgValueCandidates::new(completion::formats))]
+    output_format: Option<String>,
     /// The size: 512MiB, minimum, "minimum + 20%" or "minimum + 64MiB"
     #[arg(long, default_value = "minimum", value_parser = size_rule)]
     size: SizeRule,
@@ -446,12 +433,12 @@ pub struct Mkfs {
 }
 
 impl Mkfs {
-    /// Where it goes.
+    /// What it becomes.
     ///
     /// # Errors
-    /// When it cannot go there.
-    pub fn output(&self) -> Result<Output, ArgumentError> {
-        output(&self.output)
+    /// When it cannot be.
+    pub fn targets(&self) -> Result<Vec<Target>, ArgumentError> {
+        outputs::targets(&self.output, self.output_format.as_deref())
     }
 
     /// What is asked for, after a look at what each source is.

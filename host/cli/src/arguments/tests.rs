@@ -31,8 +31,9 @@ fn the_image_is_named_after_the_spec() {
     };
     let spec = "[[partition]]\ntype = \"linux\"\nsize = 512\n";
     let project = cellblock_build::spec::Project::parse(spec, &build.spec).unwrap();
-    let outputs = build.outputs(&project.volumes).unwrap();
-    assert_eq!(outputs, [Output::File("demo.img".into())]);
+    let targets = build.targets(&project.volumes).unwrap();
+    let outputs = targets.iter().flatten().map(|it| &it.output);
+    assert!(outputs.eq([&Output::File("demo.img".into())]));
     assert_eq!(
         (build.run.limits.memory_limit, build.run.limits.time_limit),
         (1 << 30, 3600)

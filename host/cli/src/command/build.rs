@@ -1,7 +1,6 @@
 //! `cellblock build`: a spec in, an image out.
 
 use std::fs;
-use std::path::PathBuf;
 
 use cellblock_build::catalogue::Foreign;
 use cellblock_build::cell::Runtime;
@@ -9,9 +8,9 @@ use cellblock_build::footprint::Footprint;
 use cellblock_build::provenance::{Input, inputs, statement};
 use cellblock_build::spec::project::Volume;
 use cellblock_build::spec::{Place, Placed, Spec};
-use cellblock_build::text::human;
 use cellblock_build::{
-    Assembled, BuildOptions, Output, Record, Split, SplitFiles, assemble_image, check_folder,
+    Assembled, BuildOptions, Output, Packed, Record, Said, Split, SplitFiles, Target,
+    assemble_image, check_folder,
 };
 
 use super::project::Described;
@@ -24,18 +23,20 @@ pub(super) fn run(build: &Build) -> Result<(), Failure> {
     let described = Described::read(&build.spec, &build.contents)?;
     described.print_notes();
     let volumes = &described.project.volumes;
-    let outputs = build.outputs(volumes).map_err(Failure::usage)?;
+    let targets = build.targets(volumes).map_err(Failure::usage)?;
     let mut footprint = reads(build, volumes);
-    for output in &outputs {
-        footprint.writes_output("the image", output);
-    }
-    let to_stdout = outputs.contains(&Output::Stdout);
+    let to_stdout = super::writes(&mut footprint, targets.iter().flatten())?;
     let record = RecordFile::prepare(&build.run, &mut footprint, to_stdout)?;
     let is_taken = to_stdout || record.is_stdout();
     let to = build.provenance.as_deref();
     let provenance = RecordFile::at("the provenance", to, &mut footprint, is_taken)?;
     if to.is_some() {
         one_image("--provenance", volumes).map_err(Failure::usage)?;
+        if !targets.iter().flatten().any(|it| it.format.is_raw()) {
+            return Err(Failure::usage(
+                "--provenance is of the plain disk, and no output is: add -o with a name that ends in .img",
+            ));
+        }
     }
     let split = build.split(volumes).map_err(Failure::usage)?;
     if let Some(split) = &split {
@@ -59,9 +60,10 @@ pub(super) fn run(build: &Build) -> Result<(), Failure> {
     let runtime = super::runtime(&build.run)?;
     let assembled: Result<Vec<Assembled>, Failure> = volumes
         .iter()
-        .zip(&outputs)
-        .map(|(volume, output)| {
-            assemble(build, &volume.spec, output, &outputs, &runtime, &described)
+        .zip(&targets)
+        .map(|(volume, own)| {
+            let output = &Target::first(own).output;
+            assemble(build, &volume.spec, output, &targets, &runtime, &described)
         })
         .collect();
     super::warn_of_walls(&runtime);
@@ -74,7 +76,11 @@ pub(super) fn run(build: &Build) -> Result<(), Failure> {
         record,
         provenance: (provenance, sources),
     };
-    deliver(build, assembled, files, documents)
+    let mut made = Vec::with_capacity(assembled.len());
+    for ((image, volume), own) in assembled.into_iter().zip(volumes).zip(&targets) {
+        made.push(pack(build, image, &volume.spec, own, &runtime)?);
+    }
+    deliver(build, made, files, documents)
 }
 
 /// What a provenance says of what went in.
@@ -146,14 +152,15 @@ fn assemble(
     build: &Build,
     spec: &Spec,
     output: &Output,
-    outputs: &[Output],
+    targets: &[Vec<Target>],
     runtime: &Runtime,
     described: &Described,
 ) -> Result<Assembled, Failure> {
     let catalog = super::catalog(&build.run, foreign(spec))?;
     let mut options = options(build, spec)?;
-    let files = outputs.iter().filter_map(Output::file);
-    options.outputs.extend(files.map(PathBuf::from));
+    options
+        .outputs
+        .extend(super::files(targets.iter().flatten()));
     let footprint = reads(build, &described.project.volumes);
     super::use_caches(&mut options, &build.run, &footprint, false)?;
     let assembled = assemble_image(spec, output, runtime, &catalog, &options);
@@ -188,10 +195,47 @@ pub(super) fn foreign(spec: &Spec) -> std::collections::BTreeMap<String, Foreign
         .collect()
 }
 
+/// An image in the formats of its outputs, and what is said of it.
+struct Made {
+    packed: Packed,
+    record: Record,
+    log: Vec<(String, Said)>,
+    shown: String,
+}
+
+/// Writes an image in the formats of its outputs.
+fn pack(
+    build: &Build,
+    mut image: Assembled,
+    spec: &Spec,
+    targets: &[Target],
+    runtime: &Runtime,
+) -> Result<Made, Failure> {
+    let options = options(build, spec)?;
+    let log = std::mem::take(&mut image.log);
+    let table = image.table.as_ref();
+    let picture = table.map(|table| draw(table, terminal::columns(), super::color()));
+    let packed = image.pack(targets, runtime, &options);
+    options.progress.clear();
+    let (packed, record) = packed?;
+    super::warn_of_codecs(runtime, &record);
+    let shown = format!(
+        "{}\n{}",
+        picture.unwrap_or_default(),
+        super::outputs(&record)
+    );
+    Ok(Made {
+        packed,
+        record,
+        log,
+        shown,
+    })
+}
+
 /// Gives all images their names, once all are complete and their record is written.
 fn deliver(
     build: &Build,
-    assembled: Vec<Assembled>,
+    made: Vec<Made>,
     split: Option<SplitFiles>,
     documents: Documents,
 ) -> Result<(), Failure> {
@@ -199,7 +243,7 @@ fn deliver(
         mut record,
         provenance: (mut provenance, sources),
     } = documents;
-    let records: Vec<Record> = assembled.iter().map(|one| one.record.clone()).collect();
+    let records: Vec<&Record> = made.iter().map(|one| &one.record).collect();
     match &records[..] {
         [one] => record.write(one)?,
         several => record.write(&several)?,
@@ -211,29 +255,16 @@ fn deliver(
         files.publish()?;
     }
     let is_silent = provenance.is_stdout();
-    for image in assembled {
+    for image in made {
         for (name, line) in &image.log {
             print_log(name, line, build.run.verbose);
         }
-        let shown = shown(&image);
-        let says = build.run.says() && image.record.image != "-" && !is_silent;
-        image.deliver()?;
+        let says = build.run.says() && !super::has_stdout(&image.record) && !is_silent;
+        image.packed.deliver()?;
         if says {
-            print(&shown)?;
+            print(&image.shown)?;
         }
     }
     record.publish()?;
     provenance.publish()
-}
-
-fn shown(image: &Assembled) -> String {
-    let table = image.table.as_ref();
-    let picture = table.map(|table| draw(table, terminal::columns(), super::color()));
-    format!(
-        "{}\n{}: {} in {:.2} s\n",
-        picture.unwrap_or_default(),
-        image.record.image,
-        human(image.record.size),
-        image.record.timings.total.unwrap_or_default(),
-    )
 }

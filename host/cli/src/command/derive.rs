@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use cellblock_build::cell::Runtime;
 use cellblock_build::spec::Spec;
 use cellblock_build::text::{hexadecimal, printable};
-use cellblock_build::{Derived, Output, PartitionRecord, ToSign, derive_image};
+use cellblock_build::{Derived, Output, PartitionRecord, Target, ToSign, derive_image};
 use serde_json::{Value, json};
 
 use super::project::Described;
@@ -20,14 +20,15 @@ pub(super) fn run(build: &Build) -> Result<(), Failure> {
     let described = Described::read(&build.spec, &build.contents)?;
     described.print_notes();
     let volumes = &described.project.volumes;
-    let outputs = build.outputs(volumes).map_err(Failure::usage)?;
+    let targets = build.targets(volumes).map_err(Failure::usage)?;
+    let outputs = targets.iter().map(|own| &Target::first(own).output);
     let mut footprint = super::build::reads(build, volumes);
     let mut record = RecordFile::prepare(&build.run, &mut footprint, false)?;
     footprint.check().map_err(Failure::usage)?;
     let runtime = super::runtime(&build.run)?;
     let all: Result<Vec<Derived>, Failure> = volumes
         .iter()
-        .zip(&outputs)
+        .zip(outputs)
         .map(|(volume, output)| derive(build, &volume.spec, output, &runtime, &described))
         .collect();
     super::warn_of_walls(&runtime);

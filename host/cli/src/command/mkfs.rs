@@ -3,23 +3,22 @@
 use std::collections::BTreeMap;
 
 use cellblock_build::footprint::Footprint;
-use cellblock_build::text::human;
-use cellblock_build::{Output, assemble_filesystem};
+use cellblock_build::{Target, assemble_filesystem};
 
 use super::record::RecordFile;
 use super::{Failure, print, print_log};
 use crate::arguments::Mkfs;
 
 pub(super) fn run(mkfs: &Mkfs) -> Result<(), Failure> {
-    let output = mkfs.output().map_err(Failure::usage)?;
+    let targets = mkfs.targets().map_err(Failure::usage)?;
     let request = mkfs.request().map_err(Failure::usage)?;
     let mut footprint = Footprint::default();
     for source in &request.filesystem.sources {
         footprint.reads_source(source);
     }
     super::reads_guests(&mut footprint, &mkfs.run);
-    footprint.writes_output("the image", &output);
-    let mut record = RecordFile::prepare(&mkfs.run, &mut footprint, output == Output::Stdout)?;
+    let to_stdout = super::writes(&mut footprint, &targets)?;
+    let mut record = RecordFile::prepare(&mkfs.run, &mut footprint, to_stdout)?;
     footprint.check().map_err(Failure::usage)?;
     let mut options = super::build_options(
         &mkfs.run,
@@ -27,26 +26,26 @@ pub(super) fn run(mkfs: &Mkfs) -> Result<(), Failure> {
         mkfs.filesystem.has_time(),
     );
     super::use_caches(&mut options, &mkfs.run, &footprint, false)?;
+    options.outputs.extend(super::files(&targets));
     let catalog = super::catalog(&mkfs.run, BTreeMap::new())?;
     let runtime = super::runtime(&mkfs.run)?;
-    let made = assemble_filesystem(request, &output, &runtime, &catalog, &options);
+    let output = &Target::first(&targets).output;
+    let made = assemble_filesystem(request, output, &runtime, &catalog, &options);
     options.progress.clear();
     super::warn_of_walls(&runtime);
     let made = made?;
     for (_, line) in &made.log {
         print_log(mkfs.kind.name(), line, mkfs.run.verbose);
     }
-    record.write(&made.record)?;
-    let done = made.record.clone();
-    made.deliver()?;
+    let packed = made.pack(&targets, &runtime, &options);
+    options.progress.clear();
+    let (packed, done) = packed?;
+    super::warn_of_codecs(&runtime, &done);
+    record.write(&done)?;
+    packed.deliver()?;
     record.publish()?;
-    if mkfs.run.says() && output != Output::Stdout {
-        let total = done.timings.total.unwrap_or_default();
-        let mut text = format!(
-            "{output}: {}, {} in {total:.2} s\n",
-            mkfs.kind.name(),
-            human(done.size)
-        );
+    if mkfs.run.says() && !to_stdout {
+        let mut text = super::outputs_of(&done, mkfs.kind.name());
         text.push_str(&super::properties(&done));
         print(&text)?;
     }

@@ -6,6 +6,7 @@ mod cache;
 mod convert;
 mod cut;
 mod derive;
+mod export;
 mod failure;
 mod fill;
 mod guests;
@@ -23,7 +24,7 @@ mod walls;
 
 use std::collections::BTreeMap;
 use std::io::{self, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -40,7 +41,7 @@ use cellblock_build::image::{Atomic, Durability};
 use cellblock_build::progress::{Hidden, Progress};
 use cellblock_build::spec;
 use cellblock_build::text::{exact, human, printable};
-use cellblock_build::{Asked, BuildOptions, Changed, Record, Said};
+use cellblock_build::{Asked, BuildOptions, Changed, Output, OutputRecord, Record, Said, Target};
 
 /// Carries a command out.
 ///
@@ -61,6 +62,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
         Command::Fill(fill) => fill::run(fill),
         Command::Splice(splice) => splice::run(splice),
         Command::Cut(cut) => cut::run(cut),
+        Command::Export(export) => export::run(export),
         Command::Repair(repair) => repair::run(repair),
         Command::Guests(guests) => guests::run(guests),
         Command::Walls(walls) => walls::run(walls),
@@ -253,6 +255,66 @@ fn properties(record: &Record) -> String {
         .collect()
 }
 
+/// The run writes these files; whether standard output is one of them.
+fn writes<'t>(
+    footprint: &mut Footprint,
+    targets: impl IntoIterator<Item = &'t Target>,
+) -> Result<bool, Failure> {
+    let mut to_stdout = 0;
+    for target in targets {
+        footprint.writes_output("the image", &target.output);
+        to_stdout += u32::from(target.output == Output::Stdout);
+    }
+    match to_stdout {
+        0 | 1 => Ok(to_stdout == 1),
+        _ => Err(Failure::usage(
+            "standard output takes one image, and not several: name files with -o",
+        )),
+    }
+}
+
+/// The files among what is written.
+fn files<'t>(targets: impl IntoIterator<Item = &'t Target>) -> impl Iterator<Item = PathBuf> {
+    let targets = targets.into_iter();
+    targets.filter_map(|it| it.output.file().map(PathBuf::from))
+}
+
+/// Whether an output went to standard output, and nothing else may be said there.
+fn has_stdout(record: &Record) -> bool {
+    record.outputs.iter().any(|output| output.file == "-")
+}
+
+/// The lines that say what was made, one for each file.
+fn outputs(record: &Record) -> String {
+    outputs_of(record, "")
+}
+
+/// The same, with the kind of what is in them.
+fn outputs_of(record: &Record, kind: &str) -> String {
+    let total = record.timings.total.unwrap_or_default();
+    let line = |output: &OutputRecord| {
+        let kind = [
+            kind,
+            if output.format == "raw" {
+                ""
+            } else {
+                output.format
+            },
+        ];
+        let kinds: String = kind
+            .iter()
+            .filter(|kind| !kind.is_empty())
+            .map(|kind| format!("{kind}, "))
+            .collect();
+        format!(
+            "{}: {kinds}{} in {total:.2} s\n",
+            output.file,
+            human(output.size)
+        )
+    };
+    record.outputs.iter().map(line).collect()
+}
+
 /// The formatters that the command line brings are read.
 fn reads_guests(footprint: &mut Footprint, run: &Run) {
     for guest in &run.guests {
@@ -310,6 +372,19 @@ fn warn_of_walls(runtime: &Runtime) {
         eprintln!(
             "warning: this kernel, or the container around this program, does not allow {missing}: \
              cells run behind WebAssembly alone; `--walls process` makes this an error"
+        );
+    }
+}
+
+/// Says the same of the processes that compress, where no guest has had it said.
+fn warn_of_codecs(runtime: &Runtime, record: &Record) {
+    let missing = record.codecs.as_ref().and_then(|it| it.missing.as_ref());
+    if let Some(missing) = missing
+        && runtime.missing_wall().is_none()
+    {
+        eprintln!(
+            "warning: this kernel, or the container around this program, does not allow {missing}: \
+             what compresses runs in this process; `--walls process` makes this an error"
         );
     }
 }

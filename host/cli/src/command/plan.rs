@@ -6,7 +6,7 @@ use cellblock_build::cell::Runtime;
 use cellblock_build::plan::{Fill, Plan, PlannedPartition};
 use cellblock_build::spec::Spec;
 use cellblock_build::text::{exact, grouped, human, printable};
-use cellblock_build::{Output, Preview, Space, preview_image, type_of};
+use cellblock_build::{Output, Preview, Space, Target, preview_image, type_of};
 use serde_json::{Map, Value, json};
 
 use super::project::Described;
@@ -19,14 +19,15 @@ pub(super) fn run(build: &Build) -> Result<(), Failure> {
     let described = Described::read(&build.spec, &build.contents)?;
     described.print_notes();
     let volumes = &described.project.volumes;
-    let outputs = build.outputs(volumes).map_err(Failure::usage)?;
+    let targets = build.targets(volumes).map_err(Failure::usage)?;
+    let outputs = targets.iter().map(|own| &Target::first(own).output);
     let mut footprint = super::build::reads(build, volumes);
     let mut record = RecordFile::prepare(&build.run, &mut footprint, false)?;
     footprint.check().map_err(Failure::usage)?;
     let runtime = super::runtime(&build.run)?;
     let previews: Result<Vec<(&Output, Preview)>, Failure> = volumes
         .iter()
-        .zip(&outputs)
+        .zip(outputs)
         .map(|(volume, output)| {
             let preview = preview(build, &volume.spec, output, &runtime, &described)?;
             Ok((output, preview))

@@ -1,9 +1,9 @@
 //! Who runs the codecs.
 
-use cellblock_codec::{Codec, Failure, Piece, Settings};
+use crate::{Codec, Failure, Piece, Settings};
 
 /// Starts codec workers: one for each thread that encodes, when it has its first block.
-pub(crate) trait Workers: Send + Sync {
+pub trait Workers: Send + Sync {
     /// A worker for the thread that asks.
     ///
     /// # Errors
@@ -16,8 +16,8 @@ pub(crate) trait Workers: Send + Sync {
 ///
 /// What comes out depends on the settings and the block alone. After an error the worker is not used again, and another is
 /// started in its place for the next block.
-pub(crate) trait Worker {
-    /// Room for the content of a block of `length` bytes, from 1 to [`cellblock_codec::BLOCK_LIMIT`]. What stands in it is
+pub trait Worker {
+    /// Room for the content of a block of `length` bytes, from 1 to [`crate::BLOCK_LIMIT`]. What stands in it is
     /// not said.
     ///
     /// # Errors
@@ -33,16 +33,16 @@ pub(crate) trait Worker {
 
 /// What came of a block.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Encoded<'w> {
+pub struct Encoded<'w> {
     /// The pieces, in the order of the block's bytes.
-    pub(crate) pieces: &'w [Piece],
+    pub pieces: &'w [Piece],
     /// The bytes of those that were kept, one behind the other.
-    pub(crate) bytes: &'w [u8],
+    pub bytes: &'w [u8],
 }
 
 impl Encoded<'_> {
     /// Whether the lengths can be those of a block of `length` bytes under `settings`: all that is believed of a worker.
-    pub(crate) fn is_of(&self, settings: &Settings, length: usize) -> bool {
+    pub fn is_of(&self, settings: &Settings, length: usize) -> bool {
         let sum = |of: fn(&Piece) -> u32| {
             self.pieces
                 .iter()
@@ -64,7 +64,7 @@ impl Encoded<'_> {
 
 /// Why a block was not encoded.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum WorkerError {
+pub enum WorkerError {
     /// The codec failed.
     #[error(transparent)]
     Codec(#[from] Failure),
@@ -74,7 +74,7 @@ pub(crate) enum WorkerError {
 }
 
 /// Workers that are threads of this process.
-pub(crate) struct Threads;
+pub struct Threads;
 
 impl Workers for Threads {
     fn start(&self) -> Result<Box<dyn Worker>, WorkerError> {
@@ -111,7 +111,7 @@ impl Worker for Here {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use cellblock_codec::Method;
+    use crate::Method;
 
     use super::*;
 

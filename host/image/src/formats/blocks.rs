@@ -1,0 +1,361 @@
+//! The data of a disk in blocks, worked on by several threads and handed over in order.
+//!
+//! ```text
+//!     extents ──> block, block, block ──> threads, each with a codec worker ──> in order ──> the format's file
+//! ```
+//!
+//! At most twice as many blocks are under way as there are threads, whatever the size of the disk.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::os::unix::fs::FileExt as _;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::vec;
+
+use cellblock_codec::{Settings, Worker, Workers};
+
+use super::Disk;
+use crate::ImageError;
+
+/// How many blocks are under way for each thread.
+const AHEAD: u64 = 2;
+
+/// What a block became.
+#[derive(Debug)]
+pub(super) enum Packed {
+    /// All its bytes are zeros.
+    Zeros,
+    /// Compressed, and shorter for it.
+    Kept(Vec<u8>),
+    /// As it is: compression makes it no shorter, or was not asked for.
+    Plain(Vec<u8>),
+}
+
+/// What one thread works with.
+pub(super) struct Hand<'a> {
+    disk: &'a Disk<'a>,
+    worker: Option<Box<dyn Worker>>,
+}
+
+impl<'a> Hand<'a> {
+    fn new(disk: &'a Disk<'a>) -> Self {
+        Self { disk, worker: None }
+    }
+
+    /// The bytes of the disk at `offset`, `length` of them; those beyond its end are zeros.
+    pub(super) fn plain(&self, offset: u64, length: usize) -> Result<Packed, ImageError> {
+        let mut bytes = vec![0; length];
+        self.read(offset, &mut bytes)?;
+        Ok(if is_zero(&bytes) {
+            Packed::Zeros
+        } else {
+            Packed::Plain(bytes)
+        })
+    }
+
+    /// The same, compressed. `look` is shown them before.
+    pub(super) fn encoded(
+        &mut self,
+        offset: u64,
+        length: usize,
+        settings: &Settings,
+        look: &mut dyn FnMut(&[u8]),
+    ) -> Result<Packed, ImageError> {
+        let mut worker = self.take_worker()?;
+        let room = worker.room(length).map_err(failed)?;
+        self.read(offset, room)?;
+        if is_zero(room) {
+            self.worker = Some(worker);
+            return Ok(Packed::Zeros);
+        }
+        look(room);
+        let packed = encode(&mut *worker, settings, length)?;
+        self.worker = Some(worker);
+        match packed {
+            Some(bytes) => Ok(Packed::Kept(bytes)),
+            None => self.plain(offset, length),
+        }
+    }
+
+    fn take_worker(&mut self) -> Result<Box<dyn Worker>, ImageError> {
+        match self.worker.take() {
+            Some(worker) => Ok(worker),
+            None => self.disk.codecs.start().map_err(failed),
+        }
+    }
+
+    fn read(&self, offset: u64, bytes: &mut [u8]) -> Result<(), ImageError> {
+        let left = self.disk.size.saturating_sub(offset);
+        let there = crate::copy::at_most(left, bytes.len());
+        let (there, beyond) = bytes.split_at_mut(there);
+        beyond.fill(0);
+        let read = self.disk.file.read_exact_at(there, offset);
+        read.map_err(|source| ImageError::Read { offset, source })
+    }
+}
+
+/// Has `bytes` compressed; none if that makes them no shorter.
+pub(super) fn encode_once(
+    codecs: &dyn Workers,
+    settings: &Settings,
+    bytes: &[u8],
+) -> Result<Option<Vec<u8>>, ImageError> {
+    let mut worker = codecs.start().map_err(failed)?;
+    let room = worker.room(bytes.len()).map_err(failed)?;
+    room.copy_from_slice(bytes);
+    encode(&mut *worker, settings, bytes.len())
+}
+
+/// Compresses what stands in the worker's room.
+fn encode(
+    worker: &mut dyn Worker,
+    settings: &Settings,
+    length: usize,
+) -> Result<Option<Vec<u8>>, ImageError> {
+    let encoded = worker.encode(settings).map_err(failed)?;
+    if !encoded.is_of(settings, length) {
+        let reason = "the codec worker answers lengths that cannot be".to_owned();
+        return Err(ImageError::Compress { reason });
+    }
+    Ok((!encoded.bytes.is_empty()).then(|| encoded.bytes.to_vec()))
+}
+
+fn failed(error: cellblock_codec::WorkerError) -> ImageError {
+    ImageError::Compress {
+        reason: error.to_string(),
+    }
+}
+
+/// Whether all bytes are zeros.
+fn is_zero(bytes: &[u8]) -> bool {
+    const STEP: usize = 64;
+    let chunks = bytes.chunks_exact(STEP);
+    let rest = chunks.remainder();
+    let has_none = |chunk: &[u8]| chunk.iter().fold(0, |sum, byte| sum | byte) == 0;
+    chunks.into_iter().all(has_none) && has_none(rest)
+}
+
+/// The blocks of a disk in which there is data, ascending.
+struct Grid {
+    extents: vec::IntoIter<Range<u64>>,
+    /// What is left of the extent.
+    current: Range<u64>,
+    /// The bytes of a block.
+    block: u64,
+}
+
+impl Iterator for Grid {
+    type Item = u64;
+
+    fn next(&mut self) -> Option<u64> {
+        while self.current.is_empty() {
+            let next = self.extents.next()?;
+            // The end of one extent and the beginning of the next may share a block.
+            self.current = next.start.max(self.current.start)..next.end;
+        }
+        let index = self.current.start / self.block;
+        self.current.start = (index + 1) * self.block;
+        Some(index)
+    }
+}
+
+/// Where threads meet.
+struct Line<T> {
+    state: Mutex<State<T>>,
+    /// Signalled when a block is taken, so that another may be begun.
+    taken: Condvar,
+    /// Signalled when a block is done.
+    done: Condvar,
+    /// The most blocks under way.
+    most: u64,
+}
+
+struct State<T> {
+    grid: Grid,
+    /// The blocks that were begun, and those that were handed over.
+    begun: u64,
+    handed_over: u64,
+    /// Nothing more is to be begun.
+    is_over: bool,
+    /// A thread has panicked.
+    is_broken: bool,
+    /// What was made, by its place in the order.
+    made: BTreeMap<u64, (u64, Result<T, ImageError>)>,
+}
+
+impl<T> Line<T> {
+    fn lock(&self) -> MutexGuard<'_, State<T>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The next block to work on: its place in the order, and its index.
+    fn begin(&self) -> Option<(u64, u64)> {
+        let mut state = self.lock();
+        while !state.is_over && state.begun - state.handed_over >= self.most {
+            let woken = self.taken.wait(state);
+            state = woken.unwrap_or_else(PoisonError::into_inner);
+        }
+        if state.is_over {
+            return None;
+        }
+        let Some(index) = state.grid.next() else {
+            state.is_over = true;
+            drop(state);
+            self.taken.notify_all();
+            self.done.notify_all();
+            return None;
+        };
+        let place = state.begun;
+        state.begun += 1;
+        Some((place, index))
+    }
+
+    fn finish(&self, place: u64, index: u64, made: Result<T, ImageError>) {
+        self.lock().made.insert(place, (index, made));
+        self.done.notify_all();
+    }
+
+    /// The next block in order.
+    fn next(&self) -> Option<(u64, Result<T, ImageError>)> {
+        let mut state = self.lock();
+        loop {
+            let place = state.handed_over;
+            if let Some(made) = state.made.remove(&place) {
+                state.handed_over += 1;
+                self.taken.notify_all();
+                return Some(made);
+            }
+            if state.is_broken || (state.is_over && state.handed_over == state.begun) {
+                return None;
+            }
+            let woken = self.done.wait(state);
+            state = woken.unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
+/// Ends the line when it is dropped.
+struct End<'a, T> {
+    line: &'a Line<T>,
+    /// Whether it is a thread's, which only ends it for a panic.
+    of_thread: bool,
+}
+
+impl<T> Drop for End<'_, T> {
+    fn drop(&mut self) {
+        let panics = thread::panicking();
+        if self.of_thread && !panics {
+            return;
+        }
+        let mut state = self.line.lock();
+        state.is_over = true;
+        state.is_broken |= panics;
+        drop(state);
+        self.line.taken.notify_all();
+        self.line.done.notify_all();
+    }
+}
+
+/// Does `work` for each block of `block` bytes in which the disk has data, on as many threads as it says, and hands what came of
+/// it to `take`, with the index of the block, ascending. `watch` is
+/// told of each number of bytes of the disk that is done.
+pub(super) fn in_order<T: Send>(
+    disk: &Disk<'_>,
+    watch: &dyn Fn(u64),
+    block: u64,
+    work: impl Fn(&mut Hand<'_>, u64) -> Result<T, ImageError> + Sync,
+    mut take: impl FnMut(u64, T) -> Result<(), ImageError>,
+) -> Result<(), ImageError> {
+    let jobs = disk.jobs.max(1);
+    let line = Line {
+        state: Mutex::new(State {
+            grid: Grid {
+                extents: disk.extents()?.into_iter(),
+                current: 0..0,
+                block,
+            },
+            begun: 0,
+            handed_over: 0,
+            is_over: false,
+            is_broken: false,
+            made: BTreeMap::new(),
+        }),
+        taken: Condvar::new(),
+        done: Condvar::new(),
+        most: jobs as u64 * AHEAD,
+    };
+    let worker = || {
+        let _end = End {
+            line: &line,
+            of_thread: true,
+        };
+        let mut hand = Hand::new(disk);
+        while let Some((place, index)) = line.begin() {
+            let made = work(&mut hand, index * block);
+            line.finish(place, index, made);
+        }
+    };
+    thread::scope(|scope| {
+        let _end = End {
+            line: &line,
+            of_thread: false,
+        };
+        for started in 0..jobs {
+            match thread::Builder::new().spawn_scoped(scope, worker) {
+                Ok(_) => {}
+                // Those that there are do all of it.
+                Err(_) if started > 0 => break,
+                Err(error) => return Err(ImageError::Thread(error)),
+            }
+        }
+        let mut done = 0;
+        while let Some((index, made)) = line.next() {
+            take(index, made?)?;
+            let end = ((index + 1) * block).min(disk.size);
+            watch(end - done);
+            done = end;
+        }
+        watch(disk.size - done);
+        Ok(())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::single_range_in_vec_init)]
+    use super::*;
+
+    fn grid(extents: &[Range<u64>], block: u64) -> Vec<u64> {
+        Grid {
+            extents: Vec::from(extents).into_iter(),
+            current: 0..0,
+            block,
+        }
+        .collect()
+    }
+
+    #[test]
+    fn blocks_are_those_with_data_and_each_comes_once() {
+        assert!(grid(&[], 10).is_empty());
+        assert_eq!(grid(&[0..1], 10), [0]);
+        assert_eq!(grid(&[0..10, 10..11], 10), [0, 1]);
+        assert_eq!(grid(&[5..6, 7..8, 9..31], 10), [0, 1, 2, 3]);
+        assert_eq!(grid(&[25..26, 27..28, 70..80], 10), [2, 7]);
+    }
+
+    #[test]
+    fn zeros_are_told_from_a_single_bit() {
+        for length in [0, 1, 63, 64, 65, 4096] {
+            let mut bytes = vec![0; length];
+            assert!(is_zero(&bytes), "{length}");
+            for at in [0, length / 2, length.saturating_sub(1)] {
+                if let Some(byte) = bytes.get_mut(at) {
+                    *byte = 1;
+                    assert!(!is_zero(&bytes), "{length} {at}");
+                    bytes[at] = 0;
+                }
+            }
+        }
+    }
+}

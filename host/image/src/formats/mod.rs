@@ -1,0 +1,424 @@
+//! The formats that a disk is written in beside its plain bytes: what clouds and hypervisors take, and what is sent over wires.
+//!
+//! ```text
+//!     the disk's file, ranges of data ──> blocks, packed on threads ──> one file without a name ──> published with the others
+//! ```
+//!
+//! Each module is a format. It reads the finished disk once, its data alone, and writes a file of its own. What comes out depends
+//! on the disk, the options and the time that is given: identifiers that a format wants are digests of the disk's first bytes, in
+//! which its own identifiers are.
+
+mod android;
+mod blocks;
+mod bmap;
+mod gzip;
+mod options;
+mod qcow2;
+mod raw;
+mod stored;
+#[cfg(test)]
+mod tests;
+
+mod vhd;
+mod vmdk;
+mod xz;
+mod zst;
+
+use std::ffi::OsStr;
+use std::fmt;
+use std::fs::File;
+use std::ops::Range;
+use std::os::unix::fs::FileExt as _;
+use std::path::Path;
+use std::sync::Arc;
+
+use cellblock_codec::Workers;
+use cellblock_text::{exact, nearest};
+use sha2::{Digest as _, Sha256};
+
+pub use options::FormatError;
+
+use crate::{Existing, Image, ImageError, Scratch, copy};
+use options::Options;
+
+/// All formats, the plain one first.
+static KINDS: [&Kind; 9] = [
+    &raw::KIND,
+    &qcow2::KIND,
+    &vmdk::KIND,
+    &vhd::KIND,
+    &zst::KIND,
+    &gzip::KIND,
+    &xz::KIND,
+    &android::KIND,
+    &bmap::KIND,
+];
+
+/// The suffixes of files that are no plain disk and not written, and what they are.
+const NOT_WRITTEN: [(&str, &str); 11] = [
+    ("qcow", "a qcow image of version 1"),
+    ("vhdx", "a VHDX image"),
+    ("vdi", "a VDI image"),
+    ("ova", "an OVA archive"),
+    ("bz2", "compressed with bzip2"),
+    ("lz4", "compressed with LZ4"),
+    ("tar", "a tar archive"),
+    ("tar.gz", "a tar archive"),
+    ("tar.xz", "a tar archive"),
+    ("tar.zst", "a tar archive"),
+    ("zip", "a zip archive"),
+];
+
+/// As much of a disk's beginning stands for it where a format wants an identifier: tables and superblocks, with theirs.
+const STANDS_FOR_DISK: usize = 64 << 10;
+
+/// A kind of format.
+struct Kind {
+    /// What it is called.
+    name: &'static str,
+    /// What others call it.
+    also: &'static [&'static str],
+    /// The suffix of a file that is named after its image.
+    suffix: &'static str,
+    /// The suffixes by which it is chosen.
+    suffixes: &'static [&'static str],
+    /// What it is, in a line.
+    about: &'static str,
+    /// Its options, and what they are.
+    options: &'static [(&'static str, &'static str)],
+    /// Whether it stands beside the disk, and does not hold it.
+    is_beside: bool,
+    make: fn(&Options<'_>) -> Result<Arc<dyn Format>, FormatError>,
+}
+
+impl fmt::Debug for Kind {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.name)
+    }
+}
+
+/// A format with its options.
+trait Format: fmt::Debug + Send + Sync {
+    /// Whether it is the plain bytes of the disk, with a tail: the disk's own file can become it.
+    fn is_disk_itself(&self) -> bool {
+        false
+    }
+
+    /// What follows the bytes of the disk in such a format.
+    fn tail(&self, _: &Disk<'_>) -> Result<Vec<u8>, ImageError> {
+        Ok(Vec::new())
+    }
+
+    /// Writes the disk to an empty file.
+    fn write(&self, disk: &Disk<'_>, to: &mut Writer<'_>) -> Result<(), ImageError>;
+}
+
+/// A format that was chosen for an output, with its options.
+#[derive(Clone, Debug)]
+pub struct OutputFormat {
+    kind: &'static Kind,
+    format: Arc<dyn Format>,
+}
+
+impl Default for OutputFormat {
+    /// The plain bytes of the disk.
+    fn default() -> Self {
+        Self {
+            kind: &raw::KIND,
+            format: Arc::new(raw::Raw),
+        }
+    }
+}
+
+impl OutputFormat {
+    /// The format that is named, or else that of the suffix of `path`, with these options.
+    ///
+    /// # Errors
+    /// [`FormatError`] if there is none, or it has no such options.
+    pub fn choose(
+        name: Option<&str>,
+        path: &Path,
+        options: &[(String, String)],
+    ) -> Result<Self, FormatError> {
+        let kind = match name {
+            Some(name) => named(name)?,
+            None => of_suffix(path)?,
+        };
+        Ok(Self {
+            kind,
+            format: (kind.make)(&Options::of(kind, options)?)?,
+        })
+    }
+
+    /// What it is called.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        self.kind.name
+    }
+
+    /// The suffix of its files where nothing else names them.
+    #[must_use]
+    pub fn suffix(&self) -> &'static str {
+        self.kind.suffix
+    }
+
+    /// Whether it holds the plain bytes of the disk.
+    #[must_use]
+    pub fn is_raw(&self) -> bool {
+        self.name() == raw::KIND.name
+    }
+
+    /// Whether it is the plain bytes of the disk, and perhaps something behind them: the disk's own file can become it.
+    #[must_use]
+    pub fn is_disk_itself(&self) -> bool {
+        self.format.is_disk_itself()
+    }
+
+    /// Whether it stands beside the disk, and does not hold it.
+    #[must_use]
+    pub fn is_beside(&self) -> bool {
+        self.kind.is_beside
+    }
+}
+
+/// The names of all formats.
+pub fn names() -> Vec<&'static str> {
+    KINDS.iter().map(|kind| kind.name).collect()
+}
+
+/// The formats for people: name, what it is, and its options with what they are.
+pub fn described() -> impl Iterator<
+    Item = (
+        &'static str,
+        &'static str,
+        &'static [(&'static str, &'static str)],
+    ),
+> {
+    KINDS
+        .iter()
+        .map(|kind| (kind.name, kind.about, kind.options))
+}
+
+fn named(name: &str) -> Result<&'static Kind, FormatError> {
+    let is_it = |kind: &&&Kind| kind.name == name || kind.also.contains(&name);
+    let found = KINDS.iter().find(is_it).copied();
+    found.ok_or_else(|| FormatError::Unknown {
+        name: name.to_owned(),
+        nearest: nearest(name, names()),
+    })
+}
+
+fn of_suffix(path: &Path) -> Result<&'static Kind, FormatError> {
+    let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
+    let name = name.to_ascii_lowercase();
+    let ends_with = |suffix: &&str| {
+        let before = name.strip_suffix(*suffix);
+        before.is_some_and(|before| before.len() > 1 && before.ends_with('.'))
+    };
+    if let Some((_, is)) = NOT_WRITTEN.iter().find(|(suffix, _)| ends_with(suffix)) {
+        return Err(FormatError::NotWritten { is });
+    }
+    let found = KINDS
+        .iter()
+        .find(|kind| kind.suffixes.iter().any(ends_with));
+    Ok(found.copied().unwrap_or(&raw::KIND))
+}
+
+/// How a disk is written in a format; nothing of it but `time` and `name` changes a byte.
+pub struct Conversion<'a> {
+    /// How many threads compress.
+    pub jobs: usize,
+    /// Who compresses.
+    pub codecs: &'a dyn Workers,
+    /// The time for formats that have one, in seconds since 1970.
+    pub time: Option<i64>,
+    /// The name of the output's file, which a few formats repeat within.
+    pub name: &'a str,
+    /// Is told of each number of bytes of the disk that is done.
+    pub watch: &'a dyn Fn(u64),
+}
+
+/// The disk that is written.
+struct Disk<'a> {
+    file: &'a File,
+    size: u64,
+    jobs: usize,
+    codecs: &'a dyn Workers,
+    time: Option<i64>,
+    name: &'a str,
+}
+
+impl Disk<'_> {
+    /// Where it has data, ascending; the rest are zeros.
+    fn extents(&self) -> Result<Vec<Range<u64>>, ImageError> {
+        copy::extents(self.file, 0, self.size)
+            .map_err(|source| ImageError::Read { offset: 0, source })
+    }
+
+    /// A digest of what identifies the disk, for an identifier of a format: its size, and its first bytes, in which its own
+    /// identifiers are.
+    fn identifier(&self, purpose: &str) -> Result<[u8; 16], ImageError> {
+        let mut head = vec![0; copy::at_most(self.size, STANDS_FOR_DISK)];
+        let read = self.file.read_exact_at(&mut head, 0);
+        read.map_err(|source| ImageError::Read { offset: 0, source })?;
+        let mut hash = Sha256::new();
+        hash.update(purpose.as_bytes());
+        hash.update(self.size.to_le_bytes());
+        hash.update(&head);
+        let mut identifier = [0; 16];
+        identifier.copy_from_slice(&hash.finalize()[..16]);
+        Ok(identifier)
+    }
+
+    /// The disk in whole units.
+    fn in_units(&self, format: &'static str, unit: u64, advice: &str) -> Result<u64, ImageError> {
+        if self.size.is_multiple_of(unit) {
+            return Ok(self.size / unit);
+        }
+        Err(ImageError::Unfit {
+            format,
+            reason: format!(
+                "the disk has {}, which is no multiple of {}; {advice}",
+                exact(self.size),
+                exact(unit)
+            ),
+        })
+    }
+
+    /// Refuses a disk of more than so many bytes.
+    fn at_most(&self, format: &'static str, most: u64) -> Result<(), ImageError> {
+        if self.size <= most {
+            return Ok(());
+        }
+        Err(ImageError::Unfit {
+            format,
+            reason: format!(
+                "the disk has {}, and the format holds {} at the most",
+                exact(self.size),
+                exact(most)
+            ),
+        })
+    }
+}
+
+/// The file that a format is written to.
+struct Writer<'a> {
+    file: &'a File,
+    scratch: &'a Scratch,
+    /// Is told of each number of bytes of the disk that is done.
+    watch: &'a dyn Fn(u64),
+    /// Where the next bytes go, for what is written one behind the other.
+    position: u64,
+}
+
+impl Writer<'_> {
+    /// Writes at an offset.
+    fn at(&self, offset: u64, bytes: &[u8]) -> Result<(), ImageError> {
+        let written = self.file.write_all_at(bytes, offset);
+        written.map_err(|source| {
+            let length = bytes.len() as u64;
+            self.scratch
+                .transfer_error("writing", offset, length, source)
+        })
+    }
+
+    /// Writes behind what was written like this before.
+    fn append(&mut self, bytes: &[u8]) -> Result<(), ImageError> {
+        self.at(self.position, bytes)?;
+        self.position += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// Leaves zeros up to a multiple of `unit`.
+    fn align(&mut self, unit: u64) {
+        self.position = self.position.next_multiple_of(unit);
+    }
+
+    /// Makes the file so long: what was not written is zeros.
+    fn set_length(&self, length: u64) -> Result<(), ImageError> {
+        let set = self.file.set_len(length);
+        set.map_err(|source| {
+            self.scratch
+                .transfer_error("making room", 0, length, source)
+        })
+    }
+}
+
+/// Writes a disk in a format, to a file without a name beside what `scratch` is for.
+fn convert(
+    disk: &Disk<'_>,
+    watch: &dyn Fn(u64),
+    scratch: &Scratch,
+    format: &OutputFormat,
+) -> Result<Image, ImageError> {
+    let file = scratch.create()?;
+    let mut writer = Writer {
+        file: &file,
+        scratch,
+        watch,
+        position: 0,
+    };
+    format.format.write(disk, &mut writer)?;
+    let metadata = file.metadata();
+    let size = metadata.map_err(|source| scratch.transfer_error("reading", 0, 0, source))?;
+    Ok(Image::whole(scratch, file, size.len()))
+}
+
+impl<'a> Conversion<'a> {
+    fn disk(&self, file: &'a File, size: u64) -> Disk<'a> {
+        Disk {
+            file,
+            size,
+            jobs: self.jobs,
+            codecs: self.codecs,
+            time: self.time,
+            name: self.name,
+        }
+    }
+}
+
+impl Image {
+    /// The disk in a format, in a file without a name beside what `scratch` is for.
+    ///
+    /// # Errors
+    /// [`ImageError`] if the format cannot hold the disk, or it cannot be read, compressed or written.
+    pub fn convert(
+        &self,
+        scratch: &Scratch,
+        format: &OutputFormat,
+        how: &Conversion<'_>,
+    ) -> Result<Self, ImageError> {
+        let disk = how.disk(self.file(), self.size());
+        convert(&disk, how.watch, scratch, format)
+    }
+
+    /// Makes the disk's own file one of a format that [can be that](OutputFormat::is_disk_itself).
+    ///
+    /// # Errors
+    /// [`ImageError`] if the format cannot hold the disk, or it cannot be written.
+    pub fn become_one(
+        &mut self,
+        format: &OutputFormat,
+        how: &Conversion<'_>,
+    ) -> Result<(), ImageError> {
+        let tail = format.format.tail(&how.disk(self.file(), self.size()))?;
+        (how.watch)(self.size());
+        self.append(&tail)
+    }
+}
+
+impl Existing {
+    /// The disk in a format, in a file without a name beside what `scratch` is for.
+    ///
+    /// # Errors
+    /// [`ImageError`] if the format cannot hold the disk, or it cannot be read, compressed or written.
+    pub fn convert(
+        &self,
+        scratch: &Scratch,
+        format: &OutputFormat,
+        how: &Conversion<'_>,
+    ) -> Result<Image, ImageError> {
+        let (file, size) = self.whole();
+        convert(&how.disk(file, size), how.watch, scratch, format)
+    }
+}

@@ -1,0 +1,37 @@
+//! The plain bytes of the disk, its holes as holes.
+
+use std::sync::Arc;
+
+use super::{Disk, Format, Kind, Writer};
+use crate::{ImageError, copy};
+
+pub(super) static KIND: Kind = Kind {
+    name: "raw",
+    also: &["img"],
+    suffix: "img",
+    suffixes: &["raw", "img"],
+    about: "the plain bytes of the disk; holes stay holes",
+    options: &[],
+    is_beside: false,
+    make: |_| Ok(Arc::new(Raw)),
+};
+
+#[derive(Debug)]
+pub(super) struct Raw;
+
+impl Format for Raw {
+    fn is_disk_itself(&self) -> bool {
+        true
+    }
+
+    fn write(&self, disk: &Disk<'_>, to: &mut Writer<'_>) -> Result<(), ImageError> {
+        copy_disk(disk, to)
+    }
+}
+
+/// Copies the disk to the beginning of the file.
+pub(super) fn copy_disk(disk: &Disk<'_>, to: &Writer<'_>) -> Result<(), ImageError> {
+    to.set_length(disk.size)?;
+    copy::data(disk.file, 0, to.file, 0, disk.size, to.watch)
+        .map_err(|source| to.scratch.transfer_error("writing", 0, disk.size, source))
+}

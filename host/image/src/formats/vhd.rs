@@ -1,0 +1,247 @@
+//! VHD: the plain disk with a footer behind it (fixed), or blocks of 2 MiB behind a table (dynamic).
+//!
+//! ```text
+//!     fixed:    the disk | footer
+//!     dynamic:  footer | header | table of blocks | sector bitmap, block | ... | footer
+//! ```
+
+use std::sync::Arc;
+
+use zerocopy::{BE, Immutable, IntoBytes, U16, U32, U64, Unaligned};
+
+use super::blocks::{Hand, Packed, in_order};
+use super::options::Options;
+use super::{Disk, Format, FormatError, Kind, Writer, raw};
+use crate::ImageError;
+
+pub(super) static KIND: Kind = Kind {
+    name: "vhd",
+    also: &["vpc"],
+    suffix: "vhd",
+    suffixes: &["vhd", "vpc"],
+    about: "Microsoft's VHD",
+    options: &[(
+        "subformat",
+        "fixed (as Azure takes it: whole mebibytes) or dynamic; the first if nothing is said",
+    )],
+    is_beside: false,
+    make: |options| Ok(Arc::new(Vhd::of(options)?)),
+};
+
+/// The most bytes of a disk: 2040 GiB.
+const MOST_BYTES: u64 = 2040 << 30;
+const SECTOR: u64 = 512;
+const MIB: u64 = 1 << 20;
+/// The bytes of a block.
+const BLOCK: u64 = 2 << 20;
+/// Where the table of a dynamic disk begins.
+const TABLE: u64 = 512 + 1024;
+/// The first second that a VHD counts, 2000-01-01 00:00:00 UTC, in seconds since 1970.
+const FIRST_SECOND: i64 = 946_684_800;
+
+#[derive(Clone, Copy, Debug)]
+enum Vhd {
+    Fixed,
+    Dynamic,
+}
+
+impl Vhd {
+    fn of(options: &Options<'_>) -> Result<Self, FormatError> {
+        let subformats = [("fixed", Self::Fixed), ("dynamic", Self::Dynamic)];
+        options.choice("subformat", &subformats)
+    }
+
+    fn footer(self, disk: &Disk<'_>) -> Result<Footer, ImageError> {
+        disk.at_most(KIND.name, MOST_BYTES)?;
+        match self {
+            Self::Fixed => disk.in_units(
+                KIND.name,
+                MIB,
+                "Azure takes whole mebibytes: give the disk such a size ([disk] size), or say subformat=dynamic",
+            )?,
+            Self::Dynamic => disk.in_units(
+                KIND.name,
+                SECTOR,
+                "give it a size in whole sectors of 512 bytes",
+            )?,
+        };
+        let seconds = disk.time.unwrap_or(FIRST_SECOND) - FIRST_SECOND;
+        let (cylinders, heads, track) = geometry(disk.size / SECTOR);
+        let mut footer = Footer {
+            cookie: *b"conectix",
+            // Reserved, and always set.
+            features: 2.into(),
+            version: 0x1_0000.into(),
+            data: match self {
+                Self::Fixed => u64::MAX,
+                Self::Dynamic => SECTOR,
+            }
+            .into(),
+            // What is before the year 2000 or after 2136 is the nearest that can be said.
+            time: u32::try_from(seconds.max(0)).unwrap_or(u32::MAX).into(),
+            // Of a creator by this name readers take the size below, and not that of the geometry, which is smaller.
+            creator: *b"win ",
+            creator_version: 0xa_0000.into(),
+            creator_system: *b"Wi2k",
+            original_size: disk.size.into(),
+            size: disk.size.into(),
+            cylinders: cylinders.into(),
+            heads,
+            track,
+            kind: match self {
+                Self::Fixed => 2,
+                Self::Dynamic => 3,
+            }
+            .into(),
+            checksum: 0.into(),
+            identifier: disk.identifier("vhd")?,
+            is_saved: 0,
+            padding: [0; 427],
+        };
+        // A UUID of version 8: made by a rule of one's own (RFC 9562).
+        footer.identifier[6] = footer.identifier[6] & 0x0f | 0x80;
+        footer.identifier[8] = footer.identifier[8] & 0x3f | 0x80;
+        footer.checksum = checksum(footer.as_bytes()).into();
+        Ok(footer)
+    }
+}
+
+/// Numbers are big-endian.
+#[derive(IntoBytes, Immutable, Unaligned)]
+#[repr(C)]
+struct Footer {
+    cookie: [u8; 8],
+    features: U32<BE>,
+    version: U32<BE>,
+    /// Where the next structure is: the header of a dynamic disk.
+    data: U64<BE>,
+    /// Seconds since 2000.
+    time: U32<BE>,
+    creator: [u8; 4],
+    creator_version: U32<BE>,
+    creator_system: [u8; 4],
+    original_size: U64<BE>,
+    size: U64<BE>,
+    cylinders: U16<BE>,
+    heads: u8,
+    track: u8,
+    kind: U32<BE>,
+    checksum: U32<BE>,
+    identifier: [u8; 16],
+    is_saved: u8,
+    padding: [u8; 427],
+}
+
+const _: () = assert!(size_of::<Footer>() == 512);
+
+/// The header of a dynamic disk.
+#[derive(IntoBytes, Immutable, Unaligned)]
+#[repr(C)]
+struct Header {
+    cookie: [u8; 8],
+    next: U64<BE>,
+    table: U64<BE>,
+    version: U32<BE>,
+    blocks: U32<BE>,
+    block: U32<BE>,
+    checksum: U32<BE>,
+    /// Of a disk that this differs from: none.
+    parent: [u8; 728],
+    padding: [u8; 256],
+}
+
+const _: () = assert!(size_of::<Header>() == 1024);
+
+/// The complement of the sum of all bytes, where those of the sum are zeros.
+fn checksum(bytes: &[u8]) -> u32 {
+    !bytes.iter().map(|byte| u32::from(*byte)).sum::<u32>()
+}
+
+/// Cylinders, heads and sectors of a track, by the rule of the format's specification.
+fn geometry(sectors: u64) -> (u16, u8, u8) {
+    /// The largest disk that has a geometry.
+    const MOST: u64 = 65_535 * 16 * 255;
+    let sectors = sectors.min(MOST);
+    let (track, heads, tracks);
+    if sectors >= 65_535 * 16 * 63 {
+        (track, heads) = (255, 16);
+        tracks = sectors / 255;
+    } else {
+        let of_17 = sectors / 17;
+        let wanted = of_17.div_ceil(1024).max(4);
+        if of_17 < wanted * 1024 && wanted <= 16 {
+            (track, heads, tracks) = (17, wanted, of_17);
+        } else if sectors / 31 < 16 * 1024 {
+            (track, heads) = (31, 16);
+            tracks = sectors / 31;
+        } else {
+            (track, heads) = (63, 16);
+            tracks = sectors / 63;
+        }
+    }
+    let cylinders = u16::try_from(tracks / heads).unwrap_or(u16::MAX);
+    let heads = u8::try_from(heads).expect("at most 16");
+    (cylinders, heads, track)
+}
+
+impl Format for Vhd {
+    fn is_disk_itself(&self) -> bool {
+        matches!(self, Self::Fixed)
+    }
+
+    fn tail(&self, disk: &Disk<'_>) -> Result<Vec<u8>, ImageError> {
+        Ok(self.footer(disk)?.as_bytes().to_vec())
+    }
+
+    fn write(&self, disk: &Disk<'_>, to: &mut Writer<'_>) -> Result<(), ImageError> {
+        let footer = self.footer(disk)?;
+        match self {
+            Self::Fixed => {
+                raw::copy_disk(disk, to)?;
+                to.at(disk.size, footer.as_bytes())
+            }
+            Self::Dynamic => write_dynamic(disk, &footer, to),
+        }
+    }
+}
+
+fn write_dynamic(disk: &Disk<'_>, footer: &Footer, to: &mut Writer<'_>) -> Result<(), ImageError> {
+    /// A block that is not there.
+    const ABSENT: u32 = u32::MAX;
+    /// A bit for each sector of a block, and all of them are there.
+    const BITMAP: [u8; 512] = [0xff; 512];
+    let blocks = u32::try_from(disk.size.div_ceil(BLOCK)).expect("the size was checked");
+    let mut header = Header {
+        cookie: *b"cxsparse",
+        next: u64::MAX.into(),
+        table: TABLE.into(),
+        version: 0x1_0000.into(),
+        blocks: blocks.into(),
+        block: 0x20_0000.into(),
+        checksum: 0.into(),
+        parent: [0; 728],
+        padding: [0; 256],
+    };
+    header.checksum = checksum(header.as_bytes()).into();
+    to.append(footer.as_bytes())?;
+    to.append(header.as_bytes())?;
+    let table_bytes = (u64::from(blocks) * 4).next_multiple_of(SECTOR);
+    let entries = usize::try_from(table_bytes / 4).expect("at most 4 MiB");
+    let mut table = vec![ABSENT; entries];
+    to.position = TABLE + table_bytes;
+    let length = usize::try_from(BLOCK).expect("a block has 2 MiB");
+    let work = |hand: &mut Hand<'_>, offset: u64| hand.plain(offset, length);
+    let watch = to.watch;
+    in_order(disk, watch, BLOCK, work, |index, packed| {
+        let (Packed::Plain(bytes) | Packed::Kept(bytes)) = packed else {
+            return Ok(());
+        };
+        let index = usize::try_from(index).expect("the size was checked");
+        table[index] = u32::try_from(to.position / SECTOR).expect("the size was checked");
+        to.append(&BITMAP)?;
+        to.append(&bytes)
+    })?;
+    to.append(footer.as_bytes())?;
+    let bytes: Vec<u8> = table.iter().flat_map(|entry| entry.to_be_bytes()).collect();
+    to.at(TABLE, &bytes)
+}

@@ -1,0 +1,103 @@
+//! monolithicSparse: all tables, twice, and grains as they are behind them.
+
+use zerocopy::IntoBytes as _;
+
+use super::super::blocks::{Hand, Packed, in_order};
+use super::super::{Disk, Writer};
+use super::format::{
+    DESCRIPTOR, Descriptor, ENTRIES, GRAIN, GRAIN_BYTES, HAS_LINE_ENDS, HAS_REDUNDANT, Header,
+    SECTOR, TABLE, little_endian,
+};
+use crate::ImageError;
+
+pub(super) fn write(
+    disk: &Disk<'_>,
+    sectors: u64,
+    descriptor: &Descriptor<'_>,
+    to: &mut Writer<'_>,
+) -> Result<(), ImageError> {
+    let places = Places::of(sectors);
+    let mut header = Header::new(1, HAS_LINE_ENDS | HAS_REDUNDANT, sectors);
+    header.redundant_directory = places.directories[0].into();
+    header.directory = places.directories[1].into();
+    header.overhead = places.overhead.into();
+    to.append(header.as_bytes())?;
+    to.append(descriptor.to_string().as_bytes())?;
+    for directory in places.directories {
+        let first = directory + places.directory;
+        let entries: Vec<u32> = (0..places.tables)
+            .map(|table| sector(first + table * TABLE))
+            .collect();
+        to.at(directory * SECTOR, &little_endian(&entries))?;
+    }
+    to.position = places.overhead * SECTOR;
+    let length = usize::try_from(GRAIN_BYTES).expect("a grain has 64 KiB");
+    let work = |hand: &mut Hand<'_>, offset: u64| hand.plain(offset, length);
+    let watch = to.watch;
+    let mut table = Table {
+        entries: vec![0; 512],
+        index: 0,
+    };
+    in_order(disk, watch, GRAIN_BYTES, work, |index, packed| {
+        let (Packed::Plain(bytes) | Packed::Kept(bytes)) = packed else {
+            return Ok(());
+        };
+        if index / ENTRIES != table.index {
+            table.write(&places, to)?;
+            table.index = index / ENTRIES;
+        }
+        let entry = usize::try_from(index % ENTRIES).expect("a table has 512 entries");
+        table.entries[entry] = sector(to.position / SECTOR);
+        to.append(&bytes)
+    })?;
+    table.write(&places, to)?;
+    to.set_length(to.position)
+}
+
+/// Where tables are, in sectors.
+struct Places {
+    /// The redundant directory and the other; tables follow each.
+    directories: [u64; 2],
+    /// The sectors of a directory.
+    directory: u64,
+    tables: u64,
+    /// The sectors before the grains.
+    overhead: u64,
+}
+
+impl Places {
+    fn of(sectors: u64) -> Self {
+        let tables = sectors.div_ceil(GRAIN * ENTRIES);
+        let directory = (tables * 4).div_ceil(SECTOR);
+        let both = directory + tables * TABLE;
+        let first = 1 + DESCRIPTOR;
+        Self {
+            directories: [first, first + both],
+            directory,
+            tables,
+            overhead: (first + 2 * both).next_multiple_of(GRAIN),
+        }
+    }
+}
+
+/// A place as tables have it.
+fn sector(place: u64) -> u32 {
+    u32::try_from(place).expect("a disk of 2 TiB at most, and its tables, has fewer sectors")
+}
+
+struct Table {
+    entries: Vec<u32>,
+    index: u64,
+}
+
+impl Table {
+    /// Writes it to both of its places.
+    fn write(&mut self, places: &Places, to: &Writer<'_>) -> Result<(), ImageError> {
+        for directory in places.directories {
+            let place = directory + places.directory + self.index * TABLE;
+            to.at(place * SECTOR, &little_endian(&self.entries))?;
+        }
+        self.entries.fill(0);
+        Ok(())
+    }
+}
