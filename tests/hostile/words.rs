@@ -12,8 +12,10 @@ fn words() {
     let spoken = "(i32.const 2048) (i32.const 19)";
     let log = format!("(call $log (i32.const 2) {spoken})");
     let setting = |problem: &str, start: u32, length: u32| {
+        // What is refused ends the guest, so that it takes no more than it speaks of.
+        let pages = (start + length).div_ceil(65_536);
         format(&format!(
-            "(drop (memory.grow (i32.const 1700)))
+            "(drop (memory.grow (i32.const {pages})))
              (call $refuse (i32.const 4) (i32.const 0))
              (i32.store (i32.const 528) (i32.const {start})) (i32.store (i32.const 532) (i32.const {length}))
              {problem} (i32.const -2)"

@@ -4,7 +4,7 @@ use super::attributes::AttributeSets;
 use super::count::Counter;
 
 /// Bytes that all of it may take, beside [`PER_NODE`].
-const IN_ALL: u64 = 16 << 20;
+const IN_ALL: u64 = 14 << 20;
 /// Bytes that each node may take: a name, a signature as an attribute.
 const PER_NODE: u64 = 640;
 

@@ -195,7 +195,7 @@ pub enum SourceError {
 
     /// More than is kept of content in memory.
     #[error(
-        "{}: with {path}, attributes, names and link targets take {kept} bytes of memory, and {limit} are allowed (16 MiB, and 640 \
+        "{}: with {path}, attributes, names and link targets take {kept} bytes of memory, and {limit} are allowed (14 MiB, and 640 \
          bytes a node); leave attributes out, or split the content over several partitions",
         root.display()
     )]
@@ -411,7 +411,7 @@ pub enum ArchiveError {
     /// More than is kept of content in memory.
     #[error(
         "with member '{member}', attributes, names, link targets and maps of holes take {kept} bytes of memory, and {limit} are \
-         allowed (16 MiB, and 640 bytes a node); make the archive without attributes, or split the content over several partitions"
+         allowed (14 MiB, and 640 bytes a node); make the archive without attributes, or split the content over several partitions"
     )]
     Kept {
         /// The member's name.
