@@ -894,7 +894,7 @@ fn attributes_of_a_directory_are_bounded_in_all() {
         }
     }
     match read(&[directory(root.path())]) {
-        Err(SourceError::Kept { kept, limit, .. }) => assert!(kept > limit && limit > 16 << 20),
+        Err(SourceError::Kept { kept, limit, .. }) => assert!(kept > limit && limit > 14 << 20),
         other => panic!("{other:?}"),
     }
 }

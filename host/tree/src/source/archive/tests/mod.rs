@@ -640,7 +640,7 @@ fn attributes_and_link_targets_are_bounded_in_all() {
     for archive in [attributes, targets] {
         match parse(&archive.end()) {
             Err(ArchiveError::Kept { kept, limit, .. }) => {
-                assert!(kept > limit && limit > 16 << 20)
+                assert!(kept > limit && limit > 14 << 20)
             }
             other => panic!("{other:?}"),
         }
