@@ -133,10 +133,10 @@ impl Session {
     /// Has tasks encoded. Where very many wait already, it waits with them.
     fn ask(
         &mut self,
-        tasks: Vec<Task>,
+        tasks: impl IntoIterator<Item = Task>,
         deadline: Option<Instant>,
     ) -> Result<Vec<BlockId>, Refused> {
-        let mut ids = Vec::with_capacity(tasks.len());
+        let mut ids = Vec::new();
         let mut tasks = tasks.into_iter();
         loop {
             let part: Vec<Task> = tasks.by_ref().take(HANDED_ON).collect();
@@ -209,7 +209,7 @@ impl Session {
                 content: Content::Spans(block.to_vec()),
             }
         });
-        let ids = self.ask(tasks.collect(), deadline)?;
+        let ids = self.ask(tasks, deadline)?;
         self.blocks.extend(ids);
         Ok(())
     }
@@ -321,7 +321,7 @@ impl Session {
             settings,
             content: Content::Own(input),
         });
-        let ids = self.ask(tasks.collect(), deadline)?;
+        let ids = self.ask(tasks, deadline)?;
         let mut outputs = Vec::with_capacity(ids.len());
         for id in ids {
             let seen = self.pool.wait(deadline, |state| {

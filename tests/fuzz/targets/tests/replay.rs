@@ -58,5 +58,5 @@ fn every_folder_of_seeds_belongs_to_a_target() {
         .expect("seeds")
         .count();
     // Two are the cell's own: `cellblock_cell::fuzzing`.
-    assert_eq!(count, 10 + 2);
+    assert_eq!(count, 11 + 2);
 }
