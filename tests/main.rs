@@ -33,6 +33,7 @@ mod keys;
 mod killed;
 mod lost;
 mod newcomer;
+mod outputs;
 mod plugins;
 mod provenance;
 mod raw;
