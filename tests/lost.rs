@@ -33,7 +33,11 @@ fn no_output_is_an_input_or_another_output() {
         (vec!["-o", "source.bin"], "source.bin", "the source"),
         (vec!["-o", "fstab.in"], "fstab.in", "the template"),
         (vec!["-o", "raw.bin"], "raw.bin", "the raw file"),
-        (vec!["-o", "root.tar"], "root.tar", "the archive"),
+        (
+            vec!["-o", "root.tar", "--output-format", "raw"],
+            "root.tar",
+            "the archive",
+        ),
         (
             vec!["-o", "v.img", "--json", "image.toml"],
             "image.toml",
@@ -139,7 +143,16 @@ fn streams_are_files_too() {
             Some("plain.toml"),
         ),
         (
-            &["mkfs", "ext4", "--content", "archive:-", "-o", "root.tar"],
+            &[
+                "mkfs",
+                "ext4",
+                "--content",
+                "archive:-",
+                "-o",
+                "root.tar",
+                "--output-format",
+                "raw",
+            ],
             "root.tar",
             None,
         ),

@@ -142,7 +142,7 @@ fn standard_output_takes_any_format() {
     build(&bench, &["-o", "disk.img"]).done();
     for (typed, format) in [
         (["-o", "-", "--output-format", "raw.zst"].as_slice(), "zst"),
-        (&["-o", "-,format=qcow2"], "qcow2"),
+        (&["--output=-,format=qcow2"], "qcow2"),
     ] {
         let mut command = bench.cellblock();
         let output = command.args(BUILD).args(typed).output().unwrap();
@@ -165,8 +165,8 @@ fn standard_output_takes_any_format() {
 fn where_one_output_cannot_be_none_is_replaced() {
     let bench = bench();
     bench.write("old.qcow2", "old");
-    bench.write("image.toml", SPEC.replace("16MiB", "16777728"));
-    let outcome = build(&bench, &["-o", "old.qcow2", "-o", "new.vhd"]);
+    let line = ["mkfs", "ext4", "--content", "root", "--size", "16777728"];
+    let outcome = bench.run(&[&line[..], &["-o", "old.qcow2", "-o", "new.vhd"]].concat());
     assert_eq!(outcome.code, Some(1), "{}", outcome.stderr);
     let expected = "error: new.vhd: the disk cannot be written as vhd: the disk has";
     assert!(outcome.stderr.contains(expected), "{}", outcome.stderr);

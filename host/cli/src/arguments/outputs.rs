@@ -36,7 +36,8 @@ impl TypedOutput {
                 options,
             };
         };
-        while let Some((before, last)) = rest.rsplit_once(',')
+        while unquoted(rest).is_none()
+            && let Some((before, last)) = rest.rsplit_once(',')
             && let Some((key, value)) = last.split_once('=')
             && !key.is_empty()
             && key.bytes().all(|it| it.is_ascii_lowercase() || it == b'_')
@@ -44,11 +45,8 @@ impl TypedOutput {
             options.insert(0, (key.to_owned(), value.to_owned()));
             rest = before;
         }
-        let quoted = rest
-            .strip_prefix('"')
-            .and_then(|rest| rest.strip_suffix('"'));
         Self {
-            path: PathBuf::from(quoted.unwrap_or(rest)),
+            path: PathBuf::from(unquoted(rest).unwrap_or(rest)),
             options,
         }
     }
@@ -80,6 +78,11 @@ impl TypedOutput {
         let format = OutputFormat::choose(own.or(format), path, &options).map_err(failed)?;
         Ok(Target { output, format })
     }
+}
+
+/// What stands between double quotes that all of it is in.
+fn unquoted(text: &str) -> Option<&str> {
+    text.strip_prefix('"')?.strip_suffix('"')
 }
 
 /// How outputs are parsed.
