@@ -56,6 +56,7 @@ mod cache_folder;
 #[cfg(feature = "cache")]
 mod cached;
 pub mod catalogue;
+pub mod compare;
 mod configured;
 mod derive;
 mod disk;

@@ -20,8 +20,9 @@ use cellblock_cell::{CellError, Guest, ReadVolume, Runtime};
 use cellblock_contract::{LogLine, ReaderError, Volume};
 use cellblock_image::{Existing, Superblock};
 use cellblock_table::{Finding, SectorSize, Selector, Severity};
-use cellblock_tree::Tree;
+use cellblock_text::PathBytes;
 use cellblock_tree::volume::Blocks;
+use cellblock_tree::{NodeId, Tree};
 
 /// A file system in an image.
 #[derive(Clone, Debug)]
@@ -324,6 +325,34 @@ impl Wanted {
             findings: findings
                 .filter(|one| one.severity() != Severity::Advice)
                 .collect(),
+        })
+    }
+}
+
+/// The node at a path, which may begin with a `/` and end with one. No link on the way is followed.
+#[must_use]
+pub fn find(tree: &Tree, path: &[u8]) -> Option<NodeId> {
+    let names = path.split(|byte| *byte == b'/').filter(|it| !it.is_empty());
+    let mut at = NodeId::ROOT;
+    for name in names {
+        let below = (at.0 + 1..tree.len()).map(|id| tree.node(NodeId(id)));
+        at = below
+            .take_while(|node| node.parent >= at)
+            .find(|node| node.parent == at && node.name == name)?
+            .id;
+    }
+    Some(at)
+}
+
+impl Opened {
+    /// The node at a path.
+    ///
+    /// # Errors
+    /// [`ReadingError::NoPath`] if there is none.
+    pub fn find(&self, path: &[u8]) -> Result<NodeId, ReadingError> {
+        find(&self.tree, path).ok_or_else(|| ReadingError::NoPath {
+            called: self.called.clone(),
+            path: PathBytes::from(path).to_string(),
         })
     }
 }

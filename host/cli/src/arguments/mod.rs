@@ -29,6 +29,7 @@ mod disks;
 mod error;
 mod filesystem;
 mod outputs;
+mod reading;
 #[cfg(test)]
 mod tests;
 mod tools;
@@ -41,6 +42,7 @@ pub use error::ArgumentError;
 pub use filesystem::{Filesystem, TypedKind};
 use outputs::typed_output;
 pub use outputs::{Export, TypedOutput};
+pub use reading::{Cat, Cp, Diff, Du, ImagePlace, Ls, Reading, Stat, Tar, TreeOf};
 pub use tools::{Completions, Guests, Init, Manual, Show, Walls};
 
 /// The environment variable with the time, in seconds since 1970, that reproducible builds stamp things with.
@@ -104,6 +106,15 @@ impl Arguments {
             }
             Command::Repair(it) => is_stdout(&it.json),
             Command::Show(it) => it.json,
+            Command::Ls(it) => it.json,
+            Command::Du(it) => it.json,
+            Command::Stat(it) => it.json,
+            Command::Cat(_)
+            | Command::Cp(_)
+            | Command::Tree(_)
+            | Command::Tar(_)
+            // What differs is told already.
+            | Command::Diff(_) => false,
             Command::Convert(it) => it.json,
             Command::Guests(it) => it.json,
             Command::Walls(it) => it.json,
@@ -148,6 +159,22 @@ Examples:
     Mkfs(Mkfs),
     /// Show the partition table of an image, and what is wrong with it
     Show(Show),
+    /// List the files in an image that nobody trusts, without mounting it
+    Ls(Ls),
+    /// Write a file of an image to standard output
+    Cat(Cat),
+    /// Copy files of an image into a directory
+    Cp(Cp),
+    /// Draw the directories and files of an image
+    Tree(TreeOf),
+    /// Count the bytes of the files in each directory of an image
+    Du(Du),
+    /// Tell what an image says of a file, or of its file system
+    Stat(Stat),
+    /// Write a file system of an image as a tar archive
+    Tar(Tar),
+    /// Compare two images, directories or archives, file by file
+    Diff(Diff),
     /// Make a file system in a partition of an image that exists
     Fill(Fill),
     /// Put a file into a partition of an image that exists

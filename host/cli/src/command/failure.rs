@@ -55,6 +55,11 @@ impl Failure {
         Self::new(format!("error: {error}"), 1)
     }
 
+    /// What was compared is not the same.
+    pub(super) fn different(how: impl Display) -> Self {
+        Self::new(how.to_string(), 1)
+    }
+
     /// The command line or the spec is wrong.
     pub(super) fn usage(error: impl Display) -> Self {
         Self::new(format!("error: {error}"), 2)

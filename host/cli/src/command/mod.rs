@@ -3,14 +3,20 @@
 mod build;
 #[cfg(feature = "cache")]
 mod cache;
+mod cat;
 mod convert;
+mod cp;
 mod cut;
 mod derive;
+mod diff;
+mod du;
 mod export;
 mod failure;
 mod fill;
 mod guests;
 mod init;
+mod looking;
+mod ls;
 mod manual;
 mod mkfs;
 mod plan;
@@ -19,6 +25,9 @@ mod record;
 mod repair;
 mod show;
 mod splice;
+mod stat;
+mod tar;
+mod tree_of;
 mod verify_build;
 mod walls;
 
@@ -30,11 +39,11 @@ use std::time::Duration;
 
 pub use failure::Failure;
 
-use crate::arguments::{Arguments, Chosen, Command, Run};
+use crate::arguments::{Arguments, Chosen, Command, Limits as CellLimits, Run};
 use crate::completion;
 use crate::report::{LineProgress, TerminalProgress, terminal};
 use cellblock_build::catalogue::{Catalog, Foreign};
-use cellblock_build::cell::{Runtime, RuntimeOptions};
+use cellblock_build::cell::{Runtime, RuntimeOptions, Walls};
 use cellblock_build::contract::{Level, Limits};
 use cellblock_build::footprint::Footprint;
 use cellblock_build::image::{Atomic, Durability};
@@ -64,6 +73,14 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
         Command::Cut(cut) => cut::run(cut),
         Command::Export(export) => export::run(export),
         Command::Repair(repair) => repair::run(repair),
+        Command::Ls(ls) => ls::run(ls),
+        Command::Cat(cat) => cat::run(cat),
+        Command::Cp(cp) => cp::run(cp),
+        Command::Tree(typed) => tree_of::run(typed),
+        Command::Du(du) => du::run(du),
+        Command::Stat(stat) => stat::run(stat),
+        Command::Tar(tar) => tar::run(tar),
+        Command::Diff(diff) => diff::run(diff),
         Command::Guests(guests) => guests::run(guests),
         Command::Walls(walls) => walls::run(walls),
         #[cfg(feature = "cache")]
@@ -79,7 +96,11 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
 }
 
 fn runtime(run: &Run) -> Result<Runtime, Failure> {
-    let limits = run.limits;
+    runtime_of(&run.limits, run.walls())
+}
+
+/// A runtime whose cells have these limits, and this around them.
+fn runtime_of(limits: &CellLimits, walls: Walls) -> Result<Runtime, Failure> {
     let cache = if limits.no_cache {
         None
     } else {
@@ -94,7 +115,7 @@ fn runtime(run: &Run) -> Result<Runtime, Failure> {
             handles: limits.handle_limit as usize,
         },
         cache,
-        walls: run.walls(),
+        walls,
     };
     Runtime::new(&options).map_err(Failure::failed)
 }

@@ -1,0 +1,235 @@
+//! What differs between two trees: names, attributes and bytes.
+
+use std::cmp::Ordering;
+
+use serde::Serialize;
+
+use cellblock_text::PathBytes;
+use cellblock_tree::source::SourceError;
+use cellblock_tree::{Kind, Node, NodeId, Tree};
+
+/// One path that differs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Difference {
+    /// The path; bytes that are not UTF-8 are escaped.
+    pub path: String,
+    /// What of it.
+    #[serde(flatten)]
+    pub what: What,
+}
+
+/// How a path differs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case", tag = "change")]
+pub enum What {
+    /// Only the second tree has it.
+    Added,
+    /// Only the first tree has it.
+    Removed,
+    /// Both have it.
+    Changed {
+        /// What is another, with both values where they are short.
+        aspects: Vec<Aspect>,
+    },
+}
+
+/// One thing that is another.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Aspect {
+    /// `type`, `mode`, `owner`, `time`, `attributes`, `size`, `content`, `target`, `device` or `hard-link`.
+    pub name: &'static str,
+    /// The first tree's.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub was: String,
+    /// The second tree's.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub is: String,
+}
+
+/// What of nodes is compared.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Compared {
+    /// Times are left alone.
+    pub ignore_times: bool,
+}
+
+/// The bytes that are compared at once.
+const PIECE: u64 = 1 << 20;
+
+/// What differs between two trees, in the order of paths; `told` hears of each.
+///
+/// # Errors
+/// [`SourceError`] if a file cannot be read.
+pub fn compare(
+    first: &Tree,
+    second: &Tree,
+    compared: Compared,
+    told: &mut dyn FnMut(Difference),
+) -> Result<(), SourceError> {
+    let mut comparison = Comparison {
+        first,
+        second,
+        readers: [first.reader(), second.reader()],
+        compared,
+    };
+    let (mut left, mut right) = (0, 0);
+    loop {
+        let (a, b) = (path(first, left), path(second, right));
+        let (order, of) = match (a, b) {
+            (None, None) => return Ok(()),
+            (Some(a), None) => (Ordering::Less, a),
+            (None, Some(b)) => (Ordering::Greater, b),
+            (Some(a), Some(b)) => match in_order(&a, &b) {
+                Ordering::Greater => (Ordering::Greater, b),
+                order => (order, a),
+            },
+        };
+        let what = match order {
+            Ordering::Less => Some(What::Removed),
+            Ordering::Greater => Some(What::Added),
+            Ordering::Equal => {
+                let aspects =
+                    comparison.aspects(&first.node(NodeId(left)), &second.node(NodeId(right)))?;
+                (!aspects.is_empty()).then_some(What::Changed { aspects })
+            }
+        };
+        left += u32::from(order != Ordering::Greater);
+        right += u32::from(order != Ordering::Less);
+        if let Some(what) = what {
+            told(Difference {
+                path: PathBytes(of).to_string(),
+                what,
+            });
+        }
+    }
+}
+
+fn path(tree: &Tree, id: u32) -> Option<Vec<u8>> {
+    (id < tree.len()).then(|| tree.path(NodeId(id)))
+}
+
+/// The order of trees: name by name.
+fn in_order(a: &[u8], b: &[u8]) -> Ordering {
+    let key = |byte: &u8| if *byte == b'/' { 0 } else { *byte };
+    a.iter().map(key).cmp(b.iter().map(key))
+}
+
+struct Comparison<'t> {
+    first: &'t Tree,
+    second: &'t Tree,
+    readers: [cellblock_tree::Reader<'t>; 2],
+    compared: Compared,
+}
+
+impl Comparison<'_> {
+    fn aspects(&mut self, a: &Node<'_>, b: &Node<'_>) -> Result<Vec<Aspect>, SourceError> {
+        let mut aspects = Vec::new();
+        let mut differs = |name, was: String, is: String| {
+            if was != is {
+                aspects.push(Aspect { name, was, is });
+            }
+        };
+        let octal = |node: &Node<'_>| format!("{:04o}", node.mode);
+        differs("mode", octal(a), octal(b));
+        let owner = |node: &Node<'_>| format!("{}:{}", node.uid, node.gid);
+        differs("owner", owner(a), owner(b));
+        if !self.compared.ignore_times {
+            let time = |node: &Node<'_>| {
+                let modified = node.modified;
+                format!("{}.{:09}", modified.seconds, modified.nanoseconds)
+            };
+            differs("time", time(a), time(b));
+        }
+        if a.attributes != b.attributes {
+            aspects.push(Aspect {
+                name: "attributes",
+                was: names(a),
+                is: names(b),
+            });
+        }
+        let aspect = |name, was: String, is: String| Aspect { name, was, is };
+        match (a.kind, b.kind) {
+            (Kind::File { size: was, .. }, Kind::File { size: is, .. }) => {
+                if was != is {
+                    aspects.push(aspect("size", was.to_string(), is.to_string()));
+                } else if !self.same_bytes(a.id, b.id, *was)? {
+                    aspects.push(aspect("content", String::new(), String::new()));
+                }
+            }
+            (Kind::Symlink(was), Kind::Symlink(is)) if was != is => {
+                let shown = |target: &[u8]| PathBytes::from(target).to_string();
+                aspects.push(aspect("target", shown(was), shown(is)));
+            }
+            (Kind::HardLink(was), Kind::HardLink(is)) => {
+                let (was, is) = (self.first.path(*was), self.second.path(*is));
+                if was != is {
+                    let shown = |path| PathBytes(path).to_string();
+                    aspects.push(aspect("hard-link", shown(was), shown(is)));
+                }
+            }
+            (
+                Kind::CharacterDevice { major, minor } | Kind::BlockDevice { major, minor },
+                Kind::CharacterDevice {
+                    major: other_major,
+                    minor: other_minor,
+                }
+                | Kind::BlockDevice {
+                    major: other_major,
+                    minor: other_minor,
+                },
+            ) if std::mem::discriminant(a.kind) == std::mem::discriminant(b.kind)
+                && (major, minor) != (other_major, other_minor) =>
+            {
+                let was = format!("{major}:{minor}");
+                let is = format!("{other_major}:{other_minor}");
+                aspects.push(aspect("device", was, is));
+            }
+            (was, is) if std::mem::discriminant(was) != std::mem::discriminant(is) => {
+                aspects.insert(
+                    0,
+                    aspect("type", was.noun().to_owned(), is.noun().to_owned()),
+                );
+            }
+            _ => {}
+        }
+        Ok(aspects)
+    }
+
+    fn same_bytes(&mut self, a: NodeId, b: NodeId, size: u64) -> Result<bool, SourceError> {
+        let [first, second] = &mut self.readers;
+        let mut ranges = first.ranges(a)?;
+        ranges.extend(second.ranges(b)?);
+        ranges.sort_by_key(|range| range.offset);
+        let mut done = 0;
+        let (mut one, mut other) = (Vec::new(), Vec::new());
+        for range in ranges {
+            // What neither has data of is zeros in both.
+            done = done.max(range.offset);
+            let end = (range.offset + range.length).min(size);
+            while done < end {
+                let length = usize::try_from((end - done).min(PIECE)).expect("at most PIECE");
+                one.resize(length, 0);
+                other.resize(length, 0);
+                first.read(a, done, &mut one)?;
+                second.read(b, done, &mut other)?;
+                if one != other {
+                    return Ok(false);
+                }
+                done += length as u64;
+            }
+        }
+        Ok(true)
+    }
+}
+
+/// The names of attributes, with a comma between them.
+fn names(node: &Node<'_>) -> String {
+    let names: Vec<String> = node
+        .attributes
+        .iter()
+        .map(|it| PathBytes(it.name.clone()).to_string())
+        .collect();
+    names.join(",")
+}

@@ -1,0 +1,48 @@
+//! `cellblock cp`: files of an image into a directory.
+
+use super::looking::{node_of, open};
+use super::{Failure, print};
+use crate::arguments::Cp;
+use cellblock_build::image::{Taking, extract};
+use cellblock_build::text::human;
+
+pub(super) fn run(cp: &Cp) -> Result<(), Failure> {
+    let opened = open(&cp.reading, &cp.place, true)?;
+    let top = node_of(&opened, &cp.place)?;
+    let taking = Taking {
+        special_bits: cp.special_bits,
+        special_files: cp.special_files,
+        owners: cp.owners,
+    };
+    let done = extract(&opened.tree, top, &cp.folder, taking).map_err(Failure::failed)?;
+    for (count, what, how) in [
+        (
+            done.special_files,
+            "devices, fifos and sockets were left out",
+            "--special-files makes them, as root",
+        ),
+        (
+            done.special_bits,
+            "files with set-user-ID, set-group-ID or sticky bits lost these",
+            "--special-bits keeps them",
+        ),
+        (
+            done.attributes,
+            "files with extended attributes lost these",
+            "`cellblock export` keeps them",
+        ),
+    ] {
+        if count > 0 {
+            eprintln!("warning: {count} {what}: {how}");
+        }
+    }
+    if cp.quiet {
+        return Ok(());
+    }
+    print(&format!(
+        "{}: {} files, directories and links, {}\n",
+        cp.folder.display(),
+        done.made,
+        human(done.bytes)
+    ))
+}

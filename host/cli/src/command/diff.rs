@@ -1,0 +1,129 @@
+//! `cellblock diff`: what differs between two trees, wherever they are.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::json;
+
+use super::looking::{open_with, runtime};
+use super::{Failure, print, print_json};
+use crate::arguments::{Diff, ImagePlace, Reading};
+use cellblock_build::cell::Runtime;
+use cellblock_build::compare::{Compared, Difference, What, compare};
+use cellblock_build::image::Scratch;
+use cellblock_build::tree::Tree;
+use cellblock_build::tree::recognise::{Class, HEAD, recognise};
+use cellblock_build::tree::source::{self, ReadOptions, Source, Times, read_sources};
+
+/// The bytes that a compressed archive may decompress to.
+const ARCHIVE_LIMIT: u64 = 64 << 30;
+/// The most differences of a kind that are kept to be printed as JSON.
+const KEPT: usize = 10_000_000;
+
+pub(super) fn run(diff: &Diff) -> Result<(), Failure> {
+    let runtime = runtime(&diff.reading)?;
+    let first = tree(&runtime, &diff.reading, &diff.first)?;
+    let second = tree(&runtime, &diff.reading, &diff.second)?;
+    let compared = Compared {
+        ignore_times: diff.no_times,
+    };
+    let (mut added, mut removed, mut changed) = (0_u64, 0_u64, 0_u64);
+    let mut kept: Vec<Difference> = Vec::new();
+    let mut printed = Ok(());
+    let told = &mut |difference: Difference| {
+        match difference.what {
+            What::Added => added += 1,
+            What::Removed => removed += 1,
+            What::Changed { .. } => changed += 1,
+        }
+        if diff.json && kept.len() < KEPT {
+            kept.push(difference);
+        } else if !diff.stat && printed.is_ok() {
+            printed = print(&line(&difference));
+        }
+    };
+    compare(&first, &second, compared, told).map_err(Failure::failed)?;
+    printed?;
+    if diff.json {
+        let counts = json!({ "added": added, "removed": removed, "changed": changed });
+        let value = if diff.stat {
+            json!({ "counts": counts })
+        } else {
+            json!({ "counts": counts, "differences": kept })
+        };
+        print_json(&value)?;
+    } else if diff.stat {
+        print(&format!(
+            "{added} added, {removed} removed, {changed} changed\n"
+        ))?;
+    }
+    if added + removed + changed == 0 {
+        return Ok(());
+    }
+    Err(Failure::different(format_args!(
+        "they differ: {added} added, {removed} removed, {changed} changed"
+    )))
+}
+
+fn line(difference: &Difference) -> String {
+    let path = &difference.path;
+    match &difference.what {
+        What::Added => format!("+ {path}\n"),
+        What::Removed => format!("- {path}\n"),
+        What::Changed { aspects } => {
+            let aspects: Vec<String> = aspects
+                .iter()
+                .map(|aspect| {
+                    if aspect.was.is_empty() && aspect.is.is_empty() {
+                        aspect.name.to_owned()
+                    } else {
+                        format!("{} {} -> {}", aspect.name, aspect.was, aspect.is)
+                    }
+                })
+                .collect();
+            format!("~ {path}: {}\n", aspects.join(", "))
+        }
+    }
+}
+
+/// The tree of a directory, an archive, or a file system of an image.
+fn tree(runtime: &Runtime, reading: &Reading, place: &ImagePlace) -> Result<Tree, Failure> {
+    let path = &place.image;
+    let what = if path.is_dir() {
+        source::What::Directory(path.clone())
+    } else if is_archive(path) {
+        source::What::Archive(path.clone())
+    } else {
+        let opened = open_with(runtime, reading, place, true)?;
+        return match &place.path {
+            None => Ok(opened.tree),
+            Some(_) => Err(Failure::usage(
+                "whole file systems are compared: leave the path out",
+            )),
+        };
+    };
+    if place.partition.is_some() || place.path.is_some() {
+        return Err(Failure::usage(format_args!(
+            "{} has no partitions",
+            path.display()
+        )));
+    }
+    let source = Source {
+        times: Times::Keep,
+        ..Source::new(what)
+    };
+    let scratch = Scratch::beside(&std::env::temp_dir().join("archive"));
+    let spool = || scratch.file();
+    let gathered = read_sources(&[source], &spool, &ReadOptions::within(ARCHIVE_LIMIT));
+    Ok(gathered.map_err(Failure::failed)?.tree)
+}
+
+/// Whether a file is a tar archive, plain or compressed.
+fn is_archive(path: &Path) -> bool {
+    use std::io::Read as _;
+    let mut head = Vec::new();
+    let read = fs::File::open(path).and_then(|file| file.take(HEAD as u64).read_to_end(&mut head));
+    read.is_ok()
+        && recognise(&head)
+            .is_some_and(|format| matches!(format.class, Class::Tar | Class::Compressed(_)))
+}

@@ -1,0 +1,84 @@
+//! `cellblock tar`: a file system of an image as a tar archive.
+
+use std::io::{self, Write};
+use std::num::NonZeroUsize;
+use std::path::Path;
+use std::thread::available_parallelism;
+
+use super::looking::{node_of, open};
+use super::{Failure, print};
+use crate::arguments::Tar;
+use cellblock_build::footprint::Footprint;
+use cellblock_build::image::Document;
+use cellblock_build::text::printable;
+use cellblock_build::tree::NodeId;
+use cellblock_build::tree::pax::write::{Written, write};
+
+/// The bytes that are written at once.
+const BUFFER: usize = 1 << 20;
+
+pub(super) fn run(export: &Tar) -> Result<(), Failure> {
+    let mut footprint = Footprint::default();
+    footprint.reads("the image", &export.place.image);
+    let to_stdout = export.output == Path::new("-");
+    if to_stdout {
+        if io::IsTerminal::is_terminal(&io::stdout()) {
+            let what = "an archive is not written to a terminal: name a file with -o, or pipe it";
+            return Err(Failure::usage(what));
+        }
+    } else {
+        footprint.writes("the archive", &export.output);
+    }
+    footprint.check().map_err(Failure::usage)?;
+    let opened = open(&export.reading, &export.place, true)?;
+    let tree = &opened.tree;
+    if node_of(&opened, &export.place)? != NodeId::ROOT {
+        let what =
+            "a whole file system becomes an archive: leave the path out, or use `cellblock cp`";
+        return Err(Failure::usage(what));
+    }
+    let jobs = export
+        .jobs
+        .or_else(|| available_parallelism().ok())
+        .map_or(1, NonZeroUsize::get);
+    let written = if to_stdout {
+        let mut output = io::BufWriter::with_capacity(BUFFER, io::stdout().lock());
+        write(tree, &mut output, jobs).map_err(Failure::failed)?
+    } else {
+        let document = Document::prepare(&export.output).map_err(Failure::failed)?;
+        let mut output = io::BufWriter::with_capacity(BUFFER, Archive(document));
+        let written = write(tree, &mut output, jobs).map_err(Failure::failed)?;
+        let archive = output.into_inner().map_err(Failure::failed)?;
+        archive.0.publish().map_err(Failure::failed)?;
+        written
+    };
+    let Written { members, sockets } = written;
+    if sockets > 0 {
+        eprintln!(
+            "warning: {}: {sockets} sockets were left out, which tar has no type for",
+            printable(&opened.called)
+        );
+    }
+    if to_stdout || export.quiet {
+        return Ok(());
+    }
+    print(&format!(
+        "{}: {members} members of {}\n",
+        export.output.display(),
+        printable(&opened.called)
+    ))
+}
+
+/// A document as what bytes are written to.
+struct Archive(Document);
+
+impl Write for Archive {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes).map_err(io::Error::other)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

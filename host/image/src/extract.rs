@@ -1,0 +1,348 @@
+//! Files of a tree into a directory of an ordinary user.
+//!
+//! Whoever made the tree may have meant harm, and somebody else may work in the directory at the same time. So nothing is done by
+//! path: each directory is made new, opened beneath its parent without following a link, and what goes into it is made there
+//! by its name alone, and must not exist. Links are made and never followed.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{
+    AtFlags, CWD, FileType, Gid, Mode, OFlags, ResolveFlags, Timespec, Timestamps, Uid,
+};
+use rustix::io::Errno;
+
+use cellblock_text::PathBytes;
+use cellblock_tree::source::SourceError;
+use cellblock_tree::{Kind, Node, NodeId, Reader, Tree};
+
+/// What is taken along beside bytes, names, the permissions of users, and times.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Taking {
+    /// Set-user-ID, set-group-ID and sticky bits.
+    pub special_bits: bool,
+    /// Devices, fifos and sockets.
+    pub special_files: bool,
+    /// Owners and groups.
+    pub owners: bool,
+}
+
+/// What was written, and what was left out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Extracted {
+    /// Files, directories and links that were made.
+    pub made: u64,
+    /// The bytes of data of the files.
+    pub bytes: u64,
+    /// Devices, fifos and sockets that were left out.
+    pub special_files: u64,
+    /// Files and directories whose special bits were left out.
+    pub special_bits: u64,
+    /// Files and directories whose extended attributes were left out.
+    pub attributes: u64,
+}
+
+/// Why it stopped. What was made until then is left.
+#[derive(Debug, thiserror::Error)]
+pub enum ExtractError {
+    /// The directory cannot be opened.
+    #[error("{}: {source}", folder.display())]
+    Folder {
+        /// The directory.
+        folder: PathBuf,
+        /// What the kernel says.
+        source: io::Error,
+    },
+    /// Something cannot be made.
+    #[error("{}: {path}: {source}{}", folder.display(), hint(source))]
+    Make {
+        /// The directory.
+        folder: PathBuf,
+        /// The path beneath it.
+        path: PathBytes,
+        /// What the kernel says.
+        source: io::Error,
+    },
+    /// The tree cannot be read.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+}
+
+fn hint(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::AlreadyExists => {
+            "; nothing that is there is replaced: name an empty directory"
+        }
+        _ => "",
+    }
+}
+
+/// The bytes that are copied at once.
+const PIECE: u64 = 1 << 20;
+
+/// A directory that was made, and is not finished.
+struct Open {
+    node: NodeId,
+    fd: OwnedFd,
+}
+
+/// Copies what is below `top`, if that is a directory, and else `top` itself, into the directory `folder`.
+///
+/// # Errors
+/// [`ExtractError`] if something cannot be read or made, or is there already.
+pub fn extract(
+    tree: &Tree,
+    top: NodeId,
+    folder: &Path,
+    taking: Taking,
+) -> Result<Extracted, ExtractError> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let root = rustix::fs::openat(CWD, folder, flags, Mode::empty());
+    let root = root.map_err(|source| ExtractError::Folder {
+        folder: folder.to_owned(),
+        source: source.into(),
+    })?;
+    let mut extraction = Extraction {
+        tree,
+        top,
+        folder,
+        taking,
+        reader: tree.reader(),
+        root,
+        open: Vec::new(),
+        extracted: Extracted::default(),
+    };
+    extraction.all()?;
+    Ok(extraction.extracted)
+}
+
+struct Extraction<'t> {
+    tree: &'t Tree,
+    top: NodeId,
+    folder: &'t Path,
+    taking: Taking,
+    reader: Reader<'t>,
+    root: OwnedFd,
+    open: Vec<Open>,
+    extracted: Extracted,
+}
+
+impl<'t> Extraction<'t> {
+    fn all(&mut self) -> Result<(), ExtractError> {
+        let tree = self.tree;
+        if *tree.node(self.top).kind != Kind::Directory {
+            let node = tree.node(self.top);
+            return self.make(&node);
+        }
+        for id in self.top.0 + 1..tree.len() {
+            let node = tree.node(NodeId(id));
+            while let Some(open) = self.open.last()
+                && open.node != node.parent
+            {
+                self.leave()?;
+            }
+            // What follows the directory's own is not below it.
+            if self.open.is_empty() && node.parent != self.top {
+                break;
+            }
+            self.make(&node)?;
+        }
+        while !self.open.is_empty() {
+            self.leave()?;
+        }
+        Ok(())
+    }
+
+    fn parent(&self) -> BorrowedFd<'_> {
+        self.open
+            .last()
+            .map_or(self.root.as_fd(), |open| open.fd.as_fd())
+    }
+
+    fn failed(&self, node: NodeId, source: impl Into<io::Error>) -> ExtractError {
+        ExtractError::Make {
+            folder: self.folder.to_owned(),
+            path: PathBytes(self.tree.path(node)),
+            source: source.into(),
+        }
+    }
+
+    fn make(&mut self, node: &Node<'t>) -> Result<(), ExtractError> {
+        let failed = |this: &Self, error: Errno| this.failed(node.id, error);
+        let name = node.name;
+        match node.kind {
+            Kind::Directory => {
+                let made = rustix::fs::mkdirat(self.parent(), name, Mode::RWXU);
+                made.map_err(|error| failed(self, error))?;
+                let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+                let fd = rustix::fs::openat(self.parent(), name, flags, Mode::empty());
+                let fd = fd.map_err(|error| failed(self, error))?;
+                self.open.push(Open { node: node.id, fd });
+            }
+            Kind::File { size, .. } => self.file(node, *size)?,
+            Kind::Symlink(target) => {
+                let made = rustix::fs::symlinkat(&**target, self.parent(), name);
+                made.map_err(|error| failed(self, error))?;
+                let times = times(node);
+                let flags = AtFlags::SYMLINK_NOFOLLOW;
+                rustix::fs::utimensat(self.parent(), name, &times, flags)
+                    .map_err(|error| failed(self, error))?;
+                if self.taking.owners {
+                    self.own(self.parent(), name, node)
+                        .map_err(|error| failed(self, error))?;
+                }
+            }
+            Kind::HardLink(first) => return self.link(node, *first),
+            Kind::CharacterDevice { major, minor } => {
+                let device = rustix::fs::makedev(*major, *minor);
+                return self.special(node, FileType::CharacterDevice, device);
+            }
+            Kind::BlockDevice { major, minor } => {
+                let device = rustix::fs::makedev(*major, *minor);
+                return self.special(node, FileType::BlockDevice, device);
+            }
+            Kind::Fifo => return self.special(node, FileType::Fifo, 0),
+            Kind::Socket => return self.special(node, FileType::Socket, 0),
+        }
+        self.extracted.attributes += u64::from(!node.attributes.is_empty());
+        self.extracted.made += 1;
+        Ok(())
+    }
+
+    fn file(&mut self, node: &Node<'t>, size: u64) -> Result<(), ExtractError> {
+        let flags =
+            OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let made = rustix::fs::openat(self.parent(), node.name, flags, Mode::RUSR | Mode::WUSR);
+        let file: File = made.map_err(|error| self.failed(node.id, error))?.into();
+        file.set_len(size)
+            .map_err(|error| self.failed(node.id, error))?;
+        for range in self.reader.ranges(node.id)? {
+            let mut done = 0;
+            while done < range.length {
+                let length = (range.length - done).min(PIECE);
+                let mut bytes = vec![0; usize::try_from(length).expect("at most PIECE")];
+                let offset = range.offset + done;
+                self.reader.read(node.id, offset, &mut bytes)?;
+                file.write_all_at(&bytes, offset)
+                    .map_err(|error| self.failed(node.id, error))?;
+                done += length;
+            }
+            self.extracted.bytes += range.length;
+        }
+        self.finish(&file, node)
+            .map_err(|error| self.failed(node.id, error))
+    }
+
+    /// Gives what is open its owner, mode and time.
+    fn finish(&mut self, file: &impl std::os::fd::AsFd, node: &Node<'_>) -> Result<(), Errno> {
+        if self.taking.owners {
+            let (uid, gid) = (Uid::from_raw(node.uid), Gid::from_raw(node.gid));
+            rustix::fs::fchown(file, Some(uid), Some(gid))?;
+        }
+        let mut mode = node.mode;
+        if mode & 0o7000 != 0 && !self.taking.special_bits {
+            self.extracted.special_bits += 1;
+            mode &= 0o777;
+        }
+        rustix::fs::fchmod(file, Mode::from_raw_mode(mode.into()))?;
+        rustix::fs::futimens(file, &times(node))
+    }
+
+    fn own(&self, parent: BorrowedFd<'_>, name: &[u8], node: &Node<'_>) -> Result<(), Errno> {
+        let (uid, gid) = (Uid::from_raw(node.uid), Gid::from_raw(node.gid));
+        let flags = AtFlags::SYMLINK_NOFOLLOW;
+        rustix::fs::chownat(parent, name, Some(uid), Some(gid), flags)
+    }
+
+    /// Another name of a file that was made, or the file itself if its first name was not.
+    fn link(&mut self, node: &Node<'t>, first: NodeId) -> Result<(), ExtractError> {
+        let original = self.tree.node(first);
+        let is_special = !matches!(original.kind, Kind::File { .. } | Kind::Symlink(_));
+        if is_special && !self.taking.special_files {
+            self.extracted.special_files += 1;
+            return Ok(());
+        }
+        let Some(path) = self.below_top(first) else {
+            let copy = Node {
+                id: first,
+                name: node.name,
+                ..original
+            };
+            return self.make(&copy);
+        };
+        let failed = |error: Errno| self.failed(node.id, error);
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
+        let (parent, name) = match path.iter().rposition(|byte| *byte == b'/') {
+            Some(slash) => (&path[..slash], &path[slash + 1..]),
+            None => (&b"."[..], &path[..]),
+        };
+        let parent = std::ffi::OsStr::from_bytes(parent);
+        let from = rustix::fs::openat2(&self.root, parent, flags, Mode::empty(), resolve);
+        let from = from.map_err(failed)?;
+        rustix::fs::linkat(&from, name, self.parent(), node.name, AtFlags::empty())
+            .map_err(failed)?;
+        self.extracted.made += 1;
+        Ok(())
+    }
+
+    /// The path of a node from the directory on that is copied; none if it is not below that.
+    fn below_top(&self, node: NodeId) -> Option<Vec<u8>> {
+        if node <= self.top || *self.tree.node(self.top).kind != Kind::Directory {
+            return None;
+        }
+        let (top, path) = (self.tree.path(self.top), self.tree.path(node));
+        let below = path.strip_prefix(&*top)?;
+        match below.strip_prefix(b"/") {
+            Some(below) => Some(below.to_vec()),
+            None => (top == b"/").then(|| below.to_vec()),
+        }
+    }
+
+    fn special(
+        &mut self,
+        node: &Node<'t>,
+        kind: FileType,
+        device: u64,
+    ) -> Result<(), ExtractError> {
+        if !self.taking.special_files {
+            self.extracted.special_files += 1;
+            return Ok(());
+        }
+        let mode = Mode::from_raw_mode((node.mode & 0o777).into());
+        let made = rustix::fs::mknodat(self.parent(), node.name, kind, mode, device);
+        let owned = made.and_then(|()| match self.taking.owners {
+            true => self.own(self.parent(), node.name, node),
+            false => Ok(()),
+        });
+        owned.map_err(|error| self.failed(node.id, error))?;
+        self.extracted.made += 1;
+        Ok(())
+    }
+
+    /// Finishes the innermost directory.
+    fn leave(&mut self) -> Result<(), ExtractError> {
+        let Some(open) = self.open.pop() else {
+            return Ok(());
+        };
+        let node = self.tree.node(open.node);
+        self.finish(&open.fd, &node)
+            .map_err(|error| self.failed(open.node, error))
+    }
+}
+
+/// The time of a node, for what was made of it.
+fn times(node: &Node<'_>) -> Timestamps {
+    let time = Timespec {
+        tv_sec: node.modified.seconds,
+        tv_nsec: node.modified.nanoseconds.into(),
+    };
+    Timestamps {
+        last_access: time,
+        last_modification: time,
+    }
+}

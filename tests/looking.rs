@@ -1,0 +1,203 @@
+//! Looking into images: what comes out is what went in, whatever the format, and nothing gets out of the target.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::support::bench::assert_same_bytes;
+use crate::support::{Bench, judge};
+
+const KINDS: [(&str, &[&str]); 5] = [
+    ("ext4", &[]),
+    ("erofs", &[]),
+    ("erofs", &["--option", "compression=lz4"]),
+    ("squashfs", &[]),
+    ("vfat", &["--size", "8MiB"]),
+];
+
+/// A folder with something of everything that all formats have.
+fn bench() -> Bench {
+    let bench = Bench::new();
+    let numbers: String = (0..30_000).map(|number| format!("{number}\n")).collect();
+    bench.write("root/usr/numbers", numbers);
+    bench.write("root/etc/motd", "hello\n");
+    bench.write("root/etc/empty", "");
+    bench.create_folder("root/var");
+    bench
+}
+
+/// With what only Unix's formats have.
+fn with_more(bench: &Bench) {
+    symlink("../etc/motd", bench.path("root/usr/link")).unwrap();
+    fs::hard_link(bench.path("root/etc/motd"), bench.path("root/usr/again")).unwrap();
+    let mode = fs::Permissions::from_mode(0o4755);
+    fs::set_permissions(bench.path("root/usr/numbers"), mode).unwrap();
+}
+
+fn mkfs(bench: &Bench, kind: &str, options: &[&str]) {
+    let line = ["mkfs", kind, "--content", "root", "-o", "disk.img"];
+    bench.done(&[&line[..], options].concat());
+}
+
+fn said(bench: &Bench, line: &[&str]) -> String {
+    let outcome = bench.run(line);
+    assert_eq!(outcome.code, Some(0), "{line:?}: {}", outcome.stderr);
+    outcome.stdout
+}
+
+#[test]
+fn what_went_in_is_listed_and_comes_out() {
+    for (kind, options) in KINDS {
+        let bench = bench();
+        if kind != "vfat" {
+            with_more(&bench);
+        }
+        mkfs(&bench, kind, options);
+        let names = said(&bench, &["ls", "-R", "disk.img"]);
+        for name in ["etc/motd", "etc/empty", "usr/numbers", "var"] {
+            assert!(names.lines().any(|line| line == name), "{kind}: {names}");
+        }
+        let motd = said(&bench, &["cat", "disk.img:/etc/motd"]);
+        assert_eq!(motd, "hello\n", "{kind}");
+        bench.create_folder("out");
+        bench.done(&["cp", "disk.img:/usr/numbers", "out"]);
+        let copied = bench.path("out/numbers");
+        assert_same_bytes(&copied, &bench.path("root/usr/numbers"));
+        // Set-user-ID is for those who ask for it.
+        let mode = copied.metadata().unwrap().mode();
+        assert_eq!(mode & 0o7000, 0, "{kind}");
+        let listed = said(&bench, &["ls", "--json", "disk.img:/etc"]);
+        assert!(serde_json::from_str::<Value>(&listed).is_ok(), "{listed}");
+    }
+}
+
+#[test]
+fn an_archive_of_it_is_unpacked_to_what_went_in() {
+    let (Some(tar), Some(diff)) = (judge("tar"), judge("diff")) else {
+        return;
+    };
+    for (kind, options) in KINDS {
+        let bench = bench();
+        if kind != "vfat" {
+            with_more(&bench);
+        }
+        mkfs(&bench, kind, options);
+        bench.done(&["tar", "disk.img", "-o", "one.tar"]);
+        bench.done(&["tar", "disk.img", "-o", "two.tar"]);
+        assert_same_bytes(&bench.path("one.tar"), &bench.path("two.tar"));
+        bench.create_folder("unpacked");
+        let mut unpack = tar.command();
+        unpack.arg("-xpf").arg(bench.path("one.tar"));
+        unpack.arg("-C").arg(bench.path("unpacked"));
+        assert!(unpack.status().unwrap().success(), "{kind}");
+        let _ = fs::remove_dir(bench.path("unpacked/lost+found"));
+        let mut compare = diff.command();
+        compare.args(["-r", "--no-dereference"]);
+        compare.args([bench.path("root"), bench.path("unpacked")]);
+        let output = compare.output().unwrap();
+        assert!(output.status.success(), "{kind}: {output:?}");
+        if kind != "vfat" {
+            let [numbers, motd, again] = ["usr/numbers", "etc/motd", "usr/again"]
+                .map(|name| bench.path("unpacked").join(name).metadata().unwrap());
+            assert_eq!(numbers.mode() & 0o7777, 0o4755, "{kind}");
+            assert_eq!(motd.ino(), again.ino(), "{kind}");
+        }
+    }
+}
+
+#[test]
+fn a_partition_is_named_as_elsewhere() {
+    let bench = bench();
+    bench.write(
+        "image.toml",
+        "[[partition]]\nname = \"esp\"\ntype = \"esp\"\nsize = \"8MiB\"\nfilesystem = \"vfat\"\n\
+         content = [{ file = \"root/etc/motd\", to = \"/motd\" }]\n\
+         [[partition]]\nname = \"root\"\ntype = \"linux-generic\"\nsize = \"minimum\"\nfilesystem = \"squashfs\"\n\
+         content = [{ directory = \"root\" }]\n",
+    );
+    bench.done(&["build", "image.toml", "-o", "disk.img"]);
+    for place in [
+        "disk.img:esp:/motd",
+        "disk.img:1:/motd",
+        "disk.img:root:/etc/motd",
+    ] {
+        assert_eq!(said(&bench, &["cat", place]), "hello\n", "{place}");
+    }
+    let outcome = bench.run(&["ls", "disk.img:swap"]);
+    assert_ne!(outcome.code, Some(0));
+    assert!(outcome.stderr.contains("swap"), "{}", outcome.stderr);
+}
+
+#[test]
+fn what_differs_is_named() {
+    let bench = bench();
+    mkfs(&bench, "ext4", &[]);
+    bench.done(&["mkfs", "erofs", "--content", "root", "-o", "other.img"]);
+    let same = bench.run(&["diff", "root", "other.img"]);
+    assert_eq!(same.code, Some(0), "{}{}", same.stdout, same.stderr);
+    bench.write("root/etc/motd", "other\n");
+    bench.write("root/new", "");
+    let differs = bench.run(&["diff", "root", "other.img"]);
+    assert_eq!(differs.code, Some(1), "{}", differs.stderr);
+    for path in ["/etc/motd", "/new"] {
+        assert!(differs.stdout.contains(path), "{}", differs.stdout);
+    }
+}
+
+/// An image may hold a link to anywhere: what is copied out stays in the target.
+#[test]
+fn nothing_is_copied_through_a_link() {
+    let bench = bench();
+    let outside = bench.path("outside");
+    fs::create_dir(&outside).unwrap();
+    symlink(&outside, bench.path("root/var/link")).unwrap();
+    mkfs(&bench, "ext4", &[]);
+    bench.create_folder("target");
+    // What stands in the target already leads out of it.
+    symlink(&outside, bench.path("target/etc")).unwrap();
+    let outcome = bench.run(&["cp", "disk.img:/etc", "target"]);
+    assert_eq!(
+        fs::read_dir(&outside).unwrap().count(),
+        0,
+        "{}",
+        outcome.stderr
+    );
+    bench.create_folder("second");
+    bench.done(&["cp", "disk.img:/var", "second"]);
+    let link = found(&bench.path("second"), "link");
+    assert!(link.symlink_metadata().unwrap().is_symlink());
+    assert_eq!(fs::read_dir(&outside).unwrap().count(), 0);
+}
+
+/// Where a name is below a folder.
+fn found(folder: &Path, name: &str) -> std::path::PathBuf {
+    let mut waiting = vec![folder.to_owned()];
+    while let Some(path) = waiting.pop() {
+        if path.ends_with(name) {
+            return path;
+        }
+        if path.symlink_metadata().unwrap().is_dir() {
+            waiting.extend(
+                fs::read_dir(&path)
+                    .unwrap()
+                    .map(|entry| entry.unwrap().path()),
+            );
+        }
+    }
+    panic!("there is no {name}");
+}
+
+#[test]
+fn a_damaged_image_is_refused_with_the_structure() {
+    let bench = bench();
+    mkfs(&bench, "ext4", &[]);
+    let mut image = fs::read(bench.path("disk.img")).unwrap();
+    // The number of inodes: the superblock has a checksum.
+    image[1024] ^= 0xFF;
+    bench.write("disk.img", image);
+    let outcome = bench.run(&["ls", "disk.img"]);
+    assert_eq!(outcome.code, Some(1), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("superblock"), "{}", outcome.stderr);
+}
