@@ -157,7 +157,8 @@ fn nothing_is_copied_through_a_link() {
     bench.create_folder("target");
     // What stands in the target already leads out of it.
     symlink(&outside, bench.path("target/etc")).unwrap();
-    let outcome = bench.run(&["cp", "disk.img:/etc", "target"]);
+    let outcome = bench.run(&["cp", "disk.img", "target"]);
+    assert_ne!(outcome.code, Some(0));
     assert_eq!(
         fs::read_dir(&outside).unwrap().count(),
         0,

@@ -222,7 +222,7 @@ pub struct Cat {
 #[command(after_help = "\
 What is below a directory goes into DIR, or a file itself. DIR must exist; nothing in it is replaced, nothing goes outside of it, \
 and no link is followed. What is made is yours, with its permissions and times. Special bits, devices, owners and extended \
-attributes are left out, and counted; `export` keeps them all.
+attributes are left out, and counted; `tar` keeps them all.
 
 Examples:
   cellblock cp disk.img:root:/etc etc/

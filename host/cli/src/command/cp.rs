@@ -29,7 +29,7 @@ pub(super) fn run(cp: &Cp) -> Result<(), Failure> {
         (
             done.attributes,
             "files with extended attributes lost these",
-            "`cellblock export` keeps them",
+            "`cellblock tar` keeps them",
         ),
     ] {
         if count > 0 {
