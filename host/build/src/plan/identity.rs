@@ -25,6 +25,7 @@ use super::space::Named;
 use cellblock_contract::{Identifier, Kinds};
 use cellblock_spec::{FilesystemId, PartitionSpec, Place, Seed, Spec};
 use cellblock_table::{DiskId, MAX_NAME_UNITS};
+use cellblock_text::nearest;
 
 /// What tells a partition from the others.
 #[derive(Clone, Debug)]
@@ -386,4 +387,15 @@ fn check_ids(spec: &Spec, disk: DiskId, identities: &[Identity]) -> Result<(), P
         }
     }
     Ok(())
+}
+
+/// The position of the partition of that name.
+pub(super) fn position(name: &str, identities: &[Identity]) -> Result<usize, Reason> {
+    let names = || identities.iter().map(|identity| &*identity.name);
+    names()
+        .position(|known| known == name)
+        .ok_or_else(|| Reason::NoSuchPartition {
+            name: name.to_owned(),
+            nearest: nearest(name, names()).map(str::to_owned),
+        })
 }

@@ -10,12 +10,11 @@ use std::fs;
 use std::path::PathBuf;
 
 use super::error::{Locate, PlanError, Reason};
-use super::identity::Identity;
+use super::identity::{Identity, position};
 use super::sectors::whole_sectors;
 use super::space::{ByteSpan, MOST_BYTES, Occupant, Taken};
 use super::{RawContent, RawPiece};
 use cellblock_spec::{Placed, RawSpec, RawWhat, Spec};
-use cellblock_text::nearest;
 
 /// The bytes of an address: 32 bits.
 const ADDRESS_BYTES: u64 = 4;
@@ -115,14 +114,7 @@ pub(super) struct Addresses<'a> {
 impl Addresses<'_> {
     /// The sector `plus` bytes into a partition.
     fn lba(&self, partition: &str, plus: u64) -> Result<u32, Reason> {
-        let names = || self.identities.iter().map(|identity| &*identity.name);
-        let index =
-            names()
-                .position(|name| name == partition)
-                .ok_or_else(|| Reason::NoSuchPartition {
-                    name: partition.to_owned(),
-                    nearest: nearest(partition, names()).map(str::to_owned),
-                })?;
+        let index = position(partition, self.identities)?;
         let span = self.spans[index];
         let plus = whole_sectors("`plus`", plus, self.sector)?;
         if plus >= span.size {

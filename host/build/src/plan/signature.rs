@@ -3,10 +3,9 @@
 use std::collections::BTreeMap;
 
 use cellblock_spec::{SignSpec, Spec, VeritySignatureSpec};
-use cellblock_text::nearest;
 
 use super::error::{Locate, PlanError, Reason};
-use super::identity::Identity;
+use super::identity::{Identity, position};
 use super::space::ByteSpan;
 use super::verity::Trees;
 
@@ -112,13 +111,7 @@ fn tree_of(
     identities: &[Identity],
 ) -> Result<usize, Reason> {
     let name = &asked.of.value;
-    let names = || identities.iter().map(|identity| &*identity.name);
-    let index = names()
-        .position(|known| known == name)
-        .ok_or_else(|| Reason::NoSuchPartition {
-            name: name.clone(),
-            nearest: nearest(name, names()).map(str::to_owned),
-        })?;
+    let index = position(name, identities)?;
     let over = trees.iter().find(|(_, tree)| tree.of == index);
     match over {
         _ if trees.get(index).is_some() => Ok(index),

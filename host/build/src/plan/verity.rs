@@ -9,12 +9,11 @@ use std::collections::BTreeMap;
 use uuid::Uuid;
 
 use super::error::{Locate, PlanError, Reason};
-use super::identity::{Identity, derive};
+use super::identity::{Identity, derive, position};
 use super::space::{ByteSpan, Named};
 use cellblock_image::{HashFunction, HashTree, Verity};
 use cellblock_spec::{PartitionSpec, Spec, VerityHash, VeritySpec};
 use cellblock_table::Scheme;
-use cellblock_text::nearest;
 
 /// A hash tree to be made.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -191,13 +190,7 @@ fn size_place(partition: &PartitionSpec) -> cellblock_spec::Place {
 /// The partition that a tree is of.
 fn data_of(spec: &Spec, identities: &[Identity], asked: &VeritySpec) -> Result<usize, Reason> {
     let name = &asked.of.value;
-    let names = || identities.iter().map(|identity| &*identity.name);
-    let index = names()
-        .position(|known| known == name)
-        .ok_or_else(|| Reason::NoSuchPartition {
-            name: name.clone(),
-            nearest: nearest(name, names()).map(str::to_owned),
-        })?;
+    let index = position(name, identities)?;
     let data = &spec.partitions[index];
     if data.filesystem.is_none() && data.raw.is_empty() && data.verity.is_none() {
         return Err(Reason::TreeOfNothing { name: name.clone() });
