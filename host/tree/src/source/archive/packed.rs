@@ -20,10 +20,7 @@ use crate::recognise::{Class, Compression, HEAD, recognise};
 const CHUNK: usize = 256 * 1024;
 
 /// How an archive that begins so is compressed; `None` if it is not.
-fn detect(start: &[u8]) -> Result<Option<Compression>, ArchiveError> {
-    if start.is_empty() {
-        return Err(ArchiveError::Empty);
-    }
+pub(in super::super) fn detect(start: &[u8]) -> Result<Option<Compression>, ArchiveError> {
     match recognise(start) {
         // Old archives have no mark, and a member may begin as anything does.
         None => Ok(None),
@@ -77,6 +74,9 @@ pub(in super::super) fn open(path: &Path) -> Result<Opened, SourceError> {
         error,
     };
     let start = peek(&file).map_err(archive_error)?;
+    if start.is_empty() {
+        return Err(archive_error(ArchiveError::Empty));
+    }
     let compression = detect(&start).map_err(archive_error)?;
     if compression.is_none() && found == FileType::RegularFile {
         return Ok(Opened::Plain(Plain {

@@ -20,7 +20,7 @@ use std::thread;
 
 use super::super::archive::Decompressors;
 use super::super::archive::blocks::ReadAt;
-use super::super::archive::packed::{decompress_error, fill};
+use super::super::archive::packed::{decompress_error, detect, fill};
 use super::super::error::ArchiveError;
 use super::super::store::{Reach, long, small};
 use super::Means;
@@ -28,7 +28,7 @@ use super::choose::{Check, Chosen};
 use super::digest::{Digest, Hasher};
 use super::error::{ImageError, LayerFault, LayerName};
 use super::layout::Blob;
-use crate::recognise::{Class, Compression, HEAD, recognise};
+use crate::recognise::{Compression, HEAD};
 
 /// Bytes read or decompressed at a time.
 const CHUNK: usize = 256 * 1024;
@@ -79,16 +79,7 @@ fn compression(blob: &Blob) -> Result<Option<Compression>, ArchiveError> {
     let mut head = vec![0; small(length)];
     let read = blob.file.read_exact_at(&mut head, blob.offset);
     read.map_err(ArchiveError::Read)?;
-    match recognise(&head) {
-        None => Ok(None),
-        Some(format) => match format.class {
-            Class::Tar | Class::Other => Ok(None),
-            Class::Compressed(compression) => Ok(Some(compression)),
-            _ => Err(ArchiveError::NotAnArchive {
-                hint: Some(format.name),
-            }),
-        },
-    }
+    detect(&head)
 }
 
 /// The uncompressed bytes of a layer, as far as they are there.
