@@ -68,6 +68,7 @@ mod future;
 mod kernel;
 mod key;
 mod making;
+mod named_file;
 mod options;
 mod output;
 mod parallel;

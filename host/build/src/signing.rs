@@ -3,8 +3,6 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::fs::File;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
@@ -17,6 +15,7 @@ use cellblock_text::{grouped, hexadecimal};
 use sha2::{Digest as _, Sha256};
 
 use crate::boot::authenticode::{Application, SignFault};
+use crate::named_file;
 use crate::plan::PlanError;
 use crate::said::Said;
 
@@ -323,15 +322,7 @@ fn read_signature(
 
 /// The bytes of a small regular file.
 fn read(file: &Placed<PathBuf>) -> Result<Vec<u8>, PlanError> {
-    let failed = |error: std::io::Error| PlanError::unusable(file, error);
-    let metadata = std::fs::metadata(&file.value).map_err(failed)?;
-    if !metadata.is_file() {
-        return Err(PlanError::unusable(file, "it is no regular file"));
-    }
-    let mut bytes = Vec::new();
-    File::open(&file.value)
-        .and_then(|file| file.take(MOST_BYTES as u64 + 1).read_to_end(&mut bytes))
-        .map_err(failed)?;
+    let bytes = named_file::read(file, MOST_BYTES + 1)?;
     if bytes.len() > MOST_BYTES {
         let most = grouped(MOST_BYTES as u64);
         return Err(PlanError::unusable(

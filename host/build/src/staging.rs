@@ -1,12 +1,11 @@
 //! What firmware starts: read, looked at, and told where it lies.
 
-use std::fs::File;
-use std::io::Read as _;
 use std::path::PathBuf;
 
 use crate::boot::esp::Applications;
 use crate::boot::pe::{self, Architecture};
 use crate::boot::{esp, grub};
+use crate::named_file::read;
 use crate::plan::{self, Draft, GrubPlan, PlanError};
 use crate::signing::{self, Signers};
 use cellblock_contract::Kinds;
@@ -103,18 +102,4 @@ impl GrubImages {
         image.write(0, &code)?;
         image.write(plan.core.0 * sector, &core)
     }
-}
-
-/// The first bytes of a regular file, at most `most`.
-fn read(file: &Placed<PathBuf>, most: usize) -> Result<Vec<u8>, PlanError> {
-    let failed = |error: std::io::Error| PlanError::unusable(file, error);
-    let metadata = std::fs::metadata(&file.value).map_err(failed)?;
-    if !metadata.is_file() {
-        return Err(PlanError::unusable(file, "it is no regular file"));
-    }
-    let mut bytes = Vec::new();
-    File::open(&file.value)
-        .and_then(|file| file.take(most as u64).read_to_end(&mut bytes))
-        .map_err(failed)?;
-    Ok(bytes)
 }
