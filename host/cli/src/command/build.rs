@@ -244,10 +244,7 @@ fn deliver(
         provenance: (mut provenance, sources),
     } = documents;
     let records: Vec<&Record> = made.iter().map(|one| &one.record).collect();
-    match &records[..] {
-        [one] => record.write(one)?,
-        several => record.write(&several)?,
-    }
+    record.write_each(&records)?;
     if let (Some(sources), [one]) = (sources, &records[..]) {
         provenance.write(&statement(sources.spec, &sources.inputs, one))?;
     }

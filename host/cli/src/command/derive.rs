@@ -2,67 +2,34 @@
 
 use std::fmt::Write as _;
 
-use cellblock_build::cell::Runtime;
-use cellblock_build::spec::Spec;
 use cellblock_build::text::{hexadecimal, printable};
-use cellblock_build::{Derived, Output, PartitionRecord, Target, ToSign, derive_image};
+use cellblock_build::{Derived, PartitionRecord, ToSign, derive_image};
 use serde_json::{Value, json};
 
-use super::project::Described;
-use super::record::RecordFile;
-use super::{Failure, print, print_log};
+use super::foreseen::{Foreseen, Look, foresee};
+use super::{Failure, print};
 use crate::arguments::Build;
 
 /// How everything is signed, by the name that RFC 8017 gives it.
 const ALGORITHM: &str = "rsassa-pkcs1-v1_5-sha256";
 
 pub(super) fn run(build: &Build) -> Result<(), Failure> {
-    let described = Described::read(&build.spec, &build.contents)?;
-    described.print_notes();
-    let volumes = &described.project.volumes;
-    let targets = build.targets(volumes).map_err(Failure::usage)?;
-    let outputs = targets.iter().map(|own| &Target::first(own).output);
-    let mut footprint = super::build::reads(build, volumes);
-    let mut record = RecordFile::prepare(&build.run, &mut footprint, false)?;
-    footprint.check().map_err(Failure::usage)?;
-    let runtime = super::runtime(&build.run)?;
-    let all: Result<Vec<Derived>, Failure> = volumes
-        .iter()
-        .zip(outputs)
-        .map(|(volume, output)| derive(build, &volume.spec, output, &runtime, &described))
-        .collect();
-    super::warn_of_walls(&runtime);
-    let all = all?;
-    for (name, said) in all.iter().flat_map(|derived| &derived.log) {
-        print_log(name, said, build.run.verbose);
-    }
-    let documents = all.iter().map(document).collect::<Result<Vec<_>, _>>()?;
-    match &documents[..] {
-        [one] => record.write(one)?,
-        several => record.write(&several)?,
-    }
+    let look = Look {
+        only_reads: false,
+        // Only an image that is published has some.
+        adjust: |options| options.digests = false,
+        at: derive_image,
+        log: |derived: &Derived| &derived.log,
+    };
+    let Foreseen { all, mut record } = foresee(build, &look)?;
+    let documents = all.iter().map(|(_, derived)| document(derived));
+    record.write_each(&documents.collect::<Result<Vec<_>, _>>()?)?;
     record.publish()?;
     if build.run.says() {
-        all.iter().try_for_each(|derived| print(&text(derived)))?;
+        all.iter()
+            .try_for_each(|(_, derived)| print(&text(derived)))?;
     }
     Ok(())
-}
-
-fn derive(
-    build: &Build,
-    spec: &Spec,
-    output: &Output,
-    runtime: &Runtime,
-    described: &Described,
-) -> Result<Derived, Failure> {
-    let catalog = super::catalog(&build.run, super::build::foreign(spec))?;
-    let mut options = super::build::options(build, spec)?;
-    options.digests = false;
-    let footprint = super::build::reads(build, &described.project.volumes);
-    super::use_caches(&mut options, &build.run, &footprint, false)?;
-    let derived = derive_image(spec, output, runtime, &catalog, &options);
-    options.progress.clear();
-    derived.map_err(|error| described.located(error))
 }
 
 fn text(derived: &Derived) -> String {

@@ -13,6 +13,7 @@ mod du;
 mod export;
 mod failure;
 mod fill;
+mod foreseen;
 mod guests;
 mod init;
 mod looking;

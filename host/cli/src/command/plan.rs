@@ -2,70 +2,33 @@
 
 use std::fmt::Write as _;
 
-use cellblock_build::cell::Runtime;
 use cellblock_build::plan::{Fill, Plan, PlannedPartition};
-use cellblock_build::spec::Spec;
 use cellblock_build::text::{exact, grouped, human, printable};
-use cellblock_build::{Output, Preview, Space, Target, preview_image, type_of};
+use cellblock_build::{Output, Preview, Space, preview_image, type_of};
 use serde_json::{Map, Value, json};
 
-use super::project::Described;
-use super::record::RecordFile;
-use super::{Failure, print, print_log};
+use super::foreseen::{Foreseen, Look, foresee};
+use super::{Failure, print};
 use crate::arguments::Build;
 use crate::report::{draw, terminal};
 
 pub(super) fn run(build: &Build) -> Result<(), Failure> {
-    let described = Described::read(&build.spec, &build.contents)?;
-    described.print_notes();
-    let volumes = &described.project.volumes;
-    let targets = build.targets(volumes).map_err(Failure::usage)?;
-    let outputs = targets.iter().map(|own| &Target::first(own).output);
-    let mut footprint = super::build::reads(build, volumes);
-    let mut record = RecordFile::prepare(&build.run, &mut footprint, false)?;
-    footprint.check().map_err(Failure::usage)?;
-    let runtime = super::runtime(&build.run)?;
-    let previews: Result<Vec<(&Output, Preview)>, Failure> = volumes
-        .iter()
-        .zip(outputs)
-        .map(|(volume, output)| {
-            let preview = preview(build, &volume.spec, output, &runtime, &described)?;
-            Ok((output, preview))
-        })
-        .collect();
-    super::warn_of_walls(&runtime);
-    let previews = previews?;
-    for (name, said) in previews.iter().flat_map(|(_, preview)| &preview.log) {
-        print_log(name, said, build.run.verbose);
-    }
-    let documents: Vec<Value> = previews.iter().map(|(_, it)| document(it)).collect();
-    match &documents[..] {
-        [one] => record.write(one)?,
-        several => record.write(&several)?,
-    }
+    let look = Look {
+        only_reads: true,
+        adjust: |_| {},
+        at: preview_image,
+        log: |preview: &Preview| &preview.log,
+    };
+    let Foreseen { all, mut record } = foresee(build, &look)?;
+    let documents: Vec<Value> = all.iter().map(|(_, it)| document(it)).collect();
+    record.write_each(&documents)?;
     record.publish()?;
     if build.run.says() {
-        for (output, preview) in &previews {
+        for (output, preview) in &all {
             print(&text(output, preview))?;
         }
     }
     Ok(())
-}
-
-fn preview(
-    build: &Build,
-    spec: &Spec,
-    output: &Output,
-    runtime: &Runtime,
-    described: &Described,
-) -> Result<Preview, Failure> {
-    let catalog = super::catalog(&build.run, super::build::foreign(spec))?;
-    let mut options = super::build::options(build, spec)?;
-    let footprint = super::build::reads(build, &described.project.volumes);
-    super::use_caches(&mut options, &build.run, &footprint, true)?;
-    let preview = preview_image(spec, output, runtime, &catalog, &options);
-    options.progress.clear();
-    preview.map_err(|error| described.located(error))
 }
 
 fn text(output: &Output, preview: &Preview) -> String {

@@ -72,6 +72,14 @@ impl RecordFile {
         }
     }
 
+    /// Writes the record of each volume: alone if there is one, or else a list.
+    pub(super) fn write_each(&mut self, records: &[impl Serialize]) -> Result<(), Failure> {
+        match records {
+            [one] => self.write(one),
+            several => self.write(&several),
+        }
+    }
+
     /// Gives it its name.
     pub(super) fn publish(self) -> Result<(), Failure> {
         match self {
