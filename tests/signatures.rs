@@ -457,22 +457,7 @@ fn what_cannot_be_signed_is_refused_at_its_line_and_nothing_is_written() {
             "both `verity-signature` and `filesystem` are there",
         ),
     ] {
-        let spec = SPEC.replace(from, to);
-        assert_ne!(spec, SPEC, "{from}");
-        bench.write("image.toml", spec);
-        let outcome = bench.run(&["build", "image.toml", "-o", "disk.img"]);
-        assert_eq!(outcome.code, Some(2), "{to}: {}", outcome.stderr);
-        assert!(
-            outcome.stderr.contains(expected),
-            "{to}: {}",
-            outcome.stderr
-        );
-        assert!(
-            outcome.stderr.contains("image.toml:"),
-            "{to}: {}",
-            outcome.stderr
-        );
-        assert!(!bench.path("disk.img").exists());
+        bench.refuses_spec(SPEC, from, to, expected);
     }
 }
 

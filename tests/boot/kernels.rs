@@ -243,22 +243,6 @@ fn what_cannot_be_assembled_is_refused_and_nothing_is_written() {
         ("size = \"40MiB\"", "size = \"1MiB\"", "efi"),
     ] {
         let bench = bench(&stub);
-        let spec = SPEC.replace(from, to);
-        assert_ne!(spec, SPEC, "{from}");
-        bench.write("image.toml", spec);
-        let outcome = bench.run(&["build", "image.toml", "-o", "disk.img"]);
-        assert_ne!(outcome.code, Some(0), "{to}");
-        assert!(
-            outcome.stderr.contains(expected),
-            "{to}: {}",
-            outcome.stderr
-        );
-        assert!(
-            outcome.stderr.contains("image.toml:"),
-            "{to}: {}",
-            outcome.stderr
-        );
-        assert_eq!(outcome.code, Some(2), "{to}: {}", outcome.stderr);
-        assert!(!bench.path("disk.img").exists());
+        bench.refuses_spec(SPEC, from, to, expected);
     }
 }

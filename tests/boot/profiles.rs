@@ -235,21 +235,6 @@ fn what_no_profile_or_addon_can_be_is_refused_at_its_line() {
         ),
         ("\"rescue.img\"", "\"missing.img\"", "missing.img"),
     ] {
-        let spec = SPEC.replace(from, to);
-        assert_ne!(spec, SPEC, "{from}");
-        bench.write("image.toml", spec);
-        let outcome = bench.run(&["build", "image.toml", "-o", "disk.img"]);
-        assert_eq!(outcome.code, Some(2), "{to}: {}", outcome.stderr);
-        assert!(
-            outcome.stderr.contains(expected),
-            "{to}: {}",
-            outcome.stderr
-        );
-        assert!(
-            outcome.stderr.contains("image.toml:"),
-            "{to}: {}",
-            outcome.stderr
-        );
-        assert!(!bench.path("disk.img").exists());
+        bench.refuses_spec(SPEC, from, to, expected);
     }
 }

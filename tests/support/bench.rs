@@ -94,6 +94,20 @@ impl Bench {
         self.run(arguments).done()
     }
 
+    /// Builds a spec with `to` in the place of `from`, which must be refused as what is wrong at a line of it: with `expected`, and
+    /// with nothing written.
+    pub fn refuses_spec(&self, spec: &str, from: &str, to: &str, expected: &str) {
+        let changed = spec.replace(from, to);
+        assert_ne!(changed, spec, "{from}");
+        self.write("image.toml", changed);
+        let outcome = self.run(&["build", "image.toml", "-o", "disk.img"]);
+        assert_eq!(outcome.code, Some(2), "{to}: {}", outcome.stderr);
+        for words in [expected, "image.toml:"] {
+            assert!(outcome.stderr.contains(words), "{to}: {}", outcome.stderr);
+        }
+        assert!(!self.path("disk.img").exists());
+    }
+
     /// Builds `spec` into `image`.
     pub fn build(&self, spec: &str, image: &str) -> PathBuf {
         self.done(&["build", spec, "-o", image, "--quiet"]);
