@@ -1,9 +1,9 @@
 //! Extended attributes: those behind an inode, and those that inodes share.
 
 use cellblock_guest::Attribute;
+use cellblock_guest::fields::Fields;
 use cellblock_guest::reader::ReaderError;
 
-use crate::fields::Fields;
 use crate::inode::Inode;
 use crate::meta::Open;
 

@@ -1,8 +1,8 @@
 //! Directories: blocks that have entries at their beginning, and the names of these behind them.
 
+use cellblock_guest::fields::Fields;
 use cellblock_guest::reader::ReaderError;
 
-use crate::fields::Fields;
 use crate::inode::Inode;
 
 const ENTRY: usize = 12;

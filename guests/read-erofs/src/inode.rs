@@ -1,9 +1,9 @@
 //! Inodes, in their two lengths.
 
+use cellblock_guest::fields::Fields;
 use cellblock_guest::reader::ReaderError;
 use cellblock_guest::{Device, Timestamp};
 
-use crate::fields::Fields;
 use crate::meta::Open;
 
 /// The bytes between two numbers of inodes.

@@ -17,7 +17,6 @@
 mod attributes;
 mod content;
 mod directory;
-mod fields;
 mod inode;
 mod mapping;
 mod meta;

@@ -1,9 +1,8 @@
 //! The superblock, 1024 bytes from the beginning.
 
 use cellblock_guest::crc32c::crc32c;
+use cellblock_guest::fields::Fields;
 use cellblock_guest::reader::{Partition, ReaderError};
-
-use crate::fields::Fields;
 
 const OFFSET: u64 = 1024;
 const MAGIC: u32 = 0xE0F5_E1E2;

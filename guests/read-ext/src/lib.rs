@@ -44,7 +44,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use cellblock_guest::reader::{
     Listing, Partition, Reader, ReaderDescription, ReaderError, ReaderRequest, Teller, Volume,
 };
-use cellblock_guest::{Kind, Node, NodeId};
+use cellblock_guest::{Kind, Node, NodeId, Uuid};
 
 use inode::{Flags, Inode};
 use volume::Ext as Open;
@@ -100,28 +100,15 @@ fn volume(ext: &Open<'_>) -> Volume {
     Volume {
         kind: superblock.kind().to_owned(),
         label: superblock.label.clone(),
-        identifier: uuid(superblock.uuid),
+        identifier: match superblock.uuid == [0; 16] {
+            true => String::new(),
+            false => Uuid(superblock.uuid).to_string(),
+        },
         block_size: superblock.block_size,
         size: superblock.blocks * block_size,
         free: superblock.free_blocks.min(superblock.blocks) * block_size,
         properties,
     }
-}
-
-/// As it is usually written; empty where all of it is 0.
-fn uuid(bytes: [u8; 16]) -> String {
-    if bytes == [0; 16] {
-        return String::new();
-    }
-    let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    [
-        &digits[..8],
-        &digits[8..12],
-        &digits[12..16],
-        &digits[16..20],
-        &digits[20..],
-    ]
-    .join("-")
 }
 
 /// A way through all directories.
@@ -149,13 +136,12 @@ impl Walk<'_, '_> {
             self.encrypted += u32::from(directory.flags.contains(Flags::ENCRYPTED));
             let owner = directory.name();
             for entry in directory::entries(self.ext, &directory)? {
+                let inode = Inode::read(self.ext, entry.inode, &owner)?;
                 if let Some(first) = self.linked.get(&entry.inode) {
                     let kind = Kind::HardLink(*first);
-                    let inode = Inode::read(self.ext, entry.inode, &owner)?;
                     self.teller.node(node(&inode, id, &entry.name, kind, &[]))?;
                     continue;
                 }
-                let inode = Inode::read(self.ext, entry.inode, &owner)?;
                 self.tell(inode, id, &entry.name, &mut waiting)?;
             }
         }

@@ -1,8 +1,7 @@
 //! The boot sector: what stands where.
 
+use cellblock_guest::fields::Fields;
 use cellblock_guest::reader::{Partition, ReaderError};
-
-use crate::fields::Fields;
 
 const SECTOR: usize = 512;
 /// The bytes of an entry of a directory.

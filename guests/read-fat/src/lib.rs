@@ -16,7 +16,6 @@
 
 mod boot;
 mod directory;
-mod fields;
 mod moment;
 mod names;
 mod table;

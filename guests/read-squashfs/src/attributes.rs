@@ -1,6 +1,7 @@
 //! Extended attributes: sets of them, which inodes share.
 
 use cellblock_guest::Attribute;
+use cellblock_guest::fields::Fields;
 use cellblock_guest::reader::{Partition, ReaderError};
 
 use crate::metadata::{Metadata, Reference, first_block};
@@ -40,7 +41,7 @@ impl Attributes {
             .filter(|index| *index <= superblock.size)
             .ok_or_else(|| ReaderError::damaged(NAME, table, "stands behind the file system"))?;
         let header = partition.bytes(table, 16)?;
-        let mut header = crate::fields::Fields(&header);
+        let mut header = Fields(&header);
         let (Some(start), Some(count)) = (header.u64(), header.u32()) else {
             return Err(ReaderError::damaged(NAME, table, "ends early"));
         };

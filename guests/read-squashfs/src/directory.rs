@@ -1,8 +1,8 @@
 //! Lists of directories.
 
+use cellblock_guest::fields::Fields;
 use cellblock_guest::reader::ReaderError;
 
-use crate::fields::Fields;
 use crate::inode::Directory;
 use crate::metadata::{Metadata, Reference};
 

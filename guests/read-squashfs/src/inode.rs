@@ -1,9 +1,9 @@
 //! Inodes.
 
 use cellblock_guest::Device;
+use cellblock_guest::fields::Fields;
 use cellblock_guest::reader::ReaderError;
 
-use crate::fields::Fields;
 use crate::metadata::{Metadata, Reference};
 use crate::superblock::Superblock;
 

@@ -15,7 +15,6 @@
 mod attributes;
 mod content;
 mod directory;
-mod fields;
 mod inode;
 mod metadata;
 mod superblock;

@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
+use cellblock_guest::fields::Fields;
 use cellblock_guest::reader::{Codec, DecodeError, Encoded, Partition, ReaderError};
 
-use crate::fields::Fields;
 use crate::superblock::Superblock;
 
 /// The most bytes that a block of metadata has, decoded.

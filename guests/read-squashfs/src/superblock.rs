@@ -1,8 +1,7 @@
 //! The superblock: what stands where.
 
+use cellblock_guest::fields::Fields;
 use cellblock_guest::reader::{Codec, Partition, ReaderError};
-
-use crate::fields::Fields;
 
 /// A table that is not there has this for its place.
 const ABSENT: u64 = u64::MAX;

@@ -18,6 +18,7 @@ mod batch;
 pub mod crc32c;
 mod encoding;
 mod error;
+pub mod fields;
 mod formatter;
 mod output;
 pub mod reader;

@@ -1,9 +1,9 @@
 //! Chunks: a list of the places of parts of one length.
 
+use cellblock_guest::fields::Fields;
 use cellblock_guest::reader::ReaderError;
 
 use super::{Mapped, Spot, check, position};
-use crate::fields::Fields;
 use crate::inode::Inode;
 use crate::meta::Open;
 

@@ -1,11 +1,11 @@
 //! Indexes of clusters: a word for each logical cluster of the file, which says whether a physical one begins in it. Compact
 //! ones share the number of a block among two or sixteen; full ones take eight bytes each.
 
+use cellblock_guest::fields::Fields;
 use cellblock_guest::reader::ReaderError;
 
 use super::encoded::{Cluster, Form, Header};
 use super::{Mapped, Spot};
-use crate::fields::Fields;
 use crate::inode::{Inode, Layout};
 use crate::meta::Open;
 

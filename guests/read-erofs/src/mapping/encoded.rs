@@ -1,9 +1,9 @@
 //! Encoded content: the header of the map, and what each cluster becomes.
 
+use cellblock_guest::fields::Fields;
 use cellblock_guest::reader::{Codec, Encoded, ReaderError};
 
 use super::{Mapped, Spot, check, clusters, extents};
-use crate::fields::Fields;
 use crate::inode::{Inode, Layout};
 use crate::meta::Open;
 

@@ -1,10 +1,10 @@
 //! Extents of encoded content, in records of four lengths.
 
+use cellblock_guest::fields::Fields;
 use cellblock_guest::reader::ReaderError;
 
 use super::encoded::{Cluster, Form, Header};
 use super::{Mapped, Spot};
-use crate::fields::Fields;
 use crate::inode::Inode;
 use crate::meta::Open;
 

@@ -2,25 +2,28 @@
 
 /// The bytes that are left of a structure.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Fields<'a>(pub(crate) &'a [u8]);
+pub struct Fields<'a>(pub &'a [u8]);
 
 impl<'a> Fields<'a> {
     /// The next `length` bytes; none if there are fewer.
-    pub(crate) fn bytes(&mut self, length: usize) -> Option<&'a [u8]> {
+    pub fn bytes(&mut self, length: usize) -> Option<&'a [u8]> {
         let (first, rest) = self.0.split_at_checked(length)?;
         self.0 = rest;
         Some(first)
     }
 
-    pub(crate) fn u16(&mut self) -> Option<u16> {
+    /// The next number of 16 bits; none if fewer are left.
+    pub fn u16(&mut self) -> Option<u16> {
         self.array().map(u16::from_le_bytes)
     }
 
-    pub(crate) fn u32(&mut self) -> Option<u32> {
+    /// The next number of 32 bits; none if fewer are left.
+    pub fn u32(&mut self) -> Option<u32> {
         self.array().map(u32::from_le_bytes)
     }
 
-    pub(crate) fn u64(&mut self) -> Option<u64> {
+    /// The next number of 64 bits; none if fewer are left.
+    pub fn u64(&mut self) -> Option<u64> {
         self.array().map(u64::from_le_bytes)
     }
 
