@@ -161,6 +161,48 @@ fn streams_are_files_too() {
             "raw.bin",
             Some("root.tar"),
         ),
+        // What is said, and what programs are told of a failure, goes there too: of a spec, even of one that is wrong.
+        (
+            &["build", "plain.toml", "-o", "other.img"],
+            "raw.bin",
+            Some("plain.toml"),
+        ),
+        (
+            &["build", "plain.toml", "-o", "other.img", "--json", "-"],
+            "raw.bin",
+            Some("plain.toml"),
+        ),
+        (
+            &["plan", "plain.toml", "--also", "raw.bin", "--json", "-"],
+            "raw.bin",
+            Some("plain.toml"),
+        ),
+        (
+            &["mkfs", "ext4", "--content", "root.tar", "-o", "other.img"],
+            "raw.bin",
+            Some("root.tar"),
+        ),
+        (
+            &[
+                "mkfs",
+                "ext4",
+                "--content",
+                "root.tar",
+                "-o",
+                "other.img",
+                "--json",
+                "-",
+            ],
+            "raw.bin",
+            Some("root.tar"),
+        ),
+        (&["show", "disk.img", "--json"], "raw.bin", Some("disk.img")),
+        (&["ls", "disk.img:data", "-R"], "raw.bin", Some("disk.img")),
+        (
+            &["diff", "plain.toml", "disk.img"],
+            "raw.bin",
+            Some("disk.img"),
+        ),
         (&["splice", "disk.img", "data", "-"], "disk.img", None),
         (
             &["cut", "disk.img", "data", "-o", "-"],

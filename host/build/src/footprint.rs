@@ -82,6 +82,14 @@ pub enum Overlap {
     },
 }
 
+impl Overlap {
+    /// Whether standard output is a file that the run reads: nothing may be said there, not even that this is so.
+    #[must_use]
+    pub fn is_of_stdout(&self) -> bool {
+        matches!(self, Self::File(SameFile { path, .. }) if path == Path::new(STREAM))
+    }
+}
+
 /// A file that would be lost.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
@@ -282,7 +290,8 @@ impl Footprint {
         }
     }
 
-    /// Refuses outputs that are inputs, outputs that are one file, and folders of outputs in folders that are read.
+    /// Refuses outputs that are inputs, outputs that are one file, and folders of outputs in folders that are read. What a run
+    /// says goes to standard output, which is an output too.
     ///
     /// # Errors
     /// [`Overlap`] for the first.
@@ -334,14 +343,15 @@ impl Footprint {
 
     fn check_files(&self) -> Result<(), SameFile> {
         let mut outputs: Vec<(Identity, &Named)> = Vec::new();
+        let read_as = |identity: &Identity| {
+            let is_it = |input: &&Named| Identity::of_input(&input.path).as_ref() == Some(identity);
+            self.read.iter().find(is_it)
+        };
         for output in &self.written {
             let Some(identity) = Identity::of_output(&output.path) else {
                 continue;
             };
-            let read = self
-                .read
-                .iter()
-                .find(|input| Identity::of_input(&input.path).as_ref() == Some(&identity));
+            let read = read_as(&identity);
             let written = outputs.iter().find(|(other, _)| *other == identity);
             if let Some(other) = read.or(written.map(|(_, other)| *other)) {
                 return Err(SameFile {
@@ -353,7 +363,16 @@ impl Footprint {
             }
             outputs.push((identity, output));
         }
-        Ok(())
+        let said = Identity::of_stream(&io::stdout());
+        match said.as_ref().and_then(read_as) {
+            Some(input) => Err(SameFile {
+                output: "standard output".to_owned(),
+                path: STREAM.into(),
+                other: input.what.clone(),
+                other_path: input.path.clone(),
+            }),
+            None => Ok(()),
+        }
     }
 }
 

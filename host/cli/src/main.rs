@@ -32,7 +32,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             eprintln!("{}", failure.message);
-            if arguments.json_to_stdout() {
+            if arguments.json_to_stdout() && !failure.keeps_stdout {
                 command::print_failure(&failure);
             }
             ExitCode::from(failure.code)

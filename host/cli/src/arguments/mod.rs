@@ -33,6 +33,7 @@ mod reading;
 #[cfg(test)]
 mod tests;
 mod tools;
+mod typed;
 
 #[cfg(feature = "cache")]
 pub use cache::{CacheAction, CacheTool, Caches};
@@ -84,47 +85,6 @@ pub struct Arguments {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
-}
-
-impl Arguments {
-    /// Whether standard output takes JSON, so that a failure is told there too.
-    #[must_use]
-    pub fn json_to_stdout(&self) -> bool {
-        let is_stdout = |path: &Option<PathBuf>| path.as_deref() == Some(Path::new("-"));
-        let go_there = |outputs: &[TypedOutput]| outputs.iter().any(|it| it.path == Path::new("-"));
-        match &self.command {
-            Command::Build(it) | Command::Plan(it) | Command::Derive(it) => {
-                is_stdout(&it.run.json) && !go_there(&it.output)
-            }
-            Command::Mkfs(it) => is_stdout(&it.run.json) && !go_there(&it.output),
-            Command::Export(it) => is_stdout(&it.run.json) && !it.goes_to_stdout(),
-            Command::Fill(it) => is_stdout(&it.run.json),
-            Command::VerifyBuild(it) => is_stdout(&it.run.json),
-            Command::Splice(it) => is_stdout(&it.json),
-            Command::Cut(it) => {
-                is_stdout(&it.json) && it.output().is_ok_and(|it| it.file().is_some())
-            }
-            Command::Repair(it) => is_stdout(&it.json),
-            Command::Show(it) => it.json,
-            Command::Ls(it) => it.json,
-            Command::Du(it) => it.json,
-            Command::Stat(it) => it.json,
-            Command::Cat(_)
-            | Command::Cp(_)
-            | Command::Tree(_)
-            | Command::Tar(_)
-            // What differs is told already.
-            | Command::Diff(_) => false,
-            Command::Convert(it) => it.json,
-            Command::Guests(it) => it.json,
-            Command::Walls(it) => it.json,
-            #[cfg(feature = "cache")]
-            Command::Cache(it) => it.json,
-            Command::Init(it) => it.json,
-            Command::Manual(it) => it.json,
-            Command::Schema | Command::Completions(_) => false,
-        }
-    }
 }
 
 /// What to do.

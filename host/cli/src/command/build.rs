@@ -42,7 +42,7 @@ pub(super) fn run(build: &Build) -> Result<(), Failure> {
     if let Some(split) = &split {
         footprint.fills("the folder of --split", &split.folder);
     }
-    footprint.check().map_err(Failure::usage)?;
+    footprint.check()?;
     if let Some(split) = &split {
         fs::create_dir_all(&split.folder).map_err(|error| {
             Failure::failed(format_args!("{}: {error}", split.folder.display()))
@@ -129,7 +129,7 @@ fn split_up(
     for path in files.paths() {
         footprint.writes("the file of a partition", path);
     }
-    footprint.check().map_err(Failure::usage)?;
+    footprint.check()?;
     Ok(files)
 }
 

@@ -39,7 +39,7 @@ pub(super) fn use_caches(
             footprint.fills("the cache", path);
         }
     }
-    footprint.check().map_err(Failure::usage)?;
+    footprint.check()?;
     let signer = typed.key.as_deref();
     let signer = signer.map(|path| key(path, SigningKey::read)).transpose()?;
     let trusted = typed.trust.iter();

@@ -17,7 +17,7 @@ pub(super) fn run(cut: &Cut) -> Result<(), Failure> {
     let to_stdout = output == Output::Stdout;
     let mut record = RecordFile::at("the record", cut.json.as_deref(), &mut footprint, to_stdout)?;
     let has_stdout = record.is_stdout();
-    footprint.check().map_err(Failure::usage)?;
+    footprint.check()?;
     let asked = super::asked(
         &cut.chosen,
         Atomic::Never,

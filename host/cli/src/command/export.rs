@@ -13,7 +13,7 @@ pub(super) fn run(export: &Export) -> Result<(), Failure> {
     footprint.reads("the image", &export.image);
     let to_stdout = super::writes(&mut footprint, &targets)?;
     let mut record = RecordFile::prepare(&export.run, &mut footprint, to_stdout)?;
-    footprint.check().map_err(Failure::usage)?;
+    footprint.check()?;
     let time = arguments::source_date_epoch().map_err(Failure::usage)?;
     let options = super::build_options(&export.run, time, false);
     let runtime = super::runtime(&export.run)?;

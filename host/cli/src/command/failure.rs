@@ -4,6 +4,7 @@ use std::fmt::Display;
 
 use cellblock_build::cell::CellError;
 use cellblock_build::error::{Error, PartitionError};
+use cellblock_build::footprint::Overlap;
 use cellblock_build::spec::{Files, Place};
 use serde::Serialize;
 
@@ -15,6 +16,9 @@ pub struct Failure {
     pub message: String,
     /// The exit code: 1 if something failed, 2 if the command line or the spec is wrong.
     pub code: u8,
+    /// Whether standard output is a file that the run reads, to which nothing may be added.
+    #[serde(skip)]
+    pub keeps_stdout: bool,
     /// What it is about, where that is known.
     #[serde(flatten)]
     pub about: Box<About>,
@@ -46,6 +50,7 @@ impl Failure {
         Self {
             message,
             code,
+            keeps_stdout: false,
             about: Box::default(),
         }
     }
@@ -99,6 +104,16 @@ impl About {
             available: shortage.map(|(_, available)| available),
             ..Self::default()
         })
+    }
+}
+
+impl From<Overlap> for Failure {
+    fn from(overlap: Overlap) -> Self {
+        let keeps_stdout = overlap.is_of_stdout();
+        Self {
+            keeps_stdout,
+            ..Self::usage(overlap)
+        }
     }
 }
 

@@ -21,7 +21,7 @@ pub(super) fn run(fill: &Fill) -> Result<(), Failure> {
     super::reads_guests(&mut footprint, &fill.run);
     footprint.writes("the image", &fill.chosen.image);
     let mut record = RecordFile::prepare(&fill.run, &mut footprint, false)?;
-    footprint.check().map_err(Failure::usage)?;
+    footprint.check()?;
     let mut options = super::build_options(&fill.run, request.time, fill.filesystem.has_time());
     super::use_caches(&mut options, &fill.run, &footprint, false)?;
     let asked = super::asked(

@@ -38,7 +38,7 @@ pub(super) fn foresee<Seen>(build: &Build, look: &Look<Seen>) -> Result<Foreseen
     let outputs = targets.iter().map(|own| Target::first(own).output.clone());
     let mut footprint = super::build::reads(build, volumes);
     let record = RecordFile::prepare(&build.run, &mut footprint, false)?;
-    footprint.check().map_err(Failure::usage)?;
+    footprint.check()?;
     let runtime = super::runtime(&build.run)?;
     let all: Result<Vec<(Output, Seen)>, Failure> = volumes
         .iter()

@@ -19,7 +19,7 @@ pub(super) fn run(mkfs: &Mkfs) -> Result<(), Failure> {
     super::reads_guests(&mut footprint, &mkfs.run);
     let to_stdout = super::writes(&mut footprint, &targets)?;
     let mut record = RecordFile::prepare(&mkfs.run, &mut footprint, to_stdout)?;
-    footprint.check().map_err(Failure::usage)?;
+    footprint.check()?;
     let mut options = super::build_options(
         &mkfs.run,
         request.filesystem.time,

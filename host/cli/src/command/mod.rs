@@ -59,6 +59,11 @@ use cellblock_build::{Asked, BuildOptions, Changed, Output, OutputRecord, Record
 /// [`Failure`] with what to say.
 pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     terminal::use_colors(arguments.color);
+    let mut typed = Footprint::default();
+    for path in arguments.typed_inputs() {
+        typed.reads("the input", path);
+    }
+    typed.check()?;
     match &arguments.command {
         Command::Init(init) => init::run(init),
         Command::Build(build) if build.dry_run => plan::run(build),

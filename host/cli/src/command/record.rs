@@ -47,7 +47,7 @@ impl RecordFile {
             }
             Some(path) => {
                 footprint.writes(what, path);
-                footprint.check().map_err(Failure::usage)?;
+                footprint.check()?;
                 Ok(Self::File(
                     Document::prepare(path).map_err(Failure::failed)?,
                 ))

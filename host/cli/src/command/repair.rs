@@ -12,7 +12,7 @@ pub(super) fn run(repair: &Repair) -> Result<(), Failure> {
     let mut footprint = Footprint::default();
     footprint.writes("the image", &repair.image);
     let mut record = RecordFile::at("the record", repair.json.as_deref(), &mut footprint, false)?;
-    footprint.check().map_err(Failure::usage)?;
+    footprint.check()?;
     let waiting = if repair.quiet { |_: &_| {} } else { waiting };
     let done = repair_table(&repair.image, repair.sector_size, repair.write, waiting)?;
     let has_stdout = record.is_stdout();

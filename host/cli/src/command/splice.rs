@@ -15,7 +15,7 @@ pub(super) fn run(splice: &Splice) -> Result<(), Failure> {
     footprint.writes("the image", &splice.chosen.image);
     let mut record = RecordFile::at("the record", splice.json.as_deref(), &mut footprint, false)?;
     let has_stdout = record.is_stdout();
-    footprint.check().map_err(Failure::usage)?;
+    footprint.check()?;
     let asked = super::asked(
         &splice.chosen,
         splice.changing.atomic(),

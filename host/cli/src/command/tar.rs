@@ -29,7 +29,7 @@ pub(super) fn run(export: &Tar) -> Result<(), Failure> {
     } else {
         footprint.writes("the archive", &export.output);
     }
-    footprint.check().map_err(Failure::usage)?;
+    footprint.check()?;
     let opened = open(&export.reading, &export.place, true)?;
     let tree = &opened.tree;
     if node_of(&opened, &export.place)? != NodeId::ROOT {

@@ -42,7 +42,7 @@ pub(super) fn run(verify: &VerifyBuild) -> Result<(), Failure> {
         footprint.reads("the image", image);
     }
     let mut record = RecordFile::prepare(&verify.run, &mut footprint, false)?;
-    footprint.check().map_err(Failure::usage)?;
+    footprint.check()?;
     let image = image.map(|path| {
         let opened = File::open(&path);
         opened.map_err(|error| Failure::usage(format_args!("{}: {error}", path.display())))
