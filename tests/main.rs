@@ -31,6 +31,7 @@ mod images;
 mod json;
 mod keys;
 mod killed;
+mod layouts;
 mod looking;
 mod lost;
 mod newcomer;

@@ -58,6 +58,16 @@ pub struct Compared {
 /// The bytes that are compared at once.
 const PIECE: u64 = 1 << 20;
 
+/// Two nodes of a path, or the only one.
+pub(crate) enum Pair {
+    /// Only the first tree has it.
+    First(NodeId),
+    /// Only the second tree has it.
+    Second(NodeId),
+    /// Both have it, and this is another; nothing if they are equal.
+    Both(NodeId, NodeId, Vec<Aspect>),
+}
+
 /// What differs between two trees, in the order of paths; `told` hears of each.
 ///
 /// # Errors
@@ -68,6 +78,25 @@ pub fn compare(
     compared: Compared,
     told: &mut dyn FnMut(Difference),
 ) -> Result<(), SourceError> {
+    pairs(first, second, compared, &mut |pair| {
+        let (tree, id, what) = match pair {
+            Pair::First(id) => (first, id, What::Removed),
+            Pair::Second(id) => (second, id, What::Added),
+            Pair::Both(_, _, aspects) if aspects.is_empty() => return,
+            Pair::Both(id, _, aspects) => (first, id, What::Changed { aspects }),
+        };
+        let path = PathBytes(tree.path(id)).to_string();
+        told(Difference { path, what });
+    })
+}
+
+/// All paths of two trees, in their order.
+pub(crate) fn pairs(
+    first: &Tree,
+    second: &Tree,
+    compared: Compared,
+    told: &mut dyn FnMut(Pair),
+) -> Result<(), SourceError> {
     let mut comparison = Comparison {
         first,
         second,
@@ -76,33 +105,23 @@ pub fn compare(
     };
     let (mut left, mut right) = (0, 0);
     loop {
-        let (a, b) = (path(first, left), path(second, right));
-        let (order, of) = match (a, b) {
+        let order = match (path(first, left), path(second, right)) {
             (None, None) => return Ok(()),
-            (Some(a), None) => (Ordering::Less, a),
-            (None, Some(b)) => (Ordering::Greater, b),
-            (Some(a), Some(b)) => match in_order(&a, &b) {
-                Ordering::Greater => (Ordering::Greater, b),
-                order => (order, a),
-            },
+            (Some(_), None) => Ordering::Less,
+            (None, Some(_)) => Ordering::Greater,
+            (Some(a), Some(b)) => in_order(&a, &b),
         };
-        let what = match order {
-            Ordering::Less => Some(What::Removed),
-            Ordering::Greater => Some(What::Added),
+        let (a, b) = (NodeId(left), NodeId(right));
+        told(match order {
+            Ordering::Less => Pair::First(a),
+            Ordering::Greater => Pair::Second(b),
             Ordering::Equal => {
-                let aspects =
-                    comparison.aspects(&first.node(NodeId(left)), &second.node(NodeId(right)))?;
-                (!aspects.is_empty()).then_some(What::Changed { aspects })
+                let aspects = comparison.aspects(&first.node(a), &second.node(b))?;
+                Pair::Both(a, b, aspects)
             }
-        };
+        });
         left += u32::from(order != Ordering::Greater);
         right += u32::from(order != Ordering::Less);
-        if let Some(what) = what {
-            told(Difference {
-                path: PathBytes(of).to_string(),
-                what,
-            });
-        }
     }
 }
 

@@ -67,6 +67,7 @@ pub mod footprint;
 mod future;
 mod kernel;
 mod key;
+pub mod layout;
 mod making;
 mod named_file;
 mod options;

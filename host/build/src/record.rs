@@ -475,6 +475,17 @@ impl Record {
         record
     }
 
+    /// What is in a partition of so many bytes, as archives and container images.
+    #[must_use]
+    pub fn of_trees(
+        called: &dyn fmt::Display,
+        size: u64,
+        outputs: Vec<OutputRecord>,
+        total: Duration,
+    ) -> Self {
+        Self::of_export(called, size, outputs, total)
+    }
+
     /// With what identifiers derive from, and the SHA-256 digest of the whole image.
     pub(crate) fn with(mut self, seed: [u8; 16], digest: Option<[u8; 32]>) -> Self {
         self.seed = Some(hexadecimal(&seed));

@@ -41,6 +41,24 @@ impl Document {
         })
     }
 
+    /// Its size in bytes and its SHA-256 digest; none of a device or a pipe, which keep nothing.
+    ///
+    /// # Errors
+    /// [`ImageError`] if it cannot be read back.
+    pub fn digest(&self) -> Result<Option<(u64, [u8; 32])>, ImageError> {
+        let Some(scratch) = &self.scratch else {
+            return Ok(None);
+        };
+        let failed = |source| ImageError::Document {
+            path: self.path.clone(),
+            source,
+        };
+        let size = self.file.metadata().map_err(failed)?.len();
+        let file = self.file.try_clone().map_err(failed)?;
+        let digest = Image::whole(scratch, file, size).digest(&|_| {})?;
+        Ok(Some((size, digest)))
+    }
+
     /// Writes all of it.
     ///
     /// # Errors

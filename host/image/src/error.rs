@@ -24,6 +24,12 @@ pub enum ImageError {
         /// The name.
         path: PathBuf,
     },
+    /// A folder that is to be made is there, and not empty.
+    #[error("{}: is there already and not empty; name another folder, or remove it", path.display())]
+    FolderTaken {
+        /// The folder.
+        path: PathBuf,
+    },
     /// No thread can be started that copies content.
     #[error(
         "no thread can be started that copies content ({0}): allow more processes, as with ulimit -u"

@@ -116,6 +116,45 @@ pub enum ArgumentError {
         /// Why.
         source: FormatError,
     },
+    /// What belongs to a format of disks, of a tar or an OCI image.
+    #[error("--output {}: a tar and an OCI image have no option {key}: leave it out", .output.display())]
+    TreeOption {
+        /// As it was typed.
+        output: PathBuf,
+        /// The option.
+        key: String,
+    },
+    /// What standard output does not take.
+    #[error(
+        "standard output takes one tar, and no OCI image, which is a directory: name it with -o"
+    )]
+    TreeToStdout,
+    /// An option of OCI images for something else.
+    #[error("{option} is of OCI images, and no output is one: add -o with a name that ends in /")]
+    OnlyOfLayouts {
+        /// The option.
+        option: &'static str,
+    },
+    /// An option of readers where nothing is read.
+    #[error(
+        "--reader and --sector-size are for what is in a partition, and the whole image is exported: leave them out"
+    )]
+    OnlyOfTrees,
+    /// Formats of disks beside those of trees.
+    #[error(
+        "a tar or an OCI image is of a partition, and other formats are of the whole disk: export them one after the other"
+    )]
+    DisksAndTrees,
+    /// A part of an image where all of it is exported.
+    #[error(
+        "{}: the formats of disks are of the whole image: leave the partition out, or name the output .tar; \
+         `cellblock cut` takes one partition out as it is",
+        .image.display()
+    )]
+    PartOfDisk {
+        /// The image.
+        image: PathBuf,
+    },
     /// One format for several outputs.
     #[error(
         "--output-format {format}: there are several outputs: say ,format={format} behind the one that is meant"

@@ -42,8 +42,8 @@ pub use disks::{Changing, Chosen, Cut, Fill, Repair, Splice};
 pub use error::ArgumentError;
 pub use filesystem::{Filesystem, TypedKind};
 use outputs::typed_output;
-pub use outputs::{Export, TypedOutput};
-pub use reading::{Cat, Cp, Diff, Du, ImagePlace, Ls, Reading, Stat, Tar, TreeOf};
+pub use outputs::{Export, TreeForm, TreeOutput, TypedOutput};
+pub use reading::{Cat, Cp, Diff, Du, ImagePlace, Ls, ReadBy, Reading, Stat, Tar, TreeOf};
 pub use tools::{Completions, Guests, Init, Manual, Show, Walls};
 
 /// The environment variable with the time, in seconds since 1970, that reproducible builds stamp things with.
@@ -141,7 +141,8 @@ Examples:
     Splice(Splice),
     /// Take the content of a partition out of an image
     Cut(Cut),
-    /// Write an image that exists in the formats of clouds and hypervisors, or compressed
+    /// Write an image that exists in the formats of clouds and hypervisors, or compressed; or a partition as a tar or an OCI
+    /// image
     Export(Export),
     /// Mend the partition table of an image: put its backup at the end, and make damaged copies anew
     Repair(Repair),

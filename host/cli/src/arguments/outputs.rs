@@ -1,16 +1,19 @@
 //! What an image becomes, as typed: `PATH,KEY=VALUE`.
 
 use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap_complete::engine::ArgValueCandidates;
 
-use super::{ArgumentError, Run};
+use super::{ArgumentError, ImagePlace, ReadBy, Run};
 use crate::completion;
 use cellblock_build::image::formats::described;
 use cellblock_build::image::{FormatError, OutputFormat};
+use cellblock_build::spec::value::parse_platform;
+use cellblock_build::tree::source::ImagePlatform;
 use cellblock_build::{Output, Target};
 
 /// The key behind an output that names its format.
@@ -123,24 +126,97 @@ pub(super) fn formats() -> String {
 #[derive(Debug, Args)]
 #[command(after_help = format!("\
 {}
+With a name that ends in .tar, or a directory, what is in a partition is exported: disk.img:root, or a file system alone. A tar is in \
+the pax format, with owners, times, extended attributes, hard links and holes, in the order of paths. A directory, whose name ends in / \
+or which is there and empty, becomes an OCI image layout with one layer; with --base it has two, the base and what differs from it, with \
+whiteouts. Both are the same bytes for the same tree.
+
 Examples:
   cellblock export disk.img -o disk.qcow2,compression_type=zstd
   cellblock export disk.img -o disk.vhd -o disk.vmdk
-  cellblock export disk.img -o - --output-format raw.zst | ssh HOST ...", formats()))]
+  cellblock export disk.img -o - --output-format raw.zst | ssh HOST ...
+  cellblock export disk.img:root -o root.tar
+  cellblock export new.img:root --base old.img:root -o layout/", formats()))]
 pub struct Export {
-    /// The image: a raw disk, or a file system alone
-    pub image: PathBuf,
+    /// The image: a raw disk, or a file system alone; for a tar or an OCI image its partition too, as for `ls`
+    #[arg(value_name = "IMAGE", value_parser = OsStringValueParser::new().map(|typed| ImagePlace::parse(&typed)))]
+    pub image: ImagePlace,
     /// The file to write, in the format of its suffix, with `,KEY=VALUE` behind it as listed below, and `,format=NAME`
     /// where the suffix does not tell; `-` is standard output; repeatable. Files that exist are replaced once all are
     /// complete
     #[arg(short, long, value_name = "FILE", required = true, value_parser = typed_output())]
     output: Vec<TypedOutput>,
     /// The format of the one output, whatever its suffix
-    #[arg(long, value_name = "FORMAT", add = ArgValueCandidates::new(completion::formats))]
+    #[arg(long, value_name = "FORMAT", add = ArgValueCandidates::new(completion::formats_and_trees))]
     output_format: Option<String>,
+    /// Make the first layer of an OCI image of this partition, and the second of what differs
+    #[arg(long, value_name = "PLACE", value_parser = OsStringValueParser::new().map(|typed| ImagePlace::parse(&typed)))]
+    pub base: Option<ImagePlace>,
+    /// The platform of an OCI image, such as linux/arm64; without it, linux and what its programs are for
+    #[arg(long, value_name = "OS/ARCHITECTURE", value_parser = parse_platform)]
+    pub platform: Option<ImagePlatform>,
+    /// By what a partition is read.
+    #[command(flatten)]
+    pub by: ReadBy,
     /// What it has in common with commands that make file systems.
     #[command(flatten)]
     pub run: Run,
+}
+
+/// What a tree becomes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TreeForm {
+    /// A tar archive.
+    Tar,
+    /// An OCI image layout.
+    Oci,
+}
+
+impl TreeForm {
+    /// All, by their names, with what they are.
+    pub const ALL: [(&str, Self, &str); 2] = [
+        ("tar", Self::Tar, "what is in a partition, as a tar archive"),
+        (
+            "oci",
+            Self::Oci,
+            "what is in a partition, as an OCI image layout",
+        ),
+    ];
+
+    /// What it is called.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Tar => "tar",
+            Self::Oci => "oci",
+        }
+    }
+}
+
+/// Where a tree goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TreeOutput {
+    /// The file, or the folder.
+    pub output: Output,
+    /// What it becomes.
+    pub form: TreeForm,
+}
+
+impl TypedOutput {
+    /// What a tree becomes there, if it says that, or what is typed of all.
+    fn tree_form(&self, format: Option<&str>) -> Option<TreeForm> {
+        let own = self.options.iter().find(|(key, _)| key == FORMAT);
+        if let Some(named) = own.map(|(_, format)| format.as_str()).or(format) {
+            let mut all = TreeForm::ALL.iter();
+            return all
+                .find(|(name, ..)| *name == named)
+                .map(|(_, form, _)| *form);
+        }
+        if self.path.as_os_str().as_bytes().ends_with(b"/") || self.path.is_dir() {
+            return Some(TreeForm::Oci);
+        }
+        let suffix = self.path.extension()?;
+        suffix.eq_ignore_ascii_case("tar").then_some(TreeForm::Tar)
+    }
 }
 
 impl Export {
@@ -155,6 +231,70 @@ impl Export {
     /// When it cannot be.
     pub fn targets(&self) -> Result<Vec<Target>, ArgumentError> {
         targets(&self.output, self.output_format.as_deref())
+    }
+
+    /// Where the tree of a partition goes; nothing if the whole image is exported.
+    ///
+    /// # Errors
+    /// When both are asked for, or what only belongs to one of them.
+    pub fn trees(&self) -> Result<Option<Vec<TreeOutput>>, ArgumentError> {
+        let format = self.output_format.as_deref();
+        let mut trees = Vec::new();
+        for typed in &self.output {
+            let Some(form) = typed.tree_form(format) else {
+                continue;
+            };
+            let path = typed.path.clone();
+            let output = Output::parse(&path);
+            if let Some((key, _)) = typed.options.iter().find(|(key, _)| key != FORMAT) {
+                let key = key.clone();
+                return Err(ArgumentError::TreeOption { output: path, key });
+            }
+            if output == Output::Stdout && (form == TreeForm::Oci || self.output.len() > 1) {
+                return Err(ArgumentError::TreeToStdout);
+            }
+            if output.is_terminal() {
+                return Err(ArgumentError::Terminal);
+            }
+            trees.push(TreeOutput { output, form });
+        }
+        let is_oci = trees.iter().any(|tree| tree.form == TreeForm::Oci);
+        let of_oci = [
+            ("--base", self.base.is_some()),
+            ("--platform", self.platform.is_some()),
+        ];
+        if let Some((option, _)) = of_oci.iter().find(|(_, is_typed)| *is_typed && !is_oci) {
+            return Err(ArgumentError::OnlyOfLayouts { option });
+        }
+        if trees.is_empty() {
+            return match self.by.is_typed() {
+                true => Err(ArgumentError::OnlyOfTrees),
+                false => Ok(None),
+            };
+        }
+        if trees.len() < self.output.len() {
+            return Err(ArgumentError::DisksAndTrees);
+        }
+        if trees.len() > 1
+            && let Some(format) = format
+        {
+            let format = format.to_owned();
+            return Err(ArgumentError::FormatOfSeveral { format });
+        }
+        Ok(Some(trees))
+    }
+
+    /// The image, of which no part is chosen.
+    ///
+    /// # Errors
+    /// When one is.
+    pub fn whole_image(&self) -> Result<&Path, ArgumentError> {
+        if self.image.partition.is_some() || self.image.path.is_some() {
+            return Err(ArgumentError::PartOfDisk {
+                image: self.image.image.clone(),
+            });
+        }
+        Ok(&self.image.image)
     }
 }
 

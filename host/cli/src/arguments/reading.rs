@@ -81,13 +81,9 @@ impl std::str::FromStr for ImagePlace {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "How it is read")]
 pub struct Reading {
-    /// Ask a reader of your own first, before those that are built in; with `,sha256=HEX` behind it only if the file has that
-    /// digest; repeatable
-    #[arg(long = "reader", value_name = "NAME=FILE", value_parser = TypedGuest::parse)]
-    readers: Vec<TypedGuest>,
-    /// Bytes in a sector of the disk, 512 or 4096. A GPT says it itself; an MBR does not, and is taken to count in 512
-    #[arg(long, value_name = "BYTES", value_parser = sector_size)]
-    sector_size: Option<SectorSize>,
+    /// By what.
+    #[command(flatten)]
+    pub by: ReadBy,
     /// The sandbox around the reader: WebAssembly alone, or also a process of its own that has given up every right. By
     /// default the process, where the kernel allows one
     #[arg(long, value_name = "WALLS")]
@@ -101,6 +97,26 @@ impl Reading {
     /// What is to stand around the reader.
     pub fn walls(&self) -> cell::Walls {
         chosen_walls(self.walls)
+    }
+}
+
+/// By what images are read.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "How it is read")]
+pub struct ReadBy {
+    /// Ask a reader of your own first, before those that are built in; with `,sha256=HEX` behind it only if the file has that
+    /// digest; repeatable
+    #[arg(long = "reader", value_name = "NAME=FILE", value_parser = TypedGuest::parse)]
+    readers: Vec<TypedGuest>,
+    /// Bytes in a sector of the disk, 512 or 4096. A GPT says it itself; an MBR does not, and is taken to count in 512
+    #[arg(long, value_name = "BYTES", value_parser = sector_size)]
+    sector_size: Option<SectorSize>,
+}
+
+impl ReadBy {
+    /// Whether anything was typed.
+    pub fn is_typed(&self) -> bool {
+        !self.readers.is_empty() || self.sector_size.is_some()
     }
 
     /// The readers to choose from.
@@ -255,7 +271,7 @@ pub struct Cp {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 The archive is in the pax format, with owners, times to the nanosecond, extended attributes, hard links and holes, in the order of \
-paths: the same bytes for the same tree.
+paths: the same bytes for the same tree. `cellblock export PLACE -o FILE.tar` does the same.
 
 Examples:
   cellblock tar disk.img:root -o root.tar

@@ -94,7 +94,7 @@ fn tree(runtime: &Runtime, reading: &Reading, place: &ImagePlace) -> Result<Tree
     } else if is_archive(path) {
         source::What::Archive(path.clone())
     } else {
-        let opened = open_with(runtime, reading, place, true)?;
+        let opened = open_with(runtime, &reading.by, place, true)?;
         return match &place.path {
             None => Ok(opened.tree),
             Some(_) => Err(Failure::usage(

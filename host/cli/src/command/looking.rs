@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde_json::{Map, Value, json};
 
 use super::{Failure, runtime_of};
-use crate::arguments::{ImagePlace, Reading};
+use crate::arguments::{ImagePlace, ReadBy, Reading};
 use cellblock_build::cell::Runtime;
 use cellblock_build::contract::Level;
 use cellblock_build::reading::{Opened, ReadingError};
@@ -33,19 +33,17 @@ pub(super) fn open(
     place: &ImagePlace,
     extents: bool,
 ) -> Result<Opened, Failure> {
-    open_with(&runtime(reading)?, reading, place, extents)
+    open_with(&runtime(reading)?, &reading.by, place, extents)
 }
 
 /// The same with a runtime that is there.
 pub(super) fn open_with(
     runtime: &Runtime,
-    reading: &Reading,
+    by: &ReadBy,
     place: &ImagePlace,
     extents: bool,
 ) -> Result<Opened, Failure> {
-    let opened = reading
-        .readers()
-        .open(runtime, &reading.wanted(place), extents)?;
+    let opened = by.readers().open(runtime, &by.wanted(place), extents)?;
     super::warn_of_walls(runtime);
     let called = printable(&opened.called);
     for finding in &opened.findings {

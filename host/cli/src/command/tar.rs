@@ -10,9 +10,10 @@ use super::{Failure, print};
 use crate::arguments::Tar;
 use cellblock_build::footprint::Footprint;
 use cellblock_build::image::Document;
+use cellblock_build::reading::Opened;
 use cellblock_build::text::printable;
-use cellblock_build::tree::NodeId;
 use cellblock_build::tree::pax::write::{Written, write};
+use cellblock_build::tree::{NodeId, Tree};
 
 /// The bytes that are written at once.
 const BUFFER: usize = 1 << 20;
@@ -42,31 +43,54 @@ pub(super) fn run(export: &Tar) -> Result<(), Failure> {
         .or_else(|| available_parallelism().ok())
         .map_or(1, NonZeroUsize::get);
     let written = if to_stdout {
-        let mut output = io::BufWriter::with_capacity(BUFFER, io::stdout().lock());
-        write(tree, &mut output, jobs).map_err(Failure::failed)?
+        to_standard_output(tree, jobs)?
     } else {
         let document = Document::prepare(&export.output).map_err(Failure::failed)?;
-        let mut output = io::BufWriter::with_capacity(BUFFER, Archive(document));
-        let written = write(tree, &mut output, jobs).map_err(Failure::failed)?;
-        let archive = output.into_inner().map_err(Failure::failed)?;
-        archive.0.publish().map_err(Failure::failed)?;
+        let (document, written) = into_document(tree, document, jobs)?;
+        document.publish().map_err(Failure::failed)?;
         written
     };
-    let Written { members, sockets } = written;
+    warn_of_sockets(&opened, written.sockets);
+    if to_stdout || export.quiet {
+        return Ok(());
+    }
+    print(&line(&export.output, written.members, &opened))
+}
+
+/// Writes an archive of a tree to standard output.
+pub(super) fn to_standard_output(tree: &Tree, jobs: usize) -> Result<Written, Failure> {
+    let mut output = io::BufWriter::with_capacity(BUFFER, io::stdout().lock());
+    write(tree, &mut output, jobs).map_err(Failure::failed)
+}
+
+/// Writes an archive of a tree into a file that has no name yet.
+pub(super) fn into_document(
+    tree: &Tree,
+    document: Document,
+    jobs: usize,
+) -> Result<(Document, Written), Failure> {
+    let mut output = io::BufWriter::with_capacity(BUFFER, Archive(document));
+    let written = write(tree, &mut output, jobs).map_err(Failure::failed)?;
+    let archive = output.into_inner().map_err(Failure::failed)?;
+    Ok((archive.0, written))
+}
+
+pub(super) fn warn_of_sockets(opened: &Opened, sockets: u64) {
     if sockets > 0 {
         eprintln!(
             "warning: {}: {sockets} sockets were left out, which tar has no type for",
             printable(&opened.called)
         );
     }
-    if to_stdout || export.quiet {
-        return Ok(());
-    }
-    print(&format!(
+}
+
+/// The line that says what an archive holds.
+pub(super) fn line(output: &Path, members: u64, opened: &Opened) -> String {
+    format!(
         "{}: {members} members of {}\n",
-        export.output.display(),
+        output.display(),
         printable(&opened.called)
-    ))
+    )
 }
 
 /// A document as what bytes are written to.

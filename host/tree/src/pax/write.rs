@@ -37,6 +37,35 @@ pub struct Written {
     pub sockets: u64,
 }
 
+/// A part of a tree, as a layer that lies over other ones: what it adds and replaces, and what it takes away.
+#[derive(Clone, Debug, Default)]
+pub struct Layer {
+    /// Of each node, whether it is in the layer. A node's directories should be, too, and the first name of a hard link.
+    pub holds: Vec<bool>,
+    /// The names in a directory that lower layers have and this one takes away, in their order.
+    pub removed: BTreeMap<NodeId, Vec<Vec<u8>>>,
+}
+
+impl Layer {
+    /// What the name of a file that takes another one away begins with.
+    pub const WHITEOUT: &[u8] = b".wh.";
+
+    /// All of a tree.
+    #[must_use]
+    pub fn whole(tree: &Tree) -> Self {
+        Self {
+            holds: vec![true; crate::index(tree.len())],
+            removed: BTreeMap::new(),
+        }
+    }
+
+    /// Whether a node is in it.
+    #[must_use]
+    pub fn holds(&self, node: NodeId) -> bool {
+        self.holds[crate::index(node.0)]
+    }
+}
+
 /// A piece of a file to read.
 #[derive(Clone, Copy)]
 struct Piece {
@@ -49,7 +78,23 @@ struct Piece {
 /// # Errors
 /// [`PaxError`] if a file cannot be read, or the archive not be written.
 pub fn write(tree: &Tree, output: &mut dyn Write, jobs: usize) -> Result<Written, PaxError> {
-    let plan = plan(tree)?;
+    write_layer(tree, &Layer::whole(tree), output, jobs)
+}
+
+/// As [`write()`], of a part of the tree. A name that is taken away is an empty file `.wh.NAME`, right behind its directory.
+///
+/// # Errors
+/// As [`write()`].
+///
+/// # Panics
+/// If the layer is of another tree.
+pub fn write_layer(
+    tree: &Tree,
+    layer: &Layer,
+    output: &mut dyn Write,
+    jobs: usize,
+) -> Result<Written, PaxError> {
+    let plan = plan(tree, layer)?;
     let jobs = jobs.clamp(1, 64);
     thread::scope(|scope| {
         let mut threads = Vec::new();
@@ -61,6 +106,7 @@ pub fn write(tree: &Tree, output: &mut dyn Write, jobs: usize) -> Result<Written
         }
         let mut writing = Writing {
             tree,
+            layer,
             plan: &plan,
             pieces: Box::new(plan.pieces(tree)),
             following: None,
@@ -115,13 +161,13 @@ fn cut(file: NodeId, range: Range) -> impl Iterator<Item = Piece> {
     })
 }
 
-fn plan(tree: &Tree) -> Result<Plan, SourceError> {
+fn plan(tree: &Tree, layer: &Layer) -> Result<Plan, SourceError> {
     let mut reader = tree.reader();
     let mut plan = Plan {
         files: Vec::new(),
         sparse: BTreeMap::new(),
     };
-    for node in tree.nodes() {
+    for node in tree.nodes().filter(|node| layer.holds(node.id)) {
         let Kind::File { size, sparse } = *node.kind else {
             continue;
         };
@@ -175,6 +221,7 @@ fn read_pieces(
 
 struct Writing<'a> {
     tree: &'a Tree,
+    layer: &'a Layer,
     plan: &'a Plan,
     pieces: Box<dyn Iterator<Item = Piece> + 'a>,
     /// The piece that comes next.
@@ -188,13 +235,18 @@ struct Writing<'a> {
 impl Writing<'_> {
     fn all(&mut self) -> Result<Written, PaxError> {
         let mut written = Written::default();
-        for node in self.tree.nodes() {
+        for node in self.tree.nodes().filter(|node| self.layer.holds(node.id)) {
             if *self.original(&node).kind == Kind::Socket {
                 written.sockets += 1;
                 continue;
             }
             written.members += 1;
             self.member(&node)?;
+            for name in self.layer.removed.get(&node.id).into_iter().flatten() {
+                let whiteout = whiteout(self.tree, node.id, name);
+                self.output.write_all(&headers(&whiteout))?;
+                written.members += 1;
+            }
         }
         self.output.write_all(&[0; 2 * BLOCK])?;
         self.output.flush()?;
@@ -241,14 +293,39 @@ impl Writing<'_> {
     }
 }
 
+/// What a node is called in an archive.
+fn member_path(tree: &Tree, id: NodeId) -> Vec<u8> {
+    let path = tree.path(id);
+    let below = path.strip_prefix(b"/").unwrap_or(&path);
+    [b"./", below].concat()
+}
+
+/// The file that takes `name` in a directory away.
+fn whiteout(tree: &Tree, directory: NodeId, name: &[u8]) -> Member {
+    let mut path = member_path(tree, directory);
+    if !path.ends_with(b"/") {
+        path.push(b'/');
+    }
+    path.extend_from_slice(Layer::WHITEOUT);
+    path.extend_from_slice(name);
+    Member {
+        path,
+        kind: MemberKind::File,
+        value: 0,
+        target: Vec::new(),
+        mode: 0,
+        uid: 0,
+        gid: 0,
+        seconds: 0,
+        nanoseconds: 0,
+        attributes: Vec::new(),
+    }
+}
+
 /// The member of a node; files with holes are files.
 fn member(tree: &Tree, node: &Node<'_>) -> Member {
     let device = |major: u32, minor: u32| u64::from(major) << 32 | u64::from(minor);
-    let path = |id| {
-        let path = tree.path(id);
-        let below = path.strip_prefix(b"/").unwrap_or(&path);
-        [b"./", below].concat()
-    };
+    let path = |id| member_path(tree, id);
     let (kind, value, target) = match node.kind {
         Kind::Directory => (MemberKind::Directory, 0, Vec::new()),
         Kind::File { size, .. } => (MemberKind::File, *size, Vec::new()),
