@@ -63,7 +63,10 @@ impl Arguments {
             Command::Fill(it) => vec![&it.chosen.image],
             Command::Splice(it) => vec![&it.chosen.image, &it.file],
             Command::Cut(it) => vec![&it.chosen.image],
-            Command::Export(it) => vec![&it.image],
+            Command::Export(it) => {
+                let base = it.base.as_ref().map(|base| base.image.as_path());
+                [it.image.image.as_path()].into_iter().chain(base).collect()
+            }
             Command::Repair(it) => vec![&it.image],
             Command::Show(it) => vec![&it.image],
             Command::Ls(it) => vec![&it.place.image],

@@ -80,7 +80,7 @@ fn trees(export: &Export, outputs: &[TreeOutput]) -> Result<(), Failure> {
         to_stdout |= output.output == Output::Stdout;
     }
     let mut record = RecordFile::prepare(&export.run, &mut footprint, to_stdout)?;
-    footprint.check().map_err(Failure::usage)?;
+    footprint.check()?;
     let runtime = super::runtime(&export.run)?;
     let opened = open_with(&runtime, &export.by, &export.image, true)?;
     if node_of(&opened, &export.image)? != NodeId::ROOT {
