@@ -10,6 +10,7 @@ mod memory;
 mod modules;
 mod partition;
 mod paths;
+mod reading;
 pub mod runner;
 pub mod template;
 mod time;

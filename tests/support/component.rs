@@ -42,9 +42,24 @@ pub fn formatter_of(text: &str) -> Vec<u8> {
     }
     let world = contract.select_world(&[package], Some("guest")).unwrap();
     embed_component_metadata(&mut module, &contract, world, StringEncoding::UTF8).unwrap();
+    encode(&module)
+}
+
+/// The component of a reader that is this core module, in text.
+pub fn reader_of(text: &str) -> Vec<u8> {
+    let mut module = wat::parse_str(text).unwrap();
+    let mut contract = Resolve::default();
+    let (package, _) = contract.push_dir(repository("wit")).unwrap();
+    let world = contract.select_world(&[package], Some("reader-guest"));
+    let text = StringEncoding::UTF8;
+    embed_component_metadata(&mut module, &contract, world.unwrap(), text).unwrap();
+    encode(&module)
+}
+
+fn encode(module: &[u8]) -> Vec<u8> {
     ComponentEncoder::default()
         .validate(true)
-        .module(&module)
+        .module(module)
         .unwrap()
         .encode()
         .unwrap()

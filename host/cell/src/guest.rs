@@ -16,12 +16,12 @@ use super::wall::{Confined, Process, Starter};
 use super::wasi::End;
 use super::{CellError, Refusal, Wall, Walls, imports, wasi};
 use cellblock_contract::{
-    CommandLine, Description, EncodedCounts, FormatError, Limits, LogLine, Partition,
+    CommandLine, Description, EncodedCounts, FormatError, Level, Limits, LogLine, Partition,
     ReaderDescription, Request, Summary, Volume,
 };
 use cellblock_tree::Tree;
 use cellblock_tree::source::{self, ReadOptions};
-use cellblock_tree::volume::Blocks;
+use cellblock_tree::volume::{Blocks, FinishedVolume};
 
 /// A formatter, compiled and linked to the contract, or to what a command gets, and to nothing else.
 pub struct Guest {
@@ -187,12 +187,20 @@ impl Guest {
         let size = blocks.size();
         let taking = Taking::new(blocks, self.codecs(), true, extents);
         let (volume, local) = self.read_with(&Call::Read { size, extents }, blocks, taking)?;
-        let taking = local.taking.expect("it was put there");
-        Ok(ReadVolume {
-            volume,
-            tree: taking.finish(name.to_owned())?,
-            log: local.log,
-        })
+        let Local {
+            taking, mut log, ..
+        } = local;
+        let taking = taking.expect("it was put there");
+        let no_tree = |fault| CellError::NoTree {
+            guest: self.name.clone(),
+            fault,
+        };
+        let FinishedVolume { tree, left_out } = taking.finish(name.to_owned()).map_err(no_tree)?;
+        log.extend(left_out.map(|left_out| LogLine {
+            level: Level::Warning,
+            text: left_out.to_string(),
+        }));
+        Ok(ReadVolume { volume, tree, log })
     }
 
     fn read_with(

@@ -11,12 +11,11 @@ use cellblock_contract::{
     LogLine, Partition, PiecePlacement, Placement, ReaderDescription, ReaderError, Volume,
 };
 use cellblock_tree::volume::{
-    Blocks, Coding, Decoder, Decoders, EncodedBlock, ToldNode, ToldPlace, VolumeBuilder,
-    VolumeFault,
+    Blocks, Coding, Decoder, Decoders, EncodedBlock, FinishedVolume, ToldNode, ToldPlace,
+    VolumeBuilder, VolumeFault,
 };
 use cellblock_tree::{Attribute, Kind, NodeId, Timestamp, Tree};
 
-use super::CellError;
 use super::bindings::cellblock::format::tree::{Kind as ToldKind, Nodes};
 use super::bindings::reading::cellblock::format::decoding::{self, DecodeError};
 use super::bindings::reading::cellblock::format::listing::{
@@ -25,6 +24,8 @@ use super::bindings::reading::cellblock::format::listing::{
 use super::limiter::Exceeded;
 use super::local::Local;
 
+/// The most bytes of attributes that one call tells.
+const ATTRIBUTES: usize = 16 << 20;
 /// The most bytes that one call decodes.
 const CALL: u64 = 64 << 20;
 /// The most bytes that are decoded for one reader.
@@ -77,15 +78,8 @@ impl Taking {
     }
 
     /// The tree of what was told.
-    pub(super) fn finish(self, name: PathBuf) -> Result<Tree, CellError> {
-        if self.builder.nodes() == 0 {
-            return Err(CellError::NoTree {
-                guest: name.display().to_string(),
-                fault: VolumeFault::Root,
-            });
-        }
-        let tree = self.builder.finish(name, self.blocks, self.decoders);
-        tree.map_err(|error| Box::new(error).into())
+    pub(super) fn finish(self, name: PathBuf) -> Result<FinishedVolume, VolumeFault> {
+        self.builder.finish(name, self.blocks, self.decoders)
     }
 
     /// Takes in nodes, a few columns.
@@ -260,6 +254,11 @@ pub(super) fn form(coding: Coding) -> Form {
 }
 
 impl Local {
+    /// A batch was told whose columns do not fit together.
+    pub(super) fn told_torn(&mut self) -> wasmtime::Result<()> {
+        self.taken(Err(VolumeFault::Columns))
+    }
+
     /// What a reader told that cannot be ends its cell; the fault is kept.
     fn taken(&mut self, taken: Result<(), VolumeFault>) -> wasmtime::Result<()> {
         let Err(fault) = taken else {
@@ -273,8 +272,21 @@ impl Local {
     }
 }
 
+/// Bounds what a call tells beside numbers, on whichever side of the second wall it is looked at first.
+pub(super) fn check_batch(batch: &Nodes) -> Result<(), Exceeded> {
+    let attributes = batch.attributes.iter();
+    let bytes: usize = attributes.map(|it| it.name.len() + it.value.len()).sum();
+    match bytes <= ATTRIBUTES {
+        true => Ok(()),
+        false => Err(Exceeded(format!(
+            "it told {bytes} bytes of attributes in one call, and {ATTRIBUTES} are allowed"
+        ))),
+    }
+}
+
 impl listing::Host for Local {
     fn tell_nodes(&mut self, batch: Nodes) -> wasmtime::Result<()> {
+        check_batch(&batch)?;
         let taken = match &mut self.taking {
             Some(taking) if taking.tells => taking.nodes(batch),
             _ => Ok(()),

@@ -15,10 +15,10 @@ use std::sync::Arc;
 
 use cellblock_text::PathBytes;
 
-use crate::source::SourceError;
 use crate::source::attributes::AttributeSets;
 use crate::source::forest::{Body, Forest, Inode, InodeId, Metadata};
 use crate::source::store::{StoredFile, VolumePiece, VolumePlace, VolumeStore};
+use crate::validate::{self, Fault};
 use crate::{Attribute, Kind, Timestamp, Tree};
 
 /// What a block of a partition is encoded with.
@@ -194,11 +194,19 @@ pub enum VolumeFault {
         /// Its length.
         length: usize,
     },
-    /// A mode or a time is beyond what there is.
-    #[error("{path} has a mode, a time or a device number that there is not")]
+    /// A size, a mode, a time or a device number is beyond what there is.
+    #[error("{path} has a size, a mode, a time or a device number that there is not")]
     Metadata {
         /// The path.
         path: PathBytes,
+    },
+    /// An owner that nobody is.
+    #[error("{path}: {}", .fault.problem())]
+    Invalid {
+        /// The path.
+        path: PathBytes,
+        /// What no system takes.
+        fault: Fault,
     },
     /// An extent of what is no file.
     #[error("bytes are told of node {0}, which is no file")]
@@ -237,6 +245,9 @@ pub enum VolumeFault {
         /// The bytes that there are.
         holds: u64,
     },
+    /// There are too many nodes.
+    #[error("it has more nodes than a tree can have")]
+    Nodes,
     /// It is more than is kept.
     #[error("its tree takes more than {MEMORY} bytes of memory")]
     Memory,
@@ -249,6 +260,14 @@ const MEMORY: u64 = 3 << 30;
 /// What a node takes beside its name, and what an extent takes.
 const NODE_BYTES: u64 = 200;
 const EXTENT_BYTES: u64 = 48;
+/// What an encoded extent takes more.
+const ENCODED_BYTES: u64 = size_of::<EncodedBlock>() as u64 + 16;
+/// The longest name, in bytes: FAT's 255 UTF-16 units in UTF-8. Other file systems have 255 bytes.
+const NAME_LIMIT: usize = 3 * 255;
+/// The largest file of Linux, in bytes: `MAX_LFS_FILESIZE` of 64 bits.
+const SIZE_LIMIT: u64 = i64::MAX as u64;
+/// The largest numbers of a device of Linux: 12 bits and 20 (`linux/kdev_t.h`).
+const DEVICE_LIMITS: (u32, u32) = (0xfff, 0xf_ffff);
 /// The longest target of a symbolic link.
 const TARGET_LIMIT: usize = 4095;
 
@@ -459,6 +478,7 @@ impl VolumeBuilder {
                 VolumePlace::Plain(start)
             }
             ToldPlace::Encoded(block, skip) => {
+                memory += ENCODED_BYTES;
                 if !block.fits(self.size) {
                     return Err(outside(block.offset));
                 }
@@ -506,16 +526,22 @@ impl VolumeBuilder {
     }
 
     /// The tree. Its bytes are those of `blocks`, which are called `name` in messages, and what is encoded of them is decoded
-    /// by what `decoders` start. `extents` tells whether extents were asked for: without them, no file can be read.
+    /// by what `decoders` start.
+    ///
+    /// Attributes that no kernel takes are left out, since one that is broken should hide no file; the first is told.
     ///
     /// # Errors
-    /// [`SourceError`] if no root was told, or there are too many nodes.
+    /// [`VolumeFault`] if no root was told, there are too many nodes, or one has an owner that nobody is.
     pub fn finish(
         mut self,
         name: PathBuf,
         blocks: Arc<dyn Blocks>,
         decoders: Arc<dyn Decoders>,
-    ) -> Result<Tree, SourceError> {
+    ) -> Result<FinishedVolume, VolumeFault> {
+        if self.inodes.is_empty() {
+            return Err(VolumeFault::Root);
+        }
+        let left_out = self.leave_out()?;
         for (_, inode) in self.forest.inodes_mut() {
             if let Body::File {
                 size,
@@ -530,8 +556,57 @@ impl VolumeBuilder {
         }
         let files = self.files.into_iter().map(Into::into).collect();
         let store = VolumeStore::new(name, blocks, decoders, files);
-        self.forest
+        let tree = self
+            .forest
             .into_tree(vec![Box::new(store)], self.sets, None)
+            .map_err(|_| VolumeFault::Nodes)?;
+        Ok(FinishedVolume { tree, left_out })
+    }
+
+    /// Holds all nodes against the kernel's own rules, without the attributes that break them.
+    fn leave_out(&mut self) -> Result<Option<LeftOut>, VolumeFault> {
+        let Err((path, fault)) = validate::check(&mut self.forest, &mut self.sets, false) else {
+            return Ok(None);
+        };
+        validate::check(&mut self.forest, &mut self.sets, true).map_err(|(path, fault)| {
+            VolumeFault::Invalid {
+                path: PathBytes(path),
+                fault,
+            }
+        })?;
+        Ok(Some(LeftOut {
+            path: PathBytes(path),
+            fault,
+        }))
+    }
+}
+
+/// A file system as a tree.
+#[derive(Debug)]
+pub struct FinishedVolume {
+    /// What is in it.
+    pub tree: Tree,
+    /// What is not, though it was told.
+    pub left_out: Option<LeftOut>,
+}
+
+/// Attributes that no kernel takes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeftOut {
+    /// The first file that had some.
+    pub path: PathBytes,
+    /// What is wrong with the first of them.
+    pub fault: Fault,
+}
+
+impl fmt::Display for LeftOut {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { path, fault } = self;
+        write!(
+            formatter,
+            "attributes that Linux does not take were left out; the first is of {path}: {}",
+            fault.problem()
+        )
     }
 }
 
@@ -541,7 +616,14 @@ fn check(
     kind: &Kind,
     path: impl Fn() -> PathBytes,
 ) -> Result<(), VolumeFault> {
-    if told.mode > 0o7777 || told.modified.nanoseconds >= 1_000_000_000 {
+    let is_possible = match *kind {
+        Kind::File { size, .. } => size <= SIZE_LIMIT,
+        Kind::CharacterDevice { major, minor } | Kind::BlockDevice { major, minor } => {
+            major <= DEVICE_LIMITS.0 && minor <= DEVICE_LIMITS.1
+        }
+        _ => true,
+    };
+    if !is_possible || told.mode > 0o7777 || told.modified.nanoseconds >= 1_000_000_000 {
         return Err(VolumeFault::Metadata { path: path() });
     }
     if let Kind::Symlink(target) = kind
@@ -558,6 +640,6 @@ fn check(
 /// Whether a file can be called so.
 fn is_name(name: &[u8]) -> bool {
     !matches!(name, b"" | b"." | b"..")
-        && name.len() <= 1024
+        && name.len() <= NAME_LIMIT
         && !name.iter().any(|byte| matches!(byte, b'/' | 0))
 }

@@ -23,6 +23,7 @@ use crate::bindings::reading::cellblock::format::decoding::{self, DecodeError};
 use crate::bindings::reading::cellblock::format::listing::{self, Encoded, Extents};
 use crate::ledger::Ledger;
 use crate::legible::cut;
+use crate::reading::check_batch;
 use crate::state::{Answer, Services};
 use crate::tree::BATCH_NODES;
 
@@ -244,6 +245,7 @@ impl digests::Host for Remote {
 
 impl listing::Host for Remote {
     fn tell_nodes(&mut self, batch: Nodes) -> wasmtime::Result<()> {
+        check_batch(&batch)?;
         let (head, columns) = columns::to_bytes(0, 0, batch);
         self.tell(message::TellNodes { head }, &columns)
     }

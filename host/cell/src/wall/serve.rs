@@ -212,7 +212,7 @@ fn answer(
                 channel.give_back(bytes);
                 Ok(())
             }
-            None => Err(malformed("nodes", &bytes)),
+            None => Ok(local.told_torn()?),
         },
         Asked::TellExtents(message::TellExtents { count }) => {
             match lists::extents_from_bytes(count, &bytes) {
@@ -220,7 +220,7 @@ fn answer(
                     local.tell_extents(extents)?;
                     Ok(())
                 }
-                None => Err(malformed("extents", &bytes)),
+                None => Ok(local.told_torn()?),
             }
         }
         Asked::Decode(message::Decode {}) => match lists::from_bytes(&bytes) {

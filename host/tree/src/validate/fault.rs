@@ -4,22 +4,16 @@ use std::fmt;
 
 use cellblock_text::PathBytes;
 
-/// What about a node no Linux system takes, or would not read again.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+/// What about a node no Linux system takes, or would not read again. Shown, it says what to do about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// The owner or the group is -1, which stands for none.
-    #[error(
-        "its {what} is 4294967295, which is -1 and nobody's number on Linux; set another one with owner = \"0:0\""
-    )]
     Owner {
         /// `user` or `group`.
         what: &'static str,
     },
 
     /// An extended attribute breaks a rule.
-    #[error(
-        "its attribute '{name}' {fault}; mend it, or leave such attributes out with drop = [\"attributes\"]"
-    )]
     Attribute {
         /// The attribute's full name.
         name: PathBytes,
@@ -28,10 +22,6 @@ pub enum Fault {
     },
 
     /// More names of attributes than the kernel lists.
-    #[error(
-        "the names of its {count} attributes take {bytes} bytes, and Linux lists no more than {limit}; \
-         remove some, or leave out what is too much with drop = [\"attributes\"]"
-    )]
     AttributeNames {
         /// How many attributes it has.
         count: usize,
@@ -41,6 +31,46 @@ pub enum Fault {
         limit: usize,
     },
 }
+
+impl Fault {
+    /// What is wrong, without what to do about it.
+    #[must_use]
+    pub fn problem(&self) -> String {
+        match self {
+            Self::Owner { what } => {
+                format!("its {what} is 4294967295, which is -1 and nobody's number on Linux")
+            }
+            Self::Attribute { name, fault } => format!("its attribute '{name}' {fault}"),
+            Self::AttributeNames {
+                count,
+                bytes,
+                limit,
+            } => format!(
+                "the names of its {count} attributes take {bytes} bytes, and Linux lists no more than {limit}"
+            ),
+        }
+    }
+
+    fn remedy(&self) -> &'static str {
+        match self {
+            Self::Owner { .. } => "set another one with owner = \"0:0\"",
+            Self::Attribute { .. } => {
+                "mend it, or leave such attributes out with drop = [\"attributes\"]"
+            }
+            Self::AttributeNames { .. } => {
+                "remove some, or leave out what is too much with drop = [\"attributes\"]"
+            }
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}; {}", self.problem(), self.remedy())
+    }
+}
+
+impl std::error::Error for Fault {}
 
 /// The rule that an extended attribute breaks.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
