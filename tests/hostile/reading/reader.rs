@@ -171,23 +171,23 @@ impl Reader {
             nodes.iter().flat_map(of).collect()
         }
         let mut attributes = Vec::new();
-        let mut count = 0;
+        let mut attributed = 0;
         for (at, node) in (0_u32..).zip(nodes) {
             for (name, value) in &node.attributes {
                 attributes.extend_from_slice(&at.to_le_bytes());
                 for bytes in [name, value] {
                     let place = self.put(bytes, 1);
                     attributes.extend(place.to_le_bytes());
-                    attributes.extend((bytes.len() as u32).to_le_bytes());
+                    attributes.extend(count(bytes).to_le_bytes());
                 }
-                count += 1;
+                attributed += 1;
             }
         }
-        let length = |node: &Node| (node.name.len() as u32).to_le_bytes();
-        let all = nodes.len() as u32;
+        let length = |node: &Node| count(&node.name).to_le_bytes();
+        let all = count(nodes);
         let names: Vec<u8> = nodes.iter().flat_map(|it| it.name.clone()).collect();
         let targets: Vec<u8> = nodes.iter().flat_map(|it| it.target.clone()).collect();
-        let [names_length, targets_length] = [&names, &targets].map(|it| it.len() as u32);
+        let [names_length, targets_length] = [&names, &targets].map(|it| count(it));
         let columns = [
             (flat(nodes, |it| it.parent.to_le_bytes()), all),
             (flat(nodes, |it| [it.kind]), all),
@@ -200,7 +200,7 @@ impl Reader {
             (flat(nodes, length), all),
             (names, names_length),
             (targets, targets_length),
-            (attributes, count),
+            (attributes, attributed),
         ];
         let mut lists = columns.map(|(bytes, length)| (self.put(&bytes, 8), length));
         change(&mut lists);
@@ -269,7 +269,7 @@ impl Reader {
     pub fn put(&mut self, bytes: &[u8], align: usize) -> u32 {
         self.memory
             .resize(self.memory.len().next_multiple_of(align), 0);
-        let place = TOLD + self.memory.len() as u32;
+        let place = TOLD + count(&self.memory);
         self.memory.extend_from_slice(bytes);
         place
     }
@@ -340,6 +340,11 @@ pub fn encoded(codec: u8, offset: u64, length: u32, decoded: u32) -> [u8; 32] {
     block[16..20].copy_from_slice(&length.to_le_bytes());
     block[24..28].copy_from_slice(&decoded.to_le_bytes());
     block
+}
+
+/// How many there are, as the contract counts.
+fn count<T>(list: &[T]) -> u32 {
+    u32::try_from(list.len()).unwrap()
 }
 
 /// The version that `wit/cellblock.wit` has.
