@@ -10,7 +10,7 @@ use crate::catalogue::Catalog;
 use crate::disk::{self, Groundwork};
 use crate::error::Error;
 use crate::filesystem::{Preparation, Prepared};
-use crate::making::{self, MadeContent, Making};
+use crate::making::{self, Making};
 use crate::output::Output;
 use crate::plan::{Fill, Plan};
 use crate::record::PartitionRecord;
@@ -65,7 +65,7 @@ pub fn derive_image(
     let making = Making::new(&preparation, &plan, prepared, &places);
     let made = making.only(wanted).run()?;
     for (index, made) in made.iter().enumerate() {
-        if let MadeContent::Tree(tree) = &made.content {
+        if let Some(tree) = made.tree() {
             plan.identify(index, &tree.root_hash);
         }
     }
@@ -80,8 +80,9 @@ pub fn derive_image(
 /// all that these need.
 fn wanted(plan: &Plan, prepared: &[Prepared]) -> BTreeSet<usize> {
     let partitions = plan.partitions.iter().enumerate();
-    let of_verity = partitions
-        .filter(|(_, partition)| matches!(partition.fill, Fill::Verity(_) | Fill::Signature(_)));
+    let of_verity = partitions.filter(|(_, partition)| {
+        partition.behind.is_some() || matches!(partition.fill, Fill::Verity(_) | Fill::Signature(_))
+    });
     let filesystems = prepared
         .iter()
         .filter(|prepared| prepared.derives())

@@ -137,7 +137,7 @@ pub fn assemble_image(
     let mut made = Making::new(&preparation, &plan, prepared, &places).run()?;
     let splicing = Instant::now();
     for (index, made) in made.iter().enumerate() {
-        if let MadeContent::Tree(tree) = &made.content {
+        if let Some(tree) = made.tree() {
             plan.identify(index, &tree.root_hash);
         }
     }
@@ -154,7 +154,7 @@ pub fn assemble_image(
     for (index, partition) in plan.partitions.iter().enumerate() {
         let (name, size) = (&*partition.name, Some(partition.size));
         watched(progress, Phase::Copying, name, size, |watch| {
-            splice(&image, partition, made[index].partition(), watch)
+            splice(&image, partition, &made[index], watch)
         })
         .map_err(|reason| Error::Partition {
             name: name.to_owned(),
@@ -363,7 +363,7 @@ pub(crate) fn places(plan: &Plan, prepared: &[Prepared]) -> BTreeMap<usize, Slot
             let place = Slot {
                 disk_offset: partition.start,
                 base: if is_host { partition.start } else { 0 },
-                size: partition.size,
+                size: partition.data_size(),
                 sector_size: plan.sector_size,
                 time: plan.time,
             };
@@ -384,14 +384,15 @@ fn host_partition(made: &mut [Made], places: &BTreeMap<usize, Slot>) -> Option<P
 fn splice(
     image: &Image,
     planned: &PlannedPartition,
-    made: Option<&PartitionFile>,
+    made: &Made,
     watch: &dyn Fn(u64),
 ) -> Result<(), ImageError> {
-    match (made, &planned.fill) {
-        (Some(partition), _) => image.splice(partition, planned.start, watch),
-        (None, Fill::Raw(pieces)) => write_raw(image, pieces, planned.start, watch),
-        (None, _) => Ok(()),
+    if let (MadeContent::Nothing, Fill::Raw(pieces)) = (&made.content, &planned.fill) {
+        return write_raw(image, pieces, planned.start, watch);
     }
+    made.files(planned)
+        .into_iter()
+        .try_for_each(|(offset, file)| image.splice(file, planned.start + offset, watch))
 }
 
 /// The SHA-256 digest of the image, if it is asked for.
@@ -431,7 +432,9 @@ fn partition_digests(
         .map(|index| {
             let partition = &plan.partitions[index];
             let known = match &made[index].content {
-                MadeContent::Filesystem(filled) => filled.digests.as_ref(),
+                MadeContent::Filesystem(filled) if partition.behind.is_none() => {
+                    filled.digests.as_ref()
+                }
                 _ => None,
             };
             let range = partition.start..partition.start + partition.size;
@@ -452,8 +455,27 @@ fn fill_key(
     image: &Image,
     index: usize,
 ) -> Result<FillKey, ImageError> {
+    let of = data_key(plan, made, image, index)?;
     let partition = &plan.partitions[index];
-    let size = partition.size;
+    Ok(partition.behind.as_ref().map_or(of, |behind| {
+        FillKey::of(&FillInputs::Behind {
+            verity: &behind.verity,
+            of,
+            data_size: partition.data_size(),
+            size: partition.size,
+        })
+    }))
+}
+
+/// The key of what goes into a partition, without a hash tree behind it.
+fn data_key(
+    plan: &Plan,
+    made: &[Made],
+    image: &Image,
+    index: usize,
+) -> Result<FillKey, ImageError> {
+    let partition = &plan.partitions[index];
+    let size = partition.data_size();
     let pieces = match (&partition.fill, &made[index].content) {
         (Fill::Verity(tree), _) => {
             return Ok(FillKey::of(&FillInputs::Verity {

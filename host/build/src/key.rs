@@ -42,6 +42,17 @@ pub enum FillInputs<'a> {
         /// The bytes of the partition with the tree.
         size: u64,
     },
+    /// A hash tree behind its data in the same partition.
+    Behind {
+        /// What decides it beside its data.
+        verity: &'a Verity,
+        /// The key of the data.
+        of: FillKey,
+        /// The bytes of the data.
+        data_size: u64,
+        /// The bytes of the partition.
+        size: u64,
+    },
     /// What is written as it is, in this order; the rest is zeros.
     Raw {
         /// The bytes of the partition.
@@ -104,7 +115,7 @@ impl FillKey {
     /// Not in it is what changes no byte: the partition's name, number, type and UUID, the paths of sources, the number of
     /// threads, the walls, and the limits, since a guest that meets one makes no partition.
     ///
-    /// The key is the SHA-256 digest of `cellblock fill 1\n`, of a letter for the kind (`f`, `v`, `r`), and of the
+    /// The key is the SHA-256 digest of `cellblock fill 1\n`, of a letter for the kind (`f`, `v`, `b` for a tree behind its data, `r`), and of the
     /// fields in the order of the types here, nested ones in their place: integers in little endian, byte strings and lists
     /// preceded by their length as a `u64`.
     #[must_use]
@@ -133,8 +144,15 @@ impl FillKey {
                 of,
                 data_size,
                 size,
+            }
+            | FillInputs::Behind {
+                verity,
+                of,
+                data_size,
+                size,
             } => {
-                fields.bytes(b"v");
+                let is_behind = matches!(inputs, FillInputs::Behind { .. });
+                fields.bytes(if is_behind { b"b" } else { b"v" });
                 fields.verity(verity);
                 fields.bytes(&of.0);
                 fields.number(*data_size);
@@ -401,6 +419,12 @@ mod tests {
             tree(|_| {}, 1, 8192, 8192),
             tree(|_| {}, 0, 4096, 8192),
             tree(|_| {}, 0, 8192, 4096),
+            FillKey::of(&FillInputs::Behind {
+                verity: &verity,
+                of: FillKey([0; 32]),
+                data_size: 8192,
+                size: 8192,
+            }),
             raw(512, 0, 1, 0),
             raw(1024, 0, 1, 0),
             raw(512, 1, 1, 0),

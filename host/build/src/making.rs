@@ -6,20 +6,22 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use cellblock_image::{ImageError, PartitionFile};
+use cellblock_image::{ImageError, PartitionFile, Verity};
 use cellblock_sign::root_hash_document;
 use cellblock_text::hexadecimal;
 
 use crate::error::Error;
 use crate::filesystem::{Filled, Preparation, Prepared, Slot, partition_error};
-use crate::plan::{Fill, Plan, RawContent, RawPiece, SignaturePlan, VerityPlan};
-use crate::plan::{digest_of, root_hash_of, uuid_of};
+use crate::plan::{Fill, Plan, PlannedPartition, RawContent, RawPiece, SignaturePlan};
+use crate::plan::{digest_of, hash_offset_of, root_hash_of, uuid_of};
 use crate::progress::{Phase, Tally};
 use crate::steps;
 
 /// What was made for a partition.
 pub(crate) struct Made {
     pub(crate) content: MadeContent,
+    /// The hash tree behind that, if there is one.
+    pub(crate) behind: Option<Box<MadeTree>>,
     /// What it tells: derived values by name.
     derived: Vec<(String, String)>,
 }
@@ -65,6 +67,23 @@ impl Made {
             MadeContent::Signature(signature) => Some(&signature.partition),
             MadeContent::Plain(partition) => Some(partition),
             MadeContent::Nothing => None,
+        }
+    }
+
+    /// The partition's files, ascending, each with its offset in the partition.
+    pub(crate) fn files(&self, planned: &PlannedPartition) -> Vec<(u64, &PartitionFile)> {
+        let data = self.partition().map(|data| (0, data));
+        let place = planned.behind.as_ref().map(|behind| &behind.place);
+        let tree = self.behind.as_ref().zip(place);
+        let tree = tree.map(|(tree, place)| (place.hash_offset, &tree.partition));
+        data.into_iter().chain(tree).collect()
+    }
+
+    /// The hash tree that the partition holds, alone or behind its data.
+    pub(crate) fn tree(&self) -> Option<&MadeTree> {
+        match &self.content {
+            MadeContent::Tree(tree) => Some(tree),
+            _ => self.behind.as_deref(),
         }
     }
 }
@@ -138,15 +157,31 @@ impl<'a> Making<'a> {
             {
                 return Ok(Made {
                     content: MadeContent::Nothing,
+                    behind: None,
                     derived: Vec::new(),
                 });
             }
-            let content = self.content(index, made)?;
-            let derived = self
-                .derived(index, &content)
-                .map_err(|error| partition_error(&self.plan.partitions[index].name, error))?;
-            Ok(Made { content, derived })
+            let mut made = Made {
+                content: self.content(index, made)?,
+                behind: None,
+                derived: Vec::new(),
+            };
+            let told = self.complete(index, &mut made);
+            told.map_err(|error| partition_error(&self.plan.partitions[index].name, error))?;
+            Ok(made)
         })
+    }
+
+    /// Makes what follows from the content alone: the tree behind it, and derived values.
+    fn complete(&self, index: usize, made: &mut Made) -> Result<(), ImageError> {
+        if let Some(behind) = &self.plan.partitions[index].behind {
+            let data = made.partition();
+            let data = data.expect("what a tree is of is made in a file");
+            let size = behind.place.end - behind.place.hash_offset;
+            made.behind = Some(Box::new(self.tree(index, &behind.verity, data, size)?));
+        }
+        made.derived = self.derived(index, made)?;
+        Ok(())
     }
 
     fn content(&self, index: usize, made: &steps::Made<Made>) -> Result<MadeContent, Error> {
@@ -160,18 +195,20 @@ impl<'a> Making<'a> {
             Fill::Verity(tree) => {
                 let data = made.get(tree.of).partition();
                 let data = data.expect("what a tree is of is made in a file");
-                let tree = self.tree(index, tree, data).map_err(image_error)?;
+                let size = partition.size;
+                let tree = self.tree(index, &tree.verity, data, size);
+                let tree = tree.map_err(image_error)?;
                 Ok(MadeContent::Tree(Box::new(tree)))
             }
             Fill::Signature(signature) => {
-                let MadeContent::Tree(tree) = &made.get(signature.tree).content else {
-                    unreachable!("a signature is of a tree")
-                };
+                let tree = made.get(signature.tree).tree();
+                let tree = tree.expect("a signature is of a tree");
                 let made = self.signature(index, signature, tree)?;
                 Ok(MadeContent::Signature(Box::new(made)))
             }
             Fill::Raw(pieces) if self.is_read(index) => {
-                let plain = self.plain(pieces, partition.size).map_err(image_error)?;
+                let plain = self.plain(pieces, partition.data_size());
+                let plain = plain.map_err(image_error)?;
                 Ok(MadeContent::Plain(plain))
             }
             Fill::Empty if self.is_read(index) => {
@@ -184,7 +221,8 @@ impl<'a> Making<'a> {
 
     /// Whether somebody reads a partition before it is in the image.
     fn is_read(&self, index: usize) -> bool {
-        self.needs.iter().any(|needs| needs.contains(&index))
+        self.plan.partitions[index].behind.is_some()
+            || self.needs.iter().any(|needs| needs.contains(&index))
     }
 
     fn filesystem(&self, index: usize, made: &steps::Made<Made>) -> Result<Filled, Error> {
@@ -208,8 +246,9 @@ impl<'a> Making<'a> {
     fn tree(
         &self,
         index: usize,
-        plan: &VerityPlan,
+        verity: &Verity,
         data: &PartitionFile,
+        size: u64,
     ) -> Result<MadeTree, ImageError> {
         let begun = Instant::now();
         let partition = &self.plan.partitions[index];
@@ -219,9 +258,9 @@ impl<'a> Making<'a> {
         let _ongoing = options
             .progress
             .begin(Phase::Hashing, &partition.name, total, tally.done());
-        let target = PartitionFile::new(self.preparation.scratch, partition.size)?;
+        let target = PartitionFile::new(self.preparation.scratch, size)?;
         let advance = |bytes| tally.add(bytes);
-        let root_hash = plan.verity.write(data, &target, options.jobs, &advance)?;
+        let root_hash = verity.write(data, &target, options.jobs, &advance)?;
         Ok(MadeTree {
             partition: target,
             root_hash,
@@ -279,14 +318,15 @@ impl<'a> Making<'a> {
     }
 
     /// What a partition tells that somebody waits for.
-    fn derived(
-        &self,
-        index: usize,
-        content: &MadeContent,
-    ) -> Result<Vec<(String, String)>, ImageError> {
-        let name = &self.plan.partitions[index].name;
+    fn derived(&self, index: usize, made: &Made) -> Result<Vec<(String, String)>, ImageError> {
+        let planned = &self.plan.partitions[index];
+        let (name, content) = (&planned.name, &made.content);
         let mut derived = Vec::new();
-        if let MadeContent::Tree(tree) = content {
+        if let Some(behind) = &planned.behind {
+            let offset = behind.place.hash_offset.to_string();
+            derived.push((hash_offset_of(name), offset));
+        }
+        if let Some(tree) = made.tree() {
             derived.push((root_hash_of(name), hexadecimal(&tree.root_hash)));
             if let Fill::Verity(plan) = &self.plan.partitions[index].fill {
                 let data = &self.plan.partitions[plan.of];
@@ -306,6 +346,10 @@ impl<'a> Making<'a> {
         let is_unsigned = matches!(content, MadeContent::Signature(it) if !it.is_signed);
         if self.awaited.contains(&digest_of(name)) && !is_unsigned {
             let digest = match content {
+                _ if planned.behind.is_some() => {
+                    let files = made.files(planned);
+                    Some(PartitionFile::digest_of_all(planned.size, &files)?)
+                }
                 MadeContent::Filesystem(filled) => match (&filled.digests, &filled.partition) {
                     (Some(digests), _) => Some(digests.partition),
                     (None, Some(partition)) => Some(partition.digest()?),

@@ -13,10 +13,10 @@ use crate::disk::PartitionDigests;
 use crate::kernel::AssembledKernel;
 use crate::making::{Made, MadeContent, MadeTree};
 use crate::output::Output;
-use crate::plan::{Fill, Plan, PlannedPartition, VerityPlan};
+use crate::plan::{Fill, Plan, PlannedPartition};
 use cellblock_cell::{CodecWall, Wall};
 use cellblock_contract::EncodedCounts;
-use cellblock_image::Change;
+use cellblock_image::{Change, Verity};
 use cellblock_table::{DiskId, Partition, PartitionType, Repair, Scheme, Table};
 use cellblock_text::hexadecimal;
 use cellblock_tree::source::ImageInfo;
@@ -197,7 +197,7 @@ pub struct VerityRecord {
     pub hash_block_size: u32,
     /// The data blocks.
     pub data_blocks: u64,
-    /// Where the tree begins in the partition, in bytes: behind the superblock, if there is one.
+    /// Where the tree begins in its partition, with its superblock if it has one, in bytes, as `veritysetup --hash-offset` takes it.
     pub hash_offset: u64,
     /// The salt in hexadecimal; `-` for none.
     pub salt: String,
@@ -215,18 +215,19 @@ pub struct VerityRecord {
 }
 
 impl VerityRecord {
-    fn of(plan: &VerityPlan, data: &PlannedPartition, tree: &MadeTree) -> Self {
-        let verity = &plan.verity;
+    /// The tree over a partition's data, which begins `hash_offset` bytes into its own.
+    fn of(verity: &Verity, data: &PlannedPartition, hash_offset: u64, tree: &MadeTree) -> Self {
+        let plan = verity.tree(data.data_size());
         Self {
             of: data.name.clone(),
             root_hash: hexadecimal(&tree.root_hash),
             hash: verity.hash.name(),
             data_block_size: verity.data_block,
             hash_block_size: verity.hash_block,
-            data_blocks: plan.tree(data.size).data_blocks,
-            fec_offset: verity.fec_roots.map(|_| plan.tree(data.size).fec_offset),
+            data_blocks: plan.data_blocks,
+            fec_offset: verity.fec_roots.map(|_| hash_offset + plan.fec_offset),
             fec_roots: verity.fec_roots,
-            hash_offset: verity.superblock.map_or(0, |_| verity.hash_block.into()),
+            hash_offset,
             salt: match verity.salt.as_slice() {
                 [] => "-".to_owned(),
                 salt => hexadecimal(salt),
@@ -404,7 +405,7 @@ impl Record {
             .map(|(index, (planned, made))| PartitionRecord {
                 fill_key: told.get(index).map(|told| hexadecimal(&told.key.0)),
                 sha256: told.get(index).map(|told| hexadecimal(&told.sha256)),
-                ..PartitionRecord::of(plan, planned, made.content)
+                ..PartitionRecord::of(plan, planned, made)
             })
             .collect();
         Self {
@@ -581,18 +582,23 @@ impl PartitionRecord {
     pub(crate) fn all(plan: &Plan, made: Vec<Made>) -> Vec<Self> {
         let planned = plan.partitions.iter().zip(made);
         planned
-            .map(|(planned, made)| Self::of(plan, planned, made.content))
+            .map(|(planned, made)| Self::of(plan, planned, made))
             .collect()
     }
 
-    fn of(plan: &Plan, planned: &PlannedPartition, made: MadeContent) -> Self {
+    fn of(plan: &Plan, planned: &PlannedPartition, made: Made) -> Self {
         let (mut filesystem, mut verity, mut verity_signature) = (None, None, None);
-        match (made, &planned.fill) {
+        if let (Some(tree), Some(behind)) = (&made.behind, &planned.behind) {
+            let offset = behind.place.hash_offset;
+            verity = Some(VerityRecord::of(&behind.verity, planned, offset, tree));
+        }
+        match (made.content, &planned.fill) {
             (MadeContent::Filesystem(filled), _) => {
                 filesystem = Some(FilesystemRecord::of(*filled));
             }
             (MadeContent::Tree(tree), Fill::Verity(of)) => {
-                verity = Some(VerityRecord::of(of, &plan.partitions[of.of], &tree));
+                let data = &plan.partitions[of.of];
+                verity = Some(VerityRecord::of(&of.verity, data, 0, &tree));
             }
             (MadeContent::Signature(signature), Fill::Signature(of)) => {
                 verity_signature = Some(SignatureRecord {

@@ -47,4 +47,4 @@ pub use rehearsal::Rehearsal;
 pub use scratch::Scratch;
 pub use sink::{Sink, Stream};
 pub use superblock::Superblock;
-pub use verity::{BLOCK_SIZES, FEC_ROOTS, HashFunction, HashTree, MOST_SALT, Verity};
+pub use verity::{BLOCK_SIZES, Behind, FEC_ROOTS, HashFunction, HashTree, MOST_SALT, Verity};

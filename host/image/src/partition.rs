@@ -122,15 +122,38 @@ impl PartitionFile {
     /// # Errors
     /// [`ImageError::Transfer`] if they cannot be read.
     pub fn digest(&self) -> Result<[u8; 32], ImageError> {
+        Self::digest_of_all(self.size, &[(0, self)])
+    }
+
+    /// The SHA-256 digest of `size` bytes in which these files lie, in ascending order, each at its offset; the rest is zeros.
+    ///
+    /// # Errors
+    /// [`ImageError::Transfer`] if they cannot be read.
+    pub fn digest_of_all(size: u64, files: &[(u64, &Self)]) -> Result<[u8; 32], ImageError> {
         let mut hash = Sha256::new();
         let mut buffer = vec![0; 1 << 20];
-        let mut offset = 0;
-        while offset < self.size {
-            let count = copy::at_most(self.size - offset, buffer.len());
-            self.read(offset, &mut buffer[..count])?;
-            hash.update(&buffer[..count]);
-            offset += count as u64;
+        let mut at = 0;
+        for (offset, file) in files {
+            update_with_zeros(&mut hash, offset - at);
+            let mut done = 0;
+            while done < file.size {
+                let count = copy::at_most(file.size - done, buffer.len());
+                file.read(done, &mut buffer[..count])?;
+                hash.update(&buffer[..count]);
+                done += count as u64;
+            }
+            at = offset + file.size;
         }
+        update_with_zeros(&mut hash, size - at);
         Ok(hash.finalize().into())
+    }
+}
+
+fn update_with_zeros(hash: &mut Sha256, mut count: u64) {
+    const ZEROS: [u8; 4096] = [0; 4096];
+    while count > 0 {
+        let some = copy::at_most(count, ZEROS.len());
+        hash.update(&ZEROS[..some]);
+        count -= some as u64;
     }
 }

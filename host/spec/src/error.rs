@@ -195,6 +195,15 @@ pub enum ProblemKind {
         /// The other key.
         key: &'static str,
     },
+    /// A hash tree is of one thing.
+    #[error("it names {found} of `of` and `behind = true`")]
+    VerityOver {
+        /// `both` or `none`.
+        found: &'static str,
+    },
+    /// A hash tree behind data that are not there.
+    #[error("`behind` is there, and neither `filesystem` nor `raw`")]
+    VerityBehindNothing,
     /// A signature comes from one place.
     #[error("it names {found} of `key` and `signature`")]
     SignedBy {
@@ -345,6 +354,8 @@ impl ProblemKind {
             Self::Value { .. } => "this value".to_owned(),
             Self::NoPartitions => "in this file".to_owned(),
             Self::FilesystemAndRaw | Self::VerityBeside { .. } => "one of them must go".to_owned(),
+            Self::VerityOver { .. } => "this hash tree".to_owned(),
+            Self::VerityBehindNothing => "there are no data to stand behind".to_owned(),
             Self::UuidWithoutSuperblock => "nothing holds it".to_owned(),
             Self::FecOfUnequalBlocks { .. } => "it goes over both".to_owned(),
             Self::SignedBy { .. } => "this signature".to_owned(),
@@ -393,7 +404,7 @@ impl ProblemKind {
             Self::VerityBeside {
                 verity: "verity", ..
             } => Some(
-                "a hash tree has a partition of its own: its data are in the one that `of` names"
+                "the data of this tree are in the partition that `of` names; behind = true puts a tree behind the data in its own"
                     .to_owned(),
             ),
             Self::VerityBeside { .. } => {
@@ -403,6 +414,13 @@ impl ProblemKind {
                 "name exactly one of them: the private key, or a signature that was made where the key is"
                     .to_owned(),
             ),
+            Self::VerityOver { .. } => Some(
+                "name exactly one of them: `of` another partition, or behind = true for the data in this one"
+                    .to_owned(),
+            ),
+            Self::VerityBehindNothing => {
+                Some("give it a `filesystem` or `raw`, or name another partition by `of`".to_owned())
+            }
             Self::UuidWithoutSuperblock => Some("remove one of them".to_owned()),
             Self::SameProfile { .. } => Some("give it another id".to_owned()),
             Self::FecOfUnequalBlocks { .. } => {

@@ -1,4 +1,4 @@
-//! A partition that holds the dm-verity hash tree of another.
+//! A partition that holds a dm-verity hash tree: that of another one, or behind its own data.
 
 use schemars::JsonSchema;
 use uuid::Uuid;
@@ -6,16 +6,20 @@ use uuid::Uuid;
 use super::place::Place;
 use super::{Placed, schema};
 
-/// The hash tree of a partition, as `verity = { of = "root" }` asks for it. Format 1 of the kernel.
+/// The hash tree of a partition, as `verity = { of = "root" }` asks for it, or `verity = { behind = true }` behind the data of its
+/// own. Format 1 of the kernel.
 #[derive(Clone, Debug, PartialEq, Eq, JsonSchema)]
 #[schemars(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct VeritySpec {
     /// Where the table stands.
     #[schemars(skip)]
     pub place: Place,
-    /// The name of the partition with the data.
-    #[schemars(with = "String")]
-    pub of: Placed<String>,
+    /// The name of the partition with the data. Absent where the tree is behind the data in the same one.
+    #[schemars(with = "Option<String>")]
+    pub of: Option<Placed<String>>,
+    /// Whether the tree is behind the data in the same partition, in place of `of`.
+    #[schemars(with = "Option<bool>")]
+    pub behind: Option<Placed<bool>>,
     /// The hash function: "sha256" when absent.
     pub hash: Option<Placed<VerityHash>>,
     /// The size of a data block: "4KiB" when absent; a power of two from 512 bytes to 64 KiB.
@@ -37,6 +41,13 @@ pub struct VeritySpec {
     /// when absent.
     #[schemars(with = "Option<u8>", range(min = 2, max = 24))]
     pub fec_roots: Option<Placed<u8>>,
+}
+
+impl VeritySpec {
+    /// Whether the tree is behind the data in the same partition.
+    pub fn is_behind(&self) -> bool {
+        self.of.is_none()
+    }
 }
 
 /// A hash function of a tree.

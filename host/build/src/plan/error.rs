@@ -590,6 +590,15 @@ pub enum Reason {
         /// The size of the partition with the tree.
         size: u64,
     },
+    /// A partition that has no room for data with their hash tree.
+    #[error(
+        "it has {}, which is too little for a block of data and the hash tree behind it",
+        exact(*.size)
+    )]
+    NoRoomBehind {
+        /// The size of the partition in bytes.
+        size: u64,
+    },
     /// A hash tree whose size nothing tells in time.
     #[error(
         "{data} takes the \"rest\", so the size of its hash tree is not known before it is placed: give this partition a \

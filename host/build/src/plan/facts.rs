@@ -11,6 +11,7 @@
 //! | `partition.NAME.label` | the file system's label, where it has one |
 //! | `partition.NAME.verity.root-hash` | derived: the root hash of its hash tree, in hexadecimal; NAME is the partition with the data or that with the tree |
 //! | `partition.NAME.verity.salt` | the salt of the tree in hexadecimal; `-` for none, as `veritysetup` has it |
+//! | `partition.NAME.verity.hash-offset` | where the tree begins in its partition, in bytes, as `veritysetup --hash-offset` takes it: 0 in one of its own; derived where it is behind its data |
 //! | `partition.NAME.verity.uuid` | the UUID in the tree's superblock, where it has one |
 //! | `partition.NAME.digest` | derived: the SHA-256 digest of the partition's bytes, in hexadecimal |
 //!
@@ -28,6 +29,8 @@ use cellblock_text::hexadecimal;
 
 /// The digits of a SHA-256 digest.
 const DIGEST_DIGITS: usize = 64;
+/// The most digits of an offset in bytes: one that has fewer takes less room than was planned.
+const OFFSET_DIGITS: usize = 19;
 /// The characters of a UUID.
 const UUID_CHARACTERS: usize = 36;
 
@@ -38,7 +41,7 @@ pub struct Facts(BTreeMap<String, Fact>);
 /// A value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fact {
-    /// Its text; of a derived value that is not known yet, as many zeros as it will have characters.
+    /// Its text; of a derived value that is not known yet, as many zeros as it will have characters at the most.
     pub text: String,
     /// The index of the partition that must be made before it is known, unless it is known.
     pub from: Option<usize>,
@@ -78,6 +81,11 @@ pub(crate) fn digest_of(partition: &str) -> String {
 /// The name of the root hash of a partition's tree.
 pub(crate) fn root_hash_of(partition: &str) -> String {
     format!("partition.{partition}.verity.root-hash")
+}
+
+/// The name of the place where a partition's tree begins.
+pub(crate) fn hash_offset_of(partition: &str) -> String {
+    format!("partition.{partition}.verity.hash-offset")
 }
 
 /// The name of a partition's UUID.
@@ -127,6 +135,11 @@ pub(super) fn facts(
             let digits = 2 * tree.verity.hash.digest_bytes() as usize;
             let key = |key: &str| format!("partition.{}.verity.{key}", identity.name);
             facts.insert(root_hash_of(&identity.name), derived(digits, index));
+            let hash_offset = match trees.behind(index) {
+                Some(_) => derived(OFFSET_DIGITS, index),
+                None => known("0".to_owned()),
+            };
+            facts.insert(hash_offset_of(&identity.name), hash_offset);
             let salt = match tree.verity.salt.as_slice() {
                 [] => "-".to_owned(),
                 salt => hexadecimal(salt),

@@ -8,8 +8,9 @@ use super::layout::{Disk, Length, Request};
 use super::raw::{self, RawLengths};
 use super::sectors::{too_large, whole_sectors, with_margin};
 use super::signature::Signatures;
-use super::verity::{Trees, VerityPlan};
-use cellblock_spec::{PartitionSpec, SizeRule, Spec};
+use super::verity::{self, Trees, VerityPlan};
+use cellblock_image::Verity;
+use cellblock_spec::{Margin, PartitionSpec, SizeRule, Spec};
 
 /// What the lengths of partitions follow from.
 pub(super) struct Lengths<'a> {
@@ -26,8 +27,17 @@ impl Lengths<'_> {
     /// The length of a partition; that of a hash tree follows from its data's.
     fn of(&self, index: usize) -> Result<Length, PlanError> {
         let (partition, identity) = (&self.spec.partitions[index], &self.identities[index]);
+        if let (Some(verity), SizeRule::Minimum(margin)) =
+            (self.trees.behind(index), partition.size_rule())
+        {
+            let size = self.with_tree_behind(index, verity, margin);
+            return size.map(Length::Bytes).map_err(|reason| {
+                let place = verity::size_place(partition);
+                reason.at(Some(place)).of(identity.named())
+            });
+        }
         let measured = match (self.trees.get(index), partition.size_rule()) {
-            (Some(tree), SizeRule::Minimum(_)) => Some(self.tree(index, tree)?),
+            (Some(tree), SizeRule::Minimum(_)) if tree.of != index => Some(self.tree(index, tree)?),
             _ => self
                 .signatures
                 .size(index)
@@ -35,6 +45,30 @@ impl Lengths<'_> {
         };
         length(self.disk, partition, measured, self.raw_lengths)
             .map_err(|error| error.of(identity.named()))
+    }
+
+    /// The length of a partition with a tree behind its data. The margin is the data's.
+    fn with_tree_behind(
+        &self,
+        index: usize,
+        verity: &Verity,
+        margin: Margin,
+    ) -> Result<u64, Reason> {
+        let (partition, disk) = (&self.spec.partitions[index], self.disk);
+        let sector = disk.sector_size.bytes();
+        let (data, multiple) = if partition.raw.is_empty() {
+            let measured = self.sizes.get(&index);
+            let measured = measured.expect("every partition of minimum size has been measured");
+            (*measured, disk.alignment)
+        } else {
+            let end = raw::end_of(&partition.raw, self.raw_lengths).ok_or_else(too_large)?;
+            (end, sector)
+        };
+        let unit = verity::unit(verity, sector);
+        with_margin(data.max(1), margin, unit)
+            .and_then(|data| verity.behind(data))
+            .and_then(|behind| with_margin(behind.end, Margin::Bytes(0), multiple))
+            .ok_or_else(too_large)
     }
 
     /// The bytes of a hash tree.

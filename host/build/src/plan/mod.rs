@@ -49,12 +49,12 @@ mod verity;
 pub use boot::{GrubPlan, esp};
 pub use error::{PlanError, Reason};
 pub use facts::{Fact, Facts};
-pub(crate) use facts::{digest_of, root_hash_of, uuid_of};
+pub(crate) use facts::{digest_of, hash_offset_of, root_hash_of, uuid_of};
 pub use mkfs::{FilesystemRequest, MkfsPlan, MkfsRequest, filesystem_alone, mkfs_plan};
 pub use raw::{RawLengths, raw_lengths};
 pub use signature::SignaturePlan;
 pub use space::{Named, Occupant};
-pub use verity::{Half, VerityPlan};
+pub use verity::{Half, TreeBehind, VerityPlan};
 
 use boot::Surroundings;
 use error::Locate;
@@ -129,6 +129,8 @@ pub struct PlannedPartition {
     pub active: bool,
     /// What goes into it.
     pub fill: Fill,
+    /// The hash tree behind that, if there is one.
+    pub behind: Option<TreeBehind>,
 }
 
 /// The extended partition that holds the logical ones of an MBR.
@@ -267,7 +269,7 @@ impl PlannedPartition {
         identity: &Identity,
         id_of: Option<(usize, Half)>,
         span: ByteSpan,
-        fill: Fill,
+        (fill, behind): (Fill, Option<TreeBehind>),
     ) -> Self {
         Self {
             id_of,
@@ -285,7 +287,16 @@ impl PlannedPartition {
             mbr_type: partition.mbr_type.as_ref().map(|kind| kind.value),
             active: partition.active.as_ref().is_some_and(|active| active.value),
             fill,
+            behind,
         }
+    }
+
+    /// The bytes that what goes into it has to itself: all of it, or what is before the hash tree.
+    #[must_use]
+    pub fn data_size(&self) -> u64 {
+        self.behind
+            .as_ref()
+            .map_or(self.size, |tree| tree.place.data_size)
     }
 
     fn entry(&self, sector_size: SectorSize) -> Partition {
@@ -485,15 +496,23 @@ impl Measured<'_> {
         for (index, (partition, identity)) in spec.partitions.iter().zip(&identities).enumerate() {
             let span = layout.spans[index];
             let made = filesystems.remove(&index).map(Fill::Filesystem);
-            let tree = || trees.get(index).cloned().map(Fill::Verity);
+            let behind = trees
+                .place_behind(index, span.size, disk.sector_size.bytes())
+                .map_err(|reason| {
+                    let place = verity::size_place(partition);
+                    reason.at(Some(place)).of(identity.named())
+                })?;
+            let tree = trees.get(index).filter(|_| behind.is_none());
+            let tree = || tree.cloned().map(Fill::Verity);
             let signature = || signatures.get(index).cloned().map(Fill::Signature);
             let fill = match made.or_else(tree).or_else(signature) {
                 Some(fill) => fill,
                 None if partition.raw.is_empty() => Fill::Empty,
                 None => {
+                    let before = behind.as_ref().map(|tree| tree.place.data_size);
                     let ground = Ground {
-                        what: "partition",
-                        size: span.size,
+                        what: before.map_or("partition", |_| "room before the hash tree"),
+                        size: before.unwrap_or(span.size),
                         taken: Vec::new(),
                     };
                     let pieces = raw::pieces(&partition.raw, &ground, &addresses, &raw_lengths)
@@ -506,7 +525,7 @@ impl Measured<'_> {
                 identity,
                 derived.get(&index).copied(),
                 span,
-                fill,
+                (fill, behind),
             ));
         }
         Ok(Plan {

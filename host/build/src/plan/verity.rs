@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::error::{Locate, PlanError, Reason};
 use super::identity::{Identity, derive, position};
 use super::space::{ByteSpan, Named};
-use cellblock_image::{HashFunction, HashTree, Verity};
+use cellblock_image::{Behind, HashFunction, HashTree, Verity};
 use cellblock_spec::{PartitionSpec, Spec, VerityHash, VeritySpec};
 use cellblock_table::Scheme;
 
@@ -22,6 +22,15 @@ pub struct VerityPlan {
     pub of: usize,
     /// What decides the tree beside its data.
     pub verity: Verity,
+}
+
+/// A hash tree behind the data in the same partition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TreeBehind {
+    /// What decides the tree beside its data.
+    pub verity: Verity,
+    /// Where the data end and the tree begins.
+    pub place: Behind,
 }
 
 /// Which half of a root hash an identifier is.
@@ -62,17 +71,24 @@ impl Trees {
         seed: [u8; 16],
         identities: &[Identity],
     ) -> Result<Self, PlanError> {
+        let named: Vec<Named> = identities.iter().map(Identity::named).collect();
         let mut trees: BTreeMap<usize, VerityPlan> = BTreeMap::new();
         for (index, (partition, identity)) in spec.partitions.iter().zip(identities).enumerate() {
             let Some(asked) = &partition.verity else {
                 continue;
             };
-            let wrong =
-                |reason: Reason| reason.at(Some(asked.of.place.clone())).of(identity.named());
-            let of = data_of(spec, identities, asked).map_err(wrong)?;
+            let place = asked.of.as_ref().map_or(&asked.place, |of| &of.place);
+            let wrong = |reason: Reason| reason.at(Some(place.clone())).of(identity.named());
+            let of = match &asked.of {
+                Some(of) => data_of(spec, identities, &of.value).map_err(wrong)?,
+                None => index,
+            };
+            if asked.of.is_some() && of == index {
+                return Err(circle_error(spec, &named, &[index]));
+            }
             if let Some((other, _)) = trees.iter().find(|(_, tree)| tree.of == of) {
                 return Err(wrong(Reason::SecondTree {
-                    name: asked.of.value.clone(),
+                    name: identities[of].name.clone(),
                     other: identities[*other].named(),
                 }));
             }
@@ -81,16 +97,39 @@ impl Trees {
         }
         let trees = Self(trees);
         match trees.circle() {
-            Some(circle) => {
-                let named: Vec<Named> = identities.iter().map(Identity::named).collect();
-                Err(circle_error(spec, &named, &circle))
-            }
+            Some(circle) => Err(circle_error(spec, &named, &circle)),
             None => Ok(trees),
         }
     }
 
     pub(super) fn get(&self, index: usize) -> Option<&VerityPlan> {
         self.0.get(&index)
+    }
+
+    /// What decides the tree that stands behind the data of this partition, if one does.
+    pub(super) fn behind(&self, index: usize) -> Option<&Verity> {
+        let tree = self.get(index).filter(|tree| tree.of == index);
+        tree.map(|tree| &tree.verity)
+    }
+
+    /// Where the data of this partition end and the tree behind them begins, if there is one.
+    ///
+    /// # Errors
+    /// When the partition has no room for data with a tree.
+    pub(super) fn place_behind(
+        &self,
+        index: usize,
+        size: u64,
+        sector: u64,
+    ) -> Result<Option<TreeBehind>, Reason> {
+        let Some(verity) = self.behind(index) else {
+            return Ok(None);
+        };
+        let place = verity
+            .behind_within(size, unit(verity, sector))
+            .ok_or(Reason::NoRoomBehind { size })?;
+        let verity = verity.clone();
+        Ok(Some(TreeBehind { verity, place }))
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (usize, &VerityPlan)> {
@@ -102,7 +141,8 @@ impl Trees {
         self.0.keys().find_map(|start| {
             let mut way = vec![*start];
             loop {
-                let of = self.0.get(way.last()?)?.of;
+                let last = way.last()?;
+                let of = self.0.get(last).filter(|tree| tree.of != *last)?.of;
                 match way.iter().position(|passed| *passed == of) {
                     Some(begin) => return Some(way.split_off(begin)),
                     None => way.push(of),
@@ -117,7 +157,7 @@ impl Trees {
         if spec.disk.scheme() != Scheme::Gpt {
             return found;
         }
-        for (index, tree) in self.iter() {
+        for (index, tree) in self.iter().filter(|(index, tree)| tree.of != *index) {
             for (partition, half) in [(tree.of, Half::First), (index, Half::Last)] {
                 if spec.partitions[partition].id.is_none() {
                     // Of a tree over a tree, the partition in the middle is found as data.
@@ -135,7 +175,7 @@ impl Trees {
         identities: &[Identity],
         spans: &[ByteSpan],
     ) -> Result<(), PlanError> {
-        for (index, plan) in self.iter() {
+        for (index, plan) in self.iter().filter(|(index, plan)| plan.of != *index) {
             let (data, room) = (spans[plan.of].size, spans[index].size);
             let at_size = size_place(&spec.partitions[index]);
             let needed = plan
@@ -181,19 +221,26 @@ impl VerityPlan {
     }
 }
 
-fn size_place(partition: &PartitionSpec) -> cellblock_spec::Place {
+/// What data with a tree behind them are multiples of, in bytes.
+pub(super) fn unit(verity: &Verity, sector: u64) -> u64 {
+    // Both are powers of two.
+    sector.max(verity.data_block.into())
+}
+
+pub(super) fn size_place(partition: &PartitionSpec) -> cellblock_spec::Place {
     let size = partition.size.as_ref().map(|size| &size.place);
     let verity = partition.verity.as_ref().map(|verity| &verity.place);
     size.or(verity).unwrap_or(&partition.place).clone()
 }
 
 /// The partition that a tree is of.
-fn data_of(spec: &Spec, identities: &[Identity], asked: &VeritySpec) -> Result<usize, Reason> {
-    let name = &asked.of.value;
+fn data_of(spec: &Spec, identities: &[Identity], name: &str) -> Result<usize, Reason> {
     let index = position(name, identities)?;
     let data = &spec.partitions[index];
     if data.filesystem.is_none() && data.raw.is_empty() && data.verity.is_none() {
-        return Err(Reason::TreeOfNothing { name: name.clone() });
+        return Err(Reason::TreeOfNothing {
+            name: name.to_owned(),
+        });
     }
     Ok(index)
 }
@@ -248,7 +295,9 @@ pub(crate) fn circle_error(spec: &Spec, named: &[Named], circle: &[usize]) -> Pl
     let place = circle
         .iter()
         .find_map(|index| spec.partitions[*index].verity.as_ref())
-        .map_or(&spec.partitions[*first].place, |verity| &verity.of.place);
+        .map_or(&spec.partitions[*first].place, |verity| {
+            verity.of.as_ref().map_or(&verity.place, |of| &of.place)
+        });
     Reason::Circle { names }
         .at(Some(place.clone()))
         .of(named[*first].clone())

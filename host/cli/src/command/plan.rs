@@ -40,6 +40,15 @@ fn text(output: &Output, preview: &Preview) -> String {
             let tree = printable(&preview.plan.partitions[tree].name);
             let _ = write!(text, ", its UUID from the root hash in '{tree}'");
         }
+        let behind = partition.behind.as_ref();
+        let behind = behind.map_or_else(String::new, |tree| {
+            let place = &tree.place;
+            format!(
+                "  tree      {:>20} bytes from byte {} on\n",
+                grouped(place.end - place.hash_offset),
+                grouped(place.hash_offset),
+            )
+        });
         text.push_str(&match (&partition.fill, preview.filesystems.get(&index)) {
             (Fill::Filesystem(filesystem), Some(space)) => {
                 format!(", {}\n{}", printable(&filesystem.kind), space_text(space))
@@ -65,6 +74,7 @@ fn text(output: &Output, preview: &Preview) -> String {
             }
             _ => ", zeros\n".to_owned(),
         });
+        text.push_str(&behind);
     }
     let _ = write!(
         text,
@@ -129,16 +139,27 @@ fn partition_document(plan: &Plan, partition: &PlannedPartition, space: Option<&
         _ => None,
     };
     let name = |index: usize| plan.partitions[index].name.clone();
+    let verity = match &partition.behind {
+        Some(tree) => Some(json!({
+            "of": partition.name,
+            "size": tree.place.end - tree.place.hash_offset,
+            "hash-offset": tree.place.hash_offset,
+        })),
+        None => verity.map(|it| {
+            json!({
+                "of": name(it.of),
+                "size": it.tree(plan.partitions[it.of].size).size,
+                "hash-offset": 0,
+            })
+        }),
+    };
     json!({
         "verity-signature": signature.map(|it| json!({
             "of": name(it.tree),
             "length": it.length,
         })),
         "id-from-root-hash-in": partition.id_of.map(|(tree, _)| name(tree)),
-        "verity": verity.map(|it| json!({
-            "of": name(it.of),
-            "size": it.tree(plan.partitions[it.of].size).size,
-        })),
+        "verity": verity,
         "number": partition.number,
         "name": partition.name,
         "type": type_of(partition.kind),

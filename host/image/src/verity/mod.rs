@@ -16,12 +16,14 @@ use sha2::{Sha256, Sha512};
 
 use super::{ImageError, PartitionFile};
 
+mod behind;
 mod fec;
 mod hash;
 mod superblock;
 #[cfg(test)]
 mod tests;
 
+pub use behind::Behind;
 pub use fec::FEC_ROOTS;
 use hash::Level;
 use superblock::Superblock;

@@ -223,6 +223,7 @@ fn print_verity(verity: &VeritySpec) -> String {
     let VeritySpec {
         place: _,
         of,
+        behind,
         hash,
         data_block_size,
         hash_block_size,
@@ -231,11 +232,14 @@ fn print_verity(verity: &VeritySpec) -> String {
         uuid,
         fec_roots,
     } = verity;
-    let mut entries = vec![format!("of = {}", quoted(&of.value))];
+    let mut entries = Vec::new();
     let mut add = |key: &str, value: Option<String>| {
         entries.extend(value.map(|value| format!("{key} = {value}")));
     };
     let size = |size: &Placed<u32>| quoted(&written(size.value.into()));
+    add("of", of.as_ref().map(|of| quoted(&of.value)));
+    let behind = behind.as_ref().filter(|behind| behind.value);
+    add("behind", behind.map(|_| "true".to_owned()));
     add("hash", hash.as_ref().map(|hash| quoted(hash.value.name())));
     add("data-block-size", data_block_size.as_ref().map(size));
     add("hash-block-size", hash_block_size.as_ref().map(size));

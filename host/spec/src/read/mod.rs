@@ -16,7 +16,7 @@ use super::value::{
 };
 use super::{
     DiskSize, DiskSpec, FilesystemSpec, GuestSpec, PartitionSpec, Placed, SizeRule, Spec,
-    TableName, TableSpec,
+    TableName, TableSpec, VeritySpec,
 };
 use cellblock_contract::{Argument, CommandLine, Word};
 use cellblock_table::{Attributes, PartitionType, Scheme};
@@ -156,6 +156,14 @@ fn partition(
     }
     let verity = verity(fields);
     let verity_signature = verity_signature(fields);
+    let is_behind = verity.as_ref().is_some_and(VeritySpec::is_behind);
+    if let Some(verity) = verity.as_ref().filter(|_| is_behind)
+        && ["filesystem", "raw"]
+            .iter()
+            .all(|key| is_absent_or_empty(fields, key))
+    {
+        fields.problem(ProblemKind::VerityBehindNothing, verity.place.clone());
+    }
     let of_verity = [
         ("verity", verity.as_ref().map(|it| &it.place)),
         (
@@ -165,7 +173,12 @@ fn partition(
     ];
     for (verity, place) in of_verity {
         let Some(place) = place else { continue };
-        for key in ["filesystem", "raw", "verity"] {
+        let of_data: &[&str] = if is_behind {
+            &[]
+        } else {
+            &["filesystem", "raw"]
+        };
+        for key in of_data.iter().chain(&["verity"]).copied() {
             if key != verity && !is_absent_or_empty(fields, key) {
                 fields.problem(ProblemKind::VerityBeside { verity, key }, place.clone());
             }

@@ -1,4 +1,4 @@
-//! The hash tree of another partition, read.
+//! A hash tree, read.
 
 use toml::de::DeValue;
 
@@ -18,7 +18,13 @@ pub(super) fn verity(partition: &mut Fields<'_, '_>) -> Option<VeritySpec> {
     let within = partition.within();
     let mut fields = partition.take_table("verity", within)?;
     let place = fields.place.clone();
-    let of = fields.require("of", "of = \"root\"", text);
+    let of = fields.take("of", text);
+    let behind = fields.take("behind", boolean);
+    let is_behind = behind.as_ref().is_some_and(|it| it.value);
+    if of.is_some() == is_behind {
+        let found = if is_behind { "both" } else { "none" };
+        fields.problem(ProblemKind::VerityOver { found }, place.clone());
+    }
     let spec = VeritySpec {
         place,
         hash: fields.take("hash", parsed(|name| parse_choice(name, &VerityHash::ALL))),
@@ -28,7 +34,8 @@ pub(super) fn verity(partition: &mut Fields<'_, '_>) -> Option<VeritySpec> {
         superblock: fields.take("superblock", boolean),
         uuid: fields.take("uuid", parsed(parse_uuid)),
         fec_roots: fields.take("fec-roots", fec_roots),
-        of: of?,
+        of,
+        behind,
     };
     if let (Some(uuid), Some(false)) = (&spec.uuid, spec.superblock.as_ref().map(|it| it.value)) {
         fields.problem(ProblemKind::UuidWithoutSuperblock, uuid.place.clone());
