@@ -186,6 +186,30 @@ fn the_image_is_left_out_of_its_own_content() {
     assert_same_bytes(&bench.path("first.img"), &bench.path("root/disk.img"));
 }
 
+/// What a shell has made of `>` is there before the program begins.
+#[test]
+fn the_file_of_standard_output_is_left_out_of_content() {
+    for (output, sends) in [("-", true), ("elsewhere.img", false)] {
+        let bench = Bench::new();
+        bench.write("root/file", "content");
+        let make = |name: &str| {
+            let mut command = bench.cellblock();
+            command.args(["mkfs", "ext4", "-o", output, "--content", "root"]);
+            command.args(["--time", "1700000000", "--json", "record.json"]);
+            command.stdout(fs::File::create(bench.path(name)).unwrap());
+            let outcome = Outcome::of(&mut command);
+            assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+            let made = bench.path(if sends { name } else { output });
+            (fs::read(made).unwrap(), outcome.stderr)
+        };
+        let (expected, _) = make("outside");
+        let (made, said) = make("root/inside");
+        assert!(made == expected, "{output}");
+        let line = "root: /inside is an output of this run, and left out\n";
+        assert!(said.ends_with(line), "{said}");
+    }
+}
+
 #[test]
 fn a_pattern_that_matches_nothing_is_warned_of() {
     let bench = Bench::new();

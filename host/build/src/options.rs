@@ -1,6 +1,7 @@
 //! How an image is built.
 
 use std::collections::BTreeSet;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -38,8 +39,8 @@ pub struct BuildOptions {
     pub time_of_environment: bool,
     /// Whether what is published is flushed to the disk first.
     pub durability: Durability,
-    /// What the run writes beside the image, such as other images and records: like the image, it is left out of the
-    /// directories that content comes from.
+    /// What the run writes beside the image, such as other images and records: like the image and the file that standard
+    /// output goes to, it is left out of the directories that content comes from.
     pub outputs: Vec<PathBuf>,
     /// Where partitions come from that were made before, and where those go that are made.
     #[cfg(feature = "cache")]
@@ -47,11 +48,13 @@ pub struct BuildOptions {
 }
 
 impl BuildOptions {
-    /// Those of the outputs and of the one at `path` that are there already.
+    /// Those of the outputs and of the one at `path` that are there already, and standard output's file.
     pub(crate) fn outputs_with(&self, path: Option<&Path>) -> BTreeSet<FileId> {
         let paths = self.outputs.iter().map(PathBuf::as_path).chain(path);
+        let files = paths.map(FileId::of_path);
         // What is missing, or cannot be looked at, is found in no directory either.
-        paths.map(FileId::of_path).filter_map(Result::ok).collect()
+        let said = FileId::of_open(io::stdout());
+        files.chain([said]).filter_map(Result::ok).collect()
     }
 }
 

@@ -232,7 +232,8 @@ fn pack(
     })
 }
 
-/// Gives all images their names, once all are complete and their record is written.
+/// Gives all images their names, once all are complete, their record is written and what is said of them has been said: a
+/// full standard output is found before anything is replaced.
 fn deliver(
     build: &Build,
     made: Vec<Made>,
@@ -248,19 +249,20 @@ fn deliver(
     if let (Some(sources), [one]) = (sources, &records[..]) {
         provenance.write(&statement(sources.spec, &sources.inputs, one))?;
     }
-    if let Some(files) = split {
-        files.publish()?;
-    }
     let is_silent = provenance.is_stdout();
-    for image in made {
+    for image in &made {
         for (name, line) in &image.log {
             print_log(name, line, build.run.verbose);
         }
-        let says = build.run.says() && !super::has_stdout(&image.record) && !is_silent;
-        image.packed.deliver()?;
-        if says {
+        if build.run.says() && !super::has_stdout(&image.record) && !is_silent {
             print(&image.shown)?;
         }
+    }
+    if let Some(files) = split {
+        files.publish()?;
+    }
+    for image in made {
+        image.packed.deliver()?;
     }
     record.publish()?;
     provenance.publish()

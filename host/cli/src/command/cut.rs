@@ -34,20 +34,17 @@ pub(super) fn run(cut: &Cut) -> Result<(), Failure> {
     let taken = taken?;
     super::print_findings(&cut.chosen.image, &taken.changed);
     record.write(&taken.changed.record)?;
-    let (partition, done) = (
-        taken.changed.partition.clone(),
-        taken.changed.record.clone(),
-    );
-    taken.deliver()?;
-    record.publish()?;
-    if cut.quiet || to_stdout || has_stdout {
-        return Ok(());
+    if !(cut.quiet || to_stdout || has_stdout) {
+        let done = &taken.changed.record;
+        let size = done.partitions.iter().map(|one| one.size).sum();
+        print(&format!(
+            "{output}: partition {} of {}, {} in {:.2} s\n",
+            taken.changed.partition,
+            cut.chosen.image.display(),
+            human(size),
+            done.timings.total.unwrap_or_default(),
+        ))?;
     }
-    let size = done.partitions.iter().map(|one| one.size).sum();
-    print(&format!(
-        "{output}: partition {partition} of {}, {} in {:.2} s\n",
-        cut.chosen.image.display(),
-        human(size),
-        done.timings.total.unwrap_or_default(),
-    ))
+    taken.deliver()?;
+    record.publish()
 }

@@ -47,12 +47,11 @@ fn disks(export: &Export, targets: &[Target]) -> Result<(), Failure> {
     let (packed, done) = exported?;
     super::warn_of_codecs(&runtime, &done);
     record.write(&done)?;
-    packed.deliver()?;
-    record.publish()?;
     if export.run.says() && !to_stdout {
         print(&super::outputs(&done))?;
     }
-    Ok(())
+    packed.deliver()?;
+    record.publish()
 }
 
 /// What is written of a tree.

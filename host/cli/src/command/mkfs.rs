@@ -42,12 +42,11 @@ pub(super) fn run(mkfs: &Mkfs) -> Result<(), Failure> {
     let (packed, done) = packed?;
     super::warn_of_codecs(&runtime, &done);
     record.write(&done)?;
-    packed.deliver()?;
-    record.publish()?;
     if mkfs.run.says() && !to_stdout {
         let mut text = super::outputs_of(&done, mkfs.kind.name());
         text.push_str(&super::properties(&done));
         print(&text)?;
     }
-    Ok(())
+    packed.deliver()?;
+    record.publish()
 }

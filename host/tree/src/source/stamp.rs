@@ -126,6 +126,14 @@ impl FileId {
         Ok(Self::of(&status))
     }
 
+    /// The file that is open, such as standard output.
+    ///
+    /// # Errors
+    /// When it cannot be looked at.
+    pub fn of_open(file: impl AsFd) -> io::Result<Self> {
+        Ok(Self::of(&status(file)?))
+    }
+
     pub(crate) fn of(status: &Statx) -> Self {
         Self {
             device: device(status),
