@@ -18,7 +18,7 @@ use std::hash::{BuildHasher as _, Hasher as _};
 use std::io;
 use std::ops::Range;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -31,12 +31,14 @@ use thiserror::Error;
 
 mod cut;
 mod entry;
+mod hit;
 mod place;
 mod store;
 #[cfg(test)]
 mod tests;
 
-use entry::{Chunk, EntryFault, MOST_ENTRY, MOST_LIST, Payload, Trust};
+use entry::{Chunk, EntryFault, MOST_ENTRY, Payload, Trust};
+pub use hit::Hit;
 pub use place::{Address, Place, PlaceError};
 pub use store::{Collected, Counts};
 use store::{Folder, Http, Kind, Store, StoreError};
@@ -147,14 +149,6 @@ struct Shelf {
     is_down: AtomicBool,
     /// What has been said of it.
     said: Mutex<BTreeSet<String>>,
-}
-
-/// An entry that may be used.
-#[derive(Debug)]
-pub struct Hit<'a> {
-    cache: &'a Cache,
-    shelf: &'a Shelf,
-    payload: Payload,
 }
 
 /// The right to make what a key stands for; nobody else on this machine makes it meanwhile.
@@ -505,114 +499,5 @@ impl Making {
     #[must_use]
     pub fn is_locked(&self) -> bool {
         self.lock.is_some()
-    }
-}
-
-impl Hit<'_> {
-    /// The bytes of the partition.
-    #[must_use]
-    pub fn size(&self) -> u64 {
-        self.payload.size
-    }
-
-    /// What whoever stored it wanted to know of it.
-    #[must_use]
-    pub fn notes(&self) -> &[u8] {
-        &self.payload.notes
-    }
-
-    /// Which cache has it.
-    #[must_use]
-    pub fn place(&self) -> String {
-        self.shelf.place.to_string()
-    }
-
-    /// Says that it turned out to be wrong: the cache is not used any more.
-    pub fn refute(&self, why: &str) {
-        let error = StoreError::Http(why.to_owned());
-        self.cache.give_up(self.shelf, &error);
-    }
-
-    /// Hands all data of the partition to `write`, by its offset and from several threads, each chunk once its digest is right.
-    /// Whether it all came; if not, some of it may be written.
-    #[must_use]
-    pub fn restore(&self, write: &(dyn Fn(u64, &[u8]) -> io::Result<()> + Sync)) -> bool {
-        let Some(chunks) = self.chunks() else {
-            return false;
-        };
-        let data: u64 = chunks.iter().map(|chunk| u64::from(chunk.length)).sum();
-        let deadline = Instant::now()
-            + self.cache.options.patience * 3
-            + Duration::from_secs(data / SLOWEST_BYTES_A_SECOND);
-        let next = AtomicUsize::new(0);
-        let work = || {
-            loop {
-                let Some(chunk) = chunks.get(next.fetch_add(1, Ordering::Relaxed)) else {
-                    return true;
-                };
-                let name = &chunk.digest;
-                let done = self.blob(name, chunk.length as usize, deadline);
-                if done.is_none_or(|bytes| write(chunk.offset, &bytes).is_err()) {
-                    next.store(chunks.len(), Ordering::Relaxed);
-                    return false;
-                }
-            }
-        };
-        thread::scope(|scope| {
-            // Where no more threads may be started, those that there are do all of it.
-            let others: Vec<_> = (1..self.cache.options.jobs.min(chunks.len()))
-                .map_while(|_| thread::Builder::new().spawn_scoped(scope, work).ok())
-                .collect();
-            let own = work();
-            let joined = others.into_iter().map(|other| {
-                let joined = other.join();
-                joined.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-            });
-            joined.fold(own, |all, one| all && one)
-        })
-    }
-
-    fn chunks(&self) -> Option<Vec<Chunk>> {
-        let length = self.payload.list_length as usize;
-        if length == 0 {
-            return Some(Vec::new());
-        }
-        let deadline = Instant::now()
-            + self.cache.options.patience * 3
-            + Duration::from_secs(length as u64 / SLOWEST_BYTES_A_SECOND);
-        let list = self.blob(&self.payload.list, length.min(MOST_LIST), deadline)?;
-        let chunks = entry::decode_list(&list, self.payload.size, cut::MOST);
-        if chunks.is_none() {
-            self.refute("a list of chunks that cannot be: whoever signed it is no cellblock");
-        }
-        chunks
-    }
-
-    /// What has this digest and this length; the store is not asked again if it answers anything else.
-    fn blob(&self, name: &[u8; 32], length: usize, deadline: Instant) -> Option<Vec<u8>> {
-        let (cache, shelf) = (self.cache, self.shelf);
-        if !shelf.is_up() {
-            return None;
-        }
-        match shelf.store.get(Kind::Blob, name, length, deadline) {
-            Ok(Some(bytes)) if bytes.len() == length && entry::digest(&bytes) == *name => {
-                Some(bytes)
-            }
-            Ok(Some(_)) => {
-                let text = "it has other bytes than the entry says";
-                if shelf.store.mends(Kind::Blob, name) {
-                    cache.say_once(shelf, format_args!("a chunk is not used: {text}"));
-                } else {
-                    self.refute(text);
-                }
-                None
-            }
-            // It was removed to make room: what is missing is made and stored again.
-            Ok(None) => None,
-            Err(error) => {
-                cache.give_up(shelf, &error);
-                None
-            }
-        }
     }
 }
