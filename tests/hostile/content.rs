@@ -140,3 +140,102 @@ fn placements() {
         ],
     );
 }
+
+/// A run of the records, with so many bytes of the guest's own from `offset` on.
+fn compose(offset: u64, own: u32, records: &[Record]) -> String {
+    let (offset, count) = (offset.cast_signed(), records.len());
+    format!(
+        "(call $compose (i64.const {offset}) (i32.const 0) (i32.const {own}) (i32.const 2048) (i32.const {count}) (i32.const 1024))"
+    )
+}
+
+fn run(name: &str, offset: u64, own: u32, records: &[Record]) -> Attack {
+    let body = format!("{} {REFUSE} (i32.const -1)", compose(offset, own, records));
+    let text = format!("{}{}", data(records), format(&body));
+    formatter(name, PLACEMENTS, &text)
+}
+
+#[test]
+fn runs() {
+    const END: u64 = 1 << 20;
+    let (past_file, past_end, covers) = (
+        "it reaches past the end of its file",
+        "it reaches past the end of the partition",
+        "it covers other content",
+    );
+    let refused = |name: &str, offset: u64, own: u32, records: &[Record], cause: &str| {
+        run(name, offset, own, records).refused(format!(
+            "the formatter asked for a placement that cannot be: {cause}\n"
+        ))
+    };
+    let records = [(1, 0, 4200, 100, 0)];
+    let one = compose(4096, 200, &records);
+    let after = |name: &str, first: &str, then: &str| {
+        let body = format!("{first} {then} {REFUSE} (i32.const -1)");
+        let text = format!("{}{}", data(&records), format(&body));
+        formatter(name, PLACEMENTS, &text).refused(format!(
+            "the formatter asked for a placement that cannot be: {covers}\n"
+        ))
+    };
+    let write = |then: &str| {
+        format!(
+            "(call $write (local.get $p) (i32.const 0) (i32.const 8) (i64.const 4390) (i32.const 1024)) {then}"
+        )
+    };
+    let busy = "(if (i32.load8_u (i32.const 1024)) (then (return (i32.load8_u (i32.const 1032)))))";
+    let written_over = format!("{one} {} (i32.const -1)", write(busy));
+    withstand(
+        "runs of content and bytes",
+        vec![
+            refused("what is not in the tree", 0, 9, &[(7, 0, 5, 1, 0)], "it is of no file"),
+            refused("a directory", 0, 9, &[(0, 0, 0, 0, 0)], "it is of no file"),
+            refused("more than a file has", 0, 9, &[(1, 1, 0, 100_000, 0)], past_file),
+            refused("a file's range that wraps around", 0, 9, &[(1, u64::MAX, 0, 2, 0)], past_file),
+            refused("content before the run", 100, 9, &[(1, 0, 99, 1, 0)], covers),
+            refused("content that the bytes do not reach", 0, 9, &[(1, 0, 10, 1, 0)], past_end),
+            refused("content at 2^64 - 1", 0, 9, &[(1, 0, u64::MAX, 1, 0)], past_end),
+            refused("content in no order", 0, 99, &[(1, 0, 50, 9, 0), (1, 0, 40, 9, 0)], covers),
+            refused("content over content", 0, 99, &[(1, 0, 50, 9, 0), (1, 0, 58, 9, 0)], covers),
+            refused("a padding over content", 0, 99, &[(1, 0, 50, 9, 9), (1, 0, 60, 9, 0)], covers),
+            refused("a run across the end", END - 10, 9, &[(1, 0, END - 10, 2, 0)], past_end),
+            refused("a padding of 2^32 - 1", 0, 9, &[(1, 0, 0, 1, u32::MAX)], past_end),
+            refused("a run at 2^64 - 1", u64::MAX, 1, &[], past_end),
+            refused("a run that wraps around", u64::MAX - 9, 9, &[(1, 0, u64::MAX - 5, 9, 0)], past_end),
+            after("a run twice", &one, &one),
+            after("a run over what is written", &write(""), &one),
+            formatter("a write over a run", PLACEMENTS, &format!("{}{}", data(&records), format(&written_over)))
+                .refused("the formatter could not use its partition: busy"),
+            run("an empty run at the end", END, 0, &[(1, 9, END, 0, 0)]),
+            run("holes with bytes around them", 4096, 4096, &[(2, 0, 5000, 524_288, 0), (2, 0, 529_999, 99_999, 1)]),
+            formatter("records from outside its memory", "checked addresses", &format("(call $compose (i64.const 0) (i32.const 0) (i32.const 8) (i32.const 65528) (i32.const 1000) (i32.const 1024)) (i32.const -1)"))
+                .refused("the guest 'hostile' failed: "),
+            formatter("bytes from outside its memory", "checked addresses", &format("(call $compose (i64.const 0) (i32.const 65530) (i32.const 4096) (i32.const 0) (i32.const 0) (i32.const 1024)) (i32.const -1)"))
+                .refused("the guest 'hostile' failed: "),
+            formatter("a run of 300 MiB", "limit of one call", &format("(drop (memory.grow (i32.const 4800))) (call $compose (i64.const 0) (i32.const 0) (i32.const 314572800) (i32.const 0) (i32.const 0) (i32.const 1024)) (i32.const -1)"))
+                .memory(400 << 20)
+                .refused("too much data is being copied between the host and the guest"),
+            formatter("runs of 64 MiB, one behind the other", "queue of the host", &format(
+                "(drop (memory.grow (i32.const 1024)))
+                 (loop $again
+                   (call $compose (i64.mul (i64.extend_i32_u (local.get $i)) (i64.const 67108864)) (i32.const 0) (i32.const 67108864) (i32.const 0) (i32.const 0) (i32.const 1024))
+                   (local.set $i (i32.add (local.get $i) (i32.const 1)))
+                   (br_if $again (i32.eqz (i32.load8_u (i32.const 1024)))))
+                 (if (i32.ne (local.get $i) (i32.const 9)) (then (unreachable)))
+                 (i32.const -1)"))
+                .size("512MiB")
+                .memory(80 << 20),
+            formatter("a million single bytes among others", "queue of the host", &format(
+                "(drop (memory.grow (i32.const 700)))
+                 (loop $again
+                   (i32.store (i32.add (i32.const 65536) (i32.mul (local.get $i) (i32.const 40))) (i32.const 1))
+                   (i64.store (i32.add (i32.const 65552) (i32.mul (local.get $i) (i32.const 40))) (i64.extend_i32_u (i32.mul (local.get $i) (i32.const 2))))
+                   (i64.store (i32.add (i32.const 65560) (i32.mul (local.get $i) (i32.const 40))) (i64.const 1))
+                   (local.set $i (i32.add (local.get $i) (i32.const 1)))
+                   (br_if $again (i32.lt_u (local.get $i) (i32.const 1000000))))
+                 (call $compose (i64.const 0) (i32.const 0) (i32.const 1000000) (i32.const 65536) (i32.const 1000000) (i32.const 1024))
+                 (if (i32.load8_u (i32.const 1024)) (then (unreachable)))
+                 (i32.const -1)"))
+                .size("4MiB"),
+        ],
+    );
+}

@@ -124,7 +124,7 @@ fn handles_of_pieces() {
         refused_as(PIECE)
     );
     let measure = format!(
-        r#"(func $measure (export "cellblock:format/formatter@0.1.4#measure")
+        r#"(func $measure (export "cellblock:format/formatter@0.1.5#measure")
           (param i32 i32 i64 i64 i32 i32 i32 i64 i64 i64 i64 i64 i32 i32 i32 i32) (result i32)
           {} {} {} (call $measured (i64.const 1048576)))"#,
         one_piece(),

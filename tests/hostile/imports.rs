@@ -44,9 +44,9 @@ fn imports() {
             whole("a thousand functions", "import list", &format!("(component {functions})")).not_loaded("imports function-0, which is not in the contract"),
             whole("a thousand interfaces", "import list", &format!("(component {instances})")).not_loaded("imports hostile:many/interface-0#run, which is not"),
             whole("a name of 50,000 letters", "import list", &format!("(component (import \"{long}\" (func)))")).not_loaded("which is not in the contract"),
-            whole("a function that the contract lacks", "types of the contract", "(component (import \"cellblock:format/tree@0.1.4\" (instance (export \"read-host-file\" (func)))))").not_loaded("read-host-file"),
-            whole("a function with another type", "types of the contract", "(component (import \"cellblock:format/tree@0.1.4\" (instance (export \"rewind\" (func (param \"path\" string))))))").not_loaded("rewind"),
-            whole("a resource of the host's", "types of the contract", "(component (import \"cellblock:format/tree@0.1.4\" (instance (export \"file\" (type (sub resource))))))").not_loaded("file"),
+            whole("a function that the contract lacks", "types of the contract", "(component (import \"cellblock:format/tree@0.1.5\" (instance (export \"read-host-file\" (func)))))").not_loaded("read-host-file"),
+            whole("a function with another type", "types of the contract", "(component (import \"cellblock:format/tree@0.1.5\" (instance (export \"rewind\" (func (param \"path\" string))))))").not_loaded("rewind"),
+            whole("a resource of the host's", "types of the contract", "(component (import \"cellblock:format/tree@0.1.5\" (instance (export \"file\" (type (sub resource))))))").not_loaded("file"),
         ],
     );
 }

@@ -1,5 +1,5 @@
 ;; Lets about a second pass, and then asks for the content of node 1, a file of 4 MiB.
-(import "cellblock:format/placement@0.1.4" "place"
+(import "cellblock:format/placement@0.1.5" "place"
   (func $place (param i32 i32 i32)))
 
 ;; file, file offset, partition offset, length, padding

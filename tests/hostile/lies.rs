@@ -4,11 +4,11 @@ use super::runner::{Attack, formatter, withstand};
 use super::template::format;
 
 const DESCRIBE: &str =
-    r#"(func $describe (export "cellblock:format/formatter@0.1.4#describe") (result i32)"#;
-const MEASURE: &str = r#"(func $measure (export "cellblock:format/formatter@0.1.4#measure")
+    r#"(func $describe (export "cellblock:format/formatter@0.1.5#describe") (result i32)"#;
+const MEASURE: &str = r#"(func $measure (export "cellblock:format/formatter@0.1.5#measure")
   (param i32 i32 i64 i64 i32 i32 i32 i64 i64 i64 i64 i64 i32 i32 i32 i32) (result i32)"#;
 const AFTER: &str =
-    r#"(func $after (export "cabi_post_cellblock:format/formatter@0.1.4#format") (param i32)"#;
+    r#"(func $after (export "cabi_post_cellblock:format/formatter@0.1.5#format") (param i32)"#;
 
 /// A formatter that answers `measure` so, for a partition of the smallest size.
 fn measured(name: &str, size: i64) -> Attack {

@@ -6,7 +6,7 @@
 //! ```
 
 /// The functions of the contract: the name in the text, where it is from, its name there, its core type.
-const IMPORTS: [(&str, &str, &str, &str); 36] = [
+const IMPORTS: [(&str, &str, &str, &str); 37] = [
     ("$next", TREE, "next", "(param i32 i32)"),
     ("$rewind", TREE, "rewind", ""),
     ("$sum", TREE, "sum", "(param i32 i32)"),
@@ -14,13 +14,19 @@ const IMPORTS: [(&str, &str, &str, &str); 36] = [
     ("$read_file", TREE, "read", "(param i32 i64 i32 i32)"),
     (
         "$place",
-        "cellblock:format/placement@0.1.4",
+        "cellblock:format/placement@0.1.5",
         "place",
         "(param i32 i32 i32)",
     ),
     (
+        "$compose",
+        "cellblock:format/placement@0.1.5",
+        "compose",
+        "(param i64 i32 i32 i32 i32 i32)",
+    ),
+    (
         "$log",
-        "cellblock:format/progress@0.1.4",
+        "cellblock:format/progress@0.1.5",
         "log",
         "(param i32 i32 i32)",
     ),
@@ -163,19 +169,19 @@ const IMPORTS: [(&str, &str, &str, &str); 36] = [
     ),
     (
         "$digests",
-        "cellblock:format/digests@0.1.4",
+        "cellblock:format/digests@0.1.5",
         "files",
         "(param i32 i32 i32)",
     ),
     (
         "$block_digests",
-        "cellblock:format/digests@0.1.4",
+        "cellblock:format/digests@0.1.5",
         "blocks",
         "(param i32 i32 i32)",
     ),
 ];
-const TREE: &str = "cellblock:format/tree@0.1.4";
-const ENCODING: &str = "cellblock:format/encoding@0.1.4";
+const TREE: &str = "cellblock:format/tree@0.1.5";
+const ENCODING: &str = "cellblock:format/encoding@0.1.5";
 const FILES: &str = "wasi:filesystem/types@0.2.12";
 
 /// The parts of a formatter, each left out if the attack has its own: the function that it defines, and the text.
@@ -213,20 +219,20 @@ const PARTS: [(&str, &str); 6] = [
     (
         "(func $describe ",
         r#"
-(func $describe (export "cellblock:format/formatter@0.1.4#describe") (result i32)
+(func $describe (export "cellblock:format/formatter@0.1.5#describe") (result i32)
   (i32.const 256))"#,
     ),
     (
         "(func $measure ",
         r#"
-(func $measure (export "cellblock:format/formatter@0.1.4#measure")
+(func $measure (export "cellblock:format/formatter@0.1.5#measure")
   (param i32 i32 i64 i64 i32 i32 i32 i64 i64 i64 i64 i64 i32 i32 i32 i32) (result i32)
   (call $measured (i64.const 1048576)))"#,
     ),
     (
         "(func $exported ",
         r#"
-(func $exported (export "cellblock:format/formatter@0.1.4#format") (param $arguments i32) (result i32)
+(func $exported (export "cellblock:format/formatter@0.1.5#format") (param $arguments i32) (result i32)
   (local $code i32)
   (local.set $code (call $format (i32.load (local.get $arguments))))
   (if (i32.eq (local.get $code) (i32.const -1))

@@ -24,9 +24,9 @@ fn stopped(name: &str, text: &str) -> Attack {
 fn time_without_end() {
     let loop_in = "(loop $again (br $again)) (unreachable)";
     let describe = format!(
-        r#"(func $describe (export "cellblock:format/formatter@0.1.4#describe") (result i32) {loop_in})"#
+        r#"(func $describe (export "cellblock:format/formatter@0.1.5#describe") (result i32) {loop_in})"#
     );
-    let answered = r#"(func $after (export "cabi_post_cellblock:format/formatter@0.1.4#format") (param i32)
+    let answered = r#"(func $after (export "cabi_post_cellblock:format/formatter@0.1.5#format") (param i32)
         (loop $again (br $again)))"#;
     let reallocation = format!(
         r#"(func $realloc (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) {loop_in})"#

@@ -13,13 +13,13 @@ use crate::hostile::template;
 const RESOURCES: &str = "
     package hostile:more;
     interface things { resource thing; }
-    world guest { include cellblock:format/guest@0.1.4; export things; }
+    world guest { include cellblock:format/guest@0.1.5; export things; }
 ";
 
 /// A world that encodes and does not describe its kinds.
 const ENCODING: &str = "
     package hostile:encoding;
-    world guest { include cellblock:format/guest@0.1.4; include cellblock:format/encoder@0.1.4; }
+    world guest { include cellblock:format/guest@0.1.5; include cellblock:format/encoder@0.1.5; }
 ";
 
 /// Puts the formatter `tests/hostile/NAME.wat` into the bench as `NAME.wasm`.

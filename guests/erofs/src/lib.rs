@@ -96,7 +96,6 @@ impl EncodingFormatter for Erofs {
             census: &census,
             contents: &contents,
             layout: &layout,
-            tree,
             encoder,
         };
         if let Some(output) = output {

@@ -32,6 +32,13 @@ pub trait Output {
     /// [`FormatError::Placement`] if a placement is refused.
     fn place(&mut self, batch: &[Placement]) -> Result<(), FormatError>;
 
+    /// Writes a run of bytes with file content in it: `batch`, in the order of the partition, and `own` from `offset` on
+    /// wherever the run is not placed. All of it counts as placed.
+    ///
+    /// # Errors
+    /// [`FormatError::Placement`] if it is refused; an index as large as the batch is long means the run.
+    fn compose(&mut self, offset: u64, own: &[u8], batch: &[Placement]) -> Result<(), FormatError>;
+
     /// Logs a warning for the user.
     fn warn(&mut self, message: &str);
 }
@@ -41,6 +48,10 @@ pub struct Buffered<'a> {
     output: &'a mut dyn Output,
     start: u64,
     bytes: Vec<u8>,
+    /// Content that stands among `bytes`.
+    among: Vec<Placement>,
+    /// The bytes that `among` takes.
+    among_bytes: u64,
     placements: Vec<Placement>,
 }
 
@@ -54,6 +65,8 @@ impl<'a> Buffered<'a> {
             output,
             start: 0,
             bytes: Vec::with_capacity(Self::BYTES),
+            among: Vec::new(),
+            among_bytes: 0,
             placements: Vec::with_capacity(Self::PLACEMENTS),
         }
     }
@@ -63,7 +76,7 @@ impl<'a> Buffered<'a> {
     /// # Errors
     /// As [`Output::write`], possibly for an earlier write.
     pub fn write(&mut self, offset: u64, bytes: &[u8]) -> Result<(), FormatError> {
-        self.make_room(offset, bytes.len())?;
+        self.make_room(offset, bytes.len() as u64)?;
         if bytes.len() >= Self::BYTES {
             self.start = offset + bytes.len() as u64;
             return self.output.write(offset, bytes);
@@ -77,16 +90,32 @@ impl<'a> Buffered<'a> {
     /// # Errors
     /// As [`Output::write`], for an earlier write.
     pub fn space(&mut self, offset: u64, length: usize) -> Result<&mut [u8], FormatError> {
-        self.make_room(offset, length)?;
+        self.make_room(offset, length as u64)?;
         let begin = self.bytes.len();
         self.bytes.resize(begin + length, 0);
         Ok(&mut self.bytes[begin..])
     }
 
+    /// Places content among what is written, right behind what went before it: the host writes both at once.
+    ///
+    /// # Errors
+    /// As [`Output::write`], for an earlier write.
+    pub fn place_among(&mut self, placement: Placement) -> Result<(), FormatError> {
+        let length = placement.length + u64::from(placement.padding);
+        if length == 0 {
+            return Ok(());
+        }
+        self.make_room(placement.partition_offset, length)?;
+        self.among.push(placement);
+        self.among_bytes += length;
+        Ok(())
+    }
+
     /// Hands over what was written before, unless `length` bytes at `offset` follow it and fit beside it.
-    fn make_room(&mut self, offset: u64, length: usize) -> Result<(), FormatError> {
-        let follows = offset == self.start + self.bytes.len() as u64;
-        if !follows || self.bytes.len() + length > Self::BYTES {
+    fn make_room(&mut self, offset: u64, length: u64) -> Result<(), FormatError> {
+        let before = self.bytes.len() as u64 + self.among_bytes;
+        let follows = offset == self.start + before;
+        if !follows || before + length > Self::BYTES as u64 {
             self.flush_bytes()?;
             self.start = offset;
         }
@@ -136,11 +165,15 @@ impl<'a> Buffered<'a> {
     }
 
     fn flush_bytes(&mut self) -> Result<(), FormatError> {
-        if !self.bytes.is_empty() {
+        if !self.among.is_empty() {
+            self.output.compose(self.start, &self.bytes, &self.among)?;
+        } else if !self.bytes.is_empty() {
             self.output.write(self.start, &self.bytes)?;
-            self.start += self.bytes.len() as u64;
-            self.bytes.clear();
         }
+        self.start += self.bytes.len() as u64 + self.among_bytes;
+        self.bytes.clear();
+        self.among.clear();
+        self.among_bytes = 0;
         Ok(())
     }
 

@@ -134,6 +134,15 @@ impl cellblock_guest::Output for Nowhere {
         panic!("a refused request places nothing");
     }
 
+    fn compose(
+        &mut self,
+        _: u64,
+        _: &[u8],
+        _: &[cellblock_guest::Placement],
+    ) -> Result<(), FormatError> {
+        panic!("a refused request composes nothing");
+    }
+
     fn warn(&mut self, _: &str) {}
 }
 

@@ -59,14 +59,39 @@ impl Ledger {
         size: u64,
         file_size: Option<u64>,
     ) -> Result<(), PlaceError> {
-        let file_size = file_size.ok_or(PlaceError::NotAFile(index))?;
-        let end = asked.file_offset.checked_add(asked.length);
-        if end.is_none_or(|end| end > file_size) {
-            return Err(PlaceError::OutsideFile(index));
-        }
-        let all = asked.length.checked_add(u64::from(asked.padding));
-        let all = all.ok_or(PlaceError::OutsidePartition(index))?;
+        let all = length_of(asked, index, file_size)?;
         self.claim(index, asked.partition_offset, all, size)
+    }
+
+    /// Takes a run of a partition of `size` bytes: `batch`, with so many `own` bytes around it.
+    ///
+    /// # Errors
+    /// Why it is refused.
+    pub(super) fn compose(
+        &mut self,
+        offset: u64,
+        own: usize,
+        batch: &[Placement],
+        size: u64,
+        file_size: impl Fn(u32) -> Option<u64>,
+    ) -> Result<(), PlaceError> {
+        let (mut end, mut own) = (offset, own as u64);
+        let mut count = 0;
+        for asked in batch {
+            let length = length_of(asked, count, file_size(asked.file))?;
+            let gap = asked.partition_offset.checked_sub(end);
+            let gap = gap.ok_or(PlaceError::Overlap(count))?;
+            let rest = own.checked_sub(gap);
+            let start = asked.partition_offset;
+            (end, own) = start
+                .checked_add(length)
+                .zip(rest)
+                .ok_or(PlaceError::OutsidePartition(count))?;
+            count += 1;
+        }
+        let end = end.checked_add(own);
+        let end = end.ok_or(PlaceError::OutsidePartition(count))?;
+        self.claim(count, offset, end - offset, size)
     }
 
     /// Takes a range of a partition of `size` bytes for the placement at `index`.
@@ -105,6 +130,13 @@ impl Ledger {
         Ok(end)
     }
 
+    /// Takes a run that the host has composed: where a cell knows less than its host.
+    pub(super) fn take_run(&mut self, offset: u64, own: usize, batch: &[Placement]) {
+        let content = batch.iter().map(|one| one.length + u64::from(one.padding));
+        let length = content.sum::<u64>() + own as u64;
+        self.placed.insert(offset, offset + length);
+    }
+
     /// Bounds what is remembered for a cell.
     ///
     /// # Errors
@@ -117,5 +149,103 @@ impl Ledger {
             return Err(Exceeded(what).into());
         }
         Ok(())
+    }
+}
+
+/// The bytes that a placement takes of the partition.
+fn length_of(asked: &Placement, index: u32, file_size: Option<u64>) -> Result<u64, PlaceError> {
+    let file_size = file_size.ok_or(PlaceError::NotAFile(index))?;
+    let end = asked.file_offset.checked_add(asked.length);
+    if end.is_none_or(|end| end > file_size) {
+        return Err(PlaceError::OutsideFile(index));
+    }
+    let all = asked.length.checked_add(u64::from(asked.padding));
+    all.ok_or(PlaceError::OutsidePartition(index))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SIZE: u64 = 4096;
+
+    fn placement(partition_offset: u64, length: u64, padding: u32) -> Placement {
+        Placement {
+            file: 1,
+            file_offset: 0,
+            partition_offset,
+            length,
+            padding,
+        }
+    }
+
+    fn compose(
+        ledger: &mut Ledger,
+        offset: u64,
+        own: usize,
+        batch: &[Placement],
+    ) -> Result<(), PlaceError> {
+        ledger.compose(offset, own, batch, SIZE, |file| (file == 1).then_some(100))
+    }
+
+    #[test]
+    fn a_run_is_taken_as_a_whole_or_not_at_all() {
+        use PlaceError::{NotAFile, OutsideFile, OutsidePartition, Overlap};
+        let mut ledger = Ledger::default();
+        ledger.written.cover(3000, 3100);
+        let no_file = Placement {
+            file: 2,
+            ..placement(10, 1, 0)
+        };
+        let behind_its_end = Placement {
+            file_offset: 91,
+            ..placement(10, 10, 0)
+        };
+        let batches: [(u64, usize, &[Placement], PlaceError); 12] = [
+            (0, 10, &[no_file], NotAFile(0)),
+            (0, 10, &[behind_its_end], OutsideFile(0)),
+            (0, 9, &[placement(10, 5, 0)], OutsidePartition(0)),
+            (10, 9, &[placement(9, 5, 0)], Overlap(0)),
+            (
+                0,
+                20,
+                &[placement(10, 5, 3), placement(17, 1, 0)],
+                Overlap(1),
+            ),
+            (
+                0,
+                12,
+                &[placement(10, 5, 0), placement(18, 1, 0)],
+                OutsidePartition(1),
+            ),
+            (0, 4096, &[placement(u64::MAX, 5, 0)], OutsidePartition(0)),
+            (
+                u64::MAX - 9,
+                0,
+                &[placement(u64::MAX - 9, 9, 9)],
+                OutsidePartition(0),
+            ),
+            (0, 4092, &[placement(10, 5, 0)], OutsidePartition(1)),
+            (u64::MAX, 1, &[], OutsidePartition(0)),
+            (2990, 10, &[placement(2995, 1, 0)], Overlap(1)),
+            (3099, 1, &[], Overlap(0)),
+        ];
+        for (offset, own, batch, refused) in batches {
+            let answer = compose(&mut ledger, offset, own, batch);
+            assert_eq!(
+                format!("{answer:?}"),
+                format!("{:?}", Err::<(), _>(refused)),
+                "{offset} {own} {batch:?}"
+            );
+            assert_eq!(ledger.placed.len(), 0);
+        }
+        let batch = [placement(10, 5, 3), placement(19, 100, 0)];
+        assert!(compose(&mut ledger, 8, 4, &batch).is_ok());
+        assert_eq!((ledger.placed.len(), ledger.placed.total()), (1, 112));
+        assert!(ledger.placed.overlaps(119, 120) && !ledger.placed.overlaps(120, 121));
+        assert!(compose(&mut ledger, 119, 1, &[]).is_err());
+        let mut other = Ledger::default();
+        other.take_run(8, 4, &batch);
+        assert_eq!(other.placed.total(), 112);
     }
 }

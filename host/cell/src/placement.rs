@@ -2,7 +2,7 @@
 
 use super::bindings::cellblock::format::placement::{Host, PlaceError, Placement as Requested};
 use super::local::Local;
-use cellblock_contract::Placement;
+use cellblock_contract::{Placement, Run};
 use cellblock_tree::{Kind, NodeId, Tree};
 
 /// The most placements that are handed on at once; between two such parts the guest's time is looked at.
@@ -27,6 +27,40 @@ impl Host for Local {
                 .place(part.iter().map(to_place).collect())
                 .is_err()
             {
+                return Ok(Err(PlaceError::Failed));
+            }
+        }
+        Ok(Ok(()))
+    }
+
+    fn compose(
+        &mut self,
+        offset: u64,
+        own: Vec<u8>,
+        batch: Vec<Requested>,
+    ) -> wasmtime::Result<Result<(), PlaceError>> {
+        let Some(partition) = self.partition.clone() else {
+            return Ok(Err(PlaceError::Failed));
+        };
+        let tree = &self.tree;
+        let size = partition.size();
+        let taken = self
+            .ledger
+            .compose(offset, own.len(), &batch, size, |file| {
+                file_size(tree, file)
+            });
+        if let Err(error) = taken {
+            return Ok(Err(error));
+        }
+        self.ledger.check_scattering()?;
+        let run = Run {
+            offset,
+            own,
+            placements: batch.iter().map(to_place).collect(),
+        };
+        for run in run.split(HANDED_ON) {
+            self.check_deadline()?;
+            if partition.compose(run).is_err() {
                 return Ok(Err(PlaceError::Failed));
             }
         }

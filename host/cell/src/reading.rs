@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use cellblock_codec::{Form, Unpacker};
 use cellblock_contract::{
-    LogLine, Partition, PiecePlacement, Placement, ReaderDescription, ReaderError, Volume,
+    LogLine, Partition, PiecePlacement, Placement, ReaderDescription, ReaderError, Run, Volume,
 };
 use cellblock_tree::volume::{
     Blocks, Coding, Decoder, Decoders, EncodedBlock, FinishedVolume, ToldNode, ToldPlace,
@@ -357,6 +357,10 @@ impl Partition for ReadOnly {
     }
 
     fn place(&self, _: Vec<Placement>) -> io::Result<()> {
+        Err(io::ErrorKind::ReadOnlyFilesystem.into())
+    }
+
+    fn compose(&self, _: Run) -> io::Result<()> {
         Err(io::ErrorKind::ReadOnlyFilesystem.into())
     }
 

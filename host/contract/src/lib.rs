@@ -29,7 +29,7 @@ pub use kind::{Identifier, KindDescription, Kinds};
 pub use limits::Limits;
 pub use log::{Level, LogLine};
 pub use loss::{Loss, Losses};
-pub use partition::{EncodedCounts, Partition, PiecePlacement, Placement};
+pub use partition::{EncodedCounts, Part, Partition, PiecePlacement, Placement, Run};
 pub use reading::{ReaderDescription, ReaderError, Volume};
 pub use refusal::{
     FormatError, LabelProblem, NodeError, NodeProblem, PlaceError, ReadError, SettingError,

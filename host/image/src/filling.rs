@@ -8,7 +8,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use super::{ImageError, PartitionFile, copy};
-use cellblock_contract::{Partition, PiecePlacement, Placement};
+use cellblock_contract::{Part, Partition, PiecePlacement, Placement, Run};
 use cellblock_tree::{Data, Portion, Reader, Tree};
 
 /// A partition file that a cell fills. [`Filling::finish`] gives it back.
@@ -34,6 +34,8 @@ struct Queue {
     jobs: VecDeque<Job>,
     /// Placements in `jobs`.
     waiting: usize,
+    /// Bytes of the guest's own in `jobs`.
+    own: usize,
     running: usize,
     closed: bool,
     failure: Option<ImageError>,
@@ -42,11 +44,22 @@ struct Queue {
 /// Placements that one thread copies together.
 enum Job {
     /// Neighbours in the partition, of at most [`JOINED`] bytes, which are read one by one and written at once.
-    Joined(Vec<Placement>),
+    Joined(Joined),
     /// A range of a large file, which the kernel copies.
     Large(Placement),
     /// Pieces of this file, neighbours in the partition of at most [`JOINED`] bytes or one that is longer.
     Pieces(Arc<File>, Vec<PiecePlacement>),
+}
+
+/// Content, and bytes of the guest's own around it.
+#[derive(Default)]
+struct Joined {
+    /// Where it begins and ends in the partition.
+    start: u64,
+    end: u64,
+    /// What stands wherever nothing is placed, in order.
+    own: Vec<u8>,
+    placements: Vec<Placement>,
 }
 
 /// The bytes that are written at once.
@@ -57,13 +70,23 @@ const LARGE: u64 = 256 << 10;
 const PIECE: u64 = 64 << 20;
 /// As many placements as this, and one more for each node, can wait before the cell waits as well.
 const WAITING: usize = 4096;
+/// So many bytes of the guest's own can.
+const OWN_WAITING: usize = 8 << 20;
 
 impl Job {
     fn placements(&self) -> usize {
         match self {
-            Self::Joined(placements) => placements.len(),
+            Self::Joined(joined) => joined.placements.len(),
             Self::Large(_) => 1,
             Self::Pieces(_, placements) => placements.len(),
+        }
+    }
+
+    /// The bytes of the guest's own.
+    fn own(&self) -> usize {
+        match self {
+            Self::Joined(joined) => joined.own.len(),
+            Self::Large(_) | Self::Pieces(..) => 0,
         }
     }
 }
@@ -71,18 +94,20 @@ impl Job {
 impl Queue {
     fn push(&mut self, job: Job) {
         self.waiting += job.placements();
+        self.own += job.own();
         self.jobs.push_back(job);
     }
 
     fn pop(&mut self) -> Option<Job> {
         let job = self.jobs.pop_front()?;
         self.waiting -= job.placements();
+        self.own -= job.own();
         Some(job)
     }
 
     fn clear(&mut self) {
         self.jobs.clear();
-        self.waiting = 0;
+        (self.waiting, self.own) = (0, 0);
     }
 }
 
@@ -187,6 +212,17 @@ impl Partition for Filling {
         self.shared.submit(jobs(batch))
     }
 
+    fn compose(&self, run: Run) -> io::Result<()> {
+        let mut sharing = Sharing::default();
+        for part in run.parts() {
+            match part {
+                Part::Own(offset, bytes) => sharing.write(offset, bytes),
+                Part::Content(placement) => sharing.place(*placement),
+            }
+        }
+        self.shared.submit(sharing.finish())
+    }
+
     fn place_pieces(&self, spool: &Arc<File>, batch: Vec<PiecePlacement>) -> io::Result<()> {
         let jobs = joined_pieces(batch).into_iter();
         let jobs = jobs.map(|pieces| Job::Pieces(Arc::clone(spool), pieces));
@@ -205,33 +241,76 @@ impl Partition for Filling {
     }
 }
 
-/// Shares a batch out: neighbours together, large files in pieces.
+/// Shares a batch out.
 fn jobs(batch: Vec<Placement>) -> Vec<Job> {
-    let mut jobs = Vec::new();
-    let mut joined: Vec<Placement> = Vec::new();
-    let mut bytes = 0;
+    let mut sharing = Sharing::default();
     for placement in batch {
-        let end = joined.last().map(end);
+        sharing.place(placement);
+    }
+    sharing.finish()
+}
+
+/// Shares out what is to be done: neighbours together, large files in pieces.
+#[derive(Default)]
+struct Sharing {
+    jobs: Vec<Job>,
+    joined: Joined,
+}
+
+impl Sharing {
+    fn place(&mut self, placement: Placement) {
         let placement = with_bounded_padding(placement);
-        let total = placement.length + u64::from(placement.padding);
-        let large = placement.length >= LARGE;
-        if large || end != Some(placement.partition_offset) || bytes + total > JOINED {
-            if !joined.is_empty() {
-                jobs.push(Job::Joined(std::mem::take(&mut joined)));
+        if placement.length >= LARGE {
+            self.flush(placement.end());
+            self.jobs.extend(pieces(placement).map(Job::Large));
+            return;
+        }
+        let length = placement.end() - placement.partition_offset;
+        if !self.joined.has_room(placement.partition_offset, length) {
+            self.flush(placement.partition_offset);
+        }
+        self.joined.end = placement.end();
+        self.joined.placements.push(placement);
+    }
+
+    fn write(&mut self, mut offset: u64, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            if !self.joined.has_room(offset, 1) {
+                self.flush(offset);
             }
-            bytes = 0;
-        }
-        if large {
-            jobs.extend(pieces(placement).map(Job::Large));
-        } else {
-            bytes += total;
-            joined.push(placement);
+            let room = JOINED - (offset - self.joined.start);
+            let (now, later) = bytes.split_at(bytes.len().min(small(room)));
+            self.joined.own.extend_from_slice(now);
+            offset += now.len() as u64;
+            self.joined.end = offset;
+            bytes = later;
         }
     }
-    if !joined.is_empty() {
-        jobs.push(Job::Joined(joined));
+
+    /// What follows begins at `next`.
+    fn flush(&mut self, next: u64) {
+        let empty = Joined {
+            start: next,
+            end: next,
+            ..Joined::default()
+        };
+        let joined = std::mem::replace(&mut self.joined, empty);
+        if joined.start < joined.end {
+            self.jobs.push(Job::Joined(joined));
+        }
     }
-    jobs
+
+    fn finish(mut self) -> Vec<Job> {
+        self.flush(0);
+        self.jobs
+    }
+}
+
+impl Joined {
+    /// Whether so many bytes at `offset` follow it and fit beside it.
+    fn has_room(&self, offset: u64, length: u64) -> bool {
+        offset == self.end && self.end - self.start + length <= JOINED
+    }
 }
 
 /// Pieces as they are written at once: neighbours in the partition together, and their outermost zeros left out if these are
@@ -284,10 +363,6 @@ fn with_bounded_padding(placement: Placement) -> Placement {
     }
 }
 
-fn end(placement: &Placement) -> u64 {
-    placement.partition_offset + placement.length + u64::from(placement.padding)
-}
-
 fn pieces(placement: Placement) -> impl Iterator<Item = Placement> {
     let count = placement.length.div_ceil(PIECE);
     (0..count).map(move |index| {
@@ -314,12 +389,12 @@ impl Shared {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Hands jobs to the threads, and waits while too many placements wait.
+    /// Hands jobs to the threads, and waits while too much waits.
     fn submit(&self, jobs: Vec<Job>) -> io::Result<()> {
         let limit = WAITING + self.tree.len() as usize;
         for job in jobs {
             let mut queue = self.lock();
-            while queue.waiting >= limit {
+            while queue.waiting >= limit || queue.own >= OWN_WAITING {
                 queue = wait(&self.drained, queue);
             }
             if queue.failure.is_some() {
@@ -346,7 +421,7 @@ impl Shared {
         while let Some(job) = self.take() {
             let running = Running(self);
             let result = match &job {
-                Job::Joined(placements) => self.join(&mut reader, placements, &mut buffer),
+                Job::Joined(joined) => self.join(&mut reader, joined, &mut buffer),
                 Job::Large(placement) => self.copy(&mut reader, placement),
                 Job::Pieces(spool, pieces) => self.join_pieces(spool, pieces, &mut buffer),
             };
@@ -378,34 +453,36 @@ impl Shared {
     fn join(
         &self,
         reader: &mut Reader<'_>,
-        placements: &[Placement],
+        joined: &Joined,
         buffer: &mut Vec<u8>,
     ) -> Result<(), ImageError> {
-        let (Some(first), Some(last)) = (placements.first(), placements.last()) else {
-            return Ok(());
-        };
-        let length = small(end(last) - first.partition_offset);
+        let length = small(joined.end - joined.start);
         if buffer.len() < length {
             buffer.resize(length, 0);
         }
         let buffer = &mut buffer[..length];
-        let portions: Vec<Portion> = placements
-            .iter()
-            .map(|placement| {
-                let start = small(placement.partition_offset - first.partition_offset);
-                let content_end = start + small(placement.length);
-                let padding_end = content_end + small(u64::from(placement.padding));
-                buffer[content_end..padding_end].fill(0);
-                Portion {
-                    file: placement.file,
-                    offset: placement.file_offset,
-                    into: start..content_end,
-                }
-            })
-            .collect();
+        let mut own = joined.own.as_slice();
+        let mut filled = 0;
+        let mut portions = Vec::with_capacity(joined.placements.len());
+        for placement in &joined.placements {
+            let start = small(placement.partition_offset - joined.start);
+            let content_end = start + small(placement.length);
+            let (before, rest) = own.split_at(start - filled);
+            buffer[filled..start].copy_from_slice(before);
+            own = rest;
+            filled = content_end + small(u64::from(placement.padding));
+            buffer[content_end..filled].fill(0);
+            portions.push(Portion {
+                file: placement.file,
+                offset: placement.file_offset,
+                into: start..content_end,
+            });
+        }
+        buffer[filled..].copy_from_slice(own);
         reader.read_joined(&portions, buffer)?;
-        self.partition.write(first.partition_offset, buffer)?;
-        (self.progress)(placements.iter().map(|placement| placement.length).sum());
+        self.partition.write(joined.start, buffer)?;
+        let content = joined.placements.iter().map(|placement| placement.length);
+        (self.progress)(content.sum());
         Ok(())
     }
 

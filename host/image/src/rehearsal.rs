@@ -5,7 +5,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use cellblock_contract::{Partition, PiecePlacement, Placement};
+use cellblock_contract::{Part, Partition, PiecePlacement, Placement, Run};
 
 use super::{ImageError, PartitionFile, Scratch};
 
@@ -57,6 +57,15 @@ impl Partition for Rehearsal {
             .sum();
         self.placed.fetch_add(lengths, Ordering::Relaxed);
         Ok(())
+    }
+
+    fn compose(&self, run: Run) -> io::Result<()> {
+        for part in run.parts() {
+            if let Part::Own(offset, bytes) = part {
+                self.write(offset, bytes)?;
+            }
+        }
+        self.place(run.placements)
     }
 
     fn place_pieces(&self, _spool: &Arc<File>, batch: Vec<PiecePlacement>) -> io::Result<()> {

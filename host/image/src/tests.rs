@@ -5,11 +5,12 @@ use std::fs::{self, File};
 use std::os::unix::fs::{FileExt as _, MetadataExt as _, symlink};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use tempfile::TempDir;
 
 use super::{Durability, Filling, Image, ImageError, PartitionFile, Scratch, copy, target};
-use cellblock_contract::{Partition as _, Placement};
+use cellblock_contract::{Partition as _, Placement, Run};
 use cellblock_tree::source::{ReadOptions, Source, What, read_sources};
 use cellblock_tree::{NodeId, Tree};
 
@@ -82,6 +83,71 @@ fn placements_land_where_they_belong_whatever_their_size() {
         assert!(all[4796..8192].iter().all(|byte| *byte == 0));
         assert_eq!(all[8192..8192 + odd.len()], odd);
         assert_eq!(all[1 << 20..(1 << 20) + large.len()], large);
+    }
+}
+
+#[test]
+fn a_run_has_content_among_the_bytes_around_it() {
+    let content: Vec<u8> = (0..3_000_001_u32).map(|at| at.to_le_bytes()[0]).collect();
+    let (_content, tree) = tree_of(&[&content]);
+    let folder = TempDir::new().unwrap();
+    let scratch = scratch(folder.path());
+    // What is placed of the one file: from where, how much, how many zeros, and how many of the guest's own bytes before it.
+    let parts: &[(u64, u64, u32, usize)] = &[
+        (5, 700, 0, 64),
+        (3, 0, 0, 100),
+        (0, 300, 212, 0),
+        (1, 900_000, 0, 1),
+        (1000, 255 << 10, 9, 200_000),
+        (7, 2_000_000, 77, 30),
+        (70, 1, 3 << 20, 30),
+        (9, 200 << 10, 0, 3_000_000),
+    ];
+    let own: Vec<u8> = (0..3_300_000_u32)
+        .map(|at| 1 | at.to_le_bytes()[1])
+        .collect();
+    let mut rest = own.as_slice();
+    let mut expected = vec![0; 4096];
+    let mut placements = Vec::new();
+    for (file_offset, length, padding, before) in parts {
+        let (bytes, behind) = rest.split_at(*before);
+        rest = behind;
+        expected.extend_from_slice(bytes);
+        placements.push(Placement {
+            file: NodeId(1),
+            file_offset: *file_offset,
+            partition_offset: expected.len() as u64,
+            length: *length,
+            padding: *padding,
+        });
+        let from = usize::try_from(*file_offset).unwrap();
+        expected.extend_from_slice(&content[from..][..usize::try_from(*length).unwrap()]);
+        expected.resize(expected.len() + *padding as usize, 0);
+    }
+    expected.extend_from_slice(rest);
+    let size = expected.len() as u64;
+    for most in [1, 3, 100] {
+        let partition = PartitionFile::new(&scratch, size).unwrap();
+        let told = Arc::new(AtomicU64::new(0));
+        let counted = Arc::clone(&told);
+        let filling = Filling::new(partition, Arc::clone(&tree), 2, move |bytes| {
+            counted.fetch_add(bytes, Ordering::Relaxed);
+        });
+        let filling = Arc::new(filling);
+        let run = Run {
+            offset: 4096,
+            own: own.clone(),
+            placements: placements.clone(),
+        };
+        for run in run.split(most) {
+            filling.compose(run).unwrap();
+        }
+        let partition = filling.finish().unwrap();
+        let mut all = vec![9; expected.len()];
+        partition.read(0, &mut all).unwrap();
+        assert!(all == expected);
+        let content: u64 = placements.iter().map(|it| it.length).sum();
+        assert_eq!(told.load(Ordering::Relaxed), content);
     }
 }
 

@@ -1,6 +1,6 @@
 //! The inodes, with all that stands behind them.
 
-use cellblock_guest::{FormatError, ReadError};
+use cellblock_guest::{FormatError, NodeId, Placement, ReadError};
 use zerocopy::IntoBytes as _;
 
 use super::{Sequence, Writer, index_of};
@@ -37,8 +37,9 @@ impl Writer<'_> {
         let mut bytes = Vec::new();
         for (offset, item) in items {
             bytes.clear();
+            let mut tail = None;
             match item {
-                Item::Inode(index) => self.inode(index, &mut bytes)?,
+                Item::Inode(index) => tail = self.inode(index, &mut bytes)?,
                 Item::PackedInode => self.packed_inode(&mut bytes),
                 Item::SharedAttributes => {
                     for attribute in self.census.attributes.shared() {
@@ -47,11 +48,22 @@ impl Writer<'_> {
                 }
             }
             sequence.write(start + offset, &bytes)?;
+            if let Some(tail) = tail {
+                sequence.place(Placement {
+                    partition_offset: start + offset + bytes.len() as u64,
+                    ..tail
+                })?;
+            }
         }
         Ok(())
     }
 
-    fn inode(&mut self, index: InodeIndex, to: &mut Vec<u8>) -> Result<(), FormatError> {
+    /// Writes an inode; the content that is placed behind it, if any is.
+    fn inode(
+        &mut self,
+        index: InodeIndex,
+        to: &mut Vec<u8>,
+    ) -> Result<Option<Placement>, FormatError> {
         let inode = &self.census.inodes[index.position()];
         let place = *self.layout.place(index);
         let number = index.0.saturating_add(1);
@@ -82,7 +94,7 @@ impl Writer<'_> {
                     }
                     _ => {}
                 }
-                Ok(())
+                Ok(None)
             }
         }
     }
@@ -212,30 +224,36 @@ impl Writer<'_> {
         }
     }
 
-    /// What of a file's content stands behind its inode.
+    /// What of a file's content stands behind its inode: a piece is written, and content placed where what is written ends.
     fn inline_content(
         &mut self,
         content: &Content,
-        file: cellblock_guest::NodeId,
+        file: NodeId,
         place: &Place,
         to: &mut Vec<u8>,
-    ) -> Result<(), FormatError> {
+    ) -> Result<Option<Placement>, FormatError> {
         if place.inline == 0 {
-            return Ok(());
+            return Ok(None);
         }
-        let length = number_of(place.inline);
-        let bytes = match content {
-            Content::Clusters(Clusters {
-                tail: Tail::InlinePiece { piece, .. },
-                ..
-            }) => self.encoder.bytes(*piece)?,
-            _ => self.tree.read(file, place.size - place.inline, length)?,
-        };
-        if bytes.len() != length as usize {
-            return Err(ReadError::Source.into());
+        if let Content::Clusters(Clusters {
+            tail: Tail::InlinePiece { piece, .. },
+            ..
+        }) = content
+        {
+            let bytes = self.encoder.bytes(*piece)?;
+            if bytes.len() as u64 != place.inline {
+                return Err(ReadError::Source.into());
+            }
+            to.extend_from_slice(&bytes);
+            return Ok(None);
         }
-        to.extend_from_slice(&bytes);
-        Ok(())
+        Ok(Some(Placement {
+            file,
+            file_offset: place.size - place.inline,
+            partition_offset: 0,
+            length: place.inline,
+            padding: 0,
+        }))
     }
 }
 

@@ -3,7 +3,7 @@
 mod inodes;
 mod superblock;
 
-use cellblock_guest::{Buffered, Encoder, FormatError, Tree};
+use cellblock_guest::{Buffered, Encoder, FormatError, Placement};
 
 use crate::census::{Body, Census, InodeIndex};
 use crate::contents::Contents;
@@ -17,7 +17,6 @@ pub(crate) struct Writer<'a> {
     pub(crate) census: &'a Census,
     pub(crate) contents: &'a Contents,
     pub(crate) layout: &'a Layout,
-    pub(crate) tree: &'a mut dyn Tree,
     pub(crate) encoder: &'a mut dyn Encoder,
 }
 
@@ -91,6 +90,12 @@ impl Sequence<'_> {
         }
         self.end = Some(offset + bytes.len() as u64);
         self.output.write(offset, bytes)
+    }
+
+    /// Places content right behind what was written.
+    fn place(&mut self, placement: Placement) -> Result<(), FormatError> {
+        self.end = Some(placement.partition_offset + placement.length);
+        self.output.place_among(placement)
     }
 
     /// Goes on from elsewhere: what lies between is not the formatter's own.

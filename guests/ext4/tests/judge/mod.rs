@@ -152,5 +152,9 @@ impl Output for Nowhere {
         Ok(())
     }
 
+    fn compose(&mut self, _: u64, _: &[u8], _: &[Placement]) -> Result<(), FormatError> {
+        Ok(())
+    }
+
     fn warn(&mut self, _: &str) {}
 }

@@ -150,17 +150,22 @@ impl Output for HostOutput {
     }
 
     fn place(&mut self, batch: &[Placement]) -> Result<(), FormatError> {
-        let batch: Vec<placement::Placement> = batch
-            .iter()
-            .copied()
-            .map(placement::Placement::from)
-            .collect();
-        placement::place(&batch).map_err(|error| PlaceError::from(error).into())
+        placement::place(&placements(batch)).map_err(|error| PlaceError::from(error).into())
+    }
+
+    fn compose(&mut self, offset: u64, own: &[u8], batch: &[Placement]) -> Result<(), FormatError> {
+        placement::compose(offset, own, &placements(batch))
+            .map_err(|error| PlaceError::from(error).into())
     }
 
     fn warn(&mut self, message: &str) {
         progress::log(progress::Level::Warning, message);
     }
+}
+
+fn placements(batch: &[Placement]) -> Vec<placement::Placement> {
+    let batch = batch.iter().copied();
+    batch.map(placement::Placement::from).collect()
 }
 
 impl From<Placement> for placement::Placement {

@@ -92,6 +92,30 @@ impl Partition {
         Ok(())
     }
 
+    /// Copies content into what was claimed for the placement at `index`.
+    fn copy(
+        &self,
+        index: u32,
+        placement: &Placement,
+        tree: &mut MemoryTree,
+    ) -> Result<(), PlaceError> {
+        let mut done = 0;
+        while done < placement.length {
+            let step = (placement.length - done).min(1 << 20);
+            let length = u32::try_from(step).expect("at most 1 MiB");
+            let bytes = tree
+                .read(placement.file, placement.file_offset + done, length)
+                .map_err(|error| match error {
+                    ReadError::NotAFile => PlaceError::NotAFile(index),
+                    ReadError::OutOfRange => PlaceError::OutsideFile(index),
+                    ReadError::Source => PlaceError::Failed,
+                })?;
+            self.fill(placement.partition_offset + done, &bytes)?;
+            done += step;
+        }
+        Ok(())
+    }
+
     /// Writes into what was claimed.
     pub(super) fn fill(&self, offset: u64, bytes: &[u8]) -> Result<(), PlaceError> {
         self.file
@@ -110,21 +134,35 @@ impl Output for FileOutput {
         for (index, placement) in (0..).zip(batch) {
             let length = placement.length + u64::from(placement.padding);
             partition.claim(index, placement.partition_offset, length)?;
-            let mut done = 0;
-            while done < placement.length {
-                let step = (placement.length - done).min(1 << 20);
-                let length = u32::try_from(step).expect("at most 1 MiB");
-                let bytes = self
-                    .tree
-                    .read(placement.file, placement.file_offset + done, length)
-                    .map_err(|error| match error {
-                        ReadError::NotAFile => PlaceError::NotAFile(index),
-                        ReadError::OutOfRange => PlaceError::OutsideFile(index),
-                        ReadError::Source => PlaceError::Failed,
-                    })?;
-                partition.fill(placement.partition_offset + done, &bytes)?;
-                done += step;
-            }
+            partition.copy(index, placement, &mut self.tree)?;
+        }
+        Ok(())
+    }
+
+    fn compose(&mut self, offset: u64, own: &[u8], batch: &[Placement]) -> Result<(), FormatError> {
+        let mut partition = locked(&self.partition);
+        let (mut rest, mut end) = (own, offset);
+        let mut written = Vec::new();
+        for (index, placement) in (0..).zip(batch) {
+            let gap = placement.partition_offset.checked_sub(end);
+            let gap = gap.ok_or(PlaceError::Overlap(index))?;
+            let parts = usize::try_from(gap).map(|gap| rest.split_at_checked(gap));
+            let (before, behind) = parts
+                .ok()
+                .flatten()
+                .ok_or(PlaceError::OutsidePartition(index))?;
+            written.push((end, before));
+            rest = behind;
+            end = placement.partition_offset + placement.length + u64::from(placement.padding);
+        }
+        written.push((end, rest));
+        let count = u32::try_from(batch.len()).expect("fewer placements than 32 bits count");
+        partition.claim(count, offset, end + rest.len() as u64 - offset)?;
+        for (at, bytes) in written {
+            partition.fill(at, bytes)?;
+        }
+        for (index, placement) in (0..).zip(batch) {
+            partition.copy(index, placement, &mut self.tree)?;
         }
         Ok(())
     }

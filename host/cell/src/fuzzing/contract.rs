@@ -56,6 +56,11 @@ enum Call {
     /// Not the guest's: from here on the host's disk fails.
     BreakDown,
     Sum(u32),
+    Compose {
+        offset: u64,
+        own: u16,
+        batch: Vec<Placement>,
+    },
 }
 
 /// A cell, and what is known of it from outside.
@@ -142,6 +147,12 @@ impl Cell {
             Call::Place(batch) => {
                 let is_empty = batch.is_empty();
                 let accepted = local.place(batch).expect("a few ranges").is_ok();
+                assert!(is_empty || !(accepted && self.is_broken));
+            }
+            Call::Compose { offset, own, batch } => {
+                let is_empty = own == 0 && batch.is_empty();
+                let composed = local.compose(offset, vec![7; own.into()], batch);
+                let accepted = composed.expect("a few ranges").is_ok();
                 assert!(is_empty || !(accepted && self.is_broken));
             }
             Call::Log(level, message) => {

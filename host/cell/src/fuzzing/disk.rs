@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use cellblock_contract::{Partition, PiecePlacement, Placement};
+use cellblock_contract::{Part, Partition, PiecePlacement, Placement, Run};
 use cellblock_tree::{Kind, Tree};
 
 /// What a byte of the partition holds.
@@ -135,6 +135,33 @@ impl Partition for Disk {
                 .unwrap_or_else(|error| panic!("{error}"));
         }
         Ok(())
+    }
+
+    fn compose(&self, run: Run) -> io::Result<()> {
+        let mut state = self.lock();
+        let length = run.own.len() as u64
+            + run
+                .placements
+                .iter()
+                .map(|it| it.end() - it.partition_offset)
+                .sum::<u64>();
+        let range = Self::range(run.offset, length);
+        let uses = &state.uses[range.clone()];
+        assert!(uses.iter().all(|it| *it == Use::Free), "{run:?}");
+        let mut written = 0;
+        for part in run.parts() {
+            if let Part::Own(offset, bytes) = part {
+                let range = Self::range(offset, bytes.len() as u64);
+                written += bytes.len();
+                state.uses[range.clone()].fill(Use::Placed);
+                state.bytes[range].copy_from_slice(bytes);
+            }
+        }
+        assert_eq!(written, run.own.len(), "all of it has a place");
+        drop(state);
+        let end = run.placements.last().map_or(run.offset, Placement::end);
+        assert!(end <= run.offset + length);
+        self.place(run.placements)
     }
 
     fn place_pieces(&self, spool: &Arc<File>, batch: Vec<PiecePlacement>) -> io::Result<()> {

@@ -231,6 +231,10 @@ questions! {
     Decode {} -> Result<Vec<u32>, DecodeError>;
     /// Digests of a file's blocks, which follow the answer.
     DigestBlocks { file: u32, size: u32 } -> Result<(), ReadError>;
+    /// A run with so many placements, which follow the question, and the bytes of the guest's own behind them.
+    Compose { offset: u64, count: u32 } -> Result<(), PlaceError>;
+    /// The same of a run that the host has no reason to refuse: whoever says another is no cell.
+    Composed { offset: u64, count: u32 };
 }
 
 /// The bytes of a placement: little-endian, in the order of its fields.

@@ -180,6 +180,33 @@ impl placement::Host for Remote {
         }
         Ok(placed)
     }
+
+    fn compose(
+        &mut self,
+        offset: u64,
+        own: Vec<u8>,
+        batch: Vec<Placement>,
+    ) -> wasmtime::Result<Result<(), PlaceError>> {
+        let count = u32::try_from(batch.len()).map_err(lost)?;
+        let mut bytes = message::to_bytes(&batch);
+        bytes.extend_from_slice(&own);
+        let files = &self.files;
+        let size_of = |file| *files.get(usize::try_from(file).ok()?)?;
+        if let Some(size) = self.partition_size
+            && self
+                .ledger
+                .compose(offset, own.len(), &batch, size, size_of)
+                .is_ok()
+        {
+            self.tell(message::Composed { offset, count }, &bytes)?;
+            return Ok(Ok(()));
+        }
+        let (composed, _) = self.ask(message::Compose { offset, count }, &bytes)?;
+        if composed.is_ok() {
+            self.ledger.take_run(offset, own.len(), &batch);
+        }
+        Ok(composed)
+    }
 }
 
 impl encoding::Host for Remote {

@@ -148,13 +148,22 @@ fn answer(
             Err(error) => Err(error),
         },
         Asked::Placed(message::Placed {}) => match placements(&bytes) {
-            Ok(batch) => match placement::Host::place(local, batch)? {
-                Ok(()) => Ok(()),
-                Err(PlaceError::Failed) => return Err(failed()),
-                Err(error) => Err(ChannelError::Malformed(format!(
-                    "a placement that no cell makes: {error:?}"
-                ))),
-            },
+            Ok(batch) => return placed(placement::Host::place(local, batch)?),
+            Err(error) => Err(error),
+        },
+        Asked::Compose(message::Compose { offset, count }) => match run(count, &bytes) {
+            Ok((batch, own)) => {
+                let composed = placement::Host::compose(local, offset, own, batch)?;
+                reply::<message::Compose>(channel, &composed, &[])
+            }
+            Err(error) => Err(error),
+        },
+        Asked::Composed(message::Composed { offset, count }) => match run(count, &bytes) {
+            Ok((batch, own)) => {
+                let composed = placement::Host::compose(local, offset, own, batch)?;
+                channel.give_back(bytes);
+                return placed(composed);
+            }
             Err(error) => Err(error),
         },
         Asked::Encode(message::Encode { settings, counts }) => {
@@ -267,6 +276,30 @@ fn failed() -> wasmtime::Error {
     wasmtime::Error::msg("its partition could not be written")
 }
 
+/// What became of placements that no cell makes unless they can be.
+fn placed(answer: Result<(), PlaceError>) -> wasmtime::Result<Result<(), ChannelError>> {
+    match answer {
+        Ok(()) => Ok(Ok(())),
+        Err(PlaceError::Failed) => Err(failed()),
+        Err(error) => Ok(Err(ChannelError::Malformed(format!(
+            "a placement that no cell makes: {error:?}"
+        )))),
+    }
+}
+
+/// So many placements, and the bytes behind them.
+fn run(count: u32, bytes: &[u8]) -> Result<(Vec<Placement>, Vec<u8>), ChannelError> {
+    let malformed = || malformed("a run", bytes);
+    let length = usize::try_from(count)
+        .ok()
+        .and_then(|count| count.checked_mul(message::PLACEMENT));
+    let (batch, own) = length
+        .and_then(|length| bytes.split_at_checked(length))
+        .ok_or_else(malformed)?;
+    let batch = message::from_bytes(batch).ok_or_else(malformed)?;
+    Ok((batch, own.to_vec()))
+}
+
 fn placements(bytes: &[u8]) -> Result<Vec<Placement>, ChannelError> {
     message::from_bytes(bytes).ok_or_else(|| malformed("placements", bytes))
 }
@@ -337,6 +370,10 @@ mod tests {
             panic!("{batch:?}");
         }
 
+        fn compose(&self, run: cellblock_contract::Run) -> io::Result<()> {
+            panic!("{run:?}");
+        }
+
         fn place_pieces(
             &self,
             _spool: &Arc<std::fs::File>,
@@ -402,7 +439,11 @@ mod tests {
                     length: 1,
                     padding: 0,
                 };
-                let answer = ask(channel, message::Place {}, &message::to_bytes(&[placement]));
+                let bytes = message::to_bytes(&[placement]);
+                let answer = ask(channel, message::Place {}, &bytes);
+                assert!(matches!(answer, Err(PlaceError::NotAFile(0))));
+                let (offset, count) = (0, 1);
+                let answer = ask(channel, message::Compose { offset, count }, &bytes);
                 assert!(matches!(answer, Err(PlaceError::NotAFile(0))));
             }
             channel.send(&0xff_u8, &[]).unwrap();
@@ -474,7 +515,12 @@ mod tests {
         };
         let placed = message::to_bytes(&[placement]);
         let end = SIZE as u64;
-        let told: [(Asked, Vec<u8>); 4] = [
+        let composed = |offset, count| Asked::from(message::Composed { offset, count });
+        let told: [(Asked, Vec<u8>); 8] = [
+            (composed(0, 1), placed.clone()),
+            (composed(0, 2), vec![0; 63]),
+            (composed(0, u32::MAX), vec![0; 64]),
+            (composed(end, 0), vec![7]),
             (message::Placed {}.into(), placed),
             (message::Placed {}.into(), vec![0; 31]),
             (message::Written { offset: end }.into(), vec![7]),

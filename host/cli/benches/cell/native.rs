@@ -29,22 +29,34 @@ impl cellblock_guest::Output for Output {
     }
 
     fn place(&mut self, batch: &[Placement]) -> Result<(), FormatError> {
-        let batch = batch
-            .iter()
-            .map(|placement| contract::Placement {
-                file: tree::NodeId(placement.file.0),
-                file_offset: placement.file_offset,
-                partition_offset: placement.partition_offset,
-                length: placement.length,
-                padding: placement.padding,
-            })
-            .collect();
+        let batch = batch.iter().map(placement).collect();
         self.filling
             .place(batch)
             .map_err(|_| PlaceError::Failed.into())
     }
 
+    fn compose(&mut self, offset: u64, own: &[u8], batch: &[Placement]) -> Result<(), FormatError> {
+        let run = contract::Run {
+            offset,
+            own: own.to_vec(),
+            placements: batch.iter().map(placement).collect(),
+        };
+        self.filling
+            .compose(run)
+            .map_err(|_| PlaceError::Failed.into())
+    }
+
     fn warn(&mut self, _message: &str) {}
+}
+
+fn placement(placement: &Placement) -> contract::Placement {
+    contract::Placement {
+        file: tree::NodeId(placement.file.0),
+        file_offset: placement.file_offset,
+        partition_offset: placement.partition_offset,
+        length: placement.length,
+        padding: placement.padding,
+    }
 }
 
 /// A tree of the host, shown to a formatter in the same process.

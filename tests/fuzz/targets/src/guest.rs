@@ -164,6 +164,20 @@ impl Partition<'_> {
     }
 }
 
+impl Partition<'_> {
+    /// Bytes of the guest's own among content.
+    fn own(&mut self, offset: u64, bytes: &[u8]) {
+        let end = self.end(offset, bytes.len() as u64);
+        assert_eq!(self.overlapping(offset, end).next(), None, "{offset}");
+        if offset < end {
+            self.add(offset, end, true);
+        }
+        if let Some(file) = self.kept {
+            file.write_all_at(bytes, offset).expect("room for an image");
+        }
+    }
+}
+
 impl Output for Partition<'_> {
     fn write(&mut self, offset: u64, bytes: &[u8]) -> std::result::Result<(), FormatError> {
         let end = self.end(offset, bytes.len() as u64);
@@ -197,6 +211,29 @@ impl Output for Partition<'_> {
                 self.add(start, end, true);
             }
         }
+        Ok(())
+    }
+
+    fn compose(
+        &mut self,
+        offset: u64,
+        own: &[u8],
+        batch: &[Placement],
+    ) -> std::result::Result<(), FormatError> {
+        let (mut at, mut rest) = (offset, own);
+        for placement in batch {
+            let gap = placement.partition_offset.checked_sub(at);
+            let gap = gap.and_then(|gap| usize::try_from(gap).ok());
+            let parts = gap.and_then(|gap| rest.split_at_checked(gap));
+            let Some((before, behind)) = parts else {
+                panic!("{placement:?} does not follow {at}");
+            };
+            self.own(at, before);
+            self.place(&[*placement])?;
+            at = placement.partition_offset + placement.length + u64::from(placement.padding);
+            rest = behind;
+        }
+        self.own(at, rest);
         Ok(())
     }
 
