@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
+use std::process::Stdio;
 
 use crate::support::Bench;
 use crate::walls::run_without;
@@ -40,6 +41,28 @@ fn a_loss_of_what_the_format_stores_is_no_loss() {
     for (kind, loss) in [("vfat", "owners"), ("ext4", "attributes")] {
         let outcome = bench.run(&["mkfs", kind, "-o", "it", "--size", "4MiB", "--drop", loss]);
         assert_eq!((outcome.code, &*outcome.stderr), (Some(0), ""));
+    }
+}
+
+/// A pipe whose reader has gone, as behind `2>&1 | head`, and a full disk.
+#[test]
+fn where_nobody_hears_it_goes_on() {
+    let bench = Bench::new();
+    let command = |name: &str, arguments: &[&str], errors: Stdio| {
+        let mut command = bench.cellblock();
+        command.args(["mkfs", "ext4", "--size", "4MiB", "--drop", "symlinks"]);
+        command.args(["-o", name]).args(arguments).stderr(errors);
+        command.stdout(Stdio::null()).status().unwrap().code()
+    };
+    let full = || Stdio::from(fs::File::create("/dev/full").unwrap());
+    let gone = || Stdio::from(std::io::pipe().unwrap().1);
+    for (name, errors) in [("full.img", full()), ("gone.img", gone())] {
+        assert_eq!(command(name, &["-v"], errors), Some(0), "{name}");
+        assert!(bench.path(name).is_file(), "{name}");
+    }
+    for errors in [full(), gone()] {
+        let mistake = &["--content", "absent"];
+        assert_eq!(command("absent.img", mistake, errors), Some(2));
     }
 }
 

@@ -1,13 +1,14 @@
 //! The program: what was typed, what is meant, done, and an exit code.
 
 #![forbid(unsafe_code)]
+#![warn(clippy::print_stderr, clippy::print_stdout)]
 
 use std::hash::RandomState;
 use std::panic;
 use std::process::ExitCode;
 
 use cellblock::arguments::Arguments;
-use cellblock::{command, completion};
+use cellblock::{command, completion, tell};
 use cellblock_build::cell;
 use clap::{CommandFactory as _, Parser as _};
 
@@ -16,14 +17,14 @@ fn main() -> ExitCode {
         return ended;
     }
     if !has_random_numbers() {
-        eprintln!("error: the kernel gives no random numbers (getrandom), which hash tables need");
+        tell!("error: the kernel gives no random numbers (getrandom), which hash tables need");
         return ExitCode::FAILURE;
     }
     match completion::answer(Arguments::command) {
         Ok(false) => {}
         Ok(true) => return ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error}");
+            tell!("error: {error}");
             return ExitCode::FAILURE;
         }
     }
@@ -31,7 +32,7 @@ fn main() -> ExitCode {
     match command::run(&arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("{}", failure.message);
+            tell!("{}", failure.message);
             if arguments.json_to_stdout() && !failure.keeps_stdout {
                 command::print_failure(&failure);
             }

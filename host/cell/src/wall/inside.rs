@@ -1,6 +1,7 @@
 //! The cell's side of the wall: a process that locks itself up before it sees a byte of the guest, and more so before it
 //! calls it.
 
+use std::io::Write as _;
 use std::os::fd::AsFd as _;
 use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
@@ -32,7 +33,11 @@ pub fn run_if_cell() -> Option<ExitCode> {
         return None;
     }
     let Some(channel) = host() else {
-        eprintln!("error: `{ARGUMENT}` is how this program starts itself, and no command");
+        // Where standard error takes nothing, the exit code says it.
+        let _ = writeln!(
+            std::io::stderr(),
+            "error: `{ARGUMENT}` is how this program starts itself, and no command"
+        );
         return Some(ExitCode::from(2));
     };
     Some(match run(channel) {

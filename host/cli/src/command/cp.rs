@@ -33,7 +33,7 @@ pub(super) fn run(cp: &Cp) -> Result<(), Failure> {
         ),
     ] {
         if count > 0 {
-            eprintln!("warning: {count} {what}: {how}");
+            tell!("warning: {count} {what}: {how}");
         }
     }
     if cp.quiet {

@@ -195,7 +195,7 @@ fn platform(export: &Export, opened: &Opened) -> Result<ImagePlatform, Failure> 
     let tree: &Tree = &opened.tree;
     let found = architecture_of(tree).map_err(Failure::failed)?;
     if found.is_none() {
-        eprintln!(
+        tell!(
             "warning: {}: no program in it tells its platform: the image says linux/unknown; --platform OS/ARCHITECTURE says it",
             printable(&opened.called)
         );

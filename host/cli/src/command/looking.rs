@@ -47,10 +47,10 @@ pub(super) fn open_with(
     super::warn_of_walls(runtime);
     let called = printable(&opened.called);
     for finding in &opened.findings {
-        eprintln!("warning: {called}: {finding}");
+        tell!("warning: {called}: {finding}");
     }
     if opened.missing > 0 {
-        eprintln!(
+        tell!(
             "warning: {called}: it ends {} beyond the image",
             exact(opened.missing)
         );
@@ -58,7 +58,7 @@ pub(super) fn open_with(
     for line in &opened.log {
         if line.level == Level::Warning {
             let text = printable(&line.text);
-            eprintln!("warning: {called}: its reader says: {text}");
+            tell!("warning: {called}: its reader says: {text}");
         }
     }
     Ok(opened)

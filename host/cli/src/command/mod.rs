@@ -218,7 +218,7 @@ fn progress(quiet: bool, verbose: bool) -> Arc<dyn Progress> {
 
 /// Says that somebody else has locked an image.
 fn waiting(image: &Path) {
-    eprintln!(
+    tell!(
         "waiting: {} is locked by somebody else",
         printable(&image.display().to_string())
     );
@@ -228,10 +228,10 @@ fn waiting(image: &Path) {
 fn print_findings(image: &Path, changed: &Changed) {
     let image = printable(&image.display().to_string());
     for finding in &changed.findings {
-        eprintln!("warning: {image}: {finding}");
+        tell!("warning: {image}: {finding}");
     }
     if changed.missing > 0 {
-        eprintln!(
+        tell!(
             "warning: {image}: partition {} ends {} beyond the image: what is there was taken",
             changed.partition,
             exact(changed.missing)
@@ -392,13 +392,13 @@ fn print_log(name: &str, said: &Said, verbose: bool) {
             (weight, "its formatter says: ", &line.text)
         }
     };
-    eprintln!("{weight}{}: {by}{}", printable(name), printable(text));
+    tell!("{weight}{}: {by}{}", printable(name), printable(text));
 }
 
 /// Says that a wall is missing, where one was wished for if it can be had.
 fn warn_of_walls(runtime: &Runtime) {
     if let Some(missing) = runtime.missing_wall() {
-        eprintln!(
+        tell!(
             "warning: this kernel, or the container around this program, does not allow {missing}: \
              cells run behind WebAssembly alone; `--walls process` makes this an error"
         );
@@ -411,7 +411,7 @@ fn warn_of_codecs(runtime: &Runtime, record: &Record) {
     if let Some(missing) = missing
         && runtime.missing_wall().is_none()
     {
-        eprintln!(
+        tell!(
             "warning: this kernel, or the container around this program, does not allow {missing}: \
              what compresses runs in this process; `--walls process` makes this an error"
         );

@@ -42,10 +42,10 @@ fn print_findings(name: &str, decoded: &Decoded) -> Result<(), Failure> {
         match finding.severity() {
             Severity::Damage => {
                 damaged += 1;
-                eprintln!("damaged: {finding}");
+                tell!("damaged: {finding}");
             }
-            Severity::Warning => eprintln!("warning: {finding}"),
-            Severity::Advice => eprintln!("note: {finding}"),
+            Severity::Warning => tell!("warning: {finding}"),
+            Severity::Advice => tell!("note: {finding}"),
         }
     }
     if damaged > 0 {

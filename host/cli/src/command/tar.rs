@@ -77,7 +77,7 @@ pub(super) fn into_document(
 
 pub(super) fn warn_of_sockets(opened: &Opened, sockets: u64) {
     if sockets > 0 {
-        eprintln!(
+        tell!(
             "warning: {}: {sockets} sockets were left out, which tar has no type for",
             printable(&opened.called)
         );

@@ -73,7 +73,7 @@ pub(super) fn run(verify: &VerifyBuild) -> Result<(), Failure> {
 fn tell(verify: &VerifyBuild, verdict: &Verdict) -> Result<(), Failure> {
     let name = printable(&verify.statement.display().to_string()).to_string();
     for difference in &verdict.differences {
-        eprintln!("{difference}");
+        tell!("{difference}");
     }
     if !verdict.equal {
         return Err(Failure::failed(format_args!(

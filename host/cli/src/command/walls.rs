@@ -29,7 +29,7 @@ pub(super) fn run(walls: &arguments::Walls) -> Result<(), Failure> {
         print(&attempts.iter().map(line).collect::<String>())?;
     }
     if let Some(refusal) = runtime.cache_refusal() {
-        eprintln!("warning: compiled formatters are not kept: {refusal}");
+        tell!("warning: compiled formatters are not kept: {refusal}");
     }
     let succeeded = attempts
         .iter()

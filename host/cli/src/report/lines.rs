@@ -50,7 +50,7 @@ impl Default for LineProgress {
 impl Progress for LineProgress {
     fn begin(&self, phase: Phase, name: &str, total: Option<u64>, done: Done) -> Ongoing {
         if self.verbose {
-            eprintln!("{}: {}", printable(name), phase.word());
+            tell!("{}: {}", printable(name), phase.word());
         }
         let number = Shared::begin(
             &self.shared,
@@ -68,14 +68,14 @@ impl Progress for LineProgress {
             if let Some(line) = ended
                 && verbose
             {
-                eprintln!("{}", line.pace().ended());
+                tell!("{}", line.pace().ended());
             }
         })
     }
 
     fn say(&self, text: &str) {
         if self.verbose {
-            eprintln!("{}", printable(text));
+            tell!("{}", printable(text));
         }
     }
 
@@ -165,7 +165,7 @@ impl Shared {
             if waited.timed_out()
                 && let Some(line) = state.line()
             {
-                eprintln!("{line}");
+                tell!("{line}");
             }
         }
     }
