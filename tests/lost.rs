@@ -374,6 +374,38 @@ fn a_folder_that_is_not_there_is_made_for_images() {
     assert_eq!(made, ["one.img", "two.img"]);
 }
 
+/// A name that ends in `/` is that of a folder, whatever is there.
+#[test]
+fn a_name_of_a_folder_is_one() {
+    let bench = Bench::new();
+    bench.write("image.toml", SPEC);
+    bench.done(&["build", "image.toml", "-q", "-o", "images/"]);
+    let made = crate::support::bench::names(&bench.path("images"));
+    assert_eq!(made, ["image.img"]);
+    let before = bench.names();
+    for (command, name) in [
+        (&["mkfs", "swap", "-o", "absent/"][..], "absent/"),
+        (
+            &["mkfs", "swap", "-o", "out.img", "--json", "absent/"],
+            "absent/",
+        ),
+        (
+            &["export", "images/image.img", "-o", "absent/."],
+            "absent/.",
+        ),
+        (
+            &["cut", "images/image.img", "data", "-o", "absent/"],
+            "absent/",
+        ),
+    ] {
+        let outcome = bench.run(command);
+        let expected = format!("error: {name}: is a directory; name the image's file in it\n");
+        assert_eq!((outcome.code, outcome.stderr), (Some(1), expected));
+        assert_eq!(outcome.stdout, "", "{command:?}");
+        assert_eq!(bench.names(), before, "{command:?}");
+    }
+}
+
 /// The calls that give names and that flush, as `strace` sees them.
 fn flushes(bench: &Bench, arguments: &[&str]) -> Option<Vec<String>> {
     let strace = judge("strace")?;

@@ -304,6 +304,13 @@ pub fn target(path: &Path) -> Result<PathBuf, ImageError> {
         folder: Scratch::beside(path).folder().to_owned(),
         source,
     };
+    // Only a folder can have such a name, and none of this one is there.
+    let name = path.as_os_str().as_encoded_bytes();
+    if name.ends_with(b"/") || name.ends_with(b"/.") {
+        return Err(ImageError::IsDirectory {
+            path: path.to_owned(),
+        });
+    }
     let target = match fs::symlink_metadata(path) {
         Ok(metadata) if metadata.is_symlink() => path.canonicalize().map_err(create_error)?,
         _ => path.to_owned(),

@@ -294,7 +294,8 @@ impl Build {
             return None;
         };
         let named = volumes.iter().all(|it| it.name.is_some());
-        (is_folder(&output.path) && named).then_some(&*output.path)
+        let path = &*output.path;
+        (is_written_as_folder(path) || (path.is_dir() && named)).then_some(path)
     }
 }
 
@@ -335,9 +336,9 @@ pub struct VerifyBuild {
     pub run: Run,
 }
 
-/// Whether a path is there as a directory, or is written as one.
-fn is_folder(path: &Path) -> bool {
-    path.is_dir() || path.as_os_str().as_encoded_bytes().ends_with(b"/")
+/// Whether a path is written as that of a directory.
+fn is_written_as_folder(path: &Path) -> bool {
+    path.as_os_str().as_encoded_bytes().ends_with(b"/")
 }
 
 /// The command `convert`.
