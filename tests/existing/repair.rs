@@ -164,6 +164,19 @@ fn what_cannot_be_repaired_is_an_error() {
         &bytes,
         "the GPT is damaged beyond use: primary header: no header at sector 1; backup header: no header at sector 20 479",
     );
+    let mut bytes = vec![0; MEBIBYTE];
+    bytes[..8].copy_from_slice(b"QFI\xfb\0\0\0\x03");
+    assert_not_mended(
+        &bytes,
+        "is a qcow2 image, not a raw disk; make a raw disk of it first: qemu-img convert -O raw FILE DISK.img",
+    );
+    let mut bytes = vec![0; MEBIBYTE];
+    bytes[..4].copy_from_slice(b"hsqs");
+    assert_not_mended(
+        &bytes,
+        "is a squashfs file system, not a raw disk; it has no partition table; to have one around it, name it as `raw` of a \
+         partition in a spec",
+    );
     assert_not_mended(
         &whole[..8 * MEBIBYTE],
         "the backup GPT takes the last 33 sectors, and partition 3 (sectors 12 288 to 16 383) reaches into them: \
