@@ -172,6 +172,62 @@ fn a_missing_source_is_refused() {
     }
 }
 
+/// Sources that are there, and are not what the spec says.
+#[test]
+fn what_a_source_is_not_is_refused_at_its_line() {
+    let bench = Bench::new();
+    bench.write("file", "bytes");
+    bench.write("empty.tar", "");
+    bench.write("other.tar", "PK\x03\x04".repeat(1024));
+    let recognised = "other.tar: not a tar archive, plain or compressed with gzip, zstd, xz, bzip2 or lz4: it is a zip archive";
+    for (source, value, what) in [
+        (
+            "directory = \"file\"",
+            "file",
+            "file is a regular file, but a directory is needed",
+        ),
+        (
+            "archive = \"empty.tar\"",
+            "empty.tar",
+            "empty.tar: the archive is empty (0 bytes), not even an end mark; make it again",
+        ),
+        ("archive = \"other.tar\"", "other.tar", recognised),
+        (
+            "template = \"absent\", to = \"/a\"",
+            "absent",
+            "absent: No such file or directory (os error 2)",
+        ),
+    ] {
+        let line = format!("content = [{{ {source} }}]");
+        assert_refused(
+            &bench,
+            &filesystem("ext4", &format!("{line}\n")),
+            2,
+            &pointed(
+                &format!("error: partition 'data': {what}"),
+                (6, &line),
+                &format!("{value:?}"),
+            ),
+        );
+    }
+}
+
+/// A formatter that is not there is one of the mistakes of a spec.
+#[test]
+fn a_missing_guest_is_refused_at_its_line() {
+    let line = "minix = \"absent.wasm\"";
+    assert_refused(
+        &Bench::new(),
+        &format!("{}[guests]\n{line}\n", filesystem("minix", "")),
+        2,
+        &pointed(
+            "error: absent.wasm: the guest 'minix' cannot be read: No such file or directory (os error 2)",
+            (7, line),
+            "\"absent.wasm\"",
+        ),
+    );
+}
+
 #[test]
 fn a_truncated_archive_is_refused() {
     let bench = Bench::with_case("demo");

@@ -98,7 +98,7 @@ impl Error {
             Self::Spec(_)
             | Self::Plan(_)
             | Self::Split(_)
-            | Self::Guest(GuestError::Unknown { .. })
+            | Self::Guest(GuestError::Unknown { .. } | GuestError::Read { .. })
             | Self::Disk(DiskError::Select { .. }) => true,
             Self::Partition { reason, .. } | Self::Filesystem(reason) => reason.is_usage(),
             _ => false,
@@ -122,9 +122,6 @@ impl PartitionError {
             }
             _ => return false,
         };
-        matches!(
-            source,
-            SourceError::Open { .. } | SourceError::WrongType { .. }
-        )
+        source.misnamed().is_some()
     }
 }

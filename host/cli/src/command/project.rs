@@ -6,6 +6,8 @@ use std::path::Path;
 use super::Failure;
 use super::failure::About;
 use crate::arguments::{Contents, drawn_seed};
+use cellblock_build::TemplateError;
+use cellblock_build::catalogue::GuestError;
 use cellblock_build::cell::CellError;
 use cellblock_build::contract::FormatError;
 use cellblock_build::contract::Kinds;
@@ -13,7 +15,6 @@ use cellblock_build::error::{Error, PartitionError};
 use cellblock_build::plan::{Draft, PlanError, RawLengths};
 use cellblock_build::spec::diagnostic::{Diagnostic, render};
 use cellblock_build::spec::{Choices, Files, Place, Project, Subject};
-use cellblock_build::tree::source::SourceError;
 
 /// What files describe.
 pub(super) struct Described {
@@ -90,15 +91,18 @@ impl Described {
                 self.files.path(note.place.file),
                 self.files.line(&note.place),
             );
-            eprintln!("note: {}:{line}: {}", path.display(), note.text);
+            tell!("note: {}:{line}: {}", path.display(), note.text);
         }
     }
 
     /// The failure with its line in the file, where it has one.
     pub(super) fn located(&self, error: Error) -> Failure {
-        if let Error::Partition { name, reason } = &error
-            && let Some(place) = self.place_of(name, reason)
-        {
+        let place = match &error {
+            Error::Partition { name, reason } => self.place_of(name, reason),
+            Error::Guest(GuestError::Read { name, .. }) => self.place_of_guest(name),
+            _ => None,
+        };
+        if let Some(place) = place {
             let about = About::of(&error);
             let diagnostic = Diagnostic {
                 title: error.to_string(),
@@ -111,6 +115,13 @@ impl Described {
             return Failure { about, ..rendered }.at(&self.files, Some(&place));
         }
         located(error, &self.files)
+    }
+
+    /// Where the files name a formatter; `None` for one that somebody typed.
+    fn place_of_guest(&self, name: &str) -> Option<Place> {
+        let mut volumes = self.project.volumes.iter();
+        let guest = volumes.find_map(|volume| volume.spec.guests.get(name))?;
+        Some(guest.file.place.clone())
     }
 
     /// Where the files say what a partition cannot be made of; `None` where nothing in them is wrong.
@@ -127,6 +138,9 @@ impl Described {
 /// What the spec says that is wrong, if it is the spec that is wrong.
 fn subject(reason: &PartitionError) -> Option<Subject<'_>> {
     let source = match reason {
+        PartitionError::Template(TemplateError::Read { file, .. }) => {
+            return Some(Subject::Content(file));
+        }
         PartitionError::Source(source) => source,
         PartitionError::Cell(CellError::Source(source)) => source,
         PartitionError::Cell(CellError::Refused(refusal)) => {
@@ -140,12 +154,7 @@ fn subject(reason: &PartitionError) -> Option<Subject<'_>> {
         }
         _ => return None,
     };
-    match source {
-        SourceError::Open { path, .. } | SourceError::WrongType { path, .. } => {
-            Some(Subject::Content(path))
-        }
-        _ => None,
-    }
+    source.misnamed().map(Subject::Content)
 }
 
 fn located(error: Error, files: &Files) -> Failure {

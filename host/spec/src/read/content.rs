@@ -142,7 +142,7 @@ impl OfImage {
 
 /// Notes where paths stand, for errors that come when they are opened.
 fn note_places(fields: &mut Fields<'_, '_>, places: &mut BTreeMap<PathBuf, Place>) {
-    for key in ["directory", "archive", "oci", "file"] {
+    for key in ["directory", "archive", "oci", "file", "template"] {
         let value = fields.get(key);
         if let Some(value) = value.filter(|value| value.get_ref().is_str())
             && let Some(path) = fields

@@ -1,7 +1,7 @@
 //! What can be wrong with content, with the paths and numbers that say where.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use cellblock_text::PathBytes;
 
@@ -234,6 +234,24 @@ pub enum SourceError {
         /// What is wrong with it.
         error: Box<ImageError>,
     },
+}
+
+impl SourceError {
+    /// The source as it was named, if what names it is wrong: it is not there, or it is not what it was said to be, or has
+    /// not in it what is to be taken.
+    #[must_use]
+    pub fn misnamed(&self) -> Option<&Path> {
+        match self {
+            Self::Open { path, .. }
+            | Self::WrongType { path, .. }
+            | Self::From { root: path, .. }
+            | Self::Archive {
+                path,
+                error: ArchiveError::Empty | ArchiveError::NotAnArchive { .. },
+            } => Some(path),
+            _ => None,
+        }
+    }
 }
 
 /// What can be wrong with an archive.

@@ -23,6 +23,7 @@ use crate::source::budget::Kept;
 use crate::source::error::SourceError;
 use crate::source::forest::Forest;
 use crate::source::pattern::Patterns;
+use crate::source::single::noun;
 use crate::source::stamp::{FileId, Stamp, status};
 use crate::source::store::WalkedStore;
 use cap_std::ambient_authority;
@@ -84,7 +85,7 @@ pub(crate) fn read(
                     SourceError::WrongType {
                         path: path.into(),
                         expected: "a directory",
-                        found: "something else",
+                        found: noun(FileType::from_raw_mode(status.st_mode)),
                     }
                 }
                 _ => SourceError::Open {
