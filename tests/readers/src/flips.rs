@@ -1,6 +1,6 @@
 //! Images with flipped bytes: each is read, or refused with a word, in a bounded number of steps.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 
 use cellblock_codec::Unpacker;
 use cellblock_guest::reader::{
@@ -13,14 +13,26 @@ use cellblock_guest::{Batch, PartitionError};
 const DECODED: u64 = 64 << 20;
 
 /// An image in memory, which counts what is asked of it.
-struct Counted<'a> {
+pub struct BytesPartition<'a> {
     image: &'a [u8],
     read: Cell<u64>,
     decoded: Cell<u64>,
-    unpacker: &'a std::cell::RefCell<Unpacker>,
+    unpacker: &'a RefCell<Unpacker>,
 }
 
-impl Partition for Counted<'_> {
+impl<'a> BytesPartition<'a> {
+    /// Nothing was asked of it yet.
+    pub fn new(image: &'a [u8], unpacker: &'a RefCell<Unpacker>) -> Self {
+        Self {
+            image,
+            read: Cell::new(0),
+            decoded: Cell::new(0),
+            unpacker,
+        }
+    }
+}
+
+impl Partition for BytesPartition<'_> {
     fn size(&self) -> u64 {
         self.image.len() as u64
     }
@@ -91,19 +103,14 @@ impl Listing for Count {
 /// # Panics
 /// If the reader takes more steps than an image of this size can ask for.
 pub fn outcome<R: Reader>(image: &[u8]) -> Result<Volume, ReaderError> {
-    outcome_with::<R>(image, &std::cell::RefCell::default())
+    outcome_with::<R>(image, &RefCell::default())
 }
 
 fn outcome_with<R: Reader>(
     image: &[u8],
-    unpacker: &std::cell::RefCell<Unpacker>,
+    unpacker: &RefCell<Unpacker>,
 ) -> Result<Volume, ReaderError> {
-    let partition = Counted {
-        image,
-        read: Cell::new(0),
-        decoded: Cell::new(0),
-        unpacker,
-    };
+    let partition = BytesPartition::new(image, unpacker);
     let mut count = Count::default();
     let read = R::read(&ReaderRequest { extents: true }, &partition, &mut count);
     let metadata = image.len() + usize::try_from(partition.decoded.get()).unwrap();
@@ -130,7 +137,7 @@ pub fn survives_flips<R: Reader>(
     places: &[std::ops::Range<usize>],
     rounds: u64,
 ) -> (usize, usize) {
-    let unpacker = std::cell::RefCell::default();
+    let unpacker = RefCell::default();
     let (mut read, mut refused) = (0, 0);
     let mut flipped = image.to_vec();
     for round in 0..rounds {

@@ -16,7 +16,7 @@ mod mount;
 pub mod seen;
 
 pub use fill::{Folder, attributes, fill};
-pub use flips::{outcome, survives_flips};
+pub use flips::{BytesPartition, outcome, survives_flips};
 pub use mount::{Mount, Temporary, mount};
 
 use std::fs::File;

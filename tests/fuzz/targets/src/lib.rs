@@ -7,6 +7,7 @@
 //!             ├─> image           a container image to a tree, and all its bytes
 //!             ├─> table           a disk to a table, and back
 //!             ├─> superblock      a partition to what it holds
+//!             ├─> read_…          an image to what a reader tells, and to the host's tree
 //!             ├─> cache           what a cache answers to an entry, and to a list of chunks
 //!             └─> ext4, vfat,     a request and a tree to a file system,
 //!                 swap, catalog   at the measured size and around it
@@ -21,6 +22,7 @@ mod disk;
 mod guest;
 mod image;
 mod mounted;
+mod reader;
 mod request;
 mod spec;
 mod superblock;
@@ -31,11 +33,16 @@ pub use archive::archive;
 pub use cellblock_cache::fuzz as cache;
 pub use image::image;
 pub use mounted::{Mounted, ext4_mounted};
+pub use reader::image as image_of_reader;
 pub use spec::{spec, yaml};
 pub use superblock::superblock;
 pub use table::{table, table_shown};
 
 use cellblock_ext4::Ext4;
+use cellblock_read_erofs::Erofs;
+use cellblock_read_ext::Ext;
+use cellblock_read_fat::Fat;
+use cellblock_read_squashfs::Squashfs;
 use cellblock_swap::SwapFormatter;
 use cellblock_template::CatalogFormatter;
 use cellblock_vfat::VfatFormatter;
@@ -58,4 +65,24 @@ pub fn swap(data: &[u8]) {
 /// The formatter of the template.
 pub fn catalog(data: &[u8]) {
     guest::format::<CatalogFormatter>(data);
+}
+
+/// The reader of ext2, ext3 and ext4.
+pub fn read_ext(data: &[u8]) {
+    reader::read::<Ext>(data);
+}
+
+/// The reader of erofs.
+pub fn read_erofs(data: &[u8]) {
+    reader::read::<Erofs>(data);
+}
+
+/// The reader of FAT.
+pub fn read_fat(data: &[u8]) {
+    reader::read::<Fat>(data);
+}
+
+/// The reader of squashfs.
+pub fn read_squashfs(data: &[u8]) {
+    reader::read::<Squashfs>(data);
 }
