@@ -226,6 +226,11 @@ fn what_cannot_be_assembled_is_refused_and_nothing_is_written() {
             "`roothash=` 2 times",
         ),
         (
+            "{ template = \"cmdline.in\" }",
+            "\"roothash={{ partition.root.verity.root-hash }}\"",
+            "`{{ partition.root.verity.root-hash }}`, which is filled in only in a template",
+        ),
+        (
             "uname = \"6.1.0-test\"",
             "sbat = \"os-release\"",
             "has a section .sbat already",
@@ -240,7 +245,11 @@ fn what_cannot_be_assembled_is_refused_and_nothing_is_written() {
             "pcr-key = \"os-release\"",
             "it is no private key",
         ),
-        ("size = \"40MiB\"", "size = \"1MiB\"", "efi"),
+        (
+            "size = \"40MiB\"",
+            "size = \"1MiB\"",
+            "partition 'efi': too small: vfat with this content needs",
+        ),
     ] {
         let bench = bench(&stub);
         bench.refuses_spec(SPEC, from, to, expected);

@@ -151,6 +151,7 @@ fn sections(
     let mut joined = String::new();
     if let Some(file) = command_line {
         let text = of_text(file)?;
+        check_text(&name.value, place, file, facts)?;
         joined = one_line(&String::from_utf8_lossy(&text));
         check_command_line(&name.value, place, &joined)?;
         sections.push((Section::CommandLine, joined.clone().into_bytes()));
@@ -209,6 +210,7 @@ fn profile_sections(
     let mut sections = vec![(Section::Profile, text.into_bytes())];
     if let Some(file) = command_line {
         let text = single(place, file, facts, awaited)?;
+        check_text(&parts.name.value, place, file, facts)?;
         let line = one_line(&String::from_utf8_lossy(&text));
         check_command_line(&parts.name.value, place, &line)?;
         sections.push((Section::CommandLine, line.into_bytes()));
@@ -278,6 +280,27 @@ fn single(
 fn one_line(text: &str) -> String {
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
     lines.collect::<Vec<_>>().join(" ")
+}
+
+/// Refuses a text that asks for a value which only a template would be given.
+fn check_text(
+    kernel: &str,
+    place: &Place,
+    file: &SingleFile,
+    facts: &Facts,
+) -> Result<(), PlanError> {
+    let SingleFile::Text(bytes) = file else {
+        return Ok(());
+    };
+    let text = String::from_utf8_lossy(bytes);
+    let Some(placeholder) = template::placeholder(&text, facts) else {
+        return Ok(());
+    };
+    let reason = Reason::PlaceholderInText {
+        kernel: kernel.to_owned(),
+        placeholder: placeholder.to_owned(),
+    };
+    Err(PlanError::at(reason, place))
 }
 
 fn check_command_line(kernel: &str, place: &Place, text: &str) -> Result<(), PlanError> {

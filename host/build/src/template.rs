@@ -181,6 +181,13 @@ fn read(file: &Path) -> Result<String, TemplateError> {
     std::fs::read_to_string(file).map_err(|error| failed(error.to_string()))
 }
 
+/// The name in the first placeholder of a text that names a value which there is.
+pub(crate) fn placeholder<'t>(text: &'t str, facts: &Facts) -> Option<&'t str> {
+    let inside = text.split(OPEN).skip(1);
+    let names = inside.filter_map(|rest| Some(rest.split_once(CLOSE)?.0.trim()));
+    names.into_iter().find(|name| facts.get(name).is_some())
+}
+
 /// The text with every placeholder filled in.
 fn fill(text: &str, facts: &Facts, awaited: &mut Awaited) -> Result<String, Vec<Fault>> {
     let mut filled = String::with_capacity(text.len());

@@ -23,7 +23,7 @@ pub enum CertificateError {
     NotACertificate(String),
     /// It is of a key of another kind.
     #[error(
-        "its key is no RSA key: firmware takes no other, and signatures of others are not the same twice"
+        "its key is no RSA key: no firmware has to take another for Secure Boot, and an ECDSA signature is usually another one each time"
     )]
     NotRsa,
     /// The key is too short or too long.

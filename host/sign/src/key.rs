@@ -26,7 +26,9 @@ pub enum KeyError {
     #[error("it is a {0}, and no private key")]
     Other(String),
     /// It is of another kind, or of a size that is not taken.
-    #[error("the key cannot be used: {0}; take an RSA key of 2048 to 4096 bits")]
+    #[error(
+        "the key cannot be used: {0}; take an RSA key of 2048 to 4096 bits, whose signature is the same each time"
+    )]
     Rejected(String),
     /// It belongs to another certificate.
     #[error("the key does not fit the certificate: their public keys are not the same")]

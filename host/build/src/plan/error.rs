@@ -549,6 +549,17 @@ pub enum Reason {
         /// How often it is there.
         count: usize,
     },
+    /// A text in which a value is asked for, and that is no template.
+    #[error(
+        "unified kernel {kernel}: the command line has `{{{{ {placeholder} }}}}`, which is filled in only in a template: put it into a \
+         file, and write command-line = {{ template = \"FILE\" }}"
+    )]
+    PlaceholderInText {
+        /// The name of the kernel.
+        kernel: String,
+        /// The name of the value.
+        placeholder: String,
+    },
     /// A second hash tree of a partition.
     #[error("{other} holds the hash tree of '{name}' already: one is enough")]
     SecondTree {
