@@ -501,18 +501,41 @@ impl Shared {
             buffer.resize(length, 0);
         }
         let buffer = &mut buffer[..length];
-        let mut filled = 0;
-        for piece in pieces {
-            let start =
-                small(piece.partition_offset - first.partition_offset) + piece.leading as usize;
-            let end = start + piece.length as usize;
-            buffer[filled..start].fill(0);
-            spool
-                .read_exact_at(&mut buffer[start..end], piece.spool_offset)
-                .map_err(ImageError::Spool)?;
-            filled = end;
+        let read = |bytes: &mut [u8], at| {
+            let read = spool.read_exact_at(bytes, at);
+            read.map_err(ImageError::Spool)
+        };
+        // What stands together in the spool is read to where its last piece ends, and goes from there, piece by piece, to where it
+        // belongs: that is never behind, and never over what did not go yet.
+        let mut end = 0;
+        let neighbours = |one: &PiecePlacement, other: &PiecePlacement| {
+            one.spool_offset + u64::from(one.length) == other.spool_offset
+        };
+        for together in pieces.chunk_by(neighbours) {
+            let begin = end;
+            let placed = |piece: &PiecePlacement| small(piece.end() - first.partition_offset);
+            end = together.last().map_or(end, placed);
+            let (Some(head), Some(tail)) = (together.first(), together.last()) else {
+                continue;
+            };
+            let bytes = together
+                .iter()
+                .map(|piece| piece.length as usize)
+                .sum::<usize>();
+            let mut from = end - tail.padding as usize - bytes;
+            read(&mut buffer[from..from + bytes], head.spool_offset)?;
+            let mut filled = begin;
+            for piece in together {
+                let start =
+                    small(piece.partition_offset - first.partition_offset) + piece.leading as usize;
+                let length = piece.length as usize;
+                buffer.copy_within(from..from + length, start);
+                buffer[filled..start].fill(0);
+                from += length;
+                filled = start + length;
+            }
+            buffer[filled..end].fill(0);
         }
-        buffer[filled..].fill(0);
         self.partition.write(first.partition_offset, buffer)?;
         (self.progress)(pieces.iter().map(|piece| u64::from(piece.content)).sum());
         Ok(())

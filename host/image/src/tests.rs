@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tempfile::TempDir;
 
 use super::{Durability, Filling, Image, ImageError, PartitionFile, Scratch, copy, target};
-use cellblock_contract::{Partition as _, Placement, Run};
+use cellblock_contract::{Partition as _, PiecePlacement, Placement, Run};
 use cellblock_tree::source::{ReadOptions, Source, What, read_sources};
 use cellblock_tree::{NodeId, Tree};
 
@@ -149,6 +149,55 @@ fn a_run_has_content_among_the_bytes_around_it() {
         let content: u64 = placements.iter().map(|it| it.length).sum();
         assert_eq!(told.load(Ordering::Relaxed), content);
     }
+}
+
+#[test]
+fn pieces_land_where_they_belong_however_they_stand_in_the_spool() {
+    let (_content, tree) = tree_of(&[b"a"]);
+    let folder = TempDir::new().unwrap();
+    let scratch = scratch(folder.path());
+    let kept: Vec<u8> = (0..3_000_000_u32)
+        .map(|at| 1 | at.to_le_bytes()[1])
+        .collect();
+    let spool = tempfile::tempfile().unwrap();
+    spool.write_all_at(&kept, 0).unwrap();
+    let spool = Arc::new(spool);
+    // Where each piece begins in the spool, its length, and the zeros before and behind it: neighbours, and others.
+    let pieces: &[(u64, u32, u32, u32)] = &[
+        (0, 4000, 96, 0),
+        (4000, 4096, 0, 0),
+        (8096, 1, 4000, 95),
+        (8097, 300, 0, 3796),
+        (70_000, 100, 3996, 0),
+        (60_000, 4090, 6, 0),
+        (64_090, 5000, 0, 3192),
+        (64_090, 5000, 3192, 0),
+        (100_000, 2_000_000, 96, 2_000_000),
+        (2_100_000, 1, 0, 4095),
+    ];
+    let mut expected = vec![0; 4096];
+    let mut batch = Vec::new();
+    for (at, length, leading, padding) in pieces {
+        batch.push(PiecePlacement {
+            spool_offset: *at,
+            length: *length,
+            partition_offset: expected.len() as u64,
+            leading: *leading,
+            padding: *padding,
+            content: 7,
+        });
+        expected.resize(expected.len() + *leading as usize, 0);
+        let from = usize::try_from(*at).unwrap();
+        expected.extend_from_slice(&kept[from..][..*length as usize]);
+        expected.resize(expected.len() + *padding as usize, 0);
+    }
+    let partition = PartitionFile::new(&scratch, expected.len() as u64).unwrap();
+    let filling = Arc::new(Filling::new(partition, tree, 2, |_| {}));
+    filling.place_pieces(&spool, batch).unwrap();
+    let partition = filling.finish().unwrap();
+    let mut all = vec![9; expected.len()];
+    partition.read(0, &mut all).unwrap();
+    assert!(all == expected);
 }
 
 #[test]
