@@ -339,6 +339,30 @@ pub enum ProblemKind {
 }
 
 impl ProblemKind {
+    /// Whether this key in the table would have been all that it takes.
+    pub(crate) fn is_lack_of(&self, wished: &str) -> bool {
+        match self {
+            Self::MissingKey { key, .. } => *key == wished,
+            Self::NeedsFilesystem { .. } => wished == "filesystem",
+            Self::EmptyWithoutSize => {
+                matches!(
+                    wished,
+                    "size" | "filesystem" | "raw" | "verity" | "verity-signature"
+                )
+            }
+            Self::ContentKinds { found: 0 } => {
+                matches!(
+                    wished,
+                    "directory" | "archive" | "oci" | "file" | "text" | "template"
+                )
+            }
+            Self::WithoutDestination => wished == "to",
+            Self::NeedsOffset => wished == "offset",
+            Self::NoPartitions => wished == "partition",
+            _ => false,
+        }
+    }
+
     /// What to say at the place.
     fn label(&self) -> String {
         match self {

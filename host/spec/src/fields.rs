@@ -47,6 +47,8 @@ pub(super) struct Fields<'a, 'text> {
     known: Vec<&'static str>,
     /// Whether keys that nobody asked for are left alone.
     allows_others: bool,
+    /// How many problems there were before this table.
+    found_before: usize,
     findings: &'a mut Findings<'text>,
 }
 
@@ -63,6 +65,7 @@ impl<'a, 'text> Fields<'a, 'text> {
             within,
             known: Vec::new(),
             allows_others: false,
+            found_before: findings.problems.len(),
             findings,
         }
     }
@@ -288,16 +291,23 @@ impl<'a, 'text> Fields<'a, 'text> {
         });
     }
 
-    /// Ends the table: every key that nobody asked for is a problem.
+    /// Ends the table: every key that nobody asked for is a problem. One that is spelled like a key that is missing is one
+    /// mistake, and no second one.
     pub(super) fn finish(self) {
         for (key, _) in self.table.iter() {
             let name: &str = key.get_ref();
             if self.allows_others || self.known.contains(&name) {
                 continue;
             }
+            let nearest = nearest(name, self.known.iter().copied());
+            if let Some(meant) = nearest {
+                let of_this = self.findings.problems.split_off(self.found_before);
+                let others = of_this.into_iter().filter(|it| !it.kind.is_lack_of(meant));
+                self.findings.problems.extend(others);
+            }
             let kind = ProblemKind::UnknownKey {
                 key: name.to_owned(),
-                nearest: nearest(name, self.known.iter().copied()),
+                nearest,
                 known: self.known.clone(),
             };
             let place = self.at(key);

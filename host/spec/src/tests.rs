@@ -154,6 +154,32 @@ fn one_mistake_is_one_error() {
         assert!(text.contains(expected), "{text}");
         assert_eq!(text.matches("error: ").count(), 1, "{text}");
     }
+    // A key that is misspelled is not missing as well.
+    for (lines, expected) in [
+        ("typ = \"linux\"\nsize = 512\n", "did you mean `type`?"),
+        ("type = \"linux\"\nsiz = 512\n", "did you mean `size`?"),
+        (
+            "type = \"linux\"\nfilesytem = \"ext4\"\ncontent = [{ directory = \"x\" }]\n",
+            "did you mean `filesystem`?",
+        ),
+        (
+            "type = \"linux\"\nfilesystem = \"ext4\"\ncontent = [{ directroy = \"x\" }]\n",
+            "did you mean `directory`?",
+        ),
+        (
+            "type = \"linux\"\nfilesystem = \"ext4\"\ncontent = [{ text = \"x\", too = \"/x\" }]\n",
+            "did you mean `to`?",
+        ),
+    ] {
+        let text = rendered(&format!("[[partition]]\n{lines}"));
+        assert!(text.contains(expected), "{text}");
+        assert_eq!(text.matches("error: ").count(), 1, "{text}");
+    }
+    let text = rendered("[[partitions]]\ntype = \"linux\"\nsize = 512\n");
+    assert_eq!(text.matches("error: ").count(), 1, "{text}");
+    // Two mistakes stay two.
+    let text = rendered("[[partition]]\nsiz = 512\n");
+    assert_eq!(text.matches("error: ").count(), 2, "{text}");
     // Types are judged by no table where none can be told.
     let text = rendered(
         "disk = { table = \"gtp\" }\n[[partition]]\ntype = \"0x83\"\nsize = 512\nactive = true\n",

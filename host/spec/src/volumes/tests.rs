@@ -192,6 +192,20 @@ fn the_keys_at_the_top_are_checked_as_imagecraft_does() {
     }
 }
 
+/// The files that the end-to-end tests refuse, with what they expect.
+#[test]
+fn a_misspelled_key_is_one_mistake() {
+    let refused = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/cases/refused");
+    for kind in ["imagecraft", "gadget"] {
+        let source = std::fs::read_to_string(refused.join(kind).join("unknown-key.yaml")).unwrap();
+        let expected = std::fs::read_to_string(refused.join(kind).join("unknown-key.txt")).unwrap();
+        let error = parse(&source, &format!("{kind}.yaml")).unwrap_err();
+        assert_eq!(error.problems.len(), 1, "{kind}: {error:?}");
+        assert_eq!(expected.matches("error: ").count(), 1, "{kind}");
+        assert!(expected.contains(&error.problems[0].to_string()), "{kind}");
+    }
+}
+
 #[test]
 fn a_hybrid_has_no_numbers_of_partitions() {
     let kind = "'0C,C12A7328-F81F-11D2-BA4B-00A0C93EC93B', partition-number: 1";
