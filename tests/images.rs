@@ -394,7 +394,9 @@ fn nothing_is_written_into_a_layout_or_of_a_broken_one() {
         "oci:image",
     ]);
     assert!(
-        outcome.stderr.contains("lies in the image image"),
+        outcome
+            .stderr
+            .contains("lies in image, a folder that this run reads"),
         "{}",
         outcome.stderr
     );

@@ -41,6 +41,7 @@ mod provenance;
 mod raw;
 mod readme;
 mod refusals;
+mod selinux;
 mod show;
 mod signatures;
 mod sources;

@@ -400,3 +400,79 @@ fn sixteen_tebibytes_take_little_memory() {
     assert_eq!(fs::metadata(&image).unwrap().len(), 16 << 40);
     judge_ext4(&image);
 }
+
+#[test]
+fn owners_come_from_an_mtree_and_a_dumpfile() {
+    let bench = Bench::new();
+    bench.write("tree/etc/shadow", "secret");
+    symlink("nowhere", bench.path("tree/link")).unwrap();
+    let mtree = "#mtree\n/set uid=0 gid=0 time=1600000000.5\n. type=dir mode=0755\n./etc type=dir mode=0711\n\
+        ./etc/shadow type=file mode=0640 gid=42\n./link type=link link=etc/shadow uname=root\n";
+    bench.write("m.mtree", mtree);
+    bench.write("objects/ab/cdef", "secret");
+    let dump = "/ 0 40755 3 0 0 0 1600000000.500000000 - - -\n/etc 0 40711 2 0 0 0 1600000000.500000000 - - -\n\
+        /etc/shadow 6 100640 1 0 42 0 1600000000.500000000 ab/cdef - -\n/link 10 120777 1 0 0 0 1600000000.500000000 etc/shadow - -\n";
+    bench.write("root.dump", dump);
+    let laid = make(&bench, "laid.img", &["tree,metadata=m.mtree"]);
+    let dumped = make(
+        &bench,
+        "dumped.img",
+        &["composefs:root.dump,basedir=objects"],
+    );
+    assert_same_bytes(&laid, &dumped);
+    for (name, content) in [
+        ("laid", "{ directory = \"tree\", metadata = \"m.mtree\" }"),
+        (
+            "dumped",
+            "{ composefs = \"root.dump\", basedir = \"objects\" }",
+        ),
+    ] {
+        let spec = format!(
+            "[[partition]]\ntype = \"linux-generic\"\nfilesystem = \"ext4\"\ncontent = [{content}]\n"
+        );
+        let image = bench.build_text(&spec);
+        fs::rename(image, bench.path(name)).unwrap();
+    }
+    assert_same_bytes(&bench.path("laid"), &bench.path("dumped"));
+    if let Some(listing) = crate::support::debugfs::read_ext4(&bench, &laid) {
+        let shadow = &listing.0[&b"etc/shadow"[..]];
+        assert_eq!(shadow.owner, (0, 42));
+        assert_eq!(
+            (shadow.mode & 0o7777, shadow.modified),
+            (0o640, (1_600_000_000, 500_000_000))
+        );
+        assert_eq!(
+            listing.0[&b"link"[..]].kind,
+            crate::support::Kind::Symlink(b"etc/shadow".to_vec())
+        );
+    }
+    bench.write("m.mtree", format!("{mtree}./none type=file\n"));
+    for (output, said) in [
+        ("m.mtree", "the metadata"),
+        ("objects/x", "a folder that this run reads"),
+    ] {
+        let arguments = ["mkfs", "ext4", "-o", output, "--content"];
+        let content = [
+            "tree,metadata=m.mtree",
+            "composefs:root.dump,basedir=objects",
+        ];
+        let content = content[usize::from(output.starts_with("objects"))];
+        let outcome = bench.run(&[&arguments[..], &[content]].concat());
+        assert_eq!(outcome.code, Some(2), "{}", outcome.stderr);
+        assert!(outcome.stderr.contains(said), "{}", outcome.stderr);
+    }
+    let outcome = bench.run(&[
+        "mkfs",
+        "ext4",
+        "-o",
+        "x.img",
+        "--content",
+        "tree,metadata=m.mtree",
+    ]);
+    assert_eq!(outcome.code, Some(2), "{}", outcome.stderr);
+    assert!(
+        outcome.stderr.contains("m.mtree: line 7 is for /none"),
+        "{}",
+        outcome.stderr
+    );
+}

@@ -164,14 +164,14 @@ fn boot_all(is_chosen: impl Fn(&Way) -> bool) {
 
 /// What may run a virtual machine, and for how long.
 #[derive(Clone, Copy)]
-struct Accelerator {
-    name: &'static str,
-    processor: &'static str,
-    limit: Duration,
+pub(super) struct Accelerator {
+    pub(super) name: &'static str,
+    pub(super) processor: &'static str,
+    pub(super) limit: Duration,
 }
 
 /// The kernel's own, where there is one, and then an emulation of every instruction.
-fn accelerators() -> Vec<Accelerator> {
+pub(super) fn accelerators() -> Vec<Accelerator> {
     let kvm = fs::File::options().read(true).write(true).open("/dev/kvm");
     let kvm = kvm.is_ok().then_some(("kvm", "host", 60));
     // Where virtual machines are nested, an emulated kernel may die of faults that no disk has: less often without the
@@ -187,7 +187,7 @@ fn accelerators() -> Vec<Accelerator> {
 }
 
 /// The tar of a Debian whose superuser needs no password; false where it cannot be had.
-fn make_debian(bench: &Bench) -> bool {
+pub(super) fn make_debian(bench: &Bench) -> bool {
     if !is_root() {
         lacks(Ability::Superuser, "only it runs debootstrap");
         return false;
@@ -251,7 +251,7 @@ fn make_unified_kernel(bench: &Bench) -> bool {
 }
 
 /// GRUB's images, and the templates of its configuration.
-fn make_grub(bench: &Bench) {
+pub(super) fn make_grub(bench: &Bench) {
     bench.write("grub.cfg.in", GRUB_CONFIG);
     fs::copy(Path::new(GRUB).join("boot.img"), bench.path("boot.img")).unwrap();
     let bios: Vec<&str> = ["biosdisk"].into_iter().chain(MODULES).collect();
@@ -437,7 +437,7 @@ impl Console {
         assert!(complaints.is_empty(), "{complaints:#?}");
     }
 
-    fn last_lines(&self) -> String {
+    pub(super) fn last_lines(&self) -> String {
         let lines: Vec<&str> = self.seen.lines().collect();
         lines[lines.len().saturating_sub(8)..].join("\n")
     }

@@ -1,5 +1,6 @@
 //! Disks that boot: templates, what goes to the ESP, GRUB's images, and a Debian that says so itself.
 
+mod container;
 mod esp;
 mod grub;
 mod kernels;

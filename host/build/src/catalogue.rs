@@ -7,9 +7,11 @@ use std::sync::Arc;
 use sha2::{Digest as _, Sha256};
 
 use crate::parallel;
+use crate::plan::{PlanError, Reason};
 use crate::progress::Progress;
 use cellblock_cell::{CellError, Guest, Runtime, Wall};
-use cellblock_contract::{CommandLine, Description, KindDescription, Kinds, Losses};
+use cellblock_contract::{CommandLine, Description, KindDescription, Kinds, Loss, Losses};
+use cellblock_spec::Spec;
 use cellblock_text::hexadecimal;
 
 /// A formatter that the program carries.
@@ -175,6 +177,28 @@ impl Formatters {
                 guest.wall().wall
             ));
         }
+    }
+
+    /// Refuses labels for SELinux in file systems that store no attributes.
+    ///
+    /// # Errors
+    /// [`PlanError`] for the first.
+    pub(crate) fn check_labels(&self, spec: &Spec) -> Result<(), PlanError> {
+        let filesystems = spec
+            .partitions
+            .iter()
+            .filter_map(|it| it.filesystem.as_ref());
+        for filesystem in filesystems {
+            let kind = &filesystem.kind.value;
+            let lacks = self.get(kind).and_then(|formatter| formatter.lacks);
+            if let Some(selinux) = &filesystem.selinux
+                && lacks.is_some_and(|lacks| lacks.contains(Loss::Attributes))
+            {
+                let reason = Reason::LabelsNotStored { kind: kind.clone() };
+                return Err(PlanError::at(reason, &selinux.place));
+            }
+        }
+        Ok(())
     }
 
     /// What the file systems are.

@@ -214,6 +214,7 @@ impl Groundwork {
         let grub = GrubImages::read(spec)?;
         let formatters = catalog.load(runtime, &kinds_of(spec), options.jobs)?;
         formatters.say(&*options.progress);
+        formatters.check_labels(spec)?;
         let kinds = formatters.kinds();
         let draft = staging::draft(spec, &kinds, &signers)?;
         let (facts, names) = (draft.facts(), draft.names());

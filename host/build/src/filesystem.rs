@@ -295,6 +295,7 @@ impl Preparation<'_> {
             leave_out: self.outputs.clone(),
             found,
             decompressors: Arc::clone(codecs) as _,
+            contexts: filesystem.contexts.clone(),
         };
         let spool = || self.scratch.file();
         let images = filesystem.contents.iter().filter_map(Content::source);
@@ -341,6 +342,7 @@ impl Preparation<'_> {
                 What::Directory(path) => format!("the directory {}", path.display()),
                 What::Archive(path) => format!("the archive {}", path.display()),
                 What::Image(image) => format!("the image {}", image.path.display()),
+                What::Composefs(dump) => format!("the dumpfile {}", dump.file.display()),
                 What::File(path) => format!("the file {}", path.display()),
                 What::Bytes(bytes) => format!("{} bytes of the spec", bytes.len()),
             },

@@ -14,7 +14,7 @@ use cellblock_spec::{
     BootSpec, Content, GrubBiosSpec, GrubEfiSpec, GuestSpec, KernelAddon, KernelParts, RawSpec,
     SignSpec, SignedBy, SingleFile, Spec, SystemdBootSpec, UnifiedKernel,
 };
-use cellblock_tree::source::{Source, What};
+use cellblock_tree::source::{FileContexts, Source, What};
 
 use crate::output::Output;
 
@@ -33,7 +33,7 @@ pub struct Footprint {
     filled: Vec<Named>,
     /// What of it is a private key.
     secrets: Vec<PathBuf>,
-    /// Folders that files are read from whose names are known later: layouts of container images.
+    /// Folders that files are read from whose names are known later: layouts of container images, objects of composefs.
     whole: Vec<PathBuf>,
 }
 
@@ -53,7 +53,7 @@ pub enum Overlap {
     File(#[from] SameFile),
     /// A file in a folder that this run reads from.
     #[error(
-        "{}: {what} lies in the image {}, which this run reads; give it a name elsewhere; nothing has been written",
+        "{}: {what} lies in {}, a folder that this run reads; give it a name elsewhere; nothing has been written",
         .path.display(), .image.display()
     )]
     InImage {
@@ -167,6 +167,13 @@ impl Footprint {
         for partition in partitions {
             let contents = partition.filesystem.iter().flat_map(|it| &it.content);
             contents.for_each(|content| self.reads_content(content));
+            let selinux = partition
+                .filesystem
+                .iter()
+                .filter_map(|it| it.selinux.as_ref());
+            for file in selinux.flat_map(|it| FileContexts::files(&it.contexts.value)) {
+                self.reads("the file contexts", file);
+            }
             self.reads_raw(&partition.raw);
             let signature = partition.verity_signature.as_ref();
             self.reads_signer(signature.map(|it| &it.sign));
@@ -194,12 +201,22 @@ impl Footprint {
 
     /// The run reads this source.
     pub fn reads_source(&mut self, source: &Source) {
+        if let Some(metadata) = &source.metadata {
+            self.reads("the metadata", metadata);
+        }
         match &source.what {
             What::Directory(path) => self.reads("the directory", path),
             What::Archive(path) => self.reads("the archive", path),
             What::Image(image) => {
                 self.reads("the image", &image.path);
                 self.whole.push(image.path.clone());
+            }
+            What::Composefs(dump) => {
+                self.reads("the dumpfile", &dump.file);
+                if let Some(basedir) = &dump.basedir {
+                    self.reads("the objects", basedir);
+                    self.whole.push(basedir.clone());
+                }
             }
             What::File(path) => self.reads("the source", path),
             What::Bytes(_) => {}

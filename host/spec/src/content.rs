@@ -11,7 +11,9 @@ use super::value::{
 };
 use cellblock_text::nearest;
 use cellblock_tree::recognise::{Class, HEAD, recognise};
-use cellblock_tree::source::{Image, ImagePlatform, ModeRule, Source, What, looks_like_image};
+use cellblock_tree::source::{
+    Dump, Image, ImagePlatform, ModeRule, Source, What, looks_like_image,
+};
 
 /// Something that goes into a file system.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,7 +61,7 @@ impl Content {
         if let Self::Source(source) = self
             && matches!(
                 source.what,
-                What::Directory(_) | What::Archive(_) | What::Image(_)
+                What::Directory(_) | What::Archive(_) | What::Image(_) | What::Composefs(_)
             )
         {
             source.follow = true;
@@ -129,8 +131,8 @@ impl SingleFile {
 
 /// A source as typed on the command line, before anybody has looked what its path is.
 ///
-/// `[directory:|archive:|oci:|file:]PATH[,to=/x][,owner=0:0][,mode=0644][,exclude=GLOB]...[,times=keep][,from=DIR][,strip=N]`
-/// `[,follow=true][,hard-links=break][,reference=NAME][,platform=OS/ARCH][,overlay-whiteouts=true]`. A comma starts an option only before a lowercase word and `=`, so that a path may hold commas; a path or
+/// `[directory:|archive:|oci:|composefs:|file:]PATH[,to=/x][,owner=0:0][,mode=0644][,exclude=GLOB]...[,times=keep][,from=DIR][,strip=N]`
+/// `[,follow=true][,hard-links=break][,metadata=FILE][,basedir=DIR][,reference=NAME][,platform=OS/ARCH][,overlay-whiteouts=true]`. A comma starts an option only before a lowercase word and `=`, so that a path may hold commas; a path or
 /// value in double quotes may hold anything, with `\\` before a quote or a backslash.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TypedContent {
@@ -140,6 +142,8 @@ pub struct TypedContent {
     path: PathBuf,
     /// What is typed of an image.
     of_image: OfImage,
+    /// The folder of a dumpfile's objects.
+    basedir: Option<PathBuf>,
 }
 
 /// What is typed of a container image.
@@ -186,6 +190,19 @@ pub enum LookError {
         /// What it is, with its article.
         name: &'static str,
     },
+    /// The folder of objects was typed for something else than a dumpfile.
+    #[error(
+        "is no composefs dumpfile, and `basedir` is where objects of one are: leave it out, or type composefs: before the path"
+    )]
+    NotADump,
+    /// An option of what has many files was typed for a single one.
+    #[error(
+        "is a single file, and `{option}` is of a directory, an archive or an image: leave it out"
+    )]
+    SingleFile {
+        /// The option.
+        option: &'static str,
+    },
     /// An option of images was typed for something else.
     #[error(
         "is no container image, and `{option}` chooses among those: leave it out, or type oci: before the path"
@@ -201,20 +218,22 @@ enum Prefix {
     Directory,
     Archive,
     Image,
+    Composefs,
     File,
 }
 
 impl Prefix {
-    const ALL: [(&str, Self); 4] = [
+    const ALL: [(&str, Self); 5] = [
         ("directory:", Self::Directory),
         ("archive:", Self::Archive),
         ("oci:", Self::Image),
+        ("composefs:", Self::Composefs),
         ("file:", Self::File),
     ];
 }
 
 impl TypedContent {
-    const OPTIONS: [&str; 12] = [
+    const OPTIONS: [&str; 14] = [
         "to",
         "owner",
         "mode",
@@ -224,6 +243,8 @@ impl TypedContent {
         "strip",
         "follow",
         "hard-links",
+        "metadata",
+        "basedir",
         "reference",
         "platform",
         "overlay-whiteouts",
@@ -247,9 +268,14 @@ impl TypedContent {
         let path = PathBuf::from(path);
         let mut source = Source::new(What::File(path.clone()));
         let mut of_image = OfImage::default();
+        let mut basedir = None;
         while let Some((name, value)) = rest.strip_prefix(',').and_then(option) {
             let (value, after) = piece(value)?;
-            set(&mut source, &mut of_image, name, &value)?;
+            if name == "basedir" {
+                basedir = Some(PathBuf::from(value));
+            } else {
+                set(&mut source, &mut of_image, name, &value)?;
+            }
             rest = after;
         }
         Ok(Self {
@@ -257,6 +283,7 @@ impl TypedContent {
             source,
             path,
             of_image,
+            basedir,
         })
     }
 
@@ -276,6 +303,10 @@ impl TypedContent {
             Some(Prefix::Directory) => What::Directory(path),
             Some(Prefix::Archive) => What::Archive(path),
             Some(Prefix::Image) => What::Image(self.of_image.clone().image(path)),
+            Some(Prefix::Composefs) => What::Composefs(Dump {
+                file: path,
+                basedir: self.basedir.clone(),
+            }),
             Some(Prefix::File) => What::File(path),
             None => match guess(path)? {
                 What::Directory(path) | What::Archive(path) if looks_like_image(&path) => {
@@ -291,6 +322,13 @@ impl TypedContent {
             && !matches!(what, What::Image(_))
         {
             return Err(LookError::NotAnImage { option });
+        }
+        if self.basedir.is_some() && !matches!(what, What::Composefs(_)) {
+            return Err(LookError::NotADump);
+        }
+        if matches!(what, What::File(_)) && self.source.metadata.is_some() {
+            let option = "metadata";
+            return Err(LookError::SingleFile { option });
         }
         Ok(Source {
             what,
@@ -371,6 +409,7 @@ fn set(
         "reference" => of_image.reference = Some(text()),
         "platform" => of_image.platform = Some(parse_platform(value)?),
         "overlay-whiteouts" => of_image.overlay_whiteouts = Some(flag(value)?),
+        "metadata" => source.metadata = Some(value.into()),
         "hard-links" => source.hard_links = parse_hard_links(value)?,
         _ => {
             return Err(ValueError::UnknownContentOption {

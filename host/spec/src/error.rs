@@ -279,6 +279,9 @@ pub enum ProblemKind {
         /// The key.
         key: &'static str,
     },
+    /// A folder of objects beside something else than a dumpfile.
+    #[error("`basedir` is where the objects of a composefs dumpfile are, and this is none")]
+    BasedirOfOther,
     /// Times of a text or a template, which have none.
     #[error("`times` says nothing about what is written here: it has no time of its own")]
     TimesOfText,
@@ -392,9 +395,10 @@ impl ProblemKind {
             Self::SingleFileKinds { .. } => "this file".to_owned(),
             Self::TwoLoaders => "one of them must go".to_owned(),
             Self::NotAnEntry { .. } => "this entry".to_owned(),
-            Self::KeyOfTree { .. } | Self::KeyOfImage { .. } | Self::TimesOfText => {
-                "on this source".to_owned()
-            }
+            Self::KeyOfTree { .. }
+            | Self::KeyOfImage { .. }
+            | Self::BasedirOfOther
+            | Self::TimesOfText => "on this source".to_owned(),
             Self::RawKinds { .. } => "this entry".to_owned(),
             Self::RawNeeds { .. } => "on this entry".to_owned(),
             Self::NotInThisTable { table, .. } => format!("not in {table}"),
@@ -471,6 +475,9 @@ impl ProblemKind {
             }
             Self::KeyOfImage { key } => {
                 Some(format!("remove `{key}`, or name an image with `oci`"))
+            }
+            Self::BasedirOfOther => {
+                Some("remove `basedir`, or name a dumpfile with `composefs`".to_owned())
             }
             Self::TimesOfText => Some("remove `times`".to_owned()),
             Self::RawKinds { .. } => Some(

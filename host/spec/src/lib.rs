@@ -280,6 +280,20 @@ pub struct FilesystemSpec {
     /// What the format may lose instead of refusing it.
     #[schemars(default, with = "Vec<schema::LossName>")]
     pub drop: Vec<Loss>,
+    /// What labels everything in it for SELinux.
+    pub selinux: Option<SelinuxSpec>,
+}
+
+/// What labels the files of a file system for SELinux.
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema)]
+#[schemars(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct SelinuxSpec {
+    /// Where the table stands.
+    #[schemars(skip)]
+    pub place: Place,
+    /// The policy's `file_contexts`; `.local`, `.homedirs`, `.subs` and `.subs_dist` beside it are read too.
+    #[schemars(with = "String")]
+    pub contexts: Placed<PathBuf>,
 }
 
 /// A formatter that is not built in.

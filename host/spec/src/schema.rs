@@ -62,6 +62,10 @@ pub(super) struct Content {
     follow: bool,
     /// What becomes of hard links in a directory or an archive: `break` makes each name a file of its own, `keep` leaves them.
     hard_links: Option<HardLinksName>,
+    /// A file in the words of mtree(5): owners, modes, times and link targets of what is in a directory, an archive or an image.
+    metadata: Option<String>,
+    /// The folder of a dumpfile's objects.
+    basedir: Option<String>,
     /// Which image of a layout, where there are several: a name as it is written there, or a digest.
     reference: Option<String>,
     /// Which image, by what it is for: `linux/arm64`.
@@ -125,6 +129,8 @@ enum ContentKind {
     Archive(String),
     /// A container image: an OCI layout as a directory or a tar, or what `docker save` writes. Its root file system is taken.
     Oci(String),
+    /// A composefs dumpfile, as `composefs-info dump` writes it; `basedir` has its objects.
+    Composefs(String),
     /// One file.
     File(String),
     /// The content of one file, written out here; `to` names it.

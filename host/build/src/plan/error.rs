@@ -451,6 +451,14 @@ pub enum Reason {
         /// What the system says.
         why: String,
     },
+    /// Labels for SELinux where nothing stores them.
+    #[error(
+        "`selinux` labels files by an extended attribute, and {kind} stores none: remove it, or make an ext4, an erofs or a squashfs"
+    )]
+    LabelsNotStored {
+        /// The kind of file system.
+        kind: String,
+    },
     /// A file is larger than the room that the spec gives it.
     #[error(
         "{} has {}, and its `size` is {}: {} are too many",

@@ -120,6 +120,7 @@ pub fn filesystem_alone(
         drop,
         contents: request.sources.into_iter().map(Content::from).collect(),
         most,
+        contexts: None,
     };
     let time = request.time.map_or(TimeRule::NewestFile, TimeRule::Fixed);
     Ok((filesystem, time))

@@ -180,6 +180,8 @@ pub struct FilesystemPlan {
     pub contents: Vec<Content>,
     /// The most bytes that its partition can have, where that is known before anything is measured.
     pub most: Option<u64>,
+    /// The `file_contexts` that labels all of it for SELinux.
+    pub contexts: Option<PathBuf>,
 }
 
 /// Something that is written as it is.
@@ -596,6 +598,10 @@ fn filesystem_plan(
         drop,
         contents: filesystem.content.clone(),
         most: most(spec, partition),
+        contexts: filesystem
+            .selinux
+            .as_ref()
+            .map(|selinux| selinux.contexts.value.clone()),
         kind,
     })
 }

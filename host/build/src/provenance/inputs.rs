@@ -82,6 +82,10 @@ pub fn inputs(
             };
             let (path, what, digest) = match &source.what {
                 What::Directory(path) => (path, "the directory", of_directory(source, options)),
+                What::Composefs(dump) => match &dump.basedir {
+                    Some(basedir) => (basedir, "the objects", of_directory(source, options)),
+                    None => continue,
+                },
                 What::Image(image) if image.path.is_dir() => {
                     (&image.path, "the image", of_image(source))
                 }

@@ -369,7 +369,8 @@ pub struct Convert {
     after_help = "\
 SOURCE is a directory, a tar archive (plain, or compressed as .tar.gz, .tar.zst, .tar.xz, .tar.bz2 or .tar.lz4), a \
 container image (an OCI layout as a directory or a tar, or what `docker save` writes), or a \
-single file. Its name and first bytes tell which, unless a prefix says it: `directory:`, `archive:`, `oci:` or `file:`. \
+single file. Its name and first bytes tell which, unless a prefix says it: `directory:`, `archive:`, `oci:` or `file:`; \
+`composefs:` is a dumpfile of composefs, whose objects are in its option `basedir`. \
 `archive:-` is standard input. Options follow after commas:
 
   ,to=/PATH           where it goes
@@ -380,7 +381,9 @@ single file. Its name and first bytes tell which, unless a prefix says it: `dire
   ,strip=N            names taken off the beginning of each path
   ,follow=true        links become what they lead to
   ,hard-links=break   each name a file of its own
+  ,metadata=FILE      owners, modes and times as an mtree(5) says
   ,times=keep         also those later than --time
+  ,basedir=DIR        where the objects of a composefs dumpfile are
   ,reference=NAME     which image of a layout: its name, or a digest
   ,platform=OS/ARCH   which image, by what it is for: linux/arm64
   ,overlay-whiteouts=true

@@ -15,13 +15,13 @@ use thiserror::Error;
 use super::size::written;
 use super::{
     Content, DiskSize, DiskSpec, FilesystemId, FilesystemSpec, GuestSpec, Margin, PartitionSpec,
-    Placed, RawSpec, RawWhat, Seed, SignSpec, SignedBy, SizeRule, Spec, TableName, Template,
-    VeritySpec,
+    Placed, RawSpec, RawWhat, Seed, SelinuxSpec, SignSpec, SignedBy, SizeRule, Spec, TableName,
+    Template, VeritySpec,
 };
 use cellblock_contract::{Argument, Loss, Word};
 use cellblock_table::PartitionType;
 use cellblock_text::hexadecimal;
-use cellblock_tree::source::{HardLinks, Image, ModeRule, Source, Times, What};
+use cellblock_tree::source::{Dump, HardLinks, Image, ModeRule, Source, Times, What};
 
 /// A path that TOML, which is Unicode, has no way to write.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -312,6 +312,7 @@ fn print_filesystem(lines: &mut Lines, filesystem: &FilesystemSpec) -> Result<()
         content_places: _,
         options,
         drop,
+        selinux,
     } = filesystem;
     lines.add("filesystem", Some(quoted(&kind.value)));
     lines.add("label", label.as_ref().map(|label| quoted(&label.value)));
@@ -345,6 +346,10 @@ fn print_filesystem(lines: &mut Lines, filesystem: &FilesystemSpec) -> Result<()
             "drop",
             Some(list(names.iter().map(|loss| quoted(loss.name())))),
         );
+    }
+    if let Some(SelinuxSpec { place: _, contexts }) = selinux {
+        let contexts = format!("contexts = {}", quoted_path(&contexts.value)?);
+        lines.add("selinux", Some(braced([contexts])));
     }
     Ok(())
 }
@@ -400,6 +405,7 @@ fn print_source(source: &Source) -> Result<String, PathError> {
         strip,
         follow,
         hard_links,
+        metadata,
         // The partition says what may be dropped.
         drop_attributes: _,
     } = source;
@@ -407,6 +413,7 @@ fn print_source(source: &Source) -> Result<String, PathError> {
         What::Directory(path) => format!("directory = {}", quoted_path(path)?),
         What::Archive(path) => format!("archive = {}", quoted_path(path)?),
         What::Image(image) => image_entries(image)?,
+        What::Composefs(dump) => dump_entries(dump)?,
         What::File(path) => format!("file = {}", quoted_path(path)?),
         What::Bytes(bytes) => format!("text = {}", quoted(&String::from_utf8_lossy(bytes))),
     }];
@@ -430,7 +437,20 @@ fn print_source(source: &Source) -> Result<String, PathError> {
     if *hard_links == HardLinks::Break {
         entries.push("hard-links = \"break\"".to_owned());
     }
+    if let Some(metadata) = metadata {
+        entries.push(format!("metadata = {}", quoted_path(metadata)?));
+    }
     Ok(braced(entries))
+}
+
+/// The keys of a dumpfile.
+fn dump_entries(dump: &Dump) -> Result<String, PathError> {
+    let Dump { file, basedir } = dump;
+    let mut entries = vec![format!("composefs = {}", quoted_path(file)?)];
+    if let Some(basedir) = basedir {
+        entries.push(format!("basedir = {}", quoted_path(basedir)?));
+    }
+    Ok(entries.join(", "))
 }
 
 /// The keys of a container image.
@@ -590,7 +610,8 @@ label = "L"
 uuid = "ABCD-0001"
 content = [
     { directory = "dir", owner = "0:1", mode = "u=rwX,go-ws,ug+t", exclude = ["*.o", "a b"] },
-    { archive = "root.tar", to = "/", times = "keep", from = "rootfs", strip = 2, follow = true, hard-links = "break" },
+    { archive = "root.tar", to = "/", times = "keep", from = "rootfs", strip = 2, follow = true, hard-links = "break", metadata = "root.mtree" },
+    { composefs = "root.dump", basedir = "objects", to = "/x" },
     { file = "fstab", to = "/etc/fstab", mode = "0644" },
     { text = 'quoted "text"', to = "/etc/motd" },
     { template = "fstab.in", to = "/etc/fstab2", owner = "0:0", mode = "0600" },
@@ -603,6 +624,7 @@ type = "linux-generic"
 size = "minimum + 1000B"
 filesystem = "minix"
 uuid = "0fc63daf-8483-4772-8e79-3d69d8477de4"
+selinux = { contexts = "file_contexts" }
 
 [[partition]]
 type = "swap"

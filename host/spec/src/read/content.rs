@@ -14,7 +14,7 @@ use super::super::value::{
     parse_destination, parse_hard_links, parse_mode, parse_owner, parse_part, parse_platform,
     parse_times,
 };
-use cellblock_tree::source::{HardLinks, Image, ImagePlatform, Source, Times, What};
+use cellblock_tree::source::{Dump, HardLinks, Image, ImagePlatform, Source, Times, What};
 
 /// What a source is, before its other keys are looked at.
 enum Kind {
@@ -45,11 +45,13 @@ pub(super) fn content(
     let strip = fields.take("strip", |value| integer(value, 0, u64::from(u16::MAX)));
     let follow = fields.take("follow", boolean);
     let hard_links = fields.take("hard-links", parsed(parse_hard_links));
+    let metadata = fields.take_path("metadata");
     let of_image = OfImage {
         reference: fields.take("reference", text),
         platform: fields.take("platform", parsed(parse_platform)),
         overlay_whiteouts: fields.take("overlay-whiteouts", boolean),
     };
+    let basedir = fields.take_path("basedir");
     let found = kinds.len();
     let kind = match kinds.pop() {
         Some(kind) if found == 1 => kind,
@@ -58,7 +60,7 @@ pub(super) fn content(
             return None;
         }
     };
-    let kind = of_image.add_to(kind, fields);
+    let kind = with_basedir(of_image.add_to(kind, fields), basedir, fields);
     if let Kind::Single(file) = &kind {
         let of_tree = [
             ("exclude", exclude.first().map(|value| &value.place)),
@@ -66,6 +68,7 @@ pub(super) fn content(
             ("strip", strip.as_ref().map(|value| &value.place)),
             ("follow", follow.as_ref().map(|value| &value.place)),
             ("hard-links", hard_links.as_ref().map(|value| &value.place)),
+            ("metadata", metadata.as_ref().map(|value| &value.place)),
         ];
         for (key, place) in of_tree {
             if let Some(place) = place {
@@ -96,6 +99,7 @@ pub(super) fn content(
             }),
             follow: follow.is_some_and(|follow| follow.value),
             hard_links: hard_links.map_or(HardLinks::Keep, |links| links.value),
+            metadata: metadata.map(|metadata| metadata.value),
             ..Source::new(what)
         }),
         Kind::Single(file) => match file.content(to, owner, mode) {
@@ -103,6 +107,21 @@ pub(super) fn content(
             other @ (Content::Template(_) | Content::Kernel(_)) => other,
         },
     })
+}
+
+/// Adds the folder of objects to a dumpfile; beside anything else it is a mistake.
+fn with_basedir(kind: Kind, basedir: Option<Placed<PathBuf>>, fields: &mut Fields<'_, '_>) -> Kind {
+    match (kind, basedir) {
+        (Kind::Tree(What::Composefs(dump)), Some(basedir)) => Kind::Tree(What::Composefs(Dump {
+            basedir: Some(basedir.value),
+            ..dump
+        })),
+        (kind, Some(basedir)) => {
+            fields.problem(ProblemKind::BasedirOfOther, basedir.place);
+            kind
+        }
+        (kind, None) => kind,
+    }
 }
 
 /// What chooses among container images.
@@ -142,7 +161,16 @@ impl OfImage {
 
 /// Notes where paths stand, for errors that come when they are opened.
 fn note_places(fields: &mut Fields<'_, '_>, places: &mut BTreeMap<PathBuf, Place>) {
-    for key in ["directory", "archive", "oci", "file", "template"] {
+    for key in [
+        "directory",
+        "archive",
+        "oci",
+        "composefs",
+        "basedir",
+        "file",
+        "metadata",
+        "template",
+    ] {
         let value = fields.get(key);
         if let Some(value) = value.filter(|value| value.get_ref().is_str())
             && let Some(path) = fields
@@ -164,7 +192,17 @@ fn trees(fields: &mut Fields<'_, '_>) -> impl Iterator<Item = What> + use<> {
     let image = fields
         .take_path("oci")
         .map(|path| What::Image(Image::new(path.value)));
-    directory.into_iter().chain(archive).chain(image)
+    let dump = fields.take_path("composefs").map(|path| {
+        What::Composefs(Dump {
+            file: path.value,
+            basedir: None,
+        })
+    });
+    directory
+        .into_iter()
+        .chain(archive)
+        .chain(image)
+        .chain(dump)
 }
 
 /// The single files that a table names.

@@ -1,7 +1,7 @@
 //! `image.toml` -> [`Spec`].
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use toml::de::DeValue;
 
@@ -15,8 +15,8 @@ use super::value::{
     parse_time, parse_uuid, seconds_since_1970,
 };
 use super::{
-    DiskSize, DiskSpec, FilesystemSpec, GuestSpec, PartitionSpec, Placed, SizeRule, Spec,
-    TableName, TableSpec, VeritySpec,
+    DiskSize, DiskSpec, FilesystemSpec, GuestSpec, PartitionSpec, Placed, SelinuxSpec, SizeRule,
+    Spec, TableName, TableSpec, VeritySpec,
 };
 use cellblock_contract::{Argument, CommandLine, Word};
 use cellblock_table::{Attributes, PartitionType, Scheme};
@@ -243,7 +243,7 @@ fn partition_type_of(
 }
 
 fn filesystem(fields: &mut Fields<'_, '_>) -> Option<FilesystemSpec> {
-    const DEPENDENT: [&str; 5] = ["label", "uuid", "content", "options", "drop"];
+    const DEPENDENT: [&str; 6] = ["label", "uuid", "content", "options", "drop", "selinux"];
     let Some(kind) = fields.take("filesystem", text) else {
         let orphans = DEPENDENT.map(|key| {
             let value = fields.get(key);
@@ -259,6 +259,7 @@ fn filesystem(fields: &mut Fields<'_, '_>) -> Option<FilesystemSpec> {
         return None;
     };
     let mut content_places = BTreeMap::new();
+    let selinux = selinux(fields, &mut content_places);
     Some(FilesystemSpec {
         kind,
         label: fields.take("label", text),
@@ -271,7 +272,23 @@ fn filesystem(fields: &mut Fields<'_, '_>) -> Option<FilesystemSpec> {
             .into_iter()
             .map(|loss| loss.value)
             .collect(),
+        selinux,
     })
+}
+
+/// What labels the files for SELinux.
+fn selinux(
+    fields: &mut Fields<'_, '_>,
+    places: &mut BTreeMap<PathBuf, Place>,
+) -> Option<SelinuxSpec> {
+    let within = fields.within();
+    let mut table = fields.take_table("selinux", within)?;
+    let place = table.place.clone();
+    let contexts = table.require_path("contexts", "contexts = \"file_contexts\"");
+    table.finish();
+    let contexts = contexts?;
+    places.insert(contexts.value.clone(), contexts.place.clone());
+    Some(SelinuxSpec { place, contexts })
 }
 
 fn guests(fields: &mut Fields<'_, '_>) -> BTreeMap<String, GuestSpec> {

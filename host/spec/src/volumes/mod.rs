@@ -172,6 +172,7 @@ fn filesystem(
         content_places: std::collections::BTreeMap::new(),
         options: std::collections::BTreeMap::new(),
         drop: Vec::new(),
+        selinux: None,
     }
 }
 

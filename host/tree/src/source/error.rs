@@ -5,6 +5,9 @@ use std::path::{Path, PathBuf};
 
 use cellblock_text::PathBytes;
 
+use super::contexts::ContextsError;
+use super::dump::DumpError;
+use super::mtree::MtreeError;
 use super::oci::ImageError;
 use crate::validate::fault::Fault;
 
@@ -210,6 +213,50 @@ pub enum SourceError {
         limit: u64,
     },
 
+    /// A file that says what content is like is longer than any honest one.
+    #[error("{}: has more than the {limit} bytes that {what} may have", path.display())]
+    Large {
+        /// The file.
+        path: PathBuf,
+        /// What it is.
+        what: &'static str,
+        /// The bytes that it may have.
+        limit: u64,
+    },
+
+    /// A policy's file of contexts is malformed.
+    #[error("{}: line {line} {error}", path.display())]
+    Contexts {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong with it.
+        error: ContextsError,
+    },
+
+    /// A composefs dumpfile is malformed, or its objects are others.
+    #[error("{}: line {line} {error}", path.display())]
+    Dump {
+        /// The dumpfile.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong with it.
+        error: DumpError,
+    },
+
+    /// A specification of owners and modes is malformed, or not one of this source.
+    #[error("{}: line {line} {error}", path.display())]
+    Metadata {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong with it.
+        error: MtreeError,
+    },
+
     /// The tree does not fit a node's number.
     #[error(
         "the content has more than {} nodes; split it over several partitions",
@@ -245,6 +292,10 @@ impl SourceError {
             Self::Open { path, .. }
             | Self::WrongType { path, .. }
             | Self::From { root: path, .. }
+            | Self::Large { path, .. }
+            | Self::Contexts { path, .. }
+            | Self::Metadata { path, .. }
+            | Self::Dump { path, .. }
             | Self::Archive {
                 path,
                 error: ArchiveError::Empty | ArchiveError::NotAnArchive { .. },

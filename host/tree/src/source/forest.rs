@@ -42,6 +42,17 @@ pub(crate) struct Metadata {
     pub(crate) attributes: u32,
 }
 
+impl Metadata {
+    /// Of a directory that no source says anything about.
+    pub(crate) const IMPLIED: Self = Self {
+        mode: 0o755,
+        uid: 0,
+        gid: 0,
+        modified: None,
+        attributes: 0,
+    };
+}
+
 #[derive(Clone, Debug)]
 pub(crate) struct Inode {
     /// `None` where no source says anything about it: a missing parent directory.
@@ -177,6 +188,13 @@ impl Forest {
 
     pub(crate) fn set_metadata(&mut self, id: InodeId, metadata: Metadata) {
         self.inodes[id.index()].metadata = Some(metadata);
+    }
+
+    /// Has a symbolic link lead elsewhere; anything else stays.
+    pub(crate) fn set_target(&mut self, id: InodeId, to: Box<[u8]>) {
+        if let Body::Other(Kind::Symlink(target)) = &mut self.inodes[id.index()].body {
+            *target = to;
+        }
     }
 
     /// # Panics
@@ -642,13 +660,7 @@ impl Flattening {
 
     fn metadata_of(&mut self, id: NodeId, inode: InodeId) -> Metadata {
         let metadata = self.inodes[inode.index()].metadata.clone();
-        let metadata = metadata.unwrap_or(Metadata {
-            mode: 0o755,
-            uid: 0,
-            gid: 0,
-            modified: None,
-            attributes: 0,
-        });
+        let metadata = metadata.unwrap_or(Metadata::IMPLIED);
         self.newest = self.newest.max(metadata.modified);
         if metadata.modified.is_none() {
             self.timeless.push(id);

@@ -29,10 +29,13 @@ pub(crate) mod forest;
 pub(crate) mod store;
 
 mod archive;
+mod contexts;
 mod count;
+mod dump;
 mod error;
 mod follow;
 mod mode;
+mod mtree;
 mod oci;
 mod pattern;
 mod single;
@@ -40,9 +43,12 @@ mod stamp;
 mod warning;
 
 pub use archive::{BeyondWindow, Decompressors, InProcess, decompressor};
+pub use contexts::{ContextsError, FileContexts};
 pub use count::Counter;
+pub use dump::{Dump, DumpError};
 pub use error::{ArchiveError, SourceError};
 pub use mode::{Clause, ModeRule, ModeRuleError};
+pub use mtree::MtreeError;
 pub use oci::{
     Image, ImageConfig, ImageError, ImageInfo, ImagePlatform, NotAPlatform, OpenedImage,
     looks_like_image,
@@ -97,6 +103,9 @@ pub struct Source {
     pub follow: bool,
     /// What becomes of hard links in a directory or an archive.
     pub hard_links: HardLinks,
+    /// A specification in the words of mtree(5), whose owners, modes, times and link targets are those of a directory, an archive
+    /// or an image, by the paths that are left after `from` and `strip`. [`Source::owner`] and [`Source::mode`] go over it.
+    pub metadata: Option<PathBuf>,
 }
 
 /// What becomes of hard links.
@@ -128,6 +137,8 @@ pub enum What {
     Archive(PathBuf),
     /// The root file system of a container image.
     Image(Image),
+    /// What a composefs dumpfile describes.
+    Composefs(Dump),
     /// One regular file, with its owner, mode, time and attributes.
     File(PathBuf),
     /// A file made of these bytes, root's and of mode 0644. `to` must name it.
@@ -150,6 +161,7 @@ impl Source {
             strip: 0,
             follow: false,
             hard_links: HardLinks::Keep,
+            metadata: None,
         }
     }
 
@@ -159,6 +171,7 @@ impl Source {
             What::Directory(path) | What::Archive(path) | What::File(path) => {
                 PathBytes(path.as_os_str().as_bytes().to_vec())
             }
+            What::Composefs(dump) => PathBytes(dump.file.as_os_str().as_bytes().to_vec()),
             What::Image(image) => PathBytes(image.path.as_os_str().as_bytes().to_vec()),
             What::Bytes(_) => PathBytes(self.to.clone().unwrap_or_default()),
         }
@@ -198,6 +211,8 @@ pub struct ReadOptions {
     pub found: Counter,
     /// Who decompresses archives.
     pub decompressors: Arc<dyn Decompressors>,
+    /// The `file_contexts` of the policy that labels all of it; attributes of that name from sources go.
+    pub contexts: Option<PathBuf>,
 }
 
 impl ReadOptions {
@@ -210,6 +225,7 @@ impl ReadOptions {
             leave_out: BTreeSet::new(),
             found: Counter::default(),
             decompressors: Arc::new(InProcess),
+            contexts: None,
         }
     }
 }
@@ -304,6 +320,7 @@ pub fn read_with_images(
     for source in sources {
         merging.add(source)?;
     }
+    merging.label()?;
     let Merging {
         forest,
         stores,
@@ -343,6 +360,13 @@ impl Merging<'_> {
                 let forest = self.image(image, source)?;
                 self.graft(source, &image.path, forest)
             }
+            What::Composefs(dump) => {
+                let patterns = Patterns::parse(&source.exclude)?;
+                let read = dump::read(dump, self.next_store()?, &mut self.kept)?;
+                self.stores.extend(read.stores);
+                let forest = self.selected(&dump.file, source, read.forest, &patterns)?;
+                self.graft(source, &dump.file, forest)
+            }
             What::File(path) => {
                 let store = self.next_store()?;
                 let (inode, opened) = single::file(path, store, &mut self.kept)?;
@@ -353,7 +377,7 @@ impl Merging<'_> {
             What::Bytes(bytes) => {
                 let store = self.next_store()?;
                 let inode = single::bytes(bytes, store);
-                self.stores.push(Box::new(MemoryStore(bytes.clone())));
+                self.stores.push(Box::new(MemoryStore(vec![bytes.clone()])));
                 self.plant(source, None, inode)
             }
         }
@@ -489,6 +513,16 @@ impl Merging<'_> {
         if source.hard_links == HardLinks::Break {
             forest.break_links()?;
         }
+        if let Some(metadata) = &source.metadata {
+            let excluded = Patterns::parse(&source.exclude)?;
+            let unheeded = mtree::overlay(metadata, &mut forest, &excluded, &mut self.kept.sets)?;
+            if !unheeded.keywords.is_empty() {
+                self.warnings.push(Warning::Unheeded {
+                    metadata: metadata.clone(),
+                    keywords: unheeded.keywords.into_iter().collect(),
+                });
+            }
+        }
         self.settle(source, &mut forest)?;
         let to = source.to.as_deref().unwrap_or(b"/");
         let at = self.directory_at(to, &destination(to)?)?;
@@ -541,6 +575,23 @@ impl Merging<'_> {
                 fault,
             },
         )
+    }
+
+    /// Labels what all sources have come to.
+    fn label(&mut self) -> Result<(), SourceError> {
+        let Some(path) = &self.options.contexts else {
+            return Ok(());
+        };
+        let contexts = FileContexts::read(path)?;
+        if let Some(torn) = contexts::label(&contexts, &mut self.forest, &mut self.kept.sets) {
+            self.warnings.push(Warning::LabelsDiffer {
+                contexts: path.clone(),
+                first: PathBytes(torn.first),
+                second: PathBytes(torn.second),
+                others: torn.others,
+            });
+        }
+        Ok(())
     }
 
     fn directory_at(&mut self, to: &[u8], names: &[&[u8]]) -> Result<InodeId, SourceError> {

@@ -40,6 +40,24 @@ pub enum Warning {
         /// How many others there are in the layer.
         others: usize,
     },
+    /// A specification of owners and modes says what is left.
+    Unheeded {
+        /// The specification.
+        metadata: PathBuf,
+        /// The keywords, sorted.
+        keywords: Vec<String>,
+    },
+    /// A policy has different contexts for two names of one file.
+    LabelsDiffer {
+        /// The policy's file.
+        contexts: PathBuf,
+        /// The name whose context the file has.
+        first: PathBytes,
+        /// The other one.
+        second: PathBytes,
+        /// How many more names there are of which that is so.
+        others: usize,
+    },
 }
 
 impl fmt::Display for Warning {
@@ -65,6 +83,31 @@ impl fmt::Display for Warning {
                     formatter,
                     "{root}: is a container image, whose root file system is taken; to take it as it is, type directory: or archive: \
                      before its path, to say what it is, oci:"
+                )
+            }
+            Self::Unheeded { metadata, keywords } => {
+                let keywords = keywords.join(", ");
+                write!(
+                    formatter,
+                    "{}: its keywords {keywords} change nothing: owners are taken from uid and gid, and names of users are looked up \
+                     nowhere",
+                    metadata.display()
+                )
+            }
+            Self::LabelsDiffer {
+                contexts,
+                first,
+                second,
+                others,
+            } => {
+                let others = match others {
+                    0 => String::new(),
+                    others => format!("; so it is with {others} other names"),
+                };
+                write!(
+                    formatter,
+                    "{}: has different contexts for {first} and {second}, which are one file; it has that of the first{others}",
+                    contexts.display()
                 )
             }
             Self::LinkHidden {

@@ -5,6 +5,9 @@
 //!     bytes ──┬─> spec, yaml      text to a spec, to a plan, to a table
 //!             ├─> archive         a tar archive to a tree, and all its bytes
 //!             ├─> image           a container image to a tree, and all its bytes
+//!             ├─> contexts        a policy's file_contexts to labels
+//!             ├─> mtree           owners and modes over a small tree
+//!             ├─> dump            a composefs dumpfile to a tree
 //!             ├─> table           a disk to a table, and back
 //!             ├─> superblock      a partition to what it holds
 //!             ├─> read_…          an image to what a reader tells, and to the host's tree
@@ -22,6 +25,7 @@ mod disk;
 mod guest;
 mod image;
 mod mounted;
+mod overlay;
 mod reader;
 mod request;
 mod spec;
@@ -33,6 +37,7 @@ pub use archive::archive;
 pub use cellblock_cache::fuzz as cache;
 pub use image::image;
 pub use mounted::{Mounted, ext4_mounted};
+pub use overlay::{contexts, dump, mtree};
 pub use reader::image as image_of_reader;
 pub use spec::{spec, yaml};
 pub use superblock::superblock;

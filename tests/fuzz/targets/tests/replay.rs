@@ -35,6 +35,9 @@ targets!(
     yaml,
     archive,
     image,
+    contexts,
+    mtree,
+    dump,
     table,
     superblock,
     cache,
@@ -95,5 +98,5 @@ fn every_folder_of_seeds_belongs_to_a_target() {
         .expect("seeds")
         .count();
     // Two are the cell's own: `cellblock_cell::fuzzing`.
-    assert_eq!(count, 15 + 2);
+    assert_eq!(count, 18 + 2);
 }

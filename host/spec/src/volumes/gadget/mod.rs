@@ -240,6 +240,7 @@ impl Read {
                 content_places: BTreeMap::new(),
                 options: BTreeMap::new(),
                 drop: Vec::new(),
+                selinux: None,
             }),
             ..partition(
                 place.clone(),
