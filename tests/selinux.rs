@@ -173,18 +173,17 @@ fn labels_in(getfattr: &Command, folder: &Path) -> BTreeMap<String, String> {
 fn what_stores_no_labels_is_an_error_at_the_line() {
     let bench = bench();
     bench.write("image.toml", spec("vfat"));
-    let refused = refused(&bench, &["build", "image.toml", "-o", "a.img"]);
+    let said = refused(&bench, &["build", "image.toml", "-o", "a.img"]);
     assert!(
-        refused.contains("vfat stores none") && refused.contains("image.toml:8:"),
-        "{refused}"
+        said.contains("vfat stores none") && said.contains("image.toml:8:"),
+        "{said}"
     );
     bench.write("image.toml", spec("ext4"));
     bench.write("fc", "/ok u:r:t\n/a(/.* u:r:t\n");
-    let refused = refused(&bench, &["build", "image.toml", "-o", "a.img"]);
+    let said = refused(&bench, &["build", "image.toml", "-o", "a.img"]);
     assert!(
-        refused.contains("fc: line 2 has the expression '/a(/.*'")
-            && refused.contains("image.toml:8:"),
-        "{refused}"
+        said.contains("fc: line 2 has the expression '/a(/.*'") && said.contains("image.toml:8:"),
+        "{said}"
     );
     assert!(!bench.path("a.img").exists());
 }
@@ -206,7 +205,7 @@ fn another_policy_is_another_fill_and_no_output() {
     bench.write("fc.local", "/home/[^/]+/.+ system_u:object_r:other_t:s0\n");
     assert_ne!(key(&bench), first);
     for output in ["fc", "fc.local"] {
-        let refused = refused(&bench, &["build", "image.toml", "-o", output]);
-        assert!(refused.contains("the file contexts"), "{refused}");
+        let said = refused(&bench, &["build", "image.toml", "-o", output]);
+        assert!(said.contains("the file contexts"), "{said}");
     }
 }

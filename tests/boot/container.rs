@@ -64,22 +64,6 @@ fn make_layout(bench: &Bench) -> bool {
         &program,
         &["raw", "add-layer", "--image", "debian:12", "rootfs.tar"],
     );
-    let config = [
-        "config",
-        "--image",
-        "debian:12",
-        "--config.env",
-        "WHAT=container",
-    ];
-    let command = [
-        "--config.cmd",
-        "sh",
-        "--config.cmd",
-        "-c",
-        "--config.cmd",
-        COMMAND,
-    ];
-    umoci(bench, &program, &[&config[..], &command].concat());
     fs::remove_file(bench.path("rootfs.tar")).unwrap();
     true
 }
