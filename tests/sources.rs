@@ -406,7 +406,7 @@ fn owners_come_from_an_mtree_and_a_dumpfile() {
     let bench = Bench::new();
     bench.write("tree/etc/shadow", "secret");
     symlink("nowhere", bench.path("tree/link")).unwrap();
-    let mtree = "#mtree\n/set uid=0 gid=0 time=1600000000.5\n. type=dir mode=0755\n./etc type=dir mode=0711\n\
+    let mtree = "#mtree\n/set uid=0 gid=0 time=1600000000.500000000\n. type=dir mode=0755\n./etc type=dir mode=0711\n\
         ./etc/shadow type=file mode=0640 gid=42\n./link type=link link=etc/shadow uname=root\n";
     bench.write("m.mtree", mtree);
     bench.write("objects/ab/cdef", "secret");
