@@ -153,11 +153,11 @@ impl Facts {
             let value = parts.next();
             named.0 |= keyword == "uname";
             named.1 |= keyword == "gname";
-            if !facts.take(&keyword, value)?
-                && !UNCOMPARED.contains(&&*keyword)
-                && !matches!(&*keyword, "uname" | "gname")
-                && !(keyword == "flags" && value == Some(b"none"))
-            {
+            let is_heeded = facts.take(&keyword, value)?
+                || UNCOMPARED.contains(&&*keyword)
+                || matches!(&*keyword, "uname" | "gname")
+                || keyword == "flags" && value == Some(b"none");
+            if !is_heeded {
                 unheeded.note(keyword);
             }
         }
