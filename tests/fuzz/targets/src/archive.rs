@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, Write as _};
 use std::os::fd::AsRawFd as _;
 
-use cellblock_tree::source::{ReadOptions, Source, What, read_sources};
+use cellblock_tree::source::{ReadOptions, Source, SourceError, What, read_sources};
 use cellblock_tree::{Kind, Node, Tree};
 use rustix::fs::{MemfdFlags, memfd_create};
 
@@ -29,8 +29,13 @@ fn in_memory() -> io::Result<File> {
     Ok(memfd_create("fuzz", MemfdFlags::CLOEXEC)?.into())
 }
 
-/// Holds a tree to its order and its rules.
+/// Holds a tree to its order and its rules; every file can be read.
 pub(crate) fn check(tree: &Tree) {
+    check_with(tree, |error| panic!("{error}"));
+}
+
+/// The same of a tree in which what a file's bytes are made of may be damaged, which `fails` is told.
+pub(crate) fn check_with(tree: &Tree, fails: fn(SourceError)) {
     let mut before: Option<Vec<u8>> = None;
     for node in tree.nodes() {
         assert!(node.id.0 == 0 || node.parent < node.id, "{node:?}");
@@ -57,7 +62,7 @@ pub(crate) fn check(tree: &Tree) {
             .collect();
         assert!(before.is_none_or(|before| before < path), "{node:?}");
         before = Some(path);
-        check_content(tree, &node);
+        check_content(tree, &node, fails);
     }
     assert_ne!(tree.digest(), [0; 32]);
 }
@@ -81,7 +86,7 @@ fn check_for_linux(node: &Node<'_>) {
     }
 }
 
-fn check_content(tree: &Tree, node: &Node<'_>) {
+fn check_content(tree: &Tree, node: &Node<'_>, fails: fn(SourceError)) {
     match *node.kind {
         Kind::HardLink(target) => {
             assert!(target < node.id, "{node:?}");
@@ -92,25 +97,26 @@ fn check_content(tree: &Tree, node: &Node<'_>) {
             );
         }
         Kind::File { size, .. } => {
-            let ranges = tree
-                .ranges(node.id)
-                .unwrap_or_else(|error| panic!("{error}"));
+            let ranges = match tree.ranges(node.id) {
+                Ok(ranges) => ranges,
+                Err(error) => return fails(error),
+            };
             let mut end = 0;
             for range in ranges {
                 assert!(range.offset >= end && range.length > 0, "{node:?}");
                 end = range.offset + range.length;
-                read(tree, node, range.offset, range.length);
+                read(tree, node, range.offset, range.length, fails);
             }
             assert!(end <= size, "{node:?}");
-            read(tree, node, 0, size);
+            read(tree, node, 0, size, fails);
         }
         _ => {}
     }
 }
 
 /// Reads a stretch of a file, or the beginning of it.
-fn read(tree: &Tree, node: &Node<'_>, offset: u64, length: u64) {
+fn read(tree: &Tree, node: &Node<'_>, offset: u64, length: u64, fails: fn(SourceError)) {
     let length = usize::try_from(length.min(MOST)).expect("a small number");
     let result = tree.reader().read(node.id, offset, &mut vec![0; length]);
-    result.unwrap_or_else(|error| panic!("{error}"));
+    result.unwrap_or_else(fails);
 }
