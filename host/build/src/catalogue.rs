@@ -449,7 +449,7 @@ fn portrait(name: &str, guest: &Guest, size: usize) -> Result<Portrait, GuestErr
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use cellblock_cell::RuntimeOptions;
+    use cellblock_cell::{RuntimeOptions, Walls};
     use cellblock_contract::Identifier;
 
     #[test]
@@ -462,6 +462,22 @@ mod tests {
             let kinds: Vec<&str> = described.kinds.iter().map(|kind| &*kind.name).collect();
             assert_eq!(kinds, guest.kinds);
             assert!(described.kinds.iter().all(KindDescription::is_told));
+        }
+    }
+
+    /// The tests' own `main` does not begin with `run_if_cell`: a cell's process would run all of them once more.
+    #[test]
+    fn a_program_that_cannot_be_a_cell_is_told_so_at_once() {
+        for walls in [Walls::Process, Walls::Strongest] {
+            let options = RuntimeOptions {
+                walls,
+                ..RuntimeOptions::default()
+            };
+            let refused = Runtime::new(&options).err();
+            assert!(
+                matches!(refused, Some(CellError::NotPrepared)),
+                "{refused:?}"
+            );
         }
     }
 
