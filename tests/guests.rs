@@ -21,9 +21,14 @@ filesystem = "swap"
 
 /// Builds a disk with the guest, which must fail, in the same way within each wall; what it says.
 fn refused(bench: &Bench, name: &str, options: &[&str]) -> String {
+    refused_as(1, bench, name, options)
+}
+
+/// The same, with this exit code.
+fn refused_as(code: i32, bench: &Bench, name: &str, options: &[&str]) -> String {
     let [wasm, process] = ["wasm", "process"].map(|walls| {
         let outcome = built_with(bench, name, &[options, &["--walls", walls]].concat());
-        assert_eq!(outcome.code, Some(1), "{}", outcome.stderr);
+        assert_eq!(outcome.code, Some(code), "{}", outcome.stderr);
         assert!(!bench.path("disk.img").exists());
         outcome.stderr
     });
@@ -93,7 +98,7 @@ fn what_is_no_component_is_refused() {
 fn a_guest_that_is_not_there_is_named() {
     let bench = Bench::new();
     assert_eq!(
-        refused(&bench, "absent", &[]),
+        refused_as(2, &bench, "absent", &[]),
         "error: absent.wasm: the guest 'hostile' cannot be read: No such file or directory (os error 2)\n"
     );
 }

@@ -137,6 +137,12 @@ partition.root.number, partition.root.uuid
     let absent = spec("gpt", "root-x86-64").replace("root.in", "absent.in");
     assert_eq!(
         refused(&absent),
-        "error: partition 'root': absent.in: No such file or directory (os error 2)\n"
+        "\
+error: partition 'root': absent.in: No such file or directory (os error 2)
+  --> image.toml:20:18
+   |
+20 |     { template = \"absent.in\", to = \"/etc/values\", owner = \"7:8\", mode = \"0600\" },
+   |                  ^^^^^^^^^^^ here
+"
     );
 }
