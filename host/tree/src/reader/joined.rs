@@ -9,8 +9,8 @@ use rustix::io::Errno;
 use super::Reader;
 use crate::NodeId;
 use crate::source::SourceError;
-use crate::source::directory::failure;
 use crate::source::store::{long, shrunk, small};
+use crate::source::walked::failure;
 
 /// A stretch of a file, and where in a buffer its bytes go.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -40,6 +40,7 @@ mod oci;
 mod pattern;
 mod single;
 mod stamp;
+pub(crate) mod walked;
 mod warning;
 
 pub use archive::{BeyondWindow, Decompressors, InProcess, decompressor};

@@ -9,7 +9,6 @@ mod inspect;
 mod plant;
 mod walk;
 
-use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::os::fd::AsFd as _;
 use std::os::unix::ffi::OsStrExt as _;
@@ -22,10 +21,10 @@ use crate::source::beneath::{self, OpenDirectories, ROOT, Record};
 use crate::source::budget::Kept;
 use crate::source::error::SourceError;
 use crate::source::forest::Forest;
-use crate::source::pattern::Patterns;
 use crate::source::single::noun;
-use crate::source::stamp::{FileId, Stamp, status};
+use crate::source::stamp::{Stamp, status};
 use crate::source::store::WalkedStore;
+use crate::source::walked::{failure, path_of};
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use cellblock_text::PathBytes;
@@ -34,24 +33,11 @@ pub(crate) use inspect::{first_hole, without_lengths};
 use plant::Planting;
 use rustix::fs::{FileType, StatxFlags, statx};
 use rustix::io::Errno;
+pub(crate) use walk::Selection;
 use walk::{Memory, STATUS_FLAGS, Walk, WalkState, Worker};
 
 /// More threads than this only wait for the kernel's locks.
 const THREADS: usize = 4;
-
-/// What of a directory is taken.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Selection<'a> {
-    /// The directory in it that is taken in its place, by its names.
-    pub(crate) from: &'a [&'a [u8]],
-    /// How many names will be taken off every path: patterns mean what is left.
-    pub(crate) strip: usize,
-    pub(crate) exclude: &'a Patterns,
-    /// Whether files may get other names than they have there.
-    pub(crate) renames: bool,
-    /// Regular files that are left out.
-    pub(crate) leave_out: &'a BTreeSet<FileId>,
-}
 
 /// A directory that has been read.
 #[derive(Debug)]
@@ -60,15 +46,6 @@ pub(crate) struct Directory {
     pub(crate) store: WalkedStore,
     /// The paths of the files that were left out, sorted.
     pub(crate) left_out: Vec<PathBytes>,
-}
-
-/// The path below the root of a name in a directory.
-pub(crate) fn path_of(records: &[Record], directory: u32, name: &[u8]) -> PathBytes {
-    let mut names = beneath::names(records, directory);
-    if !name.is_empty() {
-        names.push(name);
-    }
-    PathBytes(join_path(names.into_iter()))
 }
 
 /// Reads the directory at `path`. A symbolic link there is followed: the path is the user's, not content.
@@ -239,35 +216,4 @@ fn check_again(
         stamp.compare(None, &status.map_err(fail)?, name_of)?;
     }
     Ok(())
-}
-
-/// The error for a failed operation on a path in a source directory.
-pub(crate) fn failure(
-    root: &Path,
-    path: PathBytes,
-    action: &'static str,
-    error: Errno,
-) -> SourceError {
-    let root = root.to_path_buf();
-    match error {
-        Errno::ACCESS | Errno::PERM => SourceError::Unreadable {
-            root,
-            path,
-            error: error.into(),
-        },
-        // What the walk had listed is gone, or has become a link or another type.
-        Errno::NOENT | Errno::LOOP | Errno::NOTDIR | Errno::NXIO => SourceError::Changed {
-            root,
-            path,
-            what: "entry in its directory",
-            was: "there".to_owned(),
-            is: std::io::Error::from(error).to_string(),
-        },
-        _ => SourceError::Io {
-            root,
-            path,
-            action,
-            error: error.into(),
-        },
-    }
 }

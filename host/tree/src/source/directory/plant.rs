@@ -4,13 +4,13 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::path_of;
 use crate::source::beneath::{ROOT, Record};
 use crate::source::budget::{Kept, OverBudget};
 use crate::source::error::SourceError;
 use crate::source::forest::{Body, Children, Forest, Full, Inode, InodeId, Metadata};
 use crate::source::stamp::Stamp;
 use crate::source::store::{StoredFile, WalkedFile, long};
+use crate::source::walked::path_of;
 use crate::{Attribute, Kind, Timestamp, index};
 
 /// A node as it was found.

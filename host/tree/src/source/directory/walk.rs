@@ -8,14 +8,15 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
 use super::inspect::{Failure, Inspection, file_type};
 use super::plant::{Found, FoundBody};
-use super::{Selection, failure, path_of};
 use crate::source::attributes::{AttributeAccess, memory};
 use crate::source::beneath::{self, OpenDirectories, Record, Route};
 use crate::source::budget::{self, OverBudget};
 use crate::source::count::Counter;
 use crate::source::error::SourceError;
+use crate::source::pattern::Patterns;
 use crate::source::stamp::{FileId, Stamp};
 use crate::source::store::long;
+use crate::source::walked::{self, failure, path_of};
 use crate::{Attribute, index};
 use cap_std::fs::Dir;
 use cellblock_text::PathBytes;
@@ -24,6 +25,20 @@ use rustix::io::Errno;
 
 /// Bytes of names that one `getdents64` may return.
 const LISTING_BYTES: usize = 64 * 1024;
+
+/// What of a directory is taken.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Selection<'a> {
+    /// The directory in it that is taken in its place, by its names.
+    pub(crate) from: &'a [&'a [u8]],
+    /// How many names will be taken off every path: patterns mean what is left.
+    pub(crate) strip: usize,
+    pub(crate) exclude: &'a Patterns,
+    /// Whether files may get other names than they have there.
+    pub(crate) renames: bool,
+    /// Regular files that are left out.
+    pub(crate) leave_out: &'a BTreeSet<FileId>,
+}
 
 /// What the threads share.
 pub(super) struct Walk<'a> {
@@ -123,7 +138,7 @@ impl Walk<'_> {
             path_of(&self.state().directories, directory, name),
         );
         match failure {
-            Failure::Io(action, error) => self::failure(&root, path, action, error),
+            Failure::Io(action, error) => walked::failure(&root, path, action, error),
             Failure::WithoutLength(filesystem) => SourceError::WithoutLength {
                 root,
                 path,

@@ -15,10 +15,11 @@ use rustix::io::Errno;
 use super::fsverity;
 use crate::index;
 use crate::source::beneath::{OpenDirectories, ROOT, Record, open_file};
-use crate::source::directory::{failure, first_hole};
+use crate::source::directory::first_hole;
 use crate::source::error::SourceError;
 use crate::source::stamp::{Stamp, status};
 use crate::source::store::{WalkedFile, WalkedStore};
+use crate::source::walked::failure;
 
 /// The bytes of an object that are read at a time.
 const BUFFER: usize = 1 << 20;

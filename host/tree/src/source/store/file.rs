@@ -9,9 +9,9 @@ use cellblock_text::PathBytes;
 use rustix::io::Errno;
 
 use super::{Piece, Store, StoreReader, Wanted, data_pieces, long, read_exact, shrunk, small};
-use crate::source::directory::failure;
 use crate::source::error::SourceError;
 use crate::source::stamp::Stamp;
+use crate::source::walked::failure;
 use crate::{Extent, index};
 
 /// An open file and where in it the files of the tree are.

@@ -10,9 +10,9 @@ use rustix::io::Errno;
 
 use super::{Piece, Store, StoreReader, Wanted, data_pieces, long, read_exact, shrunk};
 use crate::source::beneath::{OpenDirectories, Record, open_file};
-use crate::source::directory::{failure, path_of};
 use crate::source::error::SourceError;
 use crate::source::stamp::Stamp;
+use crate::source::walked::{failure, path_of};
 use crate::{Extent, index};
 
 /// A source directory whose walk is done: what is needed to open its files later.
