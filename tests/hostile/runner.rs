@@ -130,24 +130,35 @@ impl Attack {
 
 /// Builds with every attack of a family, prints the table, and fails if one of them did not end as it must.
 pub fn withstand(family: &str, attacks: Vec<Attack>) {
-    let mut table = format!("hostile: {family}\n");
+    let named = |attack: &Attack| (attack.name.clone(), attack.wall);
+    withstand_with(&format!("hostile: {family}"), &attacks, named, run);
+}
+
+/// Runs every attack within each wall by `run`, prints the table, in which an attack has a name and what stops it, and fails if
+/// one of them did not end as it must.
+pub fn withstand_with<A>(
+    title: &str,
+    attacks: &[A],
+    named: impl Fn(&A) -> (String, &'static str),
+    run: impl Fn(&A, &str) -> Ended,
+) {
+    let mut table = format!("{title}\n");
     let mut failures = String::new();
     let runs = attacks
         .iter()
         .flat_map(|attack| ["wasm", "process"].map(|walls| (attack, walls)));
     for (attack, walls) in runs {
+        let (name, wall) = named(attack);
         let ended = run(attack, walls);
         writeln!(
             table,
-            "  {:48} {:24} {walls:8} {:6.2} s {:5} MiB",
-            attack.name,
-            attack.wall,
+            "  {name:52} {wall:24} {walls:8} {:6.2} s {:5} MiB",
             ended.time.as_secs_f64(),
             ended.peak / MEBIBYTE
         )
         .unwrap();
         if let Err(why) = ended.verdict {
-            writeln!(failures, "{}, {walls}: {why}", attack.name).unwrap();
+            writeln!(failures, "{name}, {walls}: {why}").unwrap();
         }
     }
     // The harness captures what tests print, but not what goes to the descriptor.
@@ -155,11 +166,13 @@ pub fn withstand(family: &str, attacks: Vec<Attack>) {
     assert!(failures.is_empty(), "{failures}");
 }
 
-struct Ended {
-    verdict: Result<(), String>,
-    time: Duration,
-    /// The most memory that the process had at once, in bytes.
-    peak: u64,
+/// How an attack ended.
+pub struct Ended {
+    /// Whether as it must.
+    pub verdict: Result<(), String>,
+    pub time: Duration,
+    /// The most memory that the processes had, each at its worst, in bytes.
+    pub peak: u64,
 }
 
 fn run(attack: &Attack, walls: &str) -> Ended {

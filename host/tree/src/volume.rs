@@ -416,11 +416,7 @@ impl VolumeBuilder {
 
     fn metadata(&mut self, told: &ToldNode<'_>) -> Metadata {
         Metadata {
-            // Linux has no other mode of a link.
-            mode: match told.kind {
-                Kind::Symlink(_) => 0o777,
-                _ => told.mode,
-            },
+            mode: told.mode,
             uid: told.uid,
             gid: told.gid,
             modified: Some(told.modified),

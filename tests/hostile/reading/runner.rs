@@ -1,12 +1,10 @@
 //! Takes what a hostile reader tells out of an image, and holds the outcome against what it must be.
 
-use std::fmt::Write as _;
 use std::fs::File;
-use std::io::Write as _;
 use std::time::{Duration, Instant};
 
 use super::reader::Reader;
-use crate::hostile::runner::{MEBIBYTE, check_traces};
+use crate::hostile::runner::{Ended, MEBIBYTE, check_traces, withstand_with};
 use crate::support::watch::watch;
 use crate::support::{Bench, component};
 
@@ -101,32 +99,11 @@ impl Attack {
 
 /// Looks through every reader of a family, prints the table, and fails if one of them did not end as it must.
 pub fn withstand(family: &str, attacks: Vec<Attack>) {
-    let mut table = format!("hostile readers: {family}\n");
-    let mut failures = String::new();
-    let runs = attacks
-        .iter()
-        .flat_map(|attack| ["wasm", "process"].map(|walls| (attack, walls)));
-    for (attack, walls) in runs {
-        let (verdict, time, peak) = run(attack, walls);
-        writeln!(
-            table,
-            "  {:52} {:24} {walls:8} {:6.2} s {:5} MiB",
-            attack.name,
-            attack.wall,
-            time.as_secs_f64(),
-            peak / MEBIBYTE
-        )
-        .unwrap();
-        if let Err(why) = verdict {
-            writeln!(failures, "{}, {walls}: {why}", attack.name).unwrap();
-        }
-    }
-    // The harness captures what tests print, but not what goes to the descriptor.
-    std::io::stderr().write_all(table.as_bytes()).unwrap();
-    assert!(failures.is_empty(), "{failures}");
+    let named = |attack: &Attack| (attack.name.clone(), attack.wall);
+    withstand_with(&format!("hostile readers: {family}"), &attacks, named, run);
 }
 
-fn run(attack: &Attack, walls: &str) -> (Result<(), String>, Duration, u64) {
+fn run(attack: &Attack, walls: &str) -> Ended {
     let (bench, output) = (Bench::new(), Bench::new());
     bench.write("disk.img", vec![b'x'; IMAGE]);
     bench.write(
@@ -170,7 +147,11 @@ fn run(attack: &Attack, walls: &str) -> (Result<(), String>, Duration, u64) {
                 most / MEBIBYTE
             )),
         });
-    (verdict, time, peak)
+    Ended {
+        verdict,
+        time,
+        peak,
+    }
 }
 
 fn judge(attack: &Attack, bench: &Bench, code: Option<i32>, said: &str) -> Result<(), String> {

@@ -1,14 +1,13 @@
 //! What an image becomes, as typed: `PATH,KEY=VALUE`.
 
 use std::ffi::OsString;
-use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap_complete::engine::ArgValueCandidates;
 
-use super::{ArgumentError, ImagePlace, ReadBy, Run};
+use super::{ArgumentError, ImagePlace, ReadBy, Run, is_written_as_folder};
 use crate::completion;
 use cellblock_build::image::formats::described;
 use cellblock_build::image::{FormatError, OutputFormat};
@@ -211,7 +210,7 @@ impl TypedOutput {
                 .find(|(name, ..)| *name == named)
                 .map(|(_, form, _)| *form);
         }
-        if self.path.as_os_str().as_bytes().ends_with(b"/") || self.path.is_dir() {
+        if is_written_as_folder(&self.path) || self.path.is_dir() {
             return Some(TreeForm::Oci);
         }
         let suffix = self.path.extension()?;

@@ -1,7 +1,7 @@
 //! `cellblock cut`: the content of a partition of an image, in a file of its own.
 
 use cellblock_build::footprint::Footprint;
-use cellblock_build::image::{Atomic, Durability};
+use cellblock_build::image::Atomic;
 use cellblock_build::text::human;
 use cellblock_build::{Output, cut_partition};
 
@@ -24,12 +24,7 @@ pub(super) fn run(cut: &Cut) -> Result<(), Failure> {
         super::progress(cut.quiet, cut.verbose),
         cut.quiet,
     );
-    let durability = if cut.sync {
-        Durability::Flushed
-    } else {
-        Durability::Written
-    };
-    let taken = cut_partition(&asked, &output, durability);
+    let taken = cut_partition(&asked, &output, super::durability(cut.sync));
     asked.progress.clear();
     let taken = taken?;
     super::print_findings(&cut.chosen.image, &taken.changed);

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use cellblock_build::export_image;
 use cellblock_build::footprint::Footprint;
-use cellblock_build::image::{Document, Durability, Folder};
+use cellblock_build::image::{Document, Folder};
 use cellblock_build::layout::{architecture_of, write_layout};
 use cellblock_build::reading::Opened;
 use cellblock_build::text::{hexadecimal, printable};
@@ -106,7 +106,7 @@ fn trees(export: &Export, outputs: &[TreeOutput]) -> Result<(), Failure> {
     for written in ready {
         match written {
             Written::Archive(document) => document.publish(),
-            Written::Layout(folder) => folder.publish(durability(export)),
+            Written::Layout(folder) => folder.publish(super::durability(export.run.sync)),
             Written::Stdout => Ok(()),
         }
         .map_err(Failure::failed)?;
@@ -116,14 +116,6 @@ fn trees(export: &Export, outputs: &[TreeOutput]) -> Result<(), Failure> {
         print(&lines)?;
     }
     Ok(())
-}
-
-fn durability(export: &Export) -> Durability {
-    if export.run.sync {
-        Durability::Flushed
-    } else {
-        Durability::Written
-    }
 }
 
 /// Writes one output, which has no name yet; what the record and what people are told of it.

@@ -179,14 +179,19 @@ fn build_options(run: &Run, time: Option<i64>, given: bool) -> BuildOptions {
         archive_limit: run.archive_limit,
         time,
         time_of_environment: !given,
-        durability: if run.sync {
-            Durability::Flushed
-        } else {
-            Durability::Written
-        },
+        durability: durability(run.sync),
         outputs: run.json.iter().map(Into::into).collect(),
         #[cfg(feature = "cache")]
         cache: None,
+    }
+}
+
+/// How far what is published has got, by whether `--sync` was typed.
+fn durability(sync: bool) -> Durability {
+    if sync {
+        Durability::Flushed
+    } else {
+        Durability::Written
     }
 }
 

@@ -73,7 +73,8 @@ impl Row {
         };
         if is_link {
             let target = payload.unwrap_or_default();
-            return Ok(Self::link(path, parse_path("payload", &escaped(&target))?));
+            check_path("payload", &target, &target)?;
+            return Ok(Self::link(path, target));
         }
         let mode = read("mode", mode, |text| u32::from_str_radix(text, 8).ok())?;
         let _: u32 = number("number of links", links)?;
@@ -248,15 +249,6 @@ fn unescaped(field: &'static str, text: &[u8]) -> Result<Vec<u8>, DumpError> {
     Ok(bytes)
 }
 
-/// The way back, so far as `unescaped` needs it.
-fn escaped(bytes: &[u8]) -> Vec<u8> {
-    let escape = |byte: &u8| match byte {
-        b'\\' => b"\\\\".to_vec(),
-        byte => vec![*byte],
-    };
-    bytes.iter().flat_map(escape).collect()
-}
-
 /// The bytes of a field that may be left out.
 fn optional(field: &'static str, text: &[u8]) -> Result<Option<Vec<u8>>, DumpError> {
     if text == b"-" {
@@ -294,13 +286,19 @@ fn parse_time(text: &str) -> Option<Timestamp> {
 /// An absolute path of names.
 fn parse_path(field: &'static str, text: &[u8]) -> Result<Vec<u8>, DumpError> {
     let path = unescaped(field, text)?;
+    check_path(field, &path, text)?;
+    Ok(path)
+}
+
+/// Whether it is one; `text` is how it is written.
+fn check_path(field: &'static str, path: &[u8], text: &[u8]) -> Result<(), DumpError> {
     let Some(names) = path.strip_prefix(b"/") else {
         return Err(refuse(field, text, "does not begin with /"));
     };
-    if !names.is_empty() {
-        check_names(field, names)?;
+    if names.is_empty() {
+        return Ok(());
     }
-    Ok(path)
+    check_names(field, names)
 }
 
 fn check_names(field: &'static str, path: &[u8]) -> Result<(), DumpError> {
