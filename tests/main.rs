@@ -13,6 +13,7 @@ mod boot;
 mod build;
 #[cfg(feature = "cache")]
 mod cache;
+mod changed;
 mod codecs;
 mod commands;
 mod content;
@@ -53,6 +54,7 @@ mod tables;
 mod times;
 mod told;
 mod unprivileged;
+mod verify;
 mod verity;
 mod volumes;
 mod walls;

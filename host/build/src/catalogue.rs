@@ -140,6 +140,8 @@ pub struct Formatter {
     pub lacks: Option<Losses>,
     /// Whether where the partition lies on its disk is no matter to it: it is then told 0.
     is_blind_to_offset: bool,
+    /// Whether somebody brought it.
+    pub is_foreign: bool,
 }
 
 /// The built-in formatters whose formats do not store where on a disk they lie. Any other is told, and the offset is in the key
@@ -294,6 +296,7 @@ impl Catalog {
                     kind,
                     lacks,
                     is_blind_to_offset,
+                    is_foreign: false,
                 };
                 ((*name).to_owned(), formatter)
             };
@@ -326,6 +329,7 @@ impl Catalog {
             kind: kind.unwrap_or_else(|| KindDescription::untold(name)),
             lacks,
             is_blind_to_offset: false,
+            is_foreign: true,
         };
         Ok(vec![(name.to_owned(), formatter)])
     }

@@ -1,12 +1,14 @@
 //! What differs between two trees: names, attributes and bytes.
 
 use std::cmp::Ordering;
+use std::fmt;
 
 use serde::Serialize;
 
+use crate::verify::Held;
 use cellblock_text::PathBytes;
 use cellblock_tree::source::SourceError;
-use cellblock_tree::{Kind, Node, NodeId, Tree};
+use cellblock_tree::{Kind, Node, NodeId, Timestamp, Tree};
 
 /// One path that differs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -53,6 +55,30 @@ pub struct Aspect {
 pub struct Compared {
     /// Times are left alone.
     pub ignore_times: bool,
+    /// The second tree is that of a file system that was made of the first one, and holds this of it; otherwise all.
+    pub held: Option<Held>,
+}
+
+impl fmt::Display for Difference {
+    /// On one line: `+ /path` of what only the second tree has, `- /path` of what only the first one has, and else `~`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let path = &self.path;
+        match &self.what {
+            What::Added => write!(f, "+ {path}"),
+            What::Removed => write!(f, "- {path}"),
+            What::Changed { aspects } => {
+                write!(f, "~ {path}:")?;
+                for (index, aspect) in aspects.iter().enumerate() {
+                    let comma = if index == 0 { "" } else { "," };
+                    write!(f, "{comma} {}", aspect.name)?;
+                    if !aspect.was.is_empty() || !aspect.is.is_empty() {
+                        write!(f, " {} -> {}", aspect.was, aspect.is)?;
+                    }
+                }
+                Ok(())
+            }
+        }
+    }
 }
 
 /// The bytes that are compared at once.
@@ -112,14 +138,18 @@ pub(crate) fn pairs(
             (Some(a), Some(b)) => in_order(&a, &b),
         };
         let (a, b) = (NodeId(left), NodeId(right));
-        told(match order {
-            Ordering::Less => Pair::First(a),
-            Ordering::Greater => Pair::Second(b),
+        let held = compared.held;
+        let pair = match order {
+            Ordering::Less if held.is_some_and(|it| it.drops(first, &first.node(a))) => None,
+            Ordering::Less => Some(Pair::First(a)),
+            Ordering::Greater if held.is_some_and(|it| it.is_own(second, &second.node(b))) => None,
+            Ordering::Greater => Some(Pair::Second(b)),
             Ordering::Equal => {
                 let aspects = comparison.aspects(&first.node(a), &second.node(b))?;
-                Pair::Both(a, b, aspects)
+                Some(Pair::Both(a, b, aspects))
             }
-        });
+        };
+        pair.into_iter().for_each(&mut *told);
         left += u32::from(order != Ordering::Greater);
         right += u32::from(order != Ordering::Less);
     }
@@ -133,6 +163,14 @@ fn path(tree: &Tree, id: u32) -> Option<Vec<u8>> {
 fn in_order(a: &[u8], b: &[u8]) -> Ordering {
     let key = |byte: &u8| if *byte == b'/' { 0 } else { *byte };
     a.iter().map(key).cmp(b.iter().map(key))
+}
+
+/// The node that a hard link is another name of, or the node itself.
+fn original(tree: &Tree, id: NodeId) -> NodeId {
+    match tree.node(id).kind {
+        Kind::HardLink(first) => *first,
+        _ => id,
+    }
 }
 
 struct Comparison<'t> {
@@ -150,18 +188,29 @@ impl Comparison<'_> {
                 aspects.push(Aspect { name, was, is });
             }
         };
-        let octal = |node: &Node<'_>| format!("{:04o}", node.mode);
-        differs("mode", octal(a), octal(b));
-        let owner = |node: &Node<'_>| format!("{}:{}", node.uid, node.gid);
-        differs("owner", owner(a), owner(b));
-        if !self.compared.ignore_times {
-            let time = |node: &Node<'_>| {
-                let modified = node.modified;
-                format!("{}.{:09}", modified.seconds, modified.nanoseconds)
-            };
-            differs("time", time(a), time(b));
+        let held = self.compared.held;
+        if held.is_none_or(Held::modes) {
+            // Linux has one mode of links.
+            let is_link = held.is_some() && matches!(a.kind, Kind::Symlink(_));
+            let octal = |node: &Node<'_>| format!("{:04o}", node.mode);
+            if !is_link {
+                differs("mode", octal(a), octal(b));
+            }
         }
-        if a.attributes != b.attributes {
+        if held.is_none_or(Held::owners) {
+            let owner = |node: &Node<'_>| format!("{}:{}", node.uid, node.gid);
+            differs("owner", owner(a), owner(b));
+        }
+        let time = held.map_or(Some(a.modified), |held| held.time(a));
+        if let Some(time) = time.filter(|_| !self.compared.ignore_times) {
+            let text = |time: Timestamp| format!("{}.{:09}", time.seconds, time.nanoseconds);
+            differs("time", text(time), text(b.modified));
+        }
+        let has_attributes = match held {
+            Some(held) => held.attributes(a, b),
+            None => a.attributes == b.attributes,
+        };
+        if !has_attributes {
             aspects.push(Aspect {
                 name: "attributes",
                 was: names(a),
@@ -169,6 +218,13 @@ impl Comparison<'_> {
             });
         }
         let aspect = |name, was: String, is: String| Aspect { name, was, is };
+        let (a, b) = match held {
+            Some(held) if held.breaks_links() => (
+                self.first.node(original(self.first, a.id)),
+                self.second.node(original(self.second, b.id)),
+            ),
+            _ => (*a, *b),
+        };
         match (a.kind, b.kind) {
             (Kind::File { size: was, .. }, Kind::File { size: is, .. }) => {
                 if was != is {

@@ -53,6 +53,7 @@ pub fn derive_image(
         ..
     } = ground;
     let preparation = Preparation {
+        runtime,
         formatters: &formatters,
         scratch: &scratch,
         options,
@@ -87,14 +88,9 @@ fn wanted(plan: &Plan, prepared: &[Prepared]) -> BTreeSet<usize> {
         .iter()
         .filter(|prepared| prepared.derives())
         .map(|prepared| prepared.index);
-    let mut wanted: BTreeSet<usize> = of_verity
+    let wanted: BTreeSet<usize> = of_verity
         .map(|(index, _)| index)
         .chain(filesystems)
         .collect();
-    let needs = making::needs(plan, prepared);
-    let mut open: Vec<usize> = wanted.iter().copied().collect();
-    while let Some(index) = open.pop() {
-        open.extend(needs[index].iter().filter(|need| wanted.insert(**need)));
-    }
-    wanted
+    making::with_needs(wanted, &making::needs(plan, prepared))
 }

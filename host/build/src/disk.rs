@@ -115,6 +115,7 @@ pub fn assemble_image(
     let signers = Signers::read(spec)?;
     let ground = Groundwork::new(spec, signers, output, &scratch, runtime, catalog, options)?;
     let preparation = Preparation {
+        runtime,
         formatters: &ground.formatters,
         scratch: &scratch,
         options,
@@ -219,6 +220,7 @@ impl Groundwork {
         let draft = staging::draft(spec, &kinds, &signers)?;
         let (facts, names) = (draft.facts(), draft.names());
         let preparation = Preparation {
+            runtime,
             formatters: &formatters,
             scratch,
             options,
@@ -280,6 +282,7 @@ pub fn assemble_filesystem(
     formatters.say(&*options.progress);
     let plan = plan::mkfs_plan(request, &formatters.kinds())?;
     let preparation = Preparation {
+        runtime,
         formatters: &formatters,
         scratch: &scratch,
         options,

@@ -3,7 +3,9 @@
 use crate::catalogue::GuestError;
 use crate::kernel::KernelError;
 use crate::plan::PlanError;
+use crate::reading::ReadingError;
 use crate::split::error::SplitError;
+use crate::verify::VerifyError;
 use crate::{DiskError, TemplateError};
 use cellblock_cell::CellError;
 use cellblock_contract::FormatError;
@@ -69,9 +71,15 @@ pub enum PartitionError {
     /// Its content.
     #[error(transparent)]
     Source(#[from] SourceError),
+    /// A disk image among its content.
+    #[error(transparent)]
+    Reading(#[from] Box<ReadingError>),
     /// Its cell.
     #[error(transparent)]
     Cell(#[from] CellError),
+    /// It is not what went in, or cannot be read back.
+    #[error(transparent)]
+    Verify(#[from] Box<VerifyError>),
     /// Its file.
     #[error(transparent)]
     Image(#[from] ImageError),
@@ -112,6 +120,7 @@ impl PartitionError {
     pub fn is_usage(&self) -> bool {
         let source = match self {
             Self::Template(_) | Self::Kernel(_) => return true,
+            Self::Reading(error) => return error.is_usage(),
             Self::Source(source) => source,
             Self::Cell(CellError::Source(source)) => source,
             Self::Cell(CellError::Refused(refusal)) => {

@@ -14,22 +14,28 @@ use crate::key::{FillInputs, FillKey, GuestInputs};
 use crate::parallel;
 use crate::plan::{Facts, FilesystemPlan, TimeRule};
 use crate::progress::{Phase, Tally, watched};
+use crate::reading::ReadingError;
 use crate::said::Said;
 use crate::signing::Signers;
 use crate::template::{self, Awaited};
-use crate::{BuildOptions, future};
-use cellblock_cell::{Cell, CodecWall, Codecs, Outcome, Wall};
-use cellblock_contract::{EncodedCounts, Loss, Partition, Request, Setting, Summary};
+use crate::verify::image::is_read;
+use crate::verify::{self, Verify, VerifyError};
+use crate::{BuildOptions, future, reading};
+use cellblock_cell::{Cell, CodecWall, Codecs, Outcome, Runtime, Wall};
+use cellblock_contract::{EncodedCounts, Loss, Losses, Partition, Request, Setting, Summary};
 use cellblock_image::{Filling, PartitionFile, Scratch};
 use cellblock_spec::Content;
 use cellblock_table::SectorSize;
 use cellblock_tree::source::{
-    self, Counter, FileId, Gathered, ImageInfo, ReadOptions, Room, Source, Warning, What,
+    self, Counter, FileId, Gathered, ImageInfo, OpenedSources, ReadOptions, Room, Source, Warning,
+    What,
 };
 use cellblock_tree::{Timestamp, Tree, TreeDigests};
 
 /// What all file systems of a build share.
 pub(crate) struct Preparation<'a> {
+    /// Where disks among the content are read.
+    pub(crate) runtime: &'a Runtime,
     pub(crate) formatters: &'a Formatters,
     pub(crate) scratch: &'a Scratch,
     pub(crate) options: &'a BuildOptions,
@@ -130,6 +136,8 @@ pub(crate) struct Filled {
     pub(crate) images: Vec<ImageInfo>,
     /// The cache that had it; none if it was made.
     pub(crate) cache: Option<String>,
+    /// The reader that has read it back, if one has.
+    pub(crate) verified_by: Option<String>,
 }
 
 /// Which guest made a file system, and what it could reach.
@@ -325,7 +333,9 @@ impl Preparation<'_> {
                 })
             })
             .collect::<Result<Vec<_>, PartitionError>>()?;
-        let gathered = source::read_with_images(&sources, images, &spool, &options)?;
+        let disks = reading::open_disks(self.runtime, sources.iter()).map_err(Box::new)?;
+        let opened = OpenedSources { images, disks };
+        let gathered = source::read_opened(&sources, opened, &spool, &options)?;
         Ok(ReadContent {
             gathered,
             kernels,
@@ -343,6 +353,12 @@ impl Preparation<'_> {
                 What::Archive(path) => format!("the archive {}", path.display()),
                 What::Image(image) => format!("the image {}", image.path.display()),
                 What::Composefs(dump) => format!("the dumpfile {}", dump.file.display()),
+                What::Disk(disk) => {
+                    let partition = disk.partition.iter();
+                    let partition: String =
+                        partition.map(|it| format!("partition {it} of ")).collect();
+                    format!("{partition}the disk {}", disk.path.display())
+                }
                 What::File(path) => format!("the file {}", path.display()),
                 What::Bytes(bytes) => format!("{} bytes of the spec", bytes.len()),
             },
@@ -401,7 +417,51 @@ impl Preparation<'_> {
         };
         #[cfg(not(feature = "cache"))]
         let formed = self.formed(prepared, place)?;
-        self.finished(prepared, place, formed)
+        let verified = self.verified(prepared, &formed.partition)?;
+        self.finished(prepared, place, formed, verified)
+    }
+
+    /// Reads a file system back, if that is wanted: the reader's name.
+    fn verified(
+        &self,
+        prepared: &Prepared,
+        partition: &PartitionFile,
+    ) -> Result<Verified, PartitionError> {
+        let is_asked = match self.options.verify {
+            Verify::Never => return Ok(Verified::Not),
+            Verify::Foreign if !prepared.formatter.is_foreign => return Ok(Verified::Not),
+            Verify::Foreign => false,
+            Verify::Always => true,
+        };
+        let kind = prepared.kind();
+        let read = watched(
+            &*self.options.progress,
+            Phase::Verifying,
+            &prepared.name,
+            None,
+            |_| {
+                let lost = prepared.lost();
+                verify::read_back(
+                    self.runtime,
+                    &prepared.name,
+                    partition,
+                    &prepared.tree,
+                    lost,
+                )
+            },
+        );
+        match read {
+            Ok(reader) => Ok(Verified::By(reader)),
+            // Only what has the name of a file system that is read has to be one.
+            Err(VerifyError::Reading(ReadingError::NoReader { found, .. })) if !is_read(kind) => {
+                Ok(if is_asked {
+                    Verified::Unread(found)
+                } else {
+                    Verified::Not
+                })
+            }
+            Err(error) => Err(Box::new(error).into()),
+        }
     }
 
     /// The smallest size in bytes.
@@ -472,6 +532,7 @@ impl Preparation<'_> {
         prepared: &Prepared,
         place: &Slot,
         formed: Formed,
+        verified: Verified,
     ) -> Result<Filled, PartitionError> {
         let Formed {
             partition,
@@ -497,6 +558,10 @@ impl Preparation<'_> {
             .transpose()?;
         let mut log = prepared.warnings(place.time);
         log.extend(warnings.into_iter().map(Said::Warning));
+        if let Verified::Unread(found) = &verified {
+            let text = format!("it was not read back: no reader reads {found}");
+            log.push(Said::Warning(text));
+        }
         log.extend(outcome.log.into_iter().map(Said::Formatter));
         Ok(Filled {
             partition: Some(partition),
@@ -526,8 +591,22 @@ impl Preparation<'_> {
             kernels: prepared.kernels.clone(),
             images: prepared.images.clone(),
             cache,
+            verified_by: match verified {
+                Verified::By(reader) => Some(reader),
+                Verified::Not | Verified::Unread(_) => None,
+            },
         })
     }
+}
+
+/// What came of reading a file system back.
+enum Verified {
+    /// Nobody asked for it.
+    Not,
+    /// It is what went in, as this reader tells it.
+    By(String),
+    /// No reader reads what it is.
+    Unread(String),
 }
 
 /// Of what a file system may lose, what its format stores. Of attributes it may still lose those that do not fit, or that no
@@ -557,6 +636,16 @@ impl Prepared {
     /// The name of its partition.
     pub(crate) fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The kind of file system that was asked for.
+    pub(crate) fn kind(&self) -> &str {
+        &self.filesystem.kind
+    }
+
+    /// What it may lose.
+    pub(crate) fn lost(&self) -> Losses {
+        self.filesystem.drop.iter().copied().collect()
     }
 
     /// Whether something derives from it, or it holds what does.

@@ -218,6 +218,7 @@ impl Footprint {
                     self.whole.push(basedir.clone());
                 }
             }
+            What::Disk(disk) => self.reads("the disk", &disk.path),
             What::File(path) => self.reads("the source", path),
             What::Bytes(_) => {}
         }

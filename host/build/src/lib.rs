@@ -86,6 +86,7 @@ mod staging;
 mod steps;
 mod targets;
 mod template;
+pub mod verify;
 
 #[cfg(feature = "cache")]
 pub use cellblock_cache as cache;

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use cellblock_image::{ImageError, PartitionFile, Verity};
+use cellblock_image::{ImageError, PartitionFile, Scratch, Verity};
 use cellblock_sign::root_hash_document;
 use cellblock_text::hexadecimal;
 
@@ -118,6 +118,36 @@ pub(crate) fn needs(plan: &Plan, prepared: &[Prepared]) -> Vec<BTreeSet<usize>> 
     needs
 }
 
+/// The same partitions, and all that they need.
+pub(crate) fn with_needs(
+    mut wanted: BTreeSet<usize>,
+    needs: &[BTreeSet<usize>],
+) -> BTreeSet<usize> {
+    let mut open: Vec<usize> = wanted.iter().copied().collect();
+    while let Some(index) = open.pop() {
+        open.extend(needs[index].iter().filter(|need| wanted.insert(**need)));
+    }
+    wanted
+}
+
+/// A partition with what is written as it is.
+pub(crate) fn plain(
+    scratch: &Scratch,
+    pieces: &[RawPiece],
+    size: u64,
+) -> Result<PartitionFile, ImageError> {
+    let partition = PartitionFile::new(scratch, size)?;
+    for piece in pieces {
+        match &piece.content {
+            RawContent::File(file) => {
+                partition.splice_file(file, piece.offset, piece.length)?;
+            }
+            RawContent::Bytes(bytes) => partition.write(piece.offset, bytes)?,
+        }
+    }
+    Ok(partition)
+}
+
 impl<'a> Making<'a> {
     pub(crate) fn new(
         preparation: &'a Preparation<'a>,
@@ -207,13 +237,12 @@ impl<'a> Making<'a> {
                 Ok(MadeContent::Signature(Box::new(made)))
             }
             Fill::Raw(pieces) if self.is_read(index) => {
-                let plain = self.plain(pieces, partition.data_size());
-                let plain = plain.map_err(image_error)?;
-                Ok(MadeContent::Plain(plain))
+                let plain = plain(self.preparation.scratch, pieces, partition.data_size());
+                Ok(MadeContent::Plain(plain.map_err(image_error)?))
             }
             Fill::Empty if self.is_read(index) => {
-                let plain = self.plain(&[], partition.size).map_err(image_error)?;
-                Ok(MadeContent::Plain(plain))
+                let plain = plain(self.preparation.scratch, &[], partition.size);
+                Ok(MadeContent::Plain(plain.map_err(image_error)?))
             }
             Fill::Raw(_) | Fill::Empty => Ok(MadeContent::Nothing),
         }
@@ -302,19 +331,6 @@ impl<'a> Making<'a> {
             _ => plan.tree,
         };
         &partitions[of].name
-    }
-
-    fn plain(&self, pieces: &[RawPiece], size: u64) -> Result<PartitionFile, ImageError> {
-        let partition = PartitionFile::new(self.preparation.scratch, size)?;
-        for piece in pieces {
-            match &piece.content {
-                RawContent::File(file) => {
-                    partition.splice_file(file, piece.offset, piece.length)?;
-                }
-                RawContent::Bytes(bytes) => partition.write(piece.offset, bytes)?,
-            }
-        }
-        Ok(partition)
     }
 
     /// What a partition tells that somebody waits for.

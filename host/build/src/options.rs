@@ -8,6 +8,7 @@ use std::sync::Arc;
 use cellblock_image::Durability;
 
 use crate::progress::{Hidden, Progress};
+use crate::verify::Verify;
 use cellblock_tree::source::FileId;
 
 /// How an image is built; nothing of it changes a byte of the image.
@@ -42,6 +43,8 @@ pub struct BuildOptions {
     /// What the run writes beside the image, such as other images and records: like the image and the file that standard
     /// output goes to, it is left out of the directories that content comes from.
     pub outputs: Vec<PathBuf>,
+    /// Which file systems are read back before anything is published.
+    pub verify: Verify,
     /// Where partitions come from that were made before, and where those go that are made.
     #[cfg(feature = "cache")]
     pub cache: Option<Arc<cellblock_cache::Cache>>,
@@ -70,6 +73,7 @@ impl Default for BuildOptions {
             time_of_environment: false,
             durability: Durability::Written,
             outputs: Vec::new(),
+            verify: Verify::Foreign,
             #[cfg(feature = "cache")]
             cache: None,
         }

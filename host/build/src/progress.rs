@@ -21,6 +21,8 @@ pub enum Phase {
     Copying,
     /// Hash trees and digests of what was made are computed. Bytes are counted; of the digests of a partition, nothing is.
     Hashing,
+    /// A file system is read back and compared with what went in. Nothing is counted.
+    Verifying,
     /// An image is written in the format of an output. The bytes of the image are counted.
     Packing,
     /// What was made is flushed to the disk. Nothing is counted.
@@ -37,6 +39,7 @@ impl Phase {
             Self::Writing => "writing",
             Self::Copying => "copying",
             Self::Hashing => "hashing",
+            Self::Verifying => "verifying",
             Self::Packing => "packing",
             Self::Flushing => "flushing",
         }

@@ -9,7 +9,7 @@ use std::fs::File;
 use std::io;
 use std::ops::Range;
 use std::os::fd::{AsFd as _, BorrowedFd};
-use std::os::unix::fs::FileExt as _;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -17,10 +17,11 @@ use crate::catalogue::{BUILT_IN_READERS, Foreign, GuestError};
 use crate::existing::{decode_table, is_without_table};
 use crate::{DiskError, error::Error};
 use cellblock_cell::{CellError, Guest, ReadVolume, Runtime};
-use cellblock_contract::{LogLine, ReaderError, Volume};
-use cellblock_image::{Existing, Superblock};
+use cellblock_contract::{Level, LogLine, ReaderError, Volume};
+use cellblock_image::{Existing, ImageError, PartitionBlocks, Superblock};
 use cellblock_table::{Finding, SectorSize, Selector, Severity};
-use cellblock_text::PathBytes;
+use cellblock_text::{PathBytes, exact};
+use cellblock_tree::source::{OpenedDisk, Source, What};
 use cellblock_tree::volume::Blocks;
 use cellblock_tree::{NodeId, Tree};
 
@@ -143,6 +144,50 @@ pub struct Readers {
     foreign: BTreeMap<String, Foreign>,
 }
 
+impl Opened {
+    /// What somebody should know of it, in words.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<String> {
+        let findings = self.findings.iter().map(ToString::to_string);
+        let missing =
+            (self.missing > 0).then(|| format!("it ends {} beyond the image", exact(self.missing)));
+        let log = self.log.iter();
+        let told = log
+            .filter(|line| line.level == Level::Warning)
+            .map(|line| format!("its reader says: {}", line.text));
+        findings.chain(missing).chain(told).collect()
+    }
+}
+
+/// Reads the disks among sources, in their order.
+pub(crate) fn open_disks<'s>(
+    runtime: &Runtime,
+    sources: impl Iterator<Item = &'s Source>,
+) -> Result<Vec<OpenedDisk>, ReadingError> {
+    let readers = Readers::default();
+    let disks = sources.filter_map(|source| match &source.what {
+        What::Disk(disk) => Some(disk),
+        _ => None,
+    });
+    disks
+        .map(|disk| {
+            let partition = disk.partition.as_ref().map(|text| match text.parse() {
+                Ok(selector) => selector,
+                Err(never) => match never {},
+            });
+            let wanted = Wanted {
+                image: disk.path.clone(),
+                partition,
+                sector_size: None,
+            };
+            let opened = readers.open(runtime, &wanted, true)?;
+            let warnings = opened.warnings();
+            let tree = opened.tree;
+            Ok(OpenedDisk { tree, warnings })
+        })
+        .collect()
+}
+
 /// Where a file system is.
 struct Located {
     called: String,
@@ -182,8 +227,15 @@ impl Readers {
                 source,
             })
         })?;
+        let stamp = stamp(&file).map_err(|source| {
+            Error::from(DiskError::File {
+                file: wanted.image.clone(),
+                source,
+            })
+        })?;
         let blocks: Arc<dyn Blocks> = Arc::new(ImageBlocks {
             file,
+            stamp,
             start,
             size: end - start,
         });
@@ -191,7 +243,15 @@ impl Readers {
             called: called.clone(),
             error: Box::new(error),
         };
-        let guest = self.choose(runtime, &image, &called, start..end, &blocks)?;
+        let find = || {
+            Superblock::find(&image, start..end).map_err(|source| {
+                Error::from(DiskError::File {
+                    file: image.path().to_owned(),
+                    source,
+                })
+            })
+        };
+        let guest = self.choose(runtime, &called, &blocks, &find)?;
         let name = Path::new(&called);
         let read = guest.read_volume(&blocks, name, extents).map_err(failed)?;
         let ReadVolume { volume, tree, log } = read;
@@ -206,14 +266,42 @@ impl Readers {
         })
     }
 
+    /// Reads a file system in a partition that was just made.
+    pub(crate) fn read(
+        &self,
+        runtime: &Runtime,
+        called: &str,
+        partition: Arc<PartitionBlocks>,
+    ) -> Result<Opened, ReadingError> {
+        let find = || {
+            Superblock::find(&*partition, 0..u64::MAX)
+                .map_err(|source| Error::from(ImageError::Read { offset: 0, source }))
+        };
+        let blocks: Arc<dyn Blocks> = Arc::clone(&partition) as _;
+        let guest = self.choose(runtime, called, &blocks, &find)?;
+        let read = guest.read_volume(&blocks, Path::new(called), true);
+        let ReadVolume { volume, tree, log } = read.map_err(|error| ReadingError::Reader {
+            called: called.to_owned(),
+            error: Box::new(error),
+        })?;
+        Ok(Opened {
+            called: called.to_owned(),
+            volume,
+            tree,
+            reader: guest.name().to_owned(),
+            log,
+            findings: Vec::new(),
+            missing: 0,
+        })
+    }
+
     /// The reader of what is there.
     fn choose(
         &self,
         runtime: &Runtime,
-        image: &Existing,
         called: &str,
-        place: Range<u64>,
         blocks: &Arc<dyn Blocks>,
+        find: &dyn Fn() -> Result<Option<Superblock>, Error>,
     ) -> Result<Guest, ReadingError> {
         for (name, foreign) in &self.foreign {
             let bytes = foreign.read(name)?;
@@ -234,12 +322,7 @@ impl Readers {
                 }
             }
         }
-        let found = Superblock::find(image, place).map_err(|source| {
-            Error::from(DiskError::File {
-                file: image.path().to_owned(),
-                source,
-            })
-        })?;
+        let found = find()?;
         let kind = found.as_ref().map(|found| found.kind);
         let reader = BUILT_IN_READERS
             .iter()
@@ -357,10 +440,20 @@ impl Opened {
     }
 }
 
+/// What a file's size and its last change were.
+type Stamp = (u64, i64, i64);
+
+fn stamp(file: &File) -> io::Result<Stamp> {
+    let metadata = file.metadata()?;
+    Ok((metadata.len(), metadata.ctime(), metadata.ctime_nsec()))
+}
+
 /// A range of an image.
 #[derive(Debug)]
 struct ImageBlocks {
     file: File,
+    /// What the file was when it was opened.
+    stamp: Stamp,
     start: u64,
     size: u64,
 }
@@ -380,5 +473,13 @@ impl Blocks for ImageBlocks {
 
     fn position(&self, offset: u64) -> Option<(BorrowedFd<'_>, u64)> {
         Some((self.file.as_fd(), self.start + offset))
+    }
+
+    fn verify(&self) -> io::Result<()> {
+        if stamp(&self.file)? == self.stamp {
+            Ok(())
+        } else {
+            Err(io::Error::other("the image was changed while it was read"))
+        }
     }
 }

@@ -296,6 +296,9 @@ pub struct FilesystemRecord {
     /// The container images that its content is from.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub images: Vec<ImageInfo>,
+    /// The reader that has read it back before anything was published; absent if none has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verified_by: Option<String>,
     /// The cache that had it; absent if it was made.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cache: Option<String>,
@@ -657,6 +660,7 @@ impl FilesystemRecord {
                 .collect(),
             images: filled.images,
             unified_kernels: filled.kernels.into_iter().map(KernelRecord::of).collect(),
+            verified_by: filled.verified_by,
             cache: filled.cache,
             timings: Timings {
                 read: Some(filled.reading.as_secs_f64()),

@@ -41,7 +41,7 @@ pub use extract::{ExtractError, Extracted, Taking, extract};
 pub use filling::Filling;
 pub use folder::Folder;
 pub use formats::{Conversion, FormatError, OutputFormat};
-pub use partition::PartitionFile;
+pub use partition::{PartitionBlocks, PartitionFile};
 pub use publish::{Durability, Image, target};
 pub use rehearsal::Rehearsal;
 pub use scratch::Scratch;

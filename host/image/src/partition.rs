@@ -3,9 +3,12 @@
 use std::fs::File;
 use std::io;
 use std::ops::Range;
+use std::os::fd::{AsFd as _, BorrowedFd};
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
+use cellblock_table::{ReadAt, SectorSize};
+use cellblock_tree::volume::Blocks;
 use sha2::{Digest as _, Sha256};
 
 use super::{ImageError, Scratch, copy};
@@ -106,6 +109,19 @@ impl PartitionFile {
         .map_err(failed)
     }
 
+    /// The same bytes for somebody who only reads, as they are when they are read.
+    ///
+    /// # Errors
+    /// [`ImageError`] if the system has no more descriptors.
+    pub fn blocks(&self) -> Result<PartitionBlocks, ImageError> {
+        let file = self.file.try_clone();
+        Ok(PartitionBlocks {
+            file: file.map_err(|source| self.error("reading", 0, self.size, source))?,
+            base: self.base,
+            size: self.size,
+        })
+    }
+
     /// Where the partition has data, ascending; the rest reads as zeros.
     ///
     /// # Errors
@@ -155,5 +171,45 @@ fn update_with_zeros(hash: &mut Sha256, mut count: u64) {
         let some = copy::at_most(count, ZEROS.len());
         hash.update(&ZEROS[..some]);
         count -= some as u64;
+    }
+}
+
+/// A partition that is there, for those who read it.
+#[derive(Debug)]
+pub struct PartitionBlocks {
+    file: File,
+    base: u64,
+    size: u64,
+}
+
+impl ReadAt for PartitionBlocks {
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+        let end = offset.checked_add(buffer.len() as u64);
+        if end.is_none_or(|end| end > self.size) {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        self.file.read_exact_at(buffer, self.base + offset)
+    }
+
+    fn size(&self) -> io::Result<u64> {
+        Ok(self.size)
+    }
+
+    fn sector_size(&self) -> Option<SectorSize> {
+        None
+    }
+}
+
+impl Blocks for PartitionBlocks {
+    fn size(&self) -> u64 {
+        self.size
+    }
+
+    fn read(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+        self.read_at(offset, buffer)
+    }
+
+    fn position(&self, offset: u64) -> Option<(BorrowedFd<'_>, u64)> {
+        Some((self.file.as_fd(), self.base + offset))
     }
 }

@@ -12,7 +12,7 @@ use super::value::{
 use cellblock_text::nearest;
 use cellblock_tree::recognise::{Class, HEAD, recognise};
 use cellblock_tree::source::{
-    Dump, Image, ImagePlatform, ModeRule, Source, What, looks_like_image,
+    Disk, Dump, Image, ImagePlatform, ModeRule, Source, What, looks_like_image,
 };
 
 /// Something that goes into a file system.
@@ -61,7 +61,11 @@ impl Content {
         if let Self::Source(source) = self
             && matches!(
                 source.what,
-                What::Directory(_) | What::Archive(_) | What::Image(_) | What::Composefs(_)
+                What::Directory(_)
+                    | What::Archive(_)
+                    | What::Image(_)
+                    | What::Composefs(_)
+                    | What::Disk(_)
             )
         {
             source.follow = true;
@@ -131,8 +135,8 @@ impl SingleFile {
 
 /// A source as typed on the command line, before anybody has looked what its path is.
 ///
-/// `[directory:|archive:|oci:|composefs:|file:]PATH[,to=/x][,owner=0:0][,mode=0644][,exclude=GLOB]...[,times=keep][,from=DIR][,strip=N]`
-/// `[,follow=true][,hard-links=break][,metadata=FILE][,basedir=DIR][,reference=NAME][,platform=OS/ARCH][,overlay-whiteouts=true]`. A comma starts an option only before a lowercase word and `=`, so that a path may hold commas; a path or
+/// `[directory:|archive:|oci:|composefs:|image:|file:]PATH[,to=/x][,owner=0:0][,mode=0644][,exclude=GLOB]...[,times=keep][,from=DIR][,strip=N]`
+/// `[,follow=true][,hard-links=break][,metadata=FILE][,basedir=DIR][,reference=NAME][,platform=OS/ARCH][,overlay-whiteouts=true][,partition=NAME]`, of an image also `image:PATH:NAME`. A comma starts an option only before a lowercase word and `=`, so that a path may hold commas; a path or
 /// value in double quotes may hold anything, with `\\` before a quote or a backslash.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TypedContent {
@@ -144,6 +148,8 @@ pub struct TypedContent {
     of_image: OfImage,
     /// The folder of a dumpfile's objects.
     basedir: Option<PathBuf>,
+    /// The partition of a disk image.
+    partition: Option<String>,
 }
 
 /// What is typed of a container image.
@@ -203,6 +209,17 @@ pub enum LookError {
         /// The option.
         option: &'static str,
     },
+    /// It is a file system.
+    #[error(
+        "is {name}: to take what is in it, type image: before its path; to put it in as it is, file:"
+    )]
+    Filesystem {
+        /// What it is, with its article.
+        name: &'static str,
+    },
+    /// The option of disk images was typed for something else.
+    #[error("`partition` is one of a disk image: leave it out, or type image: before the path")]
+    NotADisk,
     /// An option of images was typed for something else.
     #[error(
         "is no container image, and `{option}` chooses among those: leave it out, or type oci: before the path"
@@ -219,6 +236,7 @@ enum Prefix {
     Archive,
     Image,
     Composefs,
+    Disk,
     File,
 }
 
@@ -228,12 +246,13 @@ impl Prefix {
         ("archive:", Self::Archive),
         ("oci:", Self::Image),
         ("composefs:", Self::Composefs),
+        ("image:", Self::Disk),
         ("file:", Self::File),
     ];
 }
 
 impl TypedContent {
-    const OPTIONS: [&str; 14] = [
+    const OPTIONS: [&str; 15] = [
         "to",
         "owner",
         "mode",
@@ -248,6 +267,7 @@ impl TypedContent {
         "reference",
         "platform",
         "overlay-whiteouts",
+        "partition",
     ];
 
     /// Reads a source as typed.
@@ -269,12 +289,13 @@ impl TypedContent {
         let mut source = Source::new(What::File(path.clone()));
         let mut of_image = OfImage::default();
         let mut basedir = None;
+        let mut partition = None;
         while let Some((name, value)) = rest.strip_prefix(',').and_then(option) {
             let (value, after) = piece(value)?;
-            if name == "basedir" {
-                basedir = Some(PathBuf::from(value));
-            } else {
-                set(&mut source, &mut of_image, name, &value)?;
+            match name {
+                "basedir" => basedir = Some(PathBuf::from(value)),
+                "partition" => partition = Some(value),
+                _ => set(&mut source, &mut of_image, name, &value)?,
             }
             rest = after;
         }
@@ -284,6 +305,7 @@ impl TypedContent {
             path,
             of_image,
             basedir,
+            partition,
         })
     }
 
@@ -299,7 +321,11 @@ impl TypedContent {
     /// When the path cannot be opened, or is an archive, a file system or a disk that is not read.
     pub fn look(self) -> Result<Source, LookError> {
         let path = self.path;
+        if self.partition.is_some() && self.prefix != Some(Prefix::Disk) {
+            return Err(LookError::NotADisk);
+        }
         let what = match self.prefix {
+            Some(Prefix::Disk) => What::Disk(disk(path, self.partition)),
             Some(Prefix::Directory) => What::Directory(path),
             Some(Prefix::Archive) => What::Archive(path),
             Some(Prefix::Image) => What::Image(self.of_image.clone().image(path)),
@@ -422,6 +448,25 @@ fn set(
     Ok(())
 }
 
+/// A disk image: the longest beginning that is a file, and its partition behind a colon.
+fn disk(path: PathBuf, partition: Option<String>) -> Disk {
+    let whole = Disk { path, partition };
+    if whole.partition.is_some() || whole.path.exists() {
+        return whole;
+    }
+    let Some(text) = whole.path.to_str() else {
+        return whole;
+    };
+    let mut colons = text.rmatch_indices(':').map(|(at, _)| at);
+    match colons.find(|at| Path::new(&text[..*at]).exists()) {
+        Some(at) if at + 1 < text.len() => Disk {
+            path: PathBuf::from(&text[..at]),
+            partition: Some(text[at + 1..].to_owned()),
+        },
+        _ => whole,
+    }
+}
+
 /// What is at a path.
 fn guess(path: PathBuf) -> Result<What, LookError> {
     /// How the names of archives end, after what `.tar` is compressed with, and in short.
@@ -458,9 +503,8 @@ fn guess(path: PathBuf) -> Result<What, LookError> {
         }
         // Compressed files are content: kernels, manual pages.
         Class::Compressed(_) | Class::OtherCompression | Class::Other => Ok(What::File(path)),
-        Class::Archive | Class::Filesystem | Class::DiskImage => {
-            Err(LookError::NotRead { name: format.name })
-        }
+        Class::Filesystem => Err(LookError::Filesystem { name: format.name }),
+        Class::Archive | Class::DiskImage => Err(LookError::NotRead { name: format.name }),
     }
 }
 
@@ -589,7 +633,6 @@ mod tests {
         }
         for (name, bytes, what) in [
             ("r.zip", &b"PK\x03\x04"[..], "a zip archive"),
-            ("r", b"hsqs", "a squashfs file system"),
             ("r.7z", b"7z\xbc\xaf\x27\x1c", "a 7z archive"),
             ("r.rar", b"Rar!\x1a\x07\x01\0", "a rar archive"),
             ("r.cpio", b"070701", "a cpio archive"),
@@ -606,6 +649,29 @@ mod tests {
             let as_it_is = TypedContent::parse(&format!("file:{}", path.display()));
             assert_eq!(as_it_is.unwrap().look().unwrap().what, What::File(path));
         }
+        let image = directory.join("r");
+        fs::write(&image, b"hsqs").unwrap();
+        let message = look("r").unwrap_err().to_string();
+        assert!(
+            message.starts_with("is a squashfs file system: ") && message.contains("image:"),
+            "{message}"
+        );
+        for (typed, partition) in [
+            ("", None),
+            (":root", Some("root")),
+            (",partition=2", Some("2")),
+        ] {
+            let typed = format!("image:{}{typed}", image.display());
+            let disk = Disk {
+                path: image.clone(),
+                partition: partition.map(str::to_owned),
+            };
+            let looked = TypedContent::parse(&typed).unwrap().look().unwrap();
+            assert_eq!(looked.what, What::Disk(disk), "{typed}");
+        }
+        let typed = format!("file:{},partition=2", image.display());
+        let refused = TypedContent::parse(&typed).unwrap().look();
+        assert!(matches!(refused, Err(LookError::NotADisk)));
         fs::remove_dir_all(&directory).unwrap();
     }
 }

@@ -243,7 +243,7 @@ pub enum ProblemKind {
     EmptyMinimum,
     /// A content source that names none or several of its kinds.
     #[error(
-        "a content source names {found} of `directory`, `archive`, `oci`, `file`, `text` and `template`"
+        "a content source names {found} of `directory`, `archive`, `oci`, `image`, `file`, `text` and `template`"
     )]
     ContentKinds {
         /// How many it names.
@@ -282,6 +282,9 @@ pub enum ProblemKind {
     /// A folder of objects beside something else than a dumpfile.
     #[error("`basedir` is where the objects of a composefs dumpfile are, and this is none")]
     BasedirOfOther,
+    /// The key of disk images beside something else.
+    #[error("`partition` is one of a disk image, and this is none")]
+    KeyOfDisk,
     /// Times of a text or a template, which have none.
     #[error("`times` says nothing about what is written here: it has no time of its own")]
     TimesOfText,
@@ -397,6 +400,7 @@ impl ProblemKind {
             Self::NotAnEntry { .. } => "this entry".to_owned(),
             Self::KeyOfTree { .. }
             | Self::KeyOfImage { .. }
+            | Self::KeyOfDisk
             | Self::BasedirOfOther
             | Self::TimesOfText => "on this source".to_owned(),
             Self::RawKinds { .. } => "this entry".to_owned(),
@@ -479,6 +483,7 @@ impl ProblemKind {
             Self::BasedirOfOther => {
                 Some("remove `basedir`, or name a dumpfile with `composefs`".to_owned())
             }
+            Self::KeyOfDisk => Some("remove `partition`, or name a disk with `image`".to_owned()),
             Self::TimesOfText => Some("remove `times`".to_owned()),
             Self::RawKinds { .. } => Some(
                 "name one: a file to copy, or a partition or an offset whose sector is written"

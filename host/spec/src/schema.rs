@@ -68,6 +68,8 @@ pub(super) struct Content {
     basedir: Option<String>,
     /// Which image of a layout, where there are several: a name as it is written there, or a digest.
     reference: Option<String>,
+    /// The partition of a disk image: its number, name or UUID. Absent for a file system alone, or the only partition.
+    partition: Option<String>,
     /// Which image, by what it is for: `linux/arm64`.
     platform: Option<String>,
     /// Whether overlayfs's own whiteouts in an image's layers hide names, too: devices 0:0, and `trusted.overlay.opaque`.
@@ -131,6 +133,8 @@ enum ContentKind {
     Oci(String),
     /// A composefs dumpfile, as `composefs-info dump` writes it; `basedir` has its objects.
     Composefs(String),
+    /// A disk image, or a file system alone. What is in its partition is taken.
+    Image(String),
     /// One file.
     File(String),
     /// The content of one file, written out here; `to` names it.

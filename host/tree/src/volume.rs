@@ -87,6 +87,14 @@ pub trait Blocks: fmt::Debug + Send + Sync {
     /// The open file in which the byte `offset` and those behind it stand as they are, and where; none if there is no such
     /// file.
     fn position(&self, offset: u64) -> Option<(BorrowedFd<'_>, u64)>;
+
+    /// Checks that nobody has written to them since they were opened.
+    ///
+    /// # Errors
+    /// If somebody has.
+    fn verify(&self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Starts decoders.

@@ -206,6 +206,7 @@ pub fn fill_partition(
     let kinds = formatters.kinds();
     let (filesystem, time) = plan::filesystem_alone(request, &kinds, number, Some(located.size()))?;
     let preparation = Preparation {
+        runtime,
         formatters: &formatters,
         scratch: &scratch,
         options,

@@ -17,6 +17,7 @@ use cellblock_build::spec::project::Volume;
 use cellblock_build::spec::size::parse_size;
 use cellblock_build::spec::value::{ValueError, parse_assignment, parse_sha256};
 use cellblock_build::table::SectorSize;
+use cellblock_build::verify::Verify as Verification;
 use cellblock_build::{Split, SplitPattern, Target};
 
 use crate::completion;
@@ -34,6 +35,7 @@ mod reading;
 mod tests;
 mod tools;
 mod typed;
+mod verify;
 
 #[cfg(feature = "cache")]
 pub use cache::{CacheAction, CacheTool, Caches};
@@ -45,6 +47,7 @@ use outputs::typed_output;
 pub use outputs::{Export, TreeForm, TreeOutput, TypedOutput};
 pub use reading::{Cat, Cp, Diff, Du, ImagePlace, Ls, ReadBy, Reading, Stat, Tar, TreeOf};
 pub use tools::{Completions, Guests, Init, Manual, Show, Walls};
+pub use verify::Verify;
 
 /// The environment variable with the time, in seconds since 1970, that reproducible builds stamp things with.
 const SOURCE_DATE_EPOCH: &str = "SOURCE_DATE_EPOCH";
@@ -96,6 +99,8 @@ pub enum Command {
     Build(Build),
     /// Build once more what a provenance tells of, and say whether every byte is the same
     VerifyBuild(VerifyBuild),
+    /// Hold an image against the spec or the record that it was built from, path by path
+    Verify(Verify),
     /// Show what `build` would make, and why each partition is as large as it is; nothing is written
     #[command(
         after_help = "Examples:\n  cellblock plan image.toml\n  cellblock plan image.toml --json -"
@@ -370,7 +375,8 @@ pub struct Convert {
 SOURCE is a directory, a tar archive (plain, or compressed as .tar.gz, .tar.zst, .tar.xz, .tar.bz2 or .tar.lz4), a \
 container image (an OCI layout as a directory or a tar, or what `docker save` writes), or a \
 single file. Its name and first bytes tell which, unless a prefix says it: `directory:`, `archive:`, `oci:` or `file:`; \
-`composefs:` is a dumpfile of composefs, whose objects are in its option `basedir`. \
+`composefs:` is a dumpfile of composefs, whose objects are in its option `basedir`; \
+`image:` takes what is in a file system of ours or another: image:FILE, or of a disk image:FILE:PARTITION. \
 `archive:-` is standard input. Options follow after commas:
 
   ,to=/PATH           where it goes
@@ -388,6 +394,7 @@ single file. Its name and first bytes tell which, unless a prefix says it: `dire
   ,platform=OS/ARCH   which image, by what it is for: linux/arm64
   ,overlay-whiteouts=true
                       those of overlayfs count in an image's layers, too
+  ,partition=NAME     which partition of a disk
 
 A path or value that holds such an option is written in double quotes: '\"a,to=b\",to=/c'.
 
@@ -483,6 +490,13 @@ pub struct Run {
     /// {label}, {uuid}, {serial}, {seed}, {size}, {sector-size}, {time}, {disk-offset} and {option:KEY}; repeatable
     #[arg(long = "guest-command", value_name = "NAME=COMMAND", value_parser = guest_command)]
     pub commands: Vec<(String, CommandLine)>,
+    /// Read each file system back before anything is published, and compare every path, attribute and byte with what went in.
+    /// Without it, those that formatters of --guest and [guests] have made, if there is a reader of them
+    #[arg(long, conflicts_with = "no_verify")]
+    verify: bool,
+    /// Read no file system back
+    #[arg(long)]
+    no_verify: bool,
     /// The sandbox around each formatter: WebAssembly alone, or also a process of its own that has given up every
     /// right. By default the process, where the kernel allows one; the record says which it was
     #[arg(long, value_name = "WALLS")]
@@ -519,6 +533,15 @@ impl Run {
     /// What is to stand around each formatter.
     pub fn walls(&self) -> cell::Walls {
         chosen_walls(self.walls)
+    }
+
+    /// Which file systems are read back.
+    pub fn verify(&self) -> Verification {
+        match (self.verify, self.no_verify) {
+            (true, _) => Verification::Always,
+            (false, true) => Verification::Never,
+            (false, false) => Verification::Foreign,
+        }
     }
 
     /// How many cells work at a time.

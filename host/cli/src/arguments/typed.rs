@@ -31,6 +31,7 @@ impl Arguments {
             | Command::Cp(_)
             | Command::Tree(_)
             | Command::Tar(_)
+            | Command::Verify(_)
             // What differs is told already.
             | Command::Diff(_) => false,
             Command::Convert(it) => it.json,
@@ -59,6 +60,15 @@ impl Arguments {
             Command::VerifyBuild(it) => {
                 let image = it.image.as_deref();
                 [it.statement.as_path()].into_iter().chain(image).collect()
+            }
+            Command::Verify(it) => {
+                let files = it.spec.iter().chain(&it.record).map(PathBuf::as_path);
+                let also = it.contents.also();
+                [it.image.as_path()]
+                    .into_iter()
+                    .chain(files)
+                    .chain(also)
+                    .collect()
             }
             Command::Fill(it) => vec![&it.chosen.image],
             Command::Splice(it) => vec![&it.chosen.image, &it.file],

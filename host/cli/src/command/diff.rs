@@ -26,6 +26,7 @@ pub(super) fn run(diff: &Diff) -> Result<(), Failure> {
     let second = tree(&runtime, &diff.reading, &diff.second)?;
     let compared = Compared {
         ignore_times: diff.no_times,
+        held: None,
     };
     let (mut added, mut removed, mut changed) = (0_u64, 0_u64, 0_u64);
     let mut kept: Vec<Difference> = Vec::new();
@@ -39,7 +40,7 @@ pub(super) fn run(diff: &Diff) -> Result<(), Failure> {
         if diff.json && kept.len() < KEPT {
             kept.push(difference);
         } else if !diff.stat && printed.is_ok() {
-            printed = print(&line(&difference));
+            printed = print(&format!("{difference}\n"));
         }
     };
     compare(&first, &second, compared, told).map_err(Failure::failed)?;
@@ -63,27 +64,6 @@ pub(super) fn run(diff: &Diff) -> Result<(), Failure> {
     Err(Failure::different(format_args!(
         "they differ: {added} added, {removed} removed, {changed} changed"
     )))
-}
-
-fn line(difference: &Difference) -> String {
-    let path = &difference.path;
-    match &difference.what {
-        What::Added => format!("+ {path}\n"),
-        What::Removed => format!("- {path}\n"),
-        What::Changed { aspects } => {
-            let aspects: Vec<String> = aspects
-                .iter()
-                .map(|aspect| {
-                    if aspect.was.is_empty() && aspect.is.is_empty() {
-                        aspect.name.to_owned()
-                    } else {
-                        format!("{} {} -> {}", aspect.name, aspect.was, aspect.is)
-                    }
-                })
-                .collect();
-            format!("~ {path}: {}\n", aspects.join(", "))
-        }
-    }
 }
 
 /// The tree of a directory, an archive, or a file system of an image.

@@ -7,9 +7,8 @@ use serde_json::{Map, Value, json};
 use super::{Failure, runtime_of};
 use crate::arguments::{ImagePlace, ReadBy, Reading};
 use cellblock_build::cell::Runtime;
-use cellblock_build::contract::Level;
 use cellblock_build::reading::{Opened, ReadingError};
-use cellblock_build::text::{PathBytes, exact, hexadecimal, printable};
+use cellblock_build::text::{PathBytes, hexadecimal, printable};
 use cellblock_build::tree::{Kind, Node, NodeId, Timestamp, Tree};
 
 impl From<ReadingError> for Failure {
@@ -46,20 +45,8 @@ pub(super) fn open_with(
     let opened = by.readers().open(runtime, &by.wanted(place), extents)?;
     super::warn_of_walls(runtime);
     let called = printable(&opened.called);
-    for finding in &opened.findings {
-        tell!("warning: {called}: {finding}");
-    }
-    if opened.missing > 0 {
-        tell!(
-            "warning: {called}: it ends {} beyond the image",
-            exact(opened.missing)
-        );
-    }
-    for line in &opened.log {
-        if line.level == Level::Warning {
-            let text = printable(&line.text);
-            tell!("warning: {called}: its reader says: {text}");
-        }
+    for text in opened.warnings() {
+        tell!("warning: {called}: {}", printable(&text));
     }
     Ok(opened)
 }

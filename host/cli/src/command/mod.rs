@@ -29,6 +29,7 @@ mod splice;
 mod stat;
 mod tar;
 mod tree_of;
+mod verify;
 mod verify_build;
 mod walls;
 
@@ -68,6 +69,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
         Command::Init(init) => init::run(init),
         Command::Build(build) if build.dry_run => plan::run(build),
         Command::Build(build) => build::run(build),
+        Command::Verify(verify) => verify::run(verify),
         Command::VerifyBuild(verify) => verify_build::run(verify),
         Command::Plan(build) => plan::run(build),
         Command::Derive(build) => derive::run(build),
@@ -181,6 +183,7 @@ fn build_options(run: &Run, time: Option<i64>, given: bool) -> BuildOptions {
         time_of_environment: !given,
         durability: durability(run.sync),
         outputs: run.json.iter().map(Into::into).collect(),
+        verify: run.verify(),
         #[cfg(feature = "cache")]
         cache: None,
     }

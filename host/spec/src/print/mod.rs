@@ -21,7 +21,7 @@ use super::{
 use cellblock_contract::{Argument, Loss, Word};
 use cellblock_table::PartitionType;
 use cellblock_text::hexadecimal;
-use cellblock_tree::source::{Dump, HardLinks, Image, ModeRule, Source, Times, What};
+use cellblock_tree::source::{Disk, Dump, HardLinks, Image, ModeRule, Source, Times, What};
 
 /// A path that TOML, which is Unicode, has no way to write.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -414,6 +414,7 @@ fn print_source(source: &Source) -> Result<String, PathError> {
         What::Archive(path) => format!("archive = {}", quoted_path(path)?),
         What::Image(image) => image_entries(image)?,
         What::Composefs(dump) => dump_entries(dump)?,
+        What::Disk(disk) => disk_entries(disk)?,
         What::File(path) => format!("file = {}", quoted_path(path)?),
         What::Bytes(bytes) => format!("text = {}", quoted(&String::from_utf8_lossy(bytes))),
     }];
@@ -472,6 +473,16 @@ fn image_entries(image: &Image) -> Result<String, PathError> {
     }
     if *overlay_whiteouts {
         entries.push("overlay-whiteouts = true".to_owned());
+    }
+    Ok(entries.join(", "))
+}
+
+/// The keys of a disk image.
+fn disk_entries(disk: &Disk) -> Result<String, PathError> {
+    let Disk { path, partition } = disk;
+    let mut entries = vec![format!("image = {}", quoted_path(path)?)];
+    if let Some(partition) = partition {
+        entries.push(format!("partition = {}", quoted(partition)));
     }
     Ok(entries.join(", "))
 }

@@ -14,7 +14,7 @@ use super::super::value::{
     parse_destination, parse_hard_links, parse_mode, parse_owner, parse_part, parse_platform,
     parse_times,
 };
-use cellblock_tree::source::{Dump, HardLinks, Image, ImagePlatform, Source, Times, What};
+use cellblock_tree::source::{Disk, Dump, HardLinks, Image, ImagePlatform, Source, Times, What};
 
 /// What a source is, before its other keys are looked at.
 enum Kind {
@@ -52,6 +52,7 @@ pub(super) fn content(
         overlay_whiteouts: fields.take("overlay-whiteouts", boolean),
     };
     let basedir = fields.take_path("basedir");
+    let partition = fields.take("partition", text);
     let found = kinds.len();
     let kind = match kinds.pop() {
         Some(kind) if found == 1 => kind,
@@ -61,6 +62,7 @@ pub(super) fn content(
         }
     };
     let kind = with_basedir(of_image.add_to(kind, fields), basedir, fields);
+    let kind = with_partition(kind, partition, fields);
     if let Kind::Single(file) = &kind {
         let of_tree = [
             ("exclude", exclude.first().map(|value| &value.place)),
@@ -124,6 +126,25 @@ fn with_basedir(kind: Kind, basedir: Option<Placed<PathBuf>>, fields: &mut Field
     }
 }
 
+/// Adds the partition to a disk image; beside anything else it is a mistake.
+fn with_partition(
+    kind: Kind,
+    partition: Option<Placed<String>>,
+    fields: &mut Fields<'_, '_>,
+) -> Kind {
+    match (kind, partition) {
+        (Kind::Tree(What::Disk(disk)), Some(partition)) => Kind::Tree(What::Disk(Disk {
+            partition: Some(partition.value),
+            ..disk
+        })),
+        (kind, Some(partition)) => {
+            fields.problem(ProblemKind::KeyOfDisk, partition.place);
+            kind
+        }
+        (kind, None) => kind,
+    }
+}
+
 /// What chooses among container images.
 struct OfImage {
     reference: Option<Placed<String>>,
@@ -167,6 +188,7 @@ fn note_places(fields: &mut Fields<'_, '_>, places: &mut BTreeMap<PathBuf, Place
         "oci",
         "composefs",
         "basedir",
+        "image",
         "file",
         "metadata",
         "template",
@@ -198,11 +220,18 @@ fn trees(fields: &mut Fields<'_, '_>) -> impl Iterator<Item = What> + use<> {
             basedir: None,
         })
     });
+    let disk = fields.take_path("image").map(|path| {
+        What::Disk(Disk {
+            path: path.value,
+            partition: None,
+        })
+    });
     directory
         .into_iter()
         .chain(archive)
         .chain(image)
         .chain(dump)
+        .chain(disk)
 }
 
 /// The single files that a table names.

@@ -23,6 +23,13 @@ pub enum SourceError {
         error: io::Error,
     },
 
+    /// A disk image among the sources, where nothing reads file systems.
+    #[error("{}: no file system is read here", path.display())]
+    Unread {
+        /// The image.
+        path: PathBuf,
+    },
+
     /// A source is something else than it was said to be.
     #[error("{} is {found}, but {expected} is needed", path.display())]
     WrongType {

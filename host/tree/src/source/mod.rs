@@ -31,6 +31,7 @@ pub(crate) mod store;
 mod archive;
 mod contexts;
 mod count;
+mod disk;
 mod dump;
 mod error;
 mod follow;
@@ -46,6 +47,7 @@ mod warning;
 pub use archive::{BeyondWindow, Decompressors, InProcess, decompressor};
 pub use contexts::{ContextsError, FileContexts};
 pub use count::Counter;
+pub use disk::{Disk, OpenedDisk};
 pub use dump::{Dump, DumpError};
 pub use error::{ArchiveError, SourceError};
 pub use mode::{Clause, ModeRule, ModeRuleError};
@@ -140,6 +142,8 @@ pub enum What {
     Image(Image),
     /// What a composefs dumpfile describes.
     Composefs(Dump),
+    /// The file system in a partition of a disk image, or alone.
+    Disk(Disk),
     /// One regular file, with its owner, mode, time and attributes.
     File(PathBuf),
     /// A file made of these bytes, root's and of mode 0644. `to` must name it.
@@ -174,6 +178,7 @@ impl Source {
             }
             What::Composefs(dump) => PathBytes(dump.file.as_os_str().as_bytes().to_vec()),
             What::Image(image) => PathBytes(image.path.as_os_str().as_bytes().to_vec()),
+            What::Disk(disk) => PathBytes(disk.path.as_os_str().as_bytes().to_vec()),
             What::Bytes(_) => PathBytes(self.to.clone().unwrap_or_default()),
         }
     }
@@ -271,7 +276,11 @@ pub fn read_sources(
     options: &ReadOptions,
 ) -> Result<Gathered, SourceError> {
     let images = open_images(sources.iter(), spool, options)?;
-    read_with_images(sources, images, spool, options)
+    let opened = OpenedSources {
+        images,
+        disks: Vec::new(),
+    };
+    read_opened(sources, opened, spool, options)
 }
 
 /// Finds the container images among sources, in their order, and reads what they say of themselves, but not their layers.
@@ -295,21 +304,31 @@ pub fn open_images<'s>(
     images.map(|image| oci::open(image, &means)).collect()
 }
 
-/// As [`read_sources`], with the images among the sources opened before, in their order.
+/// What was opened of sources before they are merged, in their order.
+#[derive(Debug, Default)]
+pub struct OpenedSources {
+    /// The container images.
+    pub images: Vec<OpenedImage>,
+    /// The file systems of disk images, which this crate does not read.
+    pub disks: Vec<OpenedDisk>,
+}
+
+/// As [`read_sources`], with images and disks among the sources opened before.
 ///
 /// # Errors
 /// As [`read_sources`].
 ///
 /// # Panics
 /// If there are other images among the sources.
-pub fn read_with_images(
+pub fn read_opened(
     sources: &[Source],
-    images: Vec<OpenedImage>,
+    opened: OpenedSources,
     spool: &dyn Fn() -> io::Result<File>,
     options: &ReadOptions,
 ) -> Result<Gathered, SourceError> {
     let mut merging = Merging {
-        images: images.into_iter(),
+        images: opened.images.into_iter(),
+        disks: opened.disks.into_iter(),
         forest: Forest::new(),
         stores: Vec::new(),
         kept: Kept::new(options.found.clone()),
@@ -336,6 +355,7 @@ pub fn read_with_images(
 struct Merging<'a> {
     /// Those that are still to be read.
     images: std::vec::IntoIter<OpenedImage>,
+    disks: std::vec::IntoIter<OpenedDisk>,
     forest: Forest,
     stores: Vec<Box<dyn Store>>,
     kept: Kept,
@@ -367,6 +387,10 @@ impl Merging<'_> {
                 self.stores.extend(read.stores);
                 let forest = self.selected(&dump.file, source, read.forest, &patterns)?;
                 self.graft(source, &dump.file, forest)
+            }
+            What::Disk(disk) => {
+                let forest = self.disk(disk, source)?;
+                self.graft(source, &disk.path, forest)
             }
             What::File(path) => {
                 let store = self.next_store()?;
@@ -459,7 +483,24 @@ impl Merging<'_> {
         self.selected(&image.path, source, read.forest, &patterns)
     }
 
-    /// What a source takes of an archive or an image.
+    /// The disk that comes next, with what is taken of it.
+    fn disk(&mut self, disk: &Disk, source: &Source) -> Result<Forest, SourceError> {
+        let patterns = Patterns::parse(&source.exclude)?;
+        let opened = self.disks.next().ok_or_else(|| SourceError::Unread {
+            path: disk.path.clone(),
+        })?;
+        let store = self.next_store()?;
+        let (forest, stores) = disk::forest(&disk.path, opened.tree, store, &mut self.kept)?;
+        self.stores.extend(stores);
+        let warnings = opened.warnings.into_iter().map(|text| Warning::OfReader {
+            root: disk.path.clone(),
+            text,
+        });
+        self.warnings.extend(warnings);
+        self.selected(&disk.path, source, forest, &patterns)
+    }
+
+    /// What a source takes of an archive, an image or a disk.
     fn selected(
         &mut self,
         path: &Path,

@@ -27,6 +27,13 @@ pub enum Warning {
         /// The source.
         root: PathBuf,
     },
+    /// The reader of a disk image has something to say.
+    OfReader {
+        /// The image.
+        root: PathBuf,
+        /// What.
+        text: String,
+    },
     /// A layer of an image has names below what is a symbolic link in a lower one.
     LinkHidden {
         /// The image.
@@ -110,6 +117,7 @@ impl fmt::Display for Warning {
                     contexts.display()
                 )
             }
+            Self::OfReader { root, text } => write!(formatter, "{}: {text}", root.display()),
             Self::LinkHidden {
                 root,
                 layer,

@@ -269,8 +269,9 @@ impl StoreReader for VolumeReader<'_> {
         Ok(extents.collect())
     }
 
-    fn verify(&mut self, _: Wanted<'_>) -> Result<(), SourceError> {
-        Ok(())
+    fn verify(&mut self, file: Wanted<'_>) -> Result<(), SourceError> {
+        let verified = self.store.blocks.verify();
+        verified.map_err(|error| self.failed(file, error))
     }
 
     fn name(&self, file: Wanted<'_>) -> (PathBuf, PathBytes) {

@@ -1,0 +1,118 @@
+//! Read back: what is in a partition, by a reader that shares no code with what wrote it, held against what went in.
+//!
+//! ```text
+//!     tree ──> formatter ──> partition ──> reader ──> tree
+//!       └─────────────── compared ──────────────────────┘
+//! ```
+
+mod held;
+pub(crate) mod image;
+
+pub use held::Held;
+pub use image::{Checked, How, verify_image, verify_record};
+
+use std::fmt;
+use std::sync::Arc;
+
+use cellblock_cell::Runtime;
+use cellblock_contract::Losses;
+use cellblock_image::{ImageError, PartitionFile};
+use cellblock_tree::Tree;
+use cellblock_tree::source::SourceError;
+
+use crate::compare::{Compared, Difference, compare};
+use crate::reading::{Readers, ReadingError};
+
+/// The differences that an error shows.
+const SHOWN: usize = 8;
+
+/// Which file systems of a build are read back before anything is published.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Verify {
+    /// None.
+    Never,
+    /// Those that formatters made which somebody brought, if a built-in reader reads them.
+    #[default]
+    Foreign,
+    /// All that a built-in reader reads; of others it is said.
+    Always,
+}
+
+/// Why a file system is not taken for what went in.
+#[derive(Debug, thiserror::Error)]
+pub enum VerifyError {
+    /// It is something else.
+    #[error(transparent)]
+    Different(#[from] Different),
+    /// It cannot be read back.
+    #[error("reading it back failed: {0}; --no-verify publishes it unread")]
+    Reading(#[from] ReadingError),
+    /// What went in cannot be read once more.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// Its file cannot be read.
+    #[error(transparent)]
+    Image(#[from] ImageError),
+}
+
+/// A file system that is not what went in.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub struct Different {
+    /// The reader.
+    pub reader: String,
+    /// The first differences: what went in, and what is there.
+    pub shown: Vec<Difference>,
+    /// How many there are.
+    pub count: u64,
+}
+
+impl fmt::Display for Different {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let paths = if self.count == 1 { "path" } else { "paths" };
+        write!(
+            f,
+            "what {} reads back is not what went in, in {} {paths}: ",
+            self.reader, self.count
+        )?;
+        for (index, difference) in self.shown.iter().enumerate() {
+            let comma = if index == 0 { "" } else { "; " };
+            write!(f, "{comma}{difference}")?;
+        }
+        let others = self.count.saturating_sub(self.shown.len() as u64);
+        if others > 0 {
+            write!(f, "; and {others} others")?;
+        }
+        f.write_str("; --no-verify publishes it all the same")
+    }
+}
+
+/// Reads a partition back, and compares it with the tree that went into it, of which `lost` was dropped; the reader's name.
+pub(crate) fn read_back(
+    runtime: &Runtime,
+    name: &str,
+    partition: &PartitionFile,
+    tree: &Tree,
+    lost: Losses,
+) -> Result<String, VerifyError> {
+    let blocks = Arc::new(partition.blocks()?);
+    let read = Readers::default().read(runtime, name, blocks)?;
+    let mut different = Different {
+        reader: read.reader,
+        shown: Vec::new(),
+        count: 0,
+    };
+    let compared = Compared {
+        ignore_times: false,
+        held: Some(Held::by(&read.volume, lost)),
+    };
+    compare(tree, &read.tree, compared, &mut |difference| {
+        different.count += 1;
+        if different.shown.len() < SHOWN {
+            different.shown.push(difference);
+        }
+    })?;
+    match different.count {
+        0 => Ok(different.reader),
+        _ => Err(different.into()),
+    }
+}

@@ -1,0 +1,300 @@
+//! Images are read back and held against what went in: a formatter that lies is caught before anything is published.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt as _, symlink};
+use std::path::PathBuf;
+
+use serde_json::Value;
+
+use crate::support::bench::set_time;
+use crate::support::{Bench, component};
+
+/// A formatter that writes one file system, whatever it is given.
+fn writes_always(image: &[u8]) -> Vec<u8> {
+    let bytes: String = image.iter().map(|byte| format!("\\{byte:02x}")).collect();
+    let length = image.len();
+    let pages = (65_536 + length).div_ceil(65_536);
+    component::formatter_of(&format!(
+        "(memory (export \"memory\") {pages})
+         (data (i32.const 65536) \"{bytes}\")
+         (func $format (param $p i32) (result i32)
+           (call $write (local.get $p) (i32.const 65536) (i32.const {length}) (i64.const 0) (i32.const 1024))
+           (i32.const -1))"
+    ))
+}
+
+/// A folder, and the same with one thing of it changed.
+fn bench() -> Bench {
+    let bench = Bench::new();
+    bench.write("root/etc/motd", "hello\n");
+    bench.write("root/etc/other", "other\n");
+    symlink("motd", bench.path("root/etc/link")).unwrap();
+    for name in ["etc/motd", "etc/other", "etc/link", "etc", ""] {
+        set_time(&bench.path("root").join(name), 1_600_000_000, 0);
+    }
+    bench
+}
+
+/// A spec whose one file system somebody's formatter `squashfs` makes.
+fn spec(bench: &Bench, size: usize) {
+    let spec = format!(
+        "[[partition]]\nname = \"root\"\ntype = \"linux-generic\"\nsize = {size}\nfilesystem = \"squashfs\"\n\
+         content = [{{ directory = \"root\", owner = \"0:0\" }}]\n[guests]\nsquashfs = \"mine.wasm\"\n"
+    );
+    bench.write("image.toml", spec);
+}
+
+/// The path of an image of `root` as it is, whole pages long, and a formatter that always writes that.
+fn liar(bench: &Bench) -> usize {
+    let content = "root,owner=0:0";
+    let made = [
+        "mkfs",
+        "squashfs",
+        "-q",
+        "--content",
+        content,
+        "-o",
+        "made.img",
+    ];
+    bench.done(&made);
+    let mut image = fs::read(bench.path("made.img")).unwrap();
+    image.resize(image.len().next_multiple_of(1 << 20), 0);
+    // The zeros behind it need no writing.
+    let length = fs::metadata(bench.path("made.img")).unwrap().len();
+    let written = &image[..usize::try_from(length).unwrap()];
+    bench.write("mine.wasm", writes_always(written));
+    spec(bench, image.len());
+    image.len()
+}
+
+#[test]
+fn what_a_formatter_of_ones_own_gets_right_is_published() {
+    let bench = bench();
+    liar(&bench);
+    let record = bench.done(&["build", "image.toml", "-o", "disk.img", "--json", "-"]);
+    let record: Value = serde_json::from_str(&record).unwrap();
+    let verified = &record["partitions"][0]["filesystem"]["verified-by"];
+    assert_eq!(verified, "read-squashfs", "{record}");
+}
+
+#[test]
+fn what_a_formatter_leaves_out_or_changes_is_caught_before_anything_is_published() {
+    type Change = fn(&Bench) -> PathBuf;
+    let changes: [(Change, &str); 4] = [
+        // The formatter writes one byte that was not there.
+        (
+            |bench| bench.write("root/etc/motd", "hallo\n"),
+            "~ /etc/motd: content",
+        ),
+        (
+            |bench| bench.write("root/etc/dropped", "new\n"),
+            "- /etc/dropped",
+        ),
+        (
+            |bench| {
+                fs::remove_file(bench.path("root/etc/other")).unwrap();
+                bench.path("root/etc")
+            },
+            "+ /etc/other",
+        ),
+        (
+            |bench| {
+                let path = bench.path("root/etc/link");
+                fs::remove_file(&path).unwrap();
+                symlink("/etc/shadow", &path).unwrap();
+                path
+            },
+            "~ /etc/link: target /etc/shadow -> motd",
+        ),
+    ];
+    for (change, expected) in changes {
+        let bench = bench();
+        liar(&bench);
+        let changed = change(&bench);
+        for path in [changed, bench.path("root/etc")] {
+            set_time(&path, 1_600_000_000, 0);
+        }
+        let names = bench.names();
+        let outcome = bench.run(&["build", "image.toml", "-o", "disk.img"]);
+        assert_eq!(outcome.code, Some(1), "{}", outcome.stderr);
+        let begin = "error: partition 'root': what read-squashfs reads back is not what went in, in 1 path: ";
+        let told = format!("{begin}{expected}; --no-verify");
+        assert!(outcome.stderr.contains(&told), "{}", outcome.stderr);
+        assert_eq!(bench.names(), names);
+        // Nobody asked for it: the lie is published.
+        bench.done(&["build", "image.toml", "-q", "-o", "disk.img", "--no-verify"]);
+        let outcome = bench.run(&["verify", "disk.img", "image.toml"]);
+        assert_eq!(outcome.code, Some(1), "{}", outcome.stderr);
+        assert!(outcome.stdout.contains(expected), "{}", outcome.stdout);
+    }
+}
+
+#[test]
+fn what_is_no_file_system_of_its_name_is_caught() {
+    let bench = bench();
+    let size = liar(&bench);
+    bench.write("mine.wasm", writes_always(b"nothing of the kind"));
+    spec(&bench, size);
+    let outcome = bench.run(&["build", "image.toml", "-o", "disk.img"]);
+    assert_eq!(outcome.code, Some(1), "{}", outcome.stderr);
+    assert!(
+        outcome.stderr.contains("reading it back failed"),
+        "{}",
+        outcome.stderr
+    );
+    assert!(!bench.path("disk.img").exists());
+}
+
+/// Every format that is read, with what it does not hold of a tree.
+const DISK: &str = r#"
+[[partition]]
+name = "esp"
+type = "esp"
+size = "8MiB"
+filesystem = "vfat"
+drop = ["symlinks", "owners", "permissions", "special-files", "attributes", "hard-links"]
+content = [{ directory = "root" }]
+[[partition]]
+name = "ext"
+type = "linux-generic"
+size = "minimum"
+filesystem = "ext4"
+content = [{ directory = "root" }]
+[[partition]]
+name = "small"
+type = "linux-generic"
+size = "minimum"
+filesystem = "ext2"
+options = { inode-size = 128 }
+content = [{ directory = "root" }]
+[[partition]]
+name = "erofs"
+type = "linux-generic"
+size = "minimum"
+filesystem = "erofs"
+options = { compression = "lz4" }
+content = [{ directory = "root" }]
+[[partition]]
+name = "tree"
+type = "linux-generic"
+verity = { of = "erofs" }
+[[partition]]
+name = "squashfs"
+type = "linux-generic"
+size = "minimum"
+filesystem = "squashfs"
+content = [{ directory = "root" }, { template = "cmdline", to = "/cmdline" }]
+[[partition]]
+name = "swap"
+type = "swap"
+size = "1MiB"
+filesystem = "swap"
+[[partition]]
+name = "raw"
+type = "linux-generic"
+size = "1MiB"
+raw = [{ file = "raw.bin", offset = 0 }]
+"#;
+
+fn disk(bench: &Bench) {
+    bench.write("root/usr/numbers", "0123456789".repeat(20_000));
+    fs::hard_link(bench.path("root/usr/numbers"), bench.path("root/again")).unwrap();
+    bench.write("raw.bin", "raw bytes");
+    bench.write(
+        "cmdline",
+        "roothash={{ partition.erofs.verity.root-hash }}\n",
+    );
+    // An odd second, and parts of one.
+    set_time(&bench.path("root/etc/motd"), 1_600_000_001, 123_456_789);
+    bench.write("image.toml", DISK);
+}
+
+#[test]
+fn every_format_is_what_went_in() {
+    let bench = bench();
+    disk(&bench);
+    let build = [
+        "build",
+        "image.toml",
+        "-o",
+        "disk.img",
+        "--verify",
+        "--json",
+        "record.json",
+    ];
+    let outcome = bench.run(&build);
+    assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+    assert!(
+        outcome.stderr.contains("swap: it was not read back"),
+        "{}",
+        outcome.stderr
+    );
+    let record = fs::read_to_string(bench.path("record.json")).unwrap();
+    assert_eq!(record.matches("\"verified-by\"").count(), 5, "{record}");
+    let told = bench.done(&["verify", "disk.img", "image.toml"]);
+    assert_eq!(told.matches(": equal, ").count(), 9, "{told}");
+    let told = bench.done(&["verify", "disk.img", "--record", "record.json"]);
+    assert_eq!(told.matches(": equal, by its digest").count(), 8, "{told}");
+}
+
+#[test]
+fn a_byte_of_any_partition_is_missed() {
+    let bench = bench();
+    disk(&bench);
+    let build = [
+        "build",
+        "image.toml",
+        "-q",
+        "-o",
+        "disk.img",
+        "--json",
+        "record.json",
+    ];
+    bench.done(&build);
+    let record = fs::read_to_string(bench.path("record.json")).unwrap();
+    let record: Value = serde_json::from_str(&record).unwrap();
+    let image = fs::read(bench.path("disk.img")).unwrap();
+    let find = |text: &str, from: usize| {
+        let mut at = image[from..].windows(text.len());
+        from + at.position(|it| it == text.as_bytes()).unwrap()
+    };
+    for partition in record["partitions"].as_array().unwrap() {
+        let name = partition["name"].as_str().unwrap();
+        let start = usize::try_from(partition["start"].as_u64().unwrap()).unwrap();
+        // A byte of a file where there is one, or the first one.
+        let (at, expected) = match name {
+            "esp" | "ext" | "small" => (find("0123456789", start), "~ /again: content"),
+            "swap" => (find("SWAPSPACE2", start), "~ partition"),
+            "raw" => (start, "~ partition"),
+            _ => continue,
+        };
+        let mut other = image.clone();
+        other[at] ^= 1;
+        bench.write("other.img", &other);
+        let outcome = bench.run(&["verify", "other.img", "image.toml", "--json", "told.json"]);
+        assert_eq!(outcome.code, Some(1), "{name}: {}", outcome.stderr);
+        assert!(
+            outcome.stdout.contains(expected),
+            "{name}: {}",
+            outcome.stdout
+        );
+        assert_eq!(outcome.stdout.matches("different").count(), 1, "{name}");
+        let told = fs::read_to_string(bench.path("told.json")).unwrap();
+        let told: Value = serde_json::from_str(&told).unwrap();
+        let partitions = told["partitions"].as_array().unwrap();
+        let count = |one: &&Value| !one["differences"].as_array().unwrap().is_empty();
+        assert_eq!(partitions.iter().filter(count).count(), 1, "{name}");
+        let outcome = bench.run(&["verify", "other.img", "--record", "record.json"]);
+        assert_eq!(outcome.code, Some(1), "{name}: {}", outcome.stderr);
+        assert!(
+            outcome.stdout.contains("sha256"),
+            "{name}: {}",
+            outcome.stdout
+        );
+    }
+    assert_eq!(
+        bench.path("disk.img").metadata().unwrap().len(),
+        image.len() as u64
+    );
+    assert!(bench.path("disk.img").metadata().unwrap().size() > 0);
+}
