@@ -37,8 +37,9 @@ fn bench() -> Bench {
 
 /// A spec whose one file system somebody's formatter `squashfs` makes.
 fn spec(bench: &Bench, size: usize) {
+    let mebibytes = size >> 20;
     let spec = format!(
-        "[[partition]]\nname = \"root\"\ntype = \"linux-generic\"\nsize = {size}\nfilesystem = \"squashfs\"\n\
+        "[[partition]]\nname = \"root\"\ntype = \"linux-generic\"\nsize = \"{mebibytes}MiB\"\nfilesystem = \"squashfs\"\n\
          content = [{{ directory = \"root\", owner = \"0:0\" }}]\n[guests]\nsquashfs = \"mine.wasm\"\n"
     );
     bench.write("image.toml", spec);

@@ -492,8 +492,9 @@ pub struct Run {
     pub commands: Vec<(String, CommandLine)>,
     /// Read each file system back before anything is published, and compare every path, attribute and byte with what went in.
     /// Without it, those that formatters of --guest and [guests] have made, if there is a reader of them
-    #[arg(long, conflicts_with = "no_verify")]
-    verify: bool,
+    // The caches have an option whose field is called `verify`.
+    #[arg(long = "verify", conflicts_with = "no_verify")]
+    read_back: bool,
     /// Read no file system back
     #[arg(long)]
     no_verify: bool,
@@ -537,7 +538,7 @@ impl Run {
 
     /// Which file systems are read back.
     pub fn verify(&self) -> Verification {
-        match (self.verify, self.no_verify) {
+        match (self.read_back, self.no_verify) {
             (true, _) => Verification::Always,
             (false, true) => Verification::Never,
             (false, false) => Verification::Foreign,
