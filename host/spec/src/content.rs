@@ -241,7 +241,7 @@ enum Prefix {
 }
 
 impl Prefix {
-    const ALL: [(&str, Self); 5] = [
+    const ALL: [(&str, Self); 6] = [
         ("directory:", Self::Directory),
         ("archive:", Self::Archive),
         ("oci:", Self::Image),
