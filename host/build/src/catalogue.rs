@@ -449,6 +449,12 @@ fn portrait(name: &str, guest: &Guest, size: usize) -> Result<Portrait, GuestErr
     })
 }
 
+/// Whether a built-in reader reads this kind of file system.
+pub(crate) fn is_read(kind: &str) -> bool {
+    let mut readers = BUILT_IN_READERS.iter();
+    readers.any(|reader| reader.kinds.contains(&kind))
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]

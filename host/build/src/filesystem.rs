@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use serde::Serialize;
 
-use crate::catalogue::{Formatter, Formatters};
+use crate::catalogue::{Formatter, Formatters, is_read};
 use crate::configured;
 use crate::error::{Error, PartitionError};
 use crate::kernel::{self, AssembledKernel, KernelError};
@@ -18,7 +18,6 @@ use crate::reading::ReadingError;
 use crate::said::Said;
 use crate::signing::Signers;
 use crate::template::{self, Awaited};
-use crate::verify::image::is_read;
 use crate::verify::{self, Verify, VerifyError};
 use crate::{BuildOptions, future, reading};
 use cellblock_cell::{Cell, CodecWall, Codecs, Outcome, Runtime, Wall};

@@ -13,9 +13,9 @@ use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::DiskError;
 use crate::catalogue::{BUILT_IN_READERS, Foreign, GuestError};
 use crate::existing::{decode_table, is_without_table};
-use crate::{DiskError, error::Error};
 use cellblock_cell::{CellError, Guest, ReadVolume, Runtime};
 use cellblock_contract::{Level, LogLine, ReaderError, Volume};
 use cellblock_image::{Existing, ImageError, PartitionBlocks, Superblock};
@@ -58,9 +58,12 @@ pub struct Opened {
 /// Why a file system is not read.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadingError {
-    /// The image, or its table.
+    /// The image cannot be read.
     #[error(transparent)]
-    Image(#[from] Box<Error>),
+    Image(#[from] ImageError),
+    /// The image, or its table, is not what was asked for.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
     /// There are several partitions, and none was chosen.
     #[error(
         "{image} is a disk with {count} partitions; say which one: {image}:PARTITION, with {partitions}"
@@ -118,23 +121,13 @@ impl ReadingError {
     /// Whether what was asked for is wrong.
     #[must_use]
     pub fn is_usage(&self) -> bool {
-        match self {
-            Self::Image(error) => error.is_usage(),
-            Self::Several { .. } | Self::NoPartitions { .. } | Self::NoPath { .. } => true,
-            _ => false,
-        }
-    }
-}
-
-impl From<Error> for ReadingError {
-    fn from(error: Error) -> Self {
-        Self::Image(Box::new(error))
-    }
-}
-
-impl From<DiskError> for ReadingError {
-    fn from(error: DiskError) -> Self {
-        Error::from(error).into()
+        matches!(
+            self,
+            Self::Disk(DiskError::Select { .. })
+                | Self::Several { .. }
+                | Self::NoPartitions { .. }
+                | Self::NoPath { .. }
+        )
     }
 }
 
@@ -212,7 +205,7 @@ impl Readers {
         wanted: &Wanted,
         extents: bool,
     ) -> Result<Opened, ReadingError> {
-        let image = Existing::open(&wanted.image).map_err(Error::from)?;
+        let image = Existing::open(&wanted.image)?;
         let Located {
             called,
             place,
@@ -221,17 +214,13 @@ impl Readers {
         let end = place.end.min(image.size());
         let start = place.start.min(end);
         let missing = place.end - end;
-        let file = File::open(&wanted.image).map_err(|source| {
-            Error::from(DiskError::File {
-                file: wanted.image.clone(),
-                source,
-            })
+        let file = File::open(&wanted.image).map_err(|source| DiskError::File {
+            file: wanted.image.clone(),
+            source,
         })?;
-        let stamp = stamp(&file).map_err(|source| {
-            Error::from(DiskError::File {
-                file: wanted.image.clone(),
-                source,
-            })
+        let stamp = stamp(&file).map_err(|source| DiskError::File {
+            file: wanted.image.clone(),
+            source,
         })?;
         let blocks: Arc<dyn Blocks> = Arc::new(ImageBlocks {
             file,
@@ -245,7 +234,7 @@ impl Readers {
         };
         let find = || {
             Superblock::find(&image, start..end).map_err(|source| {
-                Error::from(DiskError::File {
+                ReadingError::from(DiskError::File {
                     file: image.path().to_owned(),
                     source,
                 })
@@ -275,7 +264,7 @@ impl Readers {
     ) -> Result<Opened, ReadingError> {
         let find = || {
             Superblock::find(&*partition, 0..u64::MAX)
-                .map_err(|source| Error::from(ImageError::Read { offset: 0, source }))
+                .map_err(|source| ReadingError::from(ImageError::Read { offset: 0, source }))
         };
         let blocks: Arc<dyn Blocks> = Arc::clone(&partition) as _;
         let guest = self.choose(runtime, called, &blocks, &find)?;
@@ -301,7 +290,7 @@ impl Readers {
         runtime: &Runtime,
         called: &str,
         blocks: &Arc<dyn Blocks>,
-        find: &dyn Fn() -> Result<Option<Superblock>, Error>,
+        find: &dyn Fn() -> Result<Option<Superblock>, ReadingError>,
     ) -> Result<Guest, ReadingError> {
         for (name, foreign) in &self.foreign {
             let bytes = foreign.read(name)?;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use cellblock_table::{Finding, RepairError, SelectError, TableError};
 use cellblock_text::{exact, grouped};
-use cellblock_tree::recognise::Format;
+use cellblock_tree::recognise::{Class, Format};
 
 /// Why a disk that exists is left as it is.
 #[derive(Debug, thiserror::Error)]
@@ -157,5 +157,14 @@ impl fmt::Display for Lines<'_> {
         self.0
             .iter()
             .try_for_each(|finding| write!(f, "\n  {finding}"))
+    }
+}
+
+/// Whether what there is in place of a table may be a file system.
+pub(crate) fn is_without_table(error: &DiskError) -> bool {
+    match error {
+        DiskError::Recognised { format, .. } => format.class == Class::Filesystem,
+        DiskError::Table { source, .. } => matches!(source, TableError::NoTable(_)),
+        _ => false,
     }
 }

@@ -19,8 +19,8 @@ use std::time::Instant;
 
 pub use decode::decode_table;
 pub use error::DiskError;
+pub(crate) use error::is_without_table;
 pub use repair::repair_table;
-pub(crate) use seen::is_without_table;
 pub use seen::{Seen, look_at};
 
 use super::filesystem::{Filled, Measurements, Preparation, Slot};

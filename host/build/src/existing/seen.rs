@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use super::error::is_without_table;
 use super::{DiskError, decode_table};
 use crate::error::Error;
 use cellblock_image::{Existing, Superblock};
 use cellblock_table::{Decoded, SectorSize, TableError};
-use cellblock_tree::recognise::Class;
 
 /// What is seen of an image.
 #[derive(Debug)]
@@ -56,13 +56,4 @@ pub fn look_at(path: &Path, sector_size: Option<SectorSize>) -> Result<Seen, Err
         }
     }
     Ok(Seen::Disk { decoded, holds })
-}
-
-/// Whether what there is in place of a table may be a file system.
-pub(crate) fn is_without_table(error: &DiskError) -> bool {
-    match error {
-        DiskError::Recognised { format, .. } => format.class == Class::Filesystem,
-        DiskError::Table { source, .. } => matches!(source, TableError::NoTable(_)),
-        _ => false,
-    }
 }

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::Held;
-use crate::catalogue::{BUILT_IN_READERS, Catalog};
+use crate::catalogue::{Catalog, is_read};
 use crate::compare::{Aspect, Compared, Difference, What, compare};
 use crate::disk::{self, Groundwork};
 use crate::error::Error;
@@ -197,12 +197,6 @@ impl<'a> Subject<'a> {
         }
         Ok(hexadecimal(&hash.finalize()))
     }
-}
-
-/// Whether a built-in reader reads this kind of file system.
-pub(crate) fn is_read(kind: &str) -> bool {
-    let mut readers = BUILT_IN_READERS.iter();
-    readers.any(|reader| reader.kinds.contains(&kind))
 }
 
 fn other_bytes(at: u64) -> Difference {
