@@ -444,47 +444,69 @@ fn a_kernel_that_lacks_something_is_told_of() {
     }
 }
 
+/// Makes swap space in the host's own process where system calls fail with EAGAIN, from the `first` one on.
+fn refused_from(bench: &Bench, calls: &str, first: usize) -> Option<Outcome> {
+    let mut command = judge("strace")?.command();
+    let (trace, inject) = (
+        format!("trace={calls}"),
+        format!("inject={calls}:error=EAGAIN:when={first}+"),
+    );
+    command
+        .args([
+            "-f",
+            "-qq",
+            "-o",
+            "/dev/null",
+            "-e",
+            &trace,
+            "-e",
+            &inject,
+        ])
+        .arg(program())
+        .args(["mkfs", "swap", "-o", "swap.img", "--size", "1MiB"])
+        .args(["--walls", "wasm", "-q"])
+        .current_dir(bench.folder());
+    let outcome = Outcome::of(&mut command);
+    if outcome.stderr.contains("ptrace") {
+        lacks(Ability::Trace, "strace may not trace here");
+        return None;
+    }
+    Some(outcome)
+}
+
 #[test]
-fn no_threads_and_no_random_numbers_are_errors() {
+fn no_random_numbers_are_an_error() {
     let bench = Bench::new();
-    let Some(strace) = judge("strace") else {
+    let Some(outcome) = refused_from(&bench, "getrandom", 1) else {
         return;
     };
-    for (calls, expected) in [
-        (
-            "clone,clone3",
-            "error: the WebAssembly engine does not start: ",
-        ),
-        (
-            "getrandom",
-            "error: the kernel gives no random numbers (getrandom), ",
-        ),
-    ] {
-        let mut command = strace.command();
-        command
-            .args([
-                "-f",
-                "-qq",
-                "-o",
-                "/dev/null",
-                "-e",
-                &format!("trace={calls}"),
-            ])
-            .args(["-e", &format!("inject={calls}:error=EAGAIN")])
-            .arg(program())
-            .args([
-                "mkfs", "swap", "-o", "swap.img", "--size", "1MiB", "--walls", "wasm",
-            ])
-            .current_dir(bench.folder());
-        let outcome = Outcome::of(&mut command);
-        if outcome.stderr.contains("ptrace") {
-            lacks(Ability::Trace, "strace may not trace here");
+    assert_eq!(outcome.code, Some(1), "{}", outcome.stderr);
+    let expected = "error: the kernel gives no random numbers (getrandom), ";
+    assert!(outcome.stderr.starts_with(expected), "{}", outcome.stderr);
+    assert!(bench.names().is_empty());
+}
+
+/// Wherever on its way the limit is met: the compiler has threads too.
+#[test]
+fn too_few_threads_are_an_error() {
+    let bench = Bench::new();
+    for allowed in 0..64 {
+        let Some(outcome) = refused_from(&bench, "clone,clone3", allowed + 1) else {
+            return;
+        };
+        if outcome.code == Some(0) {
+            assert!(allowed > 2, "it has several threads");
             return;
         }
-        assert_eq!(outcome.code, Some(1), "{}", outcome.stderr);
-        assert!(outcome.stderr.starts_with(expected), "{}", outcome.stderr);
+        let said = &outcome.stderr;
+        assert_eq!(outcome.code, Some(1), "{allowed}: {said}");
+        assert!(
+            said.starts_with("error: ") && said.contains(" thread ") && said.lines().count() == 1,
+            "{allowed}: {said}"
+        );
         assert!(bench.names().is_empty());
     }
+    panic!("it starts threads without end");
 }
 
 /// Around the least address space that suffices, where something is refused at each step of the way.

@@ -1,6 +1,8 @@
 //! A guest in the engine: compiled, linked to the contract and to nothing else, and run.
 
+use std::error::Error as _;
 use std::io;
+use std::sync::OnceLock;
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -132,24 +134,22 @@ pub(super) fn engine(home: Home) -> Result<Engine, CellError> {
         .memory_init_cow(false)
         .memory_reservation(MEMORY_RESERVATION)
         .memory_guard_size(MEMORY_GUARD)
-        .parallel_compilation(home == Home::Host && threads_can_start())
+        .parallel_compilation(home == Home::Host && compiler_has_threads())
         .max_wasm_stack(STACK);
     Engine::new(&config).map_err(|error| CellError::Engine(format!("{error:#}")))
 }
 
-/// Whether this process may start as many threads as the compiler would, which aborts where it may not.
-fn threads_can_start() -> bool {
-    let wanted = thread::available_parallelism().map_or(1, usize::from);
-    let (stop, stopped) = mpsc::channel::<()>();
-    let stopped = std::sync::Mutex::new(stopped);
-    thread::scope(|scope| {
-        let started = (0..wanted).all(|_| {
-            let wait = || drop(stopped.lock().map(|stopped| stopped.recv()));
-            thread::Builder::new().spawn_scoped(scope, wait).is_ok()
-        });
-        drop(stop);
-        started
-    })
+/// Whether this process has the threads that the compiler shares its work among. They start once, and before any other that
+/// could take their places: the compiler would start them when it needs them, and panics where it may not.
+fn compiler_has_threads() -> bool {
+    static THREADS: OnceLock<bool> = OnceLock::new();
+    *THREADS.get_or_init(
+        || match rayon_core::ThreadPoolBuilder::new().build_global() {
+            Ok(()) => true,
+            // Without a cause, the program around this library has started them.
+            Err(error) => error.source().is_none(),
+        },
+    )
 }
 
 /// The process that guests run in.
