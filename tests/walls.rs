@@ -452,16 +452,7 @@ fn refused_from(bench: &Bench, calls: &str, first: usize) -> Option<Outcome> {
         format!("inject={calls}:error=EAGAIN:when={first}+"),
     );
     command
-        .args([
-            "-f",
-            "-qq",
-            "-o",
-            "/dev/null",
-            "-e",
-            &trace,
-            "-e",
-            &inject,
-        ])
+        .args(["-f", "-qq", "-o", "/dev/null", "-e", &trace, "-e", &inject])
         .arg(program())
         .args(["mkfs", "swap", "-o", "swap.img", "--size", "1MiB"])
         .args(["--walls", "wasm", "-q"])
