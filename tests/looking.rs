@@ -1,7 +1,7 @@
 //! Looking into images: what comes out is what went in, whatever the format, and nothing gets out of the target.
 
 use std::fs;
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
+use std::os::unix::fs::{FileExt as _, MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::Path;
 
 use serde_json::Value;
@@ -144,6 +144,103 @@ fn what_differs_is_named() {
     for path in ["/etc/motd", "/new"] {
         assert!(differs.stdout.contains(path), "{}", differs.stdout);
     }
+}
+
+/// Whole disks: the table, the boot code, what lies between partitions, and what is in them.
+#[test]
+fn whole_disks_differ_in_what_was_changed() {
+    let spec = |size: &str, extra: &str| {
+        format!(
+            r#"
+            [disk]
+            table = "gpt"
+            size = "64MiB"
+            id = "11111111-2222-4333-8444-555555555555"
+
+            [[partition]]
+            name = "root"
+            type = "linux-generic"
+            filesystem = "ext4"
+            size = "20MiB"
+            content = [{{ directory = "root" }}]
+
+            [[partition]]
+            name = "swap"
+            type = "swap"
+            filesystem = "swap"
+            size = "{size}"
+            {extra}
+            "#
+        )
+    };
+    let bench = bench();
+    bench.write("one.toml", spec("8MiB", ""));
+    bench.done(&["build", "one.toml", "-o", "one.img"]);
+    bench.done(&["build", "one.toml", "-o", "same.img"]);
+    let differences = |other: &str| {
+        let outcome = bench.run(&["diff", "one.img", other]);
+        (outcome.code, outcome.stdout)
+    };
+    assert_eq!(differences("same.img"), (Some(0), String::new()));
+
+    // The tools of others change a copy, each in one place.
+    let copy = || fs::copy(bench.path("one.img"), bench.path("other.img")).unwrap();
+    let write = |at: u64, bytes: &[u8]| {
+        let file = fs::OpenOptions::new()
+            .write(true)
+            .open(bench.path("other.img"));
+        file.unwrap().write_all_at(bytes, at).unwrap();
+    };
+    copy();
+    write(10, b"boot");
+    let (code, said) = differences("other.img");
+    assert_eq!(code, Some(1), "{said}");
+    assert_eq!(
+        said,
+        "~ boot code: content from byte 10 on, in 1 of 1 blocks of 4 KiB\n"
+    );
+    copy();
+    write(600 << 10, b"core");
+    let (_, said) = differences("other.img");
+    assert!(
+        said.starts_with("~ bytes 17408 to 1048575, outside partitions: content"),
+        "{said}"
+    );
+    copy();
+    // The second partition begins behind 1 + 20 MiB.
+    write((21 << 20) + (1 << 20), b"swapped");
+    let (_, said) = differences("other.img");
+    assert_eq!(
+        said,
+        "~ partition 2 'swap': content from byte 1048576 on, in 1 of 2048 blocks of 4 KiB\n"
+    );
+    if let Some(sgdisk) = judge("sgdisk") {
+        copy();
+        let changes = ["--change-name=2:spare", "--attributes=1:set:2"];
+        sgdisk.content_with(&changes, &bench.path("other.img"));
+        let (_, said) = differences("other.img");
+        assert_eq!(
+            said,
+            "~ partition 1 'root': attributes none -> legacy-boot\n\
+             ~ partition 2 'swap': name swap -> spare\n"
+        );
+    }
+
+    // Another build: a file of a file system, a size, and a partition more.
+    bench.write("root/etc/motd", "other\n");
+    let third = "[[partition]]\nname = \"data\"\ntype = \"linux-generic\"\nsize = \"4MiB\"";
+    bench.write("two.toml", spec("12MiB", third));
+    bench.done(&["build", "two.toml", "-o", "two.img"]);
+    let (code, said) = differences("two.img");
+    assert_eq!(code, Some(1), "{said}");
+    for line in [
+        "~ root:/etc/motd: ",
+        "+ partition 3 'data'",
+        "~ partition 2 'swap':",
+    ] {
+        assert!(said.contains(line), "{line}: {said}");
+    }
+    assert!(said.contains("size 8388608 -> 12582912"), "{said}");
 }
 
 /// An image may hold a link to anywhere: what is copied out stays in the target.

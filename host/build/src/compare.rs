@@ -71,8 +71,10 @@ impl fmt::Display for Difference {
                 for (index, aspect) in aspects.iter().enumerate() {
                     let comma = if index == 0 { "" } else { "," };
                     write!(f, "{comma} {}", aspect.name)?;
-                    if !aspect.was.is_empty() || !aspect.is.is_empty() {
-                        write!(f, " {} -> {}", aspect.was, aspect.is)?;
+                    match (aspect.was.is_empty(), aspect.is.is_empty()) {
+                        (true, true) => {}
+                        (true, false) => write!(f, " {}", aspect.is)?,
+                        (false, _) => write!(f, " {} -> {}", aspect.was, aspect.is)?,
                     }
                 }
                 Ok(())

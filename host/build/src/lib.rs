@@ -60,6 +60,7 @@ pub mod compare;
 mod configured;
 mod derive;
 mod disk;
+pub mod disks;
 pub mod error;
 mod existing;
 mod filesystem;

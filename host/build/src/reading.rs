@@ -21,7 +21,7 @@ use cellblock_contract::{Level, LogLine, ReaderError, Volume};
 use cellblock_image::{Existing, ImageError, PartitionBlocks, Superblock};
 use cellblock_table::{Finding, SectorSize, Selector, Severity};
 use cellblock_text::{PathBytes, exact};
-use cellblock_tree::source::{OpenedDisk, Source, What};
+use cellblock_tree::source::{OpenedDisk, Source, SourceError, What};
 use cellblock_tree::volume::Blocks;
 use cellblock_tree::{NodeId, Tree};
 
@@ -96,6 +96,9 @@ pub enum ReadingError {
         /// What can be read.
         known: String,
     },
+    /// A file in it cannot be read.
+    #[error(transparent)]
+    Source(#[from] SourceError),
     /// A reader cannot be used.
     #[error(transparent)]
     Guest(#[from] GuestError),

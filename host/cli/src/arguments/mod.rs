@@ -138,7 +138,7 @@ Examples:
     Stat(Stat),
     /// Write a file system of an image as a tar archive
     Tar(Tar),
-    /// Compare two images, directories or archives, file by file
+    /// Compare two disks, file systems, directories or archives, file by file
     Diff(Diff),
     /// Make a file system in a partition of an image that exists
     Fill(Fill),

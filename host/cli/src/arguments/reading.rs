@@ -119,6 +119,11 @@ impl ReadBy {
         !self.readers.is_empty() || self.sector_size.is_some()
     }
 
+    /// The size of a disk's sectors, as typed.
+    pub fn sector_size(&self) -> Option<SectorSize> {
+        self.sector_size
+    }
+
     /// The readers to choose from.
     pub fn readers(&self) -> Readers {
         let foreign = |guest: &TypedGuest| {
@@ -297,11 +302,14 @@ pub struct Tar {
 /// The command `diff`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Each of A and B is an image with a partition, as for `ls`, a directory, or a tar archive. Paths that only B has are shown with +, \
+Each of A and B is an image with a partition, as for `ls`, a directory, or a tar archive. Two whole disks are compared with \
+their partition tables, boot code and what lies outside partitions; partitions of one number are compared, file by file where a \
+reader reads both, and else byte by byte. Paths that only B has are shown with +, \
 those that only A has with -, and others that differ with ~ and what of them: type, mode, owner, time, attributes, size, \
 content. The exit code is 0 if they are equal, and 1 if not.
 
 Examples:
+  cellblock diff old.img new.img
   cellblock diff old.img:root new.img:root
   cellblock diff root.tar root.img
   cellblock diff --stat --no-times root/ disk.img:2")]

@@ -5,12 +5,14 @@ use std::path::Path;
 
 use serde_json::json;
 
-use super::looking::{open_with, runtime};
+use super::looking::{open_with, runtime, warn};
 use super::{Failure, print, print_json};
 use crate::arguments::{Diff, ImagePlace, Reading};
 use cellblock_build::cell::Runtime;
 use cellblock_build::compare::{Compared, Difference, What, compare};
+use cellblock_build::disks::{Comparing, Disk, Listener};
 use cellblock_build::image::Scratch;
+use cellblock_build::reading::Opened;
 use cellblock_build::tree::Tree;
 use cellblock_build::tree::recognise::{Class, HEAD, recognise};
 use cellblock_build::tree::source::{self, ReadOptions, Source, Times, read_sources};
@@ -22,48 +24,117 @@ const KEPT: usize = 10_000_000;
 
 pub(super) fn run(diff: &Diff) -> Result<(), Failure> {
     let runtime = runtime(&diff.reading)?;
-    let first = tree(&runtime, &diff.reading, &diff.first)?;
-    let second = tree(&runtime, &diff.reading, &diff.second)?;
     let compared = Compared {
         ignore_times: diff.no_times,
         held: None,
     };
-    let (mut added, mut removed, mut changed) = (0_u64, 0_u64, 0_u64);
-    let mut kept: Vec<Difference> = Vec::new();
-    let mut printed = Ok(());
-    let told = &mut |difference: Difference| {
+    let mut told = Told::new(diff);
+    match disks(diff)? {
+        Some([first, second]) => {
+            let readers = diff.reading.by.readers();
+            let comparing = Comparing {
+                runtime: &runtime,
+                readers: &readers,
+                compared,
+            };
+            comparing.disks(&first, &second, &mut told)?;
+        }
+        None => {
+            let first = tree(&runtime, &diff.reading, &diff.first)?;
+            let second = tree(&runtime, &diff.reading, &diff.second)?;
+            let told = &mut |difference| told.differs(difference);
+            compare(&first, &second, compared, told).map_err(Failure::failed)?;
+        }
+    }
+    told.end()
+}
+
+/// The differences that were told, as they are to be printed.
+struct Told<'a> {
+    diff: &'a Diff,
+    added: u64,
+    removed: u64,
+    changed: u64,
+    kept: Vec<Difference>,
+    printed: Result<(), Failure>,
+}
+
+impl<'a> Told<'a> {
+    fn new(diff: &'a Diff) -> Self {
+        Self {
+            diff,
+            added: 0,
+            removed: 0,
+            changed: 0,
+            kept: Vec::new(),
+            printed: Ok(()),
+        }
+    }
+
+    /// Prints what is printed at the end; differences are an exit of their own.
+    fn end(self) -> Result<(), Failure> {
+        let Self {
+            diff,
+            added,
+            removed,
+            changed,
+            ..
+        } = self;
+        self.printed?;
+        if diff.json {
+            let counts = json!({ "added": added, "removed": removed, "changed": changed });
+            let value = if diff.stat {
+                json!({ "counts": counts })
+            } else {
+                json!({ "counts": counts, "differences": self.kept })
+            };
+            print_json(&value)?;
+        } else if diff.stat {
+            print(&format!(
+                "{added} added, {removed} removed, {changed} changed\n"
+            ))?;
+        }
+        if added + removed + changed == 0 {
+            return Ok(());
+        }
+        Err(Failure::different(format_args!(
+            "they differ: {added} added, {removed} removed, {changed} changed"
+        )))
+    }
+}
+
+impl Listener for Told<'_> {
+    fn differs(&mut self, difference: Difference) {
         match difference.what {
-            What::Added => added += 1,
-            What::Removed => removed += 1,
-            What::Changed { .. } => changed += 1,
+            What::Added => self.added += 1,
+            What::Removed => self.removed += 1,
+            What::Changed { .. } => self.changed += 1,
         }
-        if diff.json && kept.len() < KEPT {
-            kept.push(difference);
-        } else if !diff.stat && printed.is_ok() {
-            printed = print(&format!("{difference}\n"));
+        if self.diff.json && self.kept.len() < KEPT {
+            self.kept.push(difference);
+        } else if !self.diff.stat && self.printed.is_ok() {
+            self.printed = print(&format!("{difference}\n"));
         }
+    }
+
+    fn read(&mut self, opened: &Opened) {
+        warn(opened);
+    }
+}
+
+/// The two disks, if whole ones are compared.
+fn disks(diff: &Diff) -> Result<Option<[Disk; 2]>, Failure> {
+    let open = |place: &ImagePlace| {
+        let is_whole = place.partition.is_none() && place.path.is_none();
+        if !is_whole || place.image.is_dir() || is_archive(&place.image) {
+            return Ok(None);
+        }
+        Disk::open(&place.image, diff.reading.by.sector_size())
     };
-    compare(&first, &second, compared, told).map_err(Failure::failed)?;
-    printed?;
-    if diff.json {
-        let counts = json!({ "added": added, "removed": removed, "changed": changed });
-        let value = if diff.stat {
-            json!({ "counts": counts })
-        } else {
-            json!({ "counts": counts, "differences": kept })
-        };
-        print_json(&value)?;
-    } else if diff.stat {
-        print(&format!(
-            "{added} added, {removed} removed, {changed} changed\n"
-        ))?;
-    }
-    if added + removed + changed == 0 {
-        return Ok(());
-    }
-    Err(Failure::different(format_args!(
-        "they differ: {added} added, {removed} removed, {changed} changed"
-    )))
+    let Some(first) = open(&diff.first)? else {
+        return Ok(None);
+    };
+    Ok(open(&diff.second)?.map(|second| [first, second]))
 }
 
 /// The tree of a directory, an archive, or a file system of an image.

@@ -44,11 +44,16 @@ pub(super) fn open_with(
 ) -> Result<Opened, Failure> {
     let opened = by.readers().open(runtime, &by.wanted(place), extents)?;
     super::warn_of_walls(runtime);
+    warn(&opened);
+    Ok(opened)
+}
+
+/// Says what there is to say of a file system that was read.
+pub(super) fn warn(opened: &Opened) {
     let called = printable(&opened.called);
     for text in opened.warnings() {
         tell!("warning: {called}: {}", printable(&text));
     }
-    Ok(opened)
 }
 
 /// The node of a place, the root if it has no path.

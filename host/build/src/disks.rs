@@ -1,0 +1,361 @@
+//! What differs between two disks: tables, boot code, what lies outside partitions, and partition by partition what they hold.
+//!
+//! Partitions are matched by their numbers. File systems that a reader reads are compared path by path, all else byte by byte.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use cellblock_cell::Runtime;
+use cellblock_image::{Existing, Superblock};
+use cellblock_table::{Lba, Partition, ReadAt as _, Scheme, SectorSize, Selector, Table};
+use cellblock_text::printable;
+
+use crate::DiskError;
+use crate::compare::{Aspect, Compared, Difference, What, compare};
+use crate::existing::{decode_table, is_without_table};
+use crate::reading::{Opened, Readers, ReadingError, Wanted};
+
+/// The bytes that are compared at once.
+const PIECE: u64 = 1 << 20;
+/// The unit in which bytes that differ are counted.
+const BLOCK: usize = 4096;
+/// The bytes of boot code at the start of a disk; behind them an MBR has its signature and its entries.
+const BOOT_CODE: u64 = 440;
+
+/// A disk with a partition table.
+#[derive(Debug)]
+pub struct Disk {
+    image: Existing,
+    path: PathBuf,
+    table: Table,
+}
+
+impl Disk {
+    /// Opens a disk; `None` of what has no partition table. `sector_size` is that of an MBR that does not say it.
+    ///
+    /// # Errors
+    /// [`ReadingError`] if it cannot be read, or its table not be understood.
+    pub fn open(
+        path: &Path,
+        sector_size: Option<SectorSize>,
+    ) -> Result<Option<Self>, ReadingError> {
+        let image = Existing::open(path)?;
+        match decode_table(&image, path, sector_size) {
+            Ok(decoded) => Ok(Some(Self {
+                image,
+                path: path.to_owned(),
+                table: decoded.table,
+            })),
+            Err(error) if is_without_table(&error) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn failed(&self, source: io::Error) -> ReadingError {
+        let file = self.path.clone();
+        DiskError::File { file, source }.into()
+    }
+
+    /// The partitions, but for the extended one, whose content is that of others.
+    fn partitions(&self) -> impl Iterator<Item = &Partition> {
+        let extended = self.table.extended().map(|one| one.number);
+        let all = self.table.partitions.iter();
+        all.filter(move |one| Some(one.number) != extended)
+    }
+
+    fn numbered(&self, number: u32) -> Option<&Partition> {
+        self.partitions().find(|one| one.number == number)
+    }
+
+    fn superblock(&self, partition: &Partition) -> Result<Option<Superblock>, ReadingError> {
+        let place = self.table.place_of(partition);
+        Superblock::find(&self.image, place).map_err(|source| self.failed(source))
+    }
+
+    /// What of a range the image has.
+    fn clipped(&self, place: &Range<u64>) -> Range<u64> {
+        let size = self.image.size();
+        place.start.min(size)..place.end.min(size)
+    }
+}
+
+/// How disks are compared.
+pub struct Comparing<'a> {
+    /// What readers run in.
+    pub runtime: &'a Runtime,
+    /// The readers.
+    pub readers: &'a Readers,
+    /// What of nodes is compared.
+    pub compared: Compared,
+}
+
+/// What is heard of a comparison.
+pub trait Listener {
+    /// Something differs.
+    fn differs(&mut self, difference: Difference);
+    /// A file system was read, of which there may be something to say.
+    fn read(&mut self, opened: &Opened);
+}
+
+impl Comparing<'_> {
+    /// Compares two disks: the table first, then what lies outside partitions, then the partitions in the order of their numbers.
+    ///
+    /// # Errors
+    /// [`ReadingError`] if something cannot be read.
+    pub fn disks(
+        &self,
+        first: &Disk,
+        second: &Disk,
+        listener: &mut dyn Listener,
+    ) -> Result<(), ReadingError> {
+        changed("partition table", disk_aspects(first, second), listener);
+        let has_code = |disk: &Disk| disk.table.scheme() != Scheme::None;
+        if has_code(first) && has_code(second) {
+            let place = 0..BOOT_CODE;
+            let aspects = bytes([first, second], [&place, &place])?;
+            changed("boot code", aspects.into_iter().collect(), listener);
+        }
+        for place in between(first, second) {
+            let aspects = bytes([first, second], [&place, &place])?;
+            let called = format!("bytes {} to {}", place.start, place.end - 1);
+            let called = format!("{called}, outside partitions");
+            changed(&called, aspects.into_iter().collect(), listener);
+        }
+        let numbers: BTreeSet<u32> = first
+            .partitions()
+            .chain(second.partitions())
+            .map(|one| one.number)
+            .collect();
+        for number in numbers {
+            match (first.numbered(number), second.numbered(number)) {
+                (Some(one), Some(other)) => {
+                    self.partitions((first, one), (second, other), listener)?;
+                }
+                (Some(one), None) => listener.differs(whole(one, What::Removed)),
+                (None, Some(other)) => listener.differs(whole(other, What::Added)),
+                (None, None) => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn partitions(
+        &self,
+        first: (&Disk, &Partition),
+        second: (&Disk, &Partition),
+        listener: &mut dyn Listener,
+    ) -> Result<(), ReadingError> {
+        let mut aspects = entry_aspects(first, second);
+        let found = [first.0.superblock(first.1)?, second.0.superblock(second.1)?];
+        aspects.extend(superblock_aspects(&found));
+        let kinds = found.each_ref().map(|one| one.as_ref().map(|one| one.kind));
+        let trees = match kinds {
+            [Some(_), Some(_)] => self.trees(first, second)?,
+            _ => None,
+        };
+        if trees.is_none() {
+            let places = [first, second].map(|(disk, one)| disk.table.place_of(one));
+            aspects.extend(bytes([first.0, second.0], [&places[0], &places[1]])?);
+        }
+        changed(&called(first.1), aspects, listener);
+        let Some([one, other]) = trees else {
+            return Ok(());
+        };
+        listener.read(&one);
+        listener.read(&other);
+        let name = short(first.1);
+        let told = &mut |difference: Difference| {
+            listener.differs(Difference {
+                path: format!("{name}:{}", difference.path),
+                ..difference
+            });
+        };
+        compare(&one.tree, &other.tree, self.compared, told)?;
+        Ok(())
+    }
+
+    /// The trees of two partitions; nothing if no reader reads one of them.
+    fn trees(
+        &self,
+        first: (&Disk, &Partition),
+        second: (&Disk, &Partition),
+    ) -> Result<Option<[Opened; 2]>, ReadingError> {
+        let one = self.tree(first)?;
+        let other = self.tree(second)?;
+        Ok(one.zip(other).map(|(one, other)| [one, other]))
+    }
+
+    fn tree(&self, (disk, partition): (&Disk, &Partition)) -> Result<Option<Opened>, ReadingError> {
+        let wanted = Wanted {
+            image: disk.path.clone(),
+            partition: Some(Selector::Number(partition.number)),
+            sector_size: Some(disk.table.sector_size),
+        };
+        match self.readers.open(self.runtime, &wanted, true) {
+            Ok(opened) => Ok(Some(opened)),
+            Err(ReadingError::NoReader { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+fn changed(path: &str, aspects: Vec<Aspect>, listener: &mut dyn Listener) {
+    if !aspects.is_empty() {
+        listener.differs(Difference {
+            path: path.to_owned(),
+            what: What::Changed { aspects },
+        });
+    }
+}
+
+fn whole(partition: &Partition, what: What) -> Difference {
+    Difference {
+        path: called(partition),
+        what,
+    }
+}
+
+fn called(partition: &Partition) -> String {
+    format!("partition {}", printable(&partition.called()))
+}
+
+/// What stands before the paths of a partition: its name, or its number if it has none.
+fn short(partition: &Partition) -> String {
+    if partition.name.is_empty() {
+        partition.number.to_string()
+    } else {
+        printable(&partition.name)
+    }
+}
+
+/// An aspect, if two values are not one.
+fn aspect(name: &'static str, was: impl ToString, is: impl ToString) -> Option<Aspect> {
+    let (was, is) = (was.to_string(), is.to_string());
+    let said = |text: String| match text.is_empty() {
+        true => "none".to_owned(),
+        false => printable(&text),
+    };
+    (was != is).then(|| Aspect {
+        name,
+        was: said(was),
+        is: said(is),
+    })
+}
+
+fn disk_aspects(first: &Disk, second: &Disk) -> Vec<Aspect> {
+    let (one, other) = (&first.table, &second.table);
+    let scheme = aspect("type", one.scheme(), other.scheme());
+    // The identifier of another scheme is another one in any case.
+    let id = match scheme {
+        None => aspect("identifier", one.disk_id, other.disk_id),
+        Some(_) => None,
+    };
+    let sector = aspect("sector-size", one.sector_size, other.sector_size);
+    let size = aspect("size", first.image.size(), second.image.size());
+    [scheme, id, sector, size].into_iter().flatten().collect()
+}
+
+fn entry_aspects(first: (&Disk, &Partition), second: (&Disk, &Partition)) -> Vec<Aspect> {
+    let places = [first, second].map(|(disk, one)| disk.table.place_of(one));
+    let length = |place: &Range<u64>| place.end - place.start;
+    let (one, other) = (first.1, second.1);
+    let id = |one: &Partition| one.id.map(|id| id.to_string()).unwrap_or_default();
+    let active = |one: &Partition| if one.active { "yes" } else { "no" };
+    [
+        aspect("name", &one.name, &other.name),
+        aspect("type", one.kind, other.kind),
+        aspect("identifier", id(one), id(other)),
+        aspect("start", places[0].start, places[1].start),
+        aspect("size", length(&places[0]), length(&places[1])),
+        aspect("attributes", one.attributes, other.attributes),
+        aspect("active", active(one), active(other)),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+fn superblock_aspects(found: &[Option<Superblock>; 2]) -> impl Iterator<Item = Aspect> {
+    let of = |take: &dyn Fn(&Superblock) -> Option<String>| {
+        let take = |one: &Option<Superblock>| one.as_ref().and_then(take).unwrap_or_default();
+        found.each_ref().map(take)
+    };
+    let [one, other] = of(&|one| Some(one.kind.to_owned()));
+    let kind = aspect("filesystem", one, other);
+    let [one, other] = of(&|one| one.label.clone());
+    let label = aspect("label", one, other);
+    let [one, other] = of(&|one| one.uuid.clone());
+    let uuid = aspect("uuid", one, other);
+    [kind, label, uuid].into_iter().flatten()
+}
+
+/// The ranges that lie in no partition of either disk, and in which partitions may lie.
+fn between(first: &Disk, second: &Disk) -> Vec<Range<u64>> {
+    let (one, other) = (&first.table, &second.table);
+    let mut taken: Vec<Range<u64>> = [one, other]
+        .into_iter()
+        .flat_map(|table| table.partitions.iter().map(|it| table.place_of(it)))
+        .collect();
+    taken.sort_unstable_by_key(|place| place.start);
+    let start = |table: &Table| table.first_usable.to_bytes(table.sector_size);
+    let end =
+        |table: &Table| Lba(table.last_usable.0.saturating_add(1)).to_bytes(table.sector_size);
+    let (start, end) = (start(one).max(start(other)), end(one).min(end(other)));
+    let mut free = Vec::new();
+    let mut at = start;
+    for place in taken {
+        let until = place.start.min(end);
+        if until > at {
+            free.push(at..until);
+        }
+        at = at.max(place.end);
+    }
+    if end > at {
+        free.push(at..end);
+    }
+    free
+}
+
+/// Where the bytes of two ranges differ, as far as both go.
+fn bytes(disks: [&Disk; 2], places: [&Range<u64>; 2]) -> Result<Option<Aspect>, ReadingError> {
+    let there = [0, 1].map(|index| disks[index].clipped(places[index]));
+    let lengths = there.each_ref().map(|place| place.end - place.start);
+    let length = lengths[0].min(lengths[1]);
+    let (mut one, mut other) = (Vec::new(), Vec::new());
+    let (mut at, mut first, mut blocks) = (0, None, 0_u64);
+    while at < length {
+        let count = usize::try_from((length - at).min(PIECE)).expect("at most PIECE");
+        for (index, bytes) in [&mut one, &mut other].into_iter().enumerate() {
+            bytes.resize(count, 0);
+            let read = disks[index].image.read_at(there[index].start + at, bytes);
+            read.map_err(|source| disks[index].failed(source))?;
+        }
+        if one != other {
+            let mut pairs = one.iter().zip(&other);
+            let found = pairs.position(|(one, other)| one != other);
+            first = first.or(found.map(|found| at + found as u64));
+            let pairs = one.chunks(BLOCK).zip(other.chunks(BLOCK));
+            blocks += pairs.filter(|(one, other)| one != other).count() as u64;
+        }
+        at += count as u64;
+    }
+    let all = places.map(|place| place.end - place.start);
+    let is_short = all[0].min(all[1]) > length;
+    let is = match (first, is_short) {
+        (None, false) => return Ok(None),
+        (None, true) => format!("one image ends at byte {} of it", length),
+        (Some(first), _) => format!(
+            "from byte {} on, in {} of {} blocks of 4 KiB",
+            first,
+            blocks,
+            length.div_ceil(BLOCK as u64)
+        ),
+    };
+    Ok(Some(Aspect {
+        name: "content",
+        was: String::new(),
+        is,
+    }))
+}
