@@ -18,6 +18,7 @@ mod codecs;
 mod commands;
 mod content;
 mod contract;
+mod damaged;
 mod debian;
 mod determinism;
 mod encoding;

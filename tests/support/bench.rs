@@ -1,7 +1,7 @@
 //! A folder for one test, and the program to run in it.
 
 use std::fs;
-use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
@@ -203,20 +203,23 @@ pub fn names(folder: &Path) -> Vec<String> {
 
 /// The SHA-256 digest of a file, as hexadecimal digits.
 pub fn sha256(path: &Path) -> String {
-    let (_, digest) = digest(path);
+    let (_, digest) = digest(path).unwrap();
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The size and the SHA-256 digest of a file.
-pub fn digest(path: &Path) -> (u64, [u8; 32]) {
-    let mut file = fs::File::open(path).unwrap();
+///
+/// # Errors
+/// If it cannot be read.
+pub fn digest(path: &Path) -> io::Result<(u64, [u8; 32])> {
+    let mut file = fs::File::open(path)?;
     let mut hash = Sha256::new();
     let mut buffer = vec![0; 1 << 20];
     let mut size = 0;
     loop {
-        let count = file.read(&mut buffer).unwrap();
+        let count = file.read(&mut buffer)?;
         if count == 0 {
-            return (size, hash.finalize().into());
+            return Ok((size, hash.finalize().into()));
         }
         hash.update(&buffer[..count]);
         size += count as u64;

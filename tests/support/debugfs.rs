@@ -134,7 +134,7 @@ impl Session<'_> {
         match after(words, "Type:") {
             "directory" => Kind::Directory,
             "regular" => {
-                let (size, sha256) = digest(&self.dumped(inode));
+                let (size, sha256) = digest(&self.dumped(inode)).unwrap();
                 Kind::File { size, sha256 }
             }
             "symlink" => Kind::Symlink(match fast_target(shown) {

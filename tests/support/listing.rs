@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::{self, Metadata};
+use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::Path;
 
 use rustix::fs::{lgetxattr, llistxattr, major, minor};
+use rustix::io::Errno;
 
 use super::bench::digest;
 
@@ -61,28 +63,34 @@ impl fmt::Debug for Kind {
 impl Listing {
     /// Everything below `top`, and `top` itself.
     pub fn of_directory(top: &Path) -> Self {
+        Self::of_readable(top).unwrap()
+    }
+
+    /// The same of what may not be readable.
+    ///
+    /// # Errors
+    /// The first that there is.
+    pub fn of_readable(top: &Path) -> io::Result<Self> {
         let mut entries = BTreeMap::new();
         let mut inodes = BTreeMap::new();
         let mut waiting = vec![top.to_owned()];
         while let Some(path) = waiting.pop() {
-            let metadata = fs::symlink_metadata(&path).unwrap();
+            let metadata = fs::symlink_metadata(&path)?;
             if metadata.is_dir() {
-                waiting.extend(
-                    fs::read_dir(&path)
-                        .unwrap()
-                        .map(|entry| entry.unwrap().path()),
-                );
+                for entry in fs::read_dir(&path)? {
+                    waiting.push(entry?.path());
+                }
             }
             let name = path.strip_prefix(top).unwrap().as_os_str().as_bytes();
             inodes.insert(name.to_vec(), (metadata.dev(), metadata.ino()));
-            entries.insert(name.to_vec(), Entry::of(&path, &metadata));
+            entries.insert(name.to_vec(), Entry::of(&path, &metadata)?);
         }
         let mut firsts: BTreeMap<(u64, u64), Vec<u8>> = BTreeMap::new();
         for (name, entry) in &mut entries {
             let first = firsts.entry(inodes[name]).or_insert_with(|| name.clone());
             entry.first.clone_from(first);
         }
-        Self(entries)
+        Ok(Self(entries))
     }
 
     /// The same with no time after this one.
@@ -185,16 +193,16 @@ fn parent(path: &[u8]) -> &[u8] {
 }
 
 impl Entry {
-    fn of(path: &Path, metadata: &Metadata) -> Self {
-        Self {
-            kind: Kind::of(path, metadata),
+    fn of(path: &Path, metadata: &Metadata) -> io::Result<Self> {
+        Ok(Self {
+            kind: Kind::of(path, metadata)?,
             mode: metadata.mode() & 0o7777,
             owner: (metadata.uid(), metadata.gid()),
             modified: (metadata.mtime(), metadata.mtime_nsec()),
-            attributes: attributes(path),
+            attributes: attributes(path)?,
             first: Vec::new(),
             links: metadata.nlink(),
-        }
+        })
     }
 
     fn differences(&self, found: &Self) -> Vec<String> {
@@ -220,13 +228,13 @@ impl Entry {
 }
 
 impl Kind {
-    fn of(path: &Path, metadata: &Metadata) -> Self {
+    fn of(path: &Path, metadata: &Metadata) -> io::Result<Self> {
         let kind = metadata.file_type();
         let (major, minor) = (major(metadata.rdev()), minor(metadata.rdev()));
-        if kind.is_dir() {
+        Ok(if kind.is_dir() {
             Self::Directory
         } else if kind.is_symlink() {
-            Self::Symlink(fs::read_link(path).unwrap().as_os_str().as_bytes().to_vec())
+            Self::Symlink(fs::read_link(path)?.as_os_str().as_bytes().to_vec())
         } else if kind.is_char_device() {
             Self::Character(major, minor)
         } else if kind.is_block_device() {
@@ -236,26 +244,28 @@ impl Kind {
         } else if kind.is_socket() {
             Self::Socket
         } else {
-            let (size, sha256) = digest(path);
+            let (size, sha256) = digest(path)?;
             Self::File { size, sha256 }
-        }
+        })
     }
 }
 
-fn attributes(path: &Path) -> BTreeMap<Vec<u8>, Vec<u8>> {
+fn attributes(path: &Path) -> io::Result<BTreeMap<Vec<u8>, Vec<u8>>> {
     let mut names = vec![0_u8; 65536];
-    let Ok(length) = llistxattr(path, &mut names[..]) else {
+    let length = match llistxattr(path, &mut names[..]) {
+        Ok(length) => length,
         // A file system that has none.
-        return BTreeMap::new();
+        Err(Errno::NOTSUP) => 0,
+        Err(error) => return Err(error.into()),
     };
     names[..length]
         .split(|byte| *byte == 0)
         .filter(|name| !name.is_empty())
         .map(|name| {
             let mut value = vec![0_u8; 65536];
-            let length = lgetxattr(path, std::ffi::OsStr::from_bytes(name), &mut value[..]);
-            value.truncate(length.unwrap());
-            (name.to_vec(), value)
+            let length = lgetxattr(path, std::ffi::OsStr::from_bytes(name), &mut value[..])?;
+            value.truncate(length);
+            Ok((name.to_vec(), value))
         })
         .collect()
 }

@@ -11,7 +11,7 @@ use crate::inode::{Flags, Inode, Kind};
 use crate::volume::Ext;
 
 /// What a name begins with, by its index.
-const PREFIXES: [&[u8]; 9] = [
+const PREFIXES: [&[u8]; 12] = [
     b"",
     b"user.",
     b"system.posix_acl_access",
@@ -21,7 +21,13 @@ const PREFIXES: [&[u8]; 9] = [
     b"security.",
     b"system.",
     b"system.richacl",
+    b"encryption.",
+    b"gnu.",
+    b"verity.",
 ];
+/// The indexes of attributes that the kernel keeps for itself and shows to nobody: of fscrypt the context, of fs-verity where
+/// its descriptor stands.
+const HIDDEN: [usize; 2] = [9, 11];
 /// Where content stands that has no room in the map.
 const INLINE_DATA: &[u8] = b"system.data";
 /// The most bytes of a value: `XATTR_SIZE_MAX` of Linux.
@@ -128,7 +134,9 @@ fn entries(
                 name.escape_ascii()
             ))
         })?;
-        entries.push(Raw { name, value });
+        if !HIDDEN.contains(&index) {
+            entries.push(Raw { name, value });
+        }
         at += (ENTRY + length).next_multiple_of(4);
     }
     Ok(entries)

@@ -5,7 +5,7 @@ use cellblock_guest::reader::{FileExtent, Place, ReaderError};
 
 use crate::attributes;
 use crate::inode::{Flags, Inode};
-use crate::mapping::{Run, runs};
+use crate::mapping::{Run, all_runs, runs};
 use crate::volume::Ext;
 
 /// The extents of a file, of which `node` is the first name.
@@ -78,7 +78,7 @@ pub(crate) fn bytes(ext: &Ext<'_>, inode: &Inode, limit: u64) -> Result<Vec<u8>,
     }
     let size = u64::from(ext.superblock.block_size);
     let mut bytes = Vec::new();
-    for run in runs(ext, inode)? {
+    for run in all_runs(ext, inode)? {
         let wanted = inode.size.div_ceil(size).saturating_sub(run.logical);
         let count = run.count.min(wanted);
         if count == 0 {

@@ -7,7 +7,7 @@ use cellblock_guest::reader::ReaderError;
 use crate::content;
 use crate::field::{u16, u32};
 use crate::inode::{Flags, Inode, MAP};
-use crate::mapping::runs;
+use crate::mapping::all_runs;
 use crate::volume::Ext;
 
 /// A name in a directory.
@@ -70,7 +70,7 @@ fn of_blocks(ext: &Ext<'_>, inode: &Inode) -> Result<Vec<Entry>, ReaderError> {
     let size = u64::from(ext.superblock.block_size);
     let blocks = inode.size.div_ceil(size);
     let mut entries = Vec::new();
-    for run in runs(ext, inode)? {
+    for run in all_runs(ext, inode)? {
         let mut left = run.count.min(blocks.saturating_sub(run.logical));
         let mut block = run.physical;
         while left > 0 {

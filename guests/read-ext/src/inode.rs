@@ -21,6 +21,7 @@ bitflags! {
         const ENCRYPTED = 0x800;
         const INDEXED = 0x1000;
         const EXTENTS = 0x8_0000;
+        const VERITY = 0x10_0000;
         const EA_INODE = 0x20_0000;
         const INLINE_DATA = 0x1000_0000;
         const _ = !0;

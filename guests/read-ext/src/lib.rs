@@ -80,6 +80,7 @@ impl Reader for Ext {
             directories: BTreeSet::new(),
             linked: BTreeMap::new(),
             encrypted: 0,
+            verity: 0,
         };
         walk.all()?;
         Ok(volume(&ext))
@@ -122,6 +123,8 @@ struct Walk<'a, 'b> {
     linked: BTreeMap<u32, NodeId>,
     /// How many directories have encrypted names.
     encrypted: u32,
+    /// How many files have a hash tree of fs-verity, which is not told.
+    verity: u32,
 }
 
 impl Walk<'_, '_> {
@@ -151,6 +154,12 @@ impl Walk<'_, '_> {
                 "{directories} directories are encrypted: their names are shown in base64, and content as it stands"
             ));
         }
+        if self.verity > 0 {
+            let files = self.verity;
+            self.teller.warn(&format!(
+                "{files} files are sealed by fs-verity: their content is told, and their hash trees are not"
+            ));
+        }
         self.teller.finish();
         Ok(())
     }
@@ -177,6 +186,7 @@ impl Walk<'_, '_> {
                 return Ok(());
             }
             inode::Kind::File if self.wants_extents => {
+                self.verity += u32::from(inode.flags.contains(Flags::VERITY));
                 for extent in content::extents(self.ext, &inode, id)? {
                     self.teller.extent(extent);
                 }
@@ -235,6 +245,13 @@ impl Walk<'_, '_> {
             let length = usize::try_from(inode.size).expect("it is below 60");
             inode.map[..length].to_vec()
         } else {
+            let block = u64::from(self.ext.superblock.block_size);
+            if inode.size >= block {
+                return Err(inode.damaged(format!(
+                    "has a target of {} bytes, which do not fit into a block of {block}",
+                    inode.size
+                )));
+            }
             content::bytes(self.ext, inode, LIMIT)?
         };
         if inode.flags.contains(Flags::ENCRYPTED) {

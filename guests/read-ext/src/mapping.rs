@@ -21,9 +21,19 @@ pub(crate) struct Run {
 
 /// The runs of an inode's content by ascending position in it, without those that are allocated and hold nothing yet.
 pub(crate) fn runs(ext: &Ext<'_>, inode: &Inode) -> Result<Vec<Run>, ReaderError> {
+    mapped(ext, inode, false)
+}
+
+/// The same of a directory or a link, whose blocks kernels read whether they are said to be written or not.
+pub(crate) fn all_runs(ext: &Ext<'_>, inode: &Inode) -> Result<Vec<Run>, ReaderError> {
+    mapped(ext, inode, true)
+}
+
+fn mapped(ext: &Ext<'_>, inode: &Inode, unwritten: bool) -> Result<Vec<Run>, ReaderError> {
     let mut map = Map {
         ext,
         inode,
+        unwritten,
         runs: Vec::new(),
         next: 0,
     };
@@ -38,6 +48,8 @@ pub(crate) fn runs(ext: &Ext<'_>, inode: &Inode) -> Result<Vec<Run>, ReaderError
 struct Map<'a, 'b> {
     ext: &'a Ext<'b>,
     inode: &'a Inode,
+    /// Whether extents that are said to be unwritten are among the runs.
+    unwritten: bool,
     runs: Vec<Run>,
     /// The first block of the file behind all that is mapped.
     next: u64,
@@ -126,7 +138,7 @@ impl Map<'_, '_> {
                 "has an extent of {count} blocks from block {logical} on"
             )));
         }
-        if !is_written {
+        if !is_written && !self.unwritten {
             self.next = logical + count;
             return Ok(());
         }

@@ -102,8 +102,13 @@ impl<'a> Ext<'a> {
             return Err(ReaderError::damaged(owner, None, problem));
         }
         let size = self.superblock.block_size as usize;
+        let is_replayed = self.is_replayed(block, count.into());
+        // Directories of one block often stand in a row: they are read with their neighbours.
+        if count == 1 && !is_replayed {
+            return self.cached(block * size as u64, size, owner);
+        }
         let mut bytes = vec![0; size * count as usize];
-        if !self.is_replayed(block, count.into()) {
+        if !is_replayed {
             self.partition.read_at(block * size as u64, &mut bytes)?;
             return Ok(bytes);
         }
@@ -159,18 +164,18 @@ impl<'a> Ext<'a> {
             let within = usize::try_from(offset % block_size).expect("a block is in memory");
             return Ok((bytes[within..][..size.into()].to_vec(), start));
         }
-        Ok((self.cached(start, size.into())?, start))
+        Ok((self.cached(start, size.into(), "an inode table")?, start))
     }
 
     /// Bytes that stand within one window, with their neighbours.
-    fn cached(&self, start: u64, length: usize) -> Result<Vec<u8>, ReaderError> {
+    fn cached(&self, start: u64, length: usize, owner: &str) -> Result<Vec<u8>, ReaderError> {
         let window = start / Self::WINDOW * Self::WINDOW;
         let slot =
             usize::try_from(start / Self::WINDOW % Self::WINDOWS as u64).expect("it is small");
         let mut cache = self.cache.borrow_mut();
         let slot = &mut cache[slot];
         if slot.as_ref().is_none_or(|cached| cached.start != window) {
-            let length = Self::WINDOW.min(self.partition.size() - window);
+            let length = Self::WINDOW.min(self.partition.size().saturating_sub(window));
             let length = usize::try_from(length).expect("a window is small");
             let bytes = self.partition.bytes(window, length)?;
             *slot = Some(Cached {
@@ -183,9 +188,7 @@ impl<'a> Ext<'a> {
         bytes
             .get(at..at + length)
             .map(<[u8]>::to_vec)
-            .ok_or_else(|| {
-                ReaderError::damaged("an inode table", start, "ends behind the partition")
-            })
+            .ok_or_else(|| ReaderError::damaged(owner, start, "ends behind the partition"))
     }
 
     /// The superblock as the journal has left it.

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::DiskError;
 use cellblock_image::Existing;
-use cellblock_table::{Decoded, SectorSize, Table};
+use cellblock_table::{Decoded, DiskId, SectorSize, Table};
 
 /// Reads the table of an image whose sectors have this size, or the one that the table shows.
 ///
@@ -31,10 +31,18 @@ pub fn decode_table(
         Some(sector_size) => Table::decode_as(image, sector_size),
         None => Table::decode(image),
     };
-    decoded.map_err(|source| {
-        recognised.unwrap_or_else(|| DiskError::Table {
+    match (decoded, recognised) {
+        (Ok(decoded), Some(recognised)) if is_mere_signature(&decoded) => Err(recognised),
+        (Ok(decoded), _) => Ok(decoded),
+        (Err(_), Some(recognised)) => Err(recognised),
+        (Err(source), None) => Err(DiskError::Table {
             path: path.to_owned(),
             source,
-        })
-    })
+        }),
+    }
+}
+
+/// Whether an MBR is nothing but the signature of a boot sector, which file systems may have, too.
+fn is_mere_signature(decoded: &Decoded) -> bool {
+    decoded.table.disk_id == DiskId::Mbr(0) && decoded.table.partitions.is_empty()
 }
