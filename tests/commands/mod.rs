@@ -5,6 +5,7 @@ mod ends;
 mod gets;
 mod input;
 mod spec;
+mod suite;
 
 use crate::support::bench::repository;
 
