@@ -6,7 +6,7 @@ use std::fs;
 use serde_json::Value;
 
 use crate::support::Bench;
-use crate::support::bench::repository;
+use crate::support::bench::{repository, sha256};
 
 const SPEC: &str = "[disk]\ntable = \"hybrid\"\n[[partition]]\nname = \"data\"\ntype = \"linux-generic\"\nsize = \"4MiB\"\nfilesystem = \"ext4\"\n\
                     label = \"data\"\nmbr-type = \"linux\"\nactive = true\nattributes = [\"grow-fs\"]\ncontent = [{ text = \"x\", to = \"/a\" }]\n";
@@ -38,12 +38,21 @@ fn every_command_has_it_and_every_key_is_documented() {
     bench.create_folder("partitions");
     let document = |arguments: &[&str]| -> Value {
         let outcome = bench.run(arguments);
+        // One document, whatever is found.
         serde_json::from_str(&outcome.stdout)
             .unwrap_or_else(|error| panic!("{arguments:?}: {error}: {}", outcome.stdout))
     };
     let mut found = BTreeSet::new();
-    let commands: [&[&str]; 16] = [
-        &["build", "-o", "disk.img", "--json", "-"],
+    let commands: [&[&str]; 29] = [
+        &[
+            "build",
+            "-o",
+            "disk.img",
+            "--provenance",
+            "provenance.json",
+            "--json",
+            "-",
+        ],
         &["plan", "--json", "-"],
         &["build", "--dry-run", "--json", "-"],
         &["mkfs", "ext4", "-o", "root.img", "--json", "-"],
@@ -53,6 +62,19 @@ fn every_command_has_it_and_every_key_is_documented() {
         &["repair", "disk.img", "--json", "-"],
         &["show", "disk.img", "--json"],
         &["show", "root.img", "--json"],
+        &["derive", "--json", "-"],
+        &["export", "disk.img", "-o", "disk.qcow2", "--json", "-"],
+        &["export", "root.img", "-o", "root.tar", "--json", "-"],
+        &["tar", "root.img", "-o", "root.tar", "--json", "-"],
+        &["ls", "disk.img:data", "--json"],
+        &["tree", "root.img", "--json"],
+        &["du", "root.img", "--json"],
+        &["stat", "root.img", "--json"],
+        &["cp", "root.img:/lost+found", "partitions", "--json"],
+        &["diff", "root.img", "root.img", "--json"],
+        &["verify-build", "provenance.json", "--json", "-"],
+        &["cache", "stats", "--cache", "partitions", "--json"],
+        &["cache", "gc", "--cache", "partitions", "--json"],
         &["guests", "--json"],
         &["walls", "--json"],
         &["walls", "--calls", "--json"],
@@ -183,4 +205,76 @@ fn a_plan_goes_to_a_file_too() {
     assert_eq!(outcome.code, Some(2), "{}", outcome.stderr);
     assert_eq!(fs::read_to_string(bench.path("image.toml")).unwrap(), SPEC);
     assert_eq!(bench.done(&["plan", "-q"]), "");
+}
+
+/// The names that `--help` of a command lists after its heading.
+fn subcommands(bench: &Bench, of: &[&str]) -> Vec<String> {
+    let help = bench.done(&[of, &["--help"]].concat());
+    let rows = help.lines().skip_while(|line| *line != "Commands:").skip(1);
+    let rows = rows.take_while(|line| !line.is_empty());
+    let names = rows.filter_map(|line| {
+        let name = line.strip_prefix("  ")?;
+        (!name.starts_with(' ')).then(|| name.split(' ').next().map(str::to_owned))?
+    });
+    names.collect()
+}
+
+#[test]
+fn no_command_is_without_it() {
+    /// A JSON Schema, a script, and help itself.
+    const WITHOUT: [&str; 3] = ["schema", "completions", "help"];
+    let bench = Bench::new();
+    let commands = subcommands(&bench, &[]);
+    assert!(commands.len() > 20, "{commands:?}");
+    for command in commands {
+        if WITHOUT.contains(&&*command) {
+            continue;
+        }
+        let mut all: Vec<Vec<&str>> = vec![vec![&command]];
+        let below = subcommands(&bench, &[&command]);
+        all.extend(below.iter().map(|name| vec![&*command, name]));
+        for command in all.iter().filter(|it| it.last() != Some(&"help")) {
+            let help = bench.done(&[command, &["--help"][..]].concat());
+            assert!(help.contains("      --json"), "{command:?}");
+        }
+    }
+}
+
+#[test]
+fn what_standard_output_takes_is_told_in_a_file() {
+    let bench = Bench::new();
+    bench.write("text", "some text");
+    let content = ["--content", "file:text,to=/text", "--time", "0"];
+    bench.done(&[&["mkfs", "ext4", "-q", "-o", "root.img"], &content[..]].concat());
+    let told = |name: &str| -> Value {
+        serde_json::from_str(&fs::read_to_string(bench.path(name)).unwrap()).unwrap()
+    };
+    let said = bench.done(&["cat", "root.img:/text", "--json", "cat.json"]);
+    assert_eq!(said, "some text");
+    let cat = told("cat.json");
+    assert_eq!((&cat["path"], &cat["size"]), (&"/text".into(), &9.into()));
+
+    let mut command = bench.cellblock();
+    command.args(["tar", "root.img", "-o", "-", "--json", "tar.json"]);
+    let archive = command.output().unwrap();
+    assert!(archive.status.success());
+    let output = &told("tar.json")["outputs"][0];
+    assert_eq!(output["size"], archive.stdout.len());
+    assert_eq!(
+        (&output["file"], &output["format"]),
+        (&"-".into(), &"tar".into())
+    );
+
+    bench.done(&["tar", "root.img", "-o", "root.tar", "--json", "tar.json"]);
+    let output = &told("tar.json")["outputs"][0];
+    assert_eq!(output["sha256"], sha256(&bench.path("root.tar")));
+    assert_eq!(fs::read(bench.path("root.tar")).unwrap(), archive.stdout);
+    for arguments in [
+        &["cat", "root.img:/text", "--json", "-"][..],
+        &["tar", "root.img", "-o", "-", "--json", "-"],
+    ] {
+        let outcome = bench.run(arguments);
+        assert_eq!(outcome.code, Some(2), "{}", outcome.stderr);
+        assert_eq!(outcome.stdout, "");
+    }
 }

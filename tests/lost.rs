@@ -276,22 +276,25 @@ fn a_full_standard_output_leaves_the_image_that_was() {
     let bench = Bench::new();
     bench.write("plain.toml", SPEC);
     bench.build("plain.toml", "disk.img");
-    for arguments in [
-        &["build", "plain.toml"][..],
-        &["mkfs", "ext4", "--size", "4MiB"],
-        &["export", "disk.img"],
-        &["cut", "disk.img", "data"],
+    bench.done(&["mkfs", "ext4", "-q", "--size", "4MiB", "-o", "root.img"]);
+    for (arguments, output) in [
+        (&["build", "plain.toml"][..], "out.img"),
+        (&["mkfs", "ext4", "--size", "4MiB"], "out.img"),
+        (&["export", "disk.img"], "out.img"),
+        (&["cut", "disk.img", "data"], "out.img"),
+        (&["export", "root.img"], "out.tar"),
+        (&["tar", "root.img"], "out.tar"),
     ] {
-        bench.write("out.img", "the one before");
+        bench.write(output, "the one before");
         let mut command = bench.cellblock();
-        command.args(arguments).args(["-o", "out.img"]);
+        command.args(arguments).args(["-o", output]);
         command.args(["--json", "record.json"]);
         command.stdout(fs::File::create("/dev/full").unwrap());
         let outcome = Outcome::of(&mut command);
         let message = "standard output: No space left on device (os error 28)";
         assert_eq!(outcome.code, Some(1), "{arguments:?}: {}", outcome.stderr);
         assert!(outcome.stderr.contains(message), "{}", outcome.stderr);
-        let kept = fs::read_to_string(bench.path("out.img")).unwrap();
+        let kept = fs::read_to_string(bench.path(output)).unwrap();
         assert_eq!(kept, "the one before", "{arguments:?}");
         assert!(!bench.path("record.json").exists(), "{arguments:?}");
     }

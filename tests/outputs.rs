@@ -182,7 +182,11 @@ fn no_output_is_an_input_or_another_output() {
     for (line, words) in [
         (
             ["export", "disk.img", "-o", "a.qcow2", "-o", "./disk.img"].as_slice(),
-            "is both the image and the image",
+            "./disk.img: is both the image that is read and the image that is written",
+        ),
+        (
+            &["export", "disk.img", "-o", "a.qcow2", "-o", "a.qcow2"],
+            "a.qcow2: is named twice for the image; name it once",
         ),
         (
             &[
@@ -193,7 +197,7 @@ fn no_output_is_an_input_or_another_output() {
                 "-o",
                 "./a.qcow2,format=raw",
             ],
-            "is both the image and the image",
+            "./a.qcow2: is the same file as a.qcow2, and each is named for the image; leave one of them out",
         ),
         (
             &["export", "disk.img", "-o", "-", "-o", "-"],
@@ -240,7 +244,7 @@ fn what_is_no_disk_is_not_exported() {
             &["cut", file, "1", "-o", "x.img"],
         ] {
             let outcome = bench.run(line);
-            assert_eq!(outcome.code, Some(1), "{}", outcome.stderr);
+            assert_eq!(outcome.code, Some(2), "{}", outcome.stderr);
             assert!(outcome.stderr.contains(is), "{}", outcome.stderr);
         }
     }

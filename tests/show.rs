@@ -85,7 +85,7 @@ fn what_is_no_disk_is_refused() {
     bench.write("empty", "");
     for name in ["text", "empty", "absent"] {
         let outcome = bench.run(&["show", name]);
-        assert_eq!(outcome.code, Some(1), "{name}: {}", outcome.stderr);
+        assert_eq!(outcome.code, Some(2), "{name}: {}", outcome.stderr);
         let start = format!("error: {name}: ");
         assert!(outcome.stderr.starts_with(&start), "{}", outcome.stderr);
     }
@@ -151,7 +151,7 @@ fn what_is_another_kind_of_file_is_named_with_what_to_do() {
                 "{command:?}: {}",
                 outcome.stderr
             );
-            assert_eq!(outcome.code, Some(1));
+            assert_eq!(outcome.code, Some(2));
         }
     }
 }

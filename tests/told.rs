@@ -161,3 +161,28 @@ fn links_are_followed_in_a_partition_that_is_named() {
     let size = fs::metadata(bench.path("disk.img")).unwrap().len();
     assert!(size > 4 << 20);
 }
+
+#[test]
+fn a_source_of_which_strip_leaves_nothing_is_told_of() {
+    let bench = Bench::new();
+    bench.write("root/etc/name", "x");
+    let mkfs = |strip: &str| {
+        let content = format!("directory:root,strip={strip},owner=0:0");
+        let arguments = ["mkfs", "ext4", "-q", "-o", "root.img", "--content"];
+        bench.run(&[&arguments[..], &[&content]].concat())
+    };
+    for (strip, said) in [
+        ("1", ""),
+        (
+            "2",
+            "warning: ext4: root: strip = 2 leaves nothing of it: no path there has more than 2 names\n",
+        ),
+    ] {
+        let outcome = mkfs(strip);
+        assert_eq!((outcome.code, &*outcome.stderr), (Some(0), said));
+    }
+    bench.create_folder("empty");
+    let content = "directory:empty,strip=2";
+    let outcome = bench.run(&["mkfs", "ext4", "-q", "-o", "root.img", "--content", content]);
+    assert_eq!((outcome.code, &*outcome.stderr), (Some(0), ""));
+}

@@ -196,7 +196,7 @@ fn a_file_system_that_does_not_fit_changes_nothing() {
     let names = bench.names();
     let content = ["--filesystem", "ext4", "--content", "noise"];
     let outcome = bench.run(&[&["fill", "disk.img", "one"][..], &content].concat());
-    assert_eq!(outcome.code, Some(1));
+    assert_eq!(outcome.code, Some(2));
     assert!(
         outcome
             .stderr

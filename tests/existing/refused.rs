@@ -294,7 +294,7 @@ fn what_has_no_table_at_all() {
     let message = "error: disk.img: no partition table: \
                    the first sector has no boot signature, and there is no GPT header\n";
     for command in COMMANDS {
-        assert_refused(&bench, command, 1, message);
+        assert_refused(&bench, command, 2, message);
     }
     assert!(fs::read(bench.path("disk.img")).unwrap() == vec![0; MEBIBYTE]);
     assert_eq!(bench.names(), names, "something was left");
@@ -400,7 +400,7 @@ fn sizes_that_do_not_agree() {
     assert_refused(
         &bench,
         &["splice", "disk.img", "two", "new"],
-        1,
+        2,
         "error: disk.img: new has 4 194 305 bytes, but partition 2 'two' has 4 194 304 (1 short)\n",
     );
     for command in COMMANDS {
@@ -428,7 +428,7 @@ fn files_that_are_none_or_the_image_itself() {
         ("folder", "folder: is no regular file".to_owned()),
         ("/dev/null", "/dev/null: is no regular file".to_owned()),
     ] {
-        assert_refused(&bench, &splice(file), 1, &format!("error: {message}\n"));
+        assert_refused(&bench, &splice(file), 2, &format!("error: {message}\n"));
     }
     for (file, content) in [("disk.img", "the content"), ("link", "the content (link)")] {
         let message = format!(
@@ -455,9 +455,9 @@ fn files_that_are_none_or_the_image_itself() {
     ] {
         bench.write("new", "new");
         let command = ["splice", image, "two", "new"];
-        assert_refused(&bench, &command, 1, &format!("error: {message}\n"));
+        assert_refused(&bench, &command, 2, &format!("error: {message}\n"));
         let command = ["fill", image, "two", "--filesystem", "swap"];
-        assert_refused(&bench, &command, 1, &format!("error: {message}\n"));
+        assert_refused(&bench, &command, 2, &format!("error: {message}\n"));
     }
     let null = fs::metadata("/dev/null").unwrap().file_type();
     assert!(null.is_char_device());

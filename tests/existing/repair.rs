@@ -132,7 +132,7 @@ fn an_mbr_that_is_gone() {
 }
 
 /// Fails unless nothing is written, for this reason.
-fn assert_not_mended(bytes: &[u8], message: &str) {
+fn assert_not_mended(bytes: &[u8], code: i32, message: &str) {
     let bench = Bench::new();
     let image = bench.write("disk.img", bytes);
     for command in [
@@ -141,7 +141,7 @@ fn assert_not_mended(bytes: &[u8], message: &str) {
     ] {
         let outcome = bench.run(command);
         assert_eq!(outcome.stderr, format!("error: disk.img: {message}\n"));
-        assert_eq!((outcome.code, &*outcome.stdout), (Some(1), ""));
+        assert_eq!((outcome.code, &*outcome.stdout), (Some(code), ""));
         assert!(fs::read(&image).unwrap() == bytes, "the image has changed");
     }
 }
@@ -154,6 +154,7 @@ fn what_cannot_be_repaired_is_an_error() {
     };
     assert_not_mended(
         &vec![0; MEBIBYTE],
+        2,
         "no partition table: the first sector has no boot signature, and there is no GPT header",
     );
     let mut bytes = whole.clone();
@@ -162,23 +163,27 @@ fn what_cannot_be_repaired_is_an_error() {
     bytes[last] = 0;
     assert_not_mended(
         &bytes,
+        1,
         "the GPT is damaged beyond use: primary header: no header at sector 1; backup header: no header at sector 20 479",
     );
     let mut bytes = vec![0; MEBIBYTE];
     bytes[..8].copy_from_slice(b"QFI\xfb\0\0\0\x03");
     assert_not_mended(
         &bytes,
+        2,
         "is a qcow2 image, not a raw disk; make a raw disk of it first: qemu-img convert -O raw FILE DISK.img",
     );
     let mut bytes = vec![0; MEBIBYTE];
     bytes[..4].copy_from_slice(b"hsqs");
     assert_not_mended(
         &bytes,
+        2,
         "is a squashfs file system, not a raw disk; it has no partition table; to have one around it, name it as `raw` of a \
          partition in a spec",
     );
     assert_not_mended(
         &whole[..8 * MEBIBYTE],
+        1,
         "the backup GPT takes the last 33 sectors, and partition 3 (sectors 12 288 to 16 383) reaches into them: \
          make the disk 33 sectors longer",
     );
@@ -197,6 +202,7 @@ fn what_cannot_be_repaired_is_an_error() {
     }
     assert_not_mended(
         &bytes,
+        1,
         "this cannot be repaired, so nothing is done:\n  \
          partition 1 (sectors 2048 to 4096) overlaps partition 2 (sectors 4096 to 12 287)",
     );

@@ -173,3 +173,65 @@ fn a_command_line_that_is_wrong_ends_with_2() {
     }
     assert!(bench.names().is_empty());
 }
+
+#[test]
+fn a_folder_without_a_spec_is_told_how_one_begins() {
+    for command in ["build", "plan", "derive"] {
+        let outcome = Bench::new().run(&[command]);
+        let expected = "error: there is no image.toml here: name a spec, or write one to begin with by `cellblock init`\n";
+        assert_eq!(
+            (outcome.code, &*outcome.stderr),
+            (Some(2), expected),
+            "{command}"
+        );
+    }
+}
+
+/// The exit code is the same wherever what is wrong was named.
+#[test]
+fn what_was_named_wrong_is_the_same_failure_everywhere() {
+    let bench = Bench::new();
+    bench.write("noise", vec![0xa5; 1 << 20]);
+    bench.write("image.toml", filesystem("ext4", ""));
+    bench.build("image.toml", "disk.img");
+    for line in [
+        "show absent",
+        "ls absent",
+        "cat absent:/a",
+        "cp absent .",
+        "tree absent",
+        "du absent",
+        "stat absent",
+        "tar absent -o a.tar",
+        "diff absent disk.img",
+        "export absent -o a.qcow2",
+        "cut absent 1 -o a",
+        "splice absent 1 noise",
+        "splice disk.img 1 absent",
+        "fill absent 1 ext4",
+        "repair absent",
+        "guests absent.wasm",
+        "convert absent",
+        "build absent",
+        "plan absent",
+        "verify-build absent",
+        "mkfs ext4 -o a --content absent",
+        // What is there, and is no disk or file system.
+        "show noise",
+        "ls noise",
+        "cut noise 1 -o a",
+        "splice noise 1 image.toml",
+        "fill noise 1 ext4",
+        "repair noise",
+        // What does not fit.
+        "mkfs ext4 -o a --size 10KiB",
+        "fill disk.img 1 ext4 --content noise --content noise,to=/a --content noise,to=/b",
+        "splice disk.img 1 large",
+    ] {
+        bench.write("large", vec![1; 3 << 20]);
+        let arguments: Vec<&str> = line.split(' ').collect();
+        let outcome = bench.run(&arguments);
+        assert_eq!(outcome.code, Some(2), "{line}: {}", outcome.stderr);
+        assert!(outcome.stderr.starts_with("error: "), "{line}");
+    }
+}

@@ -106,8 +106,9 @@ impl Error {
             Self::Spec(_)
             | Self::Plan(_)
             | Self::Split(_)
-            | Self::Guest(GuestError::Unknown { .. } | GuestError::Read { .. })
-            | Self::Disk(DiskError::Select { .. }) => true,
+            | Self::Guest(GuestError::Unknown { .. } | GuestError::Read { .. }) => true,
+            Self::Disk(error) => error.is_usage(),
+            Self::Image(error) => error.is_of_what_was_named(),
             Self::Partition { reason, .. } | Self::Filesystem(reason) => reason.is_usage(),
             _ => false,
         }
@@ -115,7 +116,7 @@ impl Error {
 }
 
 impl PartitionError {
-    /// Whether what was asked for is wrong: a kind, a label or an option that cannot be, or content that is not there.
+    /// Whether what was asked for is wrong: a kind, a label, an option or a size that cannot be, or content that is not there.
     #[must_use]
     pub fn is_usage(&self) -> bool {
         let source = match self {
@@ -124,10 +125,11 @@ impl PartitionError {
             Self::Source(source) => source,
             Self::Cell(CellError::Source(source)) => source,
             Self::Cell(CellError::Refused(refusal)) => {
-                return matches!(
-                    refusal.error(),
-                    FormatError::Kind | FormatError::Label(_) | FormatError::Setting(_)
-                );
+                return refusal.shortage().is_some()
+                    || matches!(
+                        refusal.error(),
+                        FormatError::Kind | FormatError::Label(_) | FormatError::Setting(_)
+                    );
             }
             _ => return false,
         };

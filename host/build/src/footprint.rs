@@ -92,11 +92,7 @@ impl Overlap {
 
 /// A file that would be lost.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "{}: is both {output} and {other}{}; give one of them another name; nothing has been written",
-    .path.display(),
-    also_called(.path, .other_path)
-)]
+#[error("{}; nothing has been written", said(self))]
 pub struct SameFile {
     /// What would be written.
     pub output: String,
@@ -106,13 +102,34 @@ pub struct SameFile {
     pub other: String,
     /// Its name, which may be another one.
     pub other_path: PathBuf,
+    /// Whether it is read, and not written too.
+    pub is_read: bool,
 }
 
-fn also_called(path: &Path, other: &Path) -> String {
-    if path == other {
-        String::new()
-    } else {
-        format!(" ({})", other.display())
+fn said(same: &SameFile) -> String {
+    let SameFile {
+        output,
+        path,
+        other,
+        other_path,
+        is_read,
+    } = same;
+    let has_one_name = path == other_path;
+    let (path, other_path) = (path.display(), other_path.display());
+    match (output == other, is_read, has_one_name) {
+        (true, false, true) => format!("{path}: is named twice for {output}; name it once"),
+        (true, false, false) => format!(
+            "{path}: is the same file as {other_path}, and each is named for {output}; leave one of them out"
+        ),
+        (true, true, _) => format!(
+            "{path}: is both {output} that is read and {output} that is written; give the output another name"
+        ),
+        (false, _, true) => {
+            format!("{path}: is both {output} and {other}; give one of them another name")
+        }
+        (false, _, false) => format!(
+            "{path}: is both {output} and {other} ({other_path}); give one of them another name"
+        ),
     }
 }
 
@@ -377,6 +394,7 @@ impl Footprint {
                     path: output.path.clone(),
                     other: other.what.clone(),
                     other_path: other.path.clone(),
+                    is_read: read.is_some(),
                 });
             }
             outputs.push((identity, output));
@@ -388,6 +406,7 @@ impl Footprint {
                 path: STREAM.into(),
                 other: input.what.clone(),
                 other_path: input.path.clone(),
+                is_read: true,
             }),
             None => Ok(()),
         }

@@ -124,13 +124,16 @@ impl ReadingError {
     /// Whether what was asked for is wrong.
     #[must_use]
     pub fn is_usage(&self) -> bool {
-        matches!(
-            self,
-            Self::Disk(DiskError::Select { .. })
-                | Self::Several { .. }
-                | Self::NoPartitions { .. }
-                | Self::NoPath { .. }
-        )
+        match self {
+            Self::Several { .. }
+            | Self::NoPartitions { .. }
+            | Self::NoReader { .. }
+            | Self::NoPath { .. }
+            | Self::Guest(GuestError::Unknown { .. } | GuestError::Read { .. }) => true,
+            Self::Disk(error) => error.is_usage(),
+            Self::Image(error) => error.is_of_what_was_named(),
+            Self::Guest(_) | Self::Reader { .. } => false,
+        }
     }
 }
 

@@ -78,6 +78,14 @@ impl Document {
     /// # Errors
     /// [`ImageError`] if the name cannot be given; what had it before is then as it was.
     pub fn publish(self) -> Result<(), ImageError> {
+        self.publish_as(Durability::Written)
+    }
+
+    /// The same, where it may have to be on the disk before it gets its name.
+    ///
+    /// # Errors
+    /// As [`Self::publish`], and if the disk does not take it.
+    pub fn publish_as(self, durability: Durability) -> Result<(), ImageError> {
         let Some(scratch) = self.scratch else {
             return Ok(());
         };
@@ -89,6 +97,6 @@ impl Document {
                 source,
             })?;
         let image = Image::whole(&scratch, self.file, size.len());
-        image.publish(&self.path, Durability::Written)
+        image.publish(&self.path, durability)
     }
 }

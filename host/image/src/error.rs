@@ -193,6 +193,18 @@ pub enum ImageError {
     Source(#[from] Box<SourceError>),
 }
 
+impl ImageError {
+    /// Whether what somebody has named is not there, or is nothing that could be an image.
+    #[must_use]
+    pub fn is_of_what_was_named(&self) -> bool {
+        match self {
+            Self::Open { source, .. } => source.kind() == io::ErrorKind::NotFound,
+            Self::NotChangeable { .. } => true,
+            _ => false,
+        }
+    }
+}
+
 impl From<SourceError> for ImageError {
     fn from(error: SourceError) -> Self {
         Self::Source(Box::new(error))

@@ -149,6 +149,27 @@ impl fmt::Display for Hint<'_> {
     }
 }
 
+impl DiskError {
+    /// Whether what was typed cannot be: the image is none, there is no such partition, or it is too small.
+    #[must_use]
+    pub fn is_usage(&self) -> bool {
+        match self {
+            Self::Select { .. }
+            | Self::Recognised { .. }
+            | Self::TooLong { .. }
+            | Self::NotAFile { .. }
+            | Self::SameFile { .. } => true,
+            Self::File { source, .. } => source.kind() == io::ErrorKind::NotFound,
+            Self::Table { source, .. }
+            | Self::Repair {
+                source: RepairError::Table(source),
+                ..
+            } => matches!(source, TableError::NoTable(_)),
+            _ => false,
+        }
+    }
+}
+
 /// Findings, each on a line of its own.
 struct Lines<'a>(&'a [Finding]);
 

@@ -73,7 +73,7 @@ Examples:
   cellblock export disk.img -o disk.qcow2          make a qcow2 of it
   cellblock repair disk.img                        look at its table
 
-Exit codes: 0 done, 1 the build failed, 2 the command line or the spec is wrong."
+Exit codes: 0 done, 1 it failed or found something wrong, 2 the command line, the spec or a file that they name is wrong."
 )]
 pub struct Arguments {
     /// When to use colours; NO_COLOR and CLICOLOR_FORCE in the environment count too
@@ -168,7 +168,7 @@ Examples:
 }
 
 /// The spec that `build` looks for, and `init` writes.
-const DEFAULT_SPEC: &str = "image.toml";
+pub const DEFAULT_SPEC: &str = "image.toml";
 
 /// The command `build`.
 #[derive(Debug, Args)]

@@ -182,6 +182,9 @@ pub struct TreeOf {
     /// The image, its partition, and the path in it
     #[arg(value_name = "PLACE")]
     pub place: ImagePlace,
+    /// Print JSON: a list, as `ls -R --json` has it
+    #[arg(long)]
+    pub json: bool,
     /// How it is read.
     #[command(flatten)]
     pub reading: Reading,
@@ -233,6 +236,9 @@ pub struct Cat {
     /// The file: the image, its partition, and the path in it
     #[arg(value_name = "PLACE")]
     pub place: ImagePlace,
+    /// Write what the file is, as JSON, to FILE, once standard output has all of its bytes
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
     /// How it is read.
     #[command(flatten)]
     pub reading: Reading,
@@ -264,6 +270,9 @@ pub struct Cp {
     /// Give what is made its owner and group, for which one has to be root
     #[arg(long)]
     pub owners: bool,
+    /// Print JSON: what was made, and what was left out
+    #[arg(long)]
+    pub json: bool,
     /// Say nothing of what was done; warnings and errors are shown all the same
     #[arg(short, long)]
     pub quiet: bool,
@@ -291,6 +300,9 @@ pub struct Tar {
     /// How many threads read; without it, one for each processor
     #[arg(short, long, value_name = "N")]
     pub jobs: Option<std::num::NonZeroUsize>,
+    /// Write a record of what was made, as JSON, to FILE, or to standard output for `-`
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
     /// Say nothing of what was done; warnings and errors are shown all the same
     #[arg(short, long)]
     pub quiet: bool,

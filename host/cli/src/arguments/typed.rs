@@ -27,10 +27,11 @@ impl Arguments {
             Command::Ls(it) => it.json,
             Command::Du(it) => it.json,
             Command::Stat(it) => it.json,
+            Command::Cp(it) => it.json,
+            Command::Tree(it) => it.json,
+            Command::Tar(it) => is_stdout(&it.json) && it.output != Path::new("-"),
+            // Standard output takes the file.
             Command::Cat(_)
-            | Command::Cp(_)
-            | Command::Tree(_)
-            | Command::Tar(_)
             | Command::Verify(_)
             // What differs is told already.
             | Command::Diff(_) => false,

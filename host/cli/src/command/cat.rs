@@ -3,14 +3,20 @@
 use std::io::{self, Write as _};
 
 use super::Failure;
-use super::looking::{node_of, open, shown};
+use super::looking::{as_value, node_of, open, shown};
+use super::record::RecordFile;
 use crate::arguments::Cat;
+use cellblock_build::footprint::Footprint;
 use cellblock_build::tree::Kind;
 
 /// The bytes that are read at once.
 const PIECE: u64 = 1 << 20;
 
 pub(super) fn run(cat: &Cat) -> Result<(), Failure> {
+    let mut footprint = Footprint::default();
+    footprint.reads("the image", &cat.place.image);
+    let mut record = RecordFile::at("the record", cat.json.as_deref(), &mut footprint, true)?;
+    footprint.check()?;
     let opened = open(&cat.reading, &cat.place, true)?;
     let tree = &opened.tree;
     let id = node_of(&opened, &cat.place)?;
@@ -51,5 +57,7 @@ pub(super) fn run(cat: &Cat) -> Result<(), Failure> {
         }
         done += length;
     }
-    output.flush().map_err(Failure::failed)
+    output.flush().map_err(Failure::failed)?;
+    record.write(&as_value(tree, &tree.node(id)))?;
+    record.publish()
 }

@@ -1,7 +1,9 @@
 //! `cellblock cp`: files of an image into a directory.
 
+use serde_json::json;
+
 use super::looking::{node_of, open};
-use super::{Failure, print};
+use super::{Failure, print, print_json};
 use crate::arguments::Cp;
 use cellblock_build::image::{Taking, extract};
 use cellblock_build::text::human;
@@ -35,6 +37,18 @@ pub(super) fn run(cp: &Cp) -> Result<(), Failure> {
         if count > 0 {
             tell!("warning: {count} {what}: {how}");
         }
+    }
+    if cp.json {
+        return print_json(&json!({
+            "folder": cp.folder.display().to_string(),
+            "made": done.made,
+            "bytes": done.bytes,
+            "left-out": {
+                "special-files": done.special_files,
+                "special-bits": done.special_bits,
+                "attributes": done.attributes,
+            },
+        }));
     }
     if cp.quiet {
         return Ok(());

@@ -7,14 +7,14 @@ use cellblock_build::footprint::Footprint;
 use cellblock_build::image::{Document, Folder};
 use cellblock_build::layout::{architecture_of, write_layout};
 use cellblock_build::reading::Opened;
-use cellblock_build::text::{hexadecimal, printable};
+use cellblock_build::text::printable;
 use cellblock_build::tree::source::ImagePlatform;
 use cellblock_build::tree::{NodeId, Tree};
 use cellblock_build::{Output, OutputRecord, Record, Target};
 
 use super::looking::{node_of, open_with};
 use super::record::RecordFile;
-use super::tar::{into_document, line, to_standard_output, warn_of_sockets};
+use super::tar::{digest_of, into_document, line, to_standard_output, warn_of_sockets};
 use super::{Failure, print};
 use crate::arguments::{self, Export, TreeForm, TreeOutput};
 
@@ -103,19 +103,19 @@ fn trees(export: &Export, outputs: &[TreeOutput]) -> Result<(), Failure> {
     let size = opened.volume.size;
     let done = Record::of_trees(&opened.called, size, records, begun.elapsed());
     record.write(&done)?;
+    if export.run.says() && !to_stdout {
+        print(&lines)?;
+    }
+    let durability = super::durability(export.run.sync);
     for written in ready {
         match written {
-            Written::Archive(document) => document.publish(),
-            Written::Layout(folder) => folder.publish(super::durability(export.run.sync)),
+            Written::Archive(document) => document.publish_as(durability),
+            Written::Layout(folder) => folder.publish(durability),
             Written::Stdout => Ok(()),
         }
         .map_err(Failure::failed)?;
     }
-    record.publish()?;
-    if export.run.says() && !to_stdout {
-        print(&lines)?;
-    }
-    Ok(())
+    record.publish()
 }
 
 /// Writes one output, which has no name yet; what the record and what people are told of it.
@@ -129,9 +129,9 @@ fn write(
     let tree = &opened.tree;
     let path = match (&output.output, output.form) {
         (Output::Stdout, _) => {
-            let written = to_standard_output(tree, jobs)?;
+            let (written, size) = to_standard_output(tree, jobs)?;
             warn_of_sockets(opened, written.sockets);
-            let told = told(output, 0, None);
+            let told = told(output, size, None);
             return Ok((Written::Stdout, (told, String::new())));
         }
         (Output::File(path), TreeForm::Tar) => {
@@ -139,14 +139,7 @@ fn write(
             let (document, written) = into_document(tree, document, jobs)?;
             warn_of_sockets(opened, written.sockets);
             let line = line(path, written.members, opened);
-            let digest = match export.run.json {
-                Some(_) => document.digest().map_err(Failure::failed)?,
-                None => None,
-            };
-            let (size, digest) = match digest {
-                Some((size, digest)) => (size, Some(hexadecimal(&digest))),
-                None => (0, None),
-            };
+            let (size, digest) = digest_of(&document, export.run.json.is_some())?;
             let told = told(output, size, digest);
             return Ok((Written::Archive(document), (told, line)));
         }

@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 
+use cellblock_build::catalogue::GuestError;
 use cellblock_build::cell::CellError;
 use cellblock_build::error::{Error, PartitionError};
 use cellblock_build::footprint::Overlap;
@@ -16,7 +17,7 @@ pub struct Failure {
     pub message: String,
     /// The exit code: 1 if something failed, 2 if the command line or the spec is wrong.
     pub code: u8,
-    /// Whether standard output is a file that the run reads, to which nothing may be added.
+    /// Whether nothing may be added to standard output: it is a file that the run reads, or it has the whole JSON already.
     #[serde(skip)]
     pub keeps_stdout: bool,
     /// What it is about, where that is known.
@@ -70,6 +71,14 @@ impl Failure {
         Self::new(format!("error: {error}"), 2)
     }
 
+    /// What was looked at is not sound, and standard output has all of it if JSON goes there.
+    pub(super) fn told(error: impl Display) -> Self {
+        Self {
+            keeps_stdout: true,
+            ..Self::failed(error)
+        }
+    }
+
     /// The message as it is, because it has been rendered.
     pub(super) fn rendered(message: String) -> Self {
         Self::new(message, 2)
@@ -114,6 +123,12 @@ impl From<Overlap> for Failure {
             keeps_stdout,
             ..Self::usage(overlap)
         }
+    }
+}
+
+impl From<GuestError> for Failure {
+    fn from(error: GuestError) -> Self {
+        Error::Guest(error).into()
     }
 }
 

@@ -19,9 +19,9 @@ pub(super) fn run(guests: &Guests) -> Result<(), Failure> {
     let named = guests.guest.as_ref();
     let built_in = named.and_then(|guest| catalogue::built_in(guest.to_str()?));
     let portraits = match (built_in, named) {
-        (Some(guest), _) => vec![built_in_portrait(&runtime, guest).map_err(Failure::failed)?],
-        (None, Some(file)) => vec![foreign_portrait(&runtime, file).map_err(Failure::failed)?],
-        (None, None) => built_in_portraits(&runtime).map_err(Failure::failed)?,
+        (Some(guest), _) => vec![built_in_portrait(&runtime, guest)?],
+        (None, Some(file)) => vec![foreign_portrait(&runtime, file)?],
+        (None, None) => built_in_portraits(&runtime)?,
     };
     if guests.json {
         let portraits: Vec<_> = portraits.iter().map(as_json).collect();

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::Failure;
 use super::failure::About;
-use crate::arguments::{Contents, drawn_seed};
+use crate::arguments::{Contents, DEFAULT_SPEC, drawn_seed};
 use cellblock_build::TemplateError;
 use cellblock_build::catalogue::GuestError;
 use cellblock_build::cell::CellError;
@@ -187,7 +187,15 @@ const STANDARD_INPUT: &str = "-";
 
 fn read_text(path: &Path) -> Result<String, Failure> {
     if path != Path::new(STANDARD_INPUT) {
-        return super::read_text(path);
+        let read = super::read_text(path);
+        // Perhaps nobody has named it.
+        let is_missing = || path == Path::new(DEFAULT_SPEC) && !path.exists();
+        return read.map_err(|failure| match is_missing() {
+            true => Failure::usage(format_args!(
+                "there is no {DEFAULT_SPEC} here: name a spec, or write one to begin with by `cellblock init`"
+            )),
+            false => failure,
+        });
     }
     let mut text = String::new();
     io::stdin()

@@ -49,7 +49,7 @@ fn print_findings(name: &str, decoded: &Decoded) -> Result<(), Failure> {
         }
     }
     if damaged > 0 {
-        return Err(Failure::failed(format_args!(
+        return Err(Failure::told(format_args!(
             "{name}: {damaged} {} in the partition table",
             if damaged == 1 { "fault" } else { "faults" }
         )));

@@ -76,7 +76,7 @@ fn tell(verify: &VerifyBuild, verdict: &Verdict) -> Result<(), Failure> {
         tell!("{difference}");
     }
     if !verdict.equal {
-        return Err(Failure::failed(format_args!(
+        return Err(Failure::told(format_args!(
             "{name}: another image comes out: sha256 was {}, is {}",
             printable(&verdict.was),
             verdict.is
@@ -88,7 +88,7 @@ fn tell(verify: &VerifyBuild, verdict: &Verdict) -> Result<(), Failure> {
             .iter()
             .any(|it| it.disk_offset.is_some())
     {
-        return Err(Failure::failed(format_args!(
+        return Err(Failure::told(format_args!(
             "{name}: the image that it tells of comes out, and the file of it has other bytes"
         )));
     }

@@ -400,6 +400,14 @@ impl Forest {
         }
     }
 
+    /// Whether there is nothing but a root.
+    pub(crate) fn is_bare(&self) -> bool {
+        match &self.inode(InodeId::ROOT).body {
+            Body::Directory(children) => children.is_empty(),
+            _ => false,
+        }
+    }
+
     /// Takes `count` names off the beginning of every path; what has no more than those goes. Directories that become one
     /// are merged in the order of their names.
     pub(crate) fn strip(&mut self, count: u32) -> Result<(), Ungraftable> {

@@ -431,9 +431,7 @@ impl Merging<'_> {
         self.warnings.extend(left_out);
         self.stores.push(Box::new(read.store));
         self.warn_of_unmatched(path, &patterns);
-        let mut forest = read.forest;
-        forest.strip(source.strip)?;
-        Ok(forest)
+        self.strip(path, source, read.forest)
     }
 
     fn archive(&mut self, path: &Path, source: &Source) -> Result<Forest, SourceError> {
@@ -516,11 +514,29 @@ impl Merging<'_> {
                 found,
             })?;
         }
-        forest.strip(source.strip)?;
+        let mut forest = self.strip(path, source, forest)?;
         if !patterns.is_empty() {
             forest.prune(|path, is_directory| patterns.exclude(path, is_directory));
         }
         self.warn_of_unmatched(path, patterns);
+        Ok(forest)
+    }
+
+    /// Takes off every path the names that the source says. Where nothing is left of it, somebody should know.
+    fn strip(
+        &mut self,
+        path: &Path,
+        source: &Source,
+        mut forest: Forest,
+    ) -> Result<Forest, SourceError> {
+        let was_empty = forest.is_bare();
+        forest.strip(source.strip)?;
+        if forest.is_bare() && !was_empty {
+            self.warnings.push(Warning::Stripped {
+                root: path.into(),
+                strip: source.strip,
+            });
+        }
         Ok(forest)
     }
 

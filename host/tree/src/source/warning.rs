@@ -15,6 +15,13 @@ pub enum Warning {
         /// The pattern.
         pattern: String,
     },
+    /// Nothing is left of a source, since no path in it has more names than are taken off.
+    Stripped {
+        /// The source.
+        root: PathBuf,
+        /// How many names are taken off.
+        strip: u32,
+    },
     /// A file was left out, because the program is about to write it.
     LeftOut {
         /// The source.
@@ -75,6 +82,14 @@ impl fmt::Display for Warning {
                 write!(
                     formatter,
                     "{root}: exclude pattern '{pattern}' matches nothing"
+                )
+            }
+            Self::Stripped { root, strip } => {
+                let root = root.display();
+                let names = if *strip == 1 { "name" } else { "names" };
+                write!(
+                    formatter,
+                    "{root}: strip = {strip} leaves nothing of it: no path there has more than {strip} {names}"
                 )
             }
             Self::LeftOut { root, path } => {
