@@ -445,7 +445,9 @@ fn what_is_done_is_on_the_disk_where_that_is_said() {
         &["build", "image.toml", "-q", "-o", "disk.img"][..],
         &["mkfs", "swap", "--size", "1MiB", "-q", "-o", "swap.img"],
         &["cut", "disk.img", "data", "-q", "-o", "cut.img"],
+        &["export", "root.img", "-q", "-o", "root.tar"],
     ];
+    bench.done(&["mkfs", "ext4", "--size", "4MiB", "-q", "-o", "root.img"]);
     for command in make {
         let Some(calls) = flushes(&bench, command) else {
             return;
@@ -468,8 +470,18 @@ fn what_is_done_is_on_the_disk_where_that_is_said() {
         &[
             "splice", "disk.img", "data", "content", "-q", "--atomic", "always",
         ],
+        &[
+            "fill", "disk.img", "data", "ext2", "-q", "--atomic", "always",
+        ],
     ] {
         let calls = flushes(&bench, command).unwrap();
-        assert!(calls.iter().any(is_flush), "{command:?}: {calls:?}");
+        let flushed = calls.iter().position(&is_flush);
+        assert!(flushed.is_some(), "{command:?}: {calls:?}");
+        if command.contains(&"always") {
+            // The file before it takes the image's name, and the folder behind it.
+            let named = calls.iter().position(|call| call.starts_with("rename"));
+            assert!(flushed < named, "{calls:?}");
+            assert!(is_flush(calls.last().unwrap()), "{calls:?}");
+        }
     }
 }

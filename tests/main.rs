@@ -2,6 +2,7 @@
 //!
 //! A judge that is not installed, or a right that the user lacks, is named on standard error as `skipped: …`.
 
+#![forbid(unsafe_code)]
 #![allow(
     missing_docs,
     unreachable_pub,

@@ -57,6 +57,17 @@ fn what_is_behind_the_wall_cannot_get_out() {
             line.is_some_and(|line| line.ends_with("Operation not permitted (os error 1)"));
         assert!(refused, "{attempt}: {told}");
     }
+    // What the filter lets through, and limits do not.
+    for attempt in [
+        "take more memory than it may  ",
+        "take more of what it has reserved  ",
+        "take more addresses than it may  ",
+    ] {
+        let line = told.lines().find(|line| line.starts_with(attempt));
+        let refused =
+            line.is_some_and(|line| line.ends_with("Cannot allocate memory (os error 12)"));
+        assert!(refused, "{attempt}: {told}");
+    }
 }
 
 /// The rows of the table in `SECURITY.md` whose heading begins so: a call, and its arguments in each stage.

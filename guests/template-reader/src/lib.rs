@@ -10,10 +10,16 @@
 //! Nobody has checked the bytes that a reader looks at. Each number of theirs is compared with what there can be before it is
 //! used, arithmetic on them is checked, and no memory is taken that the partition does not have.
 
+#![deny(unsafe_code)]
+
 mod format;
 mod reader;
 
 #[cfg(target_arch = "wasm32")]
+#[allow(
+    unsafe_code,
+    reason = "what the bindings of the contract export and import"
+)]
 mod component;
 
 pub use reader::CatalogReader;

@@ -11,11 +11,15 @@ use std::thread;
 
 use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, Signal};
 
+use super::lockdown::Bounds;
 use super::message::Attempt;
 use super::shared::PLACE;
 
-/// Tries everything, and tells how it went.
-pub(super) fn all(host: Option<Pid>, channel: RawFd) -> Vec<Attempt> {
+/// What is mapped at once where more is taken than may be, in bytes.
+const PIECE: u64 = 256 << 20;
+
+/// Tries everything, and tells how it went, in a process with these bounds.
+pub(super) fn all(host: Option<Pid>, channel: RawFd, bounds: &Bounds) -> Vec<Attempt> {
     let create = |path: &str| OpenOptions::new().write(true).create_new(true).open(path);
     let number = host.map_or(1, |host| host.as_raw_nonzero().get());
     let host = || host.ok_or(io::Error::from(io::ErrorKind::NotFound));
@@ -38,7 +42,10 @@ pub(super) fn all(host: Option<Pid>, channel: RawFd) -> Vec<Attempt> {
             io::stdout().write(b"attempt\n"),
         ),
         attempt("signal its host", host().and_then(signal)),
-        attempt("take a descriptor of its host", host().and_then(take)),
+        attempt(
+            "take a descriptor of its host",
+            host().and_then(take_descriptor),
+        ),
         attempt("start a thread", thread::Builder::new().spawn(|| ())),
         attempt("start a program", Command::new("/bin/true").spawn()),
         attempt(
@@ -75,6 +82,9 @@ pub(super) fn all(host: Option<Pid>, channel: RawFd) -> Vec<Attempt> {
             map(libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, libc::PROT_EXEC),
         ),
         attempt("make what it shares executable", execute_shared()),
+        attempt("take more memory than it may", take_memory(bounds)),
+        attempt("take more of what it has reserved", take_reserved(bounds)),
+        attempt("take more addresses than it may", take_addresses(bounds)),
         attempt("leave its namespaces", unshare()),
         attempt("mount a file system", call(libc::SYS_mount, [0; 6])),
         attempt(
@@ -102,7 +112,7 @@ fn signal(host: Pid) -> io::Result<()> {
 }
 
 /// What needs the right to trace the host.
-fn take(host: Pid) -> io::Result<()> {
+fn take_descriptor(host: Pid) -> io::Result<()> {
     let host = rustix::process::pidfd_open(host, PidfdFlags::empty())?;
     rustix::process::pidfd_getfd(host, 0, PidfdGetfdFlags::empty())?;
     Ok(())
@@ -168,6 +178,59 @@ fn execute_shared() -> io::Result<()> {
     let address = i64::try_from(PLACE).expect("an address of a process");
     let access = libc::PROT_READ | libc::PROT_EXEC;
     call(libc::SYS_mprotect, [address, 4096, access.into(), 0, 0, 0])
+}
+
+/// Maps memory that can be written to, piece by piece, until there is more of it than the bound, or no more is given.
+fn take_memory(bounds: &Bounds) -> io::Result<()> {
+    take(
+        bounds.memory,
+        libc::PROT_READ | libc::PROT_WRITE,
+        |_| Ok(()),
+    )
+}
+
+/// The same with memory that nothing may be done with when it is mapped.
+fn take_reserved(bounds: &Bounds) -> io::Result<()> {
+    let written = i64::from(libc::PROT_READ | libc::PROT_WRITE);
+    take(bounds.memory, libc::PROT_NONE, |piece| {
+        call(
+            libc::SYS_mprotect,
+            [piece, PIECE.cast_signed(), written, 0, 0, 0],
+        )
+    })
+}
+
+/// Maps what can be read alone, which costs page tables.
+fn take_addresses(bounds: &Bounds) -> io::Result<()> {
+    take(bounds.addresses, libc::PROT_READ, |_| Ok(()))
+}
+
+/// Maps pieces with this access, and does with each what `use_it` does, until they are more than `bound` bytes. What was
+/// mapped is given back.
+fn take(bound: u64, access: i32, use_it: impl Fn(i64) -> io::Result<()>) -> io::Result<()> {
+    let mut pieces = Vec::new();
+    let taken = (0..=bound / PIECE).try_for_each(|_| {
+        let piece = map_piece(access)?;
+        pieces.push(piece);
+        use_it(piece)
+    });
+    let length = PIECE.cast_signed();
+    for piece in pieces {
+        call(libc::SYS_munmap, [piece, length, 0, 0, 0, 0])?;
+    }
+    taken
+}
+
+/// The address of a new piece.
+#[expect(unsafe_code, reason = "calls are made by number")]
+fn map_piece(access: i32) -> io::Result<i64> {
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+    // SAFETY: it stands where nothing else does, and nothing looks at it.
+    let address = unsafe { libc::syscall(libc::SYS_mmap, 0, PIECE, access, flags, -1, 0) };
+    match address {
+        -1 => Err(io::Error::last_os_error()),
+        address => Ok(address),
+    }
 }
 
 fn unshare() -> io::Result<()> {

@@ -127,7 +127,8 @@ fn run(mut channel: Channel) -> Result<(), ChannelError> {
         // They have their own way, above.
         Purpose::Encode | Purpose::Decompress | Purpose::Unpack => Ok(()),
         Purpose::Attempts => {
-            let attempts = close_for_good().map(|()| attempts::all(host, number));
+            let attempts = close_for_good()
+                .map(|()| attempts::all(host, number, &Bounds::of_cell(hello.limits)));
             channel.send(&attempts, &[])
         }
         Purpose::Calls(stage) => {

@@ -63,9 +63,9 @@ pub(super) fn close_all_but(channel: RawFd) -> Result<(), String> {
 /// What a process may take.
 pub(super) struct Bounds {
     /// Memory of its own in bytes.
-    memory: u64,
+    pub(super) memory: u64,
     /// Addresses in bytes.
-    addresses: u64,
+    pub(super) addresses: u64,
     /// Seconds of processors; without, the host watches each thing that it asks for.
     seconds: Option<u64>,
 }
