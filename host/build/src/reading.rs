@@ -132,7 +132,7 @@ impl ReadingError {
             | Self::Guest(GuestError::Unknown { .. } | GuestError::Read { .. }) => true,
             Self::Disk(error) => error.is_usage(),
             Self::Image(error) => error.is_of_what_was_named(),
-            Self::Guest(_) | Self::Reader { .. } => false,
+            Self::Source(_) | Self::Guest(_) | Self::Reader { .. } => false,
         }
     }
 }
