@@ -425,3 +425,44 @@ fn nothing_is_written_into_a_layout_or_of_a_broken_one() {
 fn is_gzip(path: &Path) -> bool {
     fs::read(path).unwrap().starts_with(&[0x1f, 0x8b])
 }
+
+#[test]
+fn an_image_comes_through_standard_input_too() {
+    let bench = Bench::new();
+    system(&bench);
+    let Some(tar) = judge("tar") else { return };
+    let mut pack = tar.command();
+    pack.args(["-cf", "../image.tar", "."]);
+    assert!(
+        pack.current_dir(bench.path("image"))
+            .status()
+            .unwrap()
+            .success()
+    );
+    let line = ["mkfs", "erofs", "-q", "--time", "1700000000", "--content"];
+    bench.done(&[&line[..], &["oci:image.tar", "-o", "file.img"]].concat());
+    for (archive, pack) in [("image.tar", false), ("image.tar.gz", true)] {
+        let bytes = fs::read(bench.path("image.tar")).unwrap();
+        if pack {
+            let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+            gzip.write_all(&bytes).unwrap();
+            bench.write(archive, gzip.finish().unwrap());
+        }
+        let mut piped = std::process::Command::new("cat");
+        let mut piped = piped
+            .arg(bench.path(archive))
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut command = bench.cellblock();
+        command.args(line).args(["oci:-", "-o", "piped.img"]);
+        let output = command
+            .stdin(piped.stdout.take().unwrap())
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{archive}: {output:?}");
+        piped.wait().unwrap();
+        let same = crate::support::bench::assert_same_bytes;
+        same(&bench.path("piped.img"), &bench.path("file.img"));
+    }
+}

@@ -441,3 +441,69 @@ fn a_plain_layer_in_a_tar_is_read_where_it_is() {
     assert_eq!(contents(&gathered.tree, "/a"), b"first");
     assert_eq!(contents(&gathered.tree, "/b"), [9; 5000]);
 }
+
+/// A frame of zstd that decompressors skip.
+fn skipped(bytes: &[u8]) -> Vec<u8> {
+    const MAGIC: u32 = 0x184d_2a50;
+    let length = u32::try_from(bytes.len()).unwrap();
+    [&MAGIC.to_le_bytes()[..], &length.to_le_bytes(), bytes].concat()
+}
+
+/// As containers/storage writes it: frames for headers and for chunks of files, then its table of contents, what tar-split needs, and a
+/// footer that says where both are, each in a frame that is skipped.
+fn chunked(tar: &[u8]) -> Vec<u8> {
+    let frame = |bytes: &[u8]| zstd::encode_all(bytes, 3).unwrap();
+    let mut layer: Vec<u8> = tar.chunks(700).flat_map(frame).collect();
+    let contents = br#"{"version":1,"entries":[{"type":"reg","name":"a","size":3000}]}"#;
+    let split = br#"{"type":2,"payload":"AAAA","position":0}"#;
+    let mut footer = Vec::new();
+    for (text, kind) in [(&contents[..], 1), (&split[..], 2)] {
+        let packed = frame(text);
+        footer.extend((layer.len() as u64 + 8).to_le_bytes());
+        footer.extend((packed.len() as u64).to_le_bytes());
+        footer.extend((text.len() as u64).to_le_bytes());
+        if kind == 1 {
+            footer.extend(1_u64.to_le_bytes());
+        }
+        layer.extend(skipped(&packed));
+    }
+    footer.extend(b"GNUlInUx");
+    layer.extend(skipped(&footer));
+    layer
+}
+
+#[test]
+fn a_layer_of_many_frames_or_members_is_one_tar() {
+    let noise: Vec<u8> = (0..3000_u32)
+        .map(|at| (at * at / 7).to_le_bytes()[0])
+        .collect();
+    let tar = tar()
+        .member(b"a", b'0', &noise)
+        .member(b"b", b'0', b"behind it")
+        .end();
+    let gzips: Vec<u8> = tar
+        .chunks(999)
+        .flat_map(|it| Packing::Gzip.pack(it))
+        .collect();
+    for (kind, packed) in [
+        ("application/vnd.oci.image.layer.v1.tar+zstd", chunked(&tar)),
+        ("application/vnd.oci.image.layer.v1.tar+gzip", gzips),
+    ] {
+        let mut layout = Layout::new();
+        let whole = layout.blob(kind, &packed);
+        let manifest = layout.manifest(&config("amd64"), &[whole]);
+        layout.add(manifest, "test", None);
+        layout.write_index();
+        let tree = tree_of(&layout.image());
+        assert_eq!(paths(&tree), ["/a", "/b"], "{kind}");
+        assert_eq!(contents(&tree, "/a"), noise, "{kind}");
+        assert_eq!(contents(&tree, "/b"), b"behind it", "{kind}");
+        // A frame that is missing in the middle is no end.
+        let mut layout = Layout::new();
+        let half = layout.blob(kind, &packed[..packed.len() / 3]);
+        let manifest = layout.manifest(&config("amd64"), &[half]);
+        layout.add(manifest, "test", None);
+        layout.write_index();
+        refusal(&layout.image());
+    }
+}
