@@ -58,5 +58,6 @@ mod told;
 mod unprivileged;
 mod verify;
 mod verity;
+mod virtual_disks;
 mod volumes;
 mod walls;

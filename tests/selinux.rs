@@ -209,3 +209,44 @@ fn another_policy_is_another_fill_and_no_output() {
         assert!(said.contains("the file contexts"), "{said}");
     }
 }
+
+#[test]
+fn a_file_system_without_a_spec_has_labels_too() {
+    let bench = bench();
+    bench.write("image.toml", spec("erofs"));
+    bench.done(&["build", "image.toml", "-o", "spec.img"]);
+    let line = ["mkfs", "erofs", "-q", "--content", "root,owner=0:0"];
+    bench.done(&[&line[..], &["--contexts", "fc", "-o", "mkfs.img"]].concat());
+    bench.done(&[&line[..], &["-o", "bare.img"]].concat());
+    let labels = |image: &str| -> Vec<(String, String)> {
+        let listed = bench.done(&["ls", "-R", "--json", image]);
+        let listed: serde_json::Value = serde_json::from_str(&listed).unwrap();
+        let nodes = listed.as_array().unwrap().iter();
+        nodes
+            .filter_map(|node| {
+                let attribute = node["attributes"].as_array()?.first()?;
+                assert_eq!(attribute["name"], "security.selinux");
+                Some((node["path"].to_string(), attribute["value"].to_string()))
+            })
+            .collect()
+    };
+    let found = labels("mkfs.img");
+    assert!(found.len() > 10, "{found:?}");
+    assert_eq!(found, labels("spec.img"));
+    assert!(labels("bare.img").is_empty());
+    let line = ["mkfs", "vfat", "--content", "root", "--size", "4MiB"];
+    let said = refused(
+        &bench,
+        &[&line[..], &["--contexts", "fc", "-o", "x.img"]].concat(),
+    );
+    assert!(
+        said.contains("--contexts") && said.contains("stores none"),
+        "{said}"
+    );
+    let line = ["mkfs", "ext4", "--content", "root", "-o", "fc"];
+    let said = refused(&bench, &[&line[..], &["--contexts", "fc"]].concat());
+    assert!(
+        said.contains("is both the image and the file contexts"),
+        "{said}"
+    );
+}

@@ -97,12 +97,7 @@ fn what_is_another_kind_of_file_is_named_with_what_to_do() {
     let image = bench.build("demo/image.toml", "demo.img");
     let mut files = Vec::new();
     if let Some(qemu) = judge("qemu-img") {
-        for (format, name) in [
-            ("qcow2", "a qcow2 image"),
-            ("vmdk", "a VMDK image"),
-            ("vhdx", "a VHDX image"),
-            ("vdi", "a VDI image"),
-        ] {
+        for (format, name) in [("vhdx", "a VHDX image"), ("vdi", "a VDI image")] {
             let file = bench.path(format);
             let arguments = ["convert", "-O", format];
             let output = qemu

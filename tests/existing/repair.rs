@@ -171,7 +171,7 @@ fn what_cannot_be_repaired_is_an_error() {
     assert_not_mended(
         &bytes,
         2,
-        "is a qcow2 image, not a raw disk; make a raw disk of it first: qemu-img convert -O raw FILE DISK.img",
+        "is a qcow2 image, not a raw disk; make a raw disk of it first: cellblock export FILE -o DISK.img",
     );
     let mut bytes = vec![0; MEBIBYTE];
     bytes[..4].copy_from_slice(b"hsqs");

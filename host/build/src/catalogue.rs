@@ -7,7 +7,7 @@ use std::sync::Arc;
 use sha2::{Digest as _, Sha256};
 
 use crate::parallel;
-use crate::plan::{PlanError, Reason};
+use crate::plan::{FilesystemRequest, PlanError, Reason};
 use crate::progress::Progress;
 use cellblock_cell::{CellError, Guest, Runtime, Wall};
 use cellblock_contract::{CommandLine, Description, KindDescription, Kinds, Loss, Losses};
@@ -192,15 +192,32 @@ impl Formatters {
             .filter_map(|it| it.filesystem.as_ref());
         for filesystem in filesystems {
             let kind = &filesystem.kind.value;
-            let lacks = self.get(kind).and_then(|formatter| formatter.lacks);
             if let Some(selinux) = &filesystem.selinux
-                && lacks.is_some_and(|lacks| lacks.contains(Loss::Attributes))
+                && !self.stores_labels(kind)
             {
                 let reason = Reason::LabelsNotStored { kind: kind.clone() };
                 return Err(PlanError::at(reason, &selinux.place));
             }
         }
         Ok(())
+    }
+
+    /// The same of a file system that no spec describes.
+    ///
+    /// # Errors
+    /// [`PlanError`] if it stores none, and is to have some.
+    pub(crate) fn check_labels_of(&self, request: &FilesystemRequest) -> Result<(), PlanError> {
+        if request.contexts.is_none() || self.stores_labels(&request.kind) {
+            return Ok(());
+        }
+        let kind = request.kind.clone();
+        Err(PlanError::of_reason(Reason::LabelsNotStored { kind }))
+    }
+
+    /// Whether a kind of file system stores extended attributes, as far as its formatter says that.
+    fn stores_labels(&self, kind: &str) -> bool {
+        let lacks = self.get(kind).and_then(|formatter| formatter.lacks);
+        lacks.is_none_or(|lacks| !lacks.contains(Loss::Attributes))
     }
 
     /// What the file systems are.

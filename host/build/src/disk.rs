@@ -280,6 +280,7 @@ pub fn assemble_filesystem(
     let kind = request.filesystem.kind.clone();
     let formatters = catalog.load(runtime, &[&*kind].into(), options.jobs)?;
     formatters.say(&*options.progress);
+    formatters.check_labels_of(&request.filesystem)?;
     let plan = plan::mkfs_plan(request, &formatters.kinds())?;
     let preparation = Preparation {
         runtime,

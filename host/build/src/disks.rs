@@ -6,11 +6,13 @@ use std::collections::BTreeSet;
 use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use cellblock_cell::Runtime;
 use cellblock_image::{Existing, Superblock};
 use cellblock_table::{Lba, Partition, ReadAt as _, Scheme, SectorSize, Selector, Table};
 use cellblock_text::printable;
+use cellblock_tree::volume::Decoders;
 
 use crate::DiskError;
 use crate::compare::{Aspect, Compared, Difference, What, compare};
@@ -33,15 +35,18 @@ pub struct Disk {
 }
 
 impl Disk {
-    /// Opens a disk; `None` of what has no partition table. `sector_size` is that of an MBR that does not say it.
+    /// Opens a disk; `None` of what has no partition table. `sector_size` is that of an MBR that does not say it. What is compressed
+    /// in an image that is not raw is taken apart by the codecs of `runtime`.
     ///
     /// # Errors
     /// [`ReadingError`] if it cannot be read, or its table not be understood.
     pub fn open(
         path: &Path,
         sector_size: Option<SectorSize>,
+        runtime: &Runtime,
     ) -> Result<Option<Self>, ReadingError> {
-        let image = Existing::open(path)?;
+        let decoders: Arc<dyn Decoders> = runtime.codecs();
+        let image = Existing::open(path)?.with_disk(&decoders)?;
         match decode_table(&image, path, sector_size) {
             Ok(decoded) => Ok(Some(Self {
                 image,

@@ -17,6 +17,7 @@ use cellblock_spec::{
 use cellblock_tree::source::{FileContexts, Source, What};
 
 use crate::output::Output;
+use crate::plan::FilesystemRequest;
 
 /// The name of standard input among what is read, and of standard output among what is written.
 const STREAM: &str = "-";
@@ -171,6 +172,20 @@ impl Footprint {
     /// The run writes there.
     pub fn writes_output(&mut self, what: impl Into<String>, output: &Output) {
         self.writes(what, output.file().unwrap_or(Path::new(STREAM)));
+    }
+
+    /// The run reads all that goes into a file system that no spec describes.
+    pub fn reads_request(&mut self, request: &FilesystemRequest) {
+        for source in &request.sources {
+            self.reads_source(source);
+        }
+        for file in request
+            .contexts
+            .iter()
+            .flat_map(|it| FileContexts::files(it))
+        {
+            self.reads("the file contexts", file);
+        }
     }
 
     /// The run reads all that a spec names.

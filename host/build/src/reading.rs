@@ -5,11 +5,10 @@
 //! ```
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io;
 use std::ops::Range;
 use std::os::fd::{AsFd as _, BorrowedFd};
-use std::os::unix::fs::{FileExt as _, MetadataExt as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -19,10 +18,10 @@ use crate::existing::{decode_table, is_without_table};
 use cellblock_cell::{CellError, Guest, ReadVolume, Runtime};
 use cellblock_contract::{Level, LogLine, ReaderError, Volume};
 use cellblock_image::{Existing, ImageError, PartitionBlocks, Superblock};
-use cellblock_table::{Finding, SectorSize, Selector, Severity};
+use cellblock_table::{Finding, ReadAt as _, SectorSize, Selector, Severity};
 use cellblock_text::{PathBytes, exact};
 use cellblock_tree::source::{OpenedDisk, Source, SourceError, What};
-use cellblock_tree::volume::Blocks;
+use cellblock_tree::volume::{Blocks, Decoders};
 use cellblock_tree::{NodeId, Tree};
 
 /// A file system in an image.
@@ -211,7 +210,8 @@ impl Readers {
         wanted: &Wanted,
         extents: bool,
     ) -> Result<Opened, ReadingError> {
-        let image = Existing::open(&wanted.image)?;
+        let decoders: Arc<dyn Decoders> = runtime.codecs();
+        let image = Existing::open(&wanted.image)?.with_disk(&decoders)?;
         let Located {
             called,
             place,
@@ -220,16 +220,13 @@ impl Readers {
         let end = place.end.min(image.size());
         let start = place.start.min(end);
         let missing = place.end - end;
-        let file = File::open(&wanted.image).map_err(|source| DiskError::File {
+        let stamp = stamp(&image).map_err(|source| DiskError::File {
             file: wanted.image.clone(),
             source,
         })?;
-        let stamp = stamp(&file).map_err(|source| DiskError::File {
-            file: wanted.image.clone(),
-            source,
-        })?;
+        let image = Arc::new(image);
         let blocks: Arc<dyn Blocks> = Arc::new(ImageBlocks {
-            file,
+            image: Arc::clone(&image),
             stamp,
             start,
             size: end - start,
@@ -239,7 +236,7 @@ impl Readers {
             error: Box::new(error),
         };
         let find = || {
-            Superblock::find(&image, start..end).map_err(|source| {
+            Superblock::find(&*image, start..end).map_err(|source| {
                 ReadingError::from(DiskError::File {
                     file: image.path().to_owned(),
                     source,
@@ -438,15 +435,15 @@ impl Opened {
 /// What a file's size and its last change were.
 type Stamp = (u64, i64, i64);
 
-fn stamp(file: &File) -> io::Result<Stamp> {
-    let metadata = file.metadata()?;
+fn stamp(image: &Existing) -> io::Result<Stamp> {
+    let metadata = image.metadata()?;
     Ok((metadata.len(), metadata.ctime(), metadata.ctime_nsec()))
 }
 
 /// A range of an image.
 #[derive(Debug)]
 struct ImageBlocks {
-    file: File,
+    image: Arc<Existing>,
     /// What the file was when it was opened.
     stamp: Stamp,
     start: u64,
@@ -463,15 +460,16 @@ impl Blocks for ImageBlocks {
         if end.is_none_or(|end| end > self.size) {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        self.file.read_exact_at(buffer, self.start + offset)
+        self.image.read_at(self.start + offset, buffer)
     }
 
     fn position(&self, offset: u64) -> Option<(BorrowedFd<'_>, u64)> {
-        Some((self.file.as_fd(), self.start + offset))
+        let file = self.image.plain_file()?;
+        Some((file.as_fd(), self.start + offset))
     }
 
     fn verify(&self) -> io::Result<()> {
-        if stamp(&self.file)? == self.stamp {
+        if stamp(&self.image)? == self.stamp {
             Ok(())
         } else {
             Err(io::Error::other("the image was changed while it was read"))

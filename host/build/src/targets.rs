@@ -22,6 +22,7 @@ use cellblock_cell::{Codecs, Runtime};
 use cellblock_image::{Conversion, Durability, Existing, Image, ImageError, OutputFormat};
 use cellblock_text::hexadecimal;
 use cellblock_tree::recognise::Class;
+use cellblock_tree::volume::Decoders;
 
 /// A file that an image becomes.
 #[derive(Clone, Debug)]
@@ -75,6 +76,7 @@ impl Packing<'_> {
             let how = Conversion {
                 jobs: self.options.jobs,
                 codecs: &*self.codecs,
+                decoders: &(self.codecs.clone() as Arc<dyn Decoders>),
                 time: self.options.time,
                 name: &target.name(),
                 watch,
@@ -196,7 +198,7 @@ impl Assembled {
     }
 }
 
-/// Writes a disk that exists, or a file system alone, in other formats; nothing has a name yet. `waiting` is called before waiting
+/// Writes a disk that exists, plain or in a format that is read, or a file system alone, in other formats; nothing has a name yet. `waiting` is called before waiting
 /// for somebody who changes it.
 ///
 /// # Errors
@@ -209,7 +211,9 @@ pub fn export_image(
     waiting: &dyn Fn(),
 ) -> Result<(Packed, Record), Error> {
     let begun = Instant::now();
-    let image = Existing::open_unchanging(path, waiting)?;
+    let codecs = runtime.codecs();
+    let decoders: Arc<dyn Decoders> = codecs.clone();
+    let image = Existing::open_unchanging(path, waiting)?.with_disk(&decoders)?;
     let format = image.recognise().map_err(|source| ImageError::Open {
         path: path.to_owned(),
         source,
@@ -218,10 +222,7 @@ pub fn export_image(
         let path = path.to_owned();
         return Err(DiskError::Recognised { path, format }.into());
     }
-    let packing = Packing {
-        codecs: runtime.codecs(),
-        options,
-    };
+    let packing = Packing { codecs, options };
     let (mut files, mut outputs) = (Vec::new(), Vec::new());
     for target in targets {
         let scratch = target.output.scratch()?;
@@ -248,6 +249,7 @@ fn is_no_disk(class: Class) -> bool {
         | Class::Compressed(_)
         | Class::OtherCompression
         | Class::Archive
+        | Class::ReadDiskImage
         | Class::DiskImage => true,
         Class::Filesystem | Class::Other => false,
     }

@@ -8,7 +8,7 @@ use std::env;
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use clap::{ArgMatches, Command};
 use clap_complete::Shell;
@@ -17,11 +17,13 @@ use clap_complete::env::Shells;
 
 use crate::arguments::TreeForm;
 use cellblock_build::catalogue::{built_in, built_in_kinds};
+use cellblock_build::cell::{Runtime, RuntimeOptions};
 use cellblock_build::contract::{Kinds, Loss};
 use cellblock_build::image::formats::described;
 use cellblock_build::plan::{Draft, RawLengths};
 use cellblock_build::spec::{Choices, Files, Project};
 use cellblock_build::table::Partition;
+use cellblock_build::tree::volume::Decoders;
 use cellblock_build::{Seen, look_at};
 
 /// The variable with the name of the shell that asks.
@@ -174,9 +176,15 @@ pub(crate) fn losses() -> Vec<CompletionCandidate> {
 
 /// The partitions of the image that was typed: by name, and by number where the name is none or not theirs alone.
 pub(crate) fn partitions_of_image(current: &OsStr) -> Vec<CompletionCandidate> {
-    let partitions = |image: &PathBuf| match look_at(image, None) {
-        Ok(Seen::Disk { decoded, .. }) => decoded.table.partitions,
-        _ => Vec::new(),
+    let partitions = |image: &PathBuf| {
+        let Ok(runtime) = Runtime::new(&RuntimeOptions::default()) else {
+            return Vec::new();
+        };
+        let decoders: Arc<dyn Decoders> = runtime.codecs();
+        match look_at(image, None, &decoders) {
+            Ok(Seen::Disk { decoded, .. }) => decoded.table.partitions,
+            _ => Vec::new(),
+        }
     };
     let partitions = typed_before("image", partitions).unwrap_or_default();
     let is_alone = |name: &str| partitions.iter().filter(|it| it.name == name).count() == 1;

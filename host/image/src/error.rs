@@ -95,6 +95,14 @@ pub enum ImageError {
         /// Why.
         reason: String,
     },
+    /// What an output is to differ from cannot be that.
+    #[error("{}: {is} is no disk to differ from: name a raw disk or a qcow2, and say with backing_fmt which of them", path.display())]
+    Base {
+        /// The file.
+        path: PathBuf,
+        /// What it is.
+        is: &'static str,
+    },
     /// The finished image does not get its name.
     #[error("{}: the finished image cannot be given this name: {source}", path.display())]
     Publish {

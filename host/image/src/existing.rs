@@ -14,13 +14,16 @@ use std::io;
 use std::ops::Range;
 use std::os::unix::fs::{FileExt as _, FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rustix::fs::{FallocateFlags, FlockOperation, XattrFlags};
 use rustix::io::Errno;
 
-use super::{Durability, Image, ImageError, PartitionFile, Scratch, copy};
+use super::disk::is_fixed_vhd;
+use super::{Bytes, Durability, Image, ImageError, PartitionFile, Scratch, VirtualDisk, copy};
 use cellblock_table::{ReadAt, SectorSize};
 use cellblock_tree::recognise::{Format, HEAD, recognise};
+use cellblock_tree::volume::Decoders;
 
 /// The zeros that are written at a time.
 const ZEROS: usize = 1 << 20;
@@ -35,6 +38,8 @@ pub struct Existing {
     size: u64,
     /// Of a block device, as the kernel says it; a file has none.
     sector_size: Option<SectorSize>,
+    /// The disk in it, where it is no plain one.
+    disk: Option<VirtualDisk>,
 }
 
 /// Whether the image is changed in a clone or a copy that then takes its place at once.
@@ -124,7 +129,10 @@ impl<'a> Replacement<'a> {
 
 impl ReadAt for Existing {
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
-        self.file.read_exact_at(buffer, offset)
+        match &self.disk {
+            Some(disk) => disk.read(offset, buffer),
+            None => self.file.read_exact_at(buffer, offset),
+        }
     }
 
     fn size(&self) -> io::Result<u64> {
@@ -152,14 +160,51 @@ impl Existing {
         Self::from_file(path, File::open(path))
     }
 
-    /// What it is by its first bytes, if that is a known format.
+    /// The disk in it, where it is a file of a format that virtual machines have and [that is read](VirtualDisk); else itself.
+    /// Nothing can be changed in such a disk. `decoders` are asked for what is compressed in it.
+    ///
+    /// # Errors
+    /// [`ImageError::Open`] if the format has what is not read, or the file is damaged.
+    pub fn with_disk(mut self, decoders: &Arc<dyn Decoders>) -> Result<Self, ImageError> {
+        let disk = VirtualDisk::open(&self.file, self.size, decoders);
+        self.disk = disk.map_err(|source| ImageError::Open {
+            path: self.path.clone(),
+            source,
+        })?;
+        if let Some(disk) = &self.disk {
+            self.size = disk.size();
+        }
+        Ok(self)
+    }
+
+    /// What the kernel knows of its file.
+    ///
+    /// # Errors
+    /// If that cannot be asked.
+    pub fn metadata(&self) -> io::Result<fs::Metadata> {
+        self.file.metadata()
+    }
+
+    /// The file in which its bytes are as they are; none if it is a [disk in a file of another format](Self::with_disk).
+    #[must_use]
+    pub fn plain_file(&self) -> Option<&File> {
+        self.disk.is_none().then_some(&self.file)
+    }
+
+    /// What it is by its first bytes, or as a VHD by its last ones, if that is a known format. Of a
+    /// [disk in it](Self::with_disk) it is what that holds.
     ///
     /// # Errors
     /// If it cannot be read.
     pub fn recognise(&self) -> io::Result<Option<&'static Format>> {
         let length = usize::try_from(self.size).map_or(HEAD, |size| size.min(HEAD));
         let mut head = vec![0; length];
-        self.file.read_exact_at(&mut head, 0)?;
+        self.read_at(0, &mut head)?;
+        if self.disk.is_none()
+            && let Some(vhd) = is_fixed_vhd(&self.file, self.size)?
+        {
+            return Ok(Some(vhd));
+        }
         Ok(recognise(&head))
     }
 
@@ -204,9 +249,13 @@ impl Existing {
         self.size
     }
 
-    /// The file, and the bytes in it.
-    pub(super) fn whole(&self) -> (&File, u64) {
-        (&self.file, self.size)
+    /// Where its bytes are, and their number.
+    pub(super) fn whole(&self) -> (Bytes<'_>, u64) {
+        let bytes = match &self.disk {
+            Some(disk) => Bytes::Disk(disk),
+            None => Bytes::File(&self.file),
+        };
+        (bytes, self.size)
     }
 
     fn from_file(path: &Path, file: io::Result<File>) -> Result<Self, ImageError> {
@@ -224,6 +273,7 @@ impl Existing {
             file,
             path: path.to_owned(),
             size,
+            disk: None,
         })
     }
 
@@ -304,8 +354,17 @@ impl Existing {
     ) -> Result<Image, ImageError> {
         let length = place.end - place.start;
         let image = Image::new(scratch, length)?;
-        copy::data(&self.file, place.start, image.file(), 0, length, watch)
-            .map_err(|source| scratch.transfer_error("writing", 0, length, source))?;
+        let copied = match &self.disk {
+            None => copy::data(&self.file, place.start, image.file(), 0, length, watch),
+            Some(disk) => {
+                let cut = disk.copy(place, image.file(), watch);
+                cut.map_err(|source| ImageError::Open {
+                    path: self.path.clone(),
+                    source,
+                })?
+            }
+        };
+        copied.map_err(|source| scratch.transfer_error("writing", 0, length, source))?;
         Ok(image)
     }
 

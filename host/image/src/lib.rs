@@ -10,6 +10,8 @@
 //!
 //! An image that [exists](Existing) can be [asked](Superblock) what its partitions hold, and is changed one partition at a time: in a clone that takes its place, or in place.
 //!
+//! A disk in a file of a format of virtual machines is [read](VirtualDisk) like a plain one, and not changed.
+//!
 //! Until it is published nothing has a name: whatever ends the process, the kernel takes the files back. The largest
 //! partition is filled right where it belongs in the image's own file, which holds nothing else while its cell runs, so
 //! that most bytes are written once and never copied.
@@ -17,6 +19,7 @@
 #![forbid(unsafe_code)]
 
 mod copy;
+mod disk;
 mod document;
 mod error;
 mod existing;
@@ -34,6 +37,8 @@ mod superblock;
 mod tests;
 mod verity;
 
+use disk::Bytes;
+pub use disk::{DiskFault, VirtualDisk};
 pub use document::Document;
 pub use error::ImageError;
 pub use existing::{Atomic, Change, Existing, Replacement};

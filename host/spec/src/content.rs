@@ -209,7 +209,7 @@ pub enum LookError {
         /// The option.
         option: &'static str,
     },
-    /// It is a file system.
+    /// It is a file system, or a disk that is read.
     #[error(
         "is {name}: to take what is in it, type image: before its path; to put it in as it is, file:"
     )]
@@ -503,7 +503,9 @@ fn guess(path: PathBuf) -> Result<What, LookError> {
         }
         // Compressed files are content: kernels, manual pages.
         Class::Compressed(_) | Class::OtherCompression | Class::Other => Ok(What::File(path)),
-        Class::Filesystem => Err(LookError::Filesystem { name: format.name }),
+        Class::Filesystem | Class::ReadDiskImage => {
+            Err(LookError::Filesystem { name: format.name })
+        }
         Class::Archive | Class::DiskImage => Err(LookError::NotRead { name: format.name }),
     }
 }
@@ -636,7 +638,6 @@ mod tests {
             ("r.7z", b"7z\xbc\xaf\x27\x1c", "a 7z archive"),
             ("r.rar", b"Rar!\x1a\x07\x01\0", "a rar archive"),
             ("r.cpio", b"070701", "a cpio archive"),
-            ("r.qcow2", b"QFI\xfb", "a qcow2 image"),
             ("r.tar.lz", b"LZIP", "compressed with lzip"),
         ] {
             fs::write(directory.join(name), bytes).unwrap();
@@ -650,12 +651,17 @@ mod tests {
             assert_eq!(as_it_is.unwrap().look().unwrap().what, What::File(path));
         }
         let image = directory.join("r");
-        fs::write(&image, b"hsqs").unwrap();
-        let message = look("r").unwrap_err().to_string();
-        assert!(
-            message.starts_with("is a squashfs file system: ") && message.contains("image:"),
-            "{message}"
-        );
+        for (bytes, name) in [
+            (&b"QFI\xfb"[..], "a qcow2 image"),
+            (b"hsqs", "a squashfs file system"),
+        ] {
+            fs::write(&image, bytes).unwrap();
+            let message = look("r").unwrap_err().to_string();
+            assert!(
+                message.starts_with(&format!("is {name}: ")) && message.contains("image:"),
+                "{message}"
+            );
+        }
         for (typed, partition) in [
             ("", None),
             (":root", Some("root")),

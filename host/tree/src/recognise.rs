@@ -15,7 +15,9 @@ pub enum Class {
     Archive,
     /// A file system without a partition table around it.
     Filesystem,
-    /// A disk in the format of a virtual machine.
+    /// A disk in the format of a virtual machine, which is read as a disk where nothing is changed.
+    ReadDiskImage,
+    /// A disk in the format of a virtual machine that is not read.
     DiskImage,
     /// Neither content nor a disk.
     Other,
@@ -75,6 +77,9 @@ impl Format {
     #[must_use]
     pub fn advice_for_disks(&self) -> Option<&'static str> {
         match self.class {
+            Class::ReadDiskImage => {
+                Some("make a raw disk of it first: cellblock export FILE -o DISK.img")
+            }
             Class::DiskImage => {
                 Some("make a raw disk of it first: qemu-img convert -O raw FILE DISK.img")
             }
@@ -99,7 +104,7 @@ pub const HEAD: usize = 65_600 + 8;
 /// use cellblock_tree::recognise::{Class, recognise};
 ///
 /// let format = recognise(b"QFI\xfb\0\0\0\x03").unwrap();
-/// assert_eq!((format.name, format.class), ("a qcow2 image", Class::DiskImage));
+/// assert_eq!((format.name, format.class), ("a qcow2 image", Class::ReadDiskImage));
 /// assert!(recognise(b"#!/bin/sh\n").is_none());
 /// ```
 #[must_use]
@@ -219,14 +224,14 @@ static FORMATS: [Format; 47] = [
         Class::Other,
         &[(0, &[0xed, 0xab, 0xee, 0xdb])],
     ),
-    format("a qcow2 image", Class::DiskImage, &[(0, b"QFI\xfb")]),
+    format("a qcow2 image", Class::ReadDiskImage, &[(0, b"QFI\xfb")]),
     format("a QED image", Class::DiskImage, &[(0, b"QED\0")]),
     format(
         "a VMDK image",
-        Class::DiskImage,
+        Class::ReadDiskImage,
         &[(0, b"KDMV"), (0, b"COWD"), (0, b"# Disk DescriptorFile")],
     ),
-    format("a VHD image", Class::DiskImage, &[(0, b"conectix")]),
+    format("a VHD image", Class::ReadDiskImage, &[(0, b"conectix")]),
     format("a VHDX image", Class::DiskImage, &[(0, b"vhdxfile")]),
     format(
         "a VDI image",

@@ -39,6 +39,7 @@ use cellblock_image::{
     Atomic, Change, Durability, Existing, Image, ImageError, Replacement, Scratch,
 };
 use cellblock_table::{Finding, Partition, SectorSize, Selector, Severity, Table};
+use cellblock_tree::volume::Decoders;
 
 /// What is asked for of a disk that exists.
 #[derive(Clone, Debug)]
@@ -203,6 +204,7 @@ pub fn fill_partition(
     let number = located.partition.number;
     let formatters = catalog.load(runtime, &[&*request.kind].into(), options.jobs)?;
     formatters.say(&*options.progress);
+    formatters.check_labels_of(&request)?;
     let kinds = formatters.kinds();
     let (filesystem, time) = plan::filesystem_alone(request, &kinds, number, Some(located.size()))?;
     let preparation = Preparation {
@@ -349,7 +351,7 @@ impl Taken {
 }
 
 /// Takes the content of a partition out of an image, into a file of its own; of a partition that ends beyond the image, what
-/// is there.
+/// is there. `decoders` are asked for what is compressed in an image that is not raw.
 ///
 /// # Errors
 /// [`Error`]; nothing is left behind.
@@ -357,9 +359,11 @@ pub fn cut_partition(
     asked: &Asked,
     output: &Output,
     durability: Durability,
+    decoders: &Arc<dyn Decoders>,
 ) -> Result<Taken, Error> {
     let begun = Instant::now();
     let image = Existing::open_unchanging(&asked.image, &|| (asked.waiting)(&asked.image))?;
+    let image = image.with_disk(decoders)?;
     let located = asked.locate(&image, Use::Read)?;
     let scratch = output.scratch()?;
     let splicing = Instant::now();

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use super::error::is_without_table;
 use super::{DiskError, decode_table};
 use crate::error::Error;
 use cellblock_image::{Existing, Superblock};
 use cellblock_table::{Decoded, SectorSize, TableError};
+use cellblock_tree::volume::Decoders;
 
 /// What is seen of an image.
 #[derive(Debug)]
@@ -25,10 +27,16 @@ pub enum Seen {
 
 /// Looks at an image, or at a disk that may be read, whose sectors have this size, or the one that its table shows.
 ///
+/// `decoders` are asked for what is compressed in an image that is not raw.
+///
 /// # Errors
 /// [`Error`] when it cannot be read, or is neither a disk nor a file system.
-pub fn look_at(path: &Path, sector_size: Option<SectorSize>) -> Result<Seen, Error> {
-    let image = Existing::open(path)?;
+pub fn look_at(
+    path: &Path,
+    sector_size: Option<SectorSize>,
+    decoders: &Arc<dyn Decoders>,
+) -> Result<Seen, Error> {
+    let image = Existing::open(path)?.with_disk(decoders)?;
     let find = |place| {
         Superblock::find(&image, place).map_err(|source| DiskError::Table {
             path: path.to_owned(),

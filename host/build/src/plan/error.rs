@@ -90,6 +90,11 @@ impl PlanError {
         Locate::at(reason, Some(place.clone()))
     }
 
+    /// The error of what no spec says.
+    pub(crate) fn of_reason(reason: Reason) -> Self {
+        Locate::at(reason, None)
+    }
+
     /// The same error with the partition that it is about.
     pub(super) fn of(self, named: Named) -> Self {
         Self {
@@ -453,7 +458,7 @@ pub enum Reason {
     },
     /// Labels for SELinux where nothing stores them.
     #[error(
-        "`selinux` labels files by an extended attribute, and {kind} stores none: remove it, or make an ext4, an erofs or a squashfs"
+        "`selinux` (--contexts) labels files by an extended attribute, and {kind} stores none: remove it, or make an ext4, an erofs or a squashfs"
     )]
     LabelsNotStored {
         /// The kind of file system.

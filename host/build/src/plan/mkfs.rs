@@ -2,6 +2,7 @@
 //! partition of a disk that exists.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use super::error::{Locate, PlanError, Reason};
 use super::sectors::{whole_sectors, with_margin};
@@ -33,6 +34,8 @@ pub struct FilesystemRequest {
     pub drop: Vec<Loss>,
     /// What goes in; of two sources with the same file the later wins.
     pub sources: Vec<Source>,
+    /// The `file_contexts` that labels all of it for SELinux.
+    pub contexts: Option<PathBuf>,
 }
 
 /// A file system in a file of its own, as asked for.
@@ -120,7 +123,7 @@ pub fn filesystem_alone(
         drop,
         contents: request.sources.into_iter().map(Content::from).collect(),
         most,
-        contexts: None,
+        contexts: request.contexts,
     };
     let time = request.time.map_or(TimeRule::NewestFile, TimeRule::Fixed);
     Ok((filesystem, time))
@@ -138,6 +141,7 @@ impl FilesystemRequest {
             options,
             drop,
             sources: _,
+            contexts: _,
         } = self;
         let drop: Losses = drop.iter().copied().collect();
         format!(

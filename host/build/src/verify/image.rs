@@ -13,6 +13,7 @@ use cellblock_spec::Spec;
 use cellblock_table::{Decoded, Selector};
 use cellblock_text::hexadecimal;
 use cellblock_tree::Tree;
+use cellblock_tree::volume::Decoders;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
@@ -76,7 +77,8 @@ struct Subject<'a> {
 
 impl<'a> Subject<'a> {
     fn open(path: &'a Path, runtime: &'a Runtime) -> Result<Self, Error> {
-        let image = Existing::open(path)?;
+        let decoders: Arc<dyn Decoders> = runtime.codecs();
+        let image = Existing::open(path)?.with_disk(&decoders)?;
         let table = decode_table(&image, path, None)?;
         Ok(Self {
             path,

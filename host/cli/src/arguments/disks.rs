@@ -135,7 +135,7 @@ pub struct Splice {
 /// The command `cut`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The image may also be a disk that may be read. Holes of the image become holes of FILE.
+The image may also be a disk that may be read, or a qcow2, VMDK or VHD. Holes of the image become holes of FILE.
 
 Examples:
   cellblock cut disk.img root -o root.img

@@ -1,6 +1,7 @@
 //! What goes into a file system, as typed: the same for every command that makes one.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use clap::{Args, ValueHint};
 use clap_complete::engine::ArgValueCandidates;
@@ -65,6 +66,10 @@ pub struct Filesystem {
         value_hint = ValueHint::AnyPath
     )]
     content: Vec<TypedContent>,
+    /// Label everything for SELinux by the policy's file_contexts; `.local`, `.homedirs`, `.subs` and `.subs_dist` beside it
+    /// are read too
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    contexts: Option<PathBuf>,
     /// An option of the formatter; repeatable. `cellblock guests` lists them
     #[arg(long = "option", value_name = "KEY=VALUE", value_parser = option)]
     options: Vec<(String, String)>,
@@ -111,6 +116,7 @@ impl Filesystem {
             options: self.options.iter().cloned().collect::<BTreeMap<_, _>>(),
             drop: self.drop.clone(),
             sources,
+            contexts: self.contexts.clone(),
         })
     }
 }

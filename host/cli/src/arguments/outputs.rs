@@ -137,7 +137,7 @@ Examples:
   cellblock export disk.img:root -o root.tar
   cellblock export new.img:root --base old.img:root -o layout/", formats()))]
 pub struct Export {
-    /// The image: a raw disk, or a file system alone; for a tar or an OCI image its partition too, as for `ls`
+    /// The image: a disk (raw, qcow2, VMDK or VHD), or a file system alone; for a tar or an OCI image its partition too, as for `ls`
     #[arg(value_name = "IMAGE", value_parser = OsStringValueParser::new().map(|typed| ImagePlace::parse(&typed)))]
     pub image: ImagePlace,
     /// The file to write, in the format of its suffix, with `,KEY=VALUE` behind it as listed below, and `,format=NAME`

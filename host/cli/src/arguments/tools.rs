@@ -37,7 +37,7 @@ Examples:
   cellblock show root.img
   cellblock show --json disk.img    the shape of `sfdisk --json`")]
 pub struct Show {
-    /// The image, or a disk that may be read
+    /// The image (raw, qcow2, VMDK or VHD), or a disk that may be read
     pub image: PathBuf,
     /// Print JSON, in the shape of `sfdisk --json`, with a member `filesystem` in each partition that holds one
     #[arg(long)]

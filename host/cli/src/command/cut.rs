@@ -1,8 +1,11 @@
 //! `cellblock cut`: the content of a partition of an image, in a file of its own.
 
+use std::sync::Arc;
+
 use cellblock_build::footprint::Footprint;
 use cellblock_build::image::Atomic;
 use cellblock_build::text::human;
+use cellblock_build::tree::volume::Decoders;
 use cellblock_build::{Output, cut_partition};
 
 use super::record::RecordFile;
@@ -24,9 +27,12 @@ pub(super) fn run(cut: &Cut) -> Result<(), Failure> {
         super::progress(cut.quiet, cut.verbose),
         cut.quiet,
     );
-    let taken = cut_partition(&asked, &output, super::durability(cut.sync));
+    let codecs = super::codecs()?;
+    let decoders: Arc<dyn Decoders> = codecs.clone();
+    let taken = cut_partition(&asked, &output, super::durability(cut.sync), &decoders);
     asked.progress.clear();
     let taken = taken?;
+    super::warn_of_decoders(&codecs);
     super::print_findings(&cut.chosen.image, &taken.changed);
     record.write(&taken.changed.record)?;
     if !(cut.quiet || to_stdout || has_stdout) {

@@ -29,7 +29,7 @@ pub(super) fn run(diff: &Diff) -> Result<(), Failure> {
         held: None,
     };
     let mut told = Told::new(diff);
-    match disks(diff)? {
+    match disks(diff, &runtime)? {
         Some([first, second]) => {
             let readers = diff.reading.by.readers();
             let comparing = Comparing {
@@ -123,13 +123,13 @@ impl Listener for Told<'_> {
 }
 
 /// The two disks, if whole ones are compared.
-fn disks(diff: &Diff) -> Result<Option<[Disk; 2]>, Failure> {
+fn disks(diff: &Diff, runtime: &Runtime) -> Result<Option<[Disk; 2]>, Failure> {
     let open = |place: &ImagePlace| {
         let is_whole = place.partition.is_none() && place.path.is_none();
         if !is_whole || place.image.is_dir() || is_archive(&place.image) {
             return Ok(None);
         }
-        Disk::open(&place.image, diff.reading.by.sector_size())
+        Disk::open(&place.image, diff.reading.by.sector_size(), runtime)
     };
     let Some(first) = open(&diff.first)? else {
         return Ok(None);

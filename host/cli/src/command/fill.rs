@@ -15,9 +15,7 @@ pub(super) fn run(fill: &Fill) -> Result<(), Failure> {
         .request(fill.kind.name())
         .map_err(Failure::usage)?;
     let mut footprint = Footprint::default();
-    for source in &request.sources {
-        footprint.reads_source(source);
-    }
+    footprint.reads_request(&request);
     super::reads_guests(&mut footprint, &fill.run);
     footprint.writes("the image", &fill.chosen.image);
     let mut record = RecordFile::prepare(&fill.run, &mut footprint, false)?;

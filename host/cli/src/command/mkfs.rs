@@ -13,9 +13,7 @@ pub(super) fn run(mkfs: &Mkfs) -> Result<(), Failure> {
     let targets = mkfs.targets().map_err(Failure::usage)?;
     let request = mkfs.request().map_err(Failure::usage)?;
     let mut footprint = Footprint::default();
-    for source in &request.filesystem.sources {
-        footprint.reads_source(source);
-    }
+    footprint.reads_request(&request.filesystem);
     super::reads_guests(&mut footprint, &mkfs.run);
     let to_stdout = super::writes(&mut footprint, &targets)?;
     let mut record = RecordFile::prepare(&mkfs.run, &mut footprint, to_stdout)?;

@@ -45,7 +45,7 @@ use crate::arguments::{Arguments, Chosen, Command, Limits as CellLimits, Run};
 use crate::completion;
 use crate::report::{LineProgress, TerminalProgress, terminal};
 use cellblock_build::catalogue::{Catalog, Foreign};
-use cellblock_build::cell::{Runtime, RuntimeOptions, Walls};
+use cellblock_build::cell::{Codecs, Runtime, RuntimeOptions, Walls};
 use cellblock_build::contract::{Level, Limits};
 use cellblock_build::footprint::Footprint;
 use cellblock_build::image::{Atomic, Durability};
@@ -126,6 +126,12 @@ fn runtime_of(limits: &CellLimits, walls: Walls) -> Result<Runtime, Failure> {
         walls,
     };
     Runtime::new(&options).map_err(Failure::failed)
+}
+
+/// Who takes apart what is compressed in an image, behind the strongest wall that there is here.
+fn codecs() -> Result<Arc<Codecs>, Failure> {
+    let runtime = Runtime::new(&RuntimeOptions::default());
+    Ok(runtime.map_err(Failure::failed)?.codecs())
 }
 
 /// The formatters of the command line, over those of the spec.
@@ -298,6 +304,9 @@ fn writes<'t>(
     let mut to_stdout = 0;
     for target in targets {
         footprint.writes_output("the image", &target.output);
+        if let Some(base) = target.format.base() {
+            footprint.reads("the backing file", base);
+        }
         to_stdout += u32::from(target.output == Output::Stdout);
     }
     match to_stdout {
@@ -422,6 +431,16 @@ fn warn_of_codecs(runtime: &Runtime, record: &Record) {
         tell!(
             "warning: this kernel, or the container around this program, does not allow {missing}: \
              what compresses runs in this process; `--walls process` makes this an error"
+        );
+    }
+}
+
+/// Says the same of those that take apart what is compressed in an image.
+fn warn_of_decoders(codecs: &Codecs) {
+    if let Some(missing) = codecs.wall().and_then(|wall| wall.missing) {
+        tell!(
+            "warning: this kernel, or the container around this program, does not allow {missing}: \
+             what decompresses runs in this process"
         );
     }
 }

@@ -1,6 +1,7 @@
 //! `cellblock show`: what an image holds.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::Serialize;
 
@@ -9,11 +10,16 @@ use crate::arguments::Show;
 use crate::report::{describe_held, draw, list_held, terminal};
 use cellblock_build::image::Superblock;
 use cellblock_build::table::{Decoded, Severity, SfdiskPartition, SfdiskTable, json_like_sfdisk};
+use cellblock_build::tree::volume::Decoders;
 use cellblock_build::{Seen, look_at};
 
 pub(super) fn run(show: &Show) -> Result<(), Failure> {
     let name = show.image.display().to_string();
-    match look_at(&show.image, show.sector_size)? {
+    let codecs = super::codecs()?;
+    let decoders: Arc<dyn Decoders> = codecs.clone();
+    let seen = look_at(&show.image, show.sector_size, &decoders)?;
+    super::warn_of_decoders(&codecs);
+    match seen {
         Seen::Filesystem(found) if show.json => print_json(&Alone {
             filesystem: Filesystem::of(&found, Some(&name)),
         }),

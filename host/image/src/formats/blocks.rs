@@ -8,7 +8,6 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::os::unix::fs::FileExt as _;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::vec;
@@ -90,7 +89,7 @@ impl<'a> Hand<'a> {
         let there = crate::copy::at_most(left, bytes.len());
         let (there, beyond) = bytes.split_at_mut(there);
         beyond.fill(0);
-        let read = self.disk.file.read_exact_at(there, offset);
+        let read = self.disk.bytes.read(offset, there);
         read.map_err(|source| ImageError::Read { offset, source })
     }
 }

@@ -4,7 +4,6 @@
 
 use std::fmt::Write as _;
 use std::ops::Range;
-use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
 
 use cellblock_text::hexadecimal;
@@ -84,7 +83,7 @@ fn digest(disk: &Disk<'_>, range: Range<u64>) -> Result<[u8; 32], ImageError> {
     let end = range.end.min(disk.size);
     while offset < end {
         let count = copy::at_most(end - offset, READ);
-        let read = disk.file.read_exact_at(&mut buffer[..count], offset);
+        let read = disk.bytes.read(offset, &mut buffer[..count]);
         read.map_err(|source| ImageError::Read { offset, source })?;
         hash.update(&buffer[..count]);
         offset += count as u64;

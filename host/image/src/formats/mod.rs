@@ -20,6 +20,7 @@ mod stored;
 mod tests;
 
 mod vhd;
+mod vhdx;
 mod vmdk;
 mod xz;
 mod zst;
@@ -29,24 +30,27 @@ use std::fmt;
 use std::fs::File;
 use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use cellblock_codec::Workers;
 use cellblock_text::{exact, nearest};
+use cellblock_tree::recognise::{Class, recognise};
+use cellblock_tree::volume::Decoders;
 use sha2::{Digest as _, Sha256};
 
 pub use options::FormatError;
 
-use crate::{Existing, Image, ImageError, Scratch, copy};
+use crate::{Bytes, Existing, Image, ImageError, Scratch, copy};
 use options::Options;
 
 /// All formats, the plain one first.
-static KINDS: [&Kind; 9] = [
+static KINDS: [&Kind; 10] = [
     &raw::KIND,
     &qcow2::KIND,
     &vmdk::KIND,
     &vhd::KIND,
+    &vhdx::KIND,
     &zst::KIND,
     &gzip::KIND,
     &xz::KIND,
@@ -55,9 +59,8 @@ static KINDS: [&Kind; 9] = [
 ];
 
 /// The suffixes of files that are no plain disk and not written, and what they are.
-const NOT_WRITTEN: [(&str, &str); 11] = [
+const NOT_WRITTEN: [(&str, &str); 10] = [
     ("qcow", "a qcow image of version 1"),
-    ("vhdx", "a VHDX image"),
     ("vdi", "a VDI image"),
     ("ova", "an OVA archive"),
     ("bz2", "compressed with bzip2"),
@@ -68,6 +71,9 @@ const NOT_WRITTEN: [(&str, &str); 11] = [
     ("tar.zst", "a tar archive"),
     ("zip", "a zip archive"),
 ];
+
+/// What a qcow2 begins with.
+const QCOW2: &[u8] = b"QFI\xfb";
 
 /// As much of a disk's beginning stands for it where a format wants an identifier: tables and superblocks, with theirs.
 const STANDS_FOR_DISK: usize = 64 << 10;
@@ -109,8 +115,23 @@ trait Format: fmt::Debug + Send + Sync {
         Ok(Vec::new())
     }
 
+    /// The disk that it only differs from.
+    fn base(&self) -> Option<&Base> {
+        None
+    }
+
     /// Writes the disk to an empty file.
     fn write(&self, disk: &Disk<'_>, to: &mut Writer<'_>) -> Result<(), ImageError>;
+}
+
+/// A disk that an output only differs from.
+#[derive(Debug)]
+struct Base {
+    /// What the output calls it.
+    name: String,
+    path: PathBuf,
+    /// Whether it is a qcow2; if nothing was said, it is found out.
+    is_qcow2: Option<bool>,
 }
 
 /// A format that was chosen for an output, with its options.
@@ -144,9 +165,10 @@ impl OutputFormat {
             Some(name) => named(name)?,
             None => of_suffix(path)?,
         };
+        let folder = path.parent().unwrap_or(Path::new(""));
         Ok(Self {
             kind,
-            format: (kind.make)(&Options::of(kind, options)?)?,
+            format: (kind.make)(&Options::of(kind, options, folder)?)?,
         })
     }
 
@@ -172,6 +194,12 @@ impl OutputFormat {
     #[must_use]
     pub fn is_disk_itself(&self) -> bool {
         self.format.is_disk_itself()
+    }
+
+    /// The disk that is read for it, as one that it only differs from.
+    #[must_use]
+    pub fn base(&self) -> Option<&Path> {
+        self.format.base().map(|base| &*base.path)
     }
 
     /// Whether it stands beside the disk, and does not hold it.
@@ -230,6 +258,8 @@ pub struct Conversion<'a> {
     pub jobs: usize,
     /// Who compresses.
     pub codecs: &'a dyn Workers,
+    /// Who takes apart what is compressed in a disk that an output only differs from.
+    pub decoders: &'a Arc<dyn Decoders>,
     /// The time for formats that have one, in seconds since 1970.
     pub time: Option<i64>,
     /// The name of the output's file, which a few formats repeat within.
@@ -240,8 +270,10 @@ pub struct Conversion<'a> {
 
 /// The disk that is written.
 struct Disk<'a> {
-    file: &'a File,
+    bytes: Bytes<'a>,
     size: u64,
+    /// The disk that the output only differs from.
+    base: Option<&'a Existing>,
     jobs: usize,
     codecs: &'a dyn Workers,
     time: Option<i64>,
@@ -249,17 +281,23 @@ struct Disk<'a> {
 }
 
 impl Disk<'_> {
-    /// Where it has data, ascending; the rest are zeros.
+    /// Where it or its base has data, ascending; the rest are zeros.
     fn extents(&self) -> Result<Vec<Range<u64>>, ImageError> {
-        copy::extents(self.file, 0, self.size)
-            .map_err(|source| ImageError::Read { offset: 0, source })
+        let failed = |source| ImageError::Read { offset: 0, source };
+        let own = self.bytes.extents(self.size).map_err(failed)?;
+        let Some(base) = self.base else {
+            return Ok(own);
+        };
+        let (bytes, size) = base.whole();
+        let base = bytes.extents(size.min(self.size)).map_err(failed)?;
+        Ok(joined(own, base))
     }
 
     /// A digest of what identifies the disk, for an identifier of a format: its size, and its first bytes, in which its own
     /// identifiers are.
     fn identifier(&self, purpose: &str) -> Result<[u8; 16], ImageError> {
         let mut head = vec![0; copy::at_most(self.size, STANDS_FOR_DISK)];
-        let read = self.file.read_exact_at(&mut head, 0);
+        let read = self.bytes.read(0, &mut head);
         read.map_err(|source| ImageError::Read { offset: 0, source })?;
         let mut hash = Sha256::new();
         hash.update(purpose.as_bytes());
@@ -299,6 +337,20 @@ impl Disk<'_> {
             ),
         })
     }
+}
+
+/// What is in one of two lists of ranges, or in both. All ascend.
+fn joined(one: Vec<Range<u64>>, other: Vec<Range<u64>>) -> Vec<Range<u64>> {
+    let mut all = [one, other].concat();
+    all.sort_unstable_by_key(|it| it.start);
+    all.dedup_by(|next, last| {
+        let touches = next.start <= last.end;
+        if touches {
+            last.end = last.end.max(next.end);
+        }
+        touches
+    });
+    all
 }
 
 /// The file that a format is written to.
@@ -346,29 +398,61 @@ impl Writer<'_> {
 
 /// Writes a disk in a format, to a file without a name beside what `scratch` is for.
 fn convert(
-    disk: &Disk<'_>,
-    watch: &dyn Fn(u64),
+    disk: Disk<'_>,
+    how: &Conversion<'_>,
     scratch: &Scratch,
     format: &OutputFormat,
 ) -> Result<Image, ImageError> {
+    let base = match format.format.base() {
+        Some(base) => Some(base.open(how.decoders)?),
+        None => None,
+    };
+    let disk = Disk {
+        base: base.as_ref(),
+        ..disk
+    };
     let file = scratch.create()?;
     let mut writer = Writer {
         file: &file,
         scratch,
-        watch,
+        watch: how.watch,
         position: 0,
     };
-    format.format.write(disk, &mut writer)?;
+    format.format.write(&disk, &mut writer)?;
     let metadata = file.metadata();
     let size = metadata.map_err(|source| scratch.transfer_error("reading", 0, 0, source))?;
     Ok(Image::whole(scratch, file, size.len()))
 }
 
+impl Base {
+    fn open(&self, decoders: &Arc<dyn Decoders>) -> Result<Existing, ImageError> {
+        let base = Existing::open(&self.path)?;
+        if self.is_qcow2 == Some(false) {
+            return Ok(base);
+        }
+        let format = base.recognise().map_err(|source| ImageError::Open {
+            path: self.path.clone(),
+            source,
+        })?;
+        let name = format.map(|format| format.name);
+        match (self.is_qcow2, format.map(|it| it.class)) {
+            _ if name == recognise(QCOW2).map(|it| it.name) => base.with_disk(decoders),
+            (None, Some(Class::DiskImage | Class::ReadDiskImage | Class::Compressed(_)))
+            | (Some(_), _) => Err(ImageError::Base {
+                path: self.path.clone(),
+                is: name.unwrap_or("no qcow2 image"),
+            }),
+            _ => Ok(base),
+        }
+    }
+}
+
 impl<'a> Conversion<'a> {
-    fn disk(&self, file: &'a File, size: u64) -> Disk<'a> {
+    fn disk(&self, bytes: Bytes<'a>, size: u64) -> Disk<'a> {
         Disk {
-            file,
+            bytes,
             size,
+            base: None,
             jobs: self.jobs,
             codecs: self.codecs,
             time: self.time,
@@ -388,8 +472,8 @@ impl Image {
         format: &OutputFormat,
         how: &Conversion<'_>,
     ) -> Result<Self, ImageError> {
-        let disk = how.disk(self.file(), self.size());
-        convert(&disk, how.watch, scratch, format)
+        let disk = how.disk(Bytes::File(self.file()), self.size());
+        convert(disk, how, scratch, format)
     }
 
     /// Makes the disk's own file one of a format that [can be that](OutputFormat::is_disk_itself).
@@ -401,7 +485,9 @@ impl Image {
         format: &OutputFormat,
         how: &Conversion<'_>,
     ) -> Result<(), ImageError> {
-        let tail = format.format.tail(&how.disk(self.file(), self.size()))?;
+        let tail = format
+            .format
+            .tail(&how.disk(Bytes::File(self.file()), self.size()))?;
         (how.watch)(self.size());
         self.append(&tail)
     }
@@ -418,7 +504,7 @@ impl Existing {
         format: &OutputFormat,
         how: &Conversion<'_>,
     ) -> Result<Image, ImageError> {
-        let (file, size) = self.whole();
-        convert(&how.disk(file, size), how.watch, scratch, format)
+        let (bytes, size) = self.whole();
+        convert(how.disk(bytes, size), how, scratch, format)
     }
 }

@@ -1,6 +1,7 @@
 //! What is said of a format: keys and values, in the words of qemu-img where it has one.
 
 use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
 
 use cellblock_text::nearest;
 
@@ -84,11 +85,17 @@ fn listed(known: &[&str]) -> String {
 pub(super) struct Options<'a> {
     format: &'static str,
     typed: &'a [(String, String)],
+    /// The folder of the output, from which names in it are.
+    folder: &'a Path,
 }
 
 impl<'a> Options<'a> {
     /// The options of a format, which has all of them.
-    pub(super) fn of(kind: &Kind, typed: &'a [(String, String)]) -> Result<Self, FormatError> {
+    pub(super) fn of(
+        kind: &Kind,
+        typed: &'a [(String, String)],
+        folder: &'a Path,
+    ) -> Result<Self, FormatError> {
         let known: Vec<&'static str> = kind.options.iter().map(|(key, _)| *key).collect();
         for (index, (key, _)) in typed.iter().enumerate() {
             if !known.contains(&key.as_str()) {
@@ -106,7 +113,13 @@ impl<'a> Options<'a> {
         Ok(Self {
             format: kind.name,
             typed,
+            folder,
         })
+    }
+
+    /// Where a file is that the output names: by its own name, or from the output's folder on.
+    pub(super) fn path(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
     }
 
     pub(super) fn text(&self, key: &str) -> Option<&'a str> {

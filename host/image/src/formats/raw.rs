@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use super::blocks::{Hand, Packed, in_order};
 use super::{Disk, Format, Kind, Writer};
-use crate::{ImageError, copy};
+use crate::{Bytes, ImageError, copy};
 
 pub(super) static KIND: Kind = Kind {
     name: "raw",
@@ -31,7 +32,19 @@ impl Format for Raw {
 
 /// Copies the disk to the beginning of the file.
 pub(super) fn copy_disk(disk: &Disk<'_>, to: &Writer<'_>) -> Result<(), ImageError> {
+    /// The bytes that are read at once of a disk that is not plain.
+    const PIECE: u64 = 1 << 20;
     to.set_length(disk.size)?;
-    copy::data(disk.file, 0, to.file, 0, disk.size, to.watch)
-        .map_err(|source| to.scratch.transfer_error("writing", 0, disk.size, source))
+    if let Bytes::File(file) = disk.bytes {
+        return copy::data(file, 0, to.file, 0, disk.size, to.watch)
+            .map_err(|source| to.scratch.transfer_error("writing", 0, disk.size, source));
+    }
+    let work = |hand: &mut Hand<'_>, offset: u64| {
+        let length = copy::at_most((disk.size - offset).min(PIECE), usize::MAX);
+        hand.plain(offset, length)
+    };
+    in_order(disk, to.watch, PIECE, work, |index, packed| match packed {
+        Packed::Zeros => Ok(()),
+        Packed::Plain(bytes) | Packed::Kept(bytes) => to.at(index * PIECE, &bytes),
+    })
 }

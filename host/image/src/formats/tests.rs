@@ -11,6 +11,7 @@ use cellblock_judges::judge;
 use tempfile::TempDir;
 
 use super::{Conversion, FormatError, OutputFormat};
+use crate::disk::tests::here;
 use crate::{Durability, Existing, ImageError, Scratch};
 
 /// A generator of numbers (xorshift64*).
@@ -93,6 +94,7 @@ fn try_export(
     let how = Conversion {
         jobs,
         codecs: &Threads,
+        decoders: &here(),
         time: Some(1_709_294_400),
         name: "disk",
         watch: &|count| done.set(done.get() + count),
@@ -247,6 +249,35 @@ fn vhd_is_read_by_qemu() {
 }
 
 #[test]
+fn vhdx_is_read_by_qemu() {
+    for text in ["", "block_size=8M"] {
+        each("vhdx", text, |_, disk, made, size| {
+            let what = format!("{text} {size}");
+            qemu_finds_no_fault(made, "vhdx", &what);
+            qemu_agrees(made, disk, "vhdx", &what);
+        });
+    }
+}
+
+/// Between the entries of blocks there are some for bits: here every 4096, and every 16.
+#[test]
+fn a_large_vhdx_has_entries_for_bits_between_those_of_blocks() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("disk.img");
+    let file = File::create(&path).unwrap();
+    file.set_len(9 << 30).unwrap();
+    for at in [0, (4 << 30) - 512, 4 << 30, (8 << 30) + 5, (9 << 30) - 512] {
+        file.write_all_at(&[7; 512], at).unwrap();
+    }
+    for text in ["", "block_size=256M"] {
+        let made = folder.path().join("made");
+        export(&path, &made, "vhdx", text, 2);
+        qemu_finds_no_fault(&made, "vhdx", text);
+        qemu_agrees(&made, &path, "vhdx", text);
+    }
+}
+
+#[test]
 fn a_fixed_vhd_has_whole_mebibytes() {
     let folder = TempDir::new().unwrap();
     let disk = disk(folder.path(), (1 << 20) + 512, 5);
@@ -366,6 +397,7 @@ fn the_number_of_threads_changes_no_byte() {
         ("vmdk", "subformat=monolithicSparse"),
         ("vhd", ""),
         ("vhd", "subformat=dynamic"),
+        ("vhdx", ""),
         ("raw.zst", "frame_size=64k"),
         ("raw.gz", ""),
         ("raw.xz", "compression_level=0"),
@@ -393,6 +425,7 @@ fn formats_are_chosen_by_suffix_or_by_name() {
         ("disk.gz", "raw.gz"),
         ("disk.img.xz", "raw.xz"),
         ("disk.vhd", "vhd"),
+        ("disk.vhdx", "vhdx"),
         ("disk.simg", "simg"),
     ] {
         assert_eq!(of(path), Ok(format), "{path}");
@@ -409,4 +442,82 @@ fn formats_are_chosen_by_suffix_or_by_name() {
     assert!(wrong("qcow2", "compression_level=3").contains("without compression_type"));
     assert!(wrong("bmap", "a=b").contains("it has none"));
     assert!(wrong("vhd", "subformat=fixed,subformat=dynamic").contains("said twice"));
+}
+
+/// What QEMU sees through both, and what of them is stored.
+#[test]
+fn a_qcow2_over_a_base_stores_what_differs_and_qemu_sees_the_disk() {
+    for (seed, size) in (3..).zip([64 << 10, (3 << 20) + 512, 40 << 20]) {
+        for text in [
+            "",
+            "compression_type=zstd",
+            "compression_type=zlib,cluster_size=512",
+            "cluster_size=2M",
+        ] {
+            let folder = TempDir::new().unwrap();
+            let disk = disk(folder.path(), size, seed);
+            // The base is shorter or longer, has other bytes here and there, and data where the disk has none.
+            let base = folder.path().join("base.img");
+            fs::copy(&disk, &base).unwrap();
+            let file = File::options().write(true).open(&base).unwrap();
+            file.set_len(if seed == 4 {
+                size / 2
+            } else {
+                size + (1 << 20)
+            })
+            .unwrap();
+            file.write_all_at(&[9; 700], size / 3).unwrap();
+            for (name, kind) in [("base.img", "raw"), ("base.qcow2", "qcow2")] {
+                if kind == "qcow2" {
+                    let path = folder.path().join(name);
+                    export(&base, &path, "qcow2", "compression_type=zlib", 2);
+                }
+                let made = folder.path().join("made");
+                let text = format!("{text},backing_file={name}");
+                export_beside(&disk, &made, &text, 3);
+                let what = format!("{text} {size} {kind}");
+                qemu_finds_no_fault(&made, "qcow2", &what);
+                qemu_agrees(&made, &disk, "qcow2", &what);
+                if let Some(qemu) = judge("qemu-img") {
+                    let said = qemu.content_with(&["info", "--output", "json"], &made);
+                    for words in [
+                        format!("\"backing-filename\": \"{name}\""),
+                        format!("\"backing-filename-format\": \"{kind}\""),
+                    ] {
+                        assert!(said.contains(&words), "{what}: {said}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Exports as a qcow2 whose options are relative to its folder.
+fn export_beside(from: &Path, to: &Path, text: &str, jobs: usize) {
+    let image = Existing::open(from).unwrap();
+    let how = Conversion {
+        jobs,
+        codecs: &Threads,
+        decoders: &here(),
+        time: None,
+        name: "disk",
+        watch: &|_| {},
+    };
+    let format = OutputFormat::choose(Some("qcow2"), to, &options(text)).unwrap();
+    let made = image.convert(&Scratch::beside(to), &format, &how).unwrap();
+    made.publish(to, Durability::Written).unwrap();
+}
+
+#[test]
+fn a_disk_that_is_its_base_is_little_more_than_a_header() {
+    let folder = TempDir::new().unwrap();
+    let disk = disk(folder.path(), 40 << 20, 11);
+    let made = folder.path().join("made");
+    export_beside(&disk, &made, "backing_file=disk.img,backing_fmt=raw", 2);
+    // The header, the first-level table, and the counts with their table.
+    assert_eq!(fs::metadata(&made).unwrap().len(), 4 * (64 << 10));
+    let wrong = |text| choose("qcow2", text).unwrap_err().to_string();
+    assert!(wrong("backing_fmt=raw").contains("without backing_file"));
+    assert!(wrong("backing_file=nbd:x").contains("begins with ./"));
+    assert!(wrong("backing_file=x,backing_fmt=vmdk").contains("raw or qcow2"));
 }

@@ -10,6 +10,7 @@
 //!             ├─> dump            a composefs dumpfile to a tree
 //!             ├─> table           a disk to a table, and back
 //!             ├─> superblock      a partition to what it holds
+//!             ├─> virtual_disk    a qcow2, VMDK or VHD to a disk, and its data
 //!             ├─> read_…          an image to what a reader tells, and to the host's tree
 //!             ├─> cache           what a cache answers to an entry, and to a list of chunks
 //!             └─> ext4, vfat,     a request and a tree to a file system,
@@ -32,6 +33,7 @@ mod spec;
 mod superblock;
 mod table;
 mod tree;
+mod virtual_disk;
 
 pub use archive::archive;
 pub use cellblock_cache::fuzz as cache;
@@ -42,6 +44,7 @@ pub use reader::image as image_of_reader;
 pub use spec::{spec, yaml};
 pub use superblock::superblock;
 pub use table::{table, table_shown};
+pub use virtual_disk::virtual_disk;
 
 use cellblock_ext4::Ext4;
 use cellblock_read_erofs::Erofs;

@@ -40,6 +40,7 @@ targets!(
     dump,
     table,
     superblock,
+    virtual_disk,
     cache,
     ext4,
     vfat,

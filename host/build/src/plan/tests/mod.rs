@@ -448,6 +448,7 @@ fn a_file_system_alone_is_planned_as_partition_one_is() {
             options: BTreeMap::new(),
             drop: Vec::new(),
             sources: Vec::new(),
+            contexts: None,
         },
         size,
         sector_size: SectorSize::B512,

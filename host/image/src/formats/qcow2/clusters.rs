@@ -9,6 +9,8 @@ use crate::ImageError;
 const COPIED: u64 = 1 << 63;
 /// The bit of an entry whose cluster is compressed.
 const COMPRESSED: u64 = 1 << 62;
+/// The bit of an entry whose cluster is zeros.
+const IS_ZERO: u64 = 1;
 /// The unit in which an entry counts the bytes of a compressed cluster.
 const SECTOR_BITS: u32 = 9;
 /// The bytes of an entry.
@@ -65,6 +67,11 @@ impl<'s, 'w> Clusters<'s, 'w> {
         let place = self.take() * self.cluster;
         self.to.at(place, bytes)?;
         self.enter(index, place | COPIED)
+    }
+
+    /// A cluster of the disk that is zeros, whatever a backing file has there.
+    pub(super) fn zeros(&mut self, index: u64) -> Result<(), ImageError> {
+        self.enter(index, IS_ZERO)
     }
 
     /// A cluster of the disk, compressed.

@@ -60,8 +60,60 @@ const COMPRESSION_TYPE: u64 = 1 << 3;
 /// Counts have 16 bits.
 const COUNT_ORDER: u32 = 4;
 
-pub(super) fn bytes(cluster_bits: u32, size: u64, is_zstd: bool, tables: &Tables) -> Vec<u8> {
-    let header = Header {
+/// The beginning of the file.
+pub(super) struct Head<'a> {
+    /// The disk that it differs from: what it is called, and whether it is a qcow2.
+    pub(super) base: Option<(&'a str, bool)>,
+}
+
+/// The bytes of the header and of the end of its extensions.
+const LENGTH: u64 = size_of::<Header>() as u64;
+/// The extension that says what the backing file is.
+const BACKING_FORMAT: u32 = 0xe279_2aca;
+/// The bytes of that extension: 8, and the name of the format with its padding.
+const BACKING_FORMAT_LENGTH: u64 = 16;
+
+impl Head<'_> {
+    /// The bytes of it.
+    pub(super) fn length(&self) -> u64 {
+        let base = |(name, _): (&str, bool)| BACKING_FORMAT_LENGTH + name.len() as u64;
+        LENGTH + self.base.map_or(0, base)
+    }
+
+    pub(super) fn bytes(
+        &self,
+        cluster_bits: u32,
+        size: u64,
+        is_zstd: bool,
+        tables: &Tables,
+    ) -> Vec<u8> {
+        let Some((name, is_qcow2)) = self.base else {
+            return header(cluster_bits, size, is_zstd, tables)
+                .as_bytes()
+                .to_vec();
+        };
+        let mut header = header(cluster_bits, size, is_zstd, tables);
+        header.backing_file = (LENGTH + BACKING_FORMAT_LENGTH).into();
+        let length = u32::try_from(name.len()).expect("at most 1023");
+        header.backing_file_length = length.into();
+        let header = header.as_bytes();
+        // Its last 8 bytes are the end of the extensions.
+        let (head, end) = header.split_at(header.len() - 8);
+        let mut bytes = head.to_vec();
+        let format: &[u8] = if is_qcow2 { b"qcow2" } else { b"raw" };
+        bytes.extend(BACKING_FORMAT.to_be_bytes());
+        let length = u32::try_from(format.len()).expect("a word");
+        bytes.extend(length.to_be_bytes());
+        bytes.extend(format);
+        bytes.resize(head.len() + 16, 0);
+        bytes.extend(end);
+        bytes.extend(name.as_bytes());
+        bytes
+    }
+}
+
+fn header(cluster_bits: u32, size: u64, is_zstd: bool, tables: &Tables) -> Header {
+    Header {
         magic: *b"QFI\xfb",
         version: 3.into(),
         backing_file: 0.into(),
@@ -83,6 +135,5 @@ pub(super) fn bytes(cluster_bits: u32, size: u64, is_zstd: bool, tables: &Tables
         compression_type: is_zstd.into(),
         padding: [0; 7],
         end: 0.into(),
-    };
-    header.as_bytes().to_vec()
+    }
 }

@@ -13,12 +13,15 @@ mod header;
 use std::sync::Arc;
 
 use cellblock_codec::{Method, Settings};
+use cellblock_text::exact;
 
 use super::blocks::{Hand, Packed, in_order};
 use super::options::Options;
-use super::{Disk, Format, FormatError, Kind, Writer};
+use super::{Base, Disk, Format, FormatError, Kind, Writer};
 use crate::ImageError;
+use cellblock_table::ReadAt as _;
 use clusters::Clusters;
+use header::Head;
 
 pub(super) static KIND: Kind = Kind {
     name: "qcow2",
@@ -39,6 +42,14 @@ pub(super) static KIND: Kind = Kind {
             "cluster_size",
             "512 bytes to 2MiB; 64KiB if nothing is said",
         ),
+        (
+            "backing_file",
+            "a disk, from the output's folder on: only the clusters that differ from it are stored",
+        ),
+        (
+            "backing_fmt",
+            "raw or qcow2: what that disk is; if nothing is said, what its first bytes say",
+        ),
     ],
     is_beside: false,
     make: |options| Ok(Arc::new(Qcow2::of(options)?)),
@@ -46,6 +57,8 @@ pub(super) static KIND: Kind = Kind {
 
 /// The most bytes of a first-level table that QEMU takes.
 const MOST_FIRST_LEVEL: u64 = 32 << 20;
+/// The most bytes of the name of another file (qcow2's description, "backing_file_size").
+const MOST_NAME: usize = 1023;
 /// The bytes of an entry of both levels of tables.
 const ENTRY: u64 = 8;
 
@@ -54,6 +67,7 @@ struct Qcow2 {
     /// The logarithm of a cluster's bytes.
     cluster_bits: u32,
     settings: Option<Settings>,
+    base: Option<Base>,
 }
 
 impl Qcow2 {
@@ -77,11 +91,61 @@ impl Qcow2 {
         Ok(Self {
             cluster_bits: cluster.trailing_zeros(),
             settings,
+            base: Self::base_of(options)?,
         })
+    }
+
+    /// What stands before the tables, if there is room for it.
+    fn head(&self, disk: &Disk<'_>) -> Result<Head<'_>, ImageError> {
+        let base = self.base.as_ref().zip(disk.base);
+        let head = Head {
+            base: base.map(|(base, disk)| (&*base.name, disk.plain_file().is_none())),
+        };
+        let (length, cluster) = (head.length(), 1 << self.cluster_bits);
+        if length <= cluster {
+            return Ok(head);
+        }
+        Err(ImageError::Unfit {
+            format: KIND.name,
+            reason: format!(
+                "the name of the backing file and what stands before it take {}, and a cluster has {}: say a larger cluster_size",
+                exact(length),
+                exact(cluster)
+            ),
+        })
+    }
+
+    fn base_of(options: &Options<'_>) -> Result<Option<Base>, FormatError> {
+        let kinds = [("raw", Some(false)), ("qcow2", Some(true))];
+        let Some(name) = options.text("backing_file") else {
+            return match options.text("backing_fmt") {
+                Some(_) => Err(options.needs("backing_fmt", "backing_file")),
+                None => Ok(None),
+            };
+        };
+        // QEMU takes what stands before a colon for a protocol.
+        let first = name.split('/').next().unwrap_or_default();
+        if name.is_empty() || name.len() > MOST_NAME || first.contains(':') {
+            let expected = "it is the name of a file of at most 1023 bytes; one with a colon begins with ./ or /";
+            return Err(options.wrong("backing_file", name, expected));
+        }
+        let is_qcow2 = match options.text("backing_fmt") {
+            None => None,
+            Some(_) => options.choice("backing_fmt", &kinds)?,
+        };
+        Ok(Some(Base {
+            name: name.to_owned(),
+            path: options.path(name),
+            is_qcow2,
+        }))
     }
 }
 
 impl Format for Qcow2 {
+    fn base(&self) -> Option<&Base> {
+        self.base.as_ref()
+    }
+
     fn write(&self, disk: &Disk<'_>, to: &mut Writer<'_>) -> Result<(), ImageError> {
         let cluster = 1_u64 << self.cluster_bits;
         // What one cluster of the second level maps, for each entry of the first.
@@ -90,22 +154,50 @@ impl Format for Qcow2 {
             MOST_FIRST_LEVEL / ENTRY * (cluster / ENTRY) * cluster,
         )?;
         let length = usize::try_from(cluster).expect("a cluster has at most 2 MiB");
-        let work = |hand: &mut Hand<'_>, offset: u64| match &self.settings {
-            None => hand.plain(offset, length),
-            Some(settings) => hand.encoded(offset, length, settings, &mut |_| {}),
+        let head = self.head(disk)?;
+        let work = |hand: &mut Hand<'_>, offset: u64| {
+            if is_as_base(disk, offset, length)? {
+                return Ok(None);
+            }
+            Ok(Some(match &self.settings {
+                None => hand.plain(offset, length)?,
+                Some(settings) => hand.encoded(offset, length, settings, &mut |_| {})?,
+            }))
         };
         let watch = to.watch;
         let mut clusters = Clusters::new(to, self.cluster_bits, disk.size);
         in_order(disk, watch, cluster, work, |index, packed| match packed {
-            Packed::Zeros => Ok(()),
-            Packed::Plain(bytes) => clusters.plain(index, &bytes),
-            Packed::Kept(bytes) => clusters.compressed(index, &bytes),
+            None => Ok(()),
+            // They hide what the base has there.
+            Some(Packed::Zeros) if disk.base.is_some() => clusters.zeros(index),
+            Some(Packed::Zeros) => Ok(()),
+            Some(Packed::Plain(bytes)) => clusters.plain(index, &bytes),
+            Some(Packed::Kept(bytes)) => clusters.compressed(index, &bytes),
         })?;
         let tables = clusters.finish()?;
         let is_zstd = self
             .settings
             .is_some_and(|settings| settings.method == Method::Zstd);
-        let header = header::bytes(self.cluster_bits, disk.size, is_zstd, &tables);
-        to.at(0, &header)
+        to.at(
+            0,
+            &head.bytes(self.cluster_bits, disk.size, is_zstd, &tables),
+        )
     }
+}
+
+/// Whether the disk has in a cluster what its base has there. What is beyond the end of the base is zeros, for QEMU too.
+fn is_as_base(disk: &Disk<'_>, offset: u64, length: usize) -> Result<bool, ImageError> {
+    let Some(base) = disk.base else {
+        return Ok(false);
+    };
+    let there = crate::copy::at_most(disk.size - offset, length);
+    let (mut own, mut other) = (vec![0; there], vec![0; there]);
+    let of_base = base.size().saturating_sub(offset);
+    let of_base = crate::copy::at_most(of_base, there);
+    let mut read = disk.bytes.read(offset, &mut own);
+    if of_base > 0 {
+        read = read.and_then(|()| base.read_at(offset, &mut other[..of_base]));
+    }
+    read.map_err(|source| ImageError::Read { offset, source })?;
+    Ok(own == other)
 }

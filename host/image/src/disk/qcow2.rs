@@ -1,0 +1,318 @@
+//! qcow2, versions 2 and 3: clusters, found through two levels of tables.
+//!
+//! By QEMU's docs/interop/qcow2.txt. Snapshots within the file are left alone: the disk is what it is now.
+
+use std::io;
+
+use zerocopy::{BE, FromBytes, IntoBytes, U32, U64, Unaligned};
+
+use super::{DiskFault, Layout, Packed, Piece, Place, Stored, called, each_once};
+use cellblock_text::PathBytes;
+use cellblock_tree::volume::Coding;
+
+/// What both versions have. All numbers are big-endian.
+#[derive(FromBytes, IntoBytes, Unaligned)]
+#[repr(C)]
+struct Header {
+    magic: [u8; 4],
+    version: U32<BE>,
+    backing_file: U64<BE>,
+    backing_file_length: U32<BE>,
+    cluster_bits: U32<BE>,
+    size: U64<BE>,
+    encryption: U32<BE>,
+    first_level_entries: U32<BE>,
+    first_level: U64<BE>,
+    counts: U64<BE>,
+    counts_clusters: U32<BE>,
+    snapshots: U32<BE>,
+    snapshot_table: U64<BE>,
+}
+
+const _: () = assert!(size_of::<Header>() == 72);
+
+/// What version 3 has behind it.
+#[derive(FromBytes, IntoBytes, Unaligned)]
+#[repr(C)]
+struct Header3 {
+    incompatible: U64<BE>,
+    compatible: U64<BE>,
+    autoclear: U64<BE>,
+    count_order: U32<BE>,
+    length: U32<BE>,
+}
+
+/// Bits of `incompatible`.
+mod features {
+    /// Counts of references may be wrong, which no reader uses.
+    pub(super) const DIRTY: u64 = 1;
+    pub(super) const CORRUPT: u64 = 1 << 1;
+    pub(super) const DATA_FILE: u64 = 1 << 2;
+    pub(super) const COMPRESSION: u64 = 1 << 3;
+    pub(super) const SUBCLUSTERS: u64 = 1 << 4;
+}
+
+/// The extension that has the name of the file with the data.
+const DATA_FILE_NAME: u32 = 0x4441_5441;
+/// The longest name of a file (1023 bytes in the format's description; extensions fit into a cluster).
+const LONGEST_NAME: u32 = 1023;
+/// The most extensions that are looked through.
+const MOST_EXTENSIONS: usize = 64;
+/// The parts of a cluster that has parts.
+const SUBCLUSTERS: u64 = 32;
+
+/// Bits of an entry.
+const COMPRESSED: u64 = 1 << 62;
+const IS_ZERO: u64 = 1;
+const OFFSET: u64 = 0x00ff_ffff_ffff_fe00;
+
+#[derive(Debug)]
+pub(super) struct Qcow2 {
+    size: u64,
+    cluster_bits: u32,
+    coding: Coding,
+    /// Whether entries of the second level tell of parts of clusters.
+    has_subclusters: bool,
+    /// Whether entries can say that a cluster is zeros.
+    has_zeros: bool,
+    /// Where the tables of the second level are; 0 for one that is not there.
+    first_level: Vec<u64>,
+}
+
+impl Qcow2 {
+    pub(super) fn open(stored: &Stored) -> io::Result<Self> {
+        let header: Header = stored.get("its header", 0)?;
+        let version = header.version.get();
+        let (features, compression) = match version {
+            2 => (0, 0),
+            3 => Self::version_3(stored)?,
+            _ => {
+                let read = "versions 2 and 3";
+                return Err(DiskFault::Version { version, read }.into());
+            }
+        };
+        Self::refuse(stored, &header, features)?;
+        let cluster_bits = header.cluster_bits.get();
+        let has_subclusters = features & features::SUBCLUSTERS != 0;
+        let least = if has_subclusters { 14 } else { 9 };
+        if !(least..=21).contains(&cluster_bits) {
+            let fault = DiskFault::Number {
+                what: "the logarithm of the bytes of a cluster",
+                value: cluster_bits.into(),
+                expected: format!("{least} to 21"),
+            };
+            return Err(fault.into());
+        }
+        let coding = match compression {
+            0 => Coding::Deflate,
+            1 => Coding::Zstd,
+            other => {
+                let fault = DiskFault::Number {
+                    what: "the kind of compression",
+                    value: other.into(),
+                    expected: "0 (zlib) or 1 (zstd)".to_owned(),
+                };
+                return Err(fault.into());
+            }
+        };
+        let mut qcow2 = Self {
+            size: header.size.get(),
+            cluster_bits,
+            coding,
+            has_subclusters,
+            has_zeros: version >= 3,
+            first_level: Vec::new(),
+        };
+        let wanted = qcow2.size.div_ceil(qcow2.of_table());
+        let entries = u64::from(header.first_level_entries.get());
+        if entries < wanted {
+            let fault = DiskFault::Number {
+                what: "the number of entries of its first table",
+                value: entries,
+                expected: format!("{wanted} for a disk of its size"),
+            };
+            return Err(fault.into());
+        }
+        let what = "its first table";
+        let table = stored.table(what, header.first_level.get(), wanted)?;
+        let places = table.into_iter().map(|it| u64::from_be_bytes(it) & OFFSET);
+        qcow2.first_level = places.collect();
+        let there = || qcow2.first_level.iter().copied().filter(|it| *it != 0);
+        if let Some(place) = there().find(|it| it % qcow2.cluster() != 0) {
+            let fault = DiskFault::Number {
+                what: "the place of a second-level table",
+                value: place,
+                expected: "a multiple of a cluster's bytes".to_owned(),
+            };
+            return Err(fault.into());
+        }
+        each_once("a second-level table", there())?;
+        Ok(qcow2)
+    }
+
+    /// The features and the kind of compression.
+    fn version_3(stored: &Stored) -> io::Result<(u64, u8)> {
+        /// Where the kind of compression is, in headers that are long enough.
+        const COMPRESSION: u64 = 104;
+        let header: Header3 = stored.get("its header", size_of::<Header>() as u64)?;
+        let features = header.incompatible.get();
+        let has_compression = u64::from(header.length.get()) > COMPRESSION;
+        let compression = if features & features::COMPRESSION != 0 && has_compression {
+            stored.get::<u8>("its header", COMPRESSION)?
+        } else {
+            0
+        };
+        Ok((features, compression))
+    }
+
+    /// Refuses what leads out of the file, and what is not known.
+    fn refuse(stored: &Stored, header: &Header, features: u64) -> io::Result<()> {
+        use features::{COMPRESSION, CORRUPT, DATA_FILE, DIRTY, SUBCLUSTERS};
+        if header.backing_file.get() != 0 {
+            let length = header.backing_file_length.get().min(LONGEST_NAME);
+            let base = name(stored, header.backing_file.get(), length)?;
+            return Err(DiskFault::Base { base }.into());
+        }
+        if features & DATA_FILE != 0 {
+            let file = data_file(stored)?;
+            let is_plain = false;
+            return Err(DiskFault::DataFile { file, is_plain }.into());
+        }
+        let method = match header.encryption.get() {
+            0 => None,
+            1 => Some("AES".to_owned()),
+            2 => Some("LUKS".to_owned()),
+            other => Some(format!("method {other}")),
+        };
+        if let Some(method) = method {
+            return Err(DiskFault::Encrypted { method }.into());
+        }
+        if features & CORRUPT != 0 {
+            return Err(DiskFault::MarkedCorrupt.into());
+        }
+        let bits = features & !(DIRTY | COMPRESSION | SUBCLUSTERS);
+        if bits != 0 {
+            return Err(DiskFault::Features { bits }.into());
+        }
+        Ok(())
+    }
+
+    fn cluster(&self) -> u64 {
+        1 << self.cluster_bits
+    }
+
+    /// The bytes of an entry of the second level.
+    fn entry(&self) -> u64 {
+        if self.has_subclusters { 16 } else { 8 }
+    }
+
+    /// The bytes of the disk that a table of the second level tells of.
+    fn of_table(&self) -> u64 {
+        self.cluster() / self.entry() * self.cluster()
+    }
+
+    fn packed(&self, entry: u64, file: u64) -> Result<Packed, DiskFault> {
+        let bits = 62 - (self.cluster_bits - 8);
+        let offset = entry & ((1 << bits) - 1);
+        let sectors = (entry & (COMPRESSED - 1)) >> bits;
+        let length = (sectors + 1) * 512 - offset % 512;
+        // The last sector may be cut short by the end of the file.
+        let there = file.checked_sub(offset).filter(|there| *there > 0);
+        let there = there.ok_or(DiskFault::Outside {
+            what: "what is compressed",
+            offset,
+            length,
+            file,
+        })?;
+        Ok(Packed {
+            coding: self.coding,
+            offset,
+            length: u32::try_from(length.min(there)).expect("at most 4 MiB, by the bits"),
+        })
+    }
+}
+
+/// The name of another file.
+fn name(stored: &Stored, offset: u64, length: u32) -> io::Result<PathBytes> {
+    let mut name = vec![0; length as usize];
+    stored.read("the name of another file", offset, &mut name)?;
+    Ok(called(&name))
+}
+
+/// What the file with the data is called.
+fn data_file(stored: &Stored) -> io::Result<PathBytes> {
+    let header: Header3 = stored.get("its header", size_of::<Header>() as u64)?;
+    let mut at = u64::from(header.length.get());
+    for _ in 0..MOST_EXTENSIONS {
+        let [kind, length]: [U32<BE>; 2] = stored.get("an extension of its header", at)?;
+        let (kind, length) = (kind.get(), length.get());
+        match kind {
+            0 => break,
+            DATA_FILE_NAME => return name(stored, at + 8, length.min(LONGEST_NAME)),
+            _ => at += 8 + u64::from(length).next_multiple_of(8),
+        }
+    }
+    Ok(called(b""))
+}
+
+impl Layout for Qcow2 {
+    fn size(&self) -> u64 {
+        self.size
+    }
+
+    fn piece(&self, stored: &Stored, at: u64) -> io::Result<Piece> {
+        let of_table = self.of_table();
+        let index = usize::try_from(at / of_table).expect("the first level is in memory");
+        let table = self.first_level[index];
+        if table == 0 {
+            let start = at / of_table * of_table;
+            return Ok(Piece {
+                range: start..start.saturating_add(of_table),
+                place: Place::Zeros,
+            });
+        }
+        let (cluster, what) = (self.cluster(), "an entry of a second-level table");
+        let start = at / cluster * cluster;
+        let offset = table + at % of_table / cluster * self.entry();
+        let entry = u64::from_be_bytes(stored.entry(what, offset)?);
+        let whole = |place| Piece {
+            range: start..start.saturating_add(cluster),
+            place,
+        };
+        if entry & COMPRESSED != 0 {
+            return Ok(whole(Place::Packed(self.packed(entry, stored.length)?)));
+        }
+        let data = entry & OFFSET;
+        if self.has_subclusters {
+            let bits = u64::from_be_bytes(stored.entry(what, offset + 8)?);
+            return Ok(subcluster(start, cluster, data, bits, at));
+        }
+        Ok(whole(
+            if data == 0 || self.has_zeros && entry & IS_ZERO != 0 {
+                Place::Zeros
+            } else {
+                Place::Plain(data)
+            },
+        ))
+    }
+}
+
+/// The parts of a cluster about one, as far as they are alike. The low half of the bits says which are there, the high half
+/// which are zeros.
+fn subcluster(start: u64, cluster: u64, data: u64, bits: u64, at: u64) -> Piece {
+    let length = cluster / SUBCLUSTERS;
+    let is_data = |part: u64| bits >> part & 1 == 1 && bits >> (part + 32) & 1 == 0 && data != 0;
+    let first = (at - start) / length;
+    let is = is_data(first);
+    let end = (first..SUBCLUSTERS).find(|part| is_data(*part) != is);
+    let end = end.unwrap_or(SUBCLUSTERS);
+    let place = if is {
+        Place::Plain(data + first * length)
+    } else {
+        Place::Zeros
+    };
+    Piece {
+        range: start + first * length..start.saturating_add(end * length),
+        place,
+    }
+}

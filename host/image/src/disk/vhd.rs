@@ -1,0 +1,193 @@
+//! VHD: the plain disk with a footer behind it (fixed), or blocks found through a table (dynamic).
+//!
+//! By Microsoft's Virtual Hard Disk Image Format Specification, 1.0.
+
+use std::io;
+
+use zerocopy::{BE, FromBytes, Immutable, IntoBytes, KnownLayout, U32, U64, Unaligned};
+
+use super::{DiskFault, Layout, Piece, Place, Stored, called, each_once};
+use cellblock_text::PathBytes;
+
+const SECTOR: u64 = 512;
+/// A block that is not there.
+const ABSENT: u32 = u32::MAX;
+
+/// Numbers are big-endian.
+#[derive(FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+struct Footer {
+    cookie: [u8; 8],
+    features: U32<BE>,
+    version: U32<BE>,
+    /// Where the header of a dynamic disk is.
+    data: U64<BE>,
+    time: U32<BE>,
+    creator: [u8; 12],
+    original_size: U64<BE>,
+    size: U64<BE>,
+    geometry: [u8; 4],
+    kind: U32<BE>,
+    checksum: U32<BE>,
+    rest: [u8; 444],
+}
+
+const _: () = assert!(size_of::<Footer>() == 512);
+
+/// The header of a dynamic disk.
+#[derive(FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+struct Header {
+    cookie: [u8; 8],
+    next: U64<BE>,
+    table: U64<BE>,
+    version: U32<BE>,
+    blocks: U32<BE>,
+    block: U32<BE>,
+    checksum: U32<BE>,
+    parent_identifier: [u8; 16],
+    parent_time: U32<BE>,
+    padding: U32<BE>,
+    /// UTF-16, big-endian.
+    parent: [u8; 512],
+    rest: [u8; 448],
+}
+
+const _: () = assert!(size_of::<Header>() == 1024);
+
+const FIXED: u32 = 2;
+const DYNAMIC: u32 = 3;
+const DIFFERENCING: u32 = 4;
+
+/// Whether the complement of the sum of all bytes but its own is the checksum.
+fn is_summed(bytes: &[u8], checksum: U32<BE>) -> bool {
+    let own: u32 = checksum.as_bytes().iter().map(|it| u32::from(*it)).sum();
+    let all: u32 = bytes.iter().map(|it| u32::from(*it)).sum();
+    !(all - own) == checksum.get()
+}
+
+#[derive(Debug)]
+pub(super) struct Vhd {
+    size: u64,
+    blocks: Option<Blocks>,
+}
+
+#[derive(Debug)]
+struct Blocks {
+    /// The bytes of one.
+    length: u64,
+    /// The bytes before it: a bit for each of its sectors. What was never written is zeros.
+    bitmap: u64,
+    /// Where each is, in sectors.
+    table: Vec<u32>,
+}
+
+impl Vhd {
+    /// A fixed disk, if there is a footer behind all of it.
+    pub(super) fn fixed(stored: &Stored) -> io::Result<Option<Self>> {
+        let Some(end) = stored.length.checked_sub(SECTOR) else {
+            return Ok(None);
+        };
+        let footer: Footer = stored.get("its footer", end)?;
+        let is_one = footer.cookie == *b"conectix"
+            && footer.kind.get() == FIXED
+            && footer.size.get() == end
+            && is_summed(footer.as_bytes(), footer.checksum);
+        Ok(is_one.then_some(Self {
+            size: end,
+            blocks: None,
+        }))
+    }
+
+    /// A dynamic disk, which begins with a copy of the footer.
+    pub(super) fn dynamic(stored: &Stored) -> io::Result<Self> {
+        let footer: Footer = stored.get("the copy of its footer", 0)?;
+        if !is_summed(footer.as_bytes(), footer.checksum) {
+            let what = "its footer";
+            return Err(DiskFault::Checksum { what }.into());
+        }
+        let kind = footer.kind.get();
+        if !matches!(kind, DYNAMIC | DIFFERENCING) {
+            let fault = DiskFault::Number {
+                what: "the type of the disk",
+                value: kind.into(),
+                expected: "3 (dynamic) for what begins with a footer".to_owned(),
+            };
+            return Err(fault.into());
+        }
+        let header: Header = stored.get("its header", footer.data.get())?;
+        if header.cookie != *b"cxsparse" || !is_summed(header.as_bytes(), header.checksum) {
+            let what = "its header";
+            return Err(DiskFault::Checksum { what }.into());
+        }
+        if kind == DIFFERENCING {
+            let base = utf16(&header.parent);
+            return Err(DiskFault::Base { base }.into());
+        }
+        let (size, length) = (footer.size.get(), u64::from(header.block.get()));
+        if !length.is_power_of_two() || length < SECTOR {
+            let fault = DiskFault::Number {
+                what: "the bytes of a block",
+                value: length,
+                expected: "a power of two from 512 on".to_owned(),
+            };
+            return Err(fault.into());
+        }
+        let wanted = size.div_ceil(length);
+        if u64::from(header.blocks.get()) < wanted {
+            let fault = DiskFault::Number {
+                what: "the number of blocks of its table",
+                value: header.blocks.get().into(),
+                expected: format!("{wanted} for a disk of its size"),
+            };
+            return Err(fault.into());
+        }
+        let table = stored.table("its table of blocks", header.table.get(), wanted)?;
+        let table: Vec<u32> = table.into_iter().map(u32::from_be_bytes).collect();
+        let there = table.iter().filter(|it| **it != ABSENT);
+        each_once("a block", there.map(|it| u64::from(*it) * SECTOR))?;
+        Ok(Self {
+            size,
+            blocks: Some(Blocks {
+                length,
+                bitmap: (length / SECTOR).div_ceil(8).next_multiple_of(SECTOR),
+                table,
+            }),
+        })
+    }
+}
+
+/// What UTF-16 says, up to its first zero.
+fn utf16(bytes: &[u8]) -> PathBytes {
+    let (units, _) = bytes.as_chunks::<2>();
+    let units = units.iter().map(|it| u16::from_be_bytes(*it));
+    let text: String = char::decode_utf16(units.take_while(|it| *it != 0))
+        .map(|it| it.unwrap_or(char::REPLACEMENT_CHARACTER))
+        .collect();
+    called(text.as_bytes())
+}
+
+impl Layout for Vhd {
+    fn size(&self) -> u64 {
+        self.size
+    }
+
+    fn piece(&self, _: &Stored, at: u64) -> io::Result<Piece> {
+        let Some(blocks) = &self.blocks else {
+            return Ok(Piece {
+                range: 0..self.size,
+                place: Place::Plain(0),
+            });
+        };
+        let index = at / blocks.length;
+        let place = blocks.table[usize::try_from(index).expect("the table is in memory")];
+        let start = index * blocks.length;
+        Ok(Piece {
+            range: start..start.saturating_add(blocks.length),
+            place: match place {
+                ABSENT => Place::Zeros,
+                sector => Place::Plain(u64::from(sector) * SECTOR + blocks.bitmap),
+            },
+        })
+    }
+}
