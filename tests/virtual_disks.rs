@@ -178,7 +178,7 @@ fn none_is_changed() {
             &["repair", "--write", file],
         ] {
             let outcome = bench.run(line);
-            assert_eq!(outcome.code, Some(1), "{line:?}: {}", outcome.stderr);
+            assert_eq!(outcome.code, Some(2), "{line:?}: {}", outcome.stderr);
             let expected = format!(
                 "{file}: is {name}, not a raw disk; make a raw disk of it first: cellblock export FILE -o DISK.img"
             );
@@ -277,7 +277,7 @@ fn what_differs_from_a_base_is_written_beside_it() {
         assert_eq!(said.stdout, b"Images are identical.\n", "{said:?}");
     }
     for (option, code, words) in [
-        ("a.qcow2,backing_file=none.img", 1, "none.img: No such file"),
+        ("a.qcow2,backing_file=none.img", 2, "none.img: No such file"),
         (
             "a.qcow2,backing_file=./a.qcow2",
             2,
@@ -285,12 +285,12 @@ fn what_differs_from_a_base_is_written_beside_it() {
         ),
         (
             "a.qcow2,backing_file=here/old.img,backing_fmt=qcow2",
-            1,
+            2,
             "is no disk to differ from",
         ),
         (
             "a.qcow2,backing_file=e.vmdk",
-            1,
+            2,
             "a VMDK image is no disk to differ from",
         ),
         (

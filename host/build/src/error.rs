@@ -108,7 +108,7 @@ impl Error {
             | Self::Split(_)
             | Self::Guest(GuestError::Unknown { .. } | GuestError::Read { .. }) => true,
             Self::Disk(error) => error.is_usage(),
-            Self::Image(error) => error.is_of_what_was_named(),
+            Self::Image(error) | Self::Output { reason: error, .. } => error.is_of_what_was_named(),
             Self::Partition { reason, .. } | Self::Filesystem(reason) => reason.is_usage(),
             _ => false,
         }

@@ -207,7 +207,7 @@ impl ImageError {
     pub fn is_of_what_was_named(&self) -> bool {
         match self {
             Self::Open { source, .. } => source.kind() == io::ErrorKind::NotFound,
-            Self::NotChangeable { .. } => true,
+            Self::NotChangeable { .. } | Self::Base { .. } => true,
             _ => false,
         }
     }
