@@ -189,7 +189,7 @@ fn a_shell_completes_kinds_losses_and_partitions() {
         after(&["cellblock", "build", "image.toml", "--drop", "data=o"]),
         ["owners"]
     );
-    assert_eq!(after(&["cellblock", "rep"]), ["repair"]);
+    assert_eq!(after(&["cellblock", "repa"]), ["repair"]);
     assert!(after(&["cellblock", "show", "disk"]).contains(&"disk.img".to_owned()));
     // What cannot be read completes nothing, and says nothing.
     assert!(after(&["cellblock", "cut", "image.toml", "x"]).is_empty());

@@ -44,6 +44,7 @@ mod provenance;
 mod raw;
 mod readme;
 mod refusals;
+mod report;
 mod selinux;
 mod show;
 mod signatures;

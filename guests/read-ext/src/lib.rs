@@ -94,6 +94,9 @@ fn volume(ext: &Open<'_>) -> Volume {
         ("inodes".to_owned(), superblock.inodes.to_string()),
         ("inode size".to_owned(), superblock.inode_size.to_string()),
     ];
+    if let Some(size) = journal_size(ext) {
+        properties.push(("journal size".to_owned(), size.to_string()));
+    }
     if ext.needs_replay() {
         let value = format!("{} blocks, replayed in memory", ext.replayed());
         properties.push(("journal".to_owned(), value));
@@ -110,6 +113,14 @@ fn volume(ext: &Open<'_>) -> Volume {
         free: superblock.free_blocks.min(superblock.blocks) * block_size,
         properties,
     }
+}
+
+/// The bytes of the journal, if it is in this file system.
+fn journal_size(ext: &Open<'_>) -> Option<u64> {
+    let number = ext.superblock.journal;
+    let has_one = (1..=ext.superblock.inodes).contains(&number);
+    let inode = has_one.then(|| Inode::read(ext, number, "the superblock"));
+    inode?.ok().map(|inode| inode.size)
 }
 
 /// A way through all directories.

@@ -21,4 +21,5 @@ macro_rules! tell {
 pub mod arguments;
 pub mod command;
 pub mod completion;
+pub mod page;
 pub mod report;

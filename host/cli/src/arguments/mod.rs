@@ -45,7 +45,7 @@ pub use error::ArgumentError;
 pub use filesystem::{Filesystem, TypedKind};
 use outputs::typed_output;
 pub use outputs::{Export, TreeForm, TreeOutput, TypedOutput};
-pub use reading::{Cat, Cp, Diff, Du, ImagePlace, Ls, ReadBy, Reading, Stat, Tar, TreeOf};
+pub use reading::{Cat, Cp, Diff, Du, ImagePlace, Ls, ReadBy, Reading, Report, Stat, Tar, TreeOf};
 pub use tools::{Completions, Guests, Init, Manual, Show, Walls};
 pub use verify::Verify;
 
@@ -140,6 +140,8 @@ Examples:
     Tar(Tar),
     /// Compare two disks, file systems, directories or archives, file by file
     Diff(Diff),
+    /// Draw what takes the space of an image, as a page of HTML
+    Report(Report),
     /// Make a file system in a partition of an image that exists
     Fill(Fill),
     /// Put a file into a partition of an image that exists

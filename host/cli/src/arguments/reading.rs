@@ -311,6 +311,34 @@ pub struct Tar {
     pub reading: Reading,
 }
 
+/// The command `report`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The page needs nothing else: no network, and no file beside it. It has the disk to scale, what takes the space of each file system (files, \
+metadata, journal, free) as a map to click into, and the largest folders and files. Of the record of a build, which `build --json` has \
+written, it has the disk and its partitions.
+
+Examples:
+  cellblock report disk.img -o report.html
+  cellblock report new.img --base old.img -o report.html
+  cellblock report record.json -o - > report.html")]
+pub struct Report {
+    /// The image, or the record of a build
+    pub image: PathBuf,
+    /// The page to write; `-` is standard output
+    #[arg(short, long, value_name = "FILE")]
+    pub output: PathBuf,
+    /// Also tell how the image differs from this one
+    #[arg(long, value_name = "IMAGE")]
+    pub base: Option<PathBuf>,
+    /// Say nothing of what was done; warnings and errors are shown all the same
+    #[arg(short, long)]
+    pub quiet: bool,
+    /// How it is read.
+    #[command(flatten)]
+    pub reading: Reading,
+}
+
 /// The command `diff`.
 #[derive(Debug, Args)]
 #[command(after_help = "\

@@ -18,6 +18,7 @@ impl Arguments {
             Command::Export(it) => is_stdout(&it.run.json) && !it.goes_to_stdout(),
             Command::Fill(it) => is_stdout(&it.run.json),
             Command::VerifyBuild(it) => is_stdout(&it.run.json),
+            Command::Verify(it) => is_stdout(&it.run.json),
             Command::Splice(it) => is_stdout(&it.json),
             Command::Cut(it) => {
                 is_stdout(&it.json) && it.output().is_ok_and(|it| it.file().is_some())
@@ -32,7 +33,7 @@ impl Arguments {
             Command::Tar(it) => is_stdout(&it.json) && it.output != Path::new("-"),
             // Standard output takes the file.
             Command::Cat(_)
-            | Command::Verify(_)
+            | Command::Report(_)
             // What differs is told already.
             | Command::Diff(_) => false,
             Command::Convert(it) => it.json,
@@ -87,6 +88,11 @@ impl Arguments {
             Command::Du(it) => vec![&it.place.image],
             Command::Stat(it) => vec![&it.place.image],
             Command::Tar(it) => vec![&it.place.image],
+            Command::Report(it) => [Some(&it.image), it.base.as_ref()]
+                .into_iter()
+                .flatten()
+                .map(PathBuf::as_path)
+                .collect(),
             Command::Diff(it) => vec![&it.first.image, &it.second.image],
             #[cfg(feature = "cache")]
             Command::Cache(_) => Vec::new(),

@@ -24,6 +24,7 @@ mod plan;
 mod project;
 mod record;
 mod repair;
+mod report;
 mod show;
 mod splice;
 mod stat;
@@ -89,6 +90,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
         Command::Stat(stat) => stat::run(stat),
         Command::Tar(tar) => tar::run(tar),
         Command::Diff(diff) => diff::run(diff),
+        Command::Report(typed) => report::run(typed),
         Command::Guests(guests) => guests::run(guests),
         Command::Walls(walls) => walls::run(walls),
         #[cfg(feature = "cache")]
