@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Read as _};
 use std::path::Path;
+use std::sync::Arc;
 
 use serde::Deserialize;
 
@@ -19,6 +20,7 @@ use cellblock_build::image::{Document, Superblock};
 use cellblock_build::reading::{Opened, ReadingError, Wanted};
 use cellblock_build::table::{Decoded, Selector, Table};
 use cellblock_build::text::{exact, printable};
+use cellblock_build::tree::volume::Decoders;
 use cellblock_build::{Seen, look_at};
 
 /// The differences that a page lists.
@@ -77,7 +79,8 @@ fn page(report: &Report) -> Result<Page, Failure> {
         title: printable(&name),
         ..Page::default()
     };
-    match look_at(&report.image, report.reading.by.sector_size())? {
+    let decoders: Arc<dyn Decoders> = runtime.codecs();
+    match look_at(&report.image, report.reading.by.sector_size(), &decoders)? {
         Seen::Filesystem(found) => {
             page.volumes
                 .extend(volume(report, &runtime, None, &name, &found)?);
@@ -205,7 +208,7 @@ fn differences(report: &Report, runtime: &Runtime, base: &Path) -> Result<Differ
     });
     let readers = report.reading.by.readers();
     let sector_size = report.reading.by.sector_size();
-    let open = |path: &Path| Disk::open(path, sector_size);
+    let open = |path: &Path| Disk::open(path, sector_size, runtime);
     match (open(base)?, open(&report.image)?) {
         (Some(old), Some(new)) => {
             let comparing = Comparing {
