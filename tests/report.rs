@@ -33,7 +33,7 @@ content = [{ directory = "root" }]
 fn bench() -> Bench {
     let bench = Bench::new();
     // Content that no block of zeros stands for.
-    let bytes = |length: usize| -> Vec<u8> { (0..length).map(|at| (at % 251) as u8 + 1).collect() };
+    let bytes = |length: usize| -> Vec<u8> { (1..=251).cycle().take(length).collect() };
     bench.write("root/usr/lib/large", bytes(6 << 20));
     bench.write("root/usr/lib/small", bytes(2 << 20));
     bench.write("root/usr/share/text", bytes(1 << 20));
@@ -61,6 +61,15 @@ fn a_report_is_one_page_that_says_what_takes_the_space() {
     bench.done(&["report", "disk.img", "-q", "-o", "again.html"]);
     assert_same_bytes(&bench.path("page.html"), &bench.path("again.html"));
     let page = std::fs::read_to_string(bench.path("page.html")).unwrap();
+    let figures = bench.done(&["report", "disk.img", "-o", "again.html", "--json", "-"]);
+    let figures: Value = serde_json::from_str(&figures).unwrap();
+    let root = &figures["volumes"][1];
+    let sum = ["files", "metadata", "journal", "free"].map(|key| root[key].as_u64().unwrap());
+    assert_eq!(sum.iter().sum::<u64>(), 32 << 20, "{figures}");
+    assert_eq!(
+        root["largest-files"][0],
+        json!({ "path": "/usr/lib/large", "bytes": 6 << 20 })
+    );
     let to_stdout = bench.done(&["report", "disk.img", "-o", "-"]);
     assert_eq!(to_stdout, page);
     // Nothing is fetched, and no name is markup.

@@ -331,6 +331,9 @@ pub struct Report {
     /// Also tell how the image differs from this one
     #[arg(long, value_name = "IMAGE")]
     pub base: Option<PathBuf>,
+    /// Write the figures of the page as JSON to this file; `-` is standard output
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
     /// Say nothing of what was done; warnings and errors are shown all the same
     #[arg(short, long)]
     pub quiet: bool,

@@ -31,9 +31,9 @@ impl Arguments {
             Command::Cp(it) => it.json,
             Command::Tree(it) => it.json,
             Command::Tar(it) => is_stdout(&it.json) && it.output != Path::new("-"),
+            Command::Report(it) => is_stdout(&it.json) && it.output != Path::new("-"),
             // Standard output takes the file.
             Command::Cat(_)
-            | Command::Report(_)
             // What differs is told already.
             | Command::Diff(_) => false,
             Command::Convert(it) => it.json,

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use super::looking::{runtime, warn};
+use super::record::RecordFile;
 use super::{Failure, print};
 use crate::arguments::Report;
 use crate::page::{Differences, Held, Page, Piece};
@@ -43,17 +44,26 @@ pub(super) fn run(report: &Report) -> Result<(), Failure> {
     } else {
         footprint.writes("the page", &report.output);
     }
+    let mut record = RecordFile::at(
+        "the figures",
+        report.json.as_deref(),
+        &mut footprint,
+        to_stdout,
+    )?;
     footprint.check()?;
     let document = match to_stdout {
         true => None,
         false => Some(Document::prepare(&report.output).map_err(Failure::failed)?),
     };
-    let html = page(report)?.html();
+    let page = page(report)?;
+    let html = page.html();
+    record.write(&page.figures())?;
     let Some(mut document) = document else {
-        return print(&html);
+        print(&html)?;
+        return record.publish();
     };
     document.write(html.as_bytes()).map_err(Failure::failed)?;
-    if !report.quiet {
+    if !(report.quiet || record.is_stdout()) {
         print(&format!(
             "{}: {} of {}\n",
             report.output.display(),
@@ -61,7 +71,8 @@ pub(super) fn run(report: &Report) -> Result<(), Failure> {
             report.image.display()
         ))?;
     }
-    document.publish().map_err(Failure::failed)
+    document.publish().map_err(Failure::failed)?;
+    record.publish()
 }
 
 fn page(report: &Report) -> Result<Page, Failure> {

@@ -6,6 +6,8 @@
 mod markup;
 mod usage;
 
+use serde_json::{Value, json};
+
 use cellblock_build::contract::Volume;
 use cellblock_build::text::{exact, grouped, human};
 use cellblock_build::tree::Tree;
@@ -63,6 +65,38 @@ impl Held {
         }
     }
 
+    fn figures(&self) -> Value {
+        let (volume, usage) = match &self.content {
+            Ok(content) => &**content,
+            Err(why) => return json!({ "name": self.name, "unread": why }),
+        };
+        let list = |found: &[(String, u64)]| -> Vec<Value> {
+            let found = found.iter();
+            let found = found.map(|(path, bytes)| json!({ "path": path, "bytes": bytes }));
+            found.collect()
+        };
+        let Parts {
+            files,
+            metadata,
+            journal,
+            free,
+            content,
+        } = usage.parts;
+        json!({
+            "name": self.name,
+            "kind": volume.kind,
+            "size": volume.size,
+            "files": files,
+            "metadata": metadata,
+            "journal": journal,
+            "free": free,
+            "content": content,
+            "names": usage.names,
+            "largest-folders": list(&usage.folders),
+            "largest-files": list(&usage.files),
+        })
+    }
+
     /// One that could not be read, and why.
     pub fn unread(name: String, why: String) -> Self {
         Self {
@@ -84,6 +118,16 @@ pub struct Differences {
 }
 
 impl Page {
+    /// What the page says of space and of differences, for programs: bytes.
+    pub fn figures(&self) -> Value {
+        let volumes: Vec<Value> = self.volumes.iter().map(Held::figures).collect();
+        let mut figures = json!({ "image": self.title, "volumes": volumes });
+        if let Some(Differences { base, lines, count }) = &self.differences {
+            figures["differences"] = json!({ "base": base, "count": count, "lines": lines });
+        }
+        figures
+    }
+
     /// The page.
     pub fn html(&self) -> String {
         let mut body = format!("<h1>{}</h1>\n", Escaped(&self.title));
