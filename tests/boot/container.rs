@@ -1,5 +1,5 @@
 //! From a container image to what boots: a Debian that `umoci` has put into an OCI layout becomes a disk in qcow2 behind GRUB, and the
-//! root of a microVM whose init is one line.
+//! root of a microVM whose init is one line. What others have put into an ext4 is taken out again, and boots as an erofs.
 
 use std::fs;
 use std::path::Path;
@@ -7,6 +7,7 @@ use std::process::Command;
 use std::time::Instant;
 
 use super::machine::{Console, accelerators, make_debian, make_grub};
+use crate::support::bench::assert_same_bytes;
 use crate::support::{Bench, Judge, judge, text};
 
 const DISK: &str = r#"
@@ -103,7 +104,7 @@ fn qemu_with(qemu: &Path, disk: &Path, format: &str) -> Command {
 }
 
 #[test]
-#[ignore = "debootstrap fetches a Debian from its mirror, and virtual machines boot it twice: minutes"]
+#[ignore = "debootstrap fetches a Debian from its mirror, and virtual machines boot it three times: minutes"]
 fn a_container_image_boots() {
     let bench = Bench::new();
     let Some(qemu) = judge("qemu-system-x86_64") else {
@@ -128,6 +129,7 @@ fn a_container_image_boots() {
         "login: ",
     );
     micro_vm(&bench, qemu.program());
+    of_others(&bench, qemu.program());
 }
 
 /// The same image as the root of a machine that is given its kernel.
@@ -157,5 +159,69 @@ fn micro_vm(bench: &Bench, qemu: &Path) {
         "the root of a microVM",
         machine,
         "the root is up: ext2/ext3 0:0:4755",
+    );
+}
+
+/// The Debian as umoci unpacks it and mke2fs stores it: read out of that, and written as an erofs.
+fn of_others(bench: &Bench, qemu: &Path) {
+    let (Some(program), Some(mke2fs)) = (judge("umoci"), judge("mke2fs")) else {
+        return;
+    };
+    umoci(
+        bench,
+        &program,
+        &["unpack", "--image", "debian:12", "bundle"],
+    );
+    let output = mke2fs
+        .command()
+        .current_dir(bench.folder())
+        .args([
+            "-q",
+            "-t",
+            "ext4",
+            "-d",
+            "bundle/rootfs",
+            "others.img",
+            "2G",
+        ])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "mke2fs: {}", text(&output));
+    fs::remove_dir_all(bench.path("bundle")).unwrap();
+    bench.done(&["export", "others.img", "-q", "-o", "others.tar"]);
+    // An archive and the image itself are the same content.
+    for (source, output) in [
+        ("archive:others.tar", "from-tar.erofs"),
+        ("image:others.img", "others.erofs"),
+    ] {
+        bench.done(&[
+            "mkfs",
+            "erofs",
+            "-q",
+            "-o",
+            output,
+            "--seed",
+            "00000000000000000000000000000001",
+            "--option",
+            "compression=lz4",
+            "--content",
+            source,
+            "--content",
+            "file:init,to=/init,owner=0:0,mode=0755",
+        ]);
+    }
+    assert_same_bytes(&bench.path("from-tar.erofs"), &bench.path("others.erofs"));
+    let machine = || {
+        let mut command = qemu_with(qemu, &bench.path("others.erofs"), "raw");
+        command.arg("-kernel").arg(bench.path("vmlinuz"));
+        command.arg("-initrd").arg(bench.path("initrd.img"));
+        let line = "root=/dev/vda rootfstype=erofs ro init=/init console=ttyS0 quiet";
+        command.args(["-append", line]);
+        command
+    };
+    boots(
+        "a Debian that others stored, as an erofs",
+        machine,
+        "the root is up: erofs 0:0:4755",
     );
 }

@@ -213,6 +213,15 @@ pub(super) fn make_debian(bench: &Bench) -> bool {
     let (_, rest) = accounts.split_once("root:*:").unwrap();
     assert!(accounts.starts_with("root:*:"), "{accounts}");
     fs::write(&shadow, format!("root::{rest}")).unwrap();
+    // Debian's initrd has drivers of file systems that can be written to, and not this one.
+    fs::write(root.join("etc/initramfs-tools/modules"), "erofs\n").unwrap();
+    let output = std::process::Command::new("chroot")
+        .arg(&root)
+        .args(["/usr/sbin/update-initramfs", "-u"])
+        .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", text(&output));
     let output = tar
         .command()
         .args(["--numeric-owner", "-C"])
