@@ -215,7 +215,7 @@ pub(super) fn make_debian(bench: &Bench) -> bool {
     fs::write(&shadow, format!("root::{rest}")).unwrap();
     // Debian's initrd has drivers of file systems that can be written to, and not this one.
     fs::write(root.join("etc/initramfs-tools/modules"), "erofs\n").unwrap();
-    let output = std::process::Command::new("chroot")
+    let output = Command::new("chroot")
         .arg(&root)
         .args(["/usr/sbin/update-initramfs", "-u"])
         .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
