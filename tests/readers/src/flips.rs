@@ -127,7 +127,13 @@ fn outcome_with<R: Reader>(
     read
 }
 
-/// Reads `image` with bytes of it flipped, `rounds` times: in `places`, if it has bytes that matter more than others.
+/// How often each image is read: `CELLBLOCK_FLIPS`, or often enough for a test among others.
+fn rounds() -> u64 {
+    let rounds = std::env::var("CELLBLOCK_FLIPS");
+    rounds.map_or(300, |rounds| rounds.parse().expect("a number of rounds"))
+}
+
+/// Reads `image` with bytes of it flipped, again and again: in `places`, if it has bytes that matter more than others.
 /// How many were read, and how many refused.
 ///
 /// # Panics
@@ -135,12 +141,11 @@ fn outcome_with<R: Reader>(
 pub fn survives_flips<R: Reader>(
     image: &[u8],
     places: &[std::ops::Range<usize>],
-    rounds: u64,
 ) -> (usize, usize) {
     let unpacker = RefCell::default();
     let (mut read, mut refused) = (0, 0);
     let mut flipped = image.to_vec();
-    for round in 0..rounds {
+    for round in 0..rounds() {
         println!("round {round}");
         let mut random = Random(round.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
         let mut touched = Vec::new();
