@@ -5,6 +5,7 @@
 //! cargo bench --bench corpora -- --corpora DIR all          the full ones, made in DIR where they are missing
 //! cargo bench --bench corpora -- --corpora DIR manyfiles    some of them
 //! cargo bench --bench corpora -- --formats …                erofs and squashfs instead, against their own programs
+//! cargo bench --bench corpora -- --disks …                  formats of disks instead, against qemu-img
 //! ```
 //!
 //! Each round runs every contender once, in turn, into a fresh file beside the corpora; a round that is not counted goes
@@ -14,6 +15,7 @@
 
 mod contender;
 mod corpus;
+mod disks;
 mod formats;
 mod machine;
 mod memory;
@@ -47,6 +49,9 @@ struct Arguments {
     /// Measure erofs and squashfs against mkfs.erofs and mksquashfs (those in CELLBLOCK_PEERS first), and against the codecs alone
     #[arg(long)]
     formats: bool,
+    /// Measure formats of disks against `qemu-img convert`, and their builds against those of raw ones
+    #[arg(long, conflicts_with = "formats")]
+    disks: bool,
     /// The corpora, or `all` for all of full size; the small ones if none is named
     names: Vec<String>,
     /// What cargo passes to every benchmark.
@@ -72,13 +77,17 @@ fn run(arguments: &Arguments) -> Result<()> {
     let tools = contender::Tools::find(&folder);
     println!("{}\n", machine::describe(&folder, &tools));
 
-    if arguments.formats {
+    if arguments.formats || arguments.disks {
         let prepared = recipes
             .into_iter()
             .map(|recipe| Corpus::prepare(recipe, &folder));
         let corpora: Result<Vec<Option<Corpus>>> = prepared.collect();
         let corpora: Vec<Corpus> = corpora?.into_iter().flatten().collect();
-        print!("{}", formats::measure(&corpora, &folder, arguments)?);
+        let tables = match arguments.disks {
+            true => disks::measure(&corpora, &folder, arguments)?,
+            false => formats::measure(&corpora, &folder, arguments)?,
+        };
+        print!("{tables}");
         println!("\n{}", machine::load());
         return Ok(());
     }

@@ -11,14 +11,14 @@ use cellblock_codec::{Codec, Settings};
 
 /// How blocks are cut and compressed.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Floor {
-    pub(super) settings: Settings,
+pub(crate) struct Floor {
+    pub(crate) settings: Settings,
     /// The bytes of a block, before it is compressed.
-    pub(super) block: usize,
+    pub(crate) block: usize,
 }
 
 /// The bytes of all files, each once.
-pub(super) struct Content(Vec<Vec<u8>>);
+pub(crate) struct Content(Vec<Vec<u8>>);
 
 impl Content {
     pub(super) fn read(directory: &Path) -> Result<Self> {
@@ -26,6 +26,14 @@ impl Content {
         let mut seen = std::collections::BTreeSet::new();
         content.add(directory, &mut seen)?;
         Ok(content)
+    }
+
+    /// What of a disk is not zeros, in pieces of `block` bytes.
+    pub(crate) fn of_disk(path: &Path, block: usize) -> Result<Self> {
+        let bytes = fs::read(path)?;
+        let blocks = bytes.chunks(block);
+        let is_data = |block: &&[u8]| block.iter().any(|byte| *byte != 0);
+        Ok(Self(blocks.filter(is_data).map(<[u8]>::to_vec).collect()))
     }
 
     /// Equal content is compressed once by either program, and so it is here.
@@ -51,7 +59,7 @@ impl Content {
     }
 
     /// The seconds that compressing all of it takes; the ends of files in one block after the other, as fragments are.
-    pub(super) fn compress(&self, floor: Floor) -> Result<f64> {
+    pub(crate) fn compress(&self, floor: Floor) -> Result<f64> {
         let ends: Vec<u8> = self
             .0
             .iter()

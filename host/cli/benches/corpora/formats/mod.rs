@@ -1,6 +1,6 @@
 //! The read-only formats: each as ours makes it and as its own program does, and what the codec alone takes.
 
-mod floor;
+pub(crate) mod floor;
 mod pairs;
 mod plot;
 
