@@ -115,8 +115,8 @@ pub use options::BuildOptions;
 pub use output::Output;
 pub use preview::{Preview, Space, preview_image};
 pub use record::{
-    EncodedRecord, FilesystemRecord, MendRecord, OutputRecord, PartitionRecord, Record,
-    RepairRecord, SplitRecord, Timings, type_of,
+    EncodedRecord, FilesystemRecord, KernelRecord, MendRecord, OutputRecord, PartitionRecord,
+    Record, RepairRecord, SignatureRecord, SplitRecord, Timings, VerityRecord, type_of,
 };
 pub use said::Said;
 pub use signing::ToSign;

@@ -4,8 +4,11 @@
 //! hyphens and types by their names. What is not given is not printed, so that what is printed means what was read.
 
 mod boot;
+mod content;
 mod identity;
 mod table;
+#[cfg(test)]
+mod tests;
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -14,14 +17,12 @@ use thiserror::Error;
 
 use super::size::written;
 use super::{
-    Content, DiskSize, DiskSpec, FilesystemId, FilesystemSpec, GuestSpec, Margin, PartitionSpec,
-    Placed, RawSpec, RawWhat, Seed, SelinuxSpec, SignSpec, SignedBy, SizeRule, Spec, TableName,
-    Template, VeritySpec,
+    DiskSize, DiskSpec, FilesystemId, FilesystemSpec, GuestSpec, Margin, PartitionSpec, Placed,
+    RawSpec, RawWhat, Seed, SelinuxSpec, SignSpec, SignedBy, SizeRule, Spec, TableName, VeritySpec,
 };
 use cellblock_contract::{Argument, Loss, Word};
 use cellblock_table::PartitionType;
 use cellblock_text::hexadecimal;
-use cellblock_tree::source::{Disk, Dump, HardLinks, Image, ModeRule, Source, Times, What};
 
 /// A path that TOML, which is Unicode, has no way to write.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -328,7 +329,7 @@ fn print_filesystem(lines: &mut Lines, filesystem: &FilesystemSpec) -> Result<()
     if !content.is_empty() {
         let sources: Vec<String> = content
             .iter()
-            .map(print_content)
+            .map(content::print_content)
             .collect::<Result<_, _>>()?;
         lines.add("content", Some(long_list(&sources)));
     }
@@ -352,139 +353,6 @@ fn print_filesystem(lines: &mut Lines, filesystem: &FilesystemSpec) -> Result<()
         lines.add("selinux", Some(braced([contexts])));
     }
     Ok(())
-}
-
-fn print_content(content: &Content) -> Result<String, PathError> {
-    match content {
-        Content::Source(source) => print_source(source),
-        Content::Template(template) => print_template(template),
-        // Only the builder adds such content, and prints none of it.
-        Content::Kernel(kernel) => boot::print_parts(&kernel.parts),
-    }
-}
-
-fn print_template(template: &Template) -> Result<String, PathError> {
-    let Template {
-        file,
-        to,
-        owner,
-        mode,
-    } = template;
-    let mut entries = vec![format!("template = {}", quoted_path(file)?)];
-    add_properties(&mut entries, Some(to), *owner, mode.as_ref());
-    Ok(braced(entries))
-}
-
-/// Where something goes, and whose it is.
-fn add_properties(
-    entries: &mut Vec<String>,
-    to: Option<&Vec<u8>>,
-    owner: Option<(u32, u32)>,
-    mode: Option<&ModeRule>,
-) {
-    if let Some(to) = to {
-        entries.push(format!("to = {}", quoted(&String::from_utf8_lossy(to))));
-    }
-    if let Some((user, group)) = owner {
-        entries.push(format!("owner = {}", quoted(&format!("{user}:{group}"))));
-    }
-    if let Some(mode) = mode {
-        entries.push(format!("mode = {}", quoted(&mode.to_string())));
-    }
-}
-
-fn print_source(source: &Source) -> Result<String, PathError> {
-    let Source {
-        what,
-        to,
-        owner,
-        mode,
-        exclude,
-        times,
-        from,
-        strip,
-        follow,
-        hard_links,
-        metadata,
-        // The partition says what may be dropped.
-        drop_attributes: _,
-    } = source;
-    let mut entries = vec![match what {
-        What::Directory(path) => format!("directory = {}", quoted_path(path)?),
-        What::Archive(path) => format!("archive = {}", quoted_path(path)?),
-        What::Image(image) => image_entries(image)?,
-        What::Composefs(dump) => dump_entries(dump)?,
-        What::Disk(disk) => disk_entries(disk)?,
-        What::File(path) => format!("file = {}", quoted_path(path)?),
-        What::Bytes(bytes) => format!("text = {}", quoted(&String::from_utf8_lossy(bytes))),
-    }];
-    add_properties(&mut entries, to.as_ref(), *owner, mode.as_ref());
-    if !exclude.is_empty() {
-        let patterns = list(exclude.iter().map(|pattern| quoted(pattern)));
-        entries.push(format!("exclude = {patterns}"));
-    }
-    if *times == Times::Keep {
-        entries.push("times = \"keep\"".to_owned());
-    }
-    if let Some(from) = from {
-        entries.push(format!("from = {}", quoted(&String::from_utf8_lossy(from))));
-    }
-    if *strip > 0 {
-        entries.push(format!("strip = {strip}"));
-    }
-    if *follow {
-        entries.push("follow = true".to_owned());
-    }
-    if *hard_links == HardLinks::Break {
-        entries.push("hard-links = \"break\"".to_owned());
-    }
-    if let Some(metadata) = metadata {
-        entries.push(format!("metadata = {}", quoted_path(metadata)?));
-    }
-    Ok(braced(entries))
-}
-
-/// The keys of a dumpfile.
-fn dump_entries(dump: &Dump) -> Result<String, PathError> {
-    let Dump { file, basedir } = dump;
-    let mut entries = vec![format!("composefs = {}", quoted_path(file)?)];
-    if let Some(basedir) = basedir {
-        entries.push(format!("basedir = {}", quoted_path(basedir)?));
-    }
-    Ok(entries.join(", "))
-}
-
-/// The keys of a container image.
-fn image_entries(image: &Image) -> Result<String, PathError> {
-    let Image {
-        path,
-        reference,
-        platform,
-        overlay_whiteouts,
-        // Whoever writes it down says it.
-        recognised: _,
-    } = image;
-    let mut entries = vec![format!("oci = {}", quoted_path(path)?)];
-    if let Some(reference) = reference {
-        entries.push(format!("reference = {}", quoted(reference)));
-    }
-    if let Some(platform) = platform {
-        entries.push(format!("platform = {}", quoted(&platform.to_string())));
-    }
-    if *overlay_whiteouts {
-        entries.push("overlay-whiteouts = true".to_owned());
-    }
-    Ok(entries.join(", "))
-}
-
-/// The keys of a disk image.
-fn disk_entries(disk: &Disk) -> Result<String, PathError> {
-    let Disk { path, partition } = disk;
-    let mut entries = vec![format!("image = {}", quoted_path(path)?)];
-    if let Some(partition) = partition {
-        entries.push(format!("partition = {}", quoted(partition)));
-    }
-    Ok(entries.join(", "))
 }
 
 fn print_raw_list(raw: &[RawSpec]) -> Result<Option<String>, PathError> {
@@ -576,127 +444,4 @@ fn long_list(values: &[String]) -> String {
 fn braced(entries: impl IntoIterator<Item = String>) -> String {
     let entries: Vec<String> = entries.into_iter().collect();
     format!("{{ {} }}", entries.join(", "))
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-
-    /// Everything that can be printed, in the form that it is printed in.
-    const PRINTED: &str = r#"[disk]
-table = "hybrid"
-size = "4GiB"
-sector-size = 4096
-seed = "5f0c1a2b-3c4d-5e6f-7081-92a3b4c5d6e7"
-id = "6f8c47a6-1c2d-4b35-8b1e-9de3c4e9e3ff"
-time = -1
-alignment = "4KiB"
-gpt-location = "16KiB"
-gpt-backup = false
-protective-number = 4
-raw = [
-    { file = "boot.img", size = "440B" },
-    { lba-of = 'bios "boot"', plus = "4KiB", offset = "92B" },
-]
-
-[[partition]]
-name = 'bios "boot"'
-type = "bios-boot"
-size = "1MiB"
-offset = "1MiB"
-raw = [{ file = "core.img" }]
-
-[[partition]]
-name = "ä"
-type = "11111111-2222-3333-4444-555555555555"
-size = "minimum + 12.5%"
-number = 7
-id = "00000000-0000-0000-0000-000000000001"
-attributes = ["required", "bit-5", "grow-fs"]
-mbr-type = "fat32"
-active = true
-filesystem = "vfat"
-label = "L"
-uuid = "ABCD-0001"
-content = [
-    { directory = "dir", owner = "0:1", mode = "u=rwX,go-ws,ug+t", exclude = ["*.o", "a b"] },
-    { archive = "root.tar", to = "/", times = "keep", from = "rootfs", strip = 2, follow = true, hard-links = "break", metadata = "root.mtree" },
-    { composefs = "root.dump", basedir = "objects", to = "/x" },
-    { file = "fstab", to = "/etc/fstab", mode = "0644" },
-    { text = 'quoted "text"', to = "/etc/motd" },
-    { template = "fstab.in", to = "/etc/fstab2", owner = "0:0", mode = "0600" },
-]
-options = { "a b" = "1", cluster-size = "4096" }
-drop = ["symlinks", "owners"]
-
-[[partition]]
-type = "linux-generic"
-size = "minimum + 1000B"
-filesystem = "minix"
-uuid = "0fc63daf-8483-4772-8e79-3d69d8477de4"
-selinux = { contexts = "file_contexts" }
-
-[[partition]]
-type = "swap"
-size = "rest"
-filesystem = "swap"
-
-[boot]
-unified-kernels = ["a.efi"]
-
-[boot.grub-bios]
-boot-image = "boot.img"
-core-image = "core.img"
-
-[boot.systemd-boot]
-image = "sd.efi"
-config = { text = "timeout 3" }
-entries = { debian = { template = "debian.in" }, rescue = "rescue.conf" }
-
-[guests]
-"m x" = { file = "m.wasm", sha256 = "0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f" }
-minix = "minix.wasm"
-"#;
-
-    #[test]
-    fn what_is_printed_is_read_as_it_was() {
-        let spec = Spec::parse(PRINTED, Path::new("")).unwrap();
-        let printed = spec.to_toml().unwrap();
-        let difference = printed.lines().zip(PRINTED.lines()).find(|(a, b)| a != b);
-        assert_eq!(difference, None);
-        assert_eq!(printed, PRINTED);
-    }
-
-    #[test]
-    fn what_only_one_kind_of_table_has_is_read_as_it_was() {
-        for printed in [
-            "[disk]\ntable = \"mbr\"\nextended-number = 2\nextended-type = \"extended-chs\"\n\
-             boot-record-space = \"512B\"\n\n[[partition]]\ntype = \"linux\"\nsize = \"1MiB\"\n",
-            "[disk]\ntable = \"none\"\n\n[[partition]]\nsize = \"1MiB\"\noffset = \"8KiB\"\n",
-        ] {
-            let spec = Spec::parse(printed, Path::new("")).unwrap();
-            assert_eq!(spec.to_toml().unwrap(), printed);
-        }
-    }
-
-    #[test]
-    fn other_forms_come_to_the_same() {
-        let other = "disk = { }\n[[partition]]\nfilesystem = 'ext4'\ntype = '0FC63DAF-8483-4772-8E79-3D69D8477DE4'\n\
-                     size = 1048576\ncontent = [{ text = \"\"\"a\nb\"\"\", to = '/x' }]\ndrop = ['owners', 'symlinks', 'owners']\n";
-        let spec = Spec::parse(other, Path::new("")).unwrap();
-        let printed = spec.to_toml().unwrap();
-        assert!(
-            printed.starts_with("[[partition]]\ntype = \"linux-generic\"\nsize = \"1MiB\"\n"),
-            "{printed}"
-        );
-        assert!(
-            printed.ends_with("drop = [\"symlinks\", \"owners\"]\n"),
-            "{printed}"
-        );
-        let again = Spec::parse(&printed, Path::new("")).unwrap();
-        assert_eq!(again.to_toml().unwrap(), printed);
-        let content = |spec: &Spec| spec.partitions[0].filesystem.clone().unwrap().content;
-        assert_eq!(content(&again), content(&spec));
-    }
 }

@@ -1,16 +1,20 @@
 //! From the content of a partition to its file: tree, measurement, cell.
 
+mod filled;
+mod prepared;
+
+pub use filled::TimeSource;
+pub(crate) use filled::{Filled, Formed, GuestIdentity, Slot};
+pub(crate) use prepared::Prepared;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant, SystemTime};
-
-use serde::Serialize;
+use std::time::Instant;
 
 use crate::catalogue::{Formatter, Formatters, is_read};
 use crate::configured;
 use crate::error::{Error, PartitionError};
 use crate::kernel::{self, AssembledKernel, KernelError};
-use crate::key::{FillInputs, FillKey, GuestInputs};
 use crate::parallel;
 use crate::plan::{Facts, FilesystemPlan, TimeRule};
 use crate::progress::{Phase, Tally, watched};
@@ -19,17 +23,16 @@ use crate::said::Said;
 use crate::signing::Signers;
 use crate::template::{self, Awaited};
 use crate::verify::{self, Verify, VerifyError};
-use crate::{BuildOptions, future, reading};
-use cellblock_cell::{Cell, CodecWall, Codecs, Outcome, Runtime, Wall};
-use cellblock_contract::{EncodedCounts, Loss, Losses, Partition, Request, Setting, Summary};
+use crate::{BuildOptions, reading};
+use cellblock_cell::{Cell, Codecs, Runtime};
+use cellblock_contract::{Loss, Request};
 use cellblock_image::{Filling, PartitionFile, Scratch};
 use cellblock_spec::Content;
 use cellblock_table::SectorSize;
 use cellblock_tree::source::{
-    self, Counter, FileId, Gathered, ImageInfo, OpenedSources, ReadOptions, Room, Source, Warning,
-    What,
+    self, Counter, FileId, Gathered, ImageInfo, OpenedSources, ReadOptions, Room, Source, What,
 };
-use cellblock_tree::{Timestamp, Tree, TreeDigests};
+use cellblock_tree::{Timestamp, Tree};
 
 /// What all file systems of a build share.
 pub(crate) struct Preparation<'a> {
@@ -46,46 +49,6 @@ pub(crate) struct Preparation<'a> {
     pub(crate) outputs: BTreeSet<FileId>,
 }
 
-/// A file system whose tree has been read and whose formatter is ready.
-pub(crate) struct Prepared {
-    pub(crate) index: usize,
-    name: String,
-    filesystem: FilesystemPlan,
-    /// The formatter, with the tree.
-    cell: Cell,
-    pub(crate) tree: Arc<Tree>,
-    /// The derived values that its templates name.
-    pub(crate) awaited: Awaited,
-    /// The unified kernels that were assembled for it.
-    kernels: Vec<AssembledKernel>,
-    /// The container images in its content.
-    images: Vec<ImageInfo>,
-    /// What the user should know of its content.
-    warnings: Vec<Warning>,
-    /// What is to be dropped, and what the format stores.
-    kept: Vec<Loss>,
-    formatter: Formatter,
-    /// Who runs codecs for it.
-    codecs: Arc<Codecs>,
-    reading: Duration,
-    /// The smallest size in bytes, if it was measured.
-    pub(crate) smallest: Option<u64>,
-    /// The digests of the tree, once they are known.
-    digests: OnceLock<TreeDigests>,
-}
-
-/// A file system in its partition, as its formatter made it or as a cache had it.
-pub(crate) struct Formed {
-    pub(crate) partition: PartitionFile,
-    pub(crate) outcome: Outcome,
-    pub(crate) encoded: Option<EncodedCounts>,
-    pub(crate) formatting: Duration,
-    /// The cache that had it; none if it was made.
-    pub(crate) cache: Option<String>,
-    /// What the cache has to say.
-    pub(crate) warnings: Vec<String>,
-}
-
 /// Which file systems are measured.
 pub(crate) struct Measurements<'a> {
     /// The indexes of their partitions.
@@ -98,90 +61,6 @@ struct ReadContent {
     gathered: Gathered,
     kernels: Vec<AssembledKernel>,
     images: Vec<ImageInfo>,
-}
-
-/// Where a file system goes. Bytes.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Slot {
-    /// Where its partition begins on the disk.
-    pub(crate) disk_offset: u64,
-    /// Where it begins in the file that it is made in.
-    pub(crate) base: u64,
-    pub(crate) size: u64,
-    pub(crate) sector_size: SectorSize,
-    pub(crate) time: TimeRule,
-}
-
-/// A file system that has been made.
-pub(crate) struct Filled {
-    /// None once it has become the image.
-    pub(crate) partition: Option<PartitionFile>,
-    pub(crate) kind: String,
-    pub(crate) label: String,
-    pub(crate) uuid: Option<String>,
-    pub(crate) summary: Summary,
-    pub(crate) log: Vec<Said>,
-    pub(crate) guest: GuestIdentity,
-    pub(crate) time: (i64, TimeSource),
-    pub(crate) digests: Option<Digests>,
-    pub(crate) nodes: u32,
-    pub(crate) content_bytes: u64,
-    /// What was compressed for it, if its formatter asks for that.
-    pub(crate) encoded: Option<EncodedCounts>,
-    pub(crate) reading: Duration,
-    pub(crate) formatting: Duration,
-    pub(crate) kernels: Vec<AssembledKernel>,
-    /// The container images in its content.
-    pub(crate) images: Vec<ImageInfo>,
-    /// The cache that had it; none if it was made.
-    pub(crate) cache: Option<String>,
-    /// The reader that has read it back, if one has.
-    pub(crate) verified_by: Option<String>,
-}
-
-/// Which guest made a file system, and what it could reach.
-pub(crate) struct GuestIdentity {
-    pub(crate) name: String,
-    pub(crate) digest: [u8; 32],
-    pub(crate) imports: Vec<String>,
-    pub(crate) wall: Wall,
-    /// Where codecs ran; none if none did.
-    pub(crate) codecs: Option<CodecWall>,
-    /// The arguments of a command.
-    pub(crate) arguments: Vec<String>,
-}
-
-/// Where the time of a file system is from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum TimeSource {
-    /// The spec, or the command line.
-    Given,
-    /// `SOURCE_DATE_EPOCH`.
-    Environment,
-    /// The newest file of its tree.
-    NewestFile,
-    /// Nowhere: it is [`Timestamp::FALLBACK`].
-    Fallback,
-}
-
-impl TimeSource {
-    fn of(rule: TimeRule, tree: &Tree, options: &BuildOptions) -> Self {
-        match rule {
-            TimeRule::Fixed(_) if options.time_of_environment => Self::Environment,
-            TimeRule::Fixed(_) => Self::Given,
-            TimeRule::NewestFile if tree.is_dated() => Self::NewestFile,
-            TimeRule::NewestFile => Self::Fallback,
-        }
-    }
-}
-
-/// SHA-256 digests of what went in and came out.
-pub(crate) struct Digests {
-    pub(crate) tree: TreeDigests,
-    pub(crate) partition: [u8; 32],
-    /// The key of the fill.
-    pub(crate) key: FillKey,
 }
 
 /// What the archives of a file system may decompress to, beside twice its partition: headers, and what fills up blocks.
@@ -628,122 +507,5 @@ pub(crate) fn partition_error(name: &str, reason: impl Into<PartitionError>) -> 
             name: name.to_owned(),
             reason: Box::new(reason),
         },
-    }
-}
-
-impl Prepared {
-    /// The name of its partition.
-    pub(crate) fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// The kind of file system that was asked for.
-    pub(crate) fn kind(&self) -> &str {
-        &self.filesystem.kind
-    }
-
-    /// What it may lose.
-    pub(crate) fn lost(&self) -> Losses {
-        self.filesystem.drop.iter().copied().collect()
-    }
-
-    /// Whether something derives from it, or it holds what does.
-    pub(crate) fn derives(&self) -> bool {
-        !self.kernels.is_empty() || !self.awaited.partitions.is_empty()
-    }
-
-    /// What the user should know of it, before it is made.
-    pub(crate) fn warnings(&self, time: TimeRule) -> Vec<Said> {
-        let kind = &self.filesystem.kind;
-        let kept = self.kept.iter().map(|loss| {
-            let loss = loss.name();
-            format!("nothing is dropped by drop = [\"{loss}\"]: {kind} loses no {loss}")
-        });
-        let of_content = self.warnings.iter().map(ToString::to_string);
-        kept.chain(of_content)
-            .chain(future::warning(&self.tree, time, SystemTime::now()))
-            .map(Said::Warning)
-            .collect()
-    }
-
-    /// Makes the file system in a partition that is thrown away: what the formatter says of it.
-    pub(crate) fn rehearse(
-        &self,
-        place: &Slot,
-        partition: Arc<dyn Partition>,
-    ) -> Result<Summary, PartitionError> {
-        Ok(self.cell.format(&self.request(place), partition)?.summary)
-    }
-
-    fn digests(&self, place: &Slot, partition: &PartitionFile) -> Result<Digests, PartitionError> {
-        let tree = self.tree_digests()?;
-        Ok(Digests {
-            key: self.key(place, tree),
-            partition: partition.digest()?,
-            tree: *tree,
-        })
-    }
-
-    /// The digests of the tree, which takes reading all of its files once.
-    pub(crate) fn tree_digests(&self) -> Result<&TreeDigests, PartitionError> {
-        if let Some(known) = self.digests.get() {
-            return Ok(known);
-        }
-        let digests = self.tree.digests()?;
-        Ok(self.digests.get_or_init(|| digests))
-    }
-
-    /// Whether its size depends on the bytes of its files, so that measuring takes as long as making.
-    #[cfg(feature = "cache")]
-    pub(crate) fn is_measured_by_content(&self) -> bool {
-        let guest = self.cell.guest();
-        guest.encodes() || guest.command_line().is_some()
-    }
-
-    /// The smallest size in bytes, as the formatter finds it.
-    pub(crate) fn measured(&self, request: &Request) -> Result<u64, PartitionError> {
-        Ok(self.cell.measure(request)?)
-    }
-
-    /// The key of the file system at `place`; `tree` holds the digests of its tree.
-    pub(crate) fn key(&self, place: &Slot, tree: &TreeDigests) -> FillKey {
-        FillKey::of(&FillInputs::Filesystem {
-            guest: GuestInputs::of(self.cell.guest()),
-            request: &self.request(place),
-            tree,
-        })
-    }
-
-    fn time(&self, place: &Slot) -> Timestamp {
-        match place.time {
-            TimeRule::Fixed(seconds) => Timestamp {
-                seconds,
-                nanoseconds: 0,
-            },
-            TimeRule::NewestFile => self.tree.newest(),
-        }
-    }
-
-    fn request(&self, place: &Slot) -> Request {
-        let filesystem = &self.filesystem;
-        Request {
-            kind: self.formatter.kind.name.clone(),
-            size: place.size,
-            disk_offset: self.formatter.request_offset(place.disk_offset),
-            sector_size: u32::try_from(place.sector_size.bytes()).expect("512 or 4096"),
-            label: filesystem.label.clone(),
-            uuid: filesystem.uuid.into_bytes(),
-            seed: filesystem.seed,
-            time: self.time(place),
-            drop: filesystem.drop.iter().copied().collect(),
-            settings: filesystem
-                .options
-                .iter()
-                .map(|(name, value)| Setting {
-                    name: name.clone(),
-                    value: value.clone(),
-                })
-                .collect(),
-        }
     }
 }
