@@ -243,6 +243,11 @@ fn a_process_has_given_up_its_user_its_rights_and_its_descriptors() {
         fs::read_to_string(format!("/proc/{}/{name}", cell.as_raw_nonzero())).unwrap_or_default()
     };
     let (status, limits) = (about("status"), about("limits"));
+    let namespace = |of: &str| fs::read_link(format!("/proc/{of}/ns/pid")).ok();
+    let pid_namespaces = [
+        namespace("self"),
+        namespace(&cell.as_raw_nonzero().to_string()),
+    ];
     let descriptors = fs::read_dir(format!("/proc/{}/fd", cell.as_raw_nonzero()))
         .map(|descriptors| descriptors.flatten().count());
     build.kill().unwrap();
@@ -275,6 +280,13 @@ fn a_process_has_given_up_its_user_its_rights_and_its_descriptors() {
             "{limits}"
         );
     }
+    // Its number where it is, beside the one that is known here, unless the kernel lets nobody make a namespace.
+    if may_make_namespaces() {
+        assert!(field("NSpid:").ends_with("\t1"), "{status}");
+        if let [Some(ours), Some(own)] = pid_namespaces {
+            assert_ne!(ours, own);
+        }
+    }
     if rustix::process::geteuid().is_root() {
         assert_eq!(field("Uid:"), "65534\t65534\t65534\t65534");
         assert_eq!(field("Gid:"), "65534\t65534\t65534\t65534");
@@ -284,6 +296,19 @@ fn a_process_has_given_up_its_user_its_rights_and_its_descriptors() {
         // It is not dumpable, so that its user does not see into it.
         assert!(descriptors.is_err());
     }
+}
+
+/// Whether `unshare`, of util-linux, may make what a cell is to be in.
+fn may_make_namespaces() -> bool {
+    let Some(unshare) = judge("unshare") else {
+        return false;
+    };
+    let mut command = unshare.command();
+    command.args(["--pid", "--fork"]);
+    if !rustix::process::geteuid().is_root() {
+        command.args(["--user", "--net", "--ipc", "--uts", "--mount"]);
+    }
+    command.arg("true").output().unwrap().status.success()
 }
 
 /// Whether a process is there, and has not ended.

@@ -11,8 +11,8 @@ use rustix::thread::{
 /// The user and the group that own nothing, by convention `nobody`.
 const NOBODY: u32 = 65534;
 
-/// Namespaces in which a process sees nothing of the host's. That of processes is not among them: it would hold for
-/// children, and there are none.
+/// Namespaces in which a process sees nothing of the host's. That of processes is not among them: it holds for what is
+/// started in it, so that it is the host who sees to it.
 const NAMESPACES: [(UnshareFlags, &str); 4] = [
     (UnshareFlags::NEWNET, "network-namespace"),
     (UnshareFlags::NEWIPC, "ipc-namespace"),
@@ -20,13 +20,16 @@ const NAMESPACES: [(UnshareFlags, &str); 4] = [
     (UnshareFlags::NEWNS, "mount-namespace"),
 ];
 
-/// Leaves the host's namespaces and user, and every capability: what was left, as the layers of the wall are called. The
-/// process has one thread, which all of this holds for.
+/// Leaves the host's user, every capability, and its namespaces but for `namespaces`, which this process was started without:
+/// what was left, as the layers of the wall are called. The process has one thread, which all of this holds for.
 ///
 /// # Errors
 /// What the kernel says where a capability cannot be given up.
-pub(super) fn become_nobody() -> Result<Vec<&'static str>, String> {
-    let mut left = leave_namespaces();
+pub(super) fn become_nobody(namespaces: Vec<&'static str>) -> Result<Vec<&'static str>, String> {
+    let mut left = namespaces;
+    if !left.contains(&NAMESPACES[0].1) {
+        left.extend(leave_namespaces());
+    }
     if geteuid().is_root() && host_can_kill_others() && change_user().is_ok() {
         left.push("user");
     }

@@ -15,7 +15,7 @@ use super::channel::{Channel, ChannelError, OtherEnd};
 use super::lockdown::{self, Bounds};
 use super::message::{CODE_LIMIT, FromCell, Greeting, Hello, Loaded, Purpose};
 use super::remote::Remote;
-use super::{attempts, decoder, encoder, probe, unpacker};
+use super::{attempts, decoder, encoder, probe, spawn, unpacker};
 use crate::call::{Call, Role, cut_ended};
 use crate::engine::{self, Compiled, Home, LoadFailure};
 use crate::legible::cut;
@@ -63,10 +63,12 @@ fn host() -> Option<Channel> {
 #[expect(unsafe_code, reason = "the engine takes over native code")]
 fn run(mut channel: Channel) -> Result<(), ChannelError> {
     let closed = lockdown::close_all_but(channel.number());
-    let host = rustix::process::getppid();
+    spawn::let_signals_come();
+    let argument = std::env::args_os().nth(2);
+    let namespaces = spawn::namespaces(argument.as_deref().and_then(|it| it.to_str()));
     let (hello, _) = channel.receive::<Hello>()?;
     let refusal = match hello.purpose {
-        Purpose::Calls(_) => probe::REFUSAL,
+        Purpose::Calls { .. } => probe::REFUSAL,
         _ => libc::EPERM,
     };
     let number = channel.number();
@@ -75,7 +77,7 @@ fn run(mut channel: Channel) -> Result<(), ChannelError> {
         _ => Bounds::of_cell(hello.limits),
     };
     let prepared = closed
-        .and_then(|()| lockdown::leave_everything(bounds))
+        .and_then(|()| lockdown::leave_everything(bounds, namespaces))
         .and_then(|layers| {
             // After the change of the user, which would clear it. Should the host be gone already, the channel is closed.
             rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
@@ -126,19 +128,18 @@ fn run(mut channel: Channel) -> Result<(), ChannelError> {
         }
         // They have their own way, above.
         Purpose::Encode | Purpose::Decompress | Purpose::Unpack => Ok(()),
-        Purpose::Attempts => {
+        Purpose::Attempts { host } => {
             let attempts = close_for_good()
                 .map(|()| attempts::all(host, number, &Bounds::of_cell(hello.limits)));
             channel.send(&attempts, &[])
         }
-        Purpose::Calls(stage) => {
+        Purpose::Calls { stage, host } => {
             let closed = match stage {
                 Stage::Compiling => Ok(()),
                 Stage::Running => close_for_good(),
             };
             let tried = closed.and_then(|()| {
                 let machine = Machine::here().ok_or("this machine has no table of calls")?;
-                let host = host.map_or(1, |host| host.as_raw_nonzero().get().unsigned_abs());
                 Ok(probe::all(stage, machine, number, host.into()))
             });
             channel.send(&tried, &[])

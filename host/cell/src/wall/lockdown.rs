@@ -95,12 +95,15 @@ impl Bounds {
 }
 
 /// Leaves files, the network, the user and its rights, and bounds memory and time: what stands then, in words for the
-/// record. The calling thread is the only one.
+/// record. The calling thread is the only one; these are the namespaces that it was started in, if they are its own.
 ///
 /// # Errors
 /// What does not stand.
-pub(super) fn leave_everything(bounds: Bounds) -> Result<Vec<String>, String> {
-    let mut layers: Vec<String> = identity::become_nobody()?
+pub(super) fn leave_everything(
+    bounds: Bounds,
+    namespaces: Vec<&'static str>,
+) -> Result<Vec<String>, String> {
+    let mut layers: Vec<String> = identity::become_nobody(namespaces)?
         .into_iter()
         .map(str::to_owned)
         .collect();

@@ -52,9 +52,17 @@ pub(super) enum Purpose {
     /// Decoding blocks of file systems, which stand in shared memory.
     Unpack,
     /// Trying, in place of a guest, to get out.
-    Attempts,
-    /// Trying every system call, as one that was taken over in this stage could.
-    Calls(Stage),
+    Attempts {
+        /// The number of the host's process, as the host knows it.
+        host: u32,
+    },
+    /// Trying every system call, as one that was taken over could.
+    Calls {
+        /// In which stage.
+        stage: Stage,
+        /// The number of the host's process, as the host knows it.
+        host: u32,
+    },
 }
 
 impl Purpose {
@@ -66,8 +74,8 @@ impl Purpose {
             Self::Compile(_)
             | Self::Run(_)
             | Self::Decompress
-            | Self::Attempts
-            | Self::Calls(_) => 0,
+            | Self::Attempts { .. }
+            | Self::Calls { .. } => 0,
         }
     }
 }

@@ -40,6 +40,7 @@ mod remote;
 mod ring;
 mod serve;
 mod shared;
+mod spawn;
 mod unpacker;
 mod unpacking;
 
@@ -161,7 +162,9 @@ pub(super) fn compile(
 
 /// What a process behind the wall tries in order to get out, and what comes of it.
 pub(super) fn attempts(starter: &Starter, limits: Limits) -> Result<Vec<Attempt>, NoProcess> {
-    let purpose = Purpose::Attempts;
+    let purpose = Purpose::Attempts {
+        host: std::process::id(),
+    };
     Ok(Process::start(starter, "attempts", &Hello { limits, purpose })?.tries()?)
 }
 
@@ -169,7 +172,10 @@ pub(super) fn attempts(starter: &Starter, limits: Limits) -> Result<Vec<Attempt>
 pub(super) fn calls(starter: &Starter, limits: Limits) -> Result<Vec<CallTried>, NoProcess> {
     let mut tried = Vec::new();
     for stage in [Stage::Compiling, Stage::Running] {
-        let purpose = Purpose::Calls(stage);
+        let purpose = Purpose::Calls {
+            stage,
+            host: std::process::id(),
+        };
         let mut process = Process::start(starter, "calls", &Hello { limits, purpose })?;
         tried.extend(process.tries::<CallTried>()?);
     }

@@ -1,7 +1,5 @@
 //! The host's side of the wall: starts a cell's process, hands it its guest, serves its calls, and ends it.
 
-use std::os::fd::OwnedFd;
-use std::process::{Child, Command};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::JoinHandle;
 use std::{io, thread};
@@ -9,18 +7,16 @@ use std::{io, thread};
 use serde::de::DeserializeOwned;
 
 use super::channel::{Channel, ChannelError};
+use super::inside;
 use super::message::{Greeting, Hello, Loaded};
 use super::serve::serve;
-use super::{ARGUMENT, inside};
+use super::spawn::{self, Spawned, Streams};
 use crate::call::{Call, Returned, Role, Stopped};
 use crate::engine::LoadFailure;
 use crate::legible::cut;
 use crate::local::Local;
 use crate::{CellError, imports};
 use cellblock_text::printable;
-
-/// The program itself, also where its file has been replaced since.
-const PROGRAM: &str = "/proc/self/exe";
 
 /// A process and the host's end of its channel.
 type Started = io::Result<(Ending, Channel)>;
@@ -86,26 +82,18 @@ fn start(area: usize) -> Started {
     let (host, cell) = Channel::to_cell(area)?;
     // A pipe that nobody reads: what goes there is lost, without a device for it.
     let (_, nowhere) = io::pipe()?;
-    let child = Command::new(PROGRAM)
-        .arg(ARGUMENT)
-        .env_clear()
-        .current_dir("/")
-        .stdin(OwnedFd::from(cell.bell))
-        .stdout(cell.memory)
-        .stderr(nowhere)
-        .spawn()?;
-    Ok((Ending(child), host))
+    let streams = [cell.bell.into(), cell.memory, nowhere.into()];
+    let started = spawn::cell(Streams(streams))?;
+    Ok((Ending(started), host))
 }
 
 /// A process that ends when this is dropped.
-pub(crate) struct Ending(Child);
+pub(crate) struct Ending(Spawned);
 
 impl Ending {
     /// Ends it if it has not ended: how it did.
     pub(super) fn end(&mut self) -> String {
-        // There is nothing to kill where it has been waited for.
-        let _ = self.0.kill();
-        match self.0.wait() {
+        match self.0.end() {
             Ok(status) => status.to_string(),
             Err(error) => error.to_string(),
         }
@@ -154,7 +142,7 @@ impl Process {
     pub(super) fn start(starter: &Starter, guest: &str, hello: &Hello) -> Result<Self, NoProcess> {
         let (child, channel) = starter
             .start(hello.purpose.area())
-            .map_err(|error| NoProcess::Missing(format!("{PROGRAM}, which says: {error}")))?;
+            .map_err(|error| NoProcess::Missing(format!("/proc/self/exe, which says: {error}")))?;
         let mut process = Self {
             guest: guest.to_owned(),
             hello: hello.clone(),
