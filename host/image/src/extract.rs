@@ -3,6 +3,8 @@
 //! Whoever made the tree may have meant harm, and somebody else may work in the directory at the same time. So nothing is done by
 //! path: each directory is made new, opened beneath its parent without following a link, and what goes into it is made there
 //! by its name alone, and must not exist. Links are made and never followed.
+//!
+//! One thread makes names, in the order of the tree; others fill the files that it has opened, which takes reading and decoding.
 
 use std::fs::File;
 use std::io;
@@ -10,6 +12,9 @@ use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
 
 use rustix::fs::{
     AtFlags, CWD, FileType, Gid, Mode, OFlags, ResolveFlags, Timespec, Timestamps, Uid,
@@ -83,6 +88,8 @@ fn hint(error: &io::Error) -> &'static str {
 
 /// The bytes that are copied at once.
 const PIECE: u64 = 1 << 20;
+/// The most files that are open and wait for their bytes.
+const WAITING: usize = 64;
 
 /// A directory that was made, and is not finished.
 struct Open {
@@ -90,7 +97,7 @@ struct Open {
     fd: OwnedFd,
 }
 
-/// Copies what is below `top`, if that is a directory, and else `top` itself, into the directory `folder`.
+/// Copies what is below `top`, if that is a directory, and else `top` itself, into the directory `folder`; so many threads fill files.
 ///
 /// # Errors
 /// [`ExtractError`] if something cannot be read or made, or is there already.
@@ -99,6 +106,7 @@ pub fn extract(
     top: NodeId,
     folder: &Path,
     taking: Taking,
+    jobs: usize,
 ) -> Result<Extracted, ExtractError> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let root = rustix::fs::openat(CWD, folder, flags, Mode::empty());
@@ -106,18 +114,135 @@ pub fn extract(
         folder: folder.to_owned(),
         source: source.into(),
     })?;
-    let mut extraction = Extraction {
+    let filling = Filling {
         tree,
-        top,
         folder,
         taking,
-        reader: tree.reader(),
-        root,
-        open: Vec::new(),
-        extracted: Extracted::default(),
+        ended: Mutex::default(),
     };
-    extraction.all()?;
-    Ok(extraction.extracted)
+    let (sender, receiver) = sync_channel(WAITING);
+    let receiver = Mutex::new(receiver);
+    let (made, extracted) = thread::scope(|scope| {
+        for _ in 0..jobs.max(1) {
+            scope.spawn(|| filling.run(&receiver));
+        }
+        let mut extraction = Extraction {
+            tree,
+            top,
+            folder,
+            taking,
+            root,
+            open: Vec::new(),
+            extracted: Extracted::default(),
+            sender,
+            filling: &filling,
+        };
+        (extraction.all(), extraction.extracted)
+    });
+    let Ended { bytes, failed } = filling
+        .ended
+        .into_inner()
+        .unwrap_or_else(PoisonError::into_inner);
+    // What fails first in the order of the tree is told: a name comes behind all files that were given to others.
+    if let Some((_, error)) = failed {
+        return Err(error);
+    }
+    made.map(|()| Extracted { bytes, ..extracted })
+}
+
+/// A file that was made, and has no bytes yet.
+struct Empty {
+    node: NodeId,
+    file: File,
+}
+
+/// What threads that fill files share.
+struct Filling<'t> {
+    tree: &'t Tree,
+    folder: &'t Path,
+    taking: Taking,
+    ended: Mutex<Ended>,
+}
+
+/// How far they have got.
+#[derive(Default)]
+struct Ended {
+    bytes: u64,
+    /// The first file, in the order of the tree, that could not be filled.
+    failed: Option<(NodeId, ExtractError)>,
+}
+
+impl Filling<'_> {
+    /// Fills files until no more come. After a failure those that still come are left empty.
+    fn run(&self, receiver: &Mutex<Receiver<Empty>>) {
+        let mut reader = self.tree.reader();
+        loop {
+            let next = receiver
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .recv();
+            let Ok(Empty { node, file }) = next else {
+                return;
+            };
+            if self.has_failed() {
+                continue;
+            }
+            let filled = self.fill(&mut reader, node, &file);
+            let mut ended = self.ended();
+            match filled {
+                Ok(bytes) => ended.bytes += bytes,
+                Err(error) => {
+                    if ended.failed.as_ref().is_none_or(|(first, _)| node < *first) {
+                        ended.failed = Some((node, error));
+                    }
+                }
+            }
+        }
+    }
+
+    fn ended(&self) -> std::sync::MutexGuard<'_, Ended> {
+        self.ended.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn has_failed(&self) -> bool {
+        self.ended().failed.is_some()
+    }
+
+    fn fill(&self, reader: &mut Reader<'_>, id: NodeId, file: &File) -> Result<u64, ExtractError> {
+        let failed = |source: io::Error| ExtractError::Make {
+            folder: self.folder.to_owned(),
+            path: PathBytes(self.tree.path(id)),
+            source,
+        };
+        let mut bytes = Vec::new();
+        let mut copied = 0;
+        for range in reader.ranges(id)? {
+            let mut done = 0;
+            while done < range.length {
+                let length = (range.length - done).min(PIECE);
+                bytes.resize(usize::try_from(length).expect("at most PIECE"), 0);
+                let offset = range.offset + done;
+                reader.read(id, offset, &mut bytes)?;
+                file.write_all_at(&bytes, offset).map_err(failed)?;
+                done += length;
+            }
+            copied += range.length;
+        }
+        let node = self.tree.node(id);
+        finish(file, &node, self.taking).map_err(|error| failed(error.into()))?;
+        Ok(copied)
+    }
+}
+
+/// Gives what is open its owner, mode and time.
+fn finish(file: &impl std::os::fd::AsFd, node: &Node<'_>, taking: Taking) -> Result<(), Errno> {
+    if taking.owners {
+        let (uid, gid) = (Uid::from_raw(node.uid), Gid::from_raw(node.gid));
+        rustix::fs::fchown(file, Some(uid), Some(gid))?;
+    }
+    let kept = if taking.special_bits { 0o7777 } else { 0o777 };
+    rustix::fs::fchmod(file, Mode::from_raw_mode((node.mode & kept).into()))?;
+    rustix::fs::futimens(file, &times(node))
 }
 
 struct Extraction<'t> {
@@ -125,10 +250,11 @@ struct Extraction<'t> {
     top: NodeId,
     folder: &'t Path,
     taking: Taking,
-    reader: Reader<'t>,
     root: OwnedFd,
     open: Vec<Open>,
     extracted: Extracted,
+    sender: SyncSender<Empty>,
+    filling: &'t Filling<'t>,
 }
 
 impl<'t> Extraction<'t> {
@@ -139,6 +265,10 @@ impl<'t> Extraction<'t> {
             return self.make(&node);
         }
         for id in self.top.0 + 1..tree.len() {
+            // What failed is told when all have ended.
+            if self.filling.has_failed() {
+                return Ok(());
+            }
             let node = tree.node(NodeId(id));
             while let Some(open) = self.open.last()
                 && open.node != node.parent
@@ -220,36 +350,24 @@ impl<'t> Extraction<'t> {
         let file: File = made.map_err(|error| self.failed(node.id, error))?.into();
         file.set_len(size)
             .map_err(|error| self.failed(node.id, error))?;
-        for range in self.reader.ranges(node.id)? {
-            let mut done = 0;
-            while done < range.length {
-                let length = (range.length - done).min(PIECE);
-                let mut bytes = vec![0; usize::try_from(length).expect("at most PIECE")];
-                let offset = range.offset + done;
-                self.reader.read(node.id, offset, &mut bytes)?;
-                file.write_all_at(&bytes, offset)
-                    .map_err(|error| self.failed(node.id, error))?;
-                done += length;
-            }
-            self.extracted.bytes += range.length;
-        }
-        self.finish(&file, node)
-            .map_err(|error| self.failed(node.id, error))
+        self.count_special_bits(node);
+        let empty = Empty {
+            node: node.id,
+            file,
+        };
+        // They take files until this end is gone.
+        let sent = self.sender.send(empty);
+        sent.map_err(|_| {
+            self.failed(
+                node.id,
+                io::Error::other("the threads that fill files ended"),
+            )
+        })
     }
 
-    /// Gives what is open its owner, mode and time.
-    fn finish(&mut self, file: &impl std::os::fd::AsFd, node: &Node<'_>) -> Result<(), Errno> {
-        if self.taking.owners {
-            let (uid, gid) = (Uid::from_raw(node.uid), Gid::from_raw(node.gid));
-            rustix::fs::fchown(file, Some(uid), Some(gid))?;
-        }
-        let mut mode = node.mode;
-        if mode & 0o7000 != 0 && !self.taking.special_bits {
-            self.extracted.special_bits += 1;
-            mode &= 0o777;
-        }
-        rustix::fs::fchmod(file, Mode::from_raw_mode(mode.into()))?;
-        rustix::fs::futimens(file, &times(node))
+    fn count_special_bits(&mut self, node: &Node<'_>) {
+        let lost = node.mode & 0o7000 != 0 && !self.taking.special_bits;
+        self.extracted.special_bits += u64::from(lost);
     }
 
     fn own(&self, parent: BorrowedFd<'_>, name: &[u8], node: &Node<'_>) -> Result<(), Errno> {
@@ -330,8 +448,8 @@ impl<'t> Extraction<'t> {
             return Ok(());
         };
         let node = self.tree.node(open.node);
-        self.finish(&open.fd, &node)
-            .map_err(|error| self.failed(open.node, error))
+        self.count_special_bits(&node);
+        finish(&open.fd, &node, self.taking).map_err(|error| self.failed(open.node, error))
     }
 }
 

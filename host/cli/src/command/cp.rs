@@ -1,5 +1,8 @@
 //! `cellblock cp`: files of an image into a directory.
 
+use std::num::NonZeroUsize;
+use std::thread::available_parallelism;
+
 use serde_json::json;
 
 use super::looking::{node_of, open};
@@ -16,7 +19,8 @@ pub(super) fn run(cp: &Cp) -> Result<(), Failure> {
         special_files: cp.special_files,
         owners: cp.owners,
     };
-    let done = extract(&opened.tree, top, &cp.folder, taking).map_err(Failure::failed)?;
+    let jobs = available_parallelism().map_or(1, NonZeroUsize::get);
+    let done = extract(&opened.tree, top, &cp.folder, taking, jobs).map_err(Failure::failed)?;
     for (count, what, how) in [
         (
             done.special_files,
