@@ -433,6 +433,8 @@ fn a_kernel_that_lacks_something_is_told_of() {
     for (call, name) in [
         ("landlock_create_ruleset", "Landlock"),
         ("seccomp", "seccomp"),
+        // By which the program starts itself; as where there is no /proc.
+        ("chdir", "/proc/self/exe"),
     ] {
         let bench = Bench::new();
         let Some(refused) = without(&bench, call, &["--walls", "process"]) else {

@@ -11,6 +11,7 @@ use std::os::fd::{AsRawFd as _, OwnedFd, RawFd};
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Child, Command, ExitStatus};
 use std::ptr;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::process::{Pid, Signal, WaitOptions, geteuid, kill_process, waitpid};
 
@@ -108,6 +109,8 @@ struct Plan {
     streams: [RawFd; 3],
     arguments: [*const libc::c_char; 4],
     environment: [*const libc::c_char; 1],
+    /// Whether it could not become the program, which it tells before it ends.
+    has_failed: AtomicBool,
 }
 
 /// The process, if the kernel lets it be in namespaces of its own.
@@ -134,8 +137,15 @@ fn in_namespaces(streams: &Streams) -> Option<Pid> {
             ptr::null(),
         ],
         environment: [ptr::null()],
+        has_failed: AtomicBool::new(false),
     };
-    clone(flags, &plan)
+    let pid = clone(flags, &plan)?;
+    if plan.has_failed.load(Ordering::Relaxed) {
+        // What the reason is shows where it is started as any program is.
+        let _ = Spawned::Apart(Some(pid)).end();
+        return None;
+    }
+    Some(pid)
 }
 
 /// Clones this process; the new one shares its memory, and it waits, until that one is another program or has ended.
@@ -167,18 +177,16 @@ extern "C" fn become_cell(plan: *mut c_void) -> c_int {
     // SAFETY: it is the plan of `clone`, which waits. Every pointer in it is to a text that ends in NUL, or ends a list.
     unsafe {
         let plan = &*plan.cast::<Plan>();
-        for (stream, number) in plan.streams.iter().zip(0..) {
-            if libc::dup2(*stream, number) < 0 {
-                libc::_exit(127);
-            }
-        }
-        if libc::chdir(FOLDER.as_ptr()) == 0 {
+        let mut streams = plan.streams.iter().zip(0..);
+        let are_there = streams.all(|(stream, number)| libc::dup2(*stream, number) >= 0);
+        if are_there && libc::chdir(FOLDER.as_ptr()) == 0 {
             libc::execve(
                 PROGRAM.as_ptr(),
                 plan.arguments.as_ptr(),
                 plan.environment.as_ptr(),
             );
         }
+        plan.has_failed.store(true, Ordering::Relaxed);
         libc::_exit(127)
     }
 }
