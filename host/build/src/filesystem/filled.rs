@@ -89,7 +89,7 @@ pub enum TimeSource {
     Environment,
     /// The newest file of its tree.
     NewestFile,
-    /// Nowhere: it is [`Timestamp::FALLBACK`].
+    /// Nowhere: it is [`Timestamp::FALLBACK`](cellblock_tree::Timestamp::FALLBACK).
     Fallback,
 }
 
