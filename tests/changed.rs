@@ -179,9 +179,9 @@ fn what_cannot_be_content_is_refused() {
         ("image:old.img:root", "old.img", 2, "the disk"),
         ("image:old.img", "new.img", 2, "2 partitions"),
         ("image:old.img:swap", "new.img", 2, "swap"),
-        ("image:none.img", "new.img", 1, "none.img"),
+        ("image:none.img", "new.img", 2, "none.img"),
         ("old,partition=root", "new.img", 2, "`partition`"),
-        ("image:old/etc/motd", "new.img", 1, "no reader reads"),
+        ("image:old/etc/motd", "new.img", 2, "no reader reads"),
     ] {
         let line = ["mkfs", "ext4", "--content", content, "-o", output];
         let outcome = bench.run(&line);

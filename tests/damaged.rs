@@ -149,7 +149,7 @@ fn read(image: &Path, name: &str) -> Result<End, String> {
             None => Ok(End::Read),
         },
         Some(1) if said.starts_with("error: disk.img: damaged: ") => Ok(End::Damaged),
-        Some(1) if said.contains(", which no reader reads; ") => Ok(End::Another),
+        Some(2) if said.contains(", which no reader reads; ") => Ok(End::Another),
         code => Err(format!("exit code {code:?}: {said}")),
     }
 }

@@ -213,7 +213,7 @@ fn a_minimum_is_exact() {
         ]
         .concat(),
     );
-    assert_eq!(outcome.code, Some(1));
+    assert_eq!(outcome.code, Some(2));
     assert_eq!(
         outcome.stderr,
         format!(
