@@ -202,7 +202,7 @@ fn tables(outcomes: &[Outcome]) -> String {
 fn peer(name: &str) -> Option<PathBuf> {
     let built = std::env::var_os("CELLBLOCK_PEERS").map(PathBuf::from);
     let built = built.into_iter().flat_map(|folder| {
-        ["erofs-utils", "squashfs-tools"].map(|package| folder.join(package).join(name))
+        ["erofs-utils", "squashfs-tools"].map(|package| folder.join(package).join("bin").join(name))
     });
     let found = built
         .chain([Path::new("/usr/bin").join(name)])
