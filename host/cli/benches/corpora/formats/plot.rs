@@ -4,10 +4,10 @@ use std::fmt::Write as _;
 
 use super::Outcome;
 
-const WIDTH: f64 = 860.0;
+const WIDTH: f64 = 940.0;
 const HEIGHT: f64 = 520.0;
 const LEFT: f64 = 70.0;
-const RIGHT: f64 = 230.0;
+const RIGHT: f64 = 310.0;
 const TOP: f64 = 30.0;
 const BOTTOM: f64 = 60.0;
 const COLOURS: [&str; 10] = [
