@@ -65,11 +65,7 @@ pub fn derive_image(
     let wanted = wanted(&plan, &prepared);
     let making = Making::new(&preparation, &plan, prepared, &places);
     let made = making.only(wanted).run()?;
-    for (index, made) in made.iter().enumerate() {
-        if let Some(tree) = made.tree() {
-            plan.identify(index, &tree.root_hash);
-        }
-    }
+    making::identify(&mut plan, &made);
     Ok(Derived {
         partitions: PartitionRecord::all(&plan, made),
         to_sign: signers.noted(),

@@ -137,11 +137,7 @@ pub fn assemble_image(
     let places = places(&plan, &prepared);
     let mut made = Making::new(&preparation, &plan, prepared, &places).run()?;
     let splicing = Instant::now();
-    for (index, made) in made.iter().enumerate() {
-        if let Some(tree) = made.tree() {
-            plan.identify(index, &tree.root_hash);
-        }
-    }
+    making::identify(&mut plan, &made);
     let table = plan.table()?;
     let regions = table.encode()?;
     let image = match host_partition(&mut made, &places) {

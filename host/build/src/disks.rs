@@ -10,7 +10,9 @@ use std::sync::Arc;
 
 use cellblock_cell::Runtime;
 use cellblock_image::{Existing, Superblock};
-use cellblock_table::{Lba, Partition, ReadAt as _, Scheme, SectorSize, Selector, Table};
+use cellblock_table::{
+    BOOT_CODE, Lba, Partition, ReadAt as _, Scheme, SectorSize, Selector, Table,
+};
 use cellblock_text::printable;
 use cellblock_tree::volume::Decoders;
 
@@ -23,8 +25,6 @@ use crate::reading::{Opened, Readers, ReadingError, Wanted};
 const PIECE: u64 = 1 << 20;
 /// The unit in which bytes that differ are counted.
 const BLOCK: usize = 4096;
-/// The bytes of boot code at the start of a disk; behind them an MBR has its signature and its entries.
-const BOOT_CODE: u64 = 440;
 
 /// A disk with a partition table.
 #[derive(Debug)]
@@ -63,15 +63,9 @@ impl Disk {
         DiskError::File { file, source }.into()
     }
 
-    /// The partitions, but for the extended one, whose content is that of others.
-    fn partitions(&self) -> impl Iterator<Item = &Partition> {
-        let extended = self.table.extended().map(|one| one.number);
-        let all = self.table.partitions.iter();
-        all.filter(move |one| Some(one.number) != extended)
-    }
-
     fn numbered(&self, number: u32) -> Option<&Partition> {
-        self.partitions().find(|one| one.number == number)
+        let mut partitions = self.table.with_content();
+        partitions.find(|one| one.number == number)
     }
 
     fn superblock(&self, partition: &Partition) -> Result<Option<Superblock>, ReadingError> {
@@ -118,7 +112,7 @@ impl Comparing<'_> {
         changed("partition table", disk_aspects(first, second), listener);
         let has_code = |disk: &Disk| disk.table.scheme() != Scheme::None;
         if has_code(first) && has_code(second) {
-            let place = 0..BOOT_CODE;
+            let place = 0..BOOT_CODE as u64;
             let aspects = bytes([first, second], [&place, &place])?;
             changed("boot code", aspects.into_iter().collect(), listener);
         }
@@ -129,8 +123,9 @@ impl Comparing<'_> {
             changed(&called, aspects.into_iter().collect(), listener);
         }
         let numbers: BTreeSet<u32> = first
-            .partitions()
-            .chain(second.partitions())
+            .table
+            .with_content()
+            .chain(second.table.with_content())
             .map(|one| one.number)
             .collect();
         for number in numbers {

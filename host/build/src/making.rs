@@ -118,6 +118,15 @@ pub(crate) fn needs(plan: &Plan, prepared: &[Prepared]) -> Vec<BTreeSet<usize>> 
     needs
 }
 
+/// Gives the plan the identifiers that follow from the root hashes of what was made.
+pub(crate) fn identify(plan: &mut Plan, made: &[Made]) {
+    for (index, made) in made.iter().enumerate() {
+        if let Some(tree) = made.tree() {
+            plan.identify(index, &tree.root_hash);
+        }
+    }
+}
+
 /// The same partitions, and all that they need.
 pub(crate) fn with_needs(
     mut wanted: BTreeSet<usize>,

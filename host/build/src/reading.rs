@@ -364,7 +364,6 @@ impl Wanted {
             Err(error) => return Err(error.into()),
         };
         let table = &decoded.table;
-        let extended = table.extended().map(|it| it.number);
         let partition = match &self.partition {
             Some(selector) => table
                 .select(selector)
@@ -374,11 +373,7 @@ impl Wanted {
                 })?
                 .clone(),
             None => {
-                let partitions: Vec<_> = table
-                    .partitions
-                    .iter()
-                    .filter(|it| Some(it.number) != extended)
-                    .collect();
+                let partitions: Vec<_> = table.with_content().collect();
                 match partitions[..] {
                     [one] => one.clone(),
                     _ => {

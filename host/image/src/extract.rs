@@ -127,10 +127,7 @@ pub fn extract(
             scope.spawn(|| filling.run(&receiver));
         }
         let mut extraction = Extraction {
-            tree,
             top,
-            folder,
-            taking,
             root,
             open: Vec::new(),
             extracted: Extracted::default(),
@@ -204,16 +201,20 @@ impl Filling<'_> {
         self.ended.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn failed(&self, node: NodeId, source: impl Into<io::Error>) -> ExtractError {
+        ExtractError::Make {
+            folder: self.folder.to_owned(),
+            path: PathBytes(self.tree.path(node)),
+            source: source.into(),
+        }
+    }
+
     fn has_failed(&self) -> bool {
         self.ended().failed.is_some()
     }
 
     fn fill(&self, reader: &mut Reader<'_>, id: NodeId, file: &File) -> Result<u64, ExtractError> {
-        let failed = |source: io::Error| ExtractError::Make {
-            folder: self.folder.to_owned(),
-            path: PathBytes(self.tree.path(id)),
-            source,
-        };
+        let failed = |source: io::Error| self.failed(id, source);
         let mut bytes = Vec::new();
         let mut copied = 0;
         for range in reader.ranges(id)? {
@@ -246,10 +247,7 @@ fn finish(file: &impl std::os::fd::AsFd, node: &Node<'_>, taking: Taking) -> Res
 }
 
 struct Extraction<'t> {
-    tree: &'t Tree,
     top: NodeId,
-    folder: &'t Path,
-    taking: Taking,
     root: OwnedFd,
     open: Vec<Open>,
     extracted: Extracted,
@@ -259,7 +257,7 @@ struct Extraction<'t> {
 
 impl<'t> Extraction<'t> {
     fn all(&mut self) -> Result<(), ExtractError> {
-        let tree = self.tree;
+        let tree = self.filling.tree;
         if *tree.node(self.top).kind != Kind::Directory {
             let node = tree.node(self.top);
             return self.make(&node);
@@ -294,11 +292,7 @@ impl<'t> Extraction<'t> {
     }
 
     fn failed(&self, node: NodeId, source: impl Into<io::Error>) -> ExtractError {
-        ExtractError::Make {
-            folder: self.folder.to_owned(),
-            path: PathBytes(self.tree.path(node)),
-            source: source.into(),
-        }
+        self.filling.failed(node, source)
     }
 
     fn make(&mut self, node: &Node<'t>) -> Result<(), ExtractError> {
@@ -321,7 +315,7 @@ impl<'t> Extraction<'t> {
                 let flags = AtFlags::SYMLINK_NOFOLLOW;
                 rustix::fs::utimensat(self.parent(), name, &times, flags)
                     .map_err(|error| failed(self, error))?;
-                if self.taking.owners {
+                if self.filling.taking.owners {
                     self.own(self.parent(), name, node)
                         .map_err(|error| failed(self, error))?;
                 }
@@ -366,7 +360,7 @@ impl<'t> Extraction<'t> {
     }
 
     fn count_special_bits(&mut self, node: &Node<'_>) {
-        let lost = node.mode & 0o7000 != 0 && !self.taking.special_bits;
+        let lost = node.mode & 0o7000 != 0 && !self.filling.taking.special_bits;
         self.extracted.special_bits += u64::from(lost);
     }
 
@@ -378,9 +372,9 @@ impl<'t> Extraction<'t> {
 
     /// Another name of a file that was made, or the file itself if its first name was not.
     fn link(&mut self, node: &Node<'t>, first: NodeId) -> Result<(), ExtractError> {
-        let original = self.tree.node(first);
+        let original = self.filling.tree.node(first);
         let is_special = !matches!(original.kind, Kind::File { .. } | Kind::Symlink(_));
-        if is_special && !self.taking.special_files {
+        if is_special && !self.filling.taking.special_files {
             self.extracted.special_files += 1;
             return Ok(());
         }
@@ -410,10 +404,13 @@ impl<'t> Extraction<'t> {
 
     /// The path of a node from the directory on that is copied; none if it is not below that.
     fn below_top(&self, node: NodeId) -> Option<Vec<u8>> {
-        if node <= self.top || *self.tree.node(self.top).kind != Kind::Directory {
+        if node <= self.top || *self.filling.tree.node(self.top).kind != Kind::Directory {
             return None;
         }
-        let (top, path) = (self.tree.path(self.top), self.tree.path(node));
+        let (top, path) = (
+            self.filling.tree.path(self.top),
+            self.filling.tree.path(node),
+        );
         let below = path.strip_prefix(&*top)?;
         match below.strip_prefix(b"/") {
             Some(below) => Some(below.to_vec()),
@@ -427,13 +424,13 @@ impl<'t> Extraction<'t> {
         kind: FileType,
         device: u64,
     ) -> Result<(), ExtractError> {
-        if !self.taking.special_files {
+        if !self.filling.taking.special_files {
             self.extracted.special_files += 1;
             return Ok(());
         }
         let mode = Mode::from_raw_mode((node.mode & 0o777).into());
         let made = rustix::fs::mknodat(self.parent(), node.name, kind, mode, device);
-        let owned = made.and_then(|()| match self.taking.owners {
+        let owned = made.and_then(|()| match self.filling.taking.owners {
             true => self.own(self.parent(), node.name, node),
             false => Ok(()),
         });
@@ -447,9 +444,9 @@ impl<'t> Extraction<'t> {
         let Some(open) = self.open.pop() else {
             return Ok(());
         };
-        let node = self.tree.node(open.node);
+        let node = self.filling.tree.node(open.node);
         self.count_special_bits(&node);
-        finish(&open.fd, &node, self.taking).map_err(|error| self.failed(open.node, error))
+        finish(&open.fd, &node, self.filling.taking).map_err(|error| self.failed(open.node, error))
     }
 }
 

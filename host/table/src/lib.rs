@@ -64,6 +64,9 @@ pub const ALIGNMENT: u64 = 1 << 20;
 /// The space before a logical partition that belongs to its boot record unless another is chosen, in bytes.
 pub const BOOT_RECORD_SPACE: u64 = ALIGNMENT;
 
+/// The bytes at the start of a disk that a BIOS runs. An MBR's signature and entries follow (UEFI 2.10, table 5-1).
+pub const BOOT_CODE: usize = 440;
+
 /// A logical block address: a position on a disk, in sectors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Lba(pub u64);
@@ -393,6 +396,13 @@ impl Table {
         self.partitions
             .iter()
             .find(|partition| partition.kind.is_extended() && !partition.is_logical())
+    }
+
+    /// The partitions that have content of their own: all but the extended one, which holds the logical ones.
+    pub fn with_content(&self) -> impl Iterator<Item = &Partition> {
+        let extended = self.extended().map(|one| one.number);
+        let all = self.partitions.iter();
+        all.filter(move |one| Some(one.number) != extended)
     }
 
     /// The sector of a logical partition's extended boot record; `None` for any other partition.

@@ -223,7 +223,7 @@ impl Tree {
     }
 
     /// All nodes in order.
-    pub fn nodes(&self) -> impl ExactSizeIterator<Item = Node<'_>> {
+    pub fn nodes(&self) -> impl DoubleEndedIterator<Item = Node<'_>> + ExactSizeIterator {
         (0..self.len()).map(|id| self.node(NodeId(id)))
     }
 
@@ -268,6 +268,24 @@ impl Tree {
     #[must_use]
     pub fn total_file_bytes(&self) -> u64 {
         self.totals(1).content
+    }
+
+    /// The bytes of each node by its number: of a file its length, of a directory that of all files below it. A hard link has none.
+    #[must_use]
+    pub fn sizes(&self) -> Vec<u64> {
+        let mut sizes = vec![0_u64; self.entries.len()];
+        // Children have larger numbers than their directories.
+        for node in self.nodes().rev() {
+            if let Kind::File { size, .. } = node.kind {
+                sizes[node.id.index()] = *size;
+            }
+            if node.id != NodeId::ROOT {
+                let size = sizes[node.id.index()];
+                let parent = &mut sizes[node.parent.index()];
+                *parent = parent.saturating_add(size);
+            }
+        }
+        sizes
     }
 
     /// Where `file` has data; see [`Reader::ranges`], which is cheaper for many files.

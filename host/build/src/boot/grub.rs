@@ -24,7 +24,7 @@ use cellblock_table::Lba;
 /// The bytes in a sector: GRUB's boot code for a BIOS knows no others.
 pub const SECTOR_BYTES: usize = 512;
 /// The bytes of boot.img that are code; what follows on the disk is its signature and table.
-pub const CODE_BYTES: usize = 440;
+pub const CODE_BYTES: usize = cellblock_table::BOOT_CODE;
 
 /// The most bytes that core.img has: a first sector, and as many as its list counts.
 pub const MOST_CORE_BYTES: usize = (1 + 0xffff) * SECTOR_BYTES;

@@ -55,11 +55,8 @@ pub fn look_at(
     };
     let table = &decoded.table;
     let mut holds = BTreeMap::new();
-    for partition in &table.partitions {
-        let is_extended = table
-            .extended()
-            .is_some_and(|it| it.number == partition.number);
-        if !is_extended && let Some(found) = find(table.place_of(partition))? {
+    for partition in table.with_content() {
+        if let Some(found) = find(table.place_of(partition))? {
             holds.insert(partition.number, found);
         }
     }

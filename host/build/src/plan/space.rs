@@ -6,8 +6,8 @@ use std::path::PathBuf;
 
 /// The longest file, in bytes: offsets are signed.
 pub(super) const MOST_BYTES: u64 = u64::MAX >> 1;
-/// The bytes at the start of the disk that a BIOS runs. The disk's signature follows (UEFI 2.10, table 5-1).
-pub(super) const BOOT_CODE: u64 = 440;
+/// The bytes at the start of the disk that a BIOS runs.
+pub(super) const BOOT_CODE: u64 = cellblock_table::BOOT_CODE as u64;
 
 /// Where a partition lies, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use cellblock_cell::Runtime;
 use cellblock_contract::Losses;
 use cellblock_image::{Existing, PartitionFile, Superblock};
 use cellblock_spec::Spec;
-use cellblock_table::{Decoded, Selector};
+use cellblock_table::{BOOT_CODE, Decoded, Selector};
 use cellblock_text::hexadecimal;
 use cellblock_tree::Tree;
 use cellblock_tree::volume::Decoders;
@@ -62,8 +62,6 @@ pub struct Checked {
 
 /// What the table is called.
 const TABLE: &str = "the partition table";
-/// The bytes of boot code at the start of a disk.
-const BOOT_CODE: usize = 440;
 /// The most differences of a partition that are kept.
 const KEPT: usize = 1_000_000;
 
@@ -287,11 +285,7 @@ pub fn verify_image(
     let wanted = making::with_needs(made_ones, &making::needs(&plan, &prepared));
     let making = Making::new(&preparation, &plan, prepared, &places);
     let made = making.only(wanted).run()?;
-    for (index, made) in made.iter().enumerate() {
-        if let Some(tree) = made.tree() {
-            plan.identify(index, &tree.root_hash);
-        }
-    }
+    making::identify(&mut plan, &made);
     let mut checked = Vec::with_capacity(plan.partitions.len() + 1);
     checked.push(Checked {
         partition: TABLE.to_owned(),

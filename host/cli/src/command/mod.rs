@@ -197,6 +197,16 @@ fn build_options(run: &Run, time: Option<i64>, given: bool) -> BuildOptions {
     }
 }
 
+/// Refuses to write bytes that nobody reads to a terminal.
+fn not_to_terminal(what: &str) -> Result<(), Failure> {
+    if io::IsTerminal::is_terminal(&io::stdout()) {
+        return Err(Failure::usage(format_args!(
+            "{what} is not written to a terminal: name a file with -o, or pipe it"
+        )));
+    }
+    Ok(())
+}
+
 /// How far what is published has got, by whether `--sync` was typed.
 fn durability(sync: bool) -> Durability {
     if sync {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{self, Read as _};
+use std::io::Read as _;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -37,10 +37,7 @@ pub(super) fn run(report: &Report) -> Result<(), Failure> {
     }
     let to_stdout = report.output == Path::new("-");
     if to_stdout {
-        if io::IsTerminal::is_terminal(&io::stdout()) {
-            let what = "a page is not written to a terminal: name a file with -o, or pipe it";
-            return Err(Failure::usage(what));
-        }
+        super::not_to_terminal("a page")?;
     } else {
         footprint.writes("the page", &report.output);
     }
@@ -129,10 +126,8 @@ fn of_disk(page: &mut Page, decoded: &Decoded, holds: &BTreeMap<u32, Superblock>
 
 /// The partitions, and what lies between them.
 fn pieces(table: &Table, holds: &BTreeMap<u32, Superblock>) -> Vec<Piece> {
-    let extended = table.extended().map(|one| one.number);
-    let partitions = table.partitions.iter();
-    let mut pieces: Vec<Piece> = partitions
-        .filter(|one| Some(one.number) != extended)
+    let mut pieces: Vec<Piece> = table
+        .with_content()
         .map(|one| {
             let place = table.place_of(one);
             let found = holds.get(&one.number);

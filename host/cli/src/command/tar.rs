@@ -27,10 +27,7 @@ pub(super) fn run(export: &Tar) -> Result<(), Failure> {
     footprint.reads("the image", &export.place.image);
     let to_stdout = export.output == Path::new("-");
     if to_stdout {
-        if io::IsTerminal::is_terminal(&io::stdout()) {
-            let what = "an archive is not written to a terminal: name a file with -o, or pipe it";
-            return Err(Failure::usage(what));
-        }
+        super::not_to_terminal("an archive")?;
     } else {
         footprint.writes("the archive", &export.output);
     }

@@ -64,7 +64,7 @@ pub(super) struct Usage {
 
 impl Usage {
     pub(super) fn of(volume: &Volume, tree: &Tree) -> Self {
-        let sizes = sizes(tree);
+        let sizes = tree.sizes();
         let content = sizes[0];
         let parts = parts(volume, content);
         Self {
@@ -75,24 +75,6 @@ impl Usage {
             parts,
         }
     }
-}
-
-/// The bytes of each node: of a directory with all that is below. A hard link has none.
-fn sizes(tree: &Tree) -> Vec<u64> {
-    let mut sizes = vec![0_u64; tree.len() as usize];
-    // Children have larger numbers than their directories.
-    for id in (0..tree.len()).rev() {
-        let node = tree.node(NodeId(id));
-        if let Kind::File { size, .. } = node.kind {
-            sizes[id as usize] = *size;
-        }
-        if id > 0 {
-            let size = sizes[id as usize];
-            let parent = &mut sizes[node.parent.0 as usize];
-            *parent = parent.saturating_add(size);
-        }
-    }
-    sizes
 }
 
 fn parts(volume: &Volume, content: u64) -> Parts {

@@ -3,6 +3,8 @@
 use zerocopy::little_endian::{U16, U32};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
+use crate::BOOT_CODE;
+
 /// The last two bytes of every boot record: 55 aa.
 pub(super) const SIGNATURE: u16 = 0xaa55;
 
@@ -29,7 +31,7 @@ pub const MAX_HYBRID: usize = 3;
 #[repr(C)]
 pub(crate) struct BootRecord {
     /// What a BIOS runs; zero when there is none.
-    pub(super) code: [u8; 440],
+    pub(super) code: [u8; BOOT_CODE],
 
     /// The disk's signature; zero in an extended boot record.
     pub(super) disk_id: U32,

@@ -25,8 +25,8 @@ use crate::repair::{Mend, RepairError};
 use crate::scheme::Reserved;
 use crate::scheme::format::Format;
 use crate::{
-    BOOT_RECORD_SPACE, Decoded, Lba, Partition, PartitionType, Region, Scheme, SectorSize, Shape,
-    Table, TableError, types,
+    BOOT_CODE, BOOT_RECORD_SPACE, Decoded, Lba, Partition, PartitionType, Region, Scheme,
+    SectorSize, Shape, Table, TableError, types,
 };
 use format::{Chs, EXTENDED, Entry, SIGNATURE};
 
@@ -200,7 +200,7 @@ fn protective_entry(disk_sectors: u64) -> Entry {
 impl BootRecord {
     fn new(disk_id: u32, entries: [Entry; 4]) -> Self {
         Self {
-            code: [0; 440],
+            code: [0; BOOT_CODE],
             disk_id: disk_id.into(),
             reserved: 0.into(),
             entries,

@@ -74,12 +74,7 @@ pub(super) fn blocks(table: &Table, width: usize) -> Option<Vec<Block>> {
 
 /// All but the extended partition, in which others lie.
 fn in_disk_order(table: &Table) -> Vec<&Partition> {
-    let extended = table.extended().map(|extended| extended.number);
-    let mut partitions: Vec<&Partition> = table
-        .partitions
-        .iter()
-        .filter(|partition| Some(partition.number) != extended)
-        .collect();
+    let mut partitions: Vec<&Partition> = table.with_content().collect();
     partitions.sort_by_key(|partition| (partition.start, partition.number));
     partitions
 }
