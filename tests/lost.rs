@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 
 use crate::support::bench::program;
-use crate::support::{Ability, Bench, Outcome, judge, lacks};
+use crate::support::{Ability, Bench, Outcome, judge, lacks, trace};
 
 const SPEC: &str = "[[partition]]\nname = \"data\"\ntype = \"linux\"\nsize = \"4MiB\"\n";
 
@@ -425,8 +425,8 @@ fn flushes(bench: &Bench, arguments: &[&str]) -> Option<Vec<String>> {
         return None;
     }
     assert_eq!(outcome.code, Some(0), "{arguments:?}: {}", outcome.stderr);
-    let calls = fs::read_to_string(bench.path("calls")).unwrap();
-    let names = calls.lines().filter_map(|line| {
+    let calls = trace::calls(&fs::read_to_string(bench.path("calls")).unwrap());
+    let names = calls.iter().filter_map(|line| {
         let call = line.split_whitespace().nth(1)?;
         // What was not done is not counted.
         (!line.contains("= -1")).then(|| call.split('(').next().map(str::to_owned))?

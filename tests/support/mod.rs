@@ -9,6 +9,7 @@ pub mod keys;
 pub mod listing;
 pub mod mount;
 pub mod reading;
+pub mod trace;
 pub mod watch;
 
 pub use bench::{Bench, Outcome};
