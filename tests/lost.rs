@@ -349,7 +349,7 @@ fn a_name_of_another_format_is_refused() {
     bench.write("image.toml", SPEC);
     let outcome = bench.run(&["build", "image.toml", "-o", "z.vdi"]);
     let expected = "error: --output z.vdi: the name says a VDI image, which is not written: name it .img or .raw, or say with \
-                    --output-format what it is: raw, qcow2, vmdk, vhd, vhdx, raw.zst, raw.gz, raw.xz, simg, bmap\n";
+                    --output-format what it is: raw, qcow2, vmdk, vhd, vhdx, ova, raw.zst, raw.gz, raw.xz, simg, bmap\n";
     assert_eq!((outcome.code, &*outcome.stderr), (Some(2), expected));
     assert_eq!(bench.names(), ["image.toml"]);
 }

@@ -39,6 +39,7 @@ mod looking;
 mod lost;
 mod newcomer;
 mod outputs;
+mod ova;
 mod plugins;
 mod provenance;
 mod raw;

@@ -13,6 +13,7 @@ mod blocks;
 mod bmap;
 mod gzip;
 mod options;
+mod ova;
 mod qcow2;
 mod raw;
 mod stored;
@@ -45,12 +46,13 @@ use crate::{Bytes, Existing, Image, ImageError, Scratch, copy};
 use options::Options;
 
 /// All formats, the plain one first.
-static KINDS: [&Kind; 10] = [
+static KINDS: [&Kind; 11] = [
     &raw::KIND,
     &qcow2::KIND,
     &vmdk::KIND,
     &vhd::KIND,
     &vhdx::KIND,
+    &ova::KIND,
     &zst::KIND,
     &gzip::KIND,
     &xz::KIND,
@@ -59,10 +61,9 @@ static KINDS: [&Kind; 10] = [
 ];
 
 /// The suffixes of files that are no plain disk and not written, and what they are.
-const NOT_WRITTEN: [(&str, &str); 10] = [
+const NOT_WRITTEN: [(&str, &str); 9] = [
     ("qcow", "a qcow image of version 1"),
     ("vdi", "a VDI image"),
-    ("ova", "an OVA archive"),
     ("bz2", "compressed with bzip2"),
     ("lz4", "compressed with LZ4"),
     ("tar", "a tar archive"),
@@ -359,6 +360,8 @@ struct Writer<'a> {
     scratch: &'a Scratch,
     /// Is told of each number of bytes of the disk that is done.
     watch: &'a dyn Fn(u64),
+    /// Where in the file it begins: what stands before is somebody else's.
+    start: u64,
     /// Where the next bytes go, for what is written one behind the other.
     position: u64,
 }
@@ -366,7 +369,7 @@ struct Writer<'a> {
 impl Writer<'_> {
     /// Writes at an offset.
     fn at(&self, offset: u64, bytes: &[u8]) -> Result<(), ImageError> {
-        let written = self.file.write_all_at(bytes, offset);
+        let written = self.file.write_all_at(bytes, self.start + offset);
         written.map_err(|source| {
             let length = bytes.len() as u64;
             self.scratch
@@ -388,7 +391,7 @@ impl Writer<'_> {
 
     /// Makes the file so long: what was not written is zeros.
     fn set_length(&self, length: u64) -> Result<(), ImageError> {
-        let set = self.file.set_len(length);
+        let set = self.file.set_len(self.start + length);
         set.map_err(|source| {
             self.scratch
                 .transfer_error("making room", 0, length, source)
@@ -416,6 +419,7 @@ fn convert(
         file: &file,
         scratch,
         watch: how.watch,
+        start: 0,
         position: 0,
     };
     format.format.write(&disk, &mut writer)?;

@@ -58,7 +58,7 @@ enum Subformat {
 }
 
 #[derive(Debug)]
-struct Vmdk {
+pub(super) struct Vmdk {
     subformat: Subformat,
     adapter: &'static str,
     hardware: u32,
@@ -82,6 +82,16 @@ impl Vmdk {
             hardware: options.number("hwversion", 4, 1..=99)?,
             settings: Settings::new(Method::Zlib, options.number("compression_level", 6, 1..=9)?),
         })
+    }
+
+    /// What an archive of a machine holds.
+    pub(super) fn stream(adapter: &'static str, level: u32) -> Self {
+        Self {
+            subformat: Subformat::StreamOptimized,
+            adapter,
+            hardware: 4,
+            settings: Settings::new(Method::Zlib, level),
+        }
     }
 }
 
