@@ -13,6 +13,7 @@ use crate::support::bench::{set_time, sha256};
 mod fleet;
 mod nginx;
 mod server;
+mod spec;
 
 /// RFC 8410, 10.3 and 10.1.
 const PRIVATE: &str = "-----BEGIN PRIVATE KEY-----

@@ -47,14 +47,14 @@ struct State {
 }
 
 /// A server on the loopback.
-struct Server {
+pub(super) struct Server {
     address: SocketAddr,
     state: Arc<Mutex<State>>,
     is_over: Arc<AtomicBool>,
 }
 
 impl Server {
-    fn start() -> Self {
+    pub(super) fn start() -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let server = Self {
             address: listener.local_addr().unwrap(),
@@ -79,8 +79,18 @@ impl Server {
         server
     }
 
-    fn url(&self) -> String {
+    pub(super) fn url(&self) -> String {
         format!("http://{}/images", self.address)
+    }
+
+    /// How many requests there were since the manner was said.
+    pub(super) fn count(&self) -> u64 {
+        self.state.lock().unwrap().requests
+    }
+
+    /// How much is kept.
+    pub(super) fn kept(&self) -> usize {
+        self.state.lock().unwrap().kept.len()
     }
 
     fn behaves(&self, manner: Manner) {

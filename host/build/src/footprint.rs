@@ -32,7 +32,7 @@ pub struct Footprint {
     written: Vec<Named>,
     /// Folders that files of names not yet known are written into.
     filled: Vec<Named>,
-    /// What of it is a private key.
+    /// What of it is a private key, or decides no byte.
     secrets: Vec<PathBuf>,
     /// Folders that files are read from whose names are known later: layouts of container images, objects of composefs.
     whole: Vec<PathBuf>,
@@ -151,8 +151,15 @@ impl Footprint {
         });
     }
 
-    /// What the run reads, and what for, in the order in which it was told; without private keys, whose digests nobody is
-    /// to be told.
+    /// The run reads this file, which is no input of the image: what is made does not depend on it.
+    pub fn reads_aside(&mut self, what: impl Into<String>, path: impl Into<PathBuf>) {
+        let path = path.into();
+        self.secrets.push(path.clone());
+        self.reads(what, path);
+    }
+
+    /// What the run reads, and what for, in the order in which it was told; without what decides no byte, and without private
+    /// keys, whose digests nobody is to be told.
     pub fn inputs(&self) -> impl Iterator<Item = (&str, &Path)> {
         let told = self
             .read
@@ -195,6 +202,7 @@ impl Footprint {
             partitions,
             boot,
             guests,
+            cache,
         } = spec;
         for partition in partitions {
             let contents = partition.filesystem.iter().flat_map(|it| &it.content);
@@ -212,6 +220,9 @@ impl Footprint {
         }
         self.reads_raw(&disk.raw);
         self.reads_boot(boot);
+        for key in cache.iter().flat_map(|it| &it.trust) {
+            self.reads_aside("a key of the cache", &key.value);
+        }
         for (name, guest) in guests {
             let GuestSpec {
                 file,

@@ -97,6 +97,8 @@ pub enum Within {
         /// Its name.
         name: String,
     },
+    /// `[cache]`.
+    Cache,
     /// An entry of `[guests]`.
     Guest {
         /// The file system it makes.
@@ -127,6 +129,7 @@ impl fmt::Display for Within {
             } => write!(formatter, "structure {position}: "),
             Self::Volume { name } => write!(formatter, "volume '{name}': "),
             Self::Platform { name } => write!(formatter, "platform '{name}': "),
+            Self::Cache => write!(formatter, "cache: "),
             Self::Guest { name } => write!(formatter, "guest '{name}': "),
         }
     }

@@ -34,6 +34,7 @@ use schemars::JsonSchema;
 use uuid::Uuid;
 
 pub mod boot;
+mod cache;
 mod commands;
 pub mod content;
 pub mod diagnostic;
@@ -63,6 +64,7 @@ pub use boot::{
     BootSpec, GrubBiosSpec, GrubEfiSpec, KernelAddon, KernelParts, KernelProfile, SystemdBootSpec,
     UnifiedKernel,
 };
+pub use cache::{CachePlace, CacheSpec};
 pub use content::{Content, KernelContent, LookError, SingleFile, Template, TypedContent};
 pub use error::{Problem, ProblemKind, SpecError, Within};
 pub use place::{FileId, Files, Place, Placed};
@@ -102,6 +104,8 @@ pub struct Spec {
     /// Formatters of your own, by the name of the file system that they make.
     #[schemars(default)]
     pub guests: BTreeMap<String, GuestSpec>,
+    /// Where partitions may come from that were made before, if whoever builds asks for it (`--spec-cache`).
+    pub cache: Option<CacheSpec>,
 }
 
 /// The disk as a whole.

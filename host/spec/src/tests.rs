@@ -381,6 +381,37 @@ fn a_hybrid_table_takes_types_for_its_mbr() {
 }
 
 #[test]
+fn a_cache_has_places_and_keys_and_nothing_that_only_a_machine_decides() {
+    let partition = "[[partition]]\ntype = \"linux\"\nsize = \"1MiB\"\n";
+    let with = |lines: &str| format!("{partition}[cache]\n{lines}\n");
+    let read = parse(&with(
+        "places = [\"parts\", \"https://c.example/a\", \"/srv/c\"]\ntrust = [\"ci.pub\"]",
+    ));
+    let cache = read.unwrap().cache.unwrap();
+    let places: Vec<CachePlace> = cache.places.into_iter().map(|it| it.value).collect();
+    assert_eq!(
+        places,
+        [
+            CachePlace::Folder("/specs/parts".into()),
+            CachePlace::Address("https://c.example/a".to_owned()),
+            CachePlace::Folder("/srv/c".into()),
+        ]
+    );
+    assert_eq!(cache.trust[0].value, Path::new("/specs/ci.pub"));
+    for (lines, why) in [
+        ("trust = [\"a\"]", "`places` is missing"),
+        ("places = []", "`places` is missing"),
+        ("places = \"a\"", "cache: "),
+        ("places = [5]", "cache: "),
+        ("places = [\"a\"]\nkey = \"b\"", "unknown key `key`"),
+        ("places = [\"a\"]\nmode = \"write\"", "unknown key `mode`"),
+    ] {
+        let message = rendered(&with(lines));
+        assert!(message.contains(why), "{lines}: {message}");
+    }
+}
+
+#[test]
 fn an_unknown_filesystem_lists_the_known_ones() {
     let source =
         "[[partition]]\ntype = \"linux\"\nfilesystem = \"ext3\"\n[guests]\nminix = \"m.wasm\"\n";
@@ -409,6 +440,10 @@ fn the_schema_has_the_keys_that_are_read() {
             "[[partition]]\ntype = \"linux\"\nraw = [{ x = 1, file = \"a\" }]",
             "/$defs/Raw/properties",
         ),
+        (
+            "[cache]\nx = 1\nplaces = [\"a\"]",
+            "/$defs/CacheSpec/properties",
+        ),
     ] {
         let error = parse(source).unwrap_err();
         let known = error
@@ -428,10 +463,12 @@ fn the_schema_has_the_keys_that_are_read() {
 }
 
 /// Lines that a spec may be made of, right and wrong.
-const LINES: [&str; 24] = [
+const LINES: [&str; 26] = [
     "[disk]",
     "[[partition]]",
     "[guests]",
+    "[cache]",
+    "places = [\"a\", \"b://c\"]",
     "table = \"gpt\"",
     "table = \"mbr\"",
     "size = \"1MiB\"",

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use cellblock_build::cache::{DEFAULT_LIMIT, Mode, Place, PlaceError};
+use cellblock_build::footprint::Footprint;
 use clap::{Args, ValueEnum};
 
 use super::size;
@@ -19,14 +20,13 @@ pub struct Caches {
     /// Without it, the places in CELLBLOCK_CACHE, with spaces between them. The image does not depend on it
     #[arg(long = "cache", value_name = "PLACE")]
     places: Vec<String>,
-    /// Whether caches are read and written
-    #[arg(
-        long = "cache-mode",
-        value_name = "MODE",
-        default_value = "read-write",
-        value_enum
-    )]
-    mode: TypedMode,
+    /// Where no place is named, use those that the spec names in [cache], and trust its keys. A spec is not believed unasked:
+    /// who wrote it would learn what is built, and could put bytes into it
+    #[arg(long)]
+    pub spec_cache: bool,
+    /// Whether caches are read and written [default: read-write; read for those of a spec]
+    #[arg(long = "cache-mode", value_name = "MODE", value_enum)]
+    mode: Option<TypedMode>,
     /// The Ed25519 private key (PKCS #8, PEM) that signs what is put into caches. A server needs it, and a folder that
     /// others can write to
     #[arg(long = "cache-key", value_name = "FILE")]
@@ -74,20 +74,27 @@ impl Caches {
         places_or_environment(&self.places)
     }
 
-    /// Whether places are typed.
+    /// Whether caches are asked for by what is typed.
     #[must_use]
     pub fn is_typed(&self) -> bool {
-        !self.places.is_empty()
+        !self.places.is_empty() || self.spec_cache
     }
 
-    /// What is done with them.
+    /// Tells of the keys, which are read.
+    pub fn read_by(&self, footprint: &mut Footprint) {
+        for key in self.key.iter().chain(&self.trust) {
+            footprint.reads_aside("a key of the cache", key);
+        }
+    }
+
+    /// What is done with them, if it is typed.
     #[must_use]
-    pub fn mode(&self) -> Mode {
-        match self.mode {
+    pub fn mode(&self) -> Option<Mode> {
+        self.mode.map(|mode| match mode {
             TypedMode::ReadWrite => Mode::ReadWrite,
             TypedMode::Read => Mode::Read,
             TypedMode::Write => Mode::Write,
-        }
+        })
     }
 }
 

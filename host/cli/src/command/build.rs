@@ -23,6 +23,9 @@ pub(super) fn run(build: &Build) -> Result<(), Failure> {
     let described = Described::read(&build.spec, &build.contents)?;
     described.print_notes();
     let volumes = &described.project.volumes;
+    if let Some(first) = volumes.first() {
+        super::say_unused_caches(&build.run, &first.spec)?;
+    }
     let targets = build.targets(volumes).map_err(Failure::usage)?;
     let mut footprint = reads(build, volumes);
     let to_stdout = super::writes(&mut footprint, targets.iter().flatten())?;
@@ -104,6 +107,8 @@ impl Sources {
             whole.disk.time = Some(Placed { value, place });
         }
         super::add_guests(&mut whole, &build.run);
+        // It decides no byte, and may hold who asks and with which password.
+        whole.cache = None;
         let inputs = inputs(footprint, spec, described.names(), &options);
         Ok(Self {
             spec: whole.to_toml().map_err(Failure::failed)?,
@@ -143,7 +148,7 @@ pub(super) fn reads(build: &Build, volumes: &[Volume]) -> Footprint {
     for volume in volumes {
         footprint.reads_spec(&volume.spec);
     }
-    super::reads_guests(&mut footprint, &build.run);
+    super::reads_typed(&mut footprint, &build.run);
     footprint
 }
 
@@ -162,7 +167,7 @@ fn assemble(
         .outputs
         .extend(super::files(targets.iter().flatten()));
     let footprint = reads(build, &described.project.volumes);
-    super::use_caches(&mut options, &build.run, &footprint, false)?;
+    super::use_caches(&mut options, &build.run, Some(spec), &footprint, false)?;
     let assembled = assemble_image(spec, output, runtime, &catalog, &options);
     options.progress.clear();
     assembled.map_err(|error| described.located(error))

@@ -1,15 +1,16 @@
-//! `--cache` of those commands that make file systems, and `cellblock cache`.
+//! `--cache` and `--spec-cache` of those commands that make file systems, and `cellblock cache`.
 
 use std::fs::{self, File};
 use std::io::{self, Read as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use cellblock_build::cache::{Cache, Counts, Mode, Options, Place};
 use cellblock_build::footprint::Footprint;
 use cellblock_build::sign::{MOST_BYTES, SigningKey, VerifyingKey};
-use cellblock_build::text::human;
+use cellblock_build::spec::{CachePlace, CacheSpec, Spec};
+use cellblock_build::text::{human, printable};
 use cellblock_build::{BuildOptions, cache_folder};
 use serde_json::{Value, json};
 
@@ -19,20 +20,92 @@ use crate::arguments::{CacheAction, CacheTool, Run};
 /// The folder of locks in that of compiled guests, for caches that are no folders.
 const LOCKS: &str = "locks";
 
-/// Opens the caches of the command line for a run that reads what `footprint` has.
+/// The caches of a run.
+struct Chosen {
+    places: Vec<Place>,
+    mode: Mode,
+    /// The files of the keys whose entries are used.
+    trust: Vec<PathBuf>,
+}
+
+/// The caches that are typed, else those of the environment, else those of the spec if that is asked for; none if there are
+/// none.
+fn chosen(run: &Run, spec: Option<&Spec>) -> Result<Option<Chosen>, Failure> {
+    let typed = &run.caches;
+    let mut places = named(run)?;
+    if run.limits.no_cache {
+        return Ok(None);
+    }
+    let mut trust = typed.trust.clone();
+    let mut mode = typed.mode().unwrap_or_default();
+    if typed.spec_cache && places.is_empty() {
+        let of_spec = spec.and_then(|spec| spec.cache.as_ref());
+        let Some(of_spec) = of_spec else {
+            let why = "--spec-cache: no spec here has a [cache]; name one with --cache PLACE";
+            return Err(Failure::usage(why));
+        };
+        places = places_of(of_spec)?;
+        // Nothing is sent to where a spec says unless it is typed that it is.
+        mode = typed.mode().unwrap_or(Mode::Read);
+        if trust.is_empty() {
+            let files = of_spec.trust.iter();
+            trust = files.map(|file| file.value.clone()).collect();
+        }
+    }
+    Ok((!places.is_empty()).then_some(Chosen {
+        places,
+        mode,
+        trust,
+    }))
+}
+
+/// The caches of the command line or of the environment.
+fn named(run: &Run) -> Result<Vec<Place>, Failure> {
+    let places = run.caches.places();
+    places.map_err(|error| Failure::usage(format_args!("--cache, or CELLBLOCK_CACHE: {error}")))
+}
+
+fn places_of(spec: &CacheSpec) -> Result<Vec<Place>, Failure> {
+    let places = spec.places.iter().map(|place| match &place.value {
+        CachePlace::Folder(path) => Ok(Place::Folder(path.clone())),
+        CachePlace::Address(address) => Place::parse(address)
+            .map_err(|error| Failure::usage(format_args!("[cache] of the spec: {error}"))),
+    });
+    places.collect()
+}
+
+/// Says that a spec names caches which are not used, as long as nobody has said what is.
+pub(super) fn say_unused(run: &Run, spec: &Spec) -> Result<(), Failure> {
+    let is_decided = run.caches.is_typed() || run.limits.no_cache || !named(run)?.is_empty();
+    let Some(of_spec) = spec.cache.as_ref().filter(|_| !is_decided) else {
+        return Ok(());
+    };
+    let places = places_of(of_spec)?;
+    let places: Vec<String> = places.iter().map(ToString::to_string).collect();
+    tell!(
+        "note: [cache] of the spec is not used ({}): --spec-cache takes partitions from there",
+        printable(&places.join(", "))
+    );
+    Ok(())
+}
+
+/// Opens the caches for a run that reads what `footprint` has, to build this `spec` if there is one.
 pub(super) fn use_caches(
     options: &mut BuildOptions,
     run: &Run,
+    spec: Option<&Spec>,
     footprint: &Footprint,
     only_reads: bool,
 ) -> Result<(), Failure> {
     let typed = &run.caches;
-    let places = typed
-        .places()
-        .map_err(|error| Failure::usage(format_args!("--cache, or CELLBLOCK_CACHE: {error}")))?;
-    if places.is_empty() || run.limits.no_cache {
+    let Some(Chosen {
+        places,
+        mode,
+        trust,
+    }) = chosen(run, spec)?
+    else {
         return Ok(());
-    }
+    };
     let mut footprint = footprint.clone();
     for place in &places {
         if let Place::Folder(path) = place {
@@ -42,11 +115,11 @@ pub(super) fn use_caches(
     footprint.check()?;
     let signer = typed.key.as_deref();
     let signer = signer.map(|path| key(path, SigningKey::read)).transpose()?;
-    let trusted = typed.trust.iter();
+    let trusted = trust.iter();
     let trusted = trusted.map(|path| key(path, VerifyingKey::read));
     let opened = Cache::open(Options {
         places,
-        mode: if only_reads { Mode::Read } else { typed.mode() },
+        mode: if only_reads { Mode::Read } else { mode },
         signer,
         trusted: trusted.collect::<Result<_, _>>()?,
         limit: typed.limit,
@@ -60,7 +133,7 @@ pub(super) fn use_caches(
 }
 
 /// The folder of locks, which is made if it can be.
-fn locks() -> Option<std::path::PathBuf> {
+fn locks() -> Option<PathBuf> {
     let folder = cache_folder()?.join(LOCKS);
     fs::create_dir_all(&folder).ok()?;
     Some(folder)

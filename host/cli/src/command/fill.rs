@@ -16,12 +16,12 @@ pub(super) fn run(fill: &Fill) -> Result<(), Failure> {
         .map_err(Failure::usage)?;
     let mut footprint = Footprint::default();
     footprint.reads_request(&request);
-    super::reads_guests(&mut footprint, &fill.run);
+    super::reads_typed(&mut footprint, &fill.run);
     footprint.writes("the image", &fill.chosen.image);
     let mut record = RecordFile::prepare(&fill.run, &mut footprint, false)?;
     footprint.check()?;
     let mut options = super::build_options(&fill.run, request.time, fill.filesystem.has_time());
-    super::use_caches(&mut options, &fill.run, &footprint, false)?;
+    super::use_caches(&mut options, &fill.run, None, &footprint, false)?;
     let asked = super::asked(
         &fill.chosen,
         fill.changing.atomic(),

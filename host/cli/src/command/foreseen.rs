@@ -34,6 +34,9 @@ pub(super) fn foresee<Seen>(build: &Build, look: &Look<Seen>) -> Result<Foreseen
     let described = Described::read(&build.spec, &build.contents)?;
     described.print_notes();
     let volumes = &described.project.volumes;
+    if let Some(first) = volumes.first() {
+        super::say_unused_caches(&build.run, &first.spec)?;
+    }
     let targets = build.targets(volumes).map_err(Failure::usage)?;
     let outputs = targets.iter().map(|own| Target::first(own).output.clone());
     let mut footprint = super::build::reads(build, volumes);
@@ -68,7 +71,13 @@ fn one<Seen>(
     let mut options = super::build::options(build, spec)?;
     (look.adjust)(&mut options);
     let footprint = super::build::reads(build, &described.project.volumes);
-    super::use_caches(&mut options, &build.run, &footprint, look.only_reads)?;
+    super::use_caches(
+        &mut options,
+        &build.run,
+        Some(spec),
+        &footprint,
+        look.only_reads,
+    )?;
     let seen = (look.at)(spec, output, runtime, &catalog, &options);
     options.progress.clear();
     seen.map_err(|error| described.located(error))

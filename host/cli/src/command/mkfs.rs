@@ -14,7 +14,7 @@ pub(super) fn run(mkfs: &Mkfs) -> Result<(), Failure> {
     let request = mkfs.request().map_err(Failure::usage)?;
     let mut footprint = Footprint::default();
     footprint.reads_request(&request.filesystem);
-    super::reads_guests(&mut footprint, &mkfs.run);
+    super::reads_typed(&mut footprint, &mkfs.run);
     let to_stdout = super::writes(&mut footprint, &targets)?;
     let mut record = RecordFile::prepare(&mkfs.run, &mut footprint, to_stdout)?;
     footprint.check()?;
@@ -23,7 +23,7 @@ pub(super) fn run(mkfs: &Mkfs) -> Result<(), Failure> {
         request.filesystem.time,
         mkfs.filesystem.has_time(),
     );
-    super::use_caches(&mut options, &mkfs.run, &footprint, false)?;
+    super::use_caches(&mut options, &mkfs.run, None, &footprint, false)?;
     options.outputs.extend(super::files(&targets));
     let catalog = super::catalog(&mkfs.run, BTreeMap::new())?;
     let runtime = super::runtime(&mkfs.run)?;

@@ -216,16 +216,28 @@ fn durability(sync: bool) -> Durability {
     }
 }
 
-/// Has the caches of the command line used by a run that reads what `footprint` has; only read, where nothing is to be
+/// Has the caches of the command line, or of the spec if that is asked for, used by a run that reads what `footprint` has; only read, where nothing is to be
 /// written.
 fn use_caches(
     _options: &mut BuildOptions,
     _run: &Run,
+    _spec: Option<&spec::Spec>,
     _footprint: &Footprint,
     _only_reads: bool,
 ) -> Result<(), Failure> {
     #[cfg(feature = "cache")]
-    cache::use_caches(_options, _run, _footprint, _only_reads)?;
+    cache::use_caches(_options, _run, _spec, _footprint, _only_reads)?;
+    Ok(())
+}
+
+/// Says that the spec names caches which are not used, if it does.
+fn say_unused_caches(_run: &Run, spec: &spec::Spec) -> Result<(), Failure> {
+    #[cfg(feature = "cache")]
+    cache::say_unused(_run, spec)?;
+    #[cfg(not(feature = "cache"))]
+    if spec.cache.is_some() {
+        tell!("note: [cache] of the spec is not used: this program was built without caches");
+    }
     Ok(())
 }
 
@@ -371,8 +383,10 @@ fn outputs_of(record: &Record, kind: &str) -> String {
     record.outputs.iter().map(line).collect()
 }
 
-/// The formatters that the command line brings are read.
-fn reads_guests(footprint: &mut Footprint, run: &Run) {
+/// The formatters that the command line brings are read, and the keys of caches.
+fn reads_typed(footprint: &mut Footprint, run: &Run) {
+    #[cfg(feature = "cache")]
+    run.caches.read_by(footprint);
     for guest in &run.guests {
         footprint.reads(format!("the guest '{}'", guest.name), &guest.file);
     }

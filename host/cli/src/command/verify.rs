@@ -33,7 +33,7 @@ pub(super) fn run(verify: &Verify) -> Result<(), Failure> {
             None
         }
     };
-    super::reads_guests(&mut footprint, &verify.run);
+    super::reads_typed(&mut footprint, &verify.run);
     let mut document = RecordFile::prepare(&verify.run, &mut footprint, false)?;
     footprint.check()?;
     let runtime = super::runtime(&verify.run)?;

@@ -21,7 +21,7 @@ const MOST_BYTES: u64 = 64 << 20;
 pub(super) fn run(verify: &VerifyBuild) -> Result<(), Failure> {
     #[cfg(feature = "cache")]
     if verify.run.caches.is_typed() {
-        let why = "--cache: verify-build makes everything anew, and uses no cache";
+        let why = "--cache and --spec-cache: verify-build makes everything anew, and uses no cache";
         return Err(Failure::usage(why));
     }
     let path = &verify.statement;
@@ -36,7 +36,7 @@ pub(super) fn run(verify: &VerifyBuild) -> Result<(), Failure> {
     read.reads_spec(spec);
     let mut footprint = read.clone();
     footprint.reads("the provenance", path);
-    super::reads_guests(&mut footprint, &verify.run);
+    super::reads_typed(&mut footprint, &verify.run);
     let image = image(verify, &statement);
     if let Some(image) = &image {
         footprint.reads("the image", image);

@@ -17,8 +17,9 @@ use thiserror::Error;
 
 use super::size::written;
 use super::{
-    DiskSize, DiskSpec, FilesystemId, FilesystemSpec, GuestSpec, Margin, PartitionSpec, Placed,
-    RawSpec, RawWhat, Seed, SelinuxSpec, SignSpec, SignedBy, SizeRule, Spec, TableName, VeritySpec,
+    CachePlace, CacheSpec, DiskSize, DiskSpec, FilesystemId, FilesystemSpec, GuestSpec, Margin,
+    PartitionSpec, Placed, RawSpec, RawWhat, Seed, SelinuxSpec, SignSpec, SignedBy, SizeRule, Spec,
+    TableName, VeritySpec,
 };
 use cellblock_contract::{Argument, Loss, Word};
 use cellblock_table::PartitionType;
@@ -44,6 +45,7 @@ impl Spec {
             partitions,
             boot,
             guests,
+            cache,
         } = self;
         let mut tables = vec![print_disk(disk)?];
         for partition in partitions {
@@ -56,6 +58,9 @@ impl Spec {
                 table.add(&key(name), Some(print_guest(guest)?));
             }
             tables.push(table.0);
+        }
+        if let Some(cache) = cache {
+            tables.push(print_cache(cache)?);
         }
         tables.retain(|table| !table.is_empty());
         Ok(tables.join("\n"))
@@ -407,6 +412,27 @@ fn print_guest(guest: &GuestSpec) -> Result<String, PathError> {
         entries.push(format!("command = {}", list(arguments)));
     }
     Ok(braced(entries))
+}
+
+fn print_cache(cache: &CacheSpec) -> Result<String, PathError> {
+    let CacheSpec {
+        place: _,
+        places,
+        trust,
+    } = cache;
+    let mut lines = Lines::new("[cache]");
+    let places = places.iter().map(|place| match &place.value {
+        CachePlace::Folder(path) => quoted_path(path),
+        CachePlace::Address(address) => Ok(quoted(address)),
+    });
+    let places: Vec<String> = places.collect::<Result<_, _>>()?;
+    lines.add("places", Some(list(places.into_iter())));
+    if !trust.is_empty() {
+        let files = trust.iter().map(|file| quoted_path(&file.value));
+        let files: Vec<String> = files.collect::<Result<_, _>>()?;
+        lines.add("trust", Some(list(files.into_iter())));
+    }
+    Ok(lines.0)
 }
 
 fn quoted(text: &str) -> String {

@@ -77,6 +77,10 @@ entries = { debian = { template = "debian.in" }, rescue = "rescue.conf" }
 [guests]
 "m x" = { file = "m.wasm", sha256 = "0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f" }
 minix = "minix.wasm"
+
+[cache]
+places = ["parts", "https://cache.example/images"]
+trust = ["ci.pub"]
 "#;
 
 #[test]

@@ -3,16 +3,18 @@
 use std::collections::BTreeMap;
 
 use super::super::boot::BootSpec;
+use super::super::cache::CacheSpec;
 use super::super::error::{Problem, ProblemKind, Within};
 use super::super::fields::Fields;
 use super::super::{DiskSpec, GuestSpec, Place, Placed, Spec, TableName};
-use super::{boot, disk, guests};
+use super::{boot, cache, disk, guests};
 
 /// What a spec beside YAML may say.
 pub(crate) struct Beside {
     disk: DiskSpec,
     boot: BootSpec,
     guests: BTreeMap<String, GuestSpec>,
+    cache: Option<CacheSpec>,
 }
 
 /// Reads what is said beside volumes with this kind of table.
@@ -42,6 +44,7 @@ pub(crate) fn read_beside(top: &mut Fields<'_, '_>, table: TableName) -> Beside 
         disk,
         boot: boot(top),
         guests,
+        cache: cache(top),
     }
 }
 
@@ -53,7 +56,12 @@ impl Beside {
     /// Adds it to the spec of a volume. The size of the disk follows from the volume where nothing is said; a kind of table
     /// and an identifier are said once.
     pub(crate) fn add_to(&self, spec: &mut Spec, problems: &mut Vec<Problem>) {
-        let Self { disk, boot, guests } = self;
+        let Self {
+            disk,
+            boot,
+            guests,
+            cache,
+        } = self;
         let given_twice = [
             (
                 "table",
@@ -86,5 +94,6 @@ impl Beside {
         };
         spec.boot = boot.clone();
         spec.guests.clone_from(guests);
+        spec.cache.clone_from(cache);
     }
 }

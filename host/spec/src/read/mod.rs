@@ -23,6 +23,7 @@ use cellblock_table::{Attributes, PartitionType, Scheme};
 
 mod beside;
 mod boot;
+mod cache;
 mod content;
 mod raw;
 mod sign;
@@ -31,6 +32,7 @@ mod verity;
 
 pub(super) use beside::read_beside;
 use boot::boot;
+use cache::cache;
 use content::content;
 use raw::raw;
 use sign::verity_signature;
@@ -96,6 +98,7 @@ fn spec(top: &mut Fields<'_, '_>) -> Spec {
         partitions,
         boot: boot(top),
         guests,
+        cache: cache(top),
     }
 }
 

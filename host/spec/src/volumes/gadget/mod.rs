@@ -319,6 +319,7 @@ fn read_volume(
             partitions,
             boot: BootSpec::default(),
             guests: BTreeMap::new(),
+            cache: None,
         },
         place,
         end,

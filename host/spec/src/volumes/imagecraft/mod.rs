@@ -190,6 +190,7 @@ fn read_volume(fields: &mut Fields<'_, '_>, notes: &mut Vec<Note>) -> (Spec, Vec
         partitions,
         boot: BootSpec::default(),
         guests: std::collections::BTreeMap::new(),
+        cache: None,
     };
     lay_out(&mut spec);
     let is_unknown = names.is_empty();
