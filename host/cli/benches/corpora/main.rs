@@ -6,6 +6,7 @@
 //! cargo bench --bench corpora -- --corpora DIR manyfiles    some of them
 //! cargo bench --bench corpora -- --formats …                erofs and squashfs instead, against their own programs
 //! cargo bench --bench corpora -- --disks …                  formats of disks instead, against qemu-img
+//! cargo bench --bench corpora -- --layers …                 container images instead, against umoci and mke2fs
 //! ```
 //!
 //! Each round runs every contender once, in turn, into a fresh file beside the corpora; a round that is not counted goes
@@ -17,6 +18,7 @@ mod contender;
 mod corpus;
 mod disks;
 mod formats;
+mod layers;
 mod machine;
 mod memory;
 mod peer;
@@ -52,6 +54,9 @@ struct Arguments {
     /// Measure formats of disks against `qemu-img convert`, and their builds against those of raw ones
     #[arg(long, conflicts_with = "formats")]
     disks: bool,
+    /// Measure container images of twelve layers against one archive, and against `umoci unpack` and `mke2fs -d`
+    #[arg(long, conflicts_with_all = ["formats", "disks"])]
+    layers: bool,
     /// The corpora, or `all` for all of full size; the small ones if none is named
     names: Vec<String>,
     /// What cargo passes to every benchmark.
@@ -77,16 +82,18 @@ fn run(arguments: &Arguments) -> Result<()> {
     let tools = contender::Tools::find(&folder);
     println!("{}\n", machine::describe(&folder, &tools));
 
-    if arguments.formats || arguments.disks {
+    if arguments.formats || arguments.disks || arguments.layers {
         let prepared = recipes
             .into_iter()
             .map(|recipe| Corpus::prepare(recipe, &folder));
         let corpora: Result<Vec<Option<Corpus>>> = prepared.collect();
         let corpora: Vec<Corpus> = corpora?.into_iter().flatten().collect();
-        let tables = match arguments.disks {
-            true => disks::measure(&corpora, &folder, arguments)?,
-            false => formats::measure(&corpora, &folder, arguments)?,
+        let measure = match (arguments.disks, arguments.layers) {
+            (true, _) => disks::measure,
+            (_, true) => layers::measure,
+            _ => formats::measure,
         };
+        let tables = measure(&corpora, &folder, arguments)?;
         print!("{tables}");
         println!("\n{}", machine::load());
         return Ok(());
