@@ -19,6 +19,7 @@ mod codecs;
 mod commands;
 mod content;
 mod contract;
+mod crowds;
 mod damaged;
 mod debian;
 mod determinism;
