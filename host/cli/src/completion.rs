@@ -15,7 +15,6 @@ use clap_complete::Shell;
 use clap_complete::engine::{CompletionCandidate, PathCompleter, ValueCompleter as _, complete};
 use clap_complete::env::Shells;
 
-use crate::arguments::TreeForm;
 use cellblock_build::catalogue::{built_in, built_in_kinds};
 use cellblock_build::cell::{Runtime, RuntimeOptions};
 use cellblock_build::contract::{Kinds, Loss};
@@ -157,13 +156,6 @@ pub(crate) fn formats() -> Vec<CompletionCandidate> {
         CompletionCandidate::new(name).help(Some(about.into()))
     };
     described().map(told).collect()
-}
-
-/// The same, and what a tree becomes.
-pub(crate) fn formats_and_trees() -> Vec<CompletionCandidate> {
-    let trees = TreeForm::ALL
-        .map(|(name, _, about)| CompletionCandidate::new(name).help(Some(about.into())));
-    formats().into_iter().chain(trees).collect()
 }
 
 /// What a format may lose.

@@ -3,7 +3,7 @@
 use super::error::{Locate, PlanError, Reason};
 use super::sectors::whole_sectors;
 use super::space::{BOOT_CODE, ByteSpan, MOST_BYTES, Named, Occupant, Taken};
-use super::{Scheme, SectorSize, fixed_disk_size};
+use super::{Scheme, SectorSize};
 use cellblock_spec::{DiskSize, Place, Placed, Spec};
 use cellblock_table::{ALIGNMENT, BOOT_RECORD_SPACE, Lba, Shape};
 
@@ -450,4 +450,12 @@ fn end_of_rest(disk: &Disk, following: &[Request], disk_size: u64) -> u64 {
         end = disk.align_down(end - size) - request.space_before;
     }
     disk.align_down(end)
+}
+
+/// The size of the disk, when the spec fixes it.
+pub(super) fn fixed_disk_size(spec: &Spec) -> Option<&Placed<DiskSize>> {
+    spec.disk
+        .size
+        .as_ref()
+        .filter(|size| size.value != DiskSize::Auto)
 }

@@ -10,7 +10,7 @@ use cellblock_build::SplitError;
 use cellblock_build::image::FormatError;
 use cellblock_build::spec::LookError;
 
-use super::{RANDOM, SOURCE_DATE_EPOCH};
+use super::environment::{RANDOM, SOURCE_DATE_EPOCH};
 
 /// A command line that can be understood, but not used.
 #[derive(Debug, Error)]

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use clap::builder::{OsStringValueParser, TypedValueParser};
-use clap_complete::engine::ArgValueCandidates;
+use clap_complete::engine::{ArgValueCandidates, CompletionCandidate};
 
-use super::{ArgumentError, ImagePlace, ReadBy, Run, is_written_as_folder};
+use super::{ArgumentError, ImagePlace, ReadBy, Run};
 use crate::completion;
 use cellblock_build::image::formats::described;
 use cellblock_build::image::{FormatError, OutputFormat};
@@ -146,7 +146,7 @@ pub struct Export {
     #[arg(short, long, value_name = "FILE", required = true, value_parser = typed_output())]
     output: Vec<TypedOutput>,
     /// The format of the one output, whatever its suffix
-    #[arg(long, value_name = "FORMAT", add = ArgValueCandidates::new(completion::formats_and_trees))]
+    #[arg(long, value_name = "FORMAT", add = ArgValueCandidates::new(formats_and_trees))]
     output_format: Option<String>,
     /// Make the first layer of an OCI image of this partition, and the second of what differs
     #[arg(long, value_name = "PLACE", value_parser = OsStringValueParser::new().map(|typed| ImagePlace::parse(&typed)))]
@@ -189,6 +189,13 @@ impl TreeForm {
             Self::Oci => "oci",
         }
     }
+}
+
+/// What an image that exists becomes: a format, or what a tree becomes.
+fn formats_and_trees() -> Vec<CompletionCandidate> {
+    let trees = TreeForm::ALL
+        .map(|(name, _, about)| CompletionCandidate::new(name).help(Some(about.into())));
+    completion::formats().into_iter().chain(trees).collect()
 }
 
 /// Where a tree goes.
@@ -306,4 +313,9 @@ pub(super) fn targets(
     let targets: Vec<Target> = outputs.iter().map(at).collect::<Result<_, _>>()?;
     check(&targets, format)?;
     Ok(targets)
+}
+
+/// Whether a path is written as that of a directory.
+pub(super) fn is_written_as_folder(path: &Path) -> bool {
+    path.as_os_str().as_encoded_bytes().ends_with(b"/")
 }

@@ -2,10 +2,11 @@
 
 use clap::CommandFactory as _;
 
+use super::environment::epoch;
 use super::*;
 use cellblock_build::Output;
 use cellblock_build::contract::Loss;
-use cellblock_build::spec::FilesystemId;
+use cellblock_build::spec::{FilesystemId, SizeRule};
 use cellblock_build::tree::source::What;
 
 fn parse(line: &[&str]) -> Result<Arguments, clap::Error> {

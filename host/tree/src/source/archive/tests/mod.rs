@@ -1,7 +1,9 @@
 //! Archives made by hand.
 #![allow(clippy::unwrap_used)]
 
+mod builder;
 mod judged;
+mod sparse;
 
 use std::fs;
 use std::io::Write;
@@ -10,72 +12,10 @@ use super::super::tests::{contents, find, read as read_sources, spool};
 use super::super::{ReadOptions, Source, SourceError, What as Content};
 use super::*;
 use crate::{NodeId, Timestamp, Tree};
+pub(in super::super) use builder::Builder;
 use proptest::prelude::*;
 use tar::{EntryType, Header};
 use tempfile::NamedTempFile;
-
-/// A tar archive that grows member by member.
-#[derive(Default)]
-pub(in super::super) struct Builder(Vec<u8>);
-
-impl Builder {
-    pub(in super::super) fn raw(
-        mut self,
-        name: &[u8],
-        kind: u8,
-        size: u64,
-        edit: impl FnOnce(&mut Header),
-    ) -> Self {
-        let mut header = Header::new_ustar();
-        header.as_old_mut().name[..name.len()].copy_from_slice(name);
-        header.set_entry_type(EntryType::new(kind));
-        header.set_size(size);
-        header.set_mode(0o644);
-        header.set_uid(1);
-        header.set_gid(2);
-        header.set_mtime(3);
-        edit(&mut header);
-        header.set_cksum();
-        self.0.extend_from_slice(header.as_bytes());
-        self
-    }
-
-    pub(in super::super) fn member(self, name: &[u8], kind: u8, data: &[u8]) -> Self {
-        let size = u64::try_from(data.len()).unwrap();
-        self.raw(name, kind, size, |_| ()).data(data)
-    }
-
-    pub(in super::super) fn data(mut self, data: &[u8]) -> Self {
-        self.0.extend_from_slice(data);
-        self.0.resize(self.0.len().next_multiple_of(512), 0);
-        self
-    }
-
-    pub(in super::super) fn link(self, name: &[u8], kind: u8, target: &[u8]) -> Self {
-        self.raw(name, kind, 0, |header| {
-            header.as_old_mut().linkname[..target.len()].copy_from_slice(target);
-        })
-    }
-
-    pub(in super::super) fn pax(self, kind: u8, records: &[(&str, &[u8])]) -> Self {
-        let mut data = Vec::new();
-        for (key, value) in records {
-            let rest = key.len() + value.len() + 3;
-            let length = (rest + 1..)
-                .find(|all| rest + all.to_string().len() == *all)
-                .unwrap();
-            data.extend_from_slice(format!("{length} {key}=").as_bytes());
-            data.extend_from_slice(value);
-            data.push(b'\n');
-        }
-        self.member(b"pax", kind, &data)
-    }
-
-    pub(in super::super) fn end(mut self) -> Vec<u8> {
-        self.0.extend_from_slice(&[0; 1024]);
-        self.0
-    }
-}
 
 fn parse(archive: &[u8]) -> Result<Forest, ArchiveError> {
     let archive = archive.to_vec();
@@ -398,37 +338,6 @@ fn other_formats_are_named() {
     }
 }
 
-#[test]
-fn sparse_maps_are_checked() {
-    let member = |map: &[u8], size: &[u8]| {
-        Builder::default()
-            .pax(b'x', &[("GNU.sparse.size", size), ("GNU.sparse.map", map)])
-            .member(b"a", b'0', b"12345678")
-            .end()
-    };
-    let tree = tree_of(&member(b"4,4,10,4,20,0", b"20")).unwrap();
-    assert_eq!(
-        contents(&tree, "/a"),
-        b"\0\0\0\x001234\0\x005678\0\0\0\0\0\0"
-    );
-    assert_eq!(tree.ranges(NodeId(1)).unwrap().len(), 2);
-    let mut part = [1; 4];
-    tree.reader().read(NodeId(1), 7, &mut part).unwrap();
-    assert_eq!(&part, b"4\0\x005");
-    for (map, size, reason) in [
-        (&b"4,4,6,4"[..], &b"20"[..], "overlaps"),
-        (b"4,4,17,4", b"20", "beyond"),
-        (b"4,8,12,4", b"20", "more data"),
-        (b"4,4", b"20", "less data"),
-        (b"4,4,9", b"20", "without its length"),
-        (b"4,x", b"20", "decimal"),
-        (b"18446744073709551615,8", b"18446744073709551615", "beyond"),
-    ] {
-        let message = refusal(&member(map, size));
-        assert!(message.contains(reason), "{message}");
-    }
-}
-
 /// An archive with every kind of header.
 fn varied() -> Vec<u8> {
     let map = b"2\n0\n4\n1000\n4\n";
@@ -560,67 +469,6 @@ fn a_part_of_an_archive_is_taken() {
             "{message}"
         );
     }
-}
-
-#[test]
-fn holes_left_out_in_another_way_are_refused() {
-    let with = |records: &[(&str, &[u8])]| {
-        let archive = Builder::default()
-            .pax(b'x', records)
-            .member(b"a", b'0', b"data");
-        refusal(&archive.end())
-    };
-    for (records, format) in [
-        (
-            &[("GNU.sparse.major", &b"2"[..]), ("GNU.sparse.minor", b"0")][..],
-            "GNU.sparse 2.0",
-        ),
-        (
-            &[("GNU.sparse.major", b"1"), ("GNU.sparse.minor", b"1")],
-            "GNU.sparse 1.1",
-        ),
-        (&[("GNU.sparse.minor", b"7")], "GNU.sparse 0.7"),
-        (&[("GNU.sparse.map", b"0,4")], "GNU.sparse.map"),
-        (&[("SCHILY.realsize", b"100000")], "SCHILY.realsize"),
-    ] {
-        let message = with(records);
-        assert!(
-            message.starts_with("member 'a'") && message.contains(&format!("({format})")),
-            "{message}"
-        );
-    }
-}
-
-#[test]
-fn maps_of_holes_are_bounded_in_all() {
-    // Each of two members has half of the stretches that there may be, and one more.
-    let half = sparse::STRETCHES / 2 + 1;
-    let mut map = format!("{half}\n");
-    for number in 0..half {
-        map.push_str(&format!("{}\n1\n", 2 * number));
-    }
-    let size = (2 * half).to_string();
-    let mut data = map.into_bytes();
-    data.resize(data.len().next_multiple_of(512) + half, 0);
-    let sparse = |builder: Builder, name: &[u8]| {
-        builder
-            .pax(
-                b'x',
-                &[
-                    ("GNU.sparse.major", b"1"),
-                    ("GNU.sparse.realsize", size.as_bytes()),
-                ],
-            )
-            .member(name, b'0', &data)
-    };
-    let one = sparse(Builder::default(), b"one");
-    let both = sparse(Builder(one.0.clone()), b"two");
-    assert!(parse(&one.end()).is_ok());
-    let message = refusal(&both.end());
-    assert!(
-        message.contains("with member 'two', the maps of holes of the archive have more than"),
-        "{message}"
-    );
 }
 
 #[test]

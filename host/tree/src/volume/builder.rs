@@ -1,270 +1,22 @@
-//! A file system that somebody else made, as a tree: what a reader tells of it, held against what a tree can be.
-//!
-//! ```text
-//!     a reader's nodes, extents ──> [ VolumeBuilder ] ──> Tree, whose bytes stand in the partition
-//! ```
-//!
-//! A reader looks at bytes that nobody has checked, and is believed nothing: every name, parent, link and extent is checked
-//! here before it is kept. What a tree cannot be is a [`VolumeFault`], which names the path.
+//! Takes in what a reader tells, and holds it against what a tree can be.
 
 use std::fmt;
-use std::io;
-use std::os::fd::BorrowedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use cellblock_text::PathBytes;
 
+use super::{Blocks, Decoders, EncodedBlock, ToldNode, ToldPlace, VolumeFault};
 use crate::source::attributes::AttributeSets;
 use crate::source::forest::{Body, Forest, Inode, InodeId, Metadata};
 use crate::source::store::{StoredFile, VolumePiece, VolumePlace, VolumeStore};
 use crate::validate::{self, Fault};
-use crate::{Attribute, Kind, Timestamp, Tree};
-
-/// What a block of a partition is encoded with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Coding {
-    /// Raw DEFLATE.
-    Deflate,
-    /// A zlib stream.
-    Zlib,
-    /// An LZ4 block without a frame.
-    Lz4,
-    /// LZO1X.
-    Lzo,
-    /// A Zstandard frame.
-    Zstd,
-    /// An .xz stream.
-    Xz,
-    /// An .lzma stream.
-    Lzma,
-    /// LZMA whose first byte is replaced.
-    MicroLzma,
-}
-
-/// A block of a partition that is encoded. Bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct EncodedBlock {
-    /// What it is encoded with.
-    pub coding: Coding,
-    /// Where it begins in the partition.
-    pub offset: u64,
-    /// Its length.
-    pub length: u32,
-    /// Whether zeros before the encoded data are skipped.
-    pub padded: bool,
-    /// The most bytes that come out.
-    pub decoded: u32,
-}
-
-/// The longest block, and the most that comes out of one, in bytes.
-pub const BLOCK_LIMIT: u32 = 16 << 20;
-
-impl EncodedBlock {
-    /// Whether it can be a block of a partition of `size` bytes.
-    #[must_use]
-    pub fn fits(&self, size: u64) -> bool {
-        let lengths = [self.length, self.decoded];
-        let end = self.offset.checked_add(self.length.into());
-        lengths
-            .iter()
-            .all(|length| (1..=BLOCK_LIMIT).contains(length))
-            && end.is_some_and(|end| end <= size)
-    }
-}
-
-/// The bytes that a file system stands in.
-pub trait Blocks: fmt::Debug + Send + Sync {
-    /// Their number.
-    fn size(&self) -> u64;
-
-    /// Fills `buffer` with those from `offset` on, which are all there.
-    ///
-    /// # Errors
-    /// If they cannot be read.
-    fn read(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()>;
-
-    /// The open file in which the byte `offset` and those behind it stand as they are, and where; none if there is no such
-    /// file.
-    fn position(&self, offset: u64) -> Option<(BorrowedFd<'_>, u64)>;
-
-    /// Checks that nobody has written to them since they were opened.
-    ///
-    /// # Errors
-    /// If somebody has.
-    fn verify(&self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-/// Starts decoders.
-pub trait Decoders: fmt::Debug + Send + Sync {
-    /// One thread's decoder.
-    ///
-    /// # Errors
-    /// If there can be none here.
-    fn start(&self) -> io::Result<Box<dyn Decoder>>;
-}
-
-/// Decodes blocks, one after another.
-pub trait Decoder: Send {
-    /// What comes out of `bytes`, which are those of `block`: at most [`EncodedBlock::decoded`] bytes.
-    ///
-    /// # Errors
-    /// In words, if they are damaged.
-    fn decode(&mut self, block: &EncodedBlock, bytes: &[u8]) -> io::Result<Vec<u8>>;
-}
-
-/// A node as a reader tells it.
-#[derive(Debug)]
-pub struct ToldNode<'a> {
-    /// The number of the directory that it is in.
-    pub parent: u32,
-    /// Its name.
-    pub name: &'a [u8],
-    /// What it is; a hard link has the number of the node that it is another name of.
-    pub kind: Kind,
-    /// The permission bits.
-    pub mode: u16,
-    /// Owner.
-    pub uid: u32,
-    /// Group.
-    pub gid: u32,
-    /// When its content was last modified.
-    pub modified: Timestamp,
-    /// Its extended attributes.
-    pub attributes: Vec<Attribute>,
-}
-
-/// Where bytes of a file are, as a reader tells it.
-#[derive(Clone, Debug)]
-pub enum ToldPlace {
-    /// In the partition as they are, from this byte on.
-    Plain(u64),
-    /// In what comes out of a block, behind so many bytes.
-    Encoded(EncodedBlock, u32),
-    /// These.
-    Inline(Vec<u8>),
-}
-
-/// What a reader told that cannot be.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum VolumeFault {
-    /// The first node is no directory without a name.
-    #[error("the first node is not the root directory")]
-    Root,
-    /// A column of a batch has not as many values as its nodes ask for.
-    #[error("a batch of nodes has columns that do not fit together")]
-    Columns,
-    /// A node is in no directory.
-    #[error("'{name}' is in node {parent}, which is no directory that was told before")]
-    Parent {
-        /// Its name.
-        name: PathBytes,
-        /// The number that was told.
-        parent: u32,
-    },
-    /// No file has such a name.
-    #[error("a file in {directory} is called '{name}', which no file can be")]
-    Name {
-        /// The directory.
-        directory: PathBytes,
-        /// The name.
-        name: PathBytes,
-    },
-    /// A path is too long.
-    #[error("a path below {directory} has more than {PATH_LIMIT} bytes")]
-    Deep {
-        /// The directory's first bytes.
-        directory: PathBytes,
-    },
-    /// A name is there already.
-    #[error("{path} is there twice")]
-    Twice {
-        /// The path.
-        path: PathBytes,
-    },
-    /// A hard link to what has no other name.
-    #[error("{path} is another name of node {node}, which is a directory, a link or nothing")]
-    Link {
-        /// The link.
-        path: PathBytes,
-        /// The number that was told.
-        node: u64,
-    },
-    /// A link's target cannot be.
-    #[error(
-        "the target of {path} has {length} bytes, a NUL byte among them, or none or more than 4095"
-    )]
-    Target {
-        /// The link.
-        path: PathBytes,
-        /// Its length.
-        length: usize,
-    },
-    /// A size, a mode, a time or a device number is beyond what there is.
-    #[error("{path} has a size, a mode, a time or a device number that there is not")]
-    Metadata {
-        /// The path.
-        path: PathBytes,
-    },
-    /// An owner that nobody is.
-    #[error("{path}: {}", .fault.problem())]
-    Invalid {
-        /// The path.
-        path: PathBytes,
-        /// What no system takes.
-        fault: Fault,
-    },
-    /// An extent of what is no file.
-    #[error("bytes are told of node {0}, which is no file")]
-    NotAFile(u32),
-    /// An extent is not in its file, or before one that came earlier.
-    #[error("{length} bytes at {offset} are told of {path}, which has {size}, {told} of them told")]
-    Extent {
-        /// The file.
-        path: PathBytes,
-        /// The first byte in the file.
-        offset: u64,
-        /// The number of bytes.
-        length: u64,
-        /// The file's size.
-        size: u64,
-        /// Where the extent before ends.
-        told: u64,
-    },
-    /// An extent is not in the partition.
-    #[error("{path} has bytes from {offset} on, beyond the {size} bytes of the partition")]
-    Outside {
-        /// The file.
-        path: PathBytes,
-        /// Where they are to be.
-        offset: u64,
-        /// The size of the partition.
-        size: u64,
-    },
-    /// More bytes than come out of a block, or than stand inline.
-    #[error("{path} has {length} bytes of a place that holds {holds}")]
-    Short {
-        /// The file.
-        path: PathBytes,
-        /// The bytes that are asked for.
-        length: u64,
-        /// The bytes that there are.
-        holds: u64,
-    },
-    /// There are too many nodes.
-    #[error("it has more nodes than a tree can have")]
-    Nodes,
-    /// It is more than is kept.
-    #[error("its tree takes more than {MEMORY} bytes of memory")]
-    Memory,
-}
+use crate::{Attribute, Kind, Tree};
 
 /// The longest path in bytes.
-const PATH_LIMIT: u32 = 16 << 10;
+pub(super) const PATH_LIMIT: u32 = 16 << 10;
 /// The most bytes of memory that a tree takes.
-const MEMORY: u64 = 3 << 30;
+pub(super) const MEMORY: u64 = 3 << 30;
 /// What a node takes beside its name, and what an extent takes.
 const NODE_BYTES: u64 = 200;
 const EXTENT_BYTES: u64 = 48;
@@ -279,7 +31,7 @@ const DEVICE_LIMITS: (u32, u32) = (0xfff, 0xf_ffff);
 /// The longest target of a symbolic link.
 const TARGET_LIMIT: usize = 4095;
 
-/// Takes in what a reader tells. See the [module](self).
+/// Takes in what a reader tells. See the [module](super).
 #[derive(Debug)]
 pub struct VolumeBuilder {
     /// The bytes of the partition.

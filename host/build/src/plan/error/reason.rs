@@ -1,4 +1,4 @@
-//! Why a spec cannot become a plan.
+//! The reasons, each with its numbers and what to change.
 
 use std::fmt;
 use std::ops::Range;
@@ -7,137 +7,9 @@ use std::path::PathBuf;
 use thiserror::Error;
 use uuid::Uuid;
 
-use super::space::{Named, Occupant};
-use cellblock_spec::diagnostic::{Diagnostic, render};
-use cellblock_spec::{Files, Place, Placed};
+use crate::plan::space::{Named, Occupant};
 use cellblock_table::{MAX_HYBRID, Scheme};
 use cellblock_text::{exact, grouped};
-
-/// A range of bytes, for people.
-struct Bytes<'a>(&'a Range<u64>);
-
-impl fmt::Display for Bytes<'_> {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (start, end) = (grouped(self.0.start), grouped(self.0.end));
-        write!(formatter, "bytes {start} to {end}")
-    }
-}
-
-/// The multiples to choose from. Zero is none of them, but for a distance into a partition.
-struct Multiples(u64, u64, bool);
-
-impl fmt::Display for Multiples {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self(0, above, false) => write!(formatter, "{above}"),
-            Self(below, above, _) => write!(formatter, "{below} or {above}"),
-        }
-    }
-}
-
-/// A name that is spelled nearly the same, as a question.
-struct DidYouMean<'a>(&'a Option<String>);
-
-impl fmt::Display for DidYouMean<'_> {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Some(name) => write!(formatter, ": did you mean '{name}'?"),
-            None => Ok(()),
-        }
-    }
-}
-
-/// A spec that cannot become a plan: the reason, the partition, and where in the spec it shows.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("{}{reason}", Prefix(.partition))]
-pub struct PlanError {
-    /// Why.
-    pub reason: Box<Reason>,
-    /// The partition, unless it is the disk as a whole.
-    pub partition: Option<Named>,
-    /// Where in the spec.
-    pub place: Option<Place>,
-    /// The other place that it has to do with.
-    pub related: Option<Place>,
-}
-
-impl PlanError {
-    /// Draws the error beside its line in `files`, which the spec was read from. The result ends without a newline.
-    pub fn render(&self, files: &Files, color: bool) -> String {
-        let diagnostic = Diagnostic {
-            title: self.to_string(),
-            place: self.place.clone().map(|place| (place, "here".to_owned())),
-            related: self
-                .related
-                .clone()
-                .map(|place| (place, "the other one".to_owned())),
-            help: None,
-        };
-        render(&[diagnostic], files, color)
-    }
-
-    /// The error of a file that the spec names and that cannot be used.
-    pub fn unusable(file: &Placed<PathBuf>, why: impl fmt::Display) -> Self {
-        let reason = Reason::RawFile {
-            file: file.value.clone(),
-            why: why.to_string(),
-        };
-        reason.at(Some(file.place.clone()))
-    }
-
-    /// The error of what stands there in the spec.
-    pub(crate) fn at(reason: Reason, place: &Place) -> Self {
-        Locate::at(reason, Some(place.clone()))
-    }
-
-    /// The error of what no spec says.
-    pub(crate) fn of_reason(reason: Reason) -> Self {
-        Locate::at(reason, None)
-    }
-
-    /// The same error with the partition that it is about.
-    pub(super) fn of(self, named: Named) -> Self {
-        Self {
-            partition: Some(named),
-            ..self
-        }
-    }
-
-    pub(super) fn with_related(self, related: Place) -> Self {
-        Self {
-            related: Some(related),
-            ..self
-        }
-    }
-}
-
-/// The partition before its error.
-struct Prefix<'a>(&'a Option<Named>);
-
-impl fmt::Display for Prefix<'_> {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0
-            .as_ref()
-            .map_or(Ok(()), |named| write!(formatter, "{named}: "))
-    }
-}
-
-/// Makes an error of a reason.
-pub(super) trait Locate {
-    /// The error at a place of the spec, if it has one.
-    fn at(self, place: Option<Place>) -> PlanError;
-}
-
-impl Locate for Reason {
-    fn at(self, place: Option<Place>) -> PlanError {
-        PlanError {
-            reason: Box::new(self),
-            partition: None,
-            place,
-            related: None,
-        }
-    }
-}
 
 /// Why a spec cannot become a plan.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -705,4 +577,38 @@ pub enum Reason {
     /// A file system of its own has nothing to take the rest of.
     #[error("a file system in a file of its own has no \"rest\": write a size, or \"minimum\"")]
     RestOfFile,
+}
+
+/// A range of bytes, for people.
+struct Bytes<'a>(&'a Range<u64>);
+
+impl fmt::Display for Bytes<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (start, end) = (grouped(self.0.start), grouped(self.0.end));
+        write!(formatter, "bytes {start} to {end}")
+    }
+}
+
+/// The multiples to choose from. Zero is none of them, but for a distance into a partition.
+struct Multiples(u64, u64, bool);
+
+impl fmt::Display for Multiples {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self(0, above, false) => write!(formatter, "{above}"),
+            Self(below, above, _) => write!(formatter, "{below} or {above}"),
+        }
+    }
+}
+
+/// A name that is spelled nearly the same, as a question.
+struct DidYouMean<'a>(&'a Option<String>);
+
+impl fmt::Display for DidYouMean<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(name) => write!(formatter, ": did you mean '{name}'?"),
+            None => Ok(()),
+        }
+    }
 }

@@ -1,0 +1,174 @@
+//! How it is made: what all commands have in common that make file systems.
+
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+
+use cellblock_build::cell;
+use cellblock_build::contract::CommandLine;
+use cellblock_build::spec::value::{ValueError, parse_assignment, parse_sha256};
+use cellblock_build::verify::Verify as Verification;
+
+#[cfg(feature = "cache")]
+use super::Caches;
+use super::size;
+
+fn jobs(text: &str) -> Result<NonZeroUsize, String> {
+    let no_number =
+        |_| "it is no number: write how many, such as 2, or leave it out for one a processor";
+    let number: usize = text.parse().map_err(no_number)?;
+    NonZeroUsize::new(number).ok_or_else(|| {
+        "nothing would be made: write 1 or more, or leave it out for one a processor".to_owned()
+    })
+}
+
+/// What all commands have in common that make file systems.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "How it is made")]
+pub struct Run {
+    /// How many cells work at a time; without it, one for each processor. The image does not depend on it
+    #[arg(short, long, value_name = "N", value_parser = jobs)]
+    jobs: Option<NonZeroUsize>,
+    /// Write a record of what was made, as JSON, to FILE, or to standard output for `-`
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// Show no progress and no result; warnings and errors are shown all the same
+    #[arg(short, long)]
+    pub quiet: bool,
+    /// Say what is done while it is done: formatters, content, sizes, and how long each part took
+    #[arg(short, long, conflicts_with = "quiet")]
+    pub verbose: bool,
+    /// Flush what was made to the disk before it gets its name: it then survives a power cut
+    #[arg(long)]
+    pub sync: bool,
+    /// Use a formatter of your own for the file system NAME, before one that is built in; with `,sha256=HEX` behind it only
+    /// if the file has that digest; repeatable
+    #[arg(long = "guest", value_name = "NAME=FILE", value_parser = TypedGuest::parse)]
+    pub guests: Vec<TypedGuest>,
+    /// Say how the formatter NAME is called, which then is a WASI command: words such as 'mkfs.fat [-n {label}]
+    /// {partition}'. Words in brackets are left out where a placeholder in them is empty. There are {partition},
+    /// {label}, {uuid}, {serial}, {seed}, {size}, {sector-size}, {time}, {disk-offset} and {option:KEY}; repeatable
+    #[arg(long = "guest-command", value_name = "NAME=COMMAND", value_parser = guest_command)]
+    pub commands: Vec<(String, CommandLine)>,
+    /// Read each file system back before anything is published, and compare every path, attribute and byte with what went in.
+    /// Without it, those that formatters of --guest and [guests] have made, if there is a reader of them
+    // The caches have an option whose field is called `verify`.
+    #[arg(long = "verify", conflicts_with = "no_verify")]
+    read_back: bool,
+    /// Read no file system back
+    #[arg(long)]
+    no_verify: bool,
+    /// The sandbox around each formatter: WebAssembly alone, or also a process of its own that has given up every
+    /// right. By default the process, where the kernel allows one; the record says which it was
+    #[arg(long, value_name = "WALLS")]
+    walls: Option<TypedWalls>,
+    /// The bytes that the compressed archives of a file system may decompress to, such as 20GiB. Without it, what its
+    /// partition could make use of; where its size follows from the content, and the disk's does too, 64GiB
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    pub archive_limit: Option<u64>,
+    /// Where partitions come from that were made before.
+    #[cfg(feature = "cache")]
+    #[command(flatten)]
+    pub caches: Caches,
+    /// What each cell may use.
+    #[command(flatten)]
+    pub limits: Limits,
+}
+
+/// What is to stand around each formatter.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum TypedWalls {
+    Wasm,
+    Process,
+}
+
+pub(super) fn chosen_walls(typed: Option<TypedWalls>) -> cell::Walls {
+    match typed {
+        None => cell::Walls::Strongest,
+        Some(TypedWalls::Wasm) => cell::Walls::Wasm,
+        Some(TypedWalls::Process) => cell::Walls::Process,
+    }
+}
+
+impl Run {
+    /// What is to stand around each formatter.
+    pub fn walls(&self) -> cell::Walls {
+        chosen_walls(self.walls)
+    }
+
+    /// Which file systems are read back.
+    pub fn verify(&self) -> Verification {
+        match (self.read_back, self.no_verify) {
+            (true, _) => Verification::Always,
+            (false, true) => Verification::Never,
+            (false, false) => Verification::Foreign,
+        }
+    }
+
+    /// How many cells work at a time.
+    pub fn jobs(&self) -> NonZeroUsize {
+        let processors = || std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+        self.jobs.unwrap_or_else(processors)
+    }
+
+    /// Whether the result is said on standard output: not with `--quiet`, and not where the record goes there.
+    pub fn says(&self) -> bool {
+        !self.quiet && self.json.as_deref() != Some(Path::new("-"))
+    }
+}
+
+/// What a cell may use. The defaults are limits that ordinary images never reach.
+#[derive(Clone, Copy, Debug, Args)]
+#[command(next_help_heading = "Limits of each cell")]
+pub struct Limits {
+    /// The memory of a formatter, such as 256MiB
+    #[arg(long, value_name = "SIZE", default_value = "1GiB", value_parser = size)]
+    pub memory_limit: u64,
+    /// Seconds that a formatter may run
+    #[arg(long, value_name = "SECONDS", default_value = "3600", value_parser = clap::value_parser!(u64).range(1..))]
+    pub time_limit: u64,
+    /// Elements in all of a formatter's WebAssembly tables, which hold its function pointers
+    #[arg(long, value_name = "COUNT", default_value_t = 100_000)]
+    pub table_limit: u32,
+    /// WebAssembly instances inside a formatter's component
+    #[arg(long, value_name = "COUNT", default_value_t = 100)]
+    pub instance_limit: u32,
+    /// Handles that a formatter holds at a time; it is given one, of its partition
+    #[arg(long, value_name = "COUNT", default_value_t = 1000)]
+    pub handle_limit: u32,
+    /// Compile the formatters anew, use no cache of partitions, and keep nothing for the next time
+    #[arg(long)]
+    pub no_cache: bool,
+}
+
+fn guest_command(text: &str) -> Result<(String, CommandLine), ValueError> {
+    let (name, line) = parse_assignment(text, "NAME=COMMAND")?;
+    Ok((name, CommandLine::parse(&line)?))
+}
+
+/// A formatter that somebody brings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TypedGuest {
+    /// The file system that it makes.
+    pub name: String,
+    /// The component.
+    pub file: PathBuf,
+    /// The digest that the file must have.
+    pub sha256: Option<[u8; 32]>,
+}
+
+impl TypedGuest {
+    pub(super) fn parse(text: &str) -> Result<Self, ValueError> {
+        let (name, rest) = parse_assignment(text, "NAME=FILE")?;
+        let (file, digest) = match rest.rsplit_once(",sha256=") {
+            Some((file, digest)) => (file, Some(digest)),
+            None => (rest.as_str(), None),
+        };
+        Ok(Self {
+            name,
+            file: PathBuf::from(file),
+            sha256: digest.map(parse_sha256).transpose()?,
+        })
+    }
+}
