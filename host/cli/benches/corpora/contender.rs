@@ -77,6 +77,20 @@ pub(crate) fn program(name: &str) -> Option<PathBuf> {
         .find(|file| file.is_file())
 }
 
+/// Where programs of others are looked for: those that `tests/judges/build-peers` has built come first.
+pub(crate) fn search_path() -> Result<std::ffi::OsString> {
+    let peers = std::env::var_os("CELLBLOCK_PEERS").map(PathBuf::from);
+    let built =
+        ["erofs-utils", "squashfs-tools"].map(|peer| Some(peers.as_ref()?.join(peer).join("bin")));
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders = built
+        .into_iter()
+        .flatten()
+        .chain(std::env::split_paths(&path));
+    let all = folders.chain(["/usr/sbin".into(), "/sbin".into()]);
+    std::env::join_paths(all).context("PATH")
+}
+
 impl Contender {
     /// What heads its column.
     pub(crate) fn title(self) -> &'static str {

@@ -7,6 +7,7 @@
 //! cargo bench --bench corpora -- --formats …                erofs and squashfs instead, against their own programs
 //! cargo bench --bench corpora -- --disks …                  formats of disks instead, against qemu-img
 //! cargo bench --bench corpora -- --layers …                 container images instead, against umoci and mke2fs
+//! cargo bench --bench corpora -- --reading …                the way back instead: exports, listings, verifying
 //! ```
 //!
 //! Each round runs every contender once, in turn, into a fresh file beside the corpora; a round that is not counted goes
@@ -22,6 +23,7 @@ mod layers;
 mod machine;
 mod memory;
 mod peer;
+mod reading;
 mod report;
 mod start;
 mod synthetic;
@@ -57,6 +59,9 @@ struct Arguments {
     /// Measure container images of twelve layers against one archive, and against `umoci unpack` and `mke2fs -d`
     #[arg(long, conflicts_with_all = ["formats", "disks"])]
     layers: bool,
+    /// Measure readers against the kernel's mount, debugfs, unsquashfs and fsck.erofs, as root, and `verify` against the build
+    #[arg(long, conflicts_with_all = ["formats", "disks", "layers"])]
+    reading: bool,
     /// The corpora, or `all` for all of full size; the small ones if none is named
     names: Vec<String>,
     /// What cargo passes to every benchmark.
@@ -74,6 +79,9 @@ fn main() -> ExitCode {
     }
 }
 
+/// What measures something else than formatters: its tables, of these corpora, with outputs in this folder.
+type Measure = fn(&[Corpus], &std::path::Path, &Arguments) -> Result<String>;
+
 fn run(arguments: &Arguments) -> Result<()> {
     let recipes = chosen(&arguments.names)?;
     std::fs::create_dir_all(&arguments.corpora)
@@ -82,17 +90,20 @@ fn run(arguments: &Arguments) -> Result<()> {
     let tools = contender::Tools::find(&folder);
     println!("{}\n", machine::describe(&folder, &tools));
 
-    if arguments.formats || arguments.disks || arguments.layers {
+    let measure: Option<Measure> = [
+        (arguments.formats, formats::measure as Measure),
+        (arguments.disks, disks::measure),
+        (arguments.layers, layers::measure),
+        (arguments.reading, reading::measure),
+    ]
+    .into_iter()
+    .find_map(|(asked, measure)| asked.then_some(measure));
+    if let Some(measure) = measure {
         let prepared = recipes
             .into_iter()
             .map(|recipe| Corpus::prepare(recipe, &folder));
         let corpora: Result<Vec<Option<Corpus>>> = prepared.collect();
         let corpora: Vec<Corpus> = corpora?.into_iter().flatten().collect();
-        let measure = match (arguments.disks, arguments.layers) {
-            (true, _) => disks::measure,
-            (_, true) => layers::measure,
-            _ => formats::measure,
-        };
         let tables = measure(&corpora, &folder, arguments)?;
         print!("{tables}");
         println!("\n{}", machine::load());

@@ -1,4 +1,4 @@
-//! What a codec alone takes: the same blocks, the same library, all threads, from memory, and the results thrown away.
+//! What a codec alone takes, both ways: the same blocks, the same library, all threads, from memory, and the results thrown away.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use anyhow::{Result, anyhow};
-use cellblock_codec::{Codec, Settings};
+use cellblock_codec::{Codec, Method, Settings};
 
 /// How blocks are cut and compressed.
 #[derive(Clone, Copy, Debug)]
@@ -21,7 +21,7 @@ pub(crate) struct Floor {
 pub(crate) struct Content(Vec<Vec<u8>>);
 
 impl Content {
-    pub(super) fn read(directory: &Path) -> Result<Self> {
+    pub(crate) fn read(directory: &Path) -> Result<Self> {
         let mut content = Self(Vec::new());
         let mut seen = std::collections::BTreeSet::new();
         content.add(directory, &mut seen)?;
@@ -58,47 +58,99 @@ impl Content {
         Ok(())
     }
 
-    /// The seconds that compressing all of it takes; the ends of files in one block after the other, as fragments are.
+    /// The seconds that compressing all of it takes.
     pub(crate) fn compress(&self, floor: Floor) -> Result<f64> {
-        let ends: Vec<u8> = self
+        let ends = self.ends(floor);
+        let blocks = self.blocks(floor, &ends);
+        on_all_threads(&blocks, || {
+            let mut codec = Codec::new();
+            let mut output = Vec::new();
+            move |block: &&[u8]| {
+                output.clear();
+                let made = codec.encode(&floor.settings, block, &mut output);
+                made.map(drop).map_err(|failure| anyhow!("{failure}"))
+            }
+        })
+    }
+
+    /// All of it, compressed; what that makes no shorter is left out, since nobody has to decode it.
+    pub(crate) fn compressed(&self, floor: Floor) -> Result<Blocks> {
+        let mut codec = Codec::new();
+        let mut made = Vec::new();
+        let ends = self.ends(floor);
+        for block in self.blocks(floor, &ends) {
+            let mut output = Vec::new();
+            codec
+                .encode(&floor.settings, block, &mut output)
+                .map_err(|failure| anyhow!("{failure}"))?;
+            if !output.is_empty() {
+                made.push((output, block.len()));
+            }
+        }
+        Ok(Blocks {
+            method: floor.settings.method,
+            made,
+        })
+    }
+
+    /// The ends of files, one behind the other, as fragments are.
+    fn ends(&self, floor: Floor) -> Vec<u8> {
+        let ends = self
             .0
             .iter()
-            .flat_map(|file| {
-                file[file.len() / floor.block * floor.block..]
-                    .iter()
-                    .copied()
-            })
-            .collect();
+            .map(|file| &file[file.len() / floor.block * floor.block..]);
+        ends.collect::<Vec<_>>().concat()
+    }
+
+    fn blocks<'a>(&'a self, floor: Floor, ends: &'a [u8]) -> Vec<&'a [u8]> {
         let whole = self
             .0
             .iter()
             .flat_map(|file| file.chunks_exact(floor.block));
-        let blocks: Vec<&[u8]> = whole.chain(ends.chunks(floor.block)).collect();
-        let threads = std::thread::available_parallelism()?.get();
-        let next = AtomicUsize::new(0);
-        let begun = Instant::now();
-        std::thread::scope(|scope| {
-            let workers: Vec<_> = (0..threads)
-                .map(|_| scope.spawn(|| work(&blocks, &next, &floor.settings)))
-                .collect();
-            workers.into_iter().try_for_each(|worker| {
-                worker
-                    .join()
-                    .map_err(|_| anyhow!("a thread of the floor panicked"))?
-            })
-        })?;
-        Ok(begun.elapsed().as_secs_f64())
+        whole.chain(ends.chunks(floor.block)).collect()
     }
 }
 
-fn work(blocks: &[&[u8]], next: &AtomicUsize, settings: &Settings) -> Result<()> {
-    let mut codec = Codec::new();
-    let mut output = Vec::new();
-    while let Some(block) = blocks.get(next.fetch_add(1, Ordering::Relaxed)) {
-        output.clear();
-        codec
-            .encode(settings, block, &mut output)
-            .map_err(|failure| anyhow!("{failure}"))?;
+/// Blocks that are compressed, each with its length.
+pub(crate) struct Blocks {
+    method: Method,
+    made: Vec<(Vec<u8>, usize)>,
+}
+
+impl Blocks {
+    /// The seconds that decompressing all of them takes.
+    pub(crate) fn decompress(&self) -> Result<f64> {
+        on_all_threads(&self.made, || {
+            |(piece, length): &(Vec<u8>, usize)| {
+                let plain = cellblock_codec::decode(self.method, piece, *length);
+                plain.map(drop).map_err(|failure| anyhow!("{failure}"))
+            }
+        })
     }
-    Ok(())
+}
+
+/// The seconds that the threads of this machine take for all of `pieces`; each makes what works on them for itself.
+fn on_all_threads<T: Sync, W: FnMut(&T) -> Result<()>>(
+    pieces: &[T],
+    worker: impl Fn() -> W + Sync,
+) -> Result<f64> {
+    let threads = std::thread::available_parallelism()?.get();
+    let next = AtomicUsize::new(0);
+    let work = || -> Result<()> {
+        let mut work = worker();
+        while let Some(piece) = pieces.get(next.fetch_add(1, Ordering::Relaxed)) {
+            work(piece)?;
+        }
+        Ok(())
+    };
+    let begun = Instant::now();
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(&work)).collect();
+        workers.into_iter().try_for_each(|worker| {
+            worker
+                .join()
+                .map_err(|_| anyhow!("a thread of the floor panicked"))?
+        })
+    })?;
+    Ok(begun.elapsed().as_secs_f64())
 }
