@@ -1,7 +1,7 @@
 //! A Debian that an ordinary user puts on a disk boots to its login, writes, and leaves a clean file system.
 
 use std::fs;
-use std::io::{Read as _, Write as _};
+use std::io::{Read, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -213,8 +213,9 @@ pub(super) fn make_debian(bench: &Bench) -> bool {
     let (_, rest) = accounts.split_once("root:*:").unwrap();
     assert!(accounts.starts_with("root:*:"), "{accounts}");
     fs::write(&shadow, format!("root::{rest}")).unwrap();
-    // Debian's initrd has drivers of file systems that can be written to, and not this one.
-    fs::write(root.join("etc/initramfs-tools/modules"), "erofs\n").unwrap();
+    // Debian's initrd has drivers of file systems that can be written to, and not these.
+    let modules = root.join("etc/initramfs-tools/modules");
+    fs::write(modules, "erofs\nsquashfs\n").unwrap();
     let output = Command::new("chroot")
         .arg(&root)
         .args(["/usr/sbin/update-initramfs", "-u"])
@@ -350,7 +351,10 @@ impl Machine<'_> {
     }
 }
 
-/// The serial console of a machine that runs.
+/// After which nothing more comes: of the machine's kernel, and of QEMU where the host's cannot go on, which then waits.
+const ENDS: [&str; 3] = ["Kernel panic", "KVM internal error", "emulation failure"];
+
+/// The serial console of a machine that runs, and what QEMU itself says.
 pub(super) struct Console {
     machine: Child,
     keyboard: ChildStdin,
@@ -364,19 +368,23 @@ impl Console {
         let mut machine = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(Stdio::inherit())
+            .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let mut screen = machine.stdout.take().unwrap();
+        let screen: Box<dyn Read + Send> = Box::new(machine.stdout.take().unwrap());
+        let of_qemu: Box<dyn Read + Send> = Box::new(machine.stderr.take().unwrap());
         let (sender, output) = channel();
-        std::thread::spawn(move || {
-            let mut buffer = [0; 4096];
-            while let Ok(count @ 1..) = screen.read(&mut buffer) {
-                if sender.send(buffer[..count].to_vec()).is_err() {
-                    break;
+        for mut said in [screen, of_qemu] {
+            let sender = sender.clone();
+            std::thread::spawn(move || {
+                let mut buffer = [0; 4096];
+                while let Ok(count @ 1..) = said.read(&mut buffer) {
+                    if sender.send(buffer[..count].to_vec()).is_err() {
+                        break;
+                    }
                 }
-            }
-        });
+            });
+        }
         Self {
             keyboard: machine.stdin.take().unwrap(),
             machine,
@@ -412,7 +420,8 @@ impl Console {
     pub(super) fn wait_for(&mut self, text: &str) -> bool {
         let from = self.seen.len();
         while !self.seen[from..].contains(text) {
-            if self.seen[from..].contains("Kernel panic") || !self.receive() {
+            let said = &self.seen[from..];
+            if ENDS.iter().any(|end| said.contains(end)) || !self.receive() {
                 return false;
             }
         }

@@ -153,6 +153,7 @@ impl Stage<'_> {
             let floor = Floor {
                 settings: Settings::new(pair.method, pair.level),
                 block: CLUSTER,
+                ends_alone: false,
             };
             let (mut ours, mut theirs, mut alone) = (Vec::new(), Vec::new(), Vec::new());
             for _ in 0..self.rounds {

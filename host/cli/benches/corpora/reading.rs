@@ -55,8 +55,10 @@ struct Stage<'a> {
     rounds: u32,
 }
 
-/// Somebody else who does the same, in one command of a shell or in several.
-type Peer<'a> = (&'a str, &'a dyn Fn() -> Result<f64>);
+/// The seconds of a run.
+type Run<'a> = &'a dyn Fn() -> Result<f64>;
+/// Somebody else who does the same.
+type Peer<'a> = (&'a str, Run<'a>);
 
 impl Stage<'_> {
     fn prepare(&self) -> Result<()> {
@@ -99,6 +101,7 @@ impl Stage<'_> {
         let floor = Floor {
             settings: Settings::new(Method::Zstd, LEVEL),
             block: BLOCK,
+            ends_alone: false,
         };
         let content = Content::read(&self.corpus.directory)?;
         let blocks = content.compressed(floor)?;
@@ -158,7 +161,7 @@ impl Stage<'_> {
         let listed = || self.ours(&["ls", "-R", "ext4"]);
         let verified = || self.ours(&["verify", "built.img", "spec.toml"]);
         let mut rows = Vec::new();
-        let compared: [(&str, &dyn Fn() -> Result<f64>, &[Peer<'_>]); 8] = [
+        let compared: [(&str, Run<'_>, &[Peer<'_>]); 8] = [
             (
                 "ext4 to a tar",
                 &export("ext4"),
@@ -199,12 +202,7 @@ impl Stage<'_> {
     }
 
     /// A row for each peer, or one for none.
-    fn compare(
-        &self,
-        what: &str,
-        ours: &dyn Fn() -> Result<f64>,
-        peers: &[Peer<'_>],
-    ) -> Result<Vec<Vec<String>>> {
+    fn compare(&self, what: &str, ours: Run<'_>, peers: &[Peer<'_>]) -> Result<Vec<Vec<String>>> {
         // The first run warms caches.
         ours()?;
         let mut times = Vec::new();

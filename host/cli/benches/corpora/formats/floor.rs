@@ -15,6 +15,8 @@ pub(crate) struct Floor {
     pub(crate) settings: Settings,
     /// The bytes of a block, before it is compressed.
     pub(crate) block: usize,
+    /// The ends of files are compressed one by one, and not together as fragments are.
+    pub(crate) ends_alone: bool,
 }
 
 /// The bytes of all files, each once.
@@ -93,8 +95,11 @@ impl Content {
         })
     }
 
-    /// The ends of files, one behind the other, as fragments are.
+    /// The ends of files, one behind the other, as fragments are; nothing where there are none.
     fn ends(&self, floor: Floor) -> Vec<u8> {
+        if floor.ends_alone {
+            return Vec::new();
+        }
         let ends = self
             .0
             .iter()
@@ -107,7 +112,12 @@ impl Content {
             .0
             .iter()
             .flat_map(|file| file.chunks_exact(floor.block));
-        whole.chain(ends.chunks(floor.block)).collect()
+        let alone = self
+            .0
+            .iter()
+            .map(|file| file.chunks_exact(floor.block).remainder());
+        let alone = alone.filter(|end| floor.ends_alone && !end.is_empty());
+        whole.chain(alone).chain(ends.chunks(floor.block)).collect()
     }
 }
 
@@ -145,7 +155,7 @@ fn on_all_threads<T: Sync, W: FnMut(&T) -> Result<()>>(
     };
     let begun = Instant::now();
     std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(&work)).collect();
+        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
         workers.into_iter().try_for_each(|worker| {
             worker
                 .join()

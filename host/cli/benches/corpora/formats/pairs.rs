@@ -94,11 +94,12 @@ const fn squashfs(
         floor: Some(Floor {
             settings: Settings::new(method, level),
             block: 128 << 10,
+            ends_alone: false,
         }),
     }
 }
 
-/// Pieces of at most `limit` bytes in blocks of 4 KiB, cut out of runs of a mebibyte.
+/// Pieces of at most `limit` bytes in blocks of 4 KiB, cut out of runs of a mebibyte of one file.
 const fn clusters(method: Method, level: u32, limit: u32) -> Option<Floor> {
     Some(Floor {
         settings: Settings {
@@ -107,6 +108,7 @@ const fn clusters(method: Method, level: u32, limit: u32) -> Option<Floor> {
             ..Settings::new(method, level)
         },
         block: 1 << 20,
+        ends_alone: true,
     })
 }
 
