@@ -46,6 +46,8 @@ mod provenance;
 mod raw;
 mod readme;
 mod refusals;
+#[cfg(feature = "cache")]
+mod registry;
 mod report;
 mod selinux;
 mod show;

@@ -6,12 +6,13 @@ use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 
+use crate::component::{self, ComponentError, Fetch};
 use crate::parallel;
 use crate::plan::{FilesystemRequest, PlanError, Reason};
 use crate::progress::Progress;
 use cellblock_cell::{CellError, Guest, Runtime, Wall};
 use cellblock_contract::{CommandLine, Description, KindDescription, Kinds, Loss, Losses};
-use cellblock_spec::Spec;
+use cellblock_spec::{GuestFile, Spec};
 use cellblock_text::hexadecimal;
 
 /// A formatter that the program carries.
@@ -72,8 +73,10 @@ pub fn built_in_kinds() -> impl Iterator<Item = &'static str> {
 /// A formatter or a reader that somebody brings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Foreign {
-    /// The file of the component or the command.
-    pub file: PathBuf,
+    /// Where the component or the command is.
+    pub file: GuestFile,
+    /// How far one goes to have it, if it is in a registry.
+    pub fetch: Fetch,
     /// The digest that the file must have.
     pub sha256: Option<[u8; 32]>,
     /// How it is called, if it is a WASI command and no component of the contract.
@@ -107,6 +110,14 @@ pub enum GuestError {
         is: String,
         /// The digest that it must have.
         pinned: String,
+    },
+    /// A registry or a layout does not give it.
+    #[error("the guest '{name}': {source}")]
+    Component {
+        /// The guest.
+        name: String,
+        /// The reason.
+        source: ComponentError,
     },
     /// Nothing makes the file system.
     #[error(
@@ -366,17 +377,29 @@ fn offered<'d>(described: &'d [KindDescription], name: &str) -> Option<&'d KindD
 
 impl Foreign {
     pub(crate) fn read(&self, name: &str) -> Result<Vec<u8>, GuestError> {
-        let bytes = read_component(name, &self.file)?;
+        let bytes = read_guest(name, &self.file, self.fetch)?;
         let is: [u8; 32] = Sha256::digest(&bytes).into();
         match self.sha256 {
             Some(pinned) if pinned != is => Err(GuestError::Digest {
                 name: name.to_owned(),
-                file: self.file.clone(),
+                file: PathBuf::from(self.file.to_string()),
                 is: hexadecimal(&is),
                 pinned: hexadecimal(&pinned),
             }),
             _ => Ok(bytes),
         }
+    }
+}
+
+fn read_guest(name: &str, file: &GuestFile, fetch: Fetch) -> Result<Vec<u8>, GuestError> {
+    match file {
+        GuestFile::File(path) => read_component(name, path),
+        GuestFile::Oci(reference) => component::read(reference, fetch)
+            .map(|component| component.bytes)
+            .map_err(|source| GuestError::Component {
+                name: name.to_owned(),
+                source,
+            }),
     }
 }
 
@@ -441,14 +464,22 @@ pub fn foreign_portrait(runtime: &Runtime, file: &Path) -> Result<Portrait, Gues
         .file_stem()
         .map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
     let bytes = read_component(&name, file)?;
-    let guest = match runtime.load(&name, &bytes) {
+    portrait_of(runtime, &name, &bytes)
+}
+
+/// The portrait of a formatter that somebody brings, called `name`.
+///
+/// # Errors
+/// [`GuestError`] if it cannot be run.
+pub fn portrait_of(runtime: &Runtime, name: &str, bytes: &[u8]) -> Result<Portrait, GuestError> {
+    let guest = match runtime.load(name, bytes) {
         Err(CellError::IsCommand { .. }) => {
-            let line = CommandLine::of_words(&[&name]);
-            runtime.load_command(&name, &bytes, &line)?
+            let line = CommandLine::of_words(&[name]);
+            runtime.load_command(name, bytes, &line)?
         }
         loaded => loaded?,
     };
-    portrait(&name, &guest, bytes.len())
+    portrait(name, &guest, bytes.len())
 }
 
 fn portrait(name: &str, guest: &Guest, size: usize) -> Result<Portrait, GuestError> {
@@ -516,7 +547,8 @@ mod tests {
         let foreign = ["swap", "mine"].map(|name| {
             let file = file.clone();
             let foreign = Foreign {
-                file,
+                file: GuestFile::File(file),
+                fetch: Fetch::Never,
                 sha256: None,
                 command: None,
             };

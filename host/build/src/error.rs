@@ -107,6 +107,7 @@ impl Error {
             | Self::Plan(_)
             | Self::Split(_)
             | Self::Guest(GuestError::Unknown { .. } | GuestError::Read { .. }) => true,
+            Self::Guest(GuestError::Component { source, .. }) => source.is_usage(),
             Self::Disk(error) => error.is_usage(),
             Self::Image(error) | Self::Output { reason: error, .. } => error.is_of_what_was_named(),
             Self::Partition { reason, .. } | Self::Filesystem(reason) => reason.is_usage(),

@@ -11,8 +11,9 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use cellblock_spec::{
-    BootSpec, Content, GrubBiosSpec, GrubEfiSpec, GuestSpec, KernelAddon, KernelParts, RawSpec,
-    SignSpec, SignedBy, SingleFile, Spec, SystemdBootSpec, UnifiedKernel,
+    BootSpec, Content, GrubBiosSpec, GrubEfiSpec, GuestFile, GuestSpec, KernelAddon, KernelParts,
+    OciPlace, OciReference, RawSpec, SignSpec, SignedBy, SingleFile, Spec, SystemdBootSpec,
+    UnifiedKernel,
 };
 use cellblock_tree::source::{FileContexts, Source, What};
 
@@ -229,7 +230,23 @@ impl Footprint {
                 sha256: _,
                 command: _,
             } = guest;
-            self.reads(format!("the guest '{name}'"), &file.value);
+            self.reads_guest(name, &file.value);
+        }
+    }
+
+    /// The run reads this guest: a file, or a layout, whose blobs decide what is taken. What a registry has is no file here.
+    pub fn reads_guest(&mut self, name: &str, guest: &GuestFile) {
+        let what = format!("the guest '{name}'");
+        match guest {
+            GuestFile::File(path) => self.reads(what, path),
+            GuestFile::Oci(OciReference {
+                place: OciPlace::Layout(folder),
+                ..
+            }) => {
+                self.whole.push(folder.clone());
+                self.reads_aside(what, folder);
+            }
+            GuestFile::Oci(_) => {}
         }
     }
 

@@ -57,6 +57,7 @@ mod cache_folder;
 mod cached;
 pub mod catalogue;
 pub mod compare;
+pub mod component;
 mod configured;
 mod derive;
 mod disk;

@@ -129,6 +129,7 @@ impl ReadingError {
             | Self::NoReader { .. }
             | Self::NoPath { .. }
             | Self::Guest(GuestError::Unknown { .. } | GuestError::Read { .. }) => true,
+            Self::Guest(GuestError::Component { source, .. }) => source.is_usage(),
             Self::Disk(error) => error.is_usage(),
             Self::Image(error) => error.is_of_what_was_named(),
             Self::Source(_) | Self::Guest(_) | Self::Reader { .. } => false,

@@ -33,6 +33,7 @@ mod cut;
 mod entry;
 mod hit;
 mod place;
+mod registry;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -40,6 +41,7 @@ mod tests;
 use entry::{Chunk, EntryFault, MOST_ENTRY, Payload, Trust};
 pub use hit::Hit;
 pub use place::{Address, Place, PlaceError};
+pub use registry::{Registry, RegistryError};
 pub use store::{Collected, Counts};
 use store::{Folder, Http, Kind, Store, StoreError};
 

@@ -1,11 +1,12 @@
 //! A table of the spec, taken key by key; what is left over is unknown.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::error::{Problem, ProblemKind, SpecError, Within};
+use super::guest::GuestFile;
 use super::place::{Files, Place, Placed};
 use super::value::ValueError;
 use cellblock_contract::Loss;
@@ -218,6 +219,16 @@ impl<'a, 'text> Fields<'a, 'text> {
             || PathBuf::from(&path.value),
             |folder| folder.join(&path.value),
         )
+    }
+
+    /// A guest whose relative path starts from the folder of the file that it is in.
+    pub(super) fn beside(&self, guest: Placed<GuestFile>) -> Placed<GuestFile> {
+        let file = self.findings.files.path(guest.place.file);
+        let folder = file.parent().unwrap_or(Path::new(""));
+        Placed {
+            value: guest.value.within(folder),
+            place: guest.place,
+        }
     }
 
     /// What errors call the table.

@@ -40,6 +40,7 @@ pub mod content;
 pub mod diagnostic;
 mod error;
 mod fields;
+mod guest;
 mod joined;
 pub mod place;
 mod print;
@@ -67,6 +68,7 @@ pub use boot::{
 pub use cache::{CachePlace, CacheSpec};
 pub use content::{Content, KernelContent, LookError, SingleFile, Template, TypedContent};
 pub use error::{Problem, ProblemKind, SpecError, Within};
+pub use guest::{GuestFile, GuestFileError, OciPlace, OciReference, parse_oci_digest};
 pub use place::{FileId, Files, Place, Placed};
 pub use print::PathError;
 pub use project::{Choices, Project};
@@ -305,7 +307,7 @@ pub struct SelinuxSpec {
 #[schemars(with = "schema::Guest")]
 pub struct GuestSpec {
     /// The component, or the WASI command.
-    pub file: Placed<PathBuf>,
+    pub file: Placed<GuestFile>,
     /// The SHA-256 digest that the file must have, if it is pinned.
     pub sha256: Option<[u8; 32]>,
     /// How it is called, if it is a WASI command.

@@ -308,7 +308,7 @@ written_as! {
             {
                 "type": "object",
                 "properties": {
-                    "file": { "type": "string", "description": "The component, or the WASI command." },
+                    "file": { "type": "string", "description": "The component, or the WASI command: a file, oci://HOST/PATH@sha256:DIGEST, oci://HOST/PATH:TAG as cellblock.lock pins it, or oci:FOLDER of an image layout." },
                     "sha256": {
                         "type": "string",
                         "pattern": "^[0-9A-Fa-f]{64}$",

@@ -14,6 +14,22 @@ use crate::Address;
 /// What a request may take beyond the patience for each of so many bytes: 256 KiB/s are enough.
 const BYTES_A_SECOND: usize = 256 << 10;
 
+/// Who asks servers.
+pub(crate) fn agent(connections: usize, patience: Duration) -> Agent {
+    let tls = TlsConfig::builder().root_certs(RootCerts::PlatformVerifier);
+    let config = Agent::config_builder()
+        .http_status_as_error(false)
+        // Nobody is led elsewhere, and nothing of the environment decides who is asked.
+        .max_redirects(0)
+        .proxy(None)
+        .max_response_header_size(16 << 10)
+        .max_idle_connections_per_host(connections)
+        .timeout_connect(Some(patience))
+        .user_agent(concat!("cellblock/", env!("CARGO_PKG_VERSION")))
+        .tls_config(tls.build());
+    config.build().into()
+}
+
 /// A cache behind HTTP.
 pub(crate) struct Http {
     agent: Agent,
@@ -32,24 +48,12 @@ impl fmt::Debug for Http {
 
 impl Http {
     pub(crate) fn new(address: &Address, connections: usize, patience: Duration) -> Self {
-        let tls = TlsConfig::builder().root_certs(RootCerts::PlatformVerifier);
-        let config = Agent::config_builder()
-            .http_status_as_error(false)
-            // Nobody is led elsewhere, and nothing of the environment decides who is asked.
-            .max_redirects(0)
-            .proxy(None)
-            .max_response_header_size(16 << 10)
-            .max_idle_connections_per_host(connections)
-            .timeout_connect(Some(patience))
-            .user_agent(concat!("cellblock/", env!("CARGO_PKG_VERSION")))
-            .tls_config(tls.build())
-            .build();
         let authorization = address.user.as_ref().map(|user| {
             let encoded = Base64::encode_string(user.as_bytes());
             format!("Basic {encoded}")
         });
         Self {
-            agent: config.into(),
+            agent: agent(connections, patience),
             base: address.base.clone(),
             authorization,
             patience,

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 pub use folder::{Collected, Counts};
 pub(crate) use folder::{Folder, LOCKS};
-pub(crate) use http::Http;
+pub(crate) use http::{Http, agent};
 
 /// What a store tells apart: what is found by a key, and what is found by its own digest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

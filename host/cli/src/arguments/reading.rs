@@ -105,7 +105,7 @@ impl Reading {
 #[command(next_help_heading = "How it is read")]
 pub struct ReadBy {
     /// Ask a reader of your own first, before those that are built in; with `,sha256=HEX` behind it only if the file has that
-    /// digest; repeatable
+    /// digest; repeatable. FILE may be oci://HOST/PATH@sha256:DIGEST of a registry, or oci:FOLDER of an image layout
     #[arg(long = "reader", value_name = "NAME=FILE", value_parser = TypedGuest::parse)]
     readers: Vec<TypedGuest>,
     /// Bytes in a sector of the disk, 512 or 4096. A GPT says it itself; an MBR does not, and is taken to count in 512
@@ -124,11 +124,12 @@ impl ReadBy {
         self.sector_size
     }
 
-    /// The readers to choose from.
-    pub fn readers(&self) -> Readers {
+    /// The readers to choose from; what a registry has is fetched as `limits` say.
+    pub fn readers(&self, limits: &Limits) -> Readers {
         let foreign = |guest: &TypedGuest| {
             let brought = Foreign {
                 file: guest.file.clone(),
+                fetch: limits.fetch(),
                 sha256: guest.sha256,
                 command: None,
             };

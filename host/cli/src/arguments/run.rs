@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 
 use cellblock_build::cell;
+use cellblock_build::component::Fetch;
 use cellblock_build::contract::CommandLine;
+use cellblock_build::spec::GuestFile;
 use cellblock_build::spec::value::{ValueError, parse_assignment, parse_sha256};
 use cellblock_build::verify::Verify as Verification;
 
@@ -43,7 +45,8 @@ pub struct Run {
     #[arg(long)]
     pub sync: bool,
     /// Use a formatter of your own for the file system NAME, before one that is built in; with `,sha256=HEX` behind it only
-    /// if the file has that digest; repeatable
+    /// if the file has that digest; repeatable. FILE may be oci://HOST/PATH@sha256:DIGEST of a registry, which is asked unless
+    /// it was before, or oci:FOLDER of an image layout
     #[arg(long = "guest", value_name = "NAME=FILE", value_parser = TypedGuest::parse)]
     pub guests: Vec<TypedGuest>,
     /// Say how the formatter NAME is called, which then is a WASI command: words such as 'mkfs.fat [-n {label}]
@@ -147,13 +150,24 @@ fn guest_command(text: &str) -> Result<(String, CommandLine), ValueError> {
     Ok((name, CommandLine::parse(&line)?))
 }
 
+impl Limits {
+    /// How far one goes for a component of a registry that was typed.
+    pub fn fetch(&self) -> Fetch {
+        if self.no_cache {
+            Fetch::Once
+        } else {
+            Fetch::Keep
+        }
+    }
+}
+
 /// A formatter that somebody brings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TypedGuest {
     /// The file system that it makes.
     pub name: String,
     /// The component.
-    pub file: PathBuf,
+    pub file: GuestFile,
     /// The digest that the file must have.
     pub sha256: Option<[u8; 32]>,
 }
@@ -167,7 +181,7 @@ impl TypedGuest {
         };
         Ok(Self {
             name,
-            file: PathBuf::from(file),
+            file: GuestFile::parse(file)?,
             sha256: digest.map(parse_sha256).transpose()?,
         })
     }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueHint};
 use clap_complete::Shell;
 use clap_complete::engine::ArgValueCompleter;
 
@@ -53,11 +53,21 @@ pub struct Show {
 Examples:
   cellblock guests              the formatters that are built in
   cellblock guests ext4         the one that makes ext4, its options
-  cellblock guests minix.wasm   one of your own, and what it may do")]
+  cellblock guests minix.wasm   one of your own, and what it may do
+  cellblock guests oci://ghcr.io/me/minix:1    fetched from a registry
+  cellblock guests lock image.toml             those that a spec names")]
 pub struct Guests {
-    /// One formatter: the kind or the name of one that is built in, or else a file (./ext4 where it has such a name)
+    /// One formatter: the kind or the name of one that is built in, or else a file (./ext4 where it has such a name),
+    /// oci://HOST/PATH:TAG of a registry, or oci:FOLDER of an image layout. Or `lock`: fetch what a spec names from
+    /// registries, and pin its tags in cellblock.lock beside it
     #[arg(add = ArgValueCompleter::new(completion::kind_or_file))]
     pub guest: Option<PathBuf>,
+    /// With `lock`: the spec [default: image.toml]
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub spec: Option<PathBuf>,
+    /// With `lock`: ask for all tags anew, and not only for those that are not pinned yet
+    #[arg(long)]
+    pub update: bool,
     /// Print JSON
     #[arg(long)]
     pub json: bool,

@@ -1,9 +1,11 @@
 //! `cellblock build`: a spec in, an image out.
 
 use std::fs;
+use std::path::Path;
 
 use cellblock_build::catalogue::Foreign;
 use cellblock_build::cell::Runtime;
+use cellblock_build::component::{Fetch, lock};
 use cellblock_build::footprint::Footprint;
 use cellblock_build::provenance::{Input, inputs, statement};
 use cellblock_build::spec::project::Volume;
@@ -148,6 +150,9 @@ pub(super) fn reads(build: &Build, volumes: &[Volume]) -> Footprint {
     for volume in volumes {
         footprint.reads_spec(&volume.spec);
     }
+    let beside = build.spec.parent();
+    let lock = beside.unwrap_or(Path::new("")).join(lock::NAME);
+    footprint.reads_aside("the lock file", lock);
     super::reads_typed(&mut footprint, &build.run);
     footprint
 }
@@ -192,6 +197,8 @@ pub(super) fn foreign(spec: &Spec) -> std::collections::BTreeMap<String, Foreign
         .map(|(name, guest)| {
             let foreign = Foreign {
                 file: guest.file.value.clone(),
+                // A spec makes nobody ask a registry.
+                fetch: Fetch::Never,
                 sha256: guest.sha256,
                 command: guest.command.clone(),
             };

@@ -31,7 +31,7 @@ pub(super) fn run(diff: &Diff) -> Result<(), Failure> {
     let mut told = Told::new(diff);
     match disks(diff, &runtime)? {
         Some([first, second]) => {
-            let readers = diff.reading.by.readers();
+            let readers = diff.reading.by.readers(&diff.reading.limits);
             let comparing = Comparing {
                 runtime: &runtime,
                 readers: &readers,
@@ -145,7 +145,7 @@ fn tree(runtime: &Runtime, reading: &Reading, place: &ImagePlace) -> Result<Tree
     } else if is_archive(path) {
         source::What::Archive(path.clone())
     } else {
-        let opened = open_with(runtime, &reading.by, place, true)?;
+        let opened = open_with(runtime, &reading.by, &reading.limits, place, true)?;
         return match &place.path {
             None => Ok(opened.tree),
             Some(_) => Err(Failure::usage(

@@ -81,14 +81,26 @@ fn trees(export: &Export, outputs: &[TreeOutput]) -> Result<(), Failure> {
     let mut record = RecordFile::prepare(&export.run, &mut footprint, to_stdout)?;
     footprint.check()?;
     let runtime = super::runtime(&export.run)?;
-    let opened = open_with(&runtime, &export.by, &export.image, true)?;
+    let opened = open_with(
+        &runtime,
+        &export.by,
+        &export.run.limits,
+        &export.image,
+        true,
+    )?;
     if node_of(&opened, &export.image)? != NodeId::ROOT {
         return Err(Failure::usage(
             "a whole file system is exported: leave the path out, or use `cellblock cp`",
         ));
     }
     let base = match &export.base {
-        Some(base) => Some(open_with(&runtime, &export.by, base, true)?),
+        Some(base) => Some(open_with(
+            &runtime,
+            &export.by,
+            &export.run.limits,
+            base,
+            true,
+        )?),
         None => None,
     };
     let mut ready = Vec::with_capacity(outputs.len());

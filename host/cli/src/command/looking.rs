@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde_json::{Map, Value, json};
 
 use super::{Failure, runtime_of};
-use crate::arguments::{ImagePlace, ReadBy, Reading};
+use crate::arguments::{ImagePlace, Limits, ReadBy, Reading};
 use cellblock_build::cell::Runtime;
 use cellblock_build::reading::{Opened, ReadingError};
 use cellblock_build::text::{PathBytes, hexadecimal, printable};
@@ -32,17 +32,26 @@ pub(super) fn open(
     place: &ImagePlace,
     extents: bool,
 ) -> Result<Opened, Failure> {
-    open_with(&runtime(reading)?, &reading.by, place, extents)
+    open_with(
+        &runtime(reading)?,
+        &reading.by,
+        &reading.limits,
+        place,
+        extents,
+    )
 }
 
 /// The same with a runtime that is there.
 pub(super) fn open_with(
     runtime: &Runtime,
     by: &ReadBy,
+    limits: &Limits,
     place: &ImagePlace,
     extents: bool,
 ) -> Result<Opened, Failure> {
-    let opened = by.readers().open(runtime, &by.wanted(place), extents)?;
+    let opened = by
+        .readers(limits)
+        .open(runtime, &by.wanted(place), extents)?;
     super::warn_of_walls(runtime);
     warn(&opened);
     Ok(opened)

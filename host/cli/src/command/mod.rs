@@ -142,6 +142,7 @@ fn catalog(run: &Run, of_spec: BTreeMap<String, Foreign>) -> Result<Catalog, Fai
     for guest in &run.guests {
         let brought = Foreign {
             file: guest.file.clone(),
+            fetch: run.limits.fetch(),
             sha256: guest.sha256,
             command: None,
         };
@@ -388,7 +389,7 @@ fn reads_typed(footprint: &mut Footprint, run: &Run) {
     #[cfg(feature = "cache")]
     run.caches.read_by(footprint);
     for guest in &run.guests {
-        footprint.reads(format!("the guest '{}'", guest.name), &guest.file);
+        footprint.reads_guest(&guest.name, &guest.file);
     }
 }
 

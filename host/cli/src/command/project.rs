@@ -9,6 +9,7 @@ use crate::arguments::{Contents, DEFAULT_SPEC, drawn_seed};
 use cellblock_build::TemplateError;
 use cellblock_build::catalogue::GuestError;
 use cellblock_build::cell::CellError;
+use cellblock_build::component::lock::{self, Lock};
 use cellblock_build::contract::FormatError;
 use cellblock_build::contract::Kinds;
 use cellblock_build::error::{Error, PartitionError};
@@ -47,6 +48,7 @@ impl Described {
         let project = Project::read(&files, &contents.choices())
             .map_err(|error| located(error.into(), &files))?;
         let mut project = project;
+        pin(path, &mut project)?;
         contents.seed(&mut project.volumes);
         for volume in &mut project.volumes {
             volume.spec.draw_seed(drawn_seed).map_err(Failure::usage)?;
@@ -99,7 +101,9 @@ impl Described {
     pub(super) fn located(&self, error: Error) -> Failure {
         let place = match &error {
             Error::Partition { name, reason } => self.place_of(name, reason),
-            Error::Guest(GuestError::Read { name, .. }) => self.place_of_guest(name),
+            Error::Guest(GuestError::Read { name, .. } | GuestError::Component { name, .. }) => {
+                self.place_of_guest(name)
+            }
             _ => None,
         };
         if let Some(place) = place {
@@ -133,6 +137,18 @@ impl Described {
         })?;
         spec.place_of(index, subject(reason)?)
     }
+}
+
+/// Gives the guests that have a tag alone the digests that the lock file beside the spec has for them.
+fn pin(path: &Path, project: &mut Project) -> Result<(), Failure> {
+    let specs = || project.volumes.iter().map(|volume| &volume.spec);
+    if specs().any(|spec| lock::references(spec).any(|(_, it)| lock::is_open(it))) {
+        let lock = Lock::beside(path).map_err(Failure::usage)?;
+        for volume in &mut project.volumes {
+            lock.pin(&mut volume.spec);
+        }
+    }
+    Ok(())
 }
 
 /// What the spec says that is wrong, if it is the spec that is wrong.

@@ -190,7 +190,12 @@ fn volume(
         sector_size: report.reading.by.sector_size(),
     };
     let called = format!("{called} ({})", found.kind);
-    match report.reading.by.readers().open(runtime, &wanted, false) {
+    match report
+        .reading
+        .by
+        .readers(&report.reading.limits)
+        .open(runtime, &wanted, false)
+    {
         Ok(opened) => {
             super::warn_of_walls(runtime);
             warn(&opened);
@@ -212,7 +217,7 @@ fn differences(report: &Report, runtime: &Runtime, base: &Path) -> Result<Differ
         base: printable(&base.display().to_string()),
         ..Differences::default()
     });
-    let readers = report.reading.by.readers();
+    let readers = report.reading.by.readers(&report.reading.limits);
     let sector_size = report.reading.by.sector_size();
     let open = |path: &Path| Disk::open(path, sector_size, runtime);
     match (open(base)?, open(&report.image)?) {

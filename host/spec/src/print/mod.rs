@@ -395,7 +395,10 @@ fn print_guest(guest: &GuestSpec) -> Result<String, PathError> {
         sha256,
         command,
     } = guest;
-    let file = quoted_path(&file.value)?;
+    if let Some(path) = file.value.path() {
+        quoted_path(path)?;
+    }
+    let file = quoted(&file.value.to_string());
     if sha256.is_none() && command.is_none() {
         return Ok(file);
     }

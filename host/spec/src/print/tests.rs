@@ -77,6 +77,7 @@ entries = { debian = { template = "debian.in" }, rescue = "rescue.conf" }
 [guests]
 "m x" = { file = "m.wasm", sha256 = "0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f" }
 minix = "minix.wasm"
+registry = "oci://registry.example/fs/minix:1"
 
 [cache]
 places = ["parts", "https://cache.example/images"]

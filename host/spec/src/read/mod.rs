@@ -15,8 +15,8 @@ use super::value::{
     parse_time, parse_uuid, seconds_since_1970,
 };
 use super::{
-    DiskSize, DiskSpec, FilesystemSpec, GuestSpec, PartitionSpec, Placed, SelinuxSpec, SizeRule,
-    Spec, TableName, TableSpec, VeritySpec,
+    DiskSize, DiskSpec, FilesystemSpec, GuestFile, GuestSpec, PartitionSpec, Placed, SelinuxSpec,
+    SizeRule, Spec, TableName, TableSpec, VeritySpec,
 };
 use cellblock_contract::{Argument, CommandLine, Word};
 use cellblock_table::{Attributes, PartitionType, Scheme};
@@ -304,7 +304,8 @@ fn guests(fields: &mut Fields<'_, '_>) -> BTreeMap<String, GuestSpec> {
             Some(table) => {
                 let place = fields.at(value);
                 let mut inner = fields.inner(table, place, within);
-                let file = inner.require_path("file", "file = \"minix.wasm\"");
+                let file = inner.require("file", "file = \"minix.wasm\"", guest_file);
+                let file = file.map(|file| inner.beside(file));
                 let sha256 = inner
                     .take("sha256", parsed(parse_sha256))
                     .map(|digest| digest.value);
@@ -316,8 +317,8 @@ fn guests(fields: &mut Fields<'_, '_>) -> BTreeMap<String, GuestSpec> {
                     command,
                 })
             }
-            None => fields.read_path(name, value).map(|file| GuestSpec {
-                file,
+            None => fields.read(name, value, guest_file).map(|file| GuestSpec {
+                file: fields.beside(file),
                 sha256: None,
                 command: None,
             }),
@@ -325,6 +326,10 @@ fn guests(fields: &mut Fields<'_, '_>) -> BTreeMap<String, GuestSpec> {
         guests.extend(guest.map(|guest| (name.to_owned(), guest)));
     }
     guests
+}
+
+fn guest_file(value: &DeValue<'_>) -> Result<GuestFile, ValueError> {
+    parsed(|text| Ok(GuestFile::parse(text)?))(value)
 }
 
 fn table_name(text: &str) -> Result<TableName, ValueError> {

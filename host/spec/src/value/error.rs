@@ -31,6 +31,9 @@ pub enum ValueError {
         /// What was written.
         text: String,
     },
+    /// Where a guest comes from.
+    #[error(transparent)]
+    Guest(#[from] crate::guest::GuestFileError),
     /// A size or a size rule.
     #[error(transparent)]
     Size(#[from] SizeError),

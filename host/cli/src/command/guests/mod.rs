@@ -1,15 +1,32 @@
 //! `cellblock guests`: what the formatters are, and what they may do.
 
+mod lock;
+
+use std::path::Path;
+
 use super::{Failure, print, print_json};
 use crate::arguments::Guests;
 use cellblock_build::catalogue::{
-    self, Portrait, built_in_portrait, built_in_portraits, foreign_portrait,
+    self, Portrait, built_in_portrait, built_in_portraits, foreign_portrait, portrait_of,
 };
 use cellblock_build::cell::{Runtime, RuntimeOptions, Wall};
+use cellblock_build::component::{self, Fetch};
 use cellblock_build::contract::{Identifier, KindDescription, Loss, Losses};
+use cellblock_build::spec::GuestFile;
 use cellblock_build::text::{hexadecimal, human, printable};
 
+/// What is typed in place of a formatter to pin those of a spec.
+const LOCK: &str = "lock";
+
 pub(super) fn run(guests: &Guests) -> Result<(), Failure> {
+    if guests.guest.as_deref() == Some(Path::new(LOCK)) {
+        return lock::run(guests);
+    }
+    if guests.spec.is_some() || guests.update {
+        let why = "a spec and --update belong to `cellblock guests lock`";
+        return Err(Failure::usage(why));
+    }
+
     let options = RuntimeOptions {
         cache: cellblock_build::cache_folder(),
         walls: guests.walls(),
@@ -20,9 +37,28 @@ pub(super) fn run(guests: &Guests) -> Result<(), Failure> {
     let built_in = named.and_then(|guest| catalogue::built_in(guest.to_str()?));
     let portraits = match (built_in, named) {
         (Some(guest), _) => vec![built_in_portrait(&runtime, guest)?],
-        (None, Some(file)) => vec![foreign_portrait(&runtime, file)?],
+        (None, Some(file)) => return brought(guests, &runtime, file),
         (None, None) => built_in_portraits(&runtime)?,
     };
+    show(guests, &portraits)
+}
+
+/// Tells of one that is not built in: of a file, or of what a registry or a layout has, and with which digest.
+fn brought(guests: &Guests, runtime: &Runtime, file: &Path) -> Result<(), Failure> {
+    let named = file.to_str().map(GuestFile::parse).transpose();
+    let Some(GuestFile::Oci(reference)) = named.map_err(Failure::usage)? else {
+        return show(guests, &[foreign_portrait(runtime, file)?]);
+    };
+    let found = component::find(&reference, Fetch::Keep);
+    let found = found.map_err(|error| match error.is_usage() {
+        true => Failure::usage(error),
+        false => Failure::failed(error),
+    })?;
+    let called = found.reference.to_string();
+    show(guests, &[portrait_of(runtime, &called, &found.bytes)?])
+}
+
+fn show(guests: &Guests, portraits: &[Portrait]) -> Result<(), Failure> {
     if guests.json {
         let portraits: Vec<_> = portraits.iter().map(as_json).collect();
         return print_json(&portraits);

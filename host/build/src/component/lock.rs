@@ -1,0 +1,165 @@
+//! `cellblock.lock`: which manifests the tags of a spec's guests led to when somebody looked.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+
+use cellblock_spec::{GuestFile, OciPlace, OciReference, Spec, parse_oci_digest};
+use cellblock_text::hexadecimal;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+/// The name of the file, beside the spec.
+pub const NAME: &str = "cellblock.lock";
+/// The form of the file.
+const VERSION: u32 = 1;
+/// The most bytes of it.
+const LARGEST: u64 = 1 << 20;
+
+/// What tags led to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Lock {
+    path: PathBuf,
+    pinned: BTreeMap<String, [u8; 32]>,
+}
+
+/// The file.
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct Document {
+    version: u32,
+    guests: BTreeMap<String, String>,
+}
+
+/// Why it cannot be used.
+#[derive(Debug, Error)]
+pub enum LockError {
+    /// It cannot be read or written.
+    #[error("{}: {source}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// It says something else.
+    #[error("{}: {why}; `cellblock guests lock SPEC` writes it anew once it is removed", path.display())]
+    Form {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        why: String,
+    },
+}
+
+impl Lock {
+    /// Reads the one beside a spec; one that is not there pins nothing.
+    ///
+    /// # Errors
+    /// [`LockError`].
+    pub fn beside(spec: &Path) -> Result<Self, LockError> {
+        let path = spec.parent().unwrap_or(Path::new("")).join(NAME);
+        let mut text = String::new();
+        let read = File::open(&path).and_then(|file| file.take(LARGEST).read_to_string(&mut text));
+        match read {
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let pinned = BTreeMap::new();
+                return Ok(Self { path, pinned });
+            }
+            Err(source) => return Err(LockError::File { path, source }),
+        }
+        let wrong = |why: String| LockError::Form {
+            path: path.clone(),
+            why,
+        };
+        let document: Document =
+            serde_json::from_str(&text).map_err(|error| wrong(error.to_string()))?;
+        if document.version != VERSION {
+            let why = format!(
+                "it has version {}, and {VERSION} is known",
+                document.version
+            );
+            return Err(wrong(why));
+        }
+        let digests = document.guests.into_iter().map(|(name, digest)| {
+            let digest = parse_oci_digest(&digest).map_err(|error| wrong(error.to_string()))?;
+            Ok((name, digest))
+        });
+        let pinned = digests.collect::<Result<_, LockError>>()?;
+        Ok(Self { path, pinned })
+    }
+
+    /// The file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Gives the guests of a spec that have a tag alone the digest that it led to.
+    pub fn pin(&self, spec: &mut Spec) {
+        for guest in spec.guests.values_mut() {
+            if let GuestFile::Oci(reference) = &mut guest.file.value
+                && is_open(reference)
+            {
+                reference.digest = self.pinned.get(&reference.to_string()).copied();
+            }
+        }
+    }
+
+    /// The digest of a reference that has a tag alone.
+    #[must_use]
+    pub fn get(&self, reference: &OciReference) -> Option<[u8; 32]> {
+        self.pinned.get(&reference.to_string()).copied()
+    }
+
+    /// Pins these alone, and writes the file: all of it or nothing.
+    ///
+    /// # Errors
+    /// [`LockError`].
+    pub fn write(&mut self, pinned: BTreeMap<String, [u8; 32]>) -> Result<(), LockError> {
+        self.pinned = pinned;
+        let guests = self.pinned.iter();
+        let document = Document {
+            version: VERSION,
+            guests: guests
+                .map(|(name, digest)| (name.clone(), format!("sha256:{}", hexadecimal(digest))))
+                .collect(),
+        };
+        let new = self
+            .path
+            .with_file_name(format!("{NAME}.{}", std::process::id()));
+        let written = serde_json::to_string_pretty(&document)
+            .map_err(io::Error::from)
+            .and_then(|text| {
+                let mut file = File::options().write(true).create_new(true).open(&new)?;
+                file.write_all(text.as_bytes())?;
+                file.write_all(b"\n")?;
+                fs::rename(&new, &self.path)
+            });
+        written.map_err(|source| {
+            let _ = fs::remove_file(&new);
+            LockError::File {
+                path: self.path.clone(),
+                source,
+            }
+        })
+    }
+}
+
+/// Whether a reference leads to another component as its tag moves.
+#[must_use]
+pub fn is_open(reference: &OciReference) -> bool {
+    matches!(reference.place, OciPlace::Registry { .. }) && reference.digest.is_none()
+}
+
+/// The references of a spec's guests.
+pub fn references(spec: &Spec) -> impl Iterator<Item = (&str, &OciReference)> {
+    spec.guests
+        .iter()
+        .filter_map(|(name, guest)| match &guest.file.value {
+            GuestFile::Oci(reference) => Some((name.as_str(), reference)),
+            GuestFile::File(_) => None,
+        })
+}
