@@ -130,6 +130,38 @@ fn nothing_is_compressed_twice() {
     }
 }
 
+/// A store links equal files, or keeps copies of them: either way their content is compressed once.
+#[test]
+fn equal_content_of_a_store_is_compressed_once() {
+    let bench = Bench::new();
+    let lines: String = (0..20_000).map(|line| format!("{line}: text\n")).collect();
+    let first = bench.write("store/0", &lines);
+    for copy in 1..20 {
+        fs::hard_link(&first, bench.path(format!("store/{copy}"))).unwrap();
+    }
+    let length = u64::try_from(lines.len()).unwrap();
+    for kind in ["erofs", "squashfs"] {
+        let made = |content: &str| {
+            let line = ["mkfs", kind, "-o", "s.img", "--option", "compression=zstd"];
+            let line = [&line[..], &["--content", content, "--json", "-", "-q"]].concat();
+            let record: Value = serde_json::from_str(&bench.run(&line).done()).unwrap();
+            fs::remove_file(bench.path("s.img")).unwrap();
+            let content = &record["partitions"][0]["filesystem"]["content-bytes"];
+            (encoded(&record), content.as_u64().unwrap())
+        };
+        let (linked, of_linked) = made("store,owner=0:0");
+        let (broken, of_broken) = made("store,owner=0:0,hard-links=break");
+        assert_eq!((of_linked, of_broken), (length, 20 * length), "{kind}");
+        // squashfs compresses its metadata, too.
+        for (_, _, bytes_in, _) in [linked, broken] {
+            assert!(
+                (length..length + 4096).contains(&bytes_in),
+                "{kind}: {bytes_in}"
+            );
+        }
+    }
+}
+
 #[test]
 fn a_partition_is_as_large_as_its_file_system_compresses_to() {
     let bench = bench_with("tree");
