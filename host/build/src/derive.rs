@@ -7,7 +7,7 @@ use cellblock_spec::Spec;
 
 use crate::BuildOptions;
 use crate::catalogue::Catalog;
-use crate::disk::{self, Groundwork};
+use crate::disk::Groundwork;
 use crate::error::Error;
 use crate::filesystem::{Preparation, Prepared};
 use crate::making::{self, Making};
@@ -49,8 +49,9 @@ pub fn derive_image(
         signers,
         prepared,
         mut plan,
+        places,
+        needs,
         log,
-        ..
     } = ground;
     let preparation = Preparation {
         runtime,
@@ -61,10 +62,14 @@ pub fn derive_image(
         signers: &signers,
         outputs: options.outputs_with(output.file()),
     };
-    let places = disk::places(&plan, &prepared);
-    let wanted = wanted(&plan, &prepared);
-    let making = Making::new(&preparation, &plan, prepared, &places);
-    let made = making.only(wanted).run()?;
+    let wanted = making::with_needs(wanted(&plan, &prepared), &needs.partitions);
+    let making = Making {
+        preparation: &preparation,
+        plan: &plan,
+        places: &places,
+        needs: &needs,
+    };
+    let made = making.some(prepared, &wanted)?;
     making::identify(&mut plan, &made);
     Ok(Derived {
         partitions: PartitionRecord::all(&plan, made),
@@ -73,8 +78,7 @@ pub fn derive_image(
     })
 }
 
-/// The partitions that something derives from, by index: hash trees, signatures, what holds derived values or unified kernels, and
-/// all that these need.
+/// The partitions that something derives from, by index: hash trees, signatures, what holds derived values or unified kernels.
 fn wanted(plan: &Plan, prepared: &[Prepared]) -> BTreeSet<usize> {
     let partitions = plan.partitions.iter().enumerate();
     let of_verity = partitions.filter(|(_, partition)| {
@@ -84,9 +88,8 @@ fn wanted(plan: &Plan, prepared: &[Prepared]) -> BTreeSet<usize> {
         .iter()
         .filter(|prepared| prepared.derives())
         .map(|prepared| prepared.index);
-    let wanted: BTreeSet<usize> = of_verity
+    of_verity
         .map(|(index, _)| index)
         .chain(filesystems)
-        .collect();
-    making::with_needs(wanted, &making::needs(plan, prepared))
+        .collect()
 }

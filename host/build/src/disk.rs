@@ -1,7 +1,7 @@
 //! The main job: a spec in, a whole image out. And one file system alone.
 //!
 //! ```text
-//!     guests ──> what their file systems are ──> draft ──> trees, in cells ──> measure ──> plan ──> format ──> splice
+//!     guests ──> what their file systems are ──> draft ──> [ graph: trees, in cells ──> measure ──> plan ──> format ] ──> splice
 //! ```
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,22 +13,25 @@ use cellblock_cell::Runtime;
 use cellblock_image::{Durability, Image, ImageError, PartitionFile, Scratch};
 use cellblock_spec::Spec;
 use cellblock_table::Table;
-use cellblock_text::{exact, grouped};
 
 use crate::BuildOptions;
 use crate::catalogue::{Catalog, Formatters};
 use crate::error::Error;
-use crate::filesystem::{Filled, Measurements, Preparation, Prepared, Slot};
+use crate::filesystem::{self, Filled, Measurements, Preparation, Prepared, Slot};
+use crate::graph::{Graph, Grown, Laid};
 use crate::key::{FillInputs, FillKey, RawInputs};
-use crate::making::{self, Made, MadeContent, Making};
+use crate::making::{self, Made, MadeContent, Needs};
 use crate::output::Output;
-use crate::plan::{self, Facts, Fill, MkfsRequest, Plan, PlannedPartition, RawContent, RawPiece};
+use crate::plan::{
+    self, Draft, Facts, Fill, MkfsRequest, Plan, PlannedPartition, RawContent, RawPiece,
+};
 use crate::progress::{Phase, Progress, watched};
 use crate::record::Record;
 use crate::said::Said;
 use crate::signing::Signers;
 use crate::staging::{self, GrubImages};
 use crate::steps;
+use crate::template::Awaited;
 
 /// An image that is complete, and has no name yet: it vanishes unless it is [delivered](Assembled::deliver).
 #[derive(Debug)]
@@ -113,29 +116,37 @@ pub fn assemble_image(
     let begun = Instant::now();
     let scratch = output.scratch()?;
     let signers = Signers::read(spec)?;
-    let ground = Groundwork::new(spec, signers, output, &scratch, runtime, catalog, options)?;
-    let preparation = Preparation {
-        runtime,
-        formatters: &ground.formatters,
-        scratch: &scratch,
-        options,
-        facts: &ground.facts,
-        signers: &ground.signers,
-        outputs: options.outputs_with(output.file()),
-    };
-    let Groundwork {
+    let Foundation {
+        formatters,
+        facts,
+        signers,
         names,
         grub,
-        prepared,
+        draft,
+        awaited,
+        needs,
+        mut log,
+    } = Foundation::new(spec, signers, runtime, catalog, options)?;
+    let preparation = Preparation {
+        runtime,
+        formatters: &formatters,
+        scratch: &scratch,
+        options,
+        facts: &facts,
+        signers: &signers,
+        outputs: options.outputs_with(output.file()),
+    };
+    let graph = Graph {
+        preparation: &preparation,
+        names: &names,
+        awaited: &awaited,
+        needs: &needs,
+    };
+    let Grown {
         mut plan,
-        log: ground_log,
-        ..
-    } = ground;
-    // A table that cannot be is refused before anything is made.
-    plan.table()?.encode()?;
-
-    let places = places(&plan, &prepared);
-    let mut made = Making::new(&preparation, &plan, prepared, &places).run()?;
+        places,
+        mut made,
+    } = graph.grow(draft)?;
     let splicing = Instant::now();
     making::identify(&mut plan, &made);
     let table = plan.table()?;
@@ -164,7 +175,6 @@ pub fn assemble_image(
     }
     let splicing = splicing.elapsed();
 
-    let mut log = ground_log;
     log.extend(collect_log(&mut made, &names));
     let digest = digest(&image, options)?;
     let seed = plan.seed;
@@ -181,15 +191,71 @@ pub fn assemble_image(
     })
 }
 
+/// All that is known before content is read.
+struct Foundation<'s> {
+    formatters: Formatters,
+    facts: Facts,
+    signers: Signers,
+    names: Vec<String>,
+    grub: Option<GrubImages>,
+    draft: Draft<'s>,
+    /// The derived values that each file system waits for.
+    awaited: BTreeMap<usize, Awaited>,
+    needs: Needs,
+    /// What the user should know before anything is made.
+    log: Vec<(String, Said)>,
+}
+
+impl<'s> Foundation<'s> {
+    fn new(
+        spec: &'s Spec,
+        signers: Signers,
+        runtime: &Runtime,
+        catalog: &Catalog,
+        options: &BuildOptions,
+    ) -> Result<Self, Error> {
+        let log = signers.warnings(spec, SystemTime::now());
+        spec.check_filesystems(&catalog.kinds())?;
+        spec.check_commands(|kind| catalog.command_line(kind))?;
+        let grub = GrubImages::read(spec)?;
+        let formatters = catalog.load(runtime, &kinds_of(spec), options.jobs)?;
+        formatters.say(&*options.progress);
+        formatters.check_labels(spec)?;
+        let kinds = formatters.kinds();
+        let draft = staging::draft(spec, &kinds, &signers)?;
+        let (facts, names) = (draft.facts(), draft.names());
+        let filesystems = draft.filesystems().iter();
+        let awaited = filesystems
+            .map(|(index, filesystem)| (*index, filesystem::awaited(filesystem, &facts)))
+            .collect();
+        let needs = Needs::of(&draft, &awaited);
+        if let Some(circle) = steps::circle(&needs.partitions) {
+            return Err(draft.circle(&circle).into());
+        }
+        Ok(Self {
+            formatters,
+            facts,
+            signers,
+            names,
+            grub,
+            draft,
+            awaited,
+            needs,
+            log,
+        })
+    }
+}
+
 /// All that is known before a byte of a file system is written: the content in its cells, and the plan.
 pub(crate) struct Groundwork {
     pub(crate) formatters: Formatters,
     pub(crate) facts: Facts,
     pub(crate) signers: Signers,
-    names: Vec<String>,
-    grub: Option<GrubImages>,
     pub(crate) prepared: Vec<Prepared>,
     pub(crate) plan: Plan,
+    /// Where each file system goes.
+    pub(crate) places: BTreeMap<usize, Slot>,
+    pub(crate) needs: Needs,
     /// What the user should know before anything is made.
     pub(crate) log: Vec<(String, Said)>,
 }
@@ -205,16 +271,16 @@ impl Groundwork {
         catalog: &Catalog,
         options: &BuildOptions,
     ) -> Result<Self, Error> {
-        let log = signers.warnings(spec, SystemTime::now());
-        spec.check_filesystems(&catalog.kinds())?;
-        spec.check_commands(|kind| catalog.command_line(kind))?;
-        let grub = GrubImages::read(spec)?;
-        let formatters = catalog.load(runtime, &kinds_of(spec), options.jobs)?;
-        formatters.say(&*options.progress);
-        formatters.check_labels(spec)?;
-        let kinds = formatters.kinds();
-        let draft = staging::draft(spec, &kinds, &signers)?;
-        let (facts, names) = (draft.facts(), draft.names());
+        let Foundation {
+            formatters,
+            facts,
+            signers,
+            names,
+            draft,
+            needs,
+            log,
+            ..
+        } = Foundation::new(spec, signers, runtime, catalog, options)?;
         let preparation = Preparation {
             runtime,
             formatters: &formatters,
@@ -232,27 +298,15 @@ impl Groundwork {
         let sizes = prepared
             .iter()
             .filter_map(|it| Some((it.index, it.smallest?)));
-        let sizes = sizes.collect();
-        let plan = draft.measured(sizes).plan(options.time)?;
-        for partition in &plan.partitions {
-            options.progress.say(&format!(
-                "{}: {} from byte {} on",
-                partition.name,
-                exact(partition.size),
-                grouped(partition.start)
-            ));
-        }
-        if let Some(circle) = steps::circle(&making::needs(&plan, &prepared)) {
-            return Err(plan.circle(spec, &circle).into());
-        }
+        let Laid { plan, places } = Laid::out(draft, sizes.collect(), options)?;
         Ok(Self {
             formatters,
             facts,
             signers,
-            names,
-            grub,
             prepared,
             plan,
+            places,
+            needs,
             log,
         })
     }
@@ -343,34 +397,6 @@ fn unnamed(error: Error) -> Error {
         Error::Partition { reason, .. } => Error::Filesystem(reason),
         other => other,
     }
-}
-
-pub(crate) fn places(plan: &Plan, prepared: &[Prepared]) -> BTreeMap<usize, Slot> {
-    let host = prepared
-        .iter()
-        .max_by_key(|prepared| {
-            (
-                prepared.tree.total_file_bytes(),
-                std::cmp::Reverse(prepared.index),
-            )
-        })
-        .map(|prepared| prepared.index);
-    plan.partitions
-        .iter()
-        .enumerate()
-        .filter(|(_, partition)| matches!(partition.fill, Fill::Filesystem(_)))
-        .map(|(index, partition)| {
-            let is_host = host == Some(index);
-            let place = Slot {
-                disk_offset: partition.start,
-                base: if is_host { partition.start } else { 0 },
-                size: partition.data_size(),
-                sector_size: plan.sector_size,
-                time: plan.time,
-            };
-            (index, place)
-        })
-        .collect()
 }
 
 /// The partition that was filled where it belongs: its file becomes the image.

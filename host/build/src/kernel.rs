@@ -116,6 +116,17 @@ pub(crate) fn assembled(
     Ok((source, told))
 }
 
+/// The derived values that the texts of a kernel name. What is wrong with a text is found when the kernel is assembled.
+pub(crate) fn scan(parts: &KernelParts, facts: &Facts, awaited: &mut Awaited) {
+    let texts = [&parts.command_line, &parts.os_release, &parts.sbat];
+    let of_profiles = parts.profiles.iter().map(|profile| &profile.command_line);
+    for text in texts.into_iter().chain(of_profiles).flatten() {
+        if let SingleFile::Template(file) = text {
+            template::scan(file, facts, awaited);
+        }
+    }
+}
+
 /// Sections with their bytes.
 type Sections = Vec<(Section, Vec<u8>)>;
 

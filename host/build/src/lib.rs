@@ -67,6 +67,7 @@ mod existing;
 mod filesystem;
 pub mod footprint;
 mod future;
+mod graph;
 mod kernel;
 mod key;
 pub mod layout;

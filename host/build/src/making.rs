@@ -4,6 +4,7 @@
 //! more; a hash tree waits for its data.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use cellblock_image::{ImageError, PartitionFile, Scratch, Verity};
@@ -12,10 +13,11 @@ use cellblock_text::hexadecimal;
 
 use crate::error::Error;
 use crate::filesystem::{Filled, Preparation, Prepared, Slot, partition_error};
-use crate::plan::{Fill, Plan, PlannedPartition, RawContent, RawPiece, SignaturePlan};
+use crate::plan::{Draft, Fill, Plan, PlannedPartition, RawContent, RawPiece, SignaturePlan};
 use crate::plan::{digest_of, hash_offset_of, root_hash_of, uuid_of};
 use crate::progress::{Phase, Tally};
 use crate::steps;
+use crate::template::Awaited;
 
 /// What was made for a partition.
 pub(crate) struct Made {
@@ -88,35 +90,46 @@ impl Made {
     }
 }
 
-/// Makes the partitions of a plan.
-pub(crate) struct Making<'a> {
-    preparation: &'a Preparation<'a>,
-    plan: &'a Plan,
-    prepared: BTreeMap<usize, Prepared>,
-    places: &'a BTreeMap<usize, Slot>,
-    needs: Vec<BTreeSet<usize>>,
+/// What each partition needs to be made first, known before any content is read.
+pub(crate) struct Needs {
+    /// The partitions, by the index of the one that needs them.
+    pub(crate) partitions: Vec<BTreeSet<usize>>,
     /// The names of all derived values that somebody waits for.
-    awaited: BTreeSet<String>,
-    /// The partitions that are made, by index; all of them if it is absent.
-    only: Option<BTreeSet<usize>>,
+    names: BTreeSet<String>,
 }
 
-/// The partitions that each partition of a plan needs to be made first, by index.
-pub(crate) fn needs(plan: &Plan, prepared: &[Prepared]) -> Vec<BTreeSet<usize>> {
-    let mut needs: Vec<BTreeSet<usize>> = plan
-        .partitions
-        .iter()
-        .map(|partition| match &partition.fill {
-            Fill::Verity(tree) => [tree.of].into(),
-            Fill::Signature(signature) => [signature.tree].into(),
-            _ => BTreeSet::new(),
-        })
-        .collect();
-    for prepared in prepared {
-        needs[prepared.index].extend(&prepared.awaited.partitions);
+impl Needs {
+    /// Those of a draft, whose file systems wait for these derived values.
+    pub(crate) fn of(draft: &Draft<'_>, awaited: &BTreeMap<usize, Awaited>) -> Self {
+        let mut partitions = draft.needs();
+        for (index, awaited) in awaited {
+            partitions[*index].extend(&awaited.partitions);
+        }
+        let names = awaited.values().flat_map(|it| it.names.iter().cloned());
+        Self {
+            partitions,
+            names: names.collect(),
+        }
     }
-    needs
 }
+
+/// Makes the partitions of a plan.
+pub(crate) struct Making<'a> {
+    pub(crate) preparation: &'a Preparation<'a>,
+    pub(crate) plan: &'a Plan,
+    pub(crate) places: &'a BTreeMap<usize, Slot>,
+    pub(crate) needs: &'a Needs,
+}
+
+/// A file system that is ready to be made, or has been made already since nothing could move it.
+#[derive(Clone, Copy)]
+pub(crate) enum Ready<'a> {
+    Prepared(&'a Prepared),
+    Filled(&'a Mutex<Option<Filled>>),
+}
+
+/// Gives what was made for a partition that is needed.
+pub(crate) type Earlier<'m> = dyn Fn(usize) -> &'m Made + 'm;
 
 /// Gives the plan the identifiers that follow from the root hashes of what was made.
 pub(crate) fn identify(plan: &mut Plan, made: &[Made]) {
@@ -157,58 +170,44 @@ pub(crate) fn plain(
     Ok(partition)
 }
 
-impl<'a> Making<'a> {
-    pub(crate) fn new(
-        preparation: &'a Preparation<'a>,
-        plan: &'a Plan,
+impl Making<'_> {
+    /// Makes some of the partitions, in the order of the plan; what they need must be among them.
+    pub(crate) fn some(
+        &self,
         prepared: Vec<Prepared>,
-        places: &'a BTreeMap<usize, Slot>,
-    ) -> Self {
-        Self {
-            needs: needs(plan, &prepared),
-            awaited: prepared
-                .iter()
-                .flat_map(|prepared| prepared.awaited.names.iter().cloned())
-                .collect(),
-            only: None,
-            preparation,
-            plan,
-            prepared: prepared.into_iter().map(|it| (it.index, it)).collect(),
-            places,
-        }
-    }
-
-    /// The same, of these partitions alone. What they need must be among them.
-    pub(crate) fn only(self, wanted: BTreeSet<usize>) -> Self {
-        Self {
-            only: Some(wanted),
-            ..self
-        }
-    }
-
-    /// Makes them, in the order of the plan.
-    pub(crate) fn run(&self) -> Result<Vec<Made>, Error> {
-        steps::run(self.preparation.options.jobs, &self.needs, |index, made| {
-            if self
-                .only
-                .as_ref()
-                .is_some_and(|only| !only.contains(&index))
-            {
+        wanted: &BTreeSet<usize>,
+    ) -> Result<Vec<Made>, Error> {
+        let prepared: BTreeMap<usize, Prepared> =
+            prepared.into_iter().map(|it| (it.index, it)).collect();
+        let jobs = self.preparation.options.jobs;
+        steps::run(jobs, &self.needs.partitions, |index, made| {
+            if !wanted.contains(&index) {
                 return Ok(Made {
                     content: MadeContent::Nothing,
                     behind: None,
                     derived: Vec::new(),
                 });
             }
-            let mut made = Made {
-                content: self.content(index, made)?,
-                behind: None,
-                derived: Vec::new(),
-            };
-            let told = self.complete(index, &mut made);
-            told.map_err(|error| partition_error(&self.plan.partitions[index].name, error))?;
-            Ok(made)
+            let ready = prepared.get(&index).map(Ready::Prepared);
+            self.one(index, ready, &|needed| made.get(needed))
         })
+    }
+
+    /// Makes one partition. Its file system, if it has one, is `ready`.
+    pub(crate) fn one<'m>(
+        &self,
+        index: usize,
+        ready: Option<Ready<'_>>,
+        earlier: &Earlier<'m>,
+    ) -> Result<Made, Error> {
+        let mut made = Made {
+            content: self.content(index, ready, earlier)?,
+            behind: None,
+            derived: Vec::new(),
+        };
+        let told = self.complete(index, &mut made);
+        told.map_err(|error| partition_error(&self.plan.partitions[index].name, error))?;
+        Ok(made)
     }
 
     /// Makes what follows from the content alone: the tree behind it, and derived values.
@@ -223,16 +222,22 @@ impl<'a> Making<'a> {
         Ok(())
     }
 
-    fn content(&self, index: usize, made: &steps::Made<Made>) -> Result<MadeContent, Error> {
+    fn content(
+        &self,
+        index: usize,
+        ready: Option<Ready<'_>>,
+        earlier: &Earlier<'_>,
+    ) -> Result<MadeContent, Error> {
         let partition = &self.plan.partitions[index];
         let image_error = |error: ImageError| partition_error(&partition.name, error);
         match &partition.fill {
             Fill::Filesystem(_) => {
-                let filled = self.filesystem(index, made)?;
+                let ready = ready.expect("the content of every file system is read");
+                let filled = self.filesystem(index, ready, earlier)?;
                 Ok(MadeContent::Filesystem(Box::new(filled)))
             }
             Fill::Verity(tree) => {
-                let data = made.get(tree.of).partition();
+                let data = earlier(tree.of).partition();
                 let data = data.expect("what a tree is of is made in a file");
                 let size = partition.size;
                 let tree = self.tree(index, &tree.verity, data, size);
@@ -240,7 +245,7 @@ impl<'a> Making<'a> {
                 Ok(MadeContent::Tree(Box::new(tree)))
             }
             Fill::Signature(signature) => {
-                let tree = made.get(signature.tree).tree();
+                let tree = earlier(signature.tree).tree();
                 let tree = tree.expect("a signature is of a tree");
                 let made = self.signature(index, signature, tree)?;
                 Ok(MadeContent::Signature(Box::new(made)))
@@ -260,17 +265,33 @@ impl<'a> Making<'a> {
     /// Whether somebody reads a partition before it is in the image.
     fn is_read(&self, index: usize) -> bool {
         self.plan.partitions[index].behind.is_some()
-            || self.needs.iter().any(|needs| needs.contains(&index))
+            || self
+                .needs
+                .partitions
+                .iter()
+                .any(|needs| needs.contains(&index))
     }
 
-    fn filesystem(&self, index: usize, made: &steps::Made<Made>) -> Result<Filled, Error> {
-        let (prepared, place) = (&self.prepared[&index], &self.places[&index]);
+    fn filesystem(
+        &self,
+        index: usize,
+        ready: Ready<'_>,
+        earlier: &Earlier<'_>,
+    ) -> Result<Filled, Error> {
+        let place = &self.places[&index];
+        let prepared = match ready {
+            Ready::Prepared(prepared) => prepared,
+            Ready::Filled(filled) => {
+                let filled = filled.lock().unwrap_or_else(PoisonError::into_inner).take();
+                return Ok(filled.expect("it is taken once"));
+            }
+        };
         if prepared.awaited.partitions.is_empty() {
             return self.preparation.fill(prepared, place);
         }
         let awaited = prepared.awaited.partitions.iter();
         let facts = awaited.fold(self.preparation.facts.clone(), |facts, needed| {
-            facts.with(&made.get(*needed).derived)
+            facts.with(&earlier(*needed).derived)
         });
         let preparation = Preparation {
             facts: &facts,
@@ -369,7 +390,7 @@ impl<'a> Making<'a> {
             }
         }
         let is_unsigned = matches!(content, MadeContent::Signature(it) if !it.is_signed);
-        if self.awaited.contains(&digest_of(name)) && !is_unsigned {
+        if self.needs.names.contains(&digest_of(name)) && !is_unsigned {
             let digest = match content {
                 _ if planned.behind.is_some() => {
                     let files = made.files(planned);

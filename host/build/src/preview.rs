@@ -13,7 +13,7 @@ use cellblock_tree::{Kind, NodeId, Tree};
 
 use crate::BuildOptions;
 use crate::catalogue::Catalog;
-use crate::disk::{self, Groundwork};
+use crate::disk::Groundwork;
 use crate::error::{Error, PartitionError};
 use crate::filesystem::{Prepared, Slot, partition_error};
 use crate::output::Output;
@@ -69,7 +69,7 @@ pub fn preview_image(
     let scratch = output.scratch()?;
     let signers = Signers::read(spec)?.noting();
     let ground = Groundwork::new(spec, signers, output, &scratch, runtime, catalog, options)?;
-    let places = disk::places(&ground.plan, &ground.prepared);
+    let places = &ground.places;
     let spaces = parallel::map(options.jobs, &ground.prepared, |prepared| {
         let place = &places[&prepared.index];
         let rehearsal = Rehearsal::new(&scratch, place.size);

@@ -18,7 +18,7 @@ use cellblock_table::Lba;
 /// `[boot]` puts on the EFI system partition over what goes there already.
 pub(crate) fn draft<'s>(
     spec: &'s Spec,
-    kinds: &'s Kinds,
+    kinds: &Kinds,
     signers: &Signers,
 ) -> Result<Draft<'s>, PlanError> {
     let mut draft = Draft::new(spec, kinds, plan::raw_lengths(spec)?)?;

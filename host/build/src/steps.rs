@@ -5,7 +5,7 @@
 //!     boot: fill                         ├──> esp: fill (its command line names the root hash)
 //! ```
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::resume_unwind;
 use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
@@ -25,11 +25,12 @@ impl<R> Made<R> {
     }
 }
 
-/// A step for each entry of `needs`, the indexes of the steps before it; at most `jobs` at a time, those with the lowest index
-/// first. The results are in the order of the steps.
+/// A step for each entry of `needs`, the indexes of the steps before it; at most `jobs` at a time, in [`order`] as far as what they
+/// need is there. The results are in the order of the steps.
 ///
 /// # Errors
-/// The error of the failed step with the lowest index.
+/// The error that one thread alone would come to: of the first step in [`order`] that fails. Steps before it are ended all the
+/// same, so that it depends neither on `jobs` nor on which step is the faster.
 ///
 /// # Panics
 /// If the steps need one another in a circle: [`circle`] tells.
@@ -42,19 +43,19 @@ pub(crate) fn run<R: Send + Sync, E: Send>(
     let board = Board {
         made: Made(needs.iter().map(|_| OnceLock::new()).collect()),
         state: Mutex::new(State {
-            waiting: (0..needs.len()).collect(),
+            waiting: order(needs).into_iter().enumerate().collect(),
             running: 0,
-            failures: Vec::new(),
+            failure: None,
         }),
         changed: Condvar::new(),
         needs,
     };
     let worker = || {
-        while let Some(index) = board.take() {
+        while let Some((rank, index)) = board.take() {
             let ended = Ended(&board);
             match work(index, &board.made) {
                 Ok(made) => drop(board.made.0[index].set(made)),
-                Err(error) => board.lock().failures.push((index, error)),
+                Err(error) => board.lock().fail(rank, error),
             }
             drop(ended);
         }
@@ -74,9 +75,7 @@ pub(crate) fn run<R: Send + Sync, E: Send>(
         }
     });
     let state = board.state.into_inner();
-    let mut failures = state.unwrap_or_else(PoisonError::into_inner).failures;
-    failures.sort_by_key(|(index, _)| *index);
-    match failures.into_iter().next() {
+    match state.unwrap_or_else(PoisonError::into_inner).failure {
         Some((_, error)) => Err(error),
         None => Ok(board
             .made
@@ -85,6 +84,22 @@ pub(crate) fn run<R: Send + Sync, E: Send>(
             .filter_map(OnceLock::into_inner)
             .collect()),
     }
+}
+
+/// The order in which one thread takes the steps: of those whose needs are there, the one with the lowest index. Without the
+/// steps of a circle.
+fn order(needs: &[BTreeSet<usize>]) -> Vec<usize> {
+    let mut order = Vec::with_capacity(needs.len());
+    let mut left: BTreeSet<usize> = (0..needs.len()).collect();
+    let next = |left: &BTreeSet<usize>| {
+        let mut waiting = left.iter().copied();
+        waiting.find(|index| needs[*index].is_disjoint(left))
+    };
+    while let Some(index) = next(&left) {
+        left.remove(&index);
+        order.push(index);
+    }
+    order
 }
 
 /// Steps each of which needs the next one, and the last one the first.
@@ -123,9 +138,21 @@ struct Board<'a, R, E> {
 }
 
 struct State<E> {
-    waiting: BTreeSet<usize>,
+    /// Steps that nobody has taken, by their rank in [`order`].
+    waiting: BTreeMap<usize, usize>,
     running: usize,
-    failures: Vec<(usize, E)>,
+    /// The failure with the lowest rank so far.
+    failure: Option<(usize, E)>,
+}
+
+impl<E> State<E> {
+    /// Keeps the failure of the step with this rank, if it is the first in order. What comes after it is not begun.
+    fn fail(&mut self, rank: usize, error: E) {
+        if self.failure.as_ref().is_none_or(|(first, _)| rank < *first) {
+            self.waiting.split_off(&rank);
+            self.failure = Some((rank, error));
+        }
+    }
 }
 
 impl<R, E> Board<'_, R, E> {
@@ -133,21 +160,18 @@ impl<R, E> Board<'_, R, E> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The next step to do; none when nothing is left, or one has failed.
-    fn take(&self) -> Option<usize> {
+    /// The next step to do, behind its rank; none when nothing is left, or what is left comes after one that has failed.
+    fn take(&self) -> Option<(usize, usize)> {
         let mut state = self.lock();
         loop {
-            if !state.failures.is_empty() {
-                return None;
-            }
-            let is_ready = |index: &&usize| {
+            let is_ready = |(_, index): &(&usize, &usize)| {
                 let mut needs = self.needs[**index].iter();
                 needs.all(|need| self.made.0[*need].get().is_some())
             };
-            if let Some(index) = state.waiting.iter().find(is_ready).copied() {
-                state.waiting.remove(&index);
+            if let Some((&rank, &index)) = state.waiting.iter().find(is_ready) {
+                state.waiting.remove(&rank);
                 state.running += 1;
-                return Some(index);
+                return Some((rank, index));
             }
             if state.waiting.is_empty() || state.running == 0 {
                 return None;
@@ -177,6 +201,7 @@ impl<R, E> Drop for Ended<'_, '_, R, E> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
 
     fn needs(of: &[&[usize]]) -> Vec<BTreeSet<usize>> {
@@ -209,6 +234,32 @@ mod tests {
             });
             assert_eq!(made, Err(2));
         }
+    }
+
+    #[test]
+    fn the_error_is_that_of_one_thread_whatever_fails_first() {
+        // The last step fails while the first one is at work; then the one between them, which needs the first, fails.
+        let needs = needs(&[&[], &[0], &[]]);
+        let (failing, failed) = std::sync::mpsc::channel();
+        let failed = Mutex::new(failed);
+        let made = run(2, &needs, |index, _: &Made<()>| match index {
+            0 => {
+                failed.lock().unwrap().recv().unwrap();
+                Ok(())
+            }
+            2 => {
+                failing.send(()).unwrap();
+                Err(2)
+            }
+            other => Err(other),
+        });
+        assert_eq!(made, Err(1));
+    }
+
+    #[test]
+    fn one_thread_takes_what_is_ready_by_index() {
+        let needs = needs(&[&[2], &[], &[1], &[], &[0, 3]]);
+        assert_eq!(order(&needs), [1, 2, 0, 3, 4]);
     }
 
     #[test]

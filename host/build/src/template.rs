@@ -27,6 +27,9 @@ pub enum TemplateError {
         /// What the system says.
         why: String,
     },
+    /// They ask for other values than when the order of the work was decided.
+    #[error("a template was changed during the build: build again when nothing writes to it")]
+    Changed,
     /// Placeholders that cannot be filled in.
     #[error("{}", Faults(.file, .text, .faults))]
     Placeholders {
@@ -108,7 +111,7 @@ impl TemplateError {
     pub fn render(&self, name: &str, color: bool) -> String {
         let title = |what: &dyn fmt::Display| format!("partition '{name}': {what}");
         match self {
-            Self::Read { .. } => format!("error: {}", title(self)),
+            Self::Read { .. } | Self::Changed => format!("error: {}", title(self)),
             Self::Placeholders { file, text, faults } => {
                 let diagnostics: Vec<Diagnostic> = faults
                     .iter()
@@ -143,6 +146,11 @@ pub(crate) fn text(
         text,
         faults,
     })
+}
+
+/// The derived values that a template names. What is wrong with it is found when it is filled in.
+pub(crate) fn scan(file: &Path, facts: &Facts, awaited: &mut Awaited) {
+    drop(text(file, facts, awaited));
 }
 
 /// Derived values that a text names, and that are not known yet.

@@ -29,7 +29,7 @@ pub(crate) struct Formed {
 }
 
 /// Where a file system goes. Bytes.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Slot {
     /// Where its partition begins on the disk.
     pub(crate) disk_offset: u64,

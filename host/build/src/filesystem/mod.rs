@@ -80,12 +80,23 @@ impl Preparation<'_> {
         let jobs = self.options.jobs;
         let filesystems: Vec<(&usize, &FilesystemPlan)> = filesystems.iter().collect();
         parallel::map(jobs, &filesystems, |(index, filesystem)| {
-            let mut prepared = self.prepare_one(**index, filesystem, &names[**index])?;
-            if wanted.partitions.contains(index) {
-                prepared.smallest = Some(self.measure(&prepared, wanted.sector_size)?);
-            }
-            Ok(prepared)
+            self.prepare_measured(**index, filesystem, &names[**index], wanted)
         })
+    }
+
+    /// Reads one tree, shows it to its formatter, and has it measured if that is wanted.
+    pub(crate) fn prepare_measured(
+        &self,
+        index: usize,
+        filesystem: &FilesystemPlan,
+        name: &str,
+        wanted: &Measurements<'_>,
+    ) -> Result<Prepared, Error> {
+        let mut prepared = self.prepare_one(index, filesystem, name)?;
+        if wanted.partitions.contains(&index) {
+            prepared.smallest = Some(self.measure(&prepared, wanted.sector_size)?);
+        }
+        Ok(prepared)
     }
 
     fn prepare_one(
@@ -497,6 +508,19 @@ fn kept(filesystem: &FilesystemPlan, formatter: &Formatter) -> Vec<Loss> {
     asked
         .filter(|loss| *loss != Loss::Attributes && !lacks.contains(*loss))
         .collect()
+}
+
+/// The derived values that the templates of a file system name, known before its content is read.
+pub(crate) fn awaited(filesystem: &FilesystemPlan, facts: &Facts) -> Awaited {
+    let mut awaited = Awaited::default();
+    for content in &filesystem.contents {
+        match content {
+            Content::Source(_) => {}
+            Content::Template(template) => template::scan(&template.file, facts, &mut awaited),
+            Content::Kernel(kernel) => kernel::scan(&kernel.parts, facts, &mut awaited),
+        }
+    }
+    awaited
 }
 
 pub(crate) fn partition_error(name: &str, reason: impl Into<PartitionError>) -> Error {

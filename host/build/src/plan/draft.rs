@@ -1,13 +1,15 @@
 //! The phases before a plan: what is decided before content is read, and what with the measured sizes.
 
-use std::collections::BTreeMap;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 use super::boot::{self, Surroundings};
 use super::error::Locate;
 use super::facts::{self, Facts};
 use super::identity::{self, Identity};
 use super::layout::{self, Disk};
-use super::length::{Lengths, requests};
+use super::length::{Lengths, given_requests, requests};
 use super::raw::{self, Addresses, Ground, RawLengths};
 use super::signature::Signatures;
 use super::verity::{self, Trees};
@@ -126,6 +128,71 @@ impl<'s> Draft<'s> {
             )
         };
         self.filesystems.keys().copied().filter(is_wanted).collect()
+    }
+
+    /// Where the file systems are whose place the spec alone tells, as bytes of the disk, by the index of their partition: no
+    /// measurement moves them. Without those that a hash tree stands behind.
+    pub(crate) fn settled(&self) -> BTreeMap<usize, Range<u64>> {
+        let unmeasured = BTreeMap::new();
+        let requests = given_requests(&self.lengths(&unmeasured));
+        let spans = layout::settled(&self.disk, &requests);
+        let spans = spans.into_iter().enumerate();
+        spans
+            .filter_map(|(index, span)| Some((index, span?.start..span?.end())))
+            .filter(|(index, _)| self.filesystems.contains_key(index))
+            .filter(|(index, _)| self.trees.behind(*index).is_none())
+            .collect()
+    }
+
+    /// The partition whose file system is made where it belongs, in the file that becomes the image: so it is not copied. It is the
+    /// one that likely has the most content, as far as that is known before content is read: one of no given size before others.
+    #[must_use]
+    pub(crate) fn host(&self) -> Option<usize> {
+        let weight = |index: &usize| {
+            let has_content = !self.filesystems[index].contents.is_empty();
+            let size = match self.spec.partitions[*index].size_rule() {
+                SizeRule::Fixed(bytes) => bytes,
+                SizeRule::Rest | SizeRule::Minimum(_) => u64::MAX,
+            };
+            (has_content, size, Reverse(*index))
+        };
+        self.filesystems.keys().copied().max_by_key(weight)
+    }
+
+    /// The time that file systems are stamped with; `source_date_epoch` is the environment's.
+    #[must_use]
+    pub(crate) fn time(&self, source_date_epoch: Option<i64>) -> TimeRule {
+        time_rule(self.spec.disk.time.as_ref(), source_date_epoch)
+    }
+
+    /// The partitions that each partition is made of, by index: the data of a hash tree, the tree of a signature.
+    #[must_use]
+    pub(crate) fn needs(&self) -> Vec<BTreeSet<usize>> {
+        let of = |index| {
+            let tree = self.trees.get(index).map(|tree| tree.of);
+            let signature = self.signatures.get(index).map(|signature| signature.tree);
+            let is_other = |of: &usize| *of != index;
+            tree.filter(is_other).into_iter().chain(signature).collect()
+        };
+        (0..self.identities.len()).map(of).collect()
+    }
+
+    /// The error of partitions of which each needs the next to be made, and the last one the first.
+    pub(crate) fn circle(&self, circle: &[usize]) -> PlanError {
+        let named: Vec<_> = self.identities.iter().map(Identity::named).collect();
+        verity::circle_error(self.spec, &named, circle)
+    }
+
+    fn lengths<'a>(&'a self, sizes: &'a BTreeMap<usize, u64>) -> Lengths<'a> {
+        Lengths {
+            spec: self.spec,
+            disk: &self.disk,
+            identities: &self.identities,
+            sizes,
+            raw_lengths: &self.raw_lengths,
+            trees: &self.trees,
+            signatures: &self.signatures,
+        }
     }
 
     /// The draft with the smallest sizes in bytes of the partitions that [`Draft::measurements_wanted`] names.

@@ -298,6 +298,32 @@ fn check_rest(disk: &Disk, requests: &[Request]) -> Result<(), PlanError> {
     Ok(())
 }
 
+/// Where the partitions are whose place does not depend on content: those of a given length at a given offset, or behind others that
+/// are such. It is where [`lay_out`] puts them, if the disk can be.
+pub(super) fn settled(disk: &Disk, requests: &[Option<Request>]) -> Vec<Option<ByteSpan>> {
+    let mut spans: Vec<Option<ByteSpan>> = Vec::with_capacity(requests.len());
+    for (index, request) in requests.iter().enumerate() {
+        let before = match index.checked_sub(1) {
+            Some(before) => requests[before].as_ref().zip(spans[before]),
+            None => None,
+        };
+        let is_anchored = index == 0 || before.is_some();
+        let placed = request.as_ref().and_then(|request| {
+            let Length::Bytes(size) = request.length else {
+                return None;
+            };
+            if !is_anchored && request.offset.is_none() {
+                return None;
+            }
+            let start = start(disk, request, before).ok()?;
+            let end = start.checked_add(size)?;
+            (end <= disk.addressable()).then_some(ByteSpan { start, size })
+        });
+        spans.push(placed);
+    }
+    spans
+}
+
 /// Places the partitions one after the other; the one that takes the rest gets `rest` bytes.
 fn place_all(disk: &Disk, requests: &[Request], rest: u64) -> Result<Vec<ByteSpan>, PlanError> {
     let mut spans: Vec<ByteSpan> = Vec::with_capacity(requests.len());

@@ -71,6 +71,35 @@ impl Lengths<'_> {
             .ok_or_else(too_large)
     }
 
+    /// Whether the length follows from the spec alone, without a measurement and without other partitions' places.
+    fn is_given(&self, index: usize) -> bool {
+        let partition = &self.spec.partitions[index];
+        match partition.size_rule() {
+            SizeRule::Fixed(_) => true,
+            SizeRule::Rest => false,
+            SizeRule::Minimum(_) => match self.trees.get(index) {
+                Some(tree) if tree.of != index => self.is_given(tree.of),
+                _ => !partition.raw.is_empty() || self.signatures.size(index).is_some(),
+            },
+        }
+    }
+
+    /// A partition that is to be placed on the disk.
+    fn request(&self, index: usize) -> Result<Request, PlanError> {
+        let (partition, identity) = (&self.spec.partitions[index], &self.identities[index]);
+        Ok(Request {
+            named: identity.named(),
+            length: self.of(index)?,
+            length_place: partition.size.as_ref().map(|size| size.place.clone()),
+            offset: partition.offset.clone(),
+            place: partition.place.clone(),
+            space_before: match self.disk.scheme.primaries() {
+                Some(most) if identity.number > most => self.disk.boot_record_space,
+                _ => 0,
+            },
+        })
+    }
+
     /// The bytes of a hash tree.
     fn tree(&self, index: usize, tree: &VerityPlan) -> Result<u64, PlanError> {
         let data = &self.identities[tree.of];
@@ -89,29 +118,18 @@ impl Lengths<'_> {
 
 /// What is to be placed on the disk, in the order of the spec.
 pub(super) fn requests(lengths: &Lengths<'_>) -> Result<Vec<Request>, PlanError> {
-    let Lengths {
-        spec,
-        disk,
-        identities,
-        ..
-    } = lengths;
-    let partitions = spec.partitions.iter().zip(*identities).enumerate();
-    partitions
-        .map(|(index, (partition, identity))| {
-            let length = lengths.of(index)?;
-            Ok(Request {
-                named: identity.named(),
-                length,
-                length_place: partition.size.as_ref().map(|size| size.place.clone()),
-                offset: partition.offset.clone(),
-                place: partition.place.clone(),
-                space_before: match disk.scheme.primaries() {
-                    Some(most) if identity.number > most => disk.boot_record_space,
-                    _ => 0,
-                },
-            })
-        })
-        .collect()
+    let all = 0..lengths.spec.partitions.len();
+    all.map(|index| lengths.request(index)).collect()
+}
+
+/// The same, as far as the spec alone tells the length; what is wrong with it is told by [`requests`].
+pub(super) fn given_requests(lengths: &Lengths<'_>) -> Vec<Option<Request>> {
+    let all = 0..lengths.spec.partitions.len();
+    all.map(|index| {
+        let is_given = lengths.is_given(index);
+        is_given.then(|| lengths.request(index).ok()).flatten()
+    })
+    .collect()
 }
 
 /// The length of a partition, unless it takes the rest.

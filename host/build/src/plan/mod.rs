@@ -23,7 +23,7 @@ use std::path::PathBuf;
 use uuid::Uuid;
 
 use cellblock_contract::Loss;
-use cellblock_spec::{Content, PartitionSpec, Spec};
+use cellblock_spec::{Content, PartitionSpec};
 use cellblock_table::{Attributes, DiskId, PartitionType, Scheme, SectorSize};
 use cellblock_table::{Lba, Partition, Shape, Table, TableError};
 
@@ -203,15 +203,6 @@ impl Plan {
         self.partitions
             .iter()
             .any(|partition| partition.mbr_type.is_some())
-    }
-
-    /// The error of partitions of which each needs the next to be made, and the last one the first.
-    pub(crate) fn circle(&self, spec: &Spec, circle: &[usize]) -> PlanError {
-        let named = self.partitions.iter().map(|partition| Named {
-            number: partition.number,
-            name: partition.name.clone(),
-        });
-        verity::circle_error(spec, &named.collect::<Vec<_>>(), circle)
     }
 
     /// Takes the identifiers that follow from the root hash of the tree in partition `tree`.

@@ -20,7 +20,7 @@ use sha2::{Digest as _, Sha256};
 use super::Held;
 use crate::catalogue::{Catalog, is_read};
 use crate::compare::{Aspect, Compared, Difference, What, compare};
-use crate::disk::{self, Groundwork};
+use crate::disk::Groundwork;
 use crate::error::Error;
 use crate::existing::decode_table;
 use crate::filesystem::{Preparation, partition_error};
@@ -256,6 +256,8 @@ pub fn verify_image(
         signers,
         prepared,
         mut plan,
+        places,
+        needs,
         ..
     } = ground;
     let preparation = Preparation {
@@ -267,7 +269,6 @@ pub fn verify_image(
         signers: &signers,
         outputs: options.outputs_with(None),
     };
-    let places = disk::places(&plan, &prepared);
     // What is not compared with its sources is made, and all that it needs.
     let trees: BTreeMap<usize, _> = prepared
         .iter()
@@ -282,9 +283,14 @@ pub fn verify_image(
         .collect();
     let all = 0..plan.partitions.len();
     let made_ones: BTreeSet<usize> = all.filter(|index| !trees.contains_key(index)).collect();
-    let wanted = making::with_needs(made_ones, &making::needs(&plan, &prepared));
-    let making = Making::new(&preparation, &plan, prepared, &places);
-    let made = making.only(wanted).run()?;
+    let wanted = making::with_needs(made_ones, &needs.partitions);
+    let making = Making {
+        preparation: &preparation,
+        plan: &plan,
+        places: &places,
+        needs: &needs,
+    };
+    let made = making.some(prepared, &wanted)?;
     making::identify(&mut plan, &made);
     let mut checked = Vec::with_capacity(plan.partitions.len() + 1);
     checked.push(Checked {

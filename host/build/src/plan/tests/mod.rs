@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::*;
 use cellblock_contract::{Identifier, KindDescription, Kinds};
-use cellblock_spec::{Files, RawSpec, SizeRule};
+use cellblock_spec::{Files, RawSpec, SizeRule, Spec};
 
 mod raw;
 mod refusals;
@@ -62,10 +62,13 @@ fn try_plan(source: &str) -> Result<Plan, PlanError> {
         .map(|(index, _)| index)
         .map(|index| (index, 10_000_000))
         .collect();
+    plan(&spec, &measured, &raw_lengths_of(&spec), None)
+}
+
+fn raw_lengths_of(spec: &Spec) -> RawLengths {
     let raw = spec.partitions.iter().flat_map(|partition| &partition.raw);
     let files = raw.chain(&spec.disk.raw).filter_map(RawSpec::file);
-    let lengths = files.map(|file| (file.value.clone(), 5000)).collect();
-    plan(&spec, &measured, &lengths, None)
+    files.map(|file| (file.value.clone(), 5000)).collect()
 }
 
 fn planned(source: &str) -> Plan {
@@ -298,6 +301,45 @@ fn disk_lines() -> impl Strategy<Value = String> {
         .prop_map(|(size, alignment, table)| format!("{size}{alignment}{table}"))
 }
 
+#[test]
+fn what_the_spec_alone_places_is_settled_before_anything_is_measured() {
+    let fixed = "size = \"1MiB\"\nfilesystem = \"vfat\"";
+    let spec = parse(&spec_of(
+        "size = \"100MiB\"",
+        &[
+            fixed,
+            fixed,
+            "filesystem = \"ext4\"",
+            fixed,
+            "size = \"1MiB\"\noffset = \"50MiB\"\nfilesystem = \"vfat\"",
+            fixed,
+            "size = \"rest\"\nfilesystem = \"ext4\"",
+            fixed,
+        ],
+    ));
+    let draft = Draft::new(&spec, &kinds(), RawLengths::new()).unwrap();
+    let settled: Vec<_> = draft.settled().into_iter().collect();
+    let at = |start: u64| start * MIB..(start + 1) * MIB;
+    assert_eq!(settled, [(0, at(1)), (1, at(2)), (4, at(50)), (5, at(51))]);
+}
+
+#[test]
+fn the_file_that_becomes_the_image_has_the_partition_with_the_most_content() {
+    let host = |partitions: &[&str]| {
+        let spec = parse(&spec_of("size = \"1GiB\"", partitions));
+        let draft = Draft::new(&spec, &kinds(), RawLengths::new()).unwrap();
+        draft.host()
+    };
+    let content = "content = [{ directory = \"x\" }]";
+    let small = format!("size = \"1MiB\"\nfilesystem = \"vfat\"\n{content}");
+    let large = format!("size = \"9MiB\"\nfilesystem = \"ext4\"\n{content}");
+    let measured = format!("filesystem = \"ext4\"\n{content}");
+    let empty = "size = \"rest\"\nfilesystem = \"ext4\"";
+    assert_eq!(host(&["size = \"1MiB\""]), None);
+    assert_eq!(host(&[&small, &large, &large, empty]), Some(1));
+    assert_eq!(host(&[&large, &measured, empty]), Some(1));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2000))]
 
@@ -316,6 +358,11 @@ proptest! {
             }
         };
         let spec = parse(&source);
+        let draft = Draft::new(&spec, &kinds(), raw_lengths_of(&spec)).unwrap();
+        for (index, settled) in draft.settled() {
+            let planned = &plan.partitions[index];
+            prop_assert_eq!(settled, planned.start..planned.start + planned.size, "{}", source);
+        }
         let sector = plan.sector_size.bytes();
         prop_assert_eq!(plan.size % sector, 0);
         let alignment = spec.disk.alignment.as_ref().map_or(MIB, |alignment| alignment.value);
