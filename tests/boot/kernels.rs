@@ -142,6 +142,55 @@ fn the_sections_are_those_that_were_asked_for() {
 }
 
 #[test]
+fn ukify_finds_each_section_with_its_length_and_its_digest() {
+    let Some(stub) = stub() else { return };
+    let bench = bench(&stub);
+    let (Some(kernel), record) = built(&bench, SPEC) else {
+        return;
+    };
+    let Some(ukify) = judge("ukify") else { return };
+    let inspected = |file: &Path| -> Value {
+        let mut command = ukify.command();
+        let output = command.args(["inspect", "--all", "--json=short"]).arg(file);
+        let output = output.output().unwrap();
+        assert!(output.status.success(), "{}", text(&output));
+        serde_json::from_slice(&output.stdout).unwrap()
+    };
+    let found = inspected(&kernel);
+    let root = record["partitions"][2]["verity"]["root-hash"]
+        .as_str()
+        .unwrap();
+    let command_line = format!("roothash={root} console=ttyS0");
+    for (section, file) in [
+        (".osrel", bench.path("os-release")),
+        (".cmdline", bench.write("cmdline", &command_line)),
+        (".uname", bench.write("uname", "6.1.0-test")),
+        (".initrd", bench.write("initrd", initrds())),
+        (".linux", bench.path("vmlinuz")),
+    ] {
+        let length = fs::metadata(&file).unwrap().len();
+        assert_eq!(found[section]["size"], length, "{section}: {found}");
+        assert_eq!(
+            found[section]["sha256"],
+            sha256(&file),
+            "{section}: {found}"
+        );
+    }
+    assert_eq!(found[".cmdline"]["text"], command_line);
+    // The stub's own sections are as they were.
+    for (section, own) in inspected(&stub).as_object().unwrap() {
+        assert_eq!(found[section], *own, "{section}");
+    }
+    // A flipped byte of the command line is another section.
+    let mut bytes = fs::read(&kernel).unwrap();
+    let place = bytes.windows(9).position(|it| it == b"roothash=").unwrap();
+    bytes[place + 9] ^= 1;
+    let other = inspected(&bench.write("other.efi", bytes));
+    assert_ne!(other[".cmdline"]["sha256"], found[".cmdline"]["sha256"]);
+    assert_eq!(other[".linux"], found[".linux"]);
+}
+
+#[test]
 fn the_checksum_is_the_one_that_a_signer_computes() {
     let Some(stub) = stub() else { return };
     let bench = bench(&stub);
