@@ -151,8 +151,8 @@ fn ukify_finds_each_section_with_its_length_and_its_digest() {
     let Some(ukify) = judge("ukify") else { return };
     let inspected = |file: &Path| -> Value {
         let mut command = ukify.command();
-        let output = command.args(["inspect", "--all", "--json=short"]).arg(file);
-        let output = output.output().unwrap();
+        command.arg("inspect").arg(file);
+        let output = command.args(["--all", "--json=short"]).output().unwrap();
         assert!(output.status.success(), "{}", text(&output));
         serde_json::from_slice(&output.stdout).unwrap()
     };

@@ -4,25 +4,22 @@
 
 use std::collections::BTreeSet;
 use std::io;
-use std::ops::Range;
+use std::ops::{ControlFlow, Range};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use cellblock_cell::Runtime;
 use cellblock_image::{Existing, Superblock};
 use cellblock_table::{
-    BOOT_CODE, Lba, Partition, ReadAt as _, Scheme, SectorSize, Selector, Table,
+    BOOT_CODE, Lba, Partition, ReadAt as _, Scheme, SectorSize, Selector, Table, gaps,
 };
 use cellblock_text::printable;
-use cellblock_tree::volume::Decoders;
 
 use crate::DiskError;
 use crate::compare::{Aspect, Compared, Difference, What, compare};
-use crate::existing::{decode_table, is_without_table};
+use crate::differing;
+use crate::existing::{decode_table, is_without_table, open_image};
 use crate::reading::{Opened, Readers, ReadingError, Wanted};
 
-/// The bytes that are compared at once.
-const PIECE: u64 = 1 << 20;
 /// The unit in which bytes that differ are counted.
 const BLOCK: usize = 4096;
 
@@ -45,8 +42,7 @@ impl Disk {
         sector_size: Option<SectorSize>,
         runtime: &Runtime,
     ) -> Result<Option<Self>, ReadingError> {
-        let decoders: Arc<dyn Decoders> = runtime.codecs();
-        let image = Existing::open(path)?.with_disk(&decoders)?;
+        let image = open_image(path, runtime)?;
         match decode_table(&image, path, sector_size) {
             Ok(decoded) => Ok(Some(Self {
                 image,
@@ -294,28 +290,14 @@ fn superblock_aspects(found: &[Option<Superblock>; 2]) -> impl Iterator<Item = A
 /// The ranges that lie in no partition of either disk, and in which partitions may lie.
 fn between(first: &Disk, second: &Disk) -> Vec<Range<u64>> {
     let (one, other) = (&first.table, &second.table);
-    let mut taken: Vec<Range<u64>> = [one, other]
+    let taken = [one, other]
         .into_iter()
-        .flat_map(|table| table.partitions.iter().map(|it| table.place_of(it)))
-        .collect();
-    taken.sort_unstable_by_key(|place| place.start);
+        .flat_map(|table| table.partitions.iter().map(|it| table.place_of(it)));
     let start = |table: &Table| table.first_usable.to_bytes(table.sector_size);
     let end =
         |table: &Table| Lba(table.last_usable.0.saturating_add(1)).to_bytes(table.sector_size);
     let (start, end) = (start(one).max(start(other)), end(one).min(end(other)));
-    let mut free = Vec::new();
-    let mut at = start;
-    for place in taken {
-        let until = place.start.min(end);
-        if until > at {
-            free.push(at..until);
-        }
-        at = at.max(place.end);
-    }
-    if end > at {
-        free.push(at..end);
-    }
-    free
+    gaps(taken, start..end)
 }
 
 /// Where the bytes of two ranges differ, as far as both go.
@@ -323,24 +305,21 @@ fn bytes(disks: [&Disk; 2], places: [&Range<u64>; 2]) -> Result<Option<Aspect>, 
     let there = [0, 1].map(|index| disks[index].clipped(places[index]));
     let lengths = there.each_ref().map(|place| place.end - place.start);
     let length = lengths[0].min(lengths[1]);
-    let (mut one, mut other) = (Vec::new(), Vec::new());
-    let (mut at, mut first, mut blocks) = (0, None, 0_u64);
-    while at < length {
-        let count = usize::try_from((length - at).min(PIECE)).expect("at most PIECE");
-        for (index, bytes) in [&mut one, &mut other].into_iter().enumerate() {
-            bytes.resize(count, 0);
-            let read = disks[index].image.read_at(there[index].start + at, bytes);
-            read.map_err(|source| disks[index].failed(source))?;
+    let (mut first, mut blocks) = (None, 0_u64);
+    let read = |index: usize| {
+        let (disk, start) = (disks[index], there[index].start);
+        move |at: u64, bytes: &mut [u8]| {
+            let read = disk.image.read_at(start + at, bytes);
+            read.map_err(|source| disk.failed(source))
         }
-        if one != other {
-            let mut pairs = one.iter().zip(&other);
-            let found = pairs.position(|(one, other)| one != other);
-            first = first.or(found.map(|found| at + found as u64));
-            let pairs = one.chunks(BLOCK).zip(other.chunks(BLOCK));
-            blocks += pairs.filter(|(one, other)| one != other).count() as u64;
-        }
-        at += count as u64;
-    }
+    };
+    differing::pieces(0..length, read(0), read(1), |at, one, other| {
+        let found = differing::first_of(one, other);
+        first = first.or(found.map(|found| at + found as u64));
+        let pairs = one.chunks(BLOCK).zip(other.chunks(BLOCK));
+        blocks += pairs.filter(|(one, other)| one != other).count() as u64;
+        ControlFlow::Continue(())
+    })?;
     let all = places.map(|place| place.end - place.start);
     let is_short = all[0].min(all[1]) > length;
     let is = match (first, is_short) {

@@ -60,6 +60,7 @@ pub mod compare;
 pub mod component;
 mod configured;
 mod derive;
+mod differing;
 mod disk;
 pub mod disks;
 pub mod error;

@@ -1,7 +1,8 @@
 #![no_main]
 
-use cellblock_fuzz_targets::{Mounted, ext4, ext4_mounted};
 use std::sync::atomic::{AtomicBool, Ordering};
+
+use cellblock_fuzz_targets::{Mounted, ext4, ext4_mounted};
 
 /// Whether this machine mounts, as far as it is known.
 static MOUNTS: AtomicBool = AtomicBool::new(true);

@@ -75,6 +75,12 @@ pub struct Changed {
     pub missing: u64,
 }
 
+/// Opens an image that nobody changes. What is compressed in one that is not raw is taken apart by the codecs of `runtime`.
+pub(crate) fn open_image(path: &Path, runtime: &Runtime) -> Result<Existing, ImageError> {
+    let decoders: Arc<dyn Decoders> = runtime.codecs();
+    Existing::open(path)?.with_disk(&decoders)
+}
+
 /// What is done with a partition.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Use {

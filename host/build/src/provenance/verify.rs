@@ -13,10 +13,9 @@ use super::inputs::of_file;
 use super::statement::{Resource, guests, of_input, of_partition};
 use super::{Input, Statement};
 use crate::Assembled;
+use crate::differing;
+use cellblock_table::gaps;
 use cellblock_text::{grouped, printable};
-
-/// The bytes that are compared at a time.
-const BUFFER: usize = 1 << 20;
 
 /// What came of building once more.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -249,14 +248,9 @@ fn display_name(name: &str) -> String {
 
 /// The first difference outside the partitions.
 fn around(built: &Assembled, image: &File) -> io::Result<Option<Difference>> {
-    let mut at = 0;
-    let mut ranges: Vec<Range<u64>> = Vec::new();
-    for partition in &built.record.partitions {
-        ranges.push(at..partition.start.max(at));
-        at = at.max(partition.start + partition.size);
-    }
-    ranges.push(at..built.record.size);
-    for range in ranges {
+    let partitions = built.record.partitions.iter();
+    let taken = partitions.map(|one| one.start..one.start + one.size);
+    for range in gaps(taken, 0..built.record.size) {
         if let Some(offset) = first_difference(image, built.image.file(), range)? {
             let what = "the partition table, or what lies around the partitions";
             return Ok(Some(Difference {
@@ -275,32 +269,12 @@ fn around(built: &Assembled, image: &File) -> io::Result<Option<Difference>> {
 
 /// The first byte of the range that the two files do not have in common.
 fn first_difference(one: &File, other: &File, range: Range<u64>) -> io::Result<Option<u64>> {
-    let (mut mine, mut theirs) = (vec![0; BUFFER], vec![0; BUFFER]);
-    let mut at = range.start;
-    while at < range.end {
-        let count = usize::try_from(range.end - at).map_or(BUFFER, |left| left.min(BUFFER));
-        let (mine, theirs) = (&mut mine[..count], &mut theirs[..count]);
-        other.read_exact_at(theirs, at)?;
-        // The first image may be cut off.
-        let there = read_at_most(one, mine, at)?;
-        let differs = (0..count).find(|index| *index >= there || mine[*index] != theirs[*index]);
-        if let Some(index) = differs {
-            return Ok(Some(at + index as u64));
-        }
-        at += count as u64;
-    }
-    Ok(None)
-}
-
-fn read_at_most(file: &File, buffer: &mut [u8], at: u64) -> io::Result<usize> {
-    let mut done = 0;
-    while done < buffer.len() {
-        match file.read_at(&mut buffer[done..], at + done as u64) {
-            Ok(0) => break,
-            Ok(count) => done += count,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(done)
+    // The first image may be cut off: its end is a difference, too.
+    let end = one.metadata()?.len().clamp(range.start, range.end);
+    let found = differing::first(
+        range.start..end,
+        |at, bytes| one.read_exact_at(bytes, at),
+        |at, bytes| other.read_exact_at(bytes, at),
+    )?;
+    Ok(found.or((end < range.end).then_some(end)))
 }

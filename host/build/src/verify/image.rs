@@ -13,16 +13,16 @@ use cellblock_spec::Spec;
 use cellblock_table::{BOOT_CODE, Decoded, Selector};
 use cellblock_text::hexadecimal;
 use cellblock_tree::Tree;
-use cellblock_tree::volume::Decoders;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::Held;
 use crate::catalogue::{Catalog, is_read};
 use crate::compare::{Aspect, Compared, Difference, What, compare};
+use crate::differing;
 use crate::disk::Groundwork;
 use crate::error::Error;
-use crate::existing::decode_table;
+use crate::existing::{decode_table, open_image};
 use crate::filesystem::{Preparation, partition_error};
 use crate::making::{self, Making};
 use crate::output::Output;
@@ -31,7 +31,7 @@ use crate::reading::{Opened, Readers, Wanted};
 use crate::signing::Signers;
 use crate::{BuildOptions, DiskError};
 
-/// The bytes that are compared at once.
+/// The bytes that are hashed at once.
 const PIECE: usize = 1 << 20;
 
 /// How a partition was compared.
@@ -75,8 +75,7 @@ struct Subject<'a> {
 
 impl<'a> Subject<'a> {
     fn open(path: &'a Path, runtime: &'a Runtime) -> Result<Self, Error> {
-        let decoders: Arc<dyn Decoders> = runtime.codecs();
-        let image = Existing::open(path)?.with_disk(&decoders)?;
+        let image = open_image(path, runtime)?;
         let table = decode_table(&image, path, None)?;
         Ok(Self {
             path,
@@ -140,22 +139,14 @@ impl<'a> Subject<'a> {
     /// The first byte in which the image, from `start` on, differs from what was made.
     fn first_other_byte(&self, start: u64, made: &PartitionFile) -> Result<Option<u64>, Error> {
         use cellblock_table::ReadAt as _;
-        let (mut one, mut other) = (vec![0; PIECE], vec![0; PIECE]);
-        let mut done = 0;
-        while done < made.size() {
-            let left = (made.size() - done).min(PIECE as u64);
-            let count = usize::try_from(left).expect("at most PIECE");
-            made.read(done, &mut one[..count])?;
-            self.image
-                .read_at(start + done, &mut other[..count])
-                .map_err(|source| self.failed(source))?;
-            let mut bytes = one[..count].iter().zip(&other[..count]);
-            if let Some(at) = bytes.position(|(one, other)| one != other) {
-                return Ok(Some(done + at as u64));
-            }
-            done += count as u64;
-        }
-        Ok(None)
+        differing::first(
+            0..made.size(),
+            |at, bytes| Ok(made.read(at, bytes)?),
+            |at, bytes| {
+                let read = self.image.read_at(start + at, bytes);
+                read.map_err(|source| self.failed(source))
+            },
+        )
     }
 
     /// How the image's partition table differs from the planned one. Boot code before it is nobody's here.
@@ -174,8 +165,7 @@ impl<'a> Subject<'a> {
                 let read = self.image.read_at(at, &mut found);
                 read.map_err(|source| self.failed(source))?;
             }
-            let mut bytes = expected.iter().zip(&found);
-            let other = bytes.position(|(one, other)| one != other);
+            let other = differing::first_of(expected, &found);
             if let Some(other) = other.or((!is_there).then_some(0)) {
                 differences.push(other_bytes(at + other as u64));
             }

@@ -19,7 +19,7 @@ use cellblock_build::disks::{Comparing, Disk, Listener};
 use cellblock_build::footprint::Footprint;
 use cellblock_build::image::{Document, Superblock};
 use cellblock_build::reading::{Opened, ReadingError, Wanted};
-use cellblock_build::table::{Decoded, Selector, Table};
+use cellblock_build::table::{Decoded, Selector, Table, gaps};
 use cellblock_build::text::{exact, printable};
 use cellblock_build::tree::volume::Decoders;
 use cellblock_build::{Seen, look_at};
@@ -154,25 +154,17 @@ fn pieces(table: &Table, holds: &BTreeMap<u32, Superblock>) -> Vec<Piece> {
 
 /// Puts pieces in order, and what lies between them.
 fn with_gaps(pieces: &mut Vec<Piece>, size: u64) {
-    pieces.sort_by_key(|piece| piece.start);
-    let mut gaps = Vec::new();
-    let mut at = 0;
-    let ends = pieces
+    let taken = pieces
         .iter()
-        .map(|piece| (piece.start, piece.start.saturating_add(piece.size)));
-    for (start, end) in ends.chain([(size, size)]) {
-        if start > at {
-            gaps.push(Piece {
-                start: at,
-                size: start - at,
-                name: "not in a partition".to_owned(),
-                partition: None,
-                cells: Vec::new(),
-            });
-        }
-        at = at.max(end);
-    }
-    pieces.extend(gaps);
+        .map(|piece| piece.start..piece.start.saturating_add(piece.size));
+    let free = gaps(taken, 0..size).into_iter().map(|gap| Piece {
+        start: gap.start,
+        size: gap.end - gap.start,
+        name: "not in a partition".to_owned(),
+        partition: None,
+        cells: Vec::new(),
+    });
+    pieces.extend(free);
     pieces.sort_by_key(|piece| piece.start);
 }
 

@@ -1,7 +1,8 @@
 #![allow(clippy::unwrap_used)]
 
-use super::*;
 use std::ops::Range;
+
+use super::*;
 
 /// The longest beginning of a disk that any superblock here lies in, in bytes.
 const HEAD: usize = 66 << 10;

@@ -1,9 +1,10 @@
 //! Which columns of the picture each partition and each gap gets.
 
 use std::cmp::Reverse;
+use std::ops::Range;
 
 use crate::report::text::{columns, cut};
-use cellblock_build::table::{Lba, Partition, Table};
+use cellblock_build::table::{Lba, Partition, Table, gaps};
 use cellblock_build::text::human;
 use cellblock_build::text::printable;
 
@@ -80,24 +81,29 @@ fn in_disk_order(table: &Table) -> Vec<&Partition> {
 }
 
 fn stretches(table: &Table) -> Vec<Stretch<'_>> {
-    let mut stretches = Vec::new();
-    let mut next = 0;
-    for partition in in_disk_order(table) {
-        stretches.extend(gaps(table, next, partition.start.0));
-        stretches.push(Stretch {
+    let partitions = in_disk_order(table);
+    let taken = partitions
+        .iter()
+        .map(|one| one.start.0..one.last().0.saturating_add(1));
+    let free = gaps(taken, 0..table.disk_sectors);
+    let mut stretches: Vec<(u64, Stretch<'_>)> = Vec::new();
+    for partition in partitions {
+        let stretch = Stretch {
             sectors: partition.sectors,
             free: 0,
             partition: Some(partition),
             in_extended: partition.is_logical(),
-        });
-        next = next.max(partition.last().0.saturating_add(1));
+        };
+        stretches.push((partition.start.0, stretch));
     }
-    stretches.extend(gaps(table, next, table.disk_sectors));
-    stretches
+    stretches.extend(free.into_iter().flat_map(|gap| divided(table, gap)));
+    stretches.sort_by_key(|(start, _)| *start);
+    stretches.into_iter().map(|(_, stretch)| stretch).collect()
 }
 
-/// The gap between two sectors, divided where the extended partition starts or ends in it.
-fn gaps(table: &Table, first: u64, end: u64) -> Vec<Stretch<'static>> {
+/// A gap with its first sector, divided where the extended partition starts or ends in it.
+fn divided(table: &Table, gap: Range<u64>) -> Vec<(u64, Stretch<'static>)> {
+    let Range { start: first, end } = gap;
     let inside = table
         .extended()
         .map(|extended| (extended.start.0, extended.last().0.saturating_add(1)));
@@ -112,15 +118,18 @@ fn gaps(table: &Table, first: u64, end: u64) -> Vec<Stretch<'static>> {
     bounds.push(end);
     let usable_end = table.last_usable.0.saturating_add(1);
     let pairs = bounds.windows(2).filter(|pair| pair[0] < pair[1]);
-    let gaps = pairs.map(|pair| Stretch {
-        sectors: pair[1] - pair[0],
-        free: pair[1]
-            .min(usable_end)
-            .saturating_sub(pair[0].max(table.first_usable.0)),
-        partition: None,
-        in_extended: inside.is_some_and(|(start, stop)| (start..stop).contains(&pair[0])),
+    let divided = pairs.map(|pair| {
+        let stretch = Stretch {
+            sectors: pair[1] - pair[0],
+            free: pair[1]
+                .min(usable_end)
+                .saturating_sub(pair[0].max(table.first_usable.0)),
+            partition: None,
+            in_extended: inside.is_some_and(|(start, stop)| (start..stop).contains(&pair[0])),
+        };
+        (pair[0], stretch)
     });
-    gaps.collect()
+    divided.collect()
 }
 
 /// The fewest columns of a stretch: a gap must show, a partition must show its number.
