@@ -16,7 +16,7 @@ pub fn gaps(taken: impl IntoIterator<Item = Range<u64>>, within: Range<u64>) -> 
     let mut gaps = Vec::new();
     let mut at = within.start;
     let end = within.end;
-    for range in taken.into_iter().chain([end..end]) {
+    for range in taken.into_iter().chain(std::iter::once(end..end)) {
         let until = range.start.min(end);
         if until > at {
             gaps.push(at..until);
