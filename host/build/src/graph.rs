@@ -328,10 +328,13 @@ mod tests {
     use cellblock_cell::{Runtime, RuntimeOptions, Walls};
     use cellblock_spec::Spec;
 
+    /// A phase of a partition.
+    type Begins = (Phase, &'static str);
+
     /// Keeps what begins. What is gated begins only once something else has: it waits so long, and no longer than a minute.
     #[derive(Debug, Default)]
     struct Gate {
-        gated: Option<((Phase, &'static str), (Phase, &'static str))>,
+        gated: Option<(Begins, Begins)>,
         begun: Mutex<Vec<String>>,
         changed: Condvar,
     }
