@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::determinism::DEMO;
-use crate::support::bench::{program, sha256};
+use crate::support::bench::{copy_program, sha256};
 use crate::support::judges::Judge;
 use crate::support::{Ability, Bench, Outcome, is_root, judge, lacks, skipped, text, trace};
 
@@ -16,7 +16,7 @@ pub const NOBODY: u32 = 65534;
 /// The demo where nobody can read it, the program beside it, and a folder `out` that nobody can write to.
 pub fn bench() -> Bench {
     let bench = Bench::with_case("demo");
-    fs::copy(program(), bench.path("cellblock")).unwrap();
+    copy_program(&bench.path("cellblock"));
     folder_of_nobody(&bench, "out");
     bench
 }
@@ -78,7 +78,7 @@ fn nobody_builds_the_same_bytes() {
 /// Runs the program as the user nobody, with no right and nothing in the environment, in the folder of `bench`.
 pub fn as_nobody(bench: &Bench, setpriv: &Judge, arguments: &[&str]) {
     let copy = bench.path("cellblock");
-    fs::copy(program(), &copy).unwrap();
+    copy_program(&copy);
     let output = Command::new(setpriv.program())
         .args(without_rights())
         .arg(copy)

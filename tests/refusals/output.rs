@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use super::{PARTITION, filesystem};
-use crate::support::bench::{names, program};
+use crate::support::bench::{copy_program, names};
 use crate::support::mount::Mount;
 use crate::support::{Ability, Bench, is_root, judge, lacks, text};
 
@@ -107,7 +107,7 @@ fn a_folder_that_is_not_writable_is_refused() {
             return;
         };
         let copy = bench.path("cellblock");
-        fs::copy(program(), &copy).unwrap();
+        copy_program(&copy);
         let mut command = setpriv.command();
         command
             .args(["--reuid=65534", "--regid=65534", "--clear-groups"])

@@ -172,6 +172,15 @@ pub fn program() -> &'static Path {
     Path::new(env!("CARGO_BIN_EXE_cellblock"))
 }
 
+/// Puts the program at `path`, to be run there.
+///
+/// By a process of its own: what is open here for writing is open in each process that another test starts just then, and a
+/// file that somebody has open for writing cannot be run.
+pub fn copy_program(path: &Path) {
+    let copied = Command::new("cp").arg(program()).arg(path).status();
+    assert!(copied.unwrap().success());
+}
+
 /// Where the tests keep compiled guests.
 pub fn cache() -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache");
