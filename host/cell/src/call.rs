@@ -91,7 +91,7 @@ pub(super) fn cut_ended(ended: Result<Returned, Stopped>) -> Result<Returned, St
 /// Why a guest does not return.
 #[derive(Serialize, Deserialize)]
 pub(super) enum Stopped {
-    /// It met a limit: which, with the numbers.
+    /// It exceeded a limit: which, with the numbers.
     Limit(String),
     /// Its time was over.
     Deadline,

@@ -195,6 +195,7 @@ impl Session {
             rest = behind;
         }
         if !rest.is_empty() {
+            // The number is for the message alone.
             return Err(Refused::Block(
                 u32::try_from(counts.len()).unwrap_or(u32::MAX),
             ));
@@ -313,6 +314,7 @@ impl Session {
         }
         let fits = |input: &Vec<u8>| (1..=LARGEST_OWN).contains(&input.len());
         if let Some(index) = inputs.iter().position(|input| !fits(input)) {
+            // The number is for the message alone.
             return Err(Refused::Block(u32::try_from(index).unwrap_or(u32::MAX)));
         }
         let bytes = inputs.iter().map(|input| input.len() as u64).sum();

@@ -89,6 +89,7 @@ impl Pace<'_> {
     /// Bytes a second, since it began.
     fn rate(&self) -> u64 {
         let rate = u128::from(self.done) * 1000 / self.elapsed.as_millis().max(1);
+        // Faster than can be said.
         u64::try_from(rate).unwrap_or(u64::MAX)
     }
 

@@ -23,6 +23,7 @@ impl Pen {
 
     /// Text in the colour of a partition.
     pub(super) fn partition(self, text: &str, number: u32) -> String {
+        // Which colour it is does not matter.
         let index = usize::try_from(number.saturating_sub(1)).unwrap_or(0);
         self.paint(text, PALETTE[index % PALETTE.len()])
     }

@@ -179,7 +179,7 @@ fn geometry(sectors: u64) -> (u16, u8, u8) {
             tracks = sectors / 63;
         }
     }
-    let cylinders = u16::try_from(tracks / heads).unwrap_or(u16::MAX);
+    let cylinders = u16::try_from(tracks / heads).expect("no disk is counted beyond the largest");
     let heads = u8::try_from(heads).expect("at most 16");
     (cylinders, heads, track)
 }

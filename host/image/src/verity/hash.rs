@@ -72,6 +72,7 @@ pub(super) fn level<D: Digest + Clone + Sync>(
         next: AtomicU64::new(0),
         groups,
     };
+    // No machine has as many threads as groups that a usize cannot count.
     let threads = threads.min(usize::try_from(groups).unwrap_or(usize::MAX));
     if threads <= 1 {
         return worker.work();

@@ -99,6 +99,7 @@ impl VolumeBuilder {
             });
         }
         let length = self.paths[parent.index()] as usize + 1 + told.name.len();
+        // What no u32 holds is beyond the limit all the more.
         let length = u32::try_from(length).unwrap_or(u32::MAX);
         if length > PATH_LIMIT {
             return Err(VolumeFault::Deep {

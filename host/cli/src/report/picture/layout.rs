@@ -146,7 +146,7 @@ fn share(stretches: &[Stretch<'_>], floors: &[usize], spare: usize) -> Vec<usize
     let mut widths = floors.to_vec();
     for _ in 0..spare {
         let squeezed = (0..widths.len()).max_by_key(|&index| {
-            let columns = u128::try_from(widths[index]).unwrap_or(u128::MAX).max(1);
+            let columns = (widths[index] as u128).max(1);
             // The shift keeps fractions of a sector; of equals the first counts.
             (
                 (u128::from(stretches[index].sectors) << 32) / columns,
