@@ -22,14 +22,17 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
-use rustix::fs::{AtFlags, Dir, Mode, OFlags, fstat, linkat, openat, renameat, statat, unlinkat};
+use rustix::fs::{
+    AtFlags, Dir, Mode, OFlags, Timespec, Timestamps, UTIME_NOW, fstat, linkat, openat, renameat,
+    statat, unlinkat, utimensat,
+};
 use sha2::{Digest as _, Sha256};
 
 use super::engine::Home;
 use cellblock_text::hexadecimal;
 use folder::is_own_file;
 
-/// The most guests that are kept; beyond, the oldest go.
+/// The most guests that are kept; beyond, those go whose last use is the longest ago.
 const KEPT: usize = 64;
 /// The most bytes that they take together.
 const KEPT_BYTES: u64 = 2 << 30;
@@ -40,7 +43,7 @@ const KEY: usize = 32;
 /// The name of the key's file.
 const KEY_NAME: &str = "key";
 
-/// When a file was written: seconds and nanoseconds.
+/// When a file was written or used last: seconds and nanoseconds.
 type Age = (i64, u32);
 
 /// A folder of compiled guests.
@@ -98,7 +101,21 @@ impl Cache {
         let (tag, code) = bytes.split_at_checked(KEY)?;
         self.mac(entry, code).verify_slice(tag).ok()?;
         bytes.drain(..KEY);
+        self.touch(&entry.0);
         Some(bytes)
+    }
+
+    /// Notes that an entry is used. Where that fails, it goes earlier than it might.
+    fn touch(&self, name: &str) {
+        let now = Timespec {
+            tv_sec: 0,
+            tv_nsec: UTIME_NOW,
+        };
+        let times = Timestamps {
+            last_access: now,
+            last_modification: now,
+        };
+        let _ = utimensat(&self.folder, name, &times, AtFlags::SYMLINK_NOFOLLOW);
     }
 
     /// Keeps `code` for `entry`. Where that fails, the next run compiles anew.
@@ -142,8 +159,8 @@ impl Cache {
         }
     }
 
-    /// The files of entries, and those that a host which was killed has left, from the oldest on: when they were written,
-    /// their sizes in bytes, and their names.
+    /// The files of entries, and those that a host which was killed has left, from the oldest on: when they were written
+    /// or used, their sizes in bytes, and their names.
     fn files(&self) -> io::Result<BTreeSet<(Age, u64, String)>> {
         let mut files = BTreeSet::new();
         for entry in Dir::read_from(&self.folder)? {
@@ -323,6 +340,27 @@ mod tests {
         fs::remove_file(&key).unwrap();
         std::os::unix::fs::symlink("/etc/hostname", &key).unwrap();
         assert!(Cache::open(base.path()).is_err());
+    }
+
+    #[test]
+    fn what_was_used_stays() {
+        let base = tempfile::tempdir().unwrap();
+        let cache = Cache::open(base.path()).unwrap();
+        let long_ago = |number: u8| {
+            let file = File::options()
+                .write(true)
+                .open(base.path().join(&entry(number).0));
+            let written = UNIX_EPOCH + Duration::from_secs(number.into());
+            file.unwrap().set_modified(written).unwrap();
+        };
+        cache.put(&entry(0), b"used");
+        for number in 1..100 {
+            long_ago(0);
+            assert!(cache.get(&entry(0)).is_some(), "{number}");
+            cache.put(&entry(number), b"code");
+            long_ago(number);
+        }
+        assert!(cache.get(&entry(1)).is_none());
     }
 
     #[test]
