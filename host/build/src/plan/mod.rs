@@ -1,4 +1,4 @@
-//! [`Spec`] -> [`Plan`]: every size, offset and identifier decided. All arithmetic of sizes and offsets is here.
+//! [`Spec`](cellblock_spec::Spec) -> [`Plan`]: every size, offset and identifier decided. All arithmetic of sizes and offsets is here.
 //!
 //! ```text
 //! Spec ── Draft::new ──> Draft ── measured ──> Measured ── plan ──> Plan

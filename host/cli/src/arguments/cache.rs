@@ -20,7 +20,7 @@ pub struct Caches {
     /// Without it, the places in CELLBLOCK_CACHE, with spaces between them. The image does not depend on it
     #[arg(long = "cache", value_name = "PLACE")]
     places: Vec<String>,
-    /// Where no place is named, use those that the spec names in [cache], and trust its keys. A spec is not believed unasked:
+    /// Where no place is named, use those that the spec names in `[cache]`, and trust its keys. A spec is not believed unasked:
     /// who wrote it would learn what is built, and could put bytes into it
     #[arg(long)]
     pub spec_cache: bool,
