@@ -42,7 +42,7 @@ pub(crate) fn run<R: Send + Sync, E: Send>(
     assert_eq!(circle(needs), None, "the planner refuses circles");
     let board = Board {
         made: Made(needs.iter().map(|_| OnceLock::new()).collect()),
-        state: Mutex::new(State {
+        state: Mutex::new(Schedule {
             waiting: order(needs).into_iter().enumerate().collect(),
             running: 0,
             failure: None,
@@ -131,13 +131,13 @@ fn search(
 
 struct Board<'a, R, E> {
     made: Made<R>,
-    state: Mutex<State<E>>,
+    state: Mutex<Schedule<E>>,
     /// Signalled when a step ends.
     changed: Condvar,
     needs: &'a [BTreeSet<usize>],
 }
 
-struct State<E> {
+struct Schedule<E> {
     /// Steps that nobody has taken, by their rank in [`order`].
     waiting: BTreeMap<usize, usize>,
     running: usize,
@@ -145,7 +145,7 @@ struct State<E> {
     failure: Option<(usize, E)>,
 }
 
-impl<E> State<E> {
+impl<E> Schedule<E> {
     /// Keeps the failure of the step with this rank, if it is the first in order. What comes after it is not begun.
     fn fail(&mut self, rank: usize, error: E) {
         if self.failure.as_ref().is_none_or(|(first, _)| rank < *first) {
@@ -156,7 +156,7 @@ impl<E> State<E> {
 }
 
 impl<R, E> Board<'_, R, E> {
-    fn lock(&self) -> MutexGuard<'_, State<E>> {
+    fn lock(&self) -> MutexGuard<'_, Schedule<E>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

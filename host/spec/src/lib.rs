@@ -275,7 +275,7 @@ pub struct FilesystemSpec {
     #[schemars(with = "Option<String>")]
     pub uuid: Option<Placed<FilesystemId>>,
     /// What goes into it; of two sources with the same file the later wins.
-    #[schemars(default, with = "Vec<schema::Content>")]
+    #[schemars(default, with = "Vec<schema::ContentTable>")]
     pub content: Vec<Content>,
     /// Options of the formatter; `cellblock guests` lists them.
     #[schemars(default, with = "BTreeMap<String, schema::OptionValue>")]

@@ -34,9 +34,9 @@ impl<T: JsonSchema> JsonSchema for Placed<T> {
 
 /// One source of content.
 #[derive(JsonSchema)]
-#[schemars(rename_all = "kebab-case", deny_unknown_fields)]
+#[schemars(rename = "Content", rename_all = "kebab-case", deny_unknown_fields)]
 #[expect(dead_code, reason = "only its schema is used")]
-pub(super) struct Content {
+pub(super) struct ContentTable {
     #[schemars(flatten)]
     what: ContentKind,
     /// Where it goes inside the file system: the directory for a directory or an archive; for a file its full path, or

@@ -32,7 +32,7 @@ pub(super) struct Shared {
     taken: AtomicU64,
     /// No call is under way: nobody waits for what is not begun.
     unwanted: AtomicBool,
-    state: Mutex<State>,
+    state: Mutex<Encodings>,
     /// Signalled when the queue gets a job or is closed.
     asked: Condvar,
     /// Signalled when a job is done.
@@ -44,7 +44,7 @@ pub(super) struct Shared {
 pub(super) struct BlockId(usize);
 
 #[derive(Default)]
-pub(super) struct State {
+pub(super) struct Encodings {
     queue: VecDeque<Job>,
     closed: bool,
     /// A thread has panicked.
@@ -132,7 +132,7 @@ impl Pool {
         &self.shared.spool
     }
 
-    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Encodings> {
         self.shared.lock()
     }
 
@@ -200,7 +200,7 @@ impl Pool {
     pub(super) fn wait<T>(
         &self,
         deadline: Option<Instant>,
-        mut look: impl FnMut(&mut State) -> Option<Result<T, Failure>>,
+        mut look: impl FnMut(&mut Encodings) -> Option<Result<T, Failure>>,
     ) -> Option<Result<T, Failure>> {
         let mut state = self.lock();
         loop {
@@ -251,7 +251,7 @@ impl Drop for Pool {
     }
 }
 
-impl State {
+impl Encodings {
     fn ask(&mut self, key: Key, task: Task) -> BlockId {
         if let Some(id) = self.found.get(&key) {
             self.counts.reused += 1;
@@ -330,7 +330,7 @@ struct Finished {
 }
 
 impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, Encodings> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -11,7 +11,7 @@ use cellblock_tree::{Kind, NodeId};
 use super::Failure;
 use super::hashing::{Hash, Hashing, Run};
 use super::pool::{BlockId, Pool};
-use super::task::{Content, Span, Task};
+use super::task::{Input, Span, Task};
 
 /// What may be asked for beside the content of the tree, in bytes.
 const BUDGET: u64 = 64 << 20;
@@ -207,7 +207,7 @@ impl Session {
             rest = behind;
             Task {
                 settings,
-                content: Content::Spans(block.to_vec()),
+                content: Input::Spans(block.to_vec()),
             }
         });
         let ids = self.ask(tasks, deadline)?;
@@ -321,7 +321,7 @@ impl Session {
         self.spend(bytes, inputs.len())?;
         let tasks = inputs.into_iter().map(|input| Task {
             settings,
-            content: Content::Own(input),
+            content: Input::Own(input),
         });
         let ids = self.ask(tasks, deadline)?;
         let mut outputs = Vec::with_capacity(ids.len());

@@ -16,7 +16,7 @@ pub(super) struct Span {
 }
 
 /// What is compressed.
-pub(super) enum Content {
+pub(super) enum Input {
     /// Ranges of files, of at most 16 MiB together.
     Spans(Vec<Span>),
     /// Bytes of the guest's own.
@@ -26,7 +26,7 @@ pub(super) enum Content {
 /// A block with its settings, which were checked.
 pub(super) struct Task {
     pub(super) settings: Settings,
-    pub(super) content: Content,
+    pub(super) content: Input,
 }
 
 /// What stands for settings and content: equal ones are encoded once.
@@ -35,11 +35,11 @@ pub(super) type Key = [u8; 32];
 impl Task {
     pub(super) fn length(&self) -> usize {
         match &self.content {
-            Content::Spans(spans) => {
+            Input::Spans(spans) => {
                 let sum: u64 = spans.iter().map(|span| span.length).sum();
                 usize::try_from(sum).expect("a block has at most 16 MiB")
             }
-            Content::Own(bytes) => bytes.len(),
+            Input::Own(bytes) => bytes.len(),
         }
     }
 
@@ -58,7 +58,7 @@ impl Task {
             hash.update(&number.to_le_bytes());
         }
         match &self.content {
-            Content::Spans(spans) => {
+            Input::Spans(spans) => {
                 hash.update(b"spans");
                 for span in spans {
                     hash.update(&span.file.0.to_le_bytes());
@@ -66,7 +66,7 @@ impl Task {
                     hash.update(&span.length.to_le_bytes());
                 }
             }
-            Content::Own(bytes) => {
+            Input::Own(bytes) => {
                 hash.update(b"bytes");
                 hash.update(bytes);
             }
@@ -98,11 +98,11 @@ impl Task {
     /// Fills `room` with the content.
     fn read(&self, reader: &mut Reader<'_>, room: &mut [u8]) -> Result<(), SourceError> {
         let spans = match &self.content {
-            Content::Own(bytes) => {
+            Input::Own(bytes) => {
                 room.copy_from_slice(bytes);
                 return Ok(());
             }
-            Content::Spans(spans) => spans,
+            Input::Spans(spans) => spans,
         };
         if let [span] = spans[..] {
             return reader.read(span.file, span.offset, room);
@@ -127,10 +127,10 @@ impl Task {
             Problem::Source(error) => Failure::Source(error),
             Problem::Worker(error) => Failure::Worker {
                 path: match &self.content {
-                    Content::Spans(spans) => {
+                    Input::Spans(spans) => {
                         spans.first().map(|span| PathBytes(tree.path(span.file)))
                     }
-                    Content::Own(_) => None,
+                    Input::Own(_) => None,
                 },
                 error,
             },

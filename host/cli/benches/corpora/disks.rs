@@ -11,7 +11,7 @@ use cellblock_codec::{Method, Settings};
 use crate::Arguments;
 use crate::contender::{self, CELLBLOCK};
 use crate::corpus::Corpus;
-use crate::formats::floor::{Content, Floor};
+use crate::formats::floor::{AllBytes, Floor};
 use crate::report::{median, table};
 use crate::trial::wait;
 
@@ -147,7 +147,7 @@ impl Stage<'_> {
             eprintln!("skipped: no qemu-img");
             return Ok(Vec::new());
         };
-        let content = Content::of_disk(&self.path("raw.img"), CLUSTER)?;
+        let content = AllBytes::of_disk(&self.path("raw.img"), CLUSTER)?;
         let mut rows = Vec::new();
         for pair in &PAIRS {
             let floor = Floor {

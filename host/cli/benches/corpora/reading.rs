@@ -12,7 +12,7 @@ use cellblock_codec::{Method, Settings};
 use crate::Arguments;
 use crate::contender::{self, CELLBLOCK};
 use crate::corpus::Corpus;
-use crate::formats::floor::{Content, Floor};
+use crate::formats::floor::{AllBytes, Floor};
 use crate::report::{median, table};
 use crate::trial::wait;
 
@@ -106,7 +106,7 @@ impl Stage<'_> {
             block: BLOCK,
             ends_alone: false,
         };
-        let content = Content::read(&self.corpus.directory)?;
+        let content = AllBytes::read(&self.corpus.directory)?;
         let blocks = content.compressed(floor)?;
         let decoding = || blocks.decompress();
         let mounted = || {

@@ -88,12 +88,12 @@ impl Progress for LineProgress {
 /// What the thread that writes every ten seconds looks at.
 #[derive(Debug, Default)]
 struct Shared {
-    state: Mutex<State>,
+    state: Mutex<Phases>,
     changed: Condvar,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct Phases {
     /// The phases that have begun and not ended, by their numbers.
     ongoing: Vec<(u64, Line)>,
     begun: u64,
@@ -128,7 +128,7 @@ impl Line {
 }
 
 impl Shared {
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, Phases> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -171,7 +171,7 @@ impl Shared {
     }
 }
 
-impl State {
+impl Phases {
     /// All that is going on, in a line.
     fn line(&self) -> Option<String> {
         let words = self.ongoing.iter().map(|(_, line)| line.pace().words());

@@ -47,11 +47,11 @@ const PAGE: usize = 16 << 10;
 struct Piece {
     /// Which bytes of the disk; the last one may reach beyond its end.
     range: Range<u64>,
-    place: Place,
+    mapping: Mapping,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
+enum Mapping {
     Zeros,
     /// At this offset of the file.
     Plain(u64),
@@ -281,9 +281,9 @@ impl VirtualDisk {
     }
 
     fn read_piece(&self, piece: &Piece, within: u64, part: &mut [u8]) -> io::Result<()> {
-        match piece.place {
-            Place::Zeros => part.fill(0),
-            Place::Plain(offset) => {
+        match piece.mapping {
+            Mapping::Zeros => part.fill(0),
+            Mapping::Plain(offset) => {
                 // The last one may be cut short by the end of the file: the rest of it was never written.
                 self.stored.check("data", offset, 1)?;
                 let there = self.stored.length.saturating_sub(offset + within);
@@ -291,7 +291,7 @@ impl VirtualDisk {
                 self.stored.file.read_exact_at(there, offset + within)?;
                 beyond.fill(0);
             }
-            Place::Packed(packed) => {
+            Mapping::Packed(packed) => {
                 let decoded = self.decoded(piece, packed)?;
                 let within = usize::try_from(within).expect("within a piece that is in memory");
                 part.copy_from_slice(&decoded[within..within + part.len()]);
@@ -374,10 +374,10 @@ impl VirtualDisk {
         while at < range.end {
             let piece = self.layout.piece(&self.stored, at)?;
             let end = piece.range.end.min(range.end);
-            match piece.place {
-                Place::Zeros => {}
-                Place::Plain(_) => plain += end - at,
-                Place::Packed(it) => packed += it.least(end - at),
+            match piece.mapping {
+                Mapping::Zeros => {}
+                Mapping::Plain(_) => plain += end - at,
+                Mapping::Packed(it) => packed += it.least(end - at),
             }
             // A piece at the end may be in the file as far as it is on the disk.
             let room = self.stored.length;
@@ -388,7 +388,7 @@ impl VirtualDisk {
                 }
                 .into());
             }
-            if piece.place != Place::Zeros {
+            if piece.mapping != Mapping::Zeros {
                 ranges.add(at..end);
             }
             at = end;

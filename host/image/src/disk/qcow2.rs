@@ -6,7 +6,7 @@ use std::io;
 
 use zerocopy::{BE, FromBytes, IntoBytes, U32, U64, Unaligned};
 
-use super::{DiskFault, Layout, Packed, Piece, Place, Stored, called, each_once};
+use super::{DiskFault, Layout, Mapping, Packed, Piece, Stored, called, each_once};
 use cellblock_text::PathBytes;
 use cellblock_tree::volume::Coding;
 
@@ -138,10 +138,10 @@ impl Qcow2 {
         let places = table.into_iter().map(|it| u64::from_be_bytes(it) & OFFSET);
         qcow2.first_level = places.collect();
         let there = || qcow2.first_level.iter().copied().filter(|it| *it != 0);
-        if let Some(place) = there().find(|it| it % qcow2.cluster() != 0) {
+        if let Some(offset) = there().find(|it| it % qcow2.cluster() != 0) {
             let fault = DiskFault::Number {
-                what: "the place of a second-level table",
-                value: place,
+                what: "the offset of a second-level table",
+                value: offset,
                 expected: "a multiple of a cluster's bytes".to_owned(),
             };
             return Err(fault.into());
@@ -268,19 +268,19 @@ impl Layout for Qcow2 {
             let start = at / of_table * of_table;
             return Ok(Piece {
                 range: start..start.saturating_add(of_table),
-                place: Place::Zeros,
+                mapping: Mapping::Zeros,
             });
         }
         let (cluster, what) = (self.cluster(), "an entry of a second-level table");
         let start = at / cluster * cluster;
         let offset = table + at % of_table / cluster * self.entry();
         let entry = u64::from_be_bytes(stored.entry(what, offset)?);
-        let whole = |place| Piece {
+        let whole = |mapping| Piece {
             range: start..start.saturating_add(cluster),
-            place,
+            mapping,
         };
         if entry & COMPRESSED != 0 {
-            return Ok(whole(Place::Packed(self.packed(entry, stored.length)?)));
+            return Ok(whole(Mapping::Packed(self.packed(entry, stored.length)?)));
         }
         let data = entry & OFFSET;
         if self.has_subclusters {
@@ -289,9 +289,9 @@ impl Layout for Qcow2 {
         }
         Ok(whole(
             if data == 0 || self.has_zeros && entry & IS_ZERO != 0 {
-                Place::Zeros
+                Mapping::Zeros
             } else {
-                Place::Plain(data)
+                Mapping::Plain(data)
             },
         ))
     }
@@ -306,13 +306,13 @@ fn subcluster(start: u64, cluster: u64, data: u64, bits: u64, at: u64) -> Piece 
     let is = is_data(first);
     let end = (first..SUBCLUSTERS).find(|part| is_data(*part) != is);
     let end = end.unwrap_or(SUBCLUSTERS);
-    let place = if is {
-        Place::Plain(data + first * length)
+    let mapping = if is {
+        Mapping::Plain(data + first * length)
     } else {
-        Place::Zeros
+        Mapping::Zeros
     };
     Piece {
         range: start + first * length..start.saturating_add(end * length),
-        place,
+        mapping,
     }
 }

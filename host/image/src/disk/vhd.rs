@@ -6,7 +6,7 @@ use std::io;
 
 use zerocopy::{BE, FromBytes, Immutable, IntoBytes, KnownLayout, U32, U64, Unaligned};
 
-use super::{DiskFault, Layout, Piece, Place, Stored, called, each_once};
+use super::{DiskFault, Layout, Mapping, Piece, Stored, called, each_once};
 use cellblock_text::PathBytes;
 
 const SECTOR: u64 = 512;
@@ -176,17 +176,17 @@ impl Layout for Vhd {
         let Some(blocks) = &self.blocks else {
             return Ok(Piece {
                 range: 0..self.size,
-                place: Place::Plain(0),
+                mapping: Mapping::Plain(0),
             });
         };
         let index = at / blocks.length;
-        let place = blocks.table[usize::try_from(index).expect("the table is in memory")];
+        let sector = blocks.table[usize::try_from(index).expect("the table is in memory")];
         let start = index * blocks.length;
         Ok(Piece {
             range: start..start.saturating_add(blocks.length),
-            place: match place {
-                ABSENT => Place::Zeros,
-                sector => Place::Plain(u64::from(sector) * SECTOR + blocks.bitmap),
+            mapping: match sector {
+                ABSENT => Mapping::Zeros,
+                sector => Mapping::Plain(u64::from(sector) * SECTOR + blocks.bitmap),
             },
         })
     }

@@ -7,7 +7,7 @@ use std::io;
 
 use zerocopy::{FromBytes, IntoBytes, LE, U16, U32, U64, Unaligned};
 
-use super::{DiskFault, Layout, Packed, Piece, Place, Stored, called, each_once};
+use super::{DiskFault, Layout, Mapping, Packed, Piece, Stored, called, each_once};
 use cellblock_tree::volume::Coding;
 
 const SECTOR: u64 = 512;
@@ -154,27 +154,27 @@ impl Layout for Vmdk {
             let start = at / of_table * of_table;
             return Ok(Piece {
                 range: start..start.saturating_add(of_table),
-                place: Place::Zeros,
+                mapping: Mapping::Zeros,
             });
         }
         let grain = at / self.grain;
         let offset = u64::from(table) * SECTOR + grain % self.entries * 4;
         let what = "an entry of a table of grains";
         let entry = u32::from_le_bytes(stored.entry(what, offset)?);
-        let place = u64::from(entry) * SECTOR;
+        let data = u64::from(entry) * SECTOR;
         let start = grain * self.grain;
         Ok(Piece {
             range: start..start.saturating_add(self.grain),
-            place: match entry {
-                0 => Place::Zeros,
-                ZEROS if self.has_zero_grains => Place::Zeros,
-                _ if self.is_compressed => Place::Packed(Packed {
+            mapping: match entry {
+                0 => Mapping::Zeros,
+                ZEROS if self.has_zero_grains => Mapping::Zeros,
+                _ if self.is_compressed => Mapping::Packed(Packed {
                     coding: Coding::Zlib,
-                    offset: place,
+                    offset: data,
                     // Its marker says it.
                     length: 0,
                 }),
-                _ => Place::Plain(place),
+                _ => Mapping::Plain(data),
             },
         })
     }
@@ -211,7 +211,7 @@ fn check_descriptor(stored: &Stored, header: &Header) -> io::Result<()> {
         _ if said.base.is_some() => {}
         // Its own name, whatever the file is called now.
         [
-            Extent {
+            ExtentLine {
                 is_sparse: true, ..
             },
         ] => return Ok(()),
@@ -241,12 +241,12 @@ fn descriptor(stored: &Stored, offset: u64, length: u64) -> io::Result<Vec<u8>> 
 
 /// What a descriptor says of other files.
 struct Said<'a> {
-    extents: Vec<Extent<'a>>,
+    extents: Vec<ExtentLine<'a>>,
     /// The disk that it differs from.
     base: Option<&'a [u8]>,
 }
 
-struct Extent<'a> {
+struct ExtentLine<'a> {
     is_sparse: bool,
     is_flat: bool,
     file: &'a [u8],
@@ -260,7 +260,7 @@ impl<'a> Said<'a> {
         };
         let mut has_base = false;
         for line in text.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii) {
-            if let Some(extent) = Extent::of(line) {
+            if let Some(extent) = ExtentLine::of(line) {
                 said.extents.push(extent);
             } else if let Some(value) = value(line, b"parentCID") {
                 has_base = !value.eq_ignore_ascii_case(b"ffffffff");
@@ -300,7 +300,7 @@ fn value<'a>(line: &'a [u8], key: &[u8]) -> Option<&'a [u8]> {
     Some(unquoted.map_or(value, |it| it.strip_suffix(b"\"").unwrap_or(it)))
 }
 
-impl<'a> Extent<'a> {
+impl<'a> ExtentLine<'a> {
     /// A line such as `RW 2048 SPARSE "disk.vmdk"`.
     fn of(line: &'a [u8]) -> Option<Self> {
         let access = [&b"RW "[..], b"RDONLY ", b"NOACCESS "];

@@ -161,7 +161,7 @@ impl Iterator for Grid {
 
 /// Where threads meet.
 struct Line<T> {
-    state: Mutex<State<T>>,
+    state: Mutex<Window<T>>,
     /// Signalled when a block is taken, so that another may be begun.
     taken: Condvar,
     /// Signalled when a block is done.
@@ -170,7 +170,7 @@ struct Line<T> {
     most: u64,
 }
 
-struct State<T> {
+struct Window<T> {
     grid: Grid,
     /// The blocks that were begun, and those that were handed over.
     begun: u64,
@@ -184,7 +184,7 @@ struct State<T> {
 }
 
 impl<T> Line<T> {
-    fn lock(&self) -> MutexGuard<'_, State<T>> {
+    fn lock(&self) -> MutexGuard<'_, Window<T>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -268,7 +268,7 @@ pub(super) fn in_order<T: Send>(
 ) -> Result<(), ImageError> {
     let jobs = disk.jobs.max(1);
     let line = Line {
-        state: Mutex::new(State {
+        state: Mutex::new(Window {
             grid: Grid {
                 extents: disk.extents()?.into_iter(),
                 current: 0..0,

@@ -20,9 +20,9 @@ pub(crate) struct Floor {
 }
 
 /// The bytes of all files, each once.
-pub(crate) struct Content(Vec<Vec<u8>>);
+pub(crate) struct AllBytes(Vec<Vec<u8>>);
 
-impl Content {
+impl AllBytes {
     pub(crate) fn read(directory: &Path) -> Result<Self> {
         let mut content = Self(Vec::new());
         let mut seen = std::collections::BTreeSet::new();

@@ -42,7 +42,7 @@ struct Round {
 pub(crate) fn measure(corpora: &[Corpus], folder: &Path, arguments: &Arguments) -> Result<String> {
     let mut outcomes = Vec::new();
     for corpus in corpora {
-        let content = floor::Content::read(&corpus.directory)?;
+        let content = floor::AllBytes::read(&corpus.directory)?;
         for pair in PAIRS {
             let stage = Stage {
                 corpus,
@@ -73,7 +73,7 @@ struct Stage<'a> {
 }
 
 impl Stage<'_> {
-    fn run(&self, content: &floor::Content, rounds: u32) -> Result<Option<Outcome>> {
+    fn run(&self, content: &floor::AllBytes, rounds: u32) -> Result<Option<Outcome>> {
         let Some(program) = peer(self.pair.program()) else {
             return Ok(None);
         };

@@ -29,12 +29,12 @@ pub(super) struct Row {
     pub(super) uid: u32,
     pub(super) gid: u32,
     pub(super) modified: Timestamp,
-    pub(super) content: Content,
+    pub(super) content: RowKind,
     pub(super) attributes: Vec<Attribute>,
 }
 
 #[derive(Debug)]
-pub(super) enum Content {
+pub(super) enum RowKind {
     Directory,
     Other(Kind),
     /// In the line.
@@ -88,7 +88,7 @@ impl Row {
             path: &path,
         };
         let content = content.of_type(mode)?;
-        let is_symlink = matches!(content, Content::Other(Kind::Symlink(_)));
+        let is_symlink = matches!(content, RowKind::Other(Kind::Symlink(_)));
         let permissions = u16::try_from(mode & 0o7777).expect("twelve bits");
         Ok(Self {
             size,
@@ -115,7 +115,7 @@ impl Row {
             uid: 0,
             gid: 0,
             modified: Timestamp::default(),
-            content: Content::HardLink(target),
+            content: RowKind::HardLink(target),
             attributes: Vec::new(),
         }
     }
@@ -123,10 +123,10 @@ impl Row {
     /// Bytes that are kept in memory, beside the path and the attributes.
     pub(super) fn written_bytes(&self) -> usize {
         match &self.content {
-            Content::Written(bytes) | Content::HardLink(bytes) => bytes.len(),
-            Content::Object { payload, .. } => payload.len(),
-            Content::Other(Kind::Symlink(target)) => target.len(),
-            Content::Directory | Content::Other(_) => 0,
+            RowKind::Written(bytes) | RowKind::HardLink(bytes) => bytes.len(),
+            RowKind::Object { payload, .. } => payload.len(),
+            RowKind::Other(Kind::Symlink(target)) => target.len(),
+            RowKind::Directory | RowKind::Other(_) => 0,
         }
     }
 }
@@ -142,10 +142,10 @@ struct Sayings<'a> {
 }
 
 impl Sayings<'_> {
-    fn of_type(self, mode: u32) -> Result<Content, DumpError> {
+    fn of_type(self, mode: u32) -> Result<RowKind, DumpError> {
         let rdev = self.rdev;
         Ok(match mode & TYPE {
-            DIRECTORY => Content::Directory,
+            DIRECTORY => RowKind::Directory,
             FILE => self.of_file()?,
             SYMLINK => {
                 let target = self.payload.filter(|target| !target.is_empty());
@@ -155,12 +155,12 @@ impl Sayings<'_> {
                     value: b"-"[..].into(),
                     reason: "leads nowhere, and the mode is that of a symbolic link",
                 })?;
-                Content::Other(Kind::Symlink(target.into()))
+                RowKind::Other(Kind::Symlink(target.into()))
             }
-            CHARACTER => Content::Other(character(rdev)),
-            BLOCK => Content::Other(block(rdev)),
-            FIFO => Content::Other(Kind::Fifo),
-            SOCKET => Content::Other(Kind::Socket),
+            CHARACTER => RowKind::Other(character(rdev)),
+            BLOCK => RowKind::Other(block(rdev)),
+            FIFO => RowKind::Other(Kind::Fifo),
+            SOCKET => RowKind::Other(Kind::Socket),
             _ => {
                 return Err(DumpError::Field {
                     field: "mode",
@@ -171,7 +171,7 @@ impl Sayings<'_> {
         })
     }
 
-    fn of_file(self) -> Result<Content, DumpError> {
+    fn of_file(self) -> Result<RowKind, DumpError> {
         let Self {
             size,
             payload,
@@ -195,13 +195,13 @@ impl Sayings<'_> {
                         found,
                     });
                 }
-                Ok(Content::Written(content))
+                Ok(RowKind::Written(content))
             }
             (None, Some(payload)) => {
                 check_payload(&payload)?;
-                Ok(Content::Object { payload, digest })
+                Ok(RowKind::Object { payload, digest })
             }
-            (None, None) if size == 0 => Ok(Content::Written(Vec::new())),
+            (None, None) if size == 0 => Ok(RowKind::Written(Vec::new())),
             (None, None) => Err(DumpError::NoContent {
                 path: path.into(),
                 size,

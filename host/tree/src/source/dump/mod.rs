@@ -26,7 +26,7 @@ use super::forest::{Body, Forest, Inode, InodeId, Metadata};
 use super::store::{MemoryStore, Store, StoredFile, long};
 use crate::Kind;
 use cellblock_text::PathBytes;
-use fields::{Content, Row};
+use fields::{Row, RowKind};
 use objects::Objects;
 
 /// The bytes of one line: a path, a target, all attributes that a node may have, and content that is written out.
@@ -130,7 +130,7 @@ impl Planting<'_> {
             return Err(failed(DumpError::Twice { path }));
         }
         let length = path.len() + row.written_bytes();
-        if let Content::HardLink(target) = row.content {
+        if let RowKind::HardLink(target) = row.content {
             self.links.push((number, path.clone(), target));
             return self.count(&path, length);
         }
@@ -142,15 +142,15 @@ impl Planting<'_> {
             attributes: self.kept.sets.number(row.attributes),
         };
         let body = match row.content {
-            Content::Directory => Body::Directory(BTreeMap::new()),
-            Content::Other(kind) => Body::Other(kind),
-            Content::Written(bytes) => self.written(bytes)?,
-            Content::Object { payload, digest } => {
+            RowKind::Directory => Body::Directory(BTreeMap::new()),
+            RowKind::Other(kind) => Body::Other(kind),
+            RowKind::Written(bytes) => self.written(bytes)?,
+            RowKind::Object { payload, digest } => {
                 let body = self.object(number, &path, &payload, row.size, digest.as_deref())?;
                 self.seen.insert(path.clone(), ());
                 body
             }
-            Content::HardLink(_) => unreachable!("it was taken before"),
+            RowKind::HardLink(_) => unreachable!("it was taken before"),
         };
         self.count(&path, length)?;
         self.plant(number, &path, metadata, body)

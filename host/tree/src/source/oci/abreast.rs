@@ -87,13 +87,13 @@ pub(super) struct Flow<'a> {
     file: &'a File,
     /// Where they begin in the file.
     base: u64,
-    state: Mutex<State>,
+    state: Mutex<Arrived>,
     more: Condvar,
     /// Nobody wants more of it: only its digest is still looked at.
     unwanted: AtomicBool,
 }
 
-struct State {
+struct Arrived {
     /// Bytes that are there.
     done: u64,
     end: Option<Result<(), LayerFault>>,
@@ -109,7 +109,7 @@ impl Flow<'_> {
         self.unwanted.load(Ordering::Acquire)
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, Arrived> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -222,7 +222,7 @@ impl Layer {
         Flow {
             file,
             base,
-            state: Mutex::new(State { done, end: None }),
+            state: Mutex::new(Arrived { done, end: None }),
             more: Condvar::new(),
             unwanted: AtomicBool::new(false),
         }
