@@ -29,8 +29,7 @@ A spec may say, for a disk with one ext4 file system made from the directory roo
   content = [{ directory = \"rootfs\" }]
 
 A file whose name ends in .yaml or .yml is imagecraft's project file or snapd's gadget; its volumes are built as they are \
-described. Of a gadget with several volumes each becomes an image VOLUME.img in the directory that -o names, one after the \
-other.
+described. If a gadget has several volumes, each becomes an image VOLUME.img in the directory that -o names.
 
 A spec can also put boot loaders where firmware finds them ([boot]), write files and addresses at offsets (raw), and \
 fill identifiers into files (template). `cellblock schema` lists every key.
@@ -44,27 +43,27 @@ pub struct Build {
     #[arg(default_value = DEFAULT_SPEC)]
     pub spec: PathBuf,
     /// The image to write, or a directory to write VOLUME.img to; without it, the volume's or else the spec's name with
-    /// .img, in the current directory. Its suffix says in which format: .qcow2, .vmdk, .vhd, .zst and others, which
-    /// `cellblock export --help` lists with what may be said behind the name. Repeatable, for several from one build.
-    /// An image that exists is replaced once all new ones are complete, and stays as it is if the build fails
+    /// .img, in the current directory. Its suffix is its format: .qcow2, .vmdk, .vhd, .zst and others;
+    /// `cellblock export --help` lists them and their options. Repeatable, for several from one build.
+    /// An existing image is replaced once all new ones are complete, and stays as it is if the build fails
     #[arg(short, long, value_name = "IMAGE", value_parser = typed_output())]
     pub(super) output: Vec<TypedOutput>,
-    /// The format of the image, whatever its suffix
+    /// The format of the image, regardless of its suffix
     #[arg(long, value_name = "FORMAT", add = ArgValueCandidates::new(completion::formats))]
     output_format: Option<String>,
-    /// Write each partition as a file of its own into DIR too, with their digests in SHA256SUMS, as update programs
-    /// take them
+    /// Also write each partition as a file into DIR, with their digests in SHA256SUMS, for update programs such as
+    /// systemd-sysupdate
     #[arg(long, value_name = "DIR")]
     pub split: Option<PathBuf>,
-    /// What the files of --split are called: text with {name}, {number}, {type}, {uuid} and {version}. Without it,
-    /// {name}_{version}_{uuid}.raw, as systemd-sysupdate takes it, or {name}_{uuid}.raw if no version is given
+    /// The names of the files of --split: text with {name}, {number}, {type}, {uuid} and {version}. Without it,
+    /// {name}_{version}_{uuid}.raw, which systemd-sysupdate expects, or {name}_{uuid}.raw if no version is given
     #[arg(long, value_name = "PATTERN", requires = "split")]
     split_name: Option<String>,
     /// The {version} in the names of --split
     #[arg(long, value_name = "VERSION", requires = "split")]
     split_version: Option<String>,
-    /// Write to FILE where the image comes from: an in-toto statement with SLSA's provenance, with the digests of all
-    /// that was read and made. `cellblock verify-build` builds from it once more and compares
+    /// Write the provenance of the image to FILE: an in-toto statement with the SLSA predicate, and the digests of all
+    /// that was read and made. `cellblock verify-build` builds from it again and compares
     #[arg(long, value_name = "FILE")]
     pub provenance: Option<PathBuf>,
     /// Show what would be made, as `cellblock plan` does, and write nothing
@@ -167,9 +166,9 @@ pub fn one_image(option: &'static str, volumes: &[Volume]) -> Result<(), Argumen
 /// The command `verify-build`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-PROVENANCE is what `build --provenance` wrote. It has the whole spec; what that names is read where it is now, so be in the \
-folder of the build. The image is made without a name and vanishes. The exit code is 0 if every byte is the same, and 1 if not; \
-then what differs is said: inputs, formatters, versions and partitions, and where the bytes of IMAGE begin to be others.
+PROVENANCE is what `build --provenance` wrote. It contains the whole spec; the files that the spec names are read from where they \
+are now, so run this in the folder of the build. The image is not kept. The exit code is 0 if every byte is the same, and 1 if not; \
+the differences are then listed: inputs, formatters, versions and partitions, and the first byte of IMAGE that differs.
 
 Examples:
   cellblock build image.toml -o disk.img --provenance disk.json
@@ -179,7 +178,7 @@ pub struct VerifyBuild {
     /// The provenance
     #[arg(value_name = "PROVENANCE")]
     pub statement: PathBuf,
-    /// The first image, to be told where bytes differ. Without it, the one that PROVENANCE names, if it is beside it
+    /// The first image, to show where bytes differ. Without it, the one that PROVENANCE names, if it is beside it
     #[arg(long, value_name = "IMAGE")]
     pub image: Option<PathBuf>,
     /// What all commands have in common that make file systems.

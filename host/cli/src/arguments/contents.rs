@@ -20,8 +20,8 @@ use cellblock_build::tree::source::{Source, What};
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Content")]
 pub struct Contents {
-    /// Put SOURCE into the file system of partition NAME, over what the file says; repeatable. SOURCE is as for
-    /// `cellblock mkfs`: a directory, an archive or a file, with options
+    /// Put SOURCE into the file system of partition NAME, over the content that the spec gives it; repeatable. SOURCE is as
+    /// for `cellblock mkfs`: a directory, an archive or a file, with options
     #[arg(
         long,
         value_name = "NAME=SOURCE",
@@ -33,12 +33,12 @@ pub struct Contents {
     /// DIR/partitions/volume/VOLUME/NAME/prime, and DIR/prime for the partition that is mounted at /
     #[arg(long, value_name = "DIR")]
     prime: Option<PathBuf>,
-    /// Read FILE as well, in TOML, which says what the spec does not, such as [boot] beside a YAML; repeatable. Tables of one
-    /// name are joined, and nothing is said twice
+    /// Also read FILE, in TOML, for what the spec lacks, such as [boot] beside a YAML; repeatable. Tables of the same name
+    /// are joined; a key that stands in both is an error
     #[arg(long, value_name = "FILE")]
     also: Vec<PathBuf>,
-    /// What identifiers derive from, in place of what the spec says: 32 hexadecimal digits, or `random` for others each
-    /// time; the record says which
+    /// What identifiers derive from, in place of the spec's seed: 32 hexadecimal digits, or `random` for new ones each
+    /// time; the record has it
     #[arg(long, value_parser = parse_seed)]
     seed: Option<Seed>,
     /// Give everything in the file system of partition NAME this owner, in numbers; repeatable
@@ -50,7 +50,7 @@ pub struct Contents {
     )]
     owners: Vec<(String, (u32, u32))>,
     /// Leave out what the file system of partition NAME cannot store: symlinks, special-files, hard-links, owners,
-    /// permissions or attributes, parted by commas; repeatable
+    /// permissions or attributes, separated by commas; repeatable
     #[arg(
         long = "drop",
         value_name = "NAME=WHAT",
@@ -66,7 +66,7 @@ pub struct Contents {
         add = ArgValueCompleter::new(completion::names_in_spec)
     )]
     follows: Vec<String>,
-    /// Build for this platform of an imagecraft.yaml, whose lists choose by it; without it, for the only one
+    /// Build for this platform of an imagecraft.yaml; needed if there are several
     #[arg(long, value_name = "NAME")]
     platform: Option<String>,
     /// The directory with the kernel's snap, which the content `$kernel:...` of a gadget.yaml comes from
@@ -75,10 +75,10 @@ pub struct Contents {
     /// The directory with the root file system, which the content `rootfs:...` of a gadget.yaml comes from
     #[arg(long, value_name = "DIR")]
     rootfs: Option<PathBuf>,
-    /// Leave a gadget.yaml without the root file system `writable` that it gets where no structure has the role `system-data`
+    /// Do not add the root file system `writable` to a gadget.yaml in which no structure has the role `system-data`
     #[arg(long)]
     without_root: bool,
-    /// Take this one of the volumes that a gadget.yaml has
+    /// Build only this volume of a gadget.yaml
     #[arg(long, value_name = "NAME")]
     volume: Option<String>,
 }

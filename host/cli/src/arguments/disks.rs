@@ -127,7 +127,7 @@ pub struct Splice {
     /// Print nothing but warnings and errors
     #[arg(short, long)]
     pub quiet: bool,
-    /// Say what is done while it is done
+    /// Report each step as it happens
     #[arg(short, long, conflicts_with = "quiet")]
     pub verbose: bool,
 }
@@ -135,7 +135,7 @@ pub struct Splice {
 /// The command `cut`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The image may also be a disk that may be read, or a qcow2, VMDK or VHD. Holes of the image become holes of FILE.
+The image may also be a block device that you may read, or a qcow2, VMDK or VHD. Holes of the image become holes of FILE.
 
 Examples:
   cellblock cut disk.img root -o root.img
@@ -144,7 +144,7 @@ pub struct Cut {
     /// Which partition.
     #[command(flatten)]
     pub chosen: Chosen,
-    /// The file to write; `-` is standard output. One that exists is replaced once the new one is complete
+    /// The file to write; `-` is standard output. An existing file is replaced once the new one is complete
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
     /// Write a record of what was done, as JSON, to FILE, or to standard output for `-`
@@ -156,7 +156,7 @@ pub struct Cut {
     /// Print nothing but warnings and errors
     #[arg(short, long)]
     pub quiet: bool,
-    /// Say what is done while it is done
+    /// Report each step as it happens
     #[arg(short, long, conflicts_with = "quiet")]
     pub verbose: bool,
 }
@@ -190,7 +190,7 @@ has grown or was cut short behind its last partition; a primary copy that is dam
 Everything else is an error, and nothing is written.
 
 With --write, each part is on the disk before the next is written, in an order that leaves a sound copy at any moment: after \
-a power cut, run it again. No byte outside of the table changes.
+a power cut, run it again. No byte outside the table changes.
 
 Examples:
   truncate -s 8G disk.img && cellblock repair --write disk.img
@@ -204,7 +204,7 @@ pub struct Repair {
     /// Bytes in a sector of the disk, 512 or 4096, where a GPT does not say it itself
     #[arg(long, value_name = "BYTES", value_parser = sector_size)]
     pub sector_size: Option<SectorSize>,
-    /// Write a record of what is wrong and of what mends it, as JSON, to FILE, or to standard output for `-`
+    /// Write a record of the faults and of what mends them, as JSON, to FILE, or to standard output for `-`
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
     /// Print nothing but errors

@@ -19,7 +19,7 @@ use cellblock_build::spec::{FilesystemId, TypedContent};
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
 pub struct TypedKind {
-    /// The kind of file system: ext4, ext3, ext2, erofs, vfat (fat12, fat16, fat32), swap, or the NAME of a --guest
+    /// The kind of file system: ext4, ext3, ext2, erofs, squashfs, vfat (fat12, fat16, fat32), swap, or the NAME of a --guest
     #[arg(value_name = "KIND", add = ArgValueCandidates::new(completion::kinds))]
     kind: Option<String>,
     /// The same as an option
@@ -55,7 +55,7 @@ pub struct Filesystem {
     #[arg(long, value_parser = parse_seed)]
     seed: Option<Seed>,
     /// The time stamped on the file system: 2024-01-31T12:00:00Z, or seconds since 1970. When absent,
-    /// SOURCE_DATE_EPOCH from the environment, without that the time of the newest file, and without any 1980-01-01
+    /// SOURCE_DATE_EPOCH from the environment, else the time of the newest file, else 1980-01-01
     #[arg(long, value_parser = parse_time, allow_hyphen_values = true)]
     time: Option<i64>,
     /// What goes in (see SOURCE below); repeatable, and of two sources with the same file the later wins

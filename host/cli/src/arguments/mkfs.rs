@@ -20,29 +20,29 @@ use crate::completion;
     after_help = "\
 SOURCE is a directory, a tar archive (plain, or compressed as .tar.gz, .tar.zst, .tar.xz, .tar.bz2 or .tar.lz4), a \
 container image (an OCI layout as a directory or a tar, or what `docker save` writes), or a \
-single file. Its name and first bytes tell which, unless a prefix says it: `directory:`, `archive:`, `oci:` or `file:`; \
+single file. Its name and first bytes tell which, unless a prefix does: `directory:`, `archive:`, `oci:` or `file:`; \
 `composefs:` is a dumpfile of composefs, whose objects are in its option `basedir`; \
-`image:` takes what is in a file system of ours or another: image:FILE, or of a disk image:FILE:PARTITION. \
+`image:` is the content of a file system: image:FILE, or for a disk image:FILE:PARTITION. \
 `archive:-` is standard input. Options follow after commas:
 
   ,to=/PATH           where it goes
   ,owner=USER:GROUP   in numbers
   ,mode=0644          or clauses: ,mode=u=rwX,go=rX
-  ,exclude=PATTERN    what is left out; repeatable
-  ,from=DIR           what of it is taken
+  ,exclude=PATTERN    what to leave out; repeatable
+  ,from=DIR           the directory in it to take
   ,strip=N            names taken off the beginning of each path
   ,follow=true        links become what they lead to
-  ,hard-links=break   each name a file of its own
-  ,metadata=FILE      owners, modes and times as an mtree(5) says
+  ,hard-links=break   each name becomes a file of its own
+  ,metadata=FILE      owners, modes and times from an mtree(5) file
   ,times=keep         also those later than --time
   ,basedir=DIR        where the objects of a composefs dumpfile are
   ,reference=NAME     which image of a layout: its name, or a digest
-  ,platform=OS/ARCH   which image, by what it is for: linux/arm64
+  ,platform=OS/ARCH   which image, by platform: linux/arm64
   ,overlay-whiteouts=true
-                      those of overlayfs count in an image's layers, too
+                      apply overlayfs's whiteouts in layers, too
   ,partition=NAME     which partition of a disk
 
-A path or value that holds such an option is written in double quotes: '\"a,to=b\",to=/c'.
+Quote a path or value that contains such an option: '\"a,to=b\",to=/c'.
 
 Examples:
   cellblock mkfs ext4 -o root.img --content root.tar --size \"minimum + 20%\"
@@ -55,9 +55,8 @@ pub struct Mkfs {
     /// Which file system.
     #[command(flatten)]
     pub kind: TypedKind,
-    /// The file to write. Its suffix says in which format: .qcow2, .zst and others, which `cellblock export --help`
-    /// lists with what may be said behind the name; repeatable. One that exists is replaced once all new ones are
-    /// complete
+    /// The file to write. Its suffix is its format: .qcow2, .zst and others; `cellblock export --help` lists them and
+    /// their options; repeatable. Existing files are replaced once all new ones are complete
     #[arg(short, long, value_name = "FILE", required = true, value_parser = typed_output())]
     pub(super) output: Vec<TypedOutput>,
     /// The format of the file, whatever its suffix

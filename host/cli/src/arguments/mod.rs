@@ -60,7 +60,7 @@ Examples:
   cellblock export disk.img -o disk.qcow2          make a qcow2 of it
   cellblock repair disk.img                        look at its table
 
-Exit codes: 0 done, 1 it failed or found something wrong, 2 the command line, the spec or a file that they name is wrong."
+Exit codes: 0 success, 1 a failure or a fault that was found, 2 the command line, the spec or a file that they name is wrong."
 )]
 pub struct Arguments {
     /// When to use colours; NO_COLOR and CLICOLOR_FORCE in the environment count too
@@ -80,20 +80,20 @@ pub struct Arguments {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Write a commented spec to begin with
+    /// Write a commented spec to start from
     Init(Init),
     /// Build a disk image from a spec, imagecraft's project file or snapd's gadget
     Build(Build),
-    /// Build once more what a provenance tells of, and say whether every byte is the same
+    /// Build again from a provenance, and say whether every byte is the same
     VerifyBuild(VerifyBuild),
-    /// Hold an image against the spec or the record that it was built from, path by path
+    /// Compare an image with the spec or the record that it was built from, path by path
     Verify(Verify),
     /// Show what `build` would make, and why each partition is as large as it is; nothing is written
     #[command(
         after_help = "Examples:\n  cellblock plan image.toml\n  cellblock plan image.toml --json -"
     )]
     Plan(Build),
-    /// Print what a build derives, root hashes and measurements, and what has to be signed where the key is
+    /// Print what a build derives (root hashes, measurements), and what has to be signed where the key is
     #[command(after_help = "\
 A signature in the spec (signature = \"root.sig\") is made where the key is: RSA, PKCS #1 v1.5, over the SHA-256 digest that \
 is printed. With the digest in a file, for example:
@@ -107,44 +107,44 @@ Examples:
     Derive(Build),
     /// Print what `build` would build as a spec in TOML
     Convert(Convert),
-    /// Make one file system in a file of its own
+    /// Make one file system in a file
     Mkfs(Mkfs),
     /// Show the partition table of an image, and what is wrong with it
     Show(Show),
-    /// List the files in an image that nobody trusts, without mounting it
+    /// List the files in an untrusted image, without mounting it
     Ls(Ls),
     /// Write a file of an image to standard output
     Cat(Cat),
     /// Copy files of an image into a directory
     Cp(Cp),
-    /// Draw the directories and files of an image
+    /// Draw the tree of directories and files in an image
     Tree(TreeOf),
     /// Count the bytes of the files in each directory of an image
     Du(Du),
-    /// Tell what an image says of a file, or of its file system
+    /// Show what an image says of a file, or of its file system
     Stat(Stat),
     /// Write a file system of an image as a tar archive
     Tar(Tar),
     /// Compare two disks, file systems, directories or archives, file by file
     Diff(Diff),
-    /// Draw what takes the space of an image, as a page of HTML
+    /// Draw what takes up the space of an image, as an HTML page
     Report(Report),
-    /// Make a file system in a partition of an image that exists
+    /// Make a file system in a partition of an existing image
     Fill(Fill),
-    /// Put a file into a partition of an image that exists
+    /// Write a file into a partition of an existing image
     Splice(Splice),
-    /// Take the content of a partition out of an image
+    /// Copy the content of a partition out of an image
     Cut(Cut),
-    /// Write an image that exists in the formats of clouds and hypervisors, or compressed; or a partition as a tar or an OCI
-    /// image
+    /// Convert an existing image to the formats of clouds and hypervisors, or compress it; or write a partition as a tar or
+    /// an OCI image
     Export(Export),
-    /// Mend the partition table of an image: put its backup at the end, and make damaged copies anew
+    /// Mend the partition table of an image: move its backup to the end, and rebuild damaged copies
     Repair(Repair),
     /// List the formatters, or describe one in a file
     Guests(Guests),
     /// Test the process sandbox: list which escapes fail
     Walls(Walls),
-    /// Count what a cache of partitions holds, and remove what is too much
+    /// Count what a cache of partitions holds, and trim it
     #[cfg(feature = "cache")]
     Cache(CacheTool),
     /// Print the JSON Schema of the spec, for editors that validate as you type

@@ -116,7 +116,7 @@ pub(super) fn formats() -> String {
     };
     let formats: Vec<String> = described().map(one).collect();
     format!(
-        "Formats, and what may be said behind the file as ,KEY=VALUE, in the words of qemu-img: {}.\n",
+        "Formats, and their options, which follow the file as ,KEY=VALUE, in qemu-img's words: {}.\n",
         formats.join("; ")
     )
 }
@@ -140,18 +140,18 @@ pub struct Export {
     /// The image: a disk (raw, qcow2, VMDK or VHD), or a file system alone; for a tar or an OCI image its partition too, as for `ls`
     #[arg(value_name = "IMAGE", value_parser = OsStringValueParser::new().map(|typed| ImagePlace::parse(&typed)))]
     pub image: ImagePlace,
-    /// The file to write, in the format of its suffix, with `,KEY=VALUE` behind it as listed below, and `,format=NAME`
-    /// where the suffix does not tell; `-` is standard output; repeatable. Files that exist are replaced once all are
+    /// The file to write, in the format of its suffix, followed by `,KEY=VALUE` options as listed below, and `,format=NAME`
+    /// if the suffix does not tell; `-` is standard output; repeatable. Existing files are replaced once all are
     /// complete
     #[arg(short, long, value_name = "FILE", required = true, value_parser = typed_output())]
     output: Vec<TypedOutput>,
-    /// The format of the one output, whatever its suffix
+    /// The format of the only output, regardless of its suffix
     #[arg(long, value_name = "FORMAT", add = ArgValueCandidates::new(formats_and_trees))]
     output_format: Option<String>,
-    /// Make the first layer of an OCI image of this partition, and the second of what differs
+    /// Make the first layer of an OCI image from this partition, and the second from what differs
     #[arg(long, value_name = "PLACE", value_parser = OsStringValueParser::new().map(|typed| ImagePlace::parse(&typed)))]
     pub base: Option<ImagePlace>,
-    /// The platform of an OCI image, such as linux/arm64; without it, linux and what its programs are for
+    /// The platform of an OCI image, such as linux/arm64; without it, linux and the architecture of its programs
     #[arg(long, value_name = "OS/ARCHITECTURE", value_parser = parse_platform)]
     pub platform: Option<ImagePlatform>,
     /// By what a partition is read.

@@ -104,8 +104,8 @@ impl Reading {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "How it is read")]
 pub struct ReadBy {
-    /// Ask a reader of your own first, before those that are built in; with `,sha256=HEX` behind it only if the file has that
-    /// digest; repeatable. FILE may be oci://HOST/PATH@sha256:DIGEST of a registry, or oci:FOLDER of an image layout
+    /// Ask a reader of your own before the built-in ones; followed by `,sha256=HEX`, only if the file has that
+    /// digest; repeatable. FILE may be oci://HOST/PATH@sha256:DIGEST in a registry, or oci:FOLDER, an image layout
     #[arg(long = "reader", value_name = "NAME=FILE", value_parser = TypedGuest::parse)]
     readers: Vec<TypedGuest>,
     /// Bytes in a sector of the disk, 512 or 4096. A GPT says it itself; an MBR does not, and is taken to count in 512
@@ -151,8 +151,8 @@ impl ReadBy {
 /// The command `ls`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-PLACE is an image, and of a disk the partition: disk.img:root, disk.img:2. A path may follow: disk.img:root:/etc. Of an image \
-without a partition table it is root.img:/etc. Links are shown, and not followed.
+PLACE is an image, for a disk followed by the partition: disk.img:root, disk.img:2. A path may follow: disk.img:root:/etc, or \
+root.img:/etc for an image without a partition table. Links are shown, not followed.
 
 Examples:
   cellblock ls root.img
@@ -165,7 +165,7 @@ pub struct Ls {
     /// Show modes, owners, sizes and times too
     #[arg(short, long)]
     pub long: bool,
-    /// Show what is below, too, by its paths
+    /// List everything below, by its paths
     #[arg(short = 'R', long)]
     pub recursive: bool,
     /// Print JSON
@@ -183,7 +183,7 @@ pub struct TreeOf {
     /// The image, its partition, and the path in it
     #[arg(value_name = "PLACE")]
     pub place: ImagePlace,
-    /// Print JSON: a list, as `ls -R --json` has it
+    /// Print JSON: a list, as `ls -R --json` does
     #[arg(long)]
     pub json: bool,
     /// How it is read.
@@ -194,7 +194,7 @@ pub struct TreeOf {
 /// The command `du`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The bytes of files are counted as long as they are, holes and all, and several names of one file once.
+Files count with their full length, holes included; several names of one file count once.
 
 Example:
   cellblock du disk.img:root:/usr")]
@@ -213,7 +213,7 @@ pub struct Du {
 /// The command `stat`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Without a path it tells of the file system: kind, label, identifier, sizes, and what else its reader says.
+Without a path it shows the file system: kind, label, identifier, sizes, and what else its reader reports.
 
 Examples:
   cellblock stat root.img
@@ -237,7 +237,7 @@ pub struct Cat {
     /// The file: the image, its partition, and the path in it
     #[arg(value_name = "PLACE")]
     pub place: ImagePlace,
-    /// Write what the file is, as JSON, to FILE, once standard output has all of its bytes
+    /// Write what the file is, as JSON, to FILE, after all of its bytes are on standard output
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
     /// How it is read.
@@ -248,8 +248,8 @@ pub struct Cat {
 /// The command `cp`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-What is below a directory goes into DIR, or a file itself. DIR must exist; nothing in it is replaced, nothing goes outside of it, \
-and no link is followed. What is made is yours, with its permissions and times. Special bits, devices, owners and extended \
+Copies a file, or what is below a directory, into DIR. DIR must exist; nothing in it is replaced, nothing is written outside it, \
+and no link is followed. The copies are yours, with their permissions and times. Special bits, devices, owners and extended \
 attributes are left out, and counted; `tar` keeps them all.
 
 Examples:
@@ -265,16 +265,16 @@ pub struct Cp {
     /// Keep set-user-ID, set-group-ID and sticky bits
     #[arg(long)]
     pub special_bits: bool,
-    /// Make devices, fifos and sockets, for which one has to be root
+    /// Make devices, fifos and sockets, which takes root
     #[arg(long)]
     pub special_files: bool,
-    /// Give what is made its owner and group, for which one has to be root
+    /// Restore owners and groups, which takes root
     #[arg(long)]
     pub owners: bool,
     /// Print JSON: what was made, and what was left out
     #[arg(long)]
     pub json: bool,
-    /// Say nothing of what was done; warnings and errors are shown all the same
+    /// Show no result; warnings and errors are still shown
     #[arg(short, long)]
     pub quiet: bool,
     /// How it is read.
@@ -304,7 +304,7 @@ pub struct Tar {
     /// Write a record of what was made, as JSON, to FILE, or to standard output for `-`
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
-    /// Say nothing of what was done; warnings and errors are shown all the same
+    /// Show no result; warnings and errors are still shown
     #[arg(short, long)]
     pub quiet: bool,
     /// How it is read.
@@ -315,9 +315,9 @@ pub struct Tar {
 /// The command `report`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The page needs nothing else: no network, and no file beside it. It has the disk to scale, what takes the space of each file system (files, \
-metadata, journal, free) as a map to click into, and the largest folders and files. Of the record of a build, which `build --json` has \
-written, it has the disk and its partitions.
+The page needs nothing else: no network, and no file beside it. It shows the disk to scale, what takes up the space of each file system (files, \
+metadata, journal, free) as a map to click into, and the largest folders and files. For the record of a build, which `build --json` \
+wrote, it shows the disk and its partitions.
 
 Examples:
   cellblock report disk.img -o report.html
@@ -329,13 +329,13 @@ pub struct Report {
     /// The page to write; `-` is standard output
     #[arg(short, long, value_name = "FILE")]
     pub output: PathBuf,
-    /// Also tell how the image differs from this one
+    /// Also show how the image differs from this one
     #[arg(long, value_name = "IMAGE")]
     pub base: Option<PathBuf>,
     /// Write the figures of the page as JSON to this file; `-` is standard output
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
-    /// Say nothing of what was done; warnings and errors are shown all the same
+    /// Show no result; warnings and errors are still shown
     #[arg(short, long)]
     pub quiet: bool,
     /// How it is read.
@@ -347,8 +347,8 @@ pub struct Report {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Each of A and B is an image with a partition, as for `ls`, a directory, or a tar archive. Two whole disks are compared with \
-their partition tables, boot code and what lies outside partitions; partitions of one number are compared, file by file where a \
-reader reads both, and else byte by byte. Paths that only B has are shown with +, \
+their partition tables, boot code and what lies outside partitions; partitions of the same number are compared, file by file where a \
+reader reads both, else byte by byte. Paths that only B has are shown with +, \
 those that only A has with -, and others that differ with ~ and what of them: type, mode, owner, time, attributes, size, \
 content. The exit code is 0 if they are equal, and 1 if not.
 
@@ -367,7 +367,7 @@ pub struct Diff {
     /// Show only how many paths differ
     #[arg(long)]
     pub stat: bool,
-    /// Leave times alone
+    /// Do not compare times
     #[arg(long)]
     pub no_times: bool,
     /// Print JSON

@@ -29,33 +29,33 @@ fn jobs(text: &str) -> Result<NonZeroUsize, String> {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "How it is made")]
 pub struct Run {
-    /// How many cells work at a time; without it, one for each processor. The image does not depend on it
+    /// How many cells run at a time; without it, one for each processor. The image does not depend on it
     #[arg(short, long, value_name = "N", value_parser = jobs)]
     jobs: Option<NonZeroUsize>,
     /// Write a record of what was made, as JSON, to FILE, or to standard output for `-`
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
-    /// Show no progress and no result; warnings and errors are shown all the same
+    /// Show no progress and no result; warnings and errors are still shown
     #[arg(short, long)]
     pub quiet: bool,
-    /// Say what is done while it is done: formatters, content, sizes, and how long each part took
+    /// Report each step as it happens: formatters, content, sizes, and how long each part took
     #[arg(short, long, conflicts_with = "quiet")]
     pub verbose: bool,
     /// Flush what was made to the disk before it gets its name: it then survives a power cut
     #[arg(long)]
     pub sync: bool,
-    /// Use a formatter of your own for the file system NAME, before one that is built in; with `,sha256=HEX` behind it only
-    /// if the file has that digest; repeatable. FILE may be oci://HOST/PATH@sha256:DIGEST of a registry, which is asked unless
-    /// it was before, or oci:FOLDER of an image layout
+    /// Use a formatter of your own for the file system NAME, in place of a built-in one; followed by `,sha256=HEX`, only if the
+    /// file has that digest; repeatable. FILE may be oci://HOST/PATH@sha256:DIGEST in a registry, from which it is fetched once,
+    /// or oci:FOLDER, an image layout
     #[arg(long = "guest", value_name = "NAME=FILE", value_parser = TypedGuest::parse)]
     pub guests: Vec<TypedGuest>,
-    /// Say how the formatter NAME is called, which then is a WASI command: words such as 'mkfs.fat [-n {label}]
-    /// {partition}'. Words in brackets are left out where a placeholder in them is empty. There are {partition},
+    /// Treat the formatter NAME as a WASI command, and call it with these words, such as 'mkfs.fat [-n {label}]
+    /// {partition}'. Words in brackets are left out if a placeholder in them is empty. Placeholders: {partition},
     /// {label}, {uuid}, {serial}, {seed}, {size}, {sector-size}, {time}, {disk-offset} and {option:KEY}; repeatable
     #[arg(long = "guest-command", value_name = "NAME=COMMAND", value_parser = guest_command)]
     pub commands: Vec<(String, CommandLine)>,
     /// Read each file system back before anything is published, and compare every path, attribute and byte with what went in.
-    /// Without it, those that formatters of --guest and [guests] have made, if there is a reader of them
+    /// Without it, this is done for formatters of --guest and [guests] whose file system has a reader
     // The caches have an option whose field is called `verify`.
     #[arg(long = "verify", conflicts_with = "no_verify")]
     read_back: bool,
@@ -66,8 +66,8 @@ pub struct Run {
     /// right. By default the process, where the kernel allows one; the record says which it was
     #[arg(long, value_name = "WALLS")]
     walls: Option<TypedWalls>,
-    /// The bytes that the compressed archives of a file system may decompress to, such as 20GiB. Without it, what its
-    /// partition could make use of; where its size follows from the content, and the disk's does too, 64GiB
+    /// The bytes that the compressed archives of a file system may expand to, such as 20GiB. Without it, what its
+    /// partition could use; 64GiB if the sizes of both partition and disk follow from the content
     #[arg(long, value_name = "SIZE", value_parser = size)]
     pub archive_limit: Option<u64>,
     /// Where partitions come from that were made before.
@@ -125,23 +125,23 @@ impl Run {
 #[derive(Clone, Copy, Debug, Args)]
 #[command(next_help_heading = "Limits of each cell")]
 pub struct Limits {
-    /// The memory of a formatter, such as 256MiB
+    /// The memory of a formatter or reader, such as 256MiB
     #[arg(long, value_name = "SIZE", default_value = "1GiB", value_parser = size)]
     pub memory_limit: u64,
-    /// Seconds that a formatter may run
+    /// Seconds that a formatter or reader may run
     #[arg(long, value_name = "SECONDS", default_value = "3600", value_parser = clap::value_parser!(u64).range(1..))]
     pub time_limit: u64,
-    /// Elements in all of a formatter's WebAssembly tables, which hold its function pointers
+    /// Elements in all WebAssembly tables of a formatter or reader, which hold its function pointers
     #[arg(long, value_name = "COUNT", default_value_t = 100_000)]
     pub table_limit: u32,
-    /// WebAssembly instances inside a formatter's component
+    /// WebAssembly instances inside the component
     #[arg(long, value_name = "COUNT", default_value_t = 100)]
     pub instance_limit: u32,
-    /// Handles that a formatter holds at a time; it is given one, of its partition
+    /// Handles that a formatter or reader may hold at a time; it is given one, of its partition
     #[arg(long, value_name = "COUNT", default_value_t = 1000)]
     pub handle_limit: u32,
-    /// Compile the formatters anew, use no cache of partitions, and keep nothing for the next time
-    #[arg(long)]
+    /// Compile formatters and readers anew, use no cache of partitions, and keep nothing for the next time
+    #[arg(long, help_heading = None::<&str>)]
     pub no_cache: bool,
 }
 

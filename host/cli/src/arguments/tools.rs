@@ -18,7 +18,7 @@ Examples:
   cellblock init               write image.toml: an ESP and a root
   cellblock init - | less      look at it first")]
 pub struct Init {
-    /// The file to write; `-` is standard output. A file that exists is left as it is
+    /// The file to write; `-` is standard output. An existing file is left as it is
     #[arg(default_value = DEFAULT_SPEC)]
     pub file: PathBuf,
     /// Print JSON: the file that was written
@@ -29,15 +29,15 @@ pub struct Init {
 /// The command `show`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Of each partition it tells the file system in it as well: its kind, label, identifier, and how much of it is used. Of an image \
-without a partition table, such as `cellblock mkfs` makes, it tells just that.
+It also shows the file system in each partition: its kind, label, identifier, and how much of it is used. For an image \
+without a partition table, as `cellblock mkfs` makes it, it shows only that.
 
 Examples:
   cellblock show disk.img
   cellblock show root.img
   cellblock show --json disk.img    the shape of `sfdisk --json`")]
 pub struct Show {
-    /// The image (raw, qcow2, VMDK or VHD), or a disk that may be read
+    /// The image (raw, qcow2, VMDK or VHD), or a block device that you may read
     pub image: PathBuf,
     /// Print JSON, in the shape of `sfdisk --json`, with a member `filesystem` in each partition that holds one
     #[arg(long)]
@@ -57,15 +57,15 @@ Examples:
   cellblock guests oci://ghcr.io/me/minix:1    fetched from a registry
   cellblock guests lock image.toml             those that a spec names")]
 pub struct Guests {
-    /// One formatter: the kind or the name of one that is built in, or else a file (./ext4 where it has such a name),
-    /// oci://HOST/PATH:TAG of a registry, or oci:FOLDER of an image layout. Or `lock`: fetch what a spec names from
+    /// One formatter: the kind or the name of a built-in one, or a file (./ext4 if it has such a name),
+    /// oci://HOST/PATH:TAG in a registry, or oci:FOLDER, an image layout. Or `lock`: fetch what a spec names from
     /// registries, and pin its tags in cellblock.lock beside it
     #[arg(add = ArgValueCompleter::new(completion::kind_or_file))]
     pub guest: Option<PathBuf>,
     /// With `lock`: the spec [default: image.toml]
     #[arg(value_hint = ValueHint::FilePath)]
     pub spec: Option<PathBuf>,
-    /// With `lock`: ask for all tags anew, and not only for those that are not pinned yet
+    /// With `lock`: look up all tags again, not only those that are not pinned yet
     #[arg(long)]
     pub update: bool,
     /// Print JSON
@@ -101,8 +101,8 @@ pub struct Walls {
 /// The command `completions`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The script asks the program, and so completes what only it knows: kinds of file systems, what a format may lose, and the names \
-of the partitions in an image or in a spec.
+The script asks the program, so it also completes kinds of file systems, what a format may lose, and the names \
+of partitions in an image or in a spec.
 
 Examples:
   cellblock completions bash >> ~/.bash_completion

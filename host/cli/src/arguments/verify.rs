@@ -11,12 +11,12 @@ use super::{Contents, Run};
 #[command(after_help = "\
 Against a spec, each file system is read by a reader that shares no code with what wrote it, and every path, attribute and byte is \
 compared with what the spec's sources hold. What no reader reads, such as swap, and what holds derived values, such as a root hash, is \
-made once more and compared byte by byte, and so is the partition table. What a format cannot store is no difference: FAT has no \
-owners and modes, and times in steps of two seconds; squashfs has whole seconds; and what the spec drops is not missed.
+made once more and compared byte by byte, and so is the partition table. What a format cannot store is not a difference: FAT has no \
+owners or modes, and times in steps of two seconds; squashfs has whole seconds. Nor is what the spec drops.
 
 Against a record, the places of partitions and the digests of their bytes are compared, and what a reader reads is read.
 
-Paths that are too many are shown with +, those that are missing with -, and others that differ with ~ and what of them. The exit code is \
+Extra paths are shown with +, missing ones with -, and others that differ with ~ and what of them. The exit code is \
 0 if all is equal, and 1 if not.
 
 Examples:
@@ -28,7 +28,7 @@ pub struct Verify {
     /// The spec that it was built from
     #[arg(required_unless_present = "record", conflicts_with = "record")]
     pub spec: Option<PathBuf>,
-    /// Compare with the record of its build, which `build --json` has written
+    /// Compare with the record of its build, which `build --json` wrote
     #[arg(long, value_name = "FILE")]
     pub record: Option<PathBuf>,
     /// What it has in common with commands that make file systems.
