@@ -11,6 +11,7 @@ use crate::support::Bench;
 use crate::support::bench::{set_time, sha256};
 
 mod fleet;
+mod known;
 mod nginx;
 mod server;
 mod spec;

@@ -104,7 +104,7 @@ impl Preparation<'_> {
             Phase::Hashing,
             prepared.name(),
             None,
-            |_| prepared.tree_digests(),
+            |_| prepared.tree_digests_with(self.options.known.as_deref()),
         )?;
         let key = Key(prepared.key(place, tree).0);
         let recalled = |it: &Hit<'_>| self.recalled(cache, prepared, place, it).transpose();
@@ -204,7 +204,8 @@ impl Preparation<'_> {
         request: &Request,
         place: &Slot,
     ) -> Result<u64, PartitionError> {
-        let FillKey(fill) = prepared.key(place, prepared.tree_digests()?);
+        let tree = prepared.tree_digests_with(self.options.known.as_deref())?;
+        let FillKey(fill) = prepared.key(place, tree);
         let key = Sha256::new_with_prefix(MEASURED).chain_update(fill);
         let key = Key(key.finalize().into());
         let told = cache.find(&key, |hit| {

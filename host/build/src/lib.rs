@@ -71,6 +71,8 @@ mod future;
 mod graph;
 mod kernel;
 mod key;
+#[cfg(feature = "cache")]
+mod known;
 pub mod layout;
 mod making;
 mod named_file;
@@ -114,6 +116,8 @@ pub use existing::{
 };
 pub use filesystem::TimeSource;
 pub use key::{FillInputs, FillKey, GuestInputs, RawInputs};
+#[cfg(feature = "cache")]
+pub use known::KnownDigests;
 pub use options::BuildOptions;
 pub use output::Output;
 pub use preview::{Preview, Space, preview_image};

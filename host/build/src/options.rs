@@ -48,6 +48,9 @@ pub struct BuildOptions {
     /// Where partitions come from that were made before, and where those go that are made.
     #[cfg(feature = "cache")]
     pub cache: Option<Arc<cellblock_cache::Cache>>,
+    /// The digests of files that were hashed in earlier runs, for the keys by which caches are asked; absent, all content is hashed.
+    #[cfg(feature = "cache")]
+    pub known: Option<Arc<crate::known::KnownDigests>>,
 }
 
 impl BuildOptions {
@@ -76,6 +79,8 @@ impl Default for BuildOptions {
             verify: Verify::Foreign,
             #[cfg(feature = "cache")]
             cache: None,
+            #[cfg(feature = "cache")]
+            known: None,
         }
     }
 }

@@ -47,6 +47,7 @@ mod wall;
 mod walls;
 mod wasi;
 
+pub use cache::Kept;
 pub use codecs::{CodecWall, Codecs};
 pub use error::CellError;
 pub use guest::{Cell, Guest, Outcome};

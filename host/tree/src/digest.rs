@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::{Kind, NodeId, Reader, Tree};
+use super::{Kind, KnownFiles, NodeId, Reader, Tree};
 use crate::source::SourceError;
 use sha2::{Digest, Sha256};
 
@@ -108,7 +108,18 @@ pub(super) fn holes(tree: &Tree) -> Result<Sum, SourceError> {
     Ok(hash.finalize().into())
 }
 
-pub(super) fn content(tree: &Tree) -> Result<Sum, SourceError> {
+pub(super) fn origins(tree: &Tree) -> Option<Sum> {
+    let mut hash = Sha256::new_with_prefix(b"cellblock origins 1\n");
+    let mut is_any = false;
+    for (device, inode) in tree.stores.iter().filter_map(|store| store.origin()) {
+        hash.update(device.to_le_bytes());
+        hash.update(inode.to_le_bytes());
+        is_any = true;
+    }
+    is_any.then(|| hash.finalize().into())
+}
+
+pub(super) fn content(tree: &Tree, known: Option<&KnownFiles>) -> Result<Sum, SourceError> {
     let files: Vec<(NodeId, u64)> = tree
         .nodes()
         .filter_map(|node| match node.kind {
@@ -120,7 +131,7 @@ pub(super) fn content(tree: &Tree) -> Result<Sum, SourceError> {
     let next = AtomicUsize::new(0);
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     std::thread::scope(|scope| {
-        let work = || hash_batches(tree, &files, &next, &sums);
+        let work = || hash_batches(tree, known, &files, &next, &sums);
         // Where no more threads may be started, those that there are do all of it.
         let start = |_| std::thread::Builder::new().spawn_scoped(scope, work).ok();
         let workers: Vec<_> = (1..threads).map_while(start).collect();
@@ -144,6 +155,7 @@ pub(super) fn content(tree: &Tree) -> Result<Sum, SourceError> {
 
 fn hash_batches(
     tree: &Tree,
+    known: Option<&KnownFiles>,
     files: &[(NodeId, u64)],
     next: &AtomicUsize,
     sums: &Mutex<Vec<Sum>>,
@@ -161,7 +173,7 @@ fn hash_batches(
         let batch = &rest[..rest.len().min(FILES_AT_A_TIME)];
         let done = batch
             .iter()
-            .map(|(file, size)| worker.file(*file, *size))
+            .map(|(file, size)| worker.known_or_hashed(known, *file, *size))
             .collect::<Result<Vec<Sum>, SourceError>>();
         if done.is_err() {
             next.store(files.len(), Ordering::Relaxed);
@@ -178,6 +190,23 @@ struct Worker<'t> {
 }
 
 impl Worker<'_> {
+    fn known_or_hashed(
+        &mut self,
+        known: Option<&KnownFiles>,
+        file: NodeId,
+        size: u64,
+    ) -> Result<Sum, SourceError> {
+        let Some((known, mark)) = known.zip(self.reader.mark(file)?) else {
+            return self.file(file, size);
+        };
+        if let Some(sum) = known.get(&mark) {
+            return Ok(sum);
+        }
+        let sum = self.file(file, size)?;
+        known.learn(&mark, sum);
+        Ok(sum)
+    }
+
     fn file(&mut self, file: NodeId, size: u64) -> Result<Sum, SourceError> {
         let ranges = self.reader.ranges(file)?;
         let mut ranges = ranges.iter().peekable();

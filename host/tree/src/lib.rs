@@ -15,6 +15,7 @@
 #![forbid(unsafe_code)]
 
 mod digest;
+mod known;
 pub mod pax;
 mod reader;
 pub mod recognise;
@@ -31,6 +32,7 @@ use crate::source::store::{Store, StoredFile};
 use serde::{Deserialize, Serialize};
 
 pub use digest::TreeDigests;
+pub use known::KnownFiles;
 pub use reader::{Data, Extent, Portion, Reader};
 pub use totals::Totals;
 
@@ -338,6 +340,24 @@ impl Tree {
         })
     }
 
+    /// [`Tree::digests`], for which only those files are read whose digests are not `known`.
+    ///
+    /// # Errors
+    /// When a file cannot be read, or is no longer what it was when the tree was made.
+    pub fn digests_with(&self, known: &KnownFiles) -> Result<TreeDigests, SourceError> {
+        Ok(TreeDigests {
+            metadata: self.digest(),
+            content: digest::content(self, Some(known))?,
+            holes: self.holes_digest()?,
+        })
+    }
+
+    /// A digest of which directories and archives of the host the bytes of its files are in, by device and inode; nothing if they are in none.
+    #[must_use]
+    pub fn origins(&self) -> Option<[u8; 32]> {
+        digest::origins(self)
+    }
+
     /// SHA-256 over the bytes of all files in order. All content is read, on as many threads as the machine has.
     ///
     /// A file's own digest is the SHA-256 of its size (`u64`, little endian) and of the SHA-256 of each of its
@@ -347,7 +367,7 @@ impl Tree {
     /// # Errors
     /// When a file cannot be read, or is no longer what it was when the tree was made.
     pub fn content_digest(&self) -> Result<[u8; 32], SourceError> {
-        digest::content(self)
+        digest::content(self, None)
     }
 }
 

@@ -9,6 +9,8 @@ use crate::error::PartitionError;
 use crate::future;
 use crate::kernel::AssembledKernel;
 use crate::key::{FillInputs, FillKey, GuestInputs};
+#[cfg(feature = "cache")]
+use crate::known::KnownDigests;
 use crate::plan::{FilesystemPlan, TimeRule};
 use crate::said::Said;
 use crate::template::Awaited;
@@ -109,6 +111,19 @@ impl Prepared {
             return Ok(known);
         }
         let digests = self.tree.digests()?;
+        Ok(self.digests.get_or_init(|| digests))
+    }
+
+    /// The same, without reading files whose digests are `known`.
+    #[cfg(feature = "cache")]
+    pub(crate) fn tree_digests_with(
+        &self,
+        known: Option<&KnownDigests>,
+    ) -> Result<&TreeDigests, PartitionError> {
+        let (None, Some(known)) = (self.digests.get(), known) else {
+            return self.tree_digests();
+        };
+        let digests = known.of(&self.tree)?;
         Ok(self.digests.get_or_init(|| digests))
     }
 

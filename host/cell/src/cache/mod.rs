@@ -12,6 +12,9 @@
 //! with the name. What a walled process has compiled is run in walled processes only.
 
 mod folder;
+mod kept;
+
+pub use kept::Kept;
 
 use std::collections::BTreeSet;
 use std::fs::File;

@@ -55,6 +55,10 @@ pub struct Caches {
         value_parser = clap::value_parser!(u8).range(0..=100)
     )]
     pub verify: u8,
+    /// Hash all content for the keys by which caches are asked. Without it, files that have the inode, size and times with which
+    /// they were hashed before are not read
+    #[arg(long = "cache-paranoid")]
+    pub paranoid: bool,
 }
 
 /// Whether caches are read and written.

@@ -11,7 +11,7 @@ use cellblock_build::footprint::Footprint;
 use cellblock_build::sign::{MOST_BYTES, SigningKey, VerifyingKey};
 use cellblock_build::spec::{CachePlace, CacheSpec, Spec};
 use cellblock_build::text::{human, printable};
-use cellblock_build::{BuildOptions, cache_folder};
+use cellblock_build::{BuildOptions, KnownDigests, cache_folder};
 use serde_json::{Value, json};
 
 use super::{Failure, print, print_json};
@@ -19,6 +19,8 @@ use crate::arguments::{CacheAction, CacheTool, Run};
 
 /// The folder of locks in that of compiled guests, for caches that are no folders.
 const LOCKS: &str = "locks";
+/// The folder of digests of files in that of compiled guests.
+const DIGESTS: &str = "digests";
 
 /// The caches of a run.
 struct Chosen {
@@ -129,7 +131,16 @@ pub(super) fn use_caches(
         locks: locks(),
     });
     options.cache = Some(Arc::new(opened.map_err(Failure::usage)?));
+    if !typed.paranoid {
+        options.known = known();
+    }
     Ok(())
+}
+
+/// The digests of files that were hashed before; none where no folder can be this user's alone.
+fn known() -> Option<Arc<KnownDigests>> {
+    let folder = cache_folder()?.join(DIGESTS);
+    KnownDigests::open(&folder).ok().map(Arc::new)
 }
 
 /// The folder of locks, which is made if it can be.

@@ -195,6 +195,8 @@ fn build_options(run: &Run, time: Option<i64>, given: bool) -> BuildOptions {
         verify: run.verify(),
         #[cfg(feature = "cache")]
         cache: None,
+        #[cfg(feature = "cache")]
+        known: None,
     }
 }
 

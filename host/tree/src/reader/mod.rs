@@ -10,6 +10,7 @@ use cellblock_text::PathBytes;
 
 use super::{Kind, NodeId, Range, Tree, index};
 use crate::source::SourceError;
+use crate::source::stamp::Mark;
 use crate::source::store::{StoreReader, Wanted, long};
 
 /// Reads files of a tree. Each thread has its own: it keeps the last file open, and the directories on the way to it, so
@@ -127,6 +128,12 @@ impl<'t> Reader<'t> {
     pub fn verify(&mut self, file: NodeId) -> Result<(), SourceError> {
         let wanted = self.locate(file)?;
         self.store(wanted).verify(wanted)
+    }
+
+    /// What tells that `file` is unchanged, if it is in a file of the host.
+    pub(crate) fn mark(&mut self, file: NodeId) -> Result<Option<Mark>, SourceError> {
+        let wanted = self.locate(file)?;
+        Ok(self.store(wanted).mark(wanted))
     }
 
     /// The reader of the store that a file is in.

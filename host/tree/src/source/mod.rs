@@ -33,7 +33,7 @@ mod mtree;
 mod oci;
 mod pattern;
 mod single;
-mod stamp;
+pub(crate) mod stamp;
 pub(crate) mod walked;
 mod warning;
 

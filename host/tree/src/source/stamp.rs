@@ -42,6 +42,11 @@ impl Stamp {
         }
     }
 
+    /// Device and inode.
+    pub(crate) fn identity(&self) -> (u64, u64) {
+        (self.device, self.inode)
+    }
+
     /// Compares with the open file `fd`, whose `size` was recorded too.
     pub(crate) fn verify(
         &self,
@@ -108,6 +113,48 @@ impl Stamp {
     }
 }
 
+/// Bytes of a [`Mark`].
+pub(crate) const MARK: usize = 56;
+
+/// What tells that a stretch of a file of the host has the same bytes as when it was hashed: device, inode, size, times of
+/// modification and of change, and where in it the bytes begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Mark {
+    pub(crate) bytes: [u8; MARK],
+    /// The later one of its times, in seconds since 1970.
+    pub(crate) latest: i64,
+}
+
+impl Mark {
+    /// `size` bytes of the file that `stamp` was taken of, from `position` on; the whole file without one.
+    pub(crate) fn new(stamp: &Stamp, size: u64, position: Option<u64>) -> Self {
+        let Stamp {
+            modified, changed, ..
+        } = stamp;
+        let (device, inode) = stamp.identity();
+        let mut bytes = [0; MARK];
+        let fields = [
+            &device.to_le_bytes()[..],
+            &inode.to_le_bytes(),
+            &size.to_le_bytes(),
+            &modified.0.to_le_bytes(),
+            &modified.1.to_le_bytes(),
+            &changed.0.to_le_bytes(),
+            &changed.1.to_le_bytes(),
+            &position.unwrap_or(u64::MAX).to_le_bytes(),
+        ];
+        let mut at = 0;
+        for field in fields {
+            bytes[at..at + field.len()].copy_from_slice(field);
+            at += field.len();
+        }
+        Self {
+            bytes,
+            latest: modified.0.max(changed.0),
+        }
+    }
+}
+
 /// A file of the host, whatever it is called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FileId {
@@ -139,6 +186,11 @@ impl FileId {
             device: device(status),
             inode: status.stx_ino,
         }
+    }
+
+    /// Device and inode.
+    pub(crate) fn numbers(self) -> (u64, u64) {
+        (self.device, self.inode)
     }
 }
 

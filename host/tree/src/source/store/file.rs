@@ -10,7 +10,7 @@ use rustix::io::Errno;
 
 use super::{Piece, Store, StoreReader, Wanted, data_pieces, long, read_exact, shrunk, small};
 use crate::source::error::SourceError;
-use crate::source::stamp::Stamp;
+use crate::source::stamp::{Mark, Stamp};
 use crate::source::walked::failure;
 use crate::{Extent, index};
 
@@ -68,6 +68,13 @@ impl Span {
 impl Store for FileStore {
     fn reader(&self) -> Box<dyn StoreReader + '_> {
         Box::new(self)
+    }
+
+    fn origin(&self) -> Option<(u64, u64)> {
+        match &self.reach {
+            Reach::Private => None,
+            Reach::Shared { stamp, .. } => Some(stamp.identity()),
+        }
     }
 }
 
@@ -153,6 +160,17 @@ impl StoreReader for &FileStore {
         match self.span(file) {
             Span::From(start) => Some((self.file.as_fd(), *start)),
             Span::Whole | Span::Pieces(_) => None,
+        }
+    }
+
+    fn mark(&self, file: Wanted<'_>) -> Option<Mark> {
+        let Reach::Shared { stamp, .. } = &self.reach else {
+            return None;
+        };
+        match self.span(file) {
+            Span::Whole => Some(Mark::new(stamp, file.size, None)),
+            Span::From(start) => Some(Mark::new(stamp, file.size, Some(*start))),
+            Span::Pieces(_) => None,
         }
     }
 }

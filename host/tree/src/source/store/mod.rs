@@ -23,12 +23,18 @@ use rustix::fs::SeekFrom;
 use rustix::io::Errno;
 
 use super::error::SourceError;
+use super::stamp::Mark;
 use crate::{Data, Extent, NodeId, Tree};
 
 /// Something opened that holds the bytes of files.
 pub(crate) trait Store: fmt::Debug + Send + Sync {
     /// One thread's way to its bytes.
     fn reader(&self) -> Box<dyn StoreReader + '_>;
+
+    /// The device and inode of the directory or the archive of the host that it is, if it is one.
+    fn origin(&self) -> Option<(u64, u64)> {
+        None
+    }
 }
 
 /// One thread's way to the bytes of a store. The ranges that are asked for are in the file.
@@ -52,6 +58,11 @@ pub(crate) trait StoreReader: fmt::Debug + Send {
 
     /// Where `file` begins in an open file that it shares with its neighbours, if it is there in one piece.
     fn position(&self, _: Wanted<'_>) -> Option<(BorrowedFd<'_>, u64)> {
+        None
+    }
+
+    /// What tells that the bytes of `file` are those of another time, if they are in a file of the host that tells of changes.
+    fn mark(&self, _: Wanted<'_>) -> Option<Mark> {
         None
     }
 }

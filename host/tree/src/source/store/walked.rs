@@ -11,7 +11,7 @@ use rustix::io::Errno;
 use super::{Piece, Store, StoreReader, Wanted, data_pieces, long, read_exact, shrunk};
 use crate::source::beneath::{OpenDirectories, Record, open_file};
 use crate::source::error::SourceError;
-use crate::source::stamp::Stamp;
+use crate::source::stamp::{FileId, Mark, Stamp};
 use crate::source::walked::{failure, path_of};
 use crate::{Extent, index};
 
@@ -41,6 +41,11 @@ impl Store for WalkedStore {
             directories: OpenDirectories::default(),
             open: None,
         })
+    }
+
+    fn origin(&self) -> Option<(u64, u64)> {
+        let id = FileId::of_open(&self.root).ok()?;
+        Some(id.numbers())
     }
 }
 
@@ -150,5 +155,10 @@ impl StoreReader for WalkedReader<'_> {
         let name = walked.name.as_deref().unwrap_or(file.own_name());
         let path = path_of(&store.directories, walked.directory, name);
         (store.path.clone(), path)
+    }
+
+    fn mark(&self, file: Wanted<'_>) -> Option<Mark> {
+        let walked = &self.store.files[index(file.stored.number)];
+        Some(Mark::new(&walked.stamp, file.size, None))
     }
 }

@@ -1,6 +1,9 @@
 //! A directory as it is walked, and its files as they are read.
 
+use std::time::{Duration, SystemTime};
+
 use super::*;
+use crate::KnownFiles;
 
 #[test]
 fn directory_is_taken_as_found() {
@@ -214,6 +217,71 @@ fn content_digest_does_not_depend_on_holes() {
 }
 
 #[test]
+fn a_file_that_changed_is_hashed_again_though_its_size_and_time_are_the_same() {
+    let root = TempDir::new().unwrap();
+    for name in ["changed", "kept"] {
+        fs::write(root.path().join(name), b"before").unwrap();
+        set_time(&root.path().join(name), 1_000);
+    }
+    // As if it had been written long before it is hashed.
+    let later = SystemTime::now() + Duration::from_secs(3600);
+    let hashed = |kept: &[u8]| {
+        let known = KnownFiles::new(kept, later);
+        let tree = read(&[directory(root.path())]).unwrap();
+        let digests = tree.digests_with(&known).unwrap();
+        assert_eq!(digests, tree.digests().unwrap());
+        (digests.content, known.to_bytes(), tree.origins().unwrap())
+    };
+    let (before, kept, origin) = hashed(&[]);
+    let kept = kept.unwrap();
+    assert_eq!(hashed(&kept), (before, None, origin));
+    fs::write(root.path().join("changed"), b"behind").unwrap();
+    set_time(&root.path().join("changed"), 1_000);
+    let (behind, newer, _) = hashed(&kept);
+    assert_ne!(behind, before);
+    assert_eq!(newer.unwrap().len(), kept.len());
+}
+
+#[test]
+fn what_is_known_of_a_file_is_used() {
+    let root = TempDir::new().unwrap();
+    fs::write(root.path().join("file"), b"bytes").unwrap();
+    let later = SystemTime::now() + Duration::from_secs(3600);
+    let digest = |kept: &[u8]| {
+        let known = KnownFiles::new(kept, later);
+        let tree = read(&[directory(root.path())]).unwrap();
+        let content = tree.digests_with(&known).unwrap().content;
+        (content, known.to_bytes())
+    };
+    let (right, kept) = digest(&[]);
+    let mut forged = kept.unwrap();
+    *forged.last_mut().unwrap() ^= 1;
+    assert_ne!(digest(&forged).0, right);
+}
+
+#[test]
+fn the_members_of_an_archive_are_known_by_where_they_are_in_it() {
+    let root = TempDir::new().unwrap();
+    let path = root.path().join("a.tar");
+    let mut archive = tar::Builder::new(File::create(&path).unwrap());
+    for (name, bytes) in [("a", &b"one"[..]), ("b", b"two"), ("c", b"one")] {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(bytes.len() as u64);
+        header.set_mode(0o644);
+        archive.append_data(&mut header, name, bytes).unwrap();
+    }
+    archive.finish().unwrap();
+    let later = SystemTime::now() + Duration::from_secs(3600);
+    let tree = read(&[Source::new(What::Archive(path.clone()))]).unwrap();
+    let first = KnownFiles::new(&[], later);
+    let digests = tree.digests_with(&first).unwrap();
+    let kept = first.to_bytes().unwrap();
+    let second = KnownFiles::new(&kept, later);
+    assert_eq!(tree.digests_with(&second).unwrap(), digests);
+    assert_eq!((second.to_bytes(), kept.len()), (None, 3 * 88));
+}
+
+#[test]
 fn change_after_the_walk_is_an_error() {
     let root = TempDir::new().unwrap();
     let file = root.path().join("file");
@@ -252,7 +320,7 @@ fn change_after_the_walk_is_an_error() {
     assert_eq!(changed(read_it(&tree)), "size");
 
     let tree = tree_of(&[5; 10]);
-    let time = std::time::SystemTime::UNIX_EPOCH;
+    let time = SystemTime::UNIX_EPOCH;
     File::options()
         .write(true)
         .open(&file)
@@ -378,7 +446,7 @@ fn a_file_renamed_into_a_directory_that_was_read_already_is_noticed() {
         for directory in ["a", "b", ""] {
             set_time(&root.path().join(directory), 1000);
         }
-        std::thread::sleep(std::time::Duration::from_millis(20));
+        std::thread::sleep(Duration::from_millis(20));
         let opened = cap_std::fs::Dir::from_std_file(File::open(root.path()).unwrap());
         let result = walked(root.path(), opened, AttributeAccess::Open, || {
             change(root.path())
