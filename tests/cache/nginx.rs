@@ -1,8 +1,10 @@
 //! nginx with WebDAV, as Debian has it: a server that knows nothing of us.
 
 use std::fs;
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddrV4, TcpStream};
+use std::path::PathBuf;
 use std::process::{Child, Stdio};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -10,14 +12,15 @@ use super::{FILESYSTEMS, bench, build};
 use crate::support::{Bench, Judge, judge};
 
 /// A running nginx; it ends with this.
-struct Nginx {
+pub(super) struct Nginx {
     child: Child,
-    port: u16,
+    address: SocketAddrV4,
+    requests: PathBuf,
 }
 
 impl Nginx {
-    /// Starts it on `port` with its files in the folder `served`.
-    fn start(nginx: &Judge, bench: &Bench, port: u16) -> Self {
+    /// Starts it at `address` with its files in the folder `nginx/served`.
+    pub(super) fn start(nginx: &Judge, bench: &Bench, address: SocketAddrV4) -> Self {
         let folder = bench.create_folder("nginx");
         bench.create_folder("nginx/served");
         let folder = folder.display();
@@ -27,12 +30,14 @@ impl Nginx {
                 "daemon off; master_process off; pid {folder}/pid; error_log {folder}/errors;
                 events {{ }}
                 http {{
-                  access_log {folder}/requests;
+                  log_format lengths '$request_length $bytes_sent';
+                  access_log {folder}/requests lengths;
                   client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy;
                   fastcgi_temp_path {folder}/fastcgi; uwsgi_temp_path {folder}/uwsgi;
                   scgi_temp_path {folder}/scgi;
                   server {{
-                    listen 127.0.0.1:{port}; root {folder}/served;
+                    listen {address}; root {folder}/served;
+                    client_max_body_size 64m;
                     location / {{ dav_methods PUT; create_full_put_path on; }}
                   }}
                 }}"
@@ -48,8 +53,13 @@ impl Nginx {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let mut server = Self { child, port };
-        while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
+        let requests = bench.path("nginx/requests");
+        let mut server = Self {
+            child,
+            address,
+            requests,
+        };
+        while TcpStream::connect(address).is_err() {
             let ended = server.child.try_wait().unwrap();
             assert!(ended.is_none(), "nginx ended: {ended:?}");
             thread::sleep(Duration::from_millis(10));
@@ -57,8 +67,18 @@ impl Nginx {
         server
     }
 
-    fn url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
+    pub(super) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// The bytes that it was sent, and that it sent, until now.
+    pub(super) fn traffic(&self) -> (u64, u64) {
+        let log = fs::read_to_string(&self.requests).unwrap();
+        log.lines().fold((0, 0), |(into, out), line| {
+            let (more_into, more_out) = line.split_once(' ').unwrap();
+            let number = |text: &str| text.parse::<u64>().unwrap();
+            (into + number(more_into), out + number(more_out))
+        })
     }
 }
 
@@ -69,9 +89,17 @@ impl Drop for Nginx {
     }
 }
 
-fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    listener.local_addr().unwrap().port()
+/// An address of this machine that no other test has: where a server ended, one can begin again.
+pub(super) fn address() -> SocketAddrV4 {
+    static NEXT: AtomicU8 = AtomicU8::new(1);
+    let [high, low, ..] = std::process::id().to_le_bytes();
+    let ip = Ipv4Addr::new(
+        127,
+        64 + NEXT.fetch_add(1, Ordering::Relaxed) % 128,
+        high,
+        low.max(1),
+    );
+    SocketAddrV4::new(ip, 8080)
 }
 
 #[test]
@@ -80,8 +108,9 @@ fn nginx_keeps_partitions_and_its_end_costs_time_alone() {
         return;
     };
     let bench = bench();
-    let server = Nginx::start(&nginx, &bench, free_port());
-    let (url, port) = (server.url(), server.port);
+    let address = address();
+    let server = Nginx::start(&nginx, &bench, address);
+    let url = server.url();
     let keys = ["--cache-key", "key.pem", "--cache-trust", "trust.pem"];
     let with = [&["--cache", &*url], &keys[..]].concat();
     let right = build(&bench, &with);
@@ -98,6 +127,6 @@ fn nginx_keeps_partitions_and_its_end_costs_time_alone() {
     assert_eq!((&built.digest, built.cached()), (&right.digest, vec![]));
     assert!(!built.said().is_empty());
     // The folder that it served is one that it can serve again.
-    let _server = Nginx::start(&nginx, &bench, port);
+    let _server = Nginx::start(&nginx, &bench, address);
     assert_eq!(build(&bench, &reading).cached(), FILESYSTEMS);
 }
