@@ -225,6 +225,71 @@ fn a_file_that_an_image_names_is_never_opened() {
     }
 }
 
+/// What is not read is said, and once, by whatever reads the image.
+#[test]
+fn snapshots_that_are_left_aside_are_said_once() {
+    let bench = bench();
+    let Some(qemu) = judge("qemu-img") else {
+        return;
+    };
+    let snapshot = |name: &str| {
+        let mut command = qemu.command();
+        command.args(["snapshot", "-c", name]);
+        command.arg(bench.path("a.qcow2"));
+        assert!(command.status().unwrap().success());
+    };
+    let told = |line: &[&str], expected: &str| {
+        let outcome = bench.run(line);
+        assert_eq!(outcome.code, Some(0), "{line:?}: {}", outcome.stderr);
+        let count = outcome.stderr.matches("snapshot").count();
+        assert!(
+            outcome.stderr.contains(expected) && count == expected.matches("snapshot").count(),
+            "{line:?}: {}",
+            outcome.stderr
+        );
+    };
+    told(&["show", "a.qcow2"], "");
+    snapshot("first");
+    told(
+        &["show", "a.qcow2"],
+        "a.qcow2: it holds a snapshot ('first'): it is left aside, and the disk is read as it is now; ",
+    );
+    snapshot("se\x1bcond");
+    bench.create_folder("out");
+    for line in [
+        &["show", "--json", "a.qcow2"][..],
+        &["ls", "a.qcow2:root"],
+        &["cat", "a.qcow2:root:/etc/motd"],
+        &["tree", "a.qcow2:root"],
+        &["du", "a.qcow2:root"],
+        &["stat", "a.qcow2:root:/etc/motd"],
+        &["cp", "a.qcow2:root:/etc", "out"],
+        &["tar", "a.qcow2:root", "-o", "root.tar"],
+        &["cut", "a.qcow2", "root", "-o", "root.img"],
+        &["export", "a.qcow2", "-o", "x.img"],
+        &["export", "a.qcow2:root", "-o", "x.tar"],
+        &["diff", "disk.img", "a.qcow2"],
+        &["diff", "a.qcow2:root", "disk.img:root"],
+        &["verify", "a.qcow2", "image.toml"],
+        &["report", "a.qcow2", "-o", "x.html"],
+        &["report", "disk.img", "--base", "a.qcow2", "-o", "y.html"],
+        &[
+            "mkfs",
+            "erofs",
+            "--content",
+            "image:a.qcow2:root",
+            "-o",
+            "x.erofs",
+        ],
+    ] {
+        told(
+            line,
+            "it holds 2 snapshots ('first', 'se\\u{1b}cond'): they are left aside, and the disk is read as it is now; ",
+        );
+    }
+    assert_same_bytes(&bench.path("x.img"), &bench.path("disk.img"));
+}
+
 /// An image of a few clusters whose table says that a cluster of zeros, compressed, is a disk of 1 TiB.
 #[test]
 fn a_disk_that_claims_much_is_refused_with_little_memory() {

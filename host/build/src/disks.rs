@@ -5,20 +5,18 @@
 use std::collections::BTreeSet;
 use std::io;
 use std::ops::{ControlFlow, Range};
-use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use cellblock_cell::Runtime;
-use cellblock_image::{Existing, Superblock};
-use cellblock_table::{
-    BOOT_CODE, Lba, Partition, ReadAt as _, Scheme, SectorSize, Selector, Table, gaps,
-};
+use cellblock_image::Superblock;
+use cellblock_table::{BOOT_CODE, Lba, Partition, ReadAt as _, Scheme, Selector, Table, gaps};
 use cellblock_text::printable;
 
 use crate::DiskError;
 use crate::compare::{Aspect, Compared, Difference, What, compare};
 use crate::differing;
-use crate::existing::{decode_table, is_without_table, open_image};
-use crate::reading::{Opened, Readers, ReadingError, Wanted};
+use crate::existing::{OpenedImage, is_without_table};
+use crate::reading::{Opened, Readers, ReadingError};
 
 /// The unit in which bytes that differ are counted.
 const BLOCK: usize = 4096;
@@ -26,28 +24,20 @@ const BLOCK: usize = 4096;
 /// A disk with a partition table.
 #[derive(Debug)]
 pub struct Disk {
-    image: Existing,
-    path: PathBuf,
+    image: Arc<OpenedImage>,
     table: Table,
 }
 
 impl Disk {
-    /// Opens a disk; `None` of what has no partition table. `sector_size` is that of an MBR that does not say it. What is compressed
-    /// in an image that is not raw is taken apart by the codecs of `runtime`.
+    /// The disk in an image; `None` of what has no partition table.
     ///
     /// # Errors
-    /// [`ReadingError`] if it cannot be read, or its table not be understood.
-    pub fn open(
-        path: &Path,
-        sector_size: Option<SectorSize>,
-        runtime: &Runtime,
-    ) -> Result<Option<Self>, ReadingError> {
-        let image = open_image(path, runtime)?;
-        match decode_table(&image, path, sector_size) {
+    /// [`ReadingError`] if its table cannot be understood.
+    pub fn of(image: &Arc<OpenedImage>) -> Result<Option<Self>, ReadingError> {
+        match image.table() {
             Ok(decoded) => Ok(Some(Self {
-                image,
-                path: path.to_owned(),
-                table: decoded.table,
+                image: Arc::clone(image),
+                table: decoded.table.clone(),
             })),
             Err(error) if is_without_table(&error) => Ok(None),
             Err(error) => Err(error.into()),
@@ -55,7 +45,7 @@ impl Disk {
     }
 
     fn failed(&self, source: io::Error) -> ReadingError {
-        let file = self.path.clone();
+        let file = self.image.path.clone();
         DiskError::File { file, source }.into()
     }
 
@@ -66,12 +56,12 @@ impl Disk {
 
     fn superblock(&self, partition: &Partition) -> Result<Option<Superblock>, ReadingError> {
         let place = self.table.place_of(partition);
-        Superblock::find(&self.image, place).map_err(|source| self.failed(source))
+        Superblock::find(&self.image.existing, place).map_err(|source| self.failed(source))
     }
 
     /// What of a range the image has.
     fn clipped(&self, place: &Range<u64>) -> Range<u64> {
-        let size = self.image.size();
+        let size = self.image.existing.size();
         place.start.min(size)..place.end.min(size)
     }
 }
@@ -184,12 +174,11 @@ impl Comparing<'_> {
     }
 
     fn tree(&self, (disk, partition): (&Disk, &Partition)) -> Result<Option<Opened>, ReadingError> {
-        let wanted = Wanted {
-            image: disk.path.clone(),
-            partition: Some(Selector::Number(partition.number)),
-            sector_size: Some(disk.table.sector_size),
-        };
-        match self.readers.open(self.runtime, &wanted, true) {
+        let selector = Selector::Number(partition.number);
+        let opened = self
+            .readers
+            .open_in(self.runtime, &disk.image, Some(&selector), true);
+        match opened {
             Ok(opened) => Ok(Some(opened)),
             Err(ReadingError::NoReader { .. }) => Ok(None),
             Err(error) => Err(error),
@@ -249,7 +238,11 @@ fn disk_aspects(first: &Disk, second: &Disk) -> Vec<Aspect> {
         Some(_) => None,
     };
     let sector = aspect("sector-size", one.sector_size, other.sector_size);
-    let size = aspect("size", first.image.size(), second.image.size());
+    let size = aspect(
+        "size",
+        first.image.existing.size(),
+        second.image.existing.size(),
+    );
     [scheme, id, sector, size].into_iter().flatten().collect()
 }
 
@@ -309,7 +302,7 @@ fn bytes(disks: [&Disk; 2], places: [&Range<u64>; 2]) -> Result<Option<Aspect>, 
     let read = |index: usize| {
         let (disk, start) = (disks[index], there[index].start);
         move |at: u64, bytes: &mut [u8]| {
-            let read = disk.image.read_at(start + at, bytes);
+            let read = disk.image.existing.read_at(start + at, bytes);
             read.map_err(|source| disk.failed(source))
         }
     };

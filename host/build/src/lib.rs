@@ -111,8 +111,8 @@ pub use derive::{Derived, derive_image};
 pub use disk::{Assembled, assemble_filesystem, assemble_image, build_image};
 pub use error::{Error, PartitionError};
 pub use existing::{
-    Asked, Changed, DiskError, Seen, Taken, cut_partition, decode_table, fill_partition, look_at,
-    repair_table, splice_partition,
+    Asked, Changed, DiskError, OpenedImage, Seen, Taken, cut_partition, decode_table,
+    fill_partition, repair_table, splice_partition,
 };
 pub use filesystem::TimeSource;
 pub use key::{FillInputs, FillKey, GuestInputs, RawInputs};

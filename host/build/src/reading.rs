@@ -5,20 +5,17 @@
 //! ```
 
 use std::collections::BTreeMap;
-use std::io;
 use std::ops::Range;
-use std::os::fd::{AsFd as _, BorrowedFd};
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::DiskError;
 use crate::catalogue::{BUILT_IN_READERS, Foreign, GuestError};
-use crate::existing::{decode_table, is_without_table};
+use crate::existing::{OpenedImage, is_without_table};
 use cellblock_cell::{CellError, Guest, ReadVolume, Runtime};
 use cellblock_contract::{Level, LogLine, ReaderError, Volume};
-use cellblock_image::{Existing, ImageError, PartitionBlocks, Superblock};
-use cellblock_table::{Finding, ReadAt as _, SectorSize, Selector, Severity};
+use cellblock_image::{ImageError, PartitionBlocks, Superblock};
+use cellblock_table::{Finding, SectorSize, Selector, Severity};
 use cellblock_text::{PathBytes, exact};
 use cellblock_tree::source::{OpenedDisk, Source, SourceError, What};
 use cellblock_tree::volume::{Blocks, Decoders};
@@ -52,6 +49,8 @@ pub struct Opened {
     pub findings: Vec<Finding>,
     /// The bytes of the partition that are beyond the end of the image.
     pub missing: u64,
+    /// What is to be said of the image's file, if that was opened for this file system alone.
+    pub of_image: Vec<String>,
 }
 
 /// Why a file system is not read.
@@ -154,7 +153,12 @@ impl Opened {
         let told = log
             .filter(|line| line.level == Level::Warning)
             .map(|line| format!("its reader says: {}", line.text));
-        findings.chain(missing).chain(told).collect()
+        let of_image = self.of_image.iter().cloned();
+        of_image
+            .chain(findings)
+            .chain(missing)
+            .chain(told)
+            .collect()
     }
 }
 
@@ -212,34 +216,44 @@ impl Readers {
         extents: bool,
     ) -> Result<Opened, ReadingError> {
         let decoders: Arc<dyn Decoders> = runtime.codecs();
-        let image = Existing::open(&wanted.image)?.with_disk(&decoders)?;
+        let image = OpenedImage::open(&wanted.image, wanted.sector_size, &decoders)?;
+        let image = Arc::new(image);
+        let opened = self.open_in(runtime, &image, wanted.partition.as_ref(), extents)?;
+        Ok(Opened {
+            of_image: image.warnings(),
+            ..opened
+        })
+    }
+
+    /// Reads a file system in an image that is open: that of a partition, or the only one that there is. What is to be said of the
+    /// [image itself](OpenedImage::warnings) is left to whoever opened it.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_in(
+        &self,
+        runtime: &Runtime,
+        image: &Arc<OpenedImage>,
+        partition: Option<&Selector>,
+        extents: bool,
+    ) -> Result<Opened, ReadingError> {
         let Located {
             called,
             place,
             findings,
-        } = wanted.locate(&image)?;
-        let end = place.end.min(image.size());
+        } = locate(image, partition)?;
+        let end = place.end.min(image.existing.size());
         let start = place.start.min(end);
         let missing = place.end - end;
-        let stamp = stamp(&image).map_err(|source| DiskError::File {
-            file: wanted.image.clone(),
-            source,
-        })?;
-        let image = Arc::new(image);
-        let blocks: Arc<dyn Blocks> = Arc::new(ImageBlocks {
-            image: Arc::clone(&image),
-            stamp,
-            start,
-            size: end - start,
-        });
+        let blocks: Arc<dyn Blocks> = Arc::new(image.blocks(&place));
         let failed = |error: CellError| ReadingError::Reader {
             called: called.clone(),
             error: Box::new(error),
         };
         let find = || {
-            Superblock::find(&*image, start..end).map_err(|source| {
+            Superblock::find(&image.existing, start..end).map_err(|source| {
                 ReadingError::from(DiskError::File {
-                    file: image.path().to_owned(),
+                    file: image.existing.path().to_owned(),
                     source,
                 })
             })
@@ -256,6 +270,7 @@ impl Readers {
             log,
             findings,
             missing,
+            of_image: Vec::new(),
         })
     }
 
@@ -285,6 +300,7 @@ impl Readers {
             log,
             findings: Vec::new(),
             missing: 0,
+            of_image: Vec::new(),
         })
     }
 
@@ -344,60 +360,59 @@ impl Readers {
     }
 }
 
-impl Wanted {
-    fn locate(&self, image: &Existing) -> Result<Located, ReadingError> {
-        let name = self.image.display().to_string();
-        let decoded = match decode_table(image, &self.image, self.sector_size) {
-            Ok(decoded) => decoded,
-            Err(error) if is_without_table(&error) => {
-                return match &self.partition {
-                    None => Ok(Located {
-                        called: name,
-                        place: 0..image.size(),
-                        findings: Vec::new(),
-                    }),
-                    Some(partition) => Err(ReadingError::NoPartitions {
+/// The partition that is chosen, or the only one with content.
+fn locate(image: &OpenedImage, partition: Option<&Selector>) -> Result<Located, ReadingError> {
+    let name = image.path.display().to_string();
+    let decoded = match image.table() {
+        Ok(decoded) => decoded,
+        Err(error) if is_without_table(&error) => {
+            return match partition {
+                None => Ok(Located {
+                    called: name,
+                    place: 0..image.existing.size(),
+                    findings: Vec::new(),
+                }),
+                Some(partition) => Err(ReadingError::NoPartitions {
+                    image: name,
+                    partition: partition.to_string(),
+                }),
+            };
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let table = &decoded.table;
+    let partition = match partition {
+        Some(selector) => table
+            .select(selector)
+            .map_err(|source| DiskError::Select {
+                path: image.path.clone(),
+                source,
+            })?
+            .clone(),
+        None => {
+            let partitions: Vec<_> = table.with_content().collect();
+            match partitions[..] {
+                [one] => one.clone(),
+                _ => {
+                    let called: Vec<String> = partitions.iter().map(|one| one.called()).collect();
+                    return Err(ReadingError::Several {
                         image: name,
-                        partition: partition.to_string(),
-                    }),
-                };
-            }
-            Err(error) => return Err(error.into()),
-        };
-        let table = &decoded.table;
-        let partition = match &self.partition {
-            Some(selector) => table
-                .select(selector)
-                .map_err(|source| DiskError::Select {
-                    path: self.image.clone(),
-                    source,
-                })?
-                .clone(),
-            None => {
-                let partitions: Vec<_> = table.with_content().collect();
-                match partitions[..] {
-                    [one] => one.clone(),
-                    _ => {
-                        let called: Vec<String> =
-                            partitions.iter().map(|one| one.called()).collect();
-                        return Err(ReadingError::Several {
-                            image: name,
-                            count: partitions.len(),
-                            partitions: called.join(", "),
-                        });
-                    }
+                        count: partitions.len(),
+                        partitions: called.join(", "),
+                    });
                 }
             }
-        };
-        let findings = decoded.findings.into_iter();
-        Ok(Located {
-            called: format!("{name}: partition {}", partition.called()),
-            place: decoded.table.place_of(&partition),
-            findings: findings
-                .filter(|one| one.severity() != Severity::Advice)
-                .collect(),
-        })
-    }
+        }
+    };
+    let findings = decoded.findings.iter();
+    Ok(Located {
+        called: format!("{name}: partition {}", partition.called()),
+        place: table.place_of(&partition),
+        findings: findings
+            .filter(|one| one.severity() != Severity::Advice)
+            .cloned()
+            .collect(),
+    })
 }
 
 /// The node at a path, which may begin with a `/` and end with one. No link on the way is followed.
@@ -425,50 +440,5 @@ impl Opened {
             called: self.called.clone(),
             path: PathBytes::from(path).to_string(),
         })
-    }
-}
-
-/// What a file's size and its last change were.
-type Stamp = (u64, i64, i64);
-
-fn stamp(image: &Existing) -> io::Result<Stamp> {
-    let metadata = image.metadata()?;
-    Ok((metadata.len(), metadata.ctime(), metadata.ctime_nsec()))
-}
-
-/// A range of an image.
-#[derive(Debug)]
-struct ImageBlocks {
-    image: Arc<Existing>,
-    /// What the file was when it was opened.
-    stamp: Stamp,
-    start: u64,
-    size: u64,
-}
-
-impl Blocks for ImageBlocks {
-    fn size(&self) -> u64 {
-        self.size
-    }
-
-    fn read(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
-        let end = offset.checked_add(buffer.len() as u64);
-        if end.is_none_or(|end| end > self.size) {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        self.image.read_at(self.start + offset, buffer)
-    }
-
-    fn position(&self, offset: u64) -> Option<(BorrowedFd<'_>, u64)> {
-        let file = self.image.plain_file()?;
-        Some((file.as_fd(), self.start + offset))
-    }
-
-    fn verify(&self) -> io::Result<()> {
-        if stamp(&self.image)? == self.stamp {
-            Ok(())
-        } else {
-            Err(io::Error::other("the image was changed while it was read"))
-        }
     }
 }

@@ -19,7 +19,9 @@ use crate::progress::{Phase, Progress, watched};
 use crate::record::{OutputRecord, Record};
 use crate::{Assembled, BuildOptions, DiskError};
 use cellblock_cell::{Codecs, Runtime};
-use cellblock_image::{Conversion, Durability, Existing, Image, ImageError, OutputFormat};
+use cellblock_image::{
+    Conversion, Durability, Existing, Image, ImageError, OutputFormat, Snapshots,
+};
 use cellblock_text::hexadecimal;
 use cellblock_tree::recognise::Class;
 use cellblock_tree::volume::Decoders;
@@ -116,6 +118,8 @@ pub struct Packed {
     files: Vec<(Output, Image)>,
     durability: Durability,
     progress: Arc<dyn Progress>,
+    /// What the file of the image that was read holds beside its disk.
+    pub snapshots: Option<Snapshots>,
 }
 
 impl Packed {
@@ -193,6 +197,7 @@ impl Assembled {
             files: files.into_iter().map(named).collect(),
             durability: options.durability,
             progress: Arc::clone(&options.progress),
+            snapshots: None,
         };
         Ok((packed, record))
     }
@@ -238,6 +243,7 @@ pub fn export_image(
         files,
         durability: options.durability,
         progress: Arc::clone(&options.progress),
+        snapshots: image.snapshots().cloned(),
     };
     Ok((packed, record))
 }

@@ -23,7 +23,7 @@ use cellblock_build::plan::{Draft, RawLengths};
 use cellblock_build::spec::{Choices, Files, Project};
 use cellblock_build::table::Partition;
 use cellblock_build::tree::volume::Decoders;
-use cellblock_build::{Seen, look_at};
+use cellblock_build::{OpenedImage, Seen};
 
 /// The variable with the name of the shell that asks.
 const VARIABLE: &str = "CELLBLOCK_COMPLETE";
@@ -173,8 +173,9 @@ pub(crate) fn partitions_of_image(current: &OsStr) -> Vec<CompletionCandidate> {
             return Vec::new();
         };
         let decoders: Arc<dyn Decoders> = runtime.codecs();
-        match look_at(image, None, &decoders) {
-            Ok(Seen::Disk { decoded, .. }) => decoded.table.partitions,
+        let opened = OpenedImage::open(image, None, &decoders);
+        match opened.map(|image| image.look()) {
+            Ok(Ok(Seen::Disk { decoded, .. })) => decoded.table.partitions,
             _ => Vec::new(),
         }
     };

@@ -20,7 +20,9 @@ use rustix::fs::{FallocateFlags, FlockOperation, XattrFlags};
 use rustix::io::Errno;
 
 use super::disk::is_fixed_vhd;
-use super::{Bytes, Durability, Image, ImageError, PartitionFile, Scratch, VirtualDisk, copy};
+use super::{
+    Bytes, Durability, Image, ImageError, PartitionFile, Scratch, Snapshots, VirtualDisk, copy,
+};
 use cellblock_table::{ReadAt, SectorSize};
 use cellblock_tree::recognise::{Format, HEAD, recognise};
 use cellblock_tree::volume::Decoders;
@@ -175,6 +177,12 @@ impl Existing {
             self.size = disk.size();
         }
         Ok(self)
+    }
+
+    /// The snapshots that its file holds beside the [disk in it](Self::with_disk); none of them is read.
+    #[must_use]
+    pub fn snapshots(&self) -> Option<&Snapshots> {
+        self.disk.as_ref()?.snapshots()
     }
 
     /// What the kernel knows of its file.

@@ -38,7 +38,7 @@ mod tests;
 mod verity;
 
 use disk::Bytes;
-pub use disk::{DiskFault, VirtualDisk};
+pub use disk::{DiskFault, Snapshots, VirtualDisk};
 pub use document::Document;
 pub use error::ImageError;
 pub use existing::{Atomic, Change, Existing, Replacement};

@@ -6,6 +6,7 @@
 
 mod decode;
 mod error;
+mod opened;
 mod repair;
 mod seen;
 
@@ -20,8 +21,9 @@ use std::time::Instant;
 pub use decode::decode_table;
 pub use error::DiskError;
 pub(crate) use error::is_without_table;
+pub use opened::OpenedImage;
 pub use repair::repair_table;
-pub use seen::{Seen, look_at};
+pub use seen::Seen;
 
 use super::filesystem::{Filled, Measurements, Preparation, Slot};
 use super::record::PartitionRecord;
@@ -36,7 +38,7 @@ use crate::said::Said;
 use crate::signing::Signers;
 use cellblock_cell::Runtime;
 use cellblock_image::{
-    Atomic, Change, Durability, Existing, Image, ImageError, Replacement, Scratch,
+    Atomic, Change, Durability, Existing, Image, ImageError, Replacement, Scratch, Snapshots,
 };
 use cellblock_table::{Finding, Partition, SectorSize, Selector, Severity, Table};
 use cellblock_tree::volume::Decoders;
@@ -73,12 +75,8 @@ pub struct Changed {
     pub findings: Vec<Finding>,
     /// The bytes of a partition that was taken out that are not in the image, which ends before they do.
     pub missing: u64,
-}
-
-/// Opens an image that nobody changes. What is compressed in one that is not raw is taken apart by the codecs of `runtime`.
-pub(crate) fn open_image(path: &Path, runtime: &Runtime) -> Result<Existing, ImageError> {
-    let decoders: Arc<dyn Decoders> = runtime.codecs();
-    Existing::open(path)?.with_disk(&decoders)
+    /// What the image's file holds beside the disk that a partition was taken out of.
+    pub snapshots: Option<Snapshots>,
 }
 
 /// What is done with a partition.
@@ -258,6 +256,7 @@ pub fn fill_partition(
         log: log.unwrap_or_default(),
         findings: located.findings,
         missing: 0,
+        snapshots: None,
     })
 }
 
@@ -302,6 +301,7 @@ pub fn splice_partition(asked: &Asked, file: Option<&Path>) -> Result<Changed, E
         log: Vec::new(),
         findings: located.findings,
         missing: 0,
+        snapshots: None,
     })
 }
 
@@ -390,6 +390,7 @@ pub fn cut_partition(
         log: Vec::new(),
         findings: located.findings,
         missing,
+        snapshots: image.snapshots().cloned(),
     };
     Ok(Taken {
         content,

@@ -8,9 +8,9 @@ use std::sync::Arc;
 
 use cellblock_cell::Runtime;
 use cellblock_contract::Losses;
-use cellblock_image::{Existing, PartitionFile, Superblock};
+use cellblock_image::{PartitionFile, Superblock};
 use cellblock_spec::Spec;
-use cellblock_table::{BOOT_CODE, Decoded, Selector};
+use cellblock_table::{BOOT_CODE, Selector, Table};
 use cellblock_text::hexadecimal;
 use cellblock_tree::Tree;
 use serde::{Deserialize, Serialize};
@@ -22,12 +22,12 @@ use crate::compare::{Aspect, Compared, Difference, What, compare};
 use crate::differing;
 use crate::disk::Groundwork;
 use crate::error::Error;
-use crate::existing::{decode_table, open_image};
+use crate::existing::OpenedImage;
 use crate::filesystem::{Preparation, partition_error};
 use crate::making::{self, Making};
 use crate::output::Output;
 use crate::plan::{Fill, Plan, PlannedPartition};
-use crate::reading::{Opened, Readers, Wanted};
+use crate::reading::{Opened, Readers};
 use crate::signing::Signers;
 use crate::{BuildOptions, DiskError};
 
@@ -67,34 +67,30 @@ const KEPT: usize = 1_000_000;
 
 /// An image, and its table.
 struct Subject<'a> {
-    path: &'a Path,
-    image: Existing,
-    table: Decoded,
+    image: Arc<OpenedImage>,
+    table: Table,
     runtime: &'a Runtime,
 }
 
 impl<'a> Subject<'a> {
-    fn open(path: &'a Path, runtime: &'a Runtime) -> Result<Self, Error> {
-        let image = open_image(path, runtime)?;
-        let table = decode_table(&image, path, None)?;
+    fn of(image: &Arc<OpenedImage>, runtime: &'a Runtime) -> Result<Self, Error> {
         Ok(Self {
-            path,
-            image,
-            table,
+            image: Arc::clone(image),
+            table: image.table()?.table.clone(),
             runtime,
         })
     }
 
     fn failed(&self, source: io::Error) -> Error {
         Error::Disk(DiskError::File {
-            file: self.path.to_owned(),
+            file: self.image.path.clone(),
             source,
         })
     }
 
     /// Where the image has a partition of this number, and how that differs from where it is to be.
     fn place(&self, number: u32, wanted: &Range<u64>) -> Result<Range<u64>, Difference> {
-        let table = &self.table.table;
+        let table = &self.table;
         let mut all = table.partitions.iter();
         let Some(found) = all.find(|one| one.number == number) else {
             return Err(Difference {
@@ -121,18 +117,15 @@ impl<'a> Subject<'a> {
 
     /// Whether a built-in reader reads what is there.
     fn is_readable(&self, place: &Range<u64>) -> Result<bool, Error> {
-        let found = Superblock::find(&self.image, place.clone());
+        let found = Superblock::find(&self.image.existing, place.clone());
         let found = found.map_err(|source| self.failed(source))?;
         Ok(found.is_some_and(|found| is_read(found.kind)))
     }
 
     fn read(&self, name: &str, number: u32) -> Result<Opened, Error> {
-        let wanted = Wanted {
-            image: self.path.to_owned(),
-            partition: Some(Selector::Number(number)),
-            sector_size: None,
-        };
-        let opened = Readers::default().open(self.runtime, &wanted, true);
+        let selector = Selector::Number(number);
+        let readers = Readers::default();
+        let opened = readers.open_in(self.runtime, &self.image, Some(&selector), true);
         opened.map_err(|error| partition_error(name, Box::new(error)))
     }
 
@@ -143,7 +136,7 @@ impl<'a> Subject<'a> {
             0..made.size(),
             |at, bytes| Ok(made.read(at, bytes)?),
             |at, bytes| {
-                let read = self.image.read_at(start + at, bytes);
+                let read = self.image.existing.read_at(start + at, bytes);
                 read.map_err(|source| self.failed(source))
             },
         )
@@ -160,9 +153,9 @@ impl<'a> Subject<'a> {
             };
             let at = region.offset + skip as u64;
             let mut found = vec![0; expected.len()];
-            let is_there = at.saturating_add(found.len() as u64) <= self.image.size();
+            let is_there = at.saturating_add(found.len() as u64) <= self.image.existing.size();
             if is_there {
-                let read = self.image.read_at(at, &mut found);
+                let read = self.image.existing.read_at(at, &mut found);
                 read.map_err(|source| self.failed(source))?;
             }
             let other = differing::first_of(expected, &found);
@@ -180,7 +173,7 @@ impl<'a> Subject<'a> {
         let mut at = place.start;
         while at < place.end {
             let count = usize::try_from((place.end - at).min(PIECE as u64)).expect("at most PIECE");
-            let read = self.image.read_at(at, &mut bytes[..count]);
+            let read = self.image.existing.read_at(at, &mut bytes[..count]);
             read.map_err(|source| self.failed(source))?;
             hash.update(&bytes[..count]);
             at += count as u64;
@@ -230,12 +223,12 @@ fn differences(
 /// [`Error`] as the build, and if the image cannot be read.
 pub fn verify_image(
     spec: &Spec,
-    path: &Path,
+    image: &Arc<OpenedImage>,
     runtime: &Runtime,
     catalog: &Catalog,
     options: &BuildOptions,
 ) -> Result<Vec<Checked>, Error> {
-    let subject = Subject::open(path, runtime)?;
+    let subject = Subject::of(image, runtime)?;
     let output = Output::Stdout;
     let scratch = output.scratch()?;
     let signers = Signers::read(spec)?;
@@ -375,7 +368,11 @@ struct RecordedPartition {
 ///
 /// # Errors
 /// [`Error`] if the image cannot be read, or a partition not be read back; the record's own are [`io::Error`]s.
-pub fn verify_record(record: &Path, path: &Path, runtime: &Runtime) -> Result<Vec<Checked>, Error> {
+pub fn verify_record(
+    record: &Path,
+    image: &Arc<OpenedImage>,
+    runtime: &Runtime,
+) -> Result<Vec<Checked>, Error> {
     let failed = |source| {
         let file = PathBuf::from(record);
         Error::Disk(DiskError::File { file, source })
@@ -383,7 +380,7 @@ pub fn verify_record(record: &Path, path: &Path, runtime: &Runtime) -> Result<Ve
     let text = std::fs::read(record).map_err(failed)?;
     let recorded: Recorded = serde_json::from_slice(&text)
         .map_err(|error| failed(io::Error::new(io::ErrorKind::InvalidData, error)))?;
-    let subject = Subject::open(path, runtime)?;
+    let subject = Subject::of(image, runtime)?;
     let mut checked = Vec::with_capacity(recorded.partitions.len());
     for (index, partition) in (1..).zip(recorded.partitions) {
         let number = partition.number.unwrap_or(index);

@@ -2,20 +2,23 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
 use serde_json::json;
 
 use super::looking::{open_with, runtime, warn};
 use super::{Failure, print, print_json};
 use crate::arguments::{Diff, ImagePlace, Reading};
+use cellblock_build::OpenedImage;
 use cellblock_build::cell::Runtime;
 use cellblock_build::compare::{Compared, Difference, What, compare};
 use cellblock_build::disks::{Comparing, Disk, Listener};
 use cellblock_build::image::Scratch;
-use cellblock_build::reading::Opened;
+use cellblock_build::reading::{Opened, ReadingError};
 use cellblock_build::tree::Tree;
 use cellblock_build::tree::recognise::{Class, HEAD, recognise};
 use cellblock_build::tree::source::{self, ReadOptions, Source, Times, read_sources};
+use cellblock_build::tree::volume::Decoders;
 
 /// The bytes that a compressed archive may decompress to.
 const ARCHIVE_LIMIT: u64 = 64 << 30;
@@ -124,17 +127,28 @@ impl Listener for Told<'_> {
 
 /// The two disks, if whole ones are compared.
 fn disks(diff: &Diff, runtime: &Runtime) -> Result<Option<[Disk; 2]>, Failure> {
+    let decoders: Arc<dyn Decoders> = runtime.codecs();
     let open = |place: &ImagePlace| {
         let is_whole = place.partition.is_none() && place.path.is_none();
         if !is_whole || place.image.is_dir() || is_archive(&place.image) {
             return Ok(None);
         }
-        Disk::open(&place.image, diff.reading.by.sector_size(), runtime)
+        let sector_size = diff.reading.by.sector_size();
+        let image = Arc::new(
+            OpenedImage::open(&place.image, sector_size, &decoders).map_err(ReadingError::from)?,
+        );
+        let disk = Disk::of(&image)?;
+        Ok::<_, Failure>(disk.map(|disk| (image, disk)))
     };
-    let Some(first) = open(&diff.first)? else {
+    let Some((first, one)) = open(&diff.first)? else {
         return Ok(None);
     };
-    Ok(open(&diff.second)?.map(|second| [first, second]))
+    let Some((second, other)) = open(&diff.second)? else {
+        return Ok(None);
+    };
+    super::warn_of_image(&first);
+    super::warn_of_image(&second);
+    Ok(Some([one, other]))
 }
 
 /// The tree of a directory, an archive, or a file system of an image.

@@ -46,6 +46,7 @@ fn disks(export: &Export, targets: &[Target]) -> Result<(), Failure> {
     options.progress.clear();
     let (packed, done) = exported?;
     super::warn_of_codecs(&runtime, &done);
+    super::warn_of_snapshots(image, packed.snapshots.as_ref());
     record.write(&done)?;
     if export.run.says() && !to_stdout {
         print(&super::outputs(&done))?;

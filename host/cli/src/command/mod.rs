@@ -49,11 +49,15 @@ use cellblock_build::catalogue::{Catalog, Foreign};
 use cellblock_build::cell::{Codecs, Runtime, RuntimeOptions, Walls};
 use cellblock_build::contract::{Level, Limits};
 use cellblock_build::footprint::Footprint;
-use cellblock_build::image::{Atomic, Durability};
+use cellblock_build::image::{Atomic, Durability, Snapshots};
 use cellblock_build::progress::{Hidden, Progress};
 use cellblock_build::spec;
+use cellblock_build::table::SectorSize;
 use cellblock_build::text::{exact, human, printable};
-use cellblock_build::{Asked, BuildOptions, Changed, Output, OutputRecord, Record, Said, Target};
+use cellblock_build::tree::volume::Decoders;
+use cellblock_build::{
+    Asked, BuildOptions, Changed, Error, OpenedImage, Output, OutputRecord, Record, Said, Target,
+};
 
 /// Carries a command out.
 ///
@@ -267,6 +271,7 @@ fn waiting(image: &Path) {
 
 /// Says what is wrong with the table of an image, though its partition could be found.
 fn print_findings(image: &Path, changed: &Changed) {
+    warn_of_snapshots(image, changed.snapshots.as_ref());
     let image = printable(&image.display().to_string());
     for finding in &changed.findings {
         tell!("warning: {image}: {finding}");
@@ -277,6 +282,33 @@ fn print_findings(image: &Path, changed: &Changed) {
             changed.partition,
             exact(changed.missing)
         );
+    }
+}
+
+/// Says what is not read of the file of an image.
+fn warn_of_snapshots(image: &Path, snapshots: Option<&Snapshots>) {
+    if let Some(snapshots) = snapshots {
+        let image = printable(&image.display().to_string());
+        tell!("warning: {image}: {snapshots}");
+    }
+}
+
+/// Opens an image for all that is read of it, and says what is to be said of its file.
+fn open_image(
+    path: &Path,
+    sector_size: Option<SectorSize>,
+    decoders: &Arc<dyn Decoders>,
+) -> Result<Arc<OpenedImage>, Failure> {
+    let image = OpenedImage::open(path, sector_size, decoders).map_err(Error::from)?;
+    warn_of_image(&image);
+    Ok(Arc::new(image))
+}
+
+/// Says what is to be said of the file of an image that is open.
+fn warn_of_image(image: &OpenedImage) {
+    let called = printable(&image.path().display().to_string());
+    for text in image.warnings() {
+        tell!("warning: {called}: {text}");
     }
 }
 

@@ -18,11 +18,11 @@ use cellblock_build::compare::{Compared, Difference, compare};
 use cellblock_build::disks::{Comparing, Disk, Listener};
 use cellblock_build::footprint::Footprint;
 use cellblock_build::image::{Document, Superblock};
-use cellblock_build::reading::{Opened, ReadingError, Wanted};
+use cellblock_build::reading::{Opened, ReadingError};
 use cellblock_build::table::{Decoded, Selector, Table, gaps};
 use cellblock_build::text::{exact, printable};
 use cellblock_build::tree::volume::Decoders;
-use cellblock_build::{Seen, look_at};
+use cellblock_build::{OpenedImage, Seen};
 
 /// The differences that a page lists.
 const LISTED: usize = 1000;
@@ -88,10 +88,12 @@ fn page(report: &Report) -> Result<Page, Failure> {
         ..Page::default()
     };
     let decoders: Arc<dyn Decoders> = runtime.codecs();
-    match look_at(&report.image, report.reading.by.sector_size(), &decoders)? {
+    let sector_size = report.reading.by.sector_size();
+    let image = super::open_image(&report.image, sector_size, &decoders)?;
+    match image.look()? {
         Seen::Filesystem(found) => {
             page.volumes
-                .extend(volume(report, &runtime, None, &name, &found)?);
+                .extend(volume(report, (&runtime, &image), None, &name, &found)?);
         }
         Seen::Disk { decoded, holds } => {
             of_disk(&mut page, &decoded, &holds);
@@ -101,13 +103,18 @@ fn page(report: &Report) -> Result<Page, Failure> {
                 let called = partition.map_or_else(|| number.to_string(), |one| one.called());
                 let called = format!("Partition {}", printable(&called));
                 let selector = Some(Selector::Number(*number));
-                page.volumes
-                    .extend(volume(report, &runtime, selector, &called, found)?);
+                page.volumes.extend(volume(
+                    report,
+                    (&runtime, &image),
+                    selector,
+                    &called,
+                    found,
+                )?);
             }
         }
     }
     if let Some(base) = &report.base {
-        page.differences = Some(differences(report, &runtime, base)?);
+        page.differences = Some(differences(report, &runtime, &image, base)?);
     }
     Ok(page)
 }
@@ -171,23 +178,18 @@ fn with_gaps(pieces: &mut Vec<Piece>, size: u64) {
 /// A file system that a reader reads; one that is damaged is told as that, and others not at all.
 fn volume(
     report: &Report,
-    runtime: &Runtime,
+    (runtime, image): (&Runtime, &Arc<OpenedImage>),
     partition: Option<Selector>,
     called: &str,
     found: &Superblock,
 ) -> Result<Option<Held>, Failure> {
-    let wanted = Wanted {
-        image: report.image.clone(),
-        partition,
-        sector_size: report.reading.by.sector_size(),
-    };
     let called = format!("{called} ({})", found.kind);
-    match report
-        .reading
-        .by
-        .readers(&report.reading.limits)
-        .open(runtime, &wanted, false)
-    {
+    match report.reading.by.readers(&report.reading.limits).open_in(
+        runtime,
+        image,
+        partition.as_ref(),
+        false,
+    ) {
         Ok(opened) => {
             super::warn_of_walls(runtime);
             warn(&opened);
@@ -204,15 +206,20 @@ fn volume(
 }
 
 /// How the image differs from its base.
-fn differences(report: &Report, runtime: &Runtime, base: &Path) -> Result<Differences, Failure> {
+fn differences(
+    report: &Report,
+    runtime: &Runtime,
+    image: &Arc<OpenedImage>,
+    base: &Path,
+) -> Result<Differences, Failure> {
     let mut heard = Heard(Differences {
         base: printable(&base.display().to_string()),
         ..Differences::default()
     });
     let readers = report.reading.by.readers(&report.reading.limits);
-    let sector_size = report.reading.by.sector_size();
-    let open = |path: &Path| Disk::open(path, sector_size, runtime);
-    match (open(base)?, open(&report.image)?) {
+    let decoders: Arc<dyn Decoders> = runtime.codecs();
+    let base = super::open_image(base, report.reading.by.sector_size(), &decoders)?;
+    match (Disk::of(&base)?, Disk::of(image)?) {
         (Some(old), Some(new)) => {
             let comparing = Comparing {
                 runtime,
@@ -222,15 +229,8 @@ fn differences(report: &Report, runtime: &Runtime, base: &Path) -> Result<Differ
             comparing.disks(&old, &new, &mut heard)?;
         }
         _ => {
-            let open = |path: &Path| {
-                let wanted = Wanted {
-                    image: path.to_owned(),
-                    partition: None,
-                    sector_size,
-                };
-                readers.open(runtime, &wanted, true)
-            };
-            let (old, new) = (open(base)?, open(&report.image)?);
+            let open = |image| readers.open_in(runtime, image, None, true);
+            let (old, new) = (open(&base)?, open(image)?);
             let told = &mut |difference| heard.differs(difference);
             compare(&old.tree, &new.tree, Compared::default(), told).map_err(Failure::failed)?;
         }

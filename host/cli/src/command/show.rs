@@ -8,16 +8,17 @@ use serde::Serialize;
 use super::{Failure, print, print_json};
 use crate::arguments::Show;
 use crate::report::{describe_held, draw, list_held, terminal};
+use cellblock_build::Seen;
 use cellblock_build::image::Superblock;
 use cellblock_build::table::{Decoded, Severity, SfdiskPartition, SfdiskTable, json_like_sfdisk};
 use cellblock_build::tree::volume::Decoders;
-use cellblock_build::{Seen, look_at};
 
 pub(super) fn run(show: &Show) -> Result<(), Failure> {
     let name = show.image.display().to_string();
     let codecs = super::codecs()?;
     let decoders: Arc<dyn Decoders> = codecs.clone();
-    let seen = look_at(&show.image, show.sector_size, &decoders)?;
+    let image = super::open_image(&show.image, show.sector_size, &decoders)?;
+    let seen = image.look()?;
     super::warn_of_decoders(&codecs);
     match seen {
         Seen::Filesystem(found) if show.json => print_json(&Alone {

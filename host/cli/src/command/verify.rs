@@ -1,8 +1,11 @@
 //! `cellblock verify`: an image that exists, held against a spec or a record.
 
+use std::sync::Arc;
+
 use cellblock_build::Error;
 use cellblock_build::footprint::Footprint;
 use cellblock_build::text::printable;
+use cellblock_build::tree::volume::Decoders;
 use cellblock_build::verify::{Checked, How, verify_image, verify_record};
 use serde_json::json;
 
@@ -37,6 +40,8 @@ pub(super) fn run(verify: &Verify) -> Result<(), Failure> {
     let mut document = RecordFile::prepare(&verify.run, &mut footprint, false)?;
     footprint.check()?;
     let runtime = super::runtime(&verify.run)?;
+    let decoders: Arc<dyn Decoders> = runtime.codecs();
+    let image = super::open_image(&verify.image, None, &decoders)?;
     let checked = match (&described, &verify.record) {
         (Some(described), _) => {
             let mut volumes = described.project.volumes.iter();
@@ -47,12 +52,12 @@ pub(super) fn run(verify: &Verify) -> Result<(), Failure> {
                 None => arguments::source_date_epoch().map_err(Failure::usage)?,
             };
             let options = super::build_options(&verify.run, time, spec.disk.time.is_some());
-            let checked = verify_image(spec, &verify.image, &runtime, &catalog, &options);
+            let checked = verify_image(spec, &image, &runtime, &catalog, &options);
             options.progress.clear();
             checked.map_err(|error| described.located(error))
         }
         (None, Some(record)) => {
-            verify_record(record, &verify.image, &runtime).map_err(|error: Error| error.into())
+            verify_record(record, &image, &runtime).map_err(|error: Error| error.into())
         }
         (None, None) => unreachable!("the command line has one of them"),
     };

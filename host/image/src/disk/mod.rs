@@ -12,6 +12,7 @@
 
 mod error;
 mod qcow2;
+mod snapshots;
 #[cfg(test)]
 pub(crate) mod tests;
 mod vhd;
@@ -32,6 +33,7 @@ use cellblock_tree::recognise::{Format, recognise};
 use cellblock_tree::volume::{Coding, Decoder, Decoders, EncodedBlock};
 
 pub use error::DiskFault;
+pub use snapshots::Snapshots;
 
 /// The most bytes of the table by which others are found.
 const MOST_TABLE: u64 = 32 << 20;
@@ -90,6 +92,11 @@ trait Layout: fmt::Debug + Send + Sync {
 
     /// The piece that a byte of the disk is in, which is not behind its end.
     fn piece(&self, file: &Stored, at: u64) -> io::Result<Piece>;
+
+    /// What the file holds beside the disk.
+    fn snapshots(&self) -> Option<&Snapshots> {
+        None
+    }
 
     /// What is compressed, without what the format has written before it.
     fn bare(&self, _: &Stored, _: &Piece, packed: Packed) -> io::Result<Packed> {
@@ -257,6 +264,12 @@ impl VirtualDisk {
     #[must_use]
     pub fn size(&self) -> u64 {
         self.layout.size()
+    }
+
+    /// The snapshots that the file holds beside the disk; none of them is read.
+    #[must_use]
+    pub fn snapshots(&self) -> Option<&Snapshots> {
+        self.layout.snapshots()
     }
 
     /// Fills `buffer` with the bytes of the disk from `offset` on.

@@ -1,12 +1,12 @@
 //! qcow2, versions 2 and 3: clusters, found through two levels of tables.
 //!
-//! By QEMU's docs/interop/qcow2.txt. Snapshots within the file are left alone: the disk is what it is now.
+//! By QEMU's docs/interop/qcow2.txt. Snapshots within the file are left aside: the disk is what it is now.
 
 use std::io;
 
 use zerocopy::{BE, FromBytes, IntoBytes, U32, U64, Unaligned};
 
-use super::{DiskFault, Layout, Mapping, Packed, Piece, Stored, called, each_once};
+use super::{DiskFault, Layout, Mapping, Packed, Piece, Snapshots, Stored, called, each_once};
 use cellblock_text::PathBytes;
 use cellblock_tree::volume::Coding;
 
@@ -77,6 +77,7 @@ pub(super) struct Qcow2 {
     has_zeros: bool,
     /// Where the tables of the second level are; 0 for one that is not there.
     first_level: Vec<u64>,
+    snapshots: Option<Snapshots>,
 }
 
 impl Qcow2 {
@@ -122,6 +123,7 @@ impl Qcow2 {
             has_subclusters,
             has_zeros: version >= 3,
             first_level: Vec::new(),
+            snapshots: Snapshots::read(stored, header.snapshots.get(), header.snapshot_table.get()),
         };
         let wanted = qcow2.size.div_ceil(qcow2.of_table());
         let entries = u64::from(header.first_level_entries.get());
@@ -258,6 +260,10 @@ fn data_file(stored: &Stored) -> io::Result<PathBytes> {
 impl Layout for Qcow2 {
     fn size(&self) -> u64 {
         self.size
+    }
+
+    fn snapshots(&self) -> Option<&Snapshots> {
+        self.snapshots.as_ref()
     }
 
     fn piece(&self, stored: &Stored, at: u64) -> io::Result<Piece> {
