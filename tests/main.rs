@@ -10,6 +10,7 @@
     clippy::expect_used
 )]
 
+mod bazel;
 mod boot;
 mod build;
 #[cfg(feature = "cache")]
