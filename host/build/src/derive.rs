@@ -9,7 +9,7 @@ use crate::BuildOptions;
 use crate::catalogue::Catalog;
 use crate::disk::Groundwork;
 use crate::error::Error;
-use crate::filesystem::{Preparation, Prepared};
+use crate::filesystem::Prepared;
 use crate::making::{self, Making};
 use crate::output::Output;
 use crate::plan::{Fill, Plan};
@@ -44,24 +44,14 @@ pub fn derive_image(
     let signers = Signers::read(spec)?.noting();
     let ground = Groundwork::new(spec, signers, output, &scratch, runtime, catalog, options)?;
     let Groundwork {
-        formatters,
-        facts,
-        signers,
+        basis,
         prepared,
         mut plan,
         places,
         needs,
         log,
     } = ground;
-    let preparation = Preparation {
-        runtime,
-        formatters: &formatters,
-        scratch: &scratch,
-        options,
-        facts: &facts,
-        signers: &signers,
-        outputs: options.outputs_with(output.file()),
-    };
+    let preparation = basis.preparation(runtime, &scratch, options, output.file());
     let wanted = making::with_needs(wanted(&plan, &prepared), &needs.partitions);
     let making = Making {
         preparation: &preparation,
@@ -73,7 +63,7 @@ pub fn derive_image(
     making::identify(&mut plan, &made);
     Ok(Derived {
         partitions: PartitionRecord::all(&plan, made),
-        to_sign: signers.noted(),
+        to_sign: basis.signers.noted(),
         log,
     })
 }

@@ -15,16 +15,14 @@ use cellblock_spec::Spec;
 use cellblock_table::Table;
 
 use crate::BuildOptions;
-use crate::catalogue::{Catalog, Formatters};
+use crate::catalogue::Catalog;
 use crate::error::Error;
-use crate::filesystem::{self, Filled, Measurements, Preparation, Prepared, Slot};
+use crate::filesystem::{self, Basis, Filled, Measurements, Prepared, Slot};
 use crate::graph::{Graph, Grown, Laid};
 use crate::key::{FillInputs, FillKey, RawInputs};
 use crate::making::{self, Made, MadeContent, Needs};
 use crate::output::Output;
-use crate::plan::{
-    self, Draft, Facts, Fill, MkfsRequest, Plan, PlannedPartition, RawContent, RawPiece,
-};
+use crate::plan::{self, Draft, Fill, MkfsRequest, Plan, PlannedPartition, RawContent, RawPiece};
 use crate::progress::{Phase, Progress, watched};
 use crate::record::Record;
 use crate::said::Said;
@@ -117,9 +115,7 @@ pub fn assemble_image(
     let scratch = output.scratch()?;
     let signers = Signers::read(spec)?;
     let Foundation {
-        formatters,
-        facts,
-        signers,
+        basis,
         names,
         grub,
         draft,
@@ -127,15 +123,7 @@ pub fn assemble_image(
         needs,
         mut log,
     } = Foundation::new(spec, signers, runtime, catalog, options)?;
-    let preparation = Preparation {
-        runtime,
-        formatters: &formatters,
-        scratch: &scratch,
-        options,
-        facts: &facts,
-        signers: &signers,
-        outputs: options.outputs_with(output.file()),
-    };
+    let preparation = basis.preparation(runtime, &scratch, options, output.file());
     let graph = Graph {
         preparation: &preparation,
         names: &names,
@@ -193,9 +181,7 @@ pub fn assemble_image(
 
 /// All that is known before content is read.
 struct Foundation<'s> {
-    formatters: Formatters,
-    facts: Facts,
-    signers: Signers,
+    basis: Basis,
     names: Vec<String>,
     grub: Option<GrubImages>,
     draft: Draft<'s>,
@@ -233,9 +219,11 @@ impl<'s> Foundation<'s> {
             return Err(draft.circle(&circle).into());
         }
         Ok(Self {
-            formatters,
-            facts,
-            signers,
+            basis: Basis {
+                formatters,
+                facts,
+                signers,
+            },
             names,
             grub,
             draft,
@@ -248,9 +236,7 @@ impl<'s> Foundation<'s> {
 
 /// All that is known before a byte of a file system is written: the content in its cells, and the plan.
 pub(crate) struct Groundwork {
-    pub(crate) formatters: Formatters,
-    pub(crate) facts: Facts,
-    pub(crate) signers: Signers,
+    pub(crate) basis: Basis,
     pub(crate) prepared: Vec<Prepared>,
     pub(crate) plan: Plan,
     /// Where each file system goes.
@@ -272,24 +258,14 @@ impl Groundwork {
         options: &BuildOptions,
     ) -> Result<Self, Error> {
         let Foundation {
-            formatters,
-            facts,
-            signers,
+            basis,
             names,
             draft,
             needs,
             log,
             ..
         } = Foundation::new(spec, signers, runtime, catalog, options)?;
-        let preparation = Preparation {
-            runtime,
-            formatters: &formatters,
-            scratch,
-            options,
-            facts: &facts,
-            signers: &signers,
-            outputs: options.outputs_with(output.file()),
-        };
+        let preparation = basis.preparation(runtime, scratch, options, output.file());
         let measured = Measurements {
             partitions: &draft.measurements_wanted(),
             sector_size: draft.sector_size(),
@@ -300,9 +276,7 @@ impl Groundwork {
             .filter_map(|it| Some((it.index, it.smallest?)));
         let Laid { plan, places } = Laid::out(draft, sizes.collect(), options)?;
         Ok(Self {
-            formatters,
-            facts,
-            signers,
+            basis,
             prepared,
             plan,
             places,
@@ -325,22 +299,13 @@ pub fn assemble_filesystem(
 ) -> Result<Assembled, Error> {
     let begun = Instant::now();
     let scratch = output.scratch()?;
-    // Without a spec there are no templates.
-    let facts = Facts::default();
     let kind = request.filesystem.kind.clone();
     let formatters = catalog.load(runtime, &[&*kind].into(), options.jobs)?;
     formatters.say(&*options.progress);
     formatters.check_labels_of(&request.filesystem)?;
     let plan = plan::mkfs_plan(request, &formatters.kinds())?;
-    let preparation = Preparation {
-        runtime,
-        formatters: &formatters,
-        scratch: &scratch,
-        options,
-        facts: &facts,
-        signers: &Signers::nobody(),
-        outputs: options.outputs_with(output.file()),
-    };
+    let basis = Basis::of(formatters);
+    let preparation = basis.preparation(runtime, &scratch, options, output.file());
     let name = plan.filesystem.kind.clone();
     let names = vec![name.clone()];
     let filesystems = BTreeMap::from([(0, plan.filesystem.clone())]);

@@ -54,13 +54,8 @@ impl Laid {
             partitions.filter(|(_, partition)| matches!(partition.fill, Fill::Filesystem(_)));
         let places = filesystems.map(|(index, partition)| {
             let is_host = host == Some(index);
-            let place = Slot {
-                disk_offset: partition.start,
-                base: if is_host { partition.start } else { 0 },
-                size: partition.data_size(),
-                sector_size: plan.sector_size,
-                time: plan.time,
-            };
+            let range = partition.start..partition.start + partition.data_size();
+            let place = Slot::on_disk(range, is_host, plan.sector_size, plan.time);
             (index, place)
         });
         let places = places.collect();
@@ -303,15 +298,8 @@ impl Growing<'_, '_> {
 
     /// Where a file system goes that is settled.
     fn settled_place(&self, index: usize, sector_size: SectorSize) -> Slot {
-        let place = &self.settled[&index];
-        let is_host = self.host == Some(index);
-        Slot {
-            disk_offset: place.start,
-            base: if is_host { place.start } else { 0 },
-            size: place.end - place.start,
-            sector_size,
-            time: self.time,
-        }
+        let range = self.settled[&index].clone();
+        Slot::on_disk(range, self.host == Some(index), sector_size, self.time)
     }
 }
 

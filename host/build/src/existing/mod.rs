@@ -25,17 +25,16 @@ pub use opened::OpenedImage;
 pub use repair::repair_table;
 pub use seen::Seen;
 
-use super::filesystem::{Filled, Measurements, Preparation, Slot};
+use super::filesystem::{Basis, Filled, Measurements, Slot};
 use super::record::PartitionRecord;
 use super::{BuildOptions, Record};
 use crate::catalogue::Catalog;
 use crate::disk;
 use crate::error::Error;
 use crate::output::Output;
-use crate::plan::{self, Facts, FilesystemRequest};
+use crate::plan::{self, FilesystemRequest};
 use crate::progress::{Phase, Progress, watched};
 use crate::said::Said;
-use crate::signing::Signers;
 use cellblock_cell::Runtime;
 use cellblock_image::{
     Atomic, Change, Durability, Existing, Image, ImageError, Replacement, Scratch, Snapshots,
@@ -203,23 +202,14 @@ pub fn fill_partition(
     let located = asked.locate(&image, Use::Change)?;
     let called = located.partition.called();
     let scratch = Scratch::beside(image.path());
-    // Without a spec there are no templates.
-    let facts = Facts::default();
     let number = located.partition.number;
     let formatters = catalog.load(runtime, &[&*request.kind].into(), options.jobs)?;
     formatters.say(&*options.progress);
     formatters.check_labels_of(&request)?;
     let kinds = formatters.kinds();
     let (filesystem, time) = plan::filesystem_alone(request, &kinds, number, Some(located.size()))?;
-    let preparation = Preparation {
-        runtime,
-        formatters: &formatters,
-        scratch: &scratch,
-        options,
-        facts: &facts,
-        signers: &Signers::nobody(),
-        outputs: options.outputs_with(Some(&asked.image)),
-    };
+    let basis = Basis::of(formatters);
+    let preparation = basis.preparation(runtime, &scratch, options, Some(&asked.image));
     let name = match located.partition.name.as_str() {
         "" => located.partition.number.to_string(),
         name => name.to_owned(),

@@ -1,5 +1,6 @@
 //! Where a file system goes, and what is known of one that was made.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -38,6 +39,24 @@ pub(crate) struct Slot {
     pub(crate) size: u64,
     pub(crate) sector_size: SectorSize,
     pub(crate) time: TimeRule,
+}
+
+impl Slot {
+    /// In `range` of the disk, and made in the image's own file if it is the `host`.
+    pub(crate) fn on_disk(
+        range: Range<u64>,
+        is_host: bool,
+        sector_size: SectorSize,
+        time: TimeRule,
+    ) -> Self {
+        Self {
+            disk_offset: range.start,
+            base: if is_host { range.start } else { 0 },
+            size: range.end - range.start,
+            sector_size,
+            time,
+        }
+    }
 }
 
 /// A file system that has been made.

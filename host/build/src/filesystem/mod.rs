@@ -8,6 +8,7 @@ pub(crate) use filled::{Filled, Formed, GuestIdentity, Slot};
 pub(crate) use prepared::Prepared;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
@@ -47,6 +48,45 @@ pub(crate) struct Preparation<'a> {
     pub(crate) signers: &'a Signers,
     /// What the run writes, as far as it is there already: left out of source directories.
     pub(crate) outputs: BTreeSet<FileId>,
+}
+
+/// What file systems are made with.
+pub(crate) struct Basis {
+    pub(crate) formatters: Formatters,
+    /// What templates may name.
+    pub(crate) facts: Facts,
+    /// Who signs.
+    pub(crate) signers: Signers,
+}
+
+impl Basis {
+    /// For file systems without a spec, and so without templates and signatures.
+    pub(crate) fn of(formatters: Formatters) -> Self {
+        Self {
+            formatters,
+            facts: Facts::default(),
+            signers: Signers::nobody(),
+        }
+    }
+
+    /// For a run that writes `output`, if that is a file.
+    pub(crate) fn preparation<'a>(
+        &'a self,
+        runtime: &'a Runtime,
+        scratch: &'a Scratch,
+        options: &'a BuildOptions,
+        output: Option<&Path>,
+    ) -> Preparation<'a> {
+        Preparation {
+            runtime,
+            formatters: &self.formatters,
+            scratch,
+            options,
+            facts: &self.facts,
+            signers: &self.signers,
+            outputs: options.outputs_with(output),
+        }
+    }
 }
 
 /// Which file systems are measured.

@@ -23,7 +23,7 @@ use crate::differing;
 use crate::disk::Groundwork;
 use crate::error::Error;
 use crate::existing::OpenedImage;
-use crate::filesystem::{Preparation, partition_error};
+use crate::filesystem::partition_error;
 use crate::making::{self, Making};
 use crate::output::Output;
 use crate::plan::{Fill, Plan, PlannedPartition};
@@ -234,24 +234,14 @@ pub fn verify_image(
     let signers = Signers::read(spec)?;
     let ground = Groundwork::new(spec, signers, &output, &scratch, runtime, catalog, options)?;
     let Groundwork {
-        formatters,
-        facts,
-        signers,
+        basis,
         prepared,
         mut plan,
         places,
         needs,
         ..
     } = ground;
-    let preparation = Preparation {
-        runtime,
-        formatters: &formatters,
-        scratch: &scratch,
-        options,
-        facts: &facts,
-        signers: &signers,
-        outputs: options.outputs_with(None),
-    };
+    let preparation = basis.preparation(runtime, &scratch, options, None);
     // What is not compared with its sources is made, and all that it needs.
     let trees: BTreeMap<usize, _> = prepared
         .iter()
