@@ -75,7 +75,7 @@ fn by_hand(
     watch: Watch<'_>,
 ) -> io::Result<u64> {
     let (mut done, length) = (rest.start, rest.end);
-    let mut buffer = vec![0; BUFFER];
+    let mut buffer = vec![0; at_most(length - done, BUFFER)];
     while done < length {
         let most = at_most(length - done, BUFFER);
         let count = match rustix::io::pread(source, &mut buffer[..most], from + done) {

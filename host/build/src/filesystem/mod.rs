@@ -374,8 +374,8 @@ impl Preparation<'_> {
                     self.runtime,
                     &prepared.name,
                     partition,
-                    &prepared.tree,
-                    lost,
+                    (&prepared.tree, lost),
+                    self.options.jobs,
                 )
             },
         );

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -70,14 +71,21 @@ struct Subject<'a> {
     image: Arc<OpenedImage>,
     table: Table,
     runtime: &'a Runtime,
+    /// How many threads compare the bytes of files.
+    jobs: Option<NonZeroUsize>,
 }
 
 impl<'a> Subject<'a> {
-    fn of(image: &Arc<OpenedImage>, runtime: &'a Runtime) -> Result<Self, Error> {
+    fn of(
+        image: &Arc<OpenedImage>,
+        runtime: &'a Runtime,
+        jobs: Option<NonZeroUsize>,
+    ) -> Result<Self, Error> {
         Ok(Self {
             image: Arc::clone(image),
             table: image.table()?.table.clone(),
             runtime,
+            jobs,
         })
     }
 
@@ -200,11 +208,13 @@ fn differences(
     tree: &Tree,
     found: &Opened,
     lost: Losses,
+    jobs: Option<NonZeroUsize>,
 ) -> Result<Vec<Difference>, Error> {
     let mut differences = Vec::new();
     let compared = Compared {
         ignore_times: false,
         held: Some(Held::by(&found.volume, lost)),
+        jobs,
     };
     let told = &mut |difference| {
         if differences.len() < KEPT {
@@ -228,7 +238,7 @@ pub fn verify_image(
     catalog: &Catalog,
     options: &BuildOptions,
 ) -> Result<Vec<Checked>, Error> {
-    let subject = Subject::of(image, runtime)?;
+    let subject = Subject::of(image, runtime, NonZeroUsize::new(options.jobs))?;
     let output = Output::Stdout;
     let scratch = output.scratch()?;
     let signers = Signers::read(spec)?;
@@ -313,7 +323,7 @@ fn check(
             return Ok((How::Nothing, vec![difference]));
         }
         let found = subject.read(&partition.name, partition.number)?;
-        let differences = differences(&partition.name, tree, &found, *lost)?;
+        let differences = differences(&partition.name, tree, &found, *lost, subject.jobs)?;
         return Ok((How::Reader(found.reader), differences));
     }
     // What is left empty may hold anything.
@@ -331,7 +341,14 @@ fn check(
             let name = &partition.name;
             if let Ok(expected) = Readers::default().read(subject.runtime, name, expected) {
                 let found = subject.read(name, partition.number)?;
-                all.extend(differences(name, &expected.tree, &found, Losses::none())?);
+                let lost = Losses::none();
+                all.extend(differences(
+                    name,
+                    &expected.tree,
+                    &found,
+                    lost,
+                    subject.jobs,
+                )?);
             }
         }
     }
@@ -370,7 +387,7 @@ pub fn verify_record(
     let text = std::fs::read(record).map_err(failed)?;
     let recorded: Recorded = serde_json::from_slice(&text)
         .map_err(|error| failed(io::Error::new(io::ErrorKind::InvalidData, error)))?;
-    let subject = Subject::of(image, runtime)?;
+    let subject = Subject::of(image, runtime, None)?;
     let mut checked = Vec::with_capacity(recorded.partitions.len());
     for (index, partition) in (1..).zip(recorded.partitions) {
         let number = partition.number.unwrap_or(index);

@@ -12,6 +12,7 @@ pub use held::Held;
 pub use image::{Checked, How, verify_image, verify_record};
 
 use std::fmt;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use cellblock_cell::Runtime;
@@ -86,13 +87,13 @@ impl fmt::Display for Different {
     }
 }
 
-/// Reads a partition back, and compares it with the tree that went into it, of which `lost` was dropped; the reader's name.
+/// Reads a partition back, and compares it with the tree that went into it, of which `lost` was dropped, on so many threads; the reader's name.
 pub(crate) fn read_back(
     runtime: &Runtime,
     name: &str,
     partition: &PartitionFile,
-    tree: &Tree,
-    lost: Losses,
+    (tree, lost): (&Tree, Losses),
+    jobs: usize,
 ) -> Result<String, VerifyError> {
     let blocks = Arc::new(partition.blocks()?);
     let read = Readers::default().read(runtime, name, blocks)?;
@@ -104,6 +105,7 @@ pub(crate) fn read_back(
     let compared = Compared {
         ignore_times: false,
         held: Some(Held::by(&read.volume, lost)),
+        jobs: NonZeroUsize::new(jobs),
     };
     compare(tree, &read.tree, compared, &mut |difference| {
         different.count += 1;

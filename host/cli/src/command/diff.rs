@@ -29,7 +29,7 @@ pub(super) fn run(diff: &Diff) -> Result<(), Failure> {
     let runtime = runtime(&diff.reading)?;
     let compared = Compared {
         ignore_times: diff.no_times,
-        held: None,
+        ..Compared::default()
     };
     let mut told = Told::new(diff);
     match disks(diff, &runtime)? {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use zerocopy::{Immutable, IntoBytes, LE, U16, U32, Unaligned};
 
-use super::blocks::{Hand, Packed, in_order};
+use super::plain::{self, Block};
 use super::{Disk, Format, Kind, Writer};
 use crate::ImageError;
 
@@ -93,13 +93,8 @@ impl Format for Sparse {
             end: 0,
             raw: None,
         };
-        let work = |hand: &mut Hand<'_>, offset: u64| {
-            let length = (disk.size - offset).min(PIECE);
-            hand.plain(offset, usize::try_from(length).expect("at most 64 KiB"))
-        };
-        in_order(disk, watch, PIECE, work, |index, packed| match packed {
-            Packed::Zeros => Ok(()),
-            Packed::Plain(bytes) | Packed::Kept(bytes) => chunks.data(index * PIECE, &bytes),
+        plain::blocks(disk, watch, PIECE, |index, block| {
+            chunks.data(index * PIECE, block)
         })?;
         chunks.zeros_to(disk.size)?;
         chunks.close()?;
@@ -129,9 +124,9 @@ struct Chunks<'s, 'w> {
 }
 
 impl Chunks<'_, '_> {
-    fn data(&mut self, offset: u64, bytes: &[u8]) -> Result<(), ImageError> {
+    fn data(&mut self, offset: u64, block: Block<'_>) -> Result<(), ImageError> {
         self.zeros_to(offset)?;
-        let length = bytes.len() as u64;
+        let length = block.length();
         if self
             .raw
             .is_some_and(|(_, so_far)| so_far + length > MOST_BYTES)
@@ -146,7 +141,7 @@ impl Chunks<'_, '_> {
                 (place, 0)
             }
         };
-        self.to.append(bytes)?;
+        self.to.append_block(block, length)?;
         self.raw = Some((place, so_far + length));
         self.end += length;
         Ok(())

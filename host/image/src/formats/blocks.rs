@@ -127,7 +127,7 @@ fn failed(error: cellblock_codec::WorkerError) -> ImageError {
 }
 
 /// Whether all bytes are zeros.
-fn is_zero(bytes: &[u8]) -> bool {
+pub(super) fn is_zero(bytes: &[u8]) -> bool {
     const STEP: usize = 64;
     let chunks = bytes.chunks_exact(STEP);
     let rest = chunks.remainder();
@@ -136,12 +136,23 @@ fn is_zero(bytes: &[u8]) -> bool {
 }
 
 /// The blocks of a disk in which there is data, ascending.
-struct Grid {
+pub(super) struct Grid {
     extents: vec::IntoIter<Range<u64>>,
     /// What is left of the extent.
     current: Range<u64>,
     /// The bytes of a block.
     block: u64,
+}
+
+impl Grid {
+    /// Those of `block` bytes that `extents` touch.
+    pub(super) fn new(extents: Vec<Range<u64>>, block: u64) -> Self {
+        Self {
+            extents: extents.into_iter(),
+            current: 0..0,
+            block,
+        }
+    }
 }
 
 impl Iterator for Grid {
@@ -269,11 +280,7 @@ pub(super) fn in_order<T: Send>(
     let jobs = disk.jobs.max(1);
     let line = Line {
         state: Mutex::new(Window {
-            grid: Grid {
-                extents: disk.extents()?.into_iter(),
-                current: 0..0,
-                block,
-            },
+            grid: Grid::new(disk.extents()?, block),
             begun: 0,
             handed_over: 0,
             is_over: false,
@@ -326,12 +333,7 @@ mod tests {
     use super::*;
 
     fn grid(extents: &[Range<u64>], block: u64) -> Vec<u64> {
-        Grid {
-            extents: Vec::from(extents).into_iter(),
-            current: 0..0,
-            block,
-        }
-        .collect()
+        Grid::new(Vec::from(extents), block).collect()
     }
 
     #[test]

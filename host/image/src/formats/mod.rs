@@ -14,6 +14,7 @@ mod bmap;
 mod gzip;
 mod options;
 mod ova;
+mod plain;
 mod qcow2;
 mod raw;
 mod stored;

@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use super::blocks::{Hand, Packed, in_order};
-use super::{Disk, Format, Kind, Writer};
+use super::{Disk, Format, Kind, Writer, plain};
 use crate::{Bytes, ImageError, copy};
 
 pub(super) static KIND: Kind = Kind {
@@ -39,12 +38,7 @@ pub(super) fn copy_disk(disk: &Disk<'_>, to: &Writer<'_>) -> Result<(), ImageErr
         return copy::data(file, 0, to.file, 0, disk.size, to.watch)
             .map_err(|source| to.scratch.transfer_error("writing", 0, disk.size, source));
     }
-    let work = |hand: &mut Hand<'_>, offset: u64| {
-        let length = copy::at_most((disk.size - offset).min(PIECE), usize::MAX);
-        hand.plain(offset, length)
-    };
-    in_order(disk, to.watch, PIECE, work, |index, packed| match packed {
-        Packed::Zeros => Ok(()),
-        Packed::Plain(bytes) | Packed::Kept(bytes) => to.at(index * PIECE, &bytes),
+    plain::blocks(disk, to.watch, PIECE, |index, block| {
+        to.block(index * PIECE, block)
     })
 }

@@ -9,9 +9,8 @@ use std::sync::Arc;
 
 use zerocopy::{BE, Immutable, IntoBytes, U16, U32, U64, Unaligned};
 
-use super::blocks::{Hand, Packed, in_order};
 use super::options::Options;
-use super::{Disk, Format, FormatError, Kind, Writer, raw};
+use super::{Disk, Format, FormatError, Kind, Writer, plain, raw};
 use crate::ImageError;
 
 pub(super) static KIND: Kind = Kind {
@@ -229,17 +228,12 @@ fn write_dynamic(disk: &Disk<'_>, footer: &Footer, to: &mut Writer<'_>) -> Resul
     let entries = usize::try_from(table_bytes / 4).expect("at most 4 MiB");
     let mut table = vec![ABSENT; entries];
     to.position = TABLE + table_bytes;
-    let length = usize::try_from(BLOCK).expect("a block has 2 MiB");
-    let work = |hand: &mut Hand<'_>, offset: u64| hand.plain(offset, length);
     let watch = to.watch;
-    in_order(disk, watch, BLOCK, work, |index, packed| {
-        let (Packed::Plain(bytes) | Packed::Kept(bytes)) = packed else {
-            return Ok(());
-        };
+    plain::blocks(disk, watch, BLOCK, |index, block| {
         let index = usize::try_from(index).expect("the size was checked");
         table[index] = u32::try_from(to.position / SECTOR).expect("the size was checked");
         to.append(&BITMAP)?;
-        to.append(&bytes)
+        to.append_block(block, BLOCK)
     })?;
     to.append(footer.as_bytes())?;
     let bytes: Vec<u8> = table.iter().flat_map(|entry| entry.to_be_bytes()).collect();

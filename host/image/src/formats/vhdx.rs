@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 use zerocopy::{Immutable, IntoBytes, LE, U16, U32, U64, Unaligned};
 
-use super::blocks::{Hand, Packed, in_order};
 use super::options::Options;
+use super::plain::{self, Block};
 use super::{Disk, Format, FormatError, Kind, Writer};
 use crate::ImageError;
 
@@ -154,11 +154,8 @@ impl Format for Vhdx {
         disk.at_most(KIND.name, MOST_BYTES)?;
         let block = self.block(disk.size);
         let mut blocks = Blocks::new(disk.size, block, to);
-        let piece = usize::try_from(MIB).expect("a small number");
-        let work = |hand: &mut Hand<'_>, offset: u64| hand.plain(offset, piece);
-        in_order(disk, to.watch, MIB, work, |index, packed| match packed {
-            Packed::Zeros => Ok(()),
-            Packed::Plain(bytes) | Packed::Kept(bytes) => blocks.put(index * MIB, &bytes),
+        plain::blocks(disk, to.watch, MIB, |index, block| {
+            blocks.put(index * MIB, block)
         })?;
         let table = blocks.finish()?;
         let creator = "cellblock".encode_utf16().flat_map(u16::to_le_bytes);
@@ -209,7 +206,7 @@ impl<'s, 'w> Blocks<'s, 'w> {
     }
 
     /// Puts what is at this offset of the disk where it belongs. Offsets ascend.
-    fn put(&mut self, offset: u64, bytes: &[u8]) -> Result<(), ImageError> {
+    fn put(&mut self, offset: u64, block: Block<'_>) -> Result<(), ImageError> {
         let (number, within) = (offset / self.block, offset % self.block);
         let place = match self.last {
             Some((last, place)) if last == number => place,
@@ -221,7 +218,7 @@ impl<'s, 'w> Blocks<'s, 'w> {
                 place
             }
         };
-        self.to.at(place + within, bytes)
+        self.to.block(place + within, block)
     }
 
     /// Writes the table; the bytes of its region.

@@ -1,6 +1,7 @@
 //! The clusters of the file: what goes where, and the tables that find it.
 
 use super::super::Writer;
+use super::super::plain::Block;
 use super::counts::Counts;
 use super::header::Tables;
 use crate::ImageError;
@@ -63,9 +64,9 @@ impl<'s, 'w> Clusters<'s, 'w> {
     }
 
     /// A cluster of the disk as it is.
-    pub(super) fn plain(&mut self, index: u64, bytes: &[u8]) -> Result<(), ImageError> {
+    pub(super) fn plain(&mut self, index: u64, block: Block<'_>) -> Result<(), ImageError> {
         let place = self.take() * self.cluster;
-        self.to.at(place, bytes)?;
+        self.to.block(place, block)?;
         self.enter(index, place | COPIED)
     }
 

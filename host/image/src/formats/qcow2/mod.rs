@@ -17,6 +17,7 @@ use cellblock_text::exact;
 
 use super::blocks::{Hand, Packed, in_order};
 use super::options::Options;
+use super::plain::{self, Block};
 use super::{Base, Disk, Format, FormatError, Kind, Writer};
 use crate::ImageError;
 use cellblock_table::ReadAt as _;
@@ -155,6 +156,8 @@ impl Format for Qcow2 {
         )?;
         let length = usize::try_from(cluster).expect("a cluster has at most 2 MiB");
         let head = self.head(disk)?;
+        let watch = to.watch;
+        let mut clusters = Clusters::new(to, self.cluster_bits, disk.size);
         let work = |hand: &mut Hand<'_>, offset: u64| {
             if is_as_base(disk, offset, length)? {
                 return Ok(None);
@@ -164,16 +167,21 @@ impl Format for Qcow2 {
                 Some(settings) => hand.encoded(offset, length, settings, &mut |_| {})?,
             }))
         };
-        let watch = to.watch;
-        let mut clusters = Clusters::new(to, self.cluster_bits, disk.size);
-        in_order(disk, watch, cluster, work, |index, packed| match packed {
+        let take = |index, packed| match packed {
             None => Ok(()),
             // They hide what the base has there.
             Some(Packed::Zeros) if disk.base.is_some() => clusters.zeros(index),
             Some(Packed::Zeros) => Ok(()),
-            Some(Packed::Plain(bytes)) => clusters.plain(index, &bytes),
+            Some(Packed::Plain(bytes)) => clusters.plain(index, Block::Bytes(&bytes)),
             Some(Packed::Kept(bytes)) => clusters.compressed(index, &bytes),
-        })?;
+        };
+        if self.settings.is_some() || disk.base.is_some() {
+            in_order(disk, watch, cluster, work, take)?;
+        } else {
+            plain::blocks(disk, watch, cluster, |index, block| {
+                clusters.plain(index, block)
+            })?;
+        }
         let tables = clusters.finish()?;
         let is_zstd = self
             .settings

@@ -2,8 +2,7 @@
 
 use zerocopy::IntoBytes as _;
 
-use super::super::blocks::{Hand, Packed, in_order};
-use super::super::{Disk, Writer};
+use super::super::{Disk, Writer, plain};
 use super::format::{
     DESCRIPTOR, Descriptor, ENTRIES, GRAIN, GRAIN_BYTES, HAS_LINE_ENDS, HAS_REDUNDANT, Header,
     SECTOR, TABLE, little_endian,
@@ -31,24 +30,19 @@ pub(super) fn write(
         to.at(directory * SECTOR, &little_endian(&entries))?;
     }
     to.position = places.overhead * SECTOR;
-    let length = usize::try_from(GRAIN_BYTES).expect("a grain has 64 KiB");
-    let work = |hand: &mut Hand<'_>, offset: u64| hand.plain(offset, length);
     let watch = to.watch;
     let mut table = Table {
         entries: vec![0; 512],
         index: 0,
     };
-    in_order(disk, watch, GRAIN_BYTES, work, |index, packed| {
-        let (Packed::Plain(bytes) | Packed::Kept(bytes)) = packed else {
-            return Ok(());
-        };
+    plain::blocks(disk, watch, GRAIN_BYTES, |index, block| {
         if index / ENTRIES != table.index {
             table.write(&places, to)?;
             table.index = index / ENTRIES;
         }
         let entry = usize::try_from(index % ENTRIES).expect("a table has 512 entries");
         table.entries[entry] = sector(to.position / SECTOR);
-        to.append(&bytes)
+        to.append_block(block, GRAIN_BYTES)
     })?;
     table.write(&places, to)?;
     to.set_length(to.position)

@@ -1,9 +1,15 @@
 //! What differs between two trees: names, attributes and bytes.
 
+mod contents;
+
 use std::cmp::Ordering;
 use std::fmt;
+use std::num::NonZeroUsize;
+use std::thread::available_parallelism;
 
 use serde::Serialize;
+
+use contents::{Contents, Files};
 
 use crate::verify::Held;
 use cellblock_text::PathBytes;
@@ -57,6 +63,8 @@ pub struct Compared {
     pub ignore_times: bool,
     /// The second tree is that of a file system that was made of the first one, and holds this of it; otherwise all.
     pub held: Option<Held>,
+    /// How many threads compare the bytes of files; none for as many as there are processors.
+    pub jobs: Option<NonZeroUsize>,
 }
 
 impl fmt::Display for Difference {
@@ -83,8 +91,9 @@ impl fmt::Display for Difference {
     }
 }
 
-/// The bytes that are compared at once.
-const PIECE: u64 = 1 << 20;
+/// So many paths, or bytes of files, are compared before they are told.
+const MOST_PAIRS: usize = 4096;
+const MOST_BYTES: u64 = 256 << 20;
 
 /// Two nodes of a path, or the only one.
 pub(crate) enum Pair {
@@ -125,36 +134,94 @@ pub(crate) fn pairs(
     compared: Compared,
     told: &mut dyn FnMut(Pair),
 ) -> Result<(), SourceError> {
-    let mut comparison = Comparison {
+    let comparison = Comparison {
         first,
         second,
-        readers: [first.reader(), second.reader()],
         compared,
     };
+    let jobs = compared.jobs.or_else(|| available_parallelism().ok());
+    let contents = Contents::new(first, second, jobs.map_or(1, NonZeroUsize::get));
+    let mut batch = Batch::default();
     let (mut left, mut right) = (0, 0);
     loop {
         let order = match (path(first, left), path(second, right)) {
-            (None, None) => return Ok(()),
+            (None, None) => return batch.tell(&contents, told),
             (Some(_), None) => Ordering::Less,
             (None, Some(_)) => Ordering::Greater,
             (Some(a), Some(b)) => in_order(&a, &b),
         };
         let (a, b) = (NodeId(left), NodeId(right));
         let held = compared.held;
-        let pair = match order {
-            Ordering::Less if held.is_some_and(|it| it.drops(first, &first.node(a))) => None,
-            Ordering::Less => Some(Pair::First(a)),
-            Ordering::Greater if held.is_some_and(|it| it.is_own(second, &second.node(b))) => None,
-            Ordering::Greater => Some(Pair::Second(b)),
+        match order {
+            Ordering::Less if held.is_some_and(|it| it.drops(first, &first.node(a))) => {}
+            Ordering::Less => batch.pairs.push(Pair::First(a)),
+            Ordering::Greater if held.is_some_and(|it| it.is_own(second, &second.node(b))) => {}
+            Ordering::Greater => batch.pairs.push(Pair::Second(b)),
             Ordering::Equal => {
-                let aspects = comparison.aspects(&first.node(a), &second.node(b))?;
-                Some(Pair::Both(a, b, aspects))
+                let (aspects, files) = comparison.aspects(&first.node(a), &second.node(b));
+                if let Some(files) = files {
+                    batch.add(files);
+                }
+                batch.pairs.push(Pair::Both(a, b, aspects));
             }
-        };
-        pair.into_iter().for_each(&mut *told);
+        }
         left += u32::from(order != Ordering::Greater);
         right += u32::from(order != Ordering::Less);
+        if batch.is_full() {
+            batch.tell(&contents, told)?;
+        }
     }
+}
+
+/// Pairs that are told together, once the bytes of their files are compared.
+#[derive(Default)]
+struct Batch {
+    pairs: Vec<Pair>,
+    files: Vec<Files>,
+    /// The pair of each of the files.
+    owners: Vec<usize>,
+    bytes: u64,
+}
+
+impl Batch {
+    /// The files of the pair that comes next.
+    fn add(&mut self, files: Files) {
+        self.files.push(files);
+        self.owners.push(self.pairs.len());
+        self.bytes = self.bytes.saturating_add(files.size);
+    }
+
+    fn is_full(&self) -> bool {
+        self.pairs.len() >= MOST_PAIRS || self.bytes >= MOST_BYTES
+    }
+
+    /// Tells all of them, up to one whose file cannot be read.
+    fn tell(
+        &mut self,
+        contents: &Contents<'_>,
+        told: &mut dyn FnMut(Pair),
+    ) -> Result<(), SourceError> {
+        let mut failed = None;
+        for (owner, is_same) in self.owners.iter().zip(contents.are_same(&self.files)) {
+            match (is_same, &mut self.pairs[*owner]) {
+                (Ok(false), Pair::Both(_, _, aspects)) => {
+                    aspects.push(aspect("content", String::new(), String::new()));
+                }
+                (Ok(_), _) => {}
+                (Err(error), _) => failed = Some((*owner, error)),
+            }
+        }
+        let end = failed
+            .as_ref()
+            .map_or(self.pairs.len(), |(owner, _)| *owner);
+        self.pairs.drain(..end).for_each(&mut *told);
+        *self = Self::default();
+        failed.map_or(Ok(()), |(_, error)| Err(error))
+    }
+}
+
+fn aspect(name: &'static str, was: String, is: String) -> Aspect {
+    Aspect { name, was, is }
 }
 
 fn path(tree: &Tree, id: u32) -> Option<Vec<u8>> {
@@ -175,38 +242,36 @@ fn original(tree: &Tree, id: NodeId) -> NodeId {
     }
 }
 
+/// The trees, and what of their nodes is compared.
 struct Comparison<'t> {
     first: &'t Tree,
     second: &'t Tree,
-    readers: [cellblock_tree::Reader<'t>; 2],
     compared: Compared,
 }
 
 impl Comparison<'_> {
-    fn aspects(&mut self, a: &Node<'_>, b: &Node<'_>) -> Result<Vec<Aspect>, SourceError> {
+    /// What of a node is another, but for its bytes; and the files, if these are to be compared.
+    fn aspects(&self, a: &Node<'_>, b: &Node<'_>) -> (Vec<Aspect>, Option<Files>) {
         let mut aspects = Vec::new();
-        let mut differs = |name, was: String, is: String| {
-            if was != is {
-                aspects.push(Aspect { name, was, is });
-            }
-        };
+        let mut files = None;
         let held = self.compared.held;
         if held.is_none_or(Held::modes) {
             // Linux has one mode of links.
             let is_link = held.is_some() && matches!(a.kind, Kind::Symlink(_));
-            let octal = |node: &Node<'_>| format!("{:04o}", node.mode);
-            if !is_link {
-                differs("mode", octal(a), octal(b));
+            if !is_link && a.mode != b.mode {
+                let octal = |node: &Node<'_>| format!("{:04o}", node.mode);
+                aspects.push(aspect("mode", octal(a), octal(b)));
             }
         }
-        if held.is_none_or(Held::owners) {
+        if held.is_none_or(Held::owners) && (a.uid, a.gid) != (b.uid, b.gid) {
             let owner = |node: &Node<'_>| format!("{}:{}", node.uid, node.gid);
-            differs("owner", owner(a), owner(b));
+            aspects.push(aspect("owner", owner(a), owner(b)));
         }
         let time = held.map_or(Some(a.modified), |held| held.time(a));
-        if let Some(time) = time.filter(|_| !self.compared.ignore_times) {
+        let time = time.filter(|_| !self.compared.ignore_times);
+        if let Some(time) = time.filter(|time| *time != b.modified) {
             let text = |time: Timestamp| format!("{}.{:09}", time.seconds, time.nanoseconds);
-            differs("time", text(time), text(b.modified));
+            aspects.push(aspect("time", text(time), text(b.modified)));
         }
         let has_attributes = match held {
             Some(held) => held.attributes(a, b),
@@ -219,7 +284,6 @@ impl Comparison<'_> {
                 is: names(b),
             });
         }
-        let aspect = |name, was: String, is: String| Aspect { name, was, is };
         let (a, b) = match held {
             Some(held) if held.breaks_links() => (
                 self.first.node(original(self.first, a.id)),
@@ -231,8 +295,12 @@ impl Comparison<'_> {
             (Kind::File { size: was, .. }, Kind::File { size: is, .. }) => {
                 if was != is {
                     aspects.push(aspect("size", was.to_string(), is.to_string()));
-                } else if !self.same_bytes(a.id, b.id, *was)? {
-                    aspects.push(aspect("content", String::new(), String::new()));
+                } else {
+                    files = Some(Files {
+                        first: a.id,
+                        second: b.id,
+                        size: *was,
+                    });
                 }
             }
             (Kind::Symlink(was), Kind::Symlink(is)) if was != is => {
@@ -271,33 +339,7 @@ impl Comparison<'_> {
             }
             _ => {}
         }
-        Ok(aspects)
-    }
-
-    fn same_bytes(&mut self, a: NodeId, b: NodeId, size: u64) -> Result<bool, SourceError> {
-        let [first, second] = &mut self.readers;
-        let mut ranges = first.ranges(a)?;
-        ranges.extend(second.ranges(b)?);
-        ranges.sort_by_key(|range| range.offset);
-        let mut done = 0;
-        let (mut one, mut other) = (Vec::new(), Vec::new());
-        for range in ranges {
-            // What neither has data of is zeros in both.
-            done = done.max(range.offset);
-            let end = (range.offset + range.length).min(size);
-            while done < end {
-                let length = usize::try_from((end - done).min(PIECE)).expect("at most PIECE");
-                one.resize(length, 0);
-                other.resize(length, 0);
-                first.read(a, done, &mut one)?;
-                second.read(b, done, &mut other)?;
-                if one != other {
-                    return Ok(false);
-                }
-                done += length as u64;
-            }
-        }
-        Ok(true)
+        (aspects, files)
     }
 }
 
