@@ -139,6 +139,7 @@ fn small(length: u64) -> usize {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::single_range_in_vec_init)]
     use super::*;
 
     #[test]
