@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
+use std::iter;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
@@ -14,7 +15,9 @@ use crate::{Kind, Node, NodeId, Range, Tree};
 
 /// The bytes of a file that are read at once.
 const PIECE: u64 = 1 << 20;
-/// The pieces that a thread has read ahead at the most.
+/// The bytes of pieces that a thread reads one after the other: small files have parts of what is decoded at once.
+const GROUP: u64 = 1 << 20;
+/// The groups of pieces that a thread has read ahead at the most.
 const AHEAD: usize = 4;
 
 /// Why an archive was not written.
@@ -101,7 +104,7 @@ pub fn write_layer(
         for first in 0..jobs {
             let (sender, receiver) = sync_channel(AHEAD);
             let plan = &plan;
-            scope.spawn(move || read_pieces(tree, plan, first, jobs, &sender));
+            scope.spawn(move || read_groups(tree, plan, first, jobs, &sender));
             threads.push(receiver);
         }
         let mut writing = Writing {
@@ -112,6 +115,8 @@ pub fn write_layer(
             following: None,
             threads,
             next: 0,
+            group: Vec::new(),
+            taken: 0,
             output,
         };
         writing.following = writing.pieces.next();
@@ -199,8 +204,22 @@ fn data(
     Ok(joined)
 }
 
-/// Reads every piece whose number is `first` and so many more.
-fn read_pieces(
+/// Neighbours that one thread reads: at most `GROUP` bytes, if they are not one piece.
+fn groups(pieces: impl Iterator<Item = Piece>) -> impl Iterator<Item = Vec<Piece>> {
+    let mut pieces = pieces.peekable();
+    iter::from_fn(move || {
+        let mut group = vec![pieces.next()?];
+        let mut bytes = group[0].range.length;
+        while let Some(next) = pieces.next_if(|next| bytes + next.range.length <= GROUP) {
+            bytes += next.range.length;
+            group.push(next);
+        }
+        Some(group)
+    })
+}
+
+/// Reads every group of pieces whose number is `first` and so many more.
+fn read_groups(
     tree: &Tree,
     plan: &Plan,
     first: usize,
@@ -208,15 +227,24 @@ fn read_pieces(
     sender: &SyncSender<Result<Vec<u8>, SourceError>>,
 ) {
     let mut reader = tree.reader();
-    for piece in plan.pieces(tree).skip(first).step_by(step) {
-        let length = usize::try_from(piece.range.length).expect("at most PIECE");
-        let mut bytes = vec![0; length];
-        let read = reader.read(piece.file, piece.range.offset, &mut bytes);
+    for group in groups(plan.pieces(tree)).skip(first).step_by(step) {
         // Whoever writes may have given up.
-        if sender.send(read.map(|()| bytes)).is_err() {
+        if sender.send(read_group(&mut reader, &group)).is_err() {
             return;
         }
     }
+}
+
+fn read_group(reader: &mut crate::Reader<'_>, group: &[Piece]) -> Result<Vec<u8>, SourceError> {
+    let length = |piece: &Piece| usize::try_from(piece.range.length).expect("at most PIECE");
+    let mut bytes = vec![0; group.iter().map(length).sum()];
+    let mut rest = &mut bytes[..];
+    for piece in group {
+        let (part, others) = rest.split_at_mut(length(piece));
+        reader.read(piece.file, piece.range.offset, part)?;
+        rest = others;
+    }
+    Ok(bytes)
 }
 
 struct Writing<'a> {
@@ -227,8 +255,11 @@ struct Writing<'a> {
     /// The piece that comes next.
     following: Option<Piece>,
     threads: Vec<Receiver<Result<Vec<u8>, SourceError>>>,
-    /// Its number.
+    /// How many groups of pieces have come.
     next: usize,
+    /// The one that came last, and how many of its bytes are written.
+    group: Vec<u8>,
+    taken: usize,
     output: &'a mut dyn Write,
 }
 
@@ -261,6 +292,16 @@ impl Writing<'_> {
         }
     }
 
+    /// The next group.
+    fn receive(&mut self) -> Result<Vec<u8>, PaxError> {
+        let thread = &self.threads[self.next % self.threads.len()];
+        self.next += 1;
+        let group = thread
+            .recv()
+            .map_err(|_| io::Error::other("a thread that reads files has ended before its time"))?;
+        Ok(group?)
+    }
+
     fn member(&mut self, node: &Node<'_>) -> Result<(), PaxError> {
         let mut member = member(self.tree, node);
         let Kind::File { size, .. } = *node.kind else {
@@ -280,12 +321,13 @@ impl Writing<'_> {
         while let Some(piece) = self.following
             && piece.file == node.id
         {
-            let thread = &self.threads[self.next % self.threads.len()];
-            let bytes = thread.recv().map_err(|_| {
-                io::Error::other("a thread that reads files has ended before its time")
-            })??;
-            self.output.write_all(&bytes)?;
-            self.next += 1;
+            if self.taken == self.group.len() {
+                self.group = self.receive()?;
+                self.taken = 0;
+            }
+            let end = self.taken + usize::try_from(piece.range.length).expect("at most PIECE");
+            self.output.write_all(&self.group[self.taken..end])?;
+            self.taken = end;
             self.following = self.pieces.next();
         }
         self.output.write_all(&[0; BLOCK][..padding(length)])?;
@@ -396,4 +438,27 @@ fn sparse_headers(member: &mut Member, size: u64, stored: u64) -> Vec<u8> {
         (b"GNU.sparse.realsize", size.to_string().into_bytes()),
     ];
     super::headers_with(member, &records)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn small_files_are_read_by_one_thread_and_each_once() {
+        let group = |lengths: &[u64]| -> Vec<Vec<u64>> {
+            let pieces = lengths.iter().map(|length| Piece {
+                file: NodeId(1),
+                range: Range {
+                    offset: 0,
+                    length: *length,
+                },
+            });
+            let lengths = |group: Vec<Piece>| group.iter().map(|it| it.range.length).collect();
+            groups(pieces).map(lengths).collect()
+        };
+        assert!(group(&[]).is_empty());
+        assert_eq!(group(&[5, GROUP - 5, 1]), [vec![5, GROUP - 5], vec![1]]);
+        assert_eq!(group(&[1, GROUP, 1]), [[1], [GROUP], [1]]);
+    }
 }

@@ -93,13 +93,10 @@ impl<'t> Reader<'t> {
                 length: size,
             }]);
         }
-        let extents = self.extents(file, 0, size)?;
-        let range = |extent: &Extent<'_>| Range {
-            offset: extent.offset,
-            length: extent.length,
-        };
-        let ranges = extents.iter().map(range).collect();
-        Ok(ranges)
+        if size == 0 {
+            return Ok(Vec::new());
+        }
+        self.store(wanted).ranges(wanted, 0..size)
     }
 
     /// Where the data of `length` bytes of `file` from `offset` on are to be copied from, ascending, holes left out. After

@@ -50,6 +50,20 @@ pub(crate) trait StoreReader: fmt::Debug + Send {
         range: Range<u64>,
     ) -> Result<Vec<Extent<'_>>, SourceError>;
 
+    /// Which bytes of `range`, which is not empty, are data, ascending.
+    fn ranges(
+        &mut self,
+        file: Wanted<'_>,
+        range: Range<u64>,
+    ) -> Result<Vec<crate::Range>, SourceError> {
+        let extents = self.extents(file, range)?;
+        let range = |extent: &Extent<'_>| crate::Range {
+            offset: extent.offset,
+            length: extent.length,
+        };
+        Ok(extents.iter().map(range).collect())
+    }
+
     /// Checks that `file` is still what it was when the tree was made.
     fn verify(&mut self, file: Wanted<'_>) -> Result<(), SourceError>;
 

@@ -1,11 +1,11 @@
 //! Files of a file system that a reader has read: in pieces of its partition, plain or encoded.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 use std::io;
 use std::ops::Range;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use cellblock_text::PathBytes;
 
@@ -25,6 +25,8 @@ pub(crate) struct VolumeStore {
     decoders: Arc<dyn Decoders>,
     files: Vec<Box<[VolumePiece]>>,
     cache: Mutex<Cache>,
+    /// Signalled when a block of which files have parts is no longer under way.
+    decoded: Condvar,
 }
 
 /// Bytes of a file in a row.
@@ -55,13 +57,15 @@ impl VolumePiece {
 /// Decoded blocks of which other files may have parts, the oldest first.
 #[derive(Debug, Default)]
 struct Cache {
-    blocks: BTreeMap<EncodedBlock, Arc<[u8]>>,
+    blocks: BTreeMap<EncodedBlock, Arc<Vec<u8>>>,
     order: VecDeque<EncodedBlock>,
     bytes: usize,
+    /// Those that a thread decodes at the moment: others wait for it.
+    under_way: BTreeSet<EncodedBlock>,
 }
 
 impl Cache {
-    fn put(&mut self, block: EncodedBlock, bytes: &Arc<[u8]>) {
+    fn put(&mut self, block: EncodedBlock, bytes: &Arc<Vec<u8>>) {
         if self.blocks.insert(block, Arc::clone(bytes)).is_some() {
             return;
         }
@@ -89,6 +93,29 @@ impl VolumeStore {
             decoders,
             files,
             cache: Mutex::default(),
+            decoded: Condvar::new(),
+        }
+    }
+
+    fn cache(&self) -> MutexGuard<'_, Cache> {
+        self.cache.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What comes out of a block of which files have parts, if that is known; else the caller is the one to decode it.
+    fn shared(&self, block: &EncodedBlock) -> Result<Arc<Vec<u8>>, UnderWay<'_>> {
+        let mut cache = self.cache();
+        loop {
+            if let Some(found) = cache.blocks.get(block) {
+                return Ok(Arc::clone(found));
+            }
+            if cache.under_way.insert(*block) {
+                return Err(UnderWay {
+                    store: self,
+                    block: *block,
+                });
+            }
+            let woken = self.decoded.wait(cache);
+            cache = woken.unwrap_or_else(PoisonError::into_inner);
         }
     }
 
@@ -97,6 +124,19 @@ impl VolumeStore {
         let first = pieces.partition_point(|piece| piece.end() <= range.start);
         let last = pieces.partition_point(|piece| piece.offset < range.end);
         &pieces[first..last.max(first)]
+    }
+}
+
+/// A block that this thread decodes. Whatever comes of it, others no longer wait when this is dropped.
+struct UnderWay<'s> {
+    store: &'s VolumeStore,
+    block: EncodedBlock,
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.store.cache().under_way.remove(&self.block);
+        self.store.decoded.notify_all();
     }
 }
 
@@ -115,7 +155,7 @@ struct VolumeReader<'s> {
     store: &'s VolumeStore,
     decoder: Option<Box<dyn Decoder>>,
     /// What the last extents point into.
-    held: Vec<Arc<[u8]>>,
+    held: Vec<Vec<u8>>,
 }
 
 impl fmt::Debug for VolumeReader<'_> {
@@ -128,42 +168,34 @@ impl fmt::Debug for VolumeReader<'_> {
 }
 
 impl VolumeReader<'_> {
-    /// What comes out of a block; at least `least` bytes.
-    fn decoded(
-        &mut self,
-        block: &EncodedBlock,
-        least: usize,
-        is_shared: bool,
-    ) -> io::Result<Arc<[u8]>> {
-        let cache = || {
-            let cache = self.store.cache.lock();
-            cache.unwrap_or_else(PoisonError::into_inner)
+    /// What comes out of a block of which others may have parts.
+    fn shared(&mut self, block: &EncodedBlock) -> io::Result<Arc<Vec<u8>>> {
+        let store = self.store;
+        let under_way = match store.shared(block) {
+            Ok(found) => return Ok(found),
+            Err(under_way) => under_way,
         };
-        if let Some(found) = cache().blocks.get(block) {
-            return enough(Arc::clone(found), least);
-        }
+        let decoded = Arc::new(self.decode(block)?);
+        store.cache().put(*block, &decoded);
+        drop(under_way);
+        Ok(decoded)
+    }
+
+    fn decode(&mut self, block: &EncodedBlock) -> io::Result<Vec<u8>> {
         let mut bytes = vec![0; small(block.length.into())];
         self.store.blocks.read(block.offset, &mut bytes)?;
         let decoder = match &mut self.decoder {
             Some(decoder) => decoder,
             none => none.insert(self.store.decoders.start()?),
         };
-        let decoded: Arc<[u8]> = match decoder.decode(block, &bytes) {
-            Ok(decoded) => decoded.into(),
-            Err(error) => {
-                // It may be its process that is gone.
-                self.decoder = None;
-                let error = format!(
-                    "the block of {} bytes at byte {} of the partition: {error}",
-                    block.length, block.offset
-                );
-                return Err(io::Error::other(error));
-            }
-        };
-        if is_shared {
-            cache().put(*block, &decoded);
-        }
-        enough(decoded, least)
+        decoder.decode(block, &bytes).map_err(|error| {
+            // It may be its process that is gone.
+            self.decoder = None;
+            io::Error::other(format!(
+                "the block of {} bytes at byte {} of the partition: {error}",
+                block.length, block.offset
+            ))
+        })
     }
 
     /// What is in memory of the bytes of `piece`, from `skip` on.
@@ -177,9 +209,14 @@ impl VolumeReader<'_> {
             VolumePlace::Encoded(block, before) => {
                 let start = small(u64::from(*before) + skip);
                 let end = start + buffer.len();
-                let is_shared = long(buffer.len()) < u64::from(block.decoded);
-                let decoded = self.decoded(block, end, is_shared)?;
-                buffer.copy_from_slice(&decoded[start..end]);
+                let is_part = long(buffer.len()) < u64::from(block.decoded);
+                if is_part || self.store.cache().blocks.contains_key(block) {
+                    let decoded = self.shared(block)?;
+                    buffer.copy_from_slice(enough(&decoded, start..end)?);
+                } else {
+                    let decoded = self.decode(block)?;
+                    buffer.copy_from_slice(enough(&decoded, start..end)?);
+                }
                 Ok(())
             }
         }
@@ -195,14 +232,15 @@ impl VolumeReader<'_> {
     }
 }
 
-fn enough(decoded: Arc<[u8]>, least: usize) -> io::Result<Arc<[u8]>> {
-    if decoded.len() < least {
-        let found = decoded.len();
-        return Err(io::Error::other(format!(
-            "{found} bytes come out of a block that has {least} of the file"
-        )));
-    }
-    Ok(decoded)
+/// A range of what has come out of a block.
+fn enough(decoded: &[u8], range: Range<usize>) -> io::Result<&[u8]> {
+    decoded.get(range.clone()).ok_or_else(|| {
+        io::Error::other(format!(
+            "{} bytes come out of a block that has {} of the file",
+            decoded.len(),
+            range.end
+        ))
+    })
 }
 
 impl StoreReader for VolumeReader<'_> {
@@ -246,7 +284,7 @@ impl StoreReader for VolumeReader<'_> {
             let mut bytes = vec![0; small(to - from)];
             self.fill(piece, from - piece.offset, &mut bytes)
                 .map_err(|error| self.failed(file, error))?;
-            self.held.push(bytes.into());
+            self.held.push(bytes);
         }
         let mut held = self.held.iter();
         let extents = pieces.iter().map(|piece| {
@@ -269,6 +307,21 @@ impl StoreReader for VolumeReader<'_> {
         Ok(extents.collect())
     }
 
+    fn ranges(
+        &mut self,
+        file: Wanted<'_>,
+        range: Range<u64>,
+    ) -> Result<Vec<crate::Range>, SourceError> {
+        // Nothing is decoded for it.
+        let pieces = self.store.pieces(file, &range).iter();
+        let within = |piece: &VolumePiece| {
+            let offset = piece.offset.max(range.start);
+            let length = piece.end().min(range.end) - offset;
+            crate::Range { offset, length }
+        };
+        Ok(pieces.map(within).collect())
+    }
+
     fn verify(&mut self, file: Wanted<'_>) -> Result<(), SourceError> {
         let verified = self.store.blocks.verify();
         verified.map_err(|error| self.failed(file, error))
@@ -276,5 +329,102 @@ impl StoreReader for VolumeReader<'_> {
 
     fn name(&self, file: Wanted<'_>) -> (PathBuf, PathBytes) {
         (self.store.name.clone(), file.path())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::os::fd::BorrowedFd;
+    use std::sync::Barrier;
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::thread;
+
+    use super::*;
+    use crate::volume::Coding;
+
+    #[derive(Debug)]
+    struct Zeros;
+
+    impl Blocks for Zeros {
+        fn size(&self) -> u64 {
+            1 << 20
+        }
+
+        fn read(&self, _: u64, buffer: &mut [u8]) -> io::Result<()> {
+            buffer.fill(0);
+            Ok(())
+        }
+
+        fn position(&self, _: u64) -> Option<(BorrowedFd<'_>, u64)> {
+            None
+        }
+    }
+
+    /// Decodes ones, and fails so many times before that.
+    #[derive(Clone, Debug)]
+    struct Ones {
+        begun: Arc<AtomicU32>,
+        fails: u32,
+    }
+
+    impl Decoders for Ones {
+        fn start(&self) -> io::Result<Box<dyn Decoder>> {
+            Ok(Box::new(self.clone()))
+        }
+    }
+
+    impl Decoder for Ones {
+        fn decode(&mut self, block: &EncodedBlock, _: &[u8]) -> io::Result<Vec<u8>> {
+            if self.begun.fetch_add(1, Ordering::SeqCst) < self.fails {
+                return Err(io::Error::other("not yet"));
+            }
+            Ok(vec![1; block.decoded as usize])
+        }
+    }
+
+    /// On eight threads at once; how often the block was decoded, and how many of them got it.
+    fn decoded_by_many(fails: u32) -> (u32, usize) {
+        const THREADS: usize = 8;
+        let begun = Arc::new(AtomicU32::new(0));
+        let ones = Ones {
+            begun: Arc::clone(&begun),
+            fails,
+        };
+        let store = VolumeStore::new(PathBuf::new(), Arc::new(Zeros), Arc::new(ones), vec![]);
+        let block = EncodedBlock {
+            coding: Coding::Zstd,
+            offset: 0,
+            length: 10,
+            padded: false,
+            decoded: 1 << 20,
+        };
+        let barrier = Barrier::new(THREADS);
+        let one = || {
+            let mut reader = VolumeReader {
+                store: &store,
+                decoder: None,
+                held: Vec::new(),
+            };
+            barrier.wait();
+            reader.shared(&block).is_ok()
+        };
+        let got = thread::scope(|scope| {
+            let threads: Vec<_> = (0..THREADS).map(|_| scope.spawn(one)).collect();
+            let got = threads.into_iter().map(|it| it.join().unwrap());
+            got.filter(|it| *it).count()
+        });
+        (begun.load(Ordering::SeqCst), got)
+    }
+
+    #[test]
+    fn a_block_that_many_have_parts_of_is_decoded_once() {
+        assert_eq!(decoded_by_many(0), (1, 8));
+    }
+
+    #[test]
+    fn who_waits_for_a_block_that_fails_decodes_it() {
+        assert_eq!(decoded_by_many(1), (2, 7));
+        assert_eq!(decoded_by_many(8), (8, 0));
     }
 }
