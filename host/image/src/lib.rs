@@ -32,6 +32,7 @@ mod publish;
 mod rehearsal;
 mod scratch;
 mod sink;
+mod structures;
 mod superblock;
 #[cfg(test)]
 mod tests;

@@ -4,53 +4,13 @@
 
 use std::io;
 
-use zerocopy::{BE, FromBytes, IntoBytes, U32, U64, Unaligned};
+use zerocopy::{BE, U32};
 
 use super::{DiskFault, Layout, Mapping, Packed, Piece, Snapshots, Stored, called, each_once};
+use crate::structures::qcow2::entry::{COMPRESSED, IS_ZERO, OFFSET, offset_bits};
+use crate::structures::qcow2::{COMPRESSION, Header, Header3, features};
 use cellblock_text::PathBytes;
 use cellblock_tree::volume::Coding;
-
-/// What both versions have. All numbers are big-endian.
-#[derive(FromBytes, IntoBytes, Unaligned)]
-#[repr(C)]
-struct Header {
-    magic: [u8; 4],
-    version: U32<BE>,
-    backing_file: U64<BE>,
-    backing_file_length: U32<BE>,
-    cluster_bits: U32<BE>,
-    size: U64<BE>,
-    encryption: U32<BE>,
-    first_level_entries: U32<BE>,
-    first_level: U64<BE>,
-    counts: U64<BE>,
-    counts_clusters: U32<BE>,
-    snapshots: U32<BE>,
-    snapshot_table: U64<BE>,
-}
-
-const _: () = assert!(size_of::<Header>() == 72);
-
-/// What version 3 has behind it.
-#[derive(FromBytes, IntoBytes, Unaligned)]
-#[repr(C)]
-struct Header3 {
-    incompatible: U64<BE>,
-    compatible: U64<BE>,
-    autoclear: U64<BE>,
-    count_order: U32<BE>,
-    length: U32<BE>,
-}
-
-/// Bits of `incompatible`.
-mod features {
-    /// Counts of references may be wrong, which no reader uses.
-    pub(super) const DIRTY: u64 = 1;
-    pub(super) const CORRUPT: u64 = 1 << 1;
-    pub(super) const DATA_FILE: u64 = 1 << 2;
-    pub(super) const COMPRESSION: u64 = 1 << 3;
-    pub(super) const SUBCLUSTERS: u64 = 1 << 4;
-}
 
 /// The extension that has the name of the file with the data.
 const DATA_FILE_NAME: u32 = 0x4441_5441;
@@ -60,11 +20,6 @@ const LONGEST_NAME: u32 = 1023;
 const MOST_EXTENSIONS: usize = 64;
 /// The parts of a cluster that has parts.
 const SUBCLUSTERS: u64 = 32;
-
-/// Bits of an entry.
-const COMPRESSED: u64 = 1 << 62;
-const IS_ZERO: u64 = 1;
-const OFFSET: u64 = 0x00ff_ffff_ffff_fe00;
 
 #[derive(Debug)]
 pub(super) struct Qcow2 {
@@ -154,8 +109,6 @@ impl Qcow2 {
 
     /// The features and the kind of compression.
     fn version_3(stored: &Stored) -> io::Result<(u64, u8)> {
-        /// Where the kind of compression is, in headers that are long enough.
-        const COMPRESSION: u64 = 104;
         let header: Header3 = stored.get("its header", size_of::<Header>() as u64)?;
         let features = header.incompatible.get();
         let has_compression = u64::from(header.length.get()) > COMPRESSION;
@@ -169,7 +122,7 @@ impl Qcow2 {
 
     /// Refuses what leads out of the file, and what is not known.
     fn refuse(stored: &Stored, header: &Header, features: u64) -> io::Result<()> {
-        use features::{COMPRESSION, CORRUPT, DATA_FILE, DIRTY, SUBCLUSTERS};
+        use features::{CORRUPT, DATA_FILE, DIRTY};
         if header.backing_file.get() != 0 {
             let length = header.backing_file_length.get().min(LONGEST_NAME);
             let base = name(stored, header.backing_file.get(), length)?;
@@ -192,7 +145,7 @@ impl Qcow2 {
         if features & CORRUPT != 0 {
             return Err(DiskFault::MarkedCorrupt.into());
         }
-        let bits = features & !(DIRTY | COMPRESSION | SUBCLUSTERS);
+        let bits = features & !(DIRTY | features::COMPRESSION | features::SUBCLUSTERS);
         if bits != 0 {
             return Err(DiskFault::Features { bits }.into());
         }
@@ -214,7 +167,7 @@ impl Qcow2 {
     }
 
     fn packed(&self, entry: u64, file: u64) -> Result<Packed, DiskFault> {
-        let bits = 62 - (self.cluster_bits - 8);
+        let bits = offset_bits(self.cluster_bits);
         let offset = entry & ((1 << bits) - 1);
         let sectors = (entry & (COMPRESSED - 1)) >> bits;
         let length = (sectors + 1) * 512 - offset % 512;

@@ -4,68 +4,15 @@
 
 use std::io;
 
-use zerocopy::{BE, FromBytes, Immutable, IntoBytes, KnownLayout, U32, U64, Unaligned};
+use zerocopy::IntoBytes as _;
 
 use super::{DiskFault, Layout, Mapping, Piece, Stored, called, each_once};
+use crate::structures::vhd::{
+    ABSENT, DIFFERENCING, DYNAMIC, FIXED, FOOTER, Footer, HEADER, Header, is_summed,
+};
 use cellblock_text::PathBytes;
 
 const SECTOR: u64 = 512;
-/// A block that is not there.
-const ABSENT: u32 = u32::MAX;
-
-/// Numbers are big-endian.
-#[derive(FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
-#[repr(C)]
-struct Footer {
-    cookie: [u8; 8],
-    features: U32<BE>,
-    version: U32<BE>,
-    /// Where the header of a dynamic disk is.
-    data: U64<BE>,
-    time: U32<BE>,
-    creator: [u8; 12],
-    original_size: U64<BE>,
-    size: U64<BE>,
-    geometry: [u8; 4],
-    kind: U32<BE>,
-    checksum: U32<BE>,
-    rest: [u8; 444],
-}
-
-const _: () = assert!(size_of::<Footer>() == 512);
-
-/// The header of a dynamic disk.
-#[derive(FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
-#[repr(C)]
-struct Header {
-    cookie: [u8; 8],
-    next: U64<BE>,
-    table: U64<BE>,
-    version: U32<BE>,
-    blocks: U32<BE>,
-    block: U32<BE>,
-    checksum: U32<BE>,
-    parent_identifier: [u8; 16],
-    parent_time: U32<BE>,
-    padding: U32<BE>,
-    /// UTF-16, big-endian.
-    parent: [u8; 512],
-    rest: [u8; 448],
-}
-
-const _: () = assert!(size_of::<Header>() == 1024);
-
-const FIXED: u32 = 2;
-const DYNAMIC: u32 = 3;
-const DIFFERENCING: u32 = 4;
-
-/// Whether the complement of the sum of all bytes but its own is the checksum.
-fn is_summed(bytes: &[u8], checksum: U32<BE>) -> bool {
-    let own: u32 = checksum.as_bytes().iter().map(|it| u32::from(*it)).sum();
-    let all: u32 = bytes.iter().map(|it| u32::from(*it)).sum();
-    !(all - own) == checksum.get()
-}
-
 #[derive(Debug)]
 pub(super) struct Vhd {
     size: u64,
@@ -89,7 +36,7 @@ impl Vhd {
             return Ok(None);
         };
         let footer: Footer = stored.get("its footer", end)?;
-        let is_one = footer.cookie == *b"conectix"
+        let is_one = footer.cookie == FOOTER
             && footer.kind.get() == FIXED
             && footer.size.get() == end
             && is_summed(footer.as_bytes(), footer.checksum);
@@ -116,7 +63,7 @@ impl Vhd {
             return Err(fault.into());
         }
         let header: Header = stored.get("its header", footer.data.get())?;
-        if header.cookie != *b"cxsparse" || !is_summed(header.as_bytes(), header.checksum) {
+        if header.cookie != HEADER || !is_summed(header.as_bytes(), header.checksum) {
             let what = "its header";
             return Err(DiskFault::Checksum { what }.into());
         }

@@ -5,46 +5,16 @@
 
 use std::io;
 
-use zerocopy::{FromBytes, IntoBytes, LE, U16, U32, U64, Unaligned};
+use zerocopy::{FromBytes, IntoBytes, LE, U32, U64, Unaligned};
 
 use super::{DiskFault, Layout, Mapping, Packed, Piece, Stored, called, each_once};
+use crate::structures::vmdk::{AT_END, DEFLATE, Header, MAGIC, SECTOR, flags};
 use cellblock_tree::volume::Coding;
 
-const SECTOR: u64 = 512;
 /// The most bytes of a descriptor.
 const MOST_DESCRIPTOR: u64 = 64 << 10;
-/// The place of the directory in a header that leaves it to the footer.
-const AT_END: u64 = u64::MAX;
-/// Bits of the flags.
-const HAS_ZERO_GRAINS: u32 = 1 << 2;
-const IS_COMPRESSED: u32 = 1 << 16;
-/// The compression that there is.
-const DEFLATE: u16 = 1;
 /// The most bytes of a grain (32 MiB in the format; a compressed one is decoded at once).
 const MOST_GRAIN: u64 = 8 << 20;
-
-/// Numbers are little-endian, places and lengths in sectors.
-#[derive(FromBytes, IntoBytes, Unaligned)]
-#[repr(C)]
-struct Header {
-    magic: [u8; 4],
-    version: U32<LE>,
-    flags: U32<LE>,
-    capacity: U64<LE>,
-    grain: U64<LE>,
-    descriptor: U64<LE>,
-    descriptor_length: U64<LE>,
-    table_entries: U32<LE>,
-    redundant_directory: U64<LE>,
-    directory: U64<LE>,
-    overhead: U64<LE>,
-    is_unclean: u8,
-    line_ends: [u8; 4],
-    compression: U16<LE>,
-    padding: [u8; 433],
-}
-
-const _: () = assert!(size_of::<Header>() == 512);
 
 /// What stands before a compressed grain.
 #[derive(FromBytes, IntoBytes, Unaligned)]
@@ -77,7 +47,7 @@ impl Vmdk {
         let header = if first.directory.get() == AT_END {
             let end = stored.length.saturating_sub(FOOTER);
             let footer: Header = stored.get("its footer", end)?;
-            if footer.magic != *b"KDMV" {
+            if footer.magic != MAGIC {
                 let what = "the footer of the stream, which may have been cut short,";
                 return Err(DiskFault::Malformed { what }.into());
             }
@@ -90,8 +60,8 @@ impl Vmdk {
             let read = "versions 1 to 3";
             return Err(DiskFault::Version { version, read }.into());
         }
-        let flags = header.flags.get();
-        let is_compressed = flags & IS_COMPRESSED != 0;
+        let bits = header.flags.get();
+        let is_compressed = bits & flags::IS_COMPRESSED != 0;
         let compression = header.compression.get();
         if is_compressed && compression != DEFLATE {
             let fault = DiskFault::Number {
@@ -133,7 +103,7 @@ impl Vmdk {
             grain: grain_bytes,
             entries,
             is_compressed,
-            has_zero_grains: flags & HAS_ZERO_GRAINS != 0,
+            has_zero_grains: bits & flags::HAS_ZERO_GRAINS != 0,
             directory,
         })
     }

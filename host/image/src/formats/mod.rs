@@ -43,6 +43,7 @@ use sha2::{Digest as _, Sha256};
 
 pub use options::FormatError;
 
+use crate::structures::qcow2::MAGIC as QCOW2;
 use crate::{Bytes, Existing, Image, ImageError, Scratch, copy};
 use options::Options;
 
@@ -73,9 +74,6 @@ const NOT_WRITTEN: [(&str, &str); 9] = [
     ("tar.zst", "a tar archive"),
     ("zip", "a zip archive"),
 ];
-
-/// What a qcow2 begins with.
-const QCOW2: &[u8] = b"QFI\xfb";
 
 /// As much of a disk's beginning stands for it where a format wants an identifier: tables and superblocks, with theirs.
 const STANDS_FOR_DISK: usize = 64 << 10;
@@ -441,7 +439,7 @@ impl Base {
         })?;
         let name = format.map(|format| format.name);
         match (self.is_qcow2, format.map(|it| it.class)) {
-            _ if name == recognise(QCOW2).map(|it| it.name) => base.with_disk(decoders),
+            _ if name == recognise(&QCOW2).map(|it| it.name) => base.with_disk(decoders),
             (None, Some(Class::DiskImage | Class::ReadDiskImage | Class::Compressed(_)))
             | (Some(_), _) => Err(ImageError::Base {
                 path: self.path.clone(),

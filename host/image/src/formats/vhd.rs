@@ -7,11 +7,12 @@
 
 use std::sync::Arc;
 
-use zerocopy::{BE, Immutable, IntoBytes, U16, U32, U64, Unaligned};
+use zerocopy::IntoBytes as _;
 
 use super::options::Options;
 use super::{Disk, Format, FormatError, Kind, Writer, plain, raw};
 use crate::ImageError;
+use crate::structures::vhd::{ABSENT, DYNAMIC, FIXED, FOOTER, Footer, HEADER, Header, checksum};
 
 pub(super) static KIND: Kind = Kind {
     name: "vhd",
@@ -67,7 +68,7 @@ impl Vhd {
         let seconds = disk.time.unwrap_or(FIRST_SECOND) - FIRST_SECOND;
         let (cylinders, heads, track) = geometry(disk.size / SECTOR);
         let mut footer = Footer {
-            cookie: *b"conectix",
+            cookie: FOOTER,
             // Reserved, and always set.
             features: 2.into(),
             version: 0x1_0000.into(),
@@ -88,8 +89,8 @@ impl Vhd {
             heads,
             track,
             kind: match self {
-                Self::Fixed => 2,
-                Self::Dynamic => 3,
+                Self::Fixed => FIXED,
+                Self::Dynamic => DYNAMIC,
             }
             .into(),
             checksum: 0.into(),
@@ -103,57 +104,6 @@ impl Vhd {
         footer.checksum = checksum(footer.as_bytes()).into();
         Ok(footer)
     }
-}
-
-/// Numbers are big-endian.
-#[derive(IntoBytes, Immutable, Unaligned)]
-#[repr(C)]
-struct Footer {
-    cookie: [u8; 8],
-    features: U32<BE>,
-    version: U32<BE>,
-    /// Where the next structure is: the header of a dynamic disk.
-    data: U64<BE>,
-    /// Seconds since 2000.
-    time: U32<BE>,
-    creator: [u8; 4],
-    creator_version: U32<BE>,
-    creator_system: [u8; 4],
-    original_size: U64<BE>,
-    size: U64<BE>,
-    cylinders: U16<BE>,
-    heads: u8,
-    track: u8,
-    kind: U32<BE>,
-    checksum: U32<BE>,
-    identifier: [u8; 16],
-    is_saved: u8,
-    padding: [u8; 427],
-}
-
-const _: () = assert!(size_of::<Footer>() == 512);
-
-/// The header of a dynamic disk.
-#[derive(IntoBytes, Immutable, Unaligned)]
-#[repr(C)]
-struct Header {
-    cookie: [u8; 8],
-    next: U64<BE>,
-    table: U64<BE>,
-    version: U32<BE>,
-    blocks: U32<BE>,
-    block: U32<BE>,
-    checksum: U32<BE>,
-    /// Of a disk that this differs from: none.
-    parent: [u8; 728],
-    padding: [u8; 256],
-}
-
-const _: () = assert!(size_of::<Header>() == 1024);
-
-/// The complement of the sum of all bytes, where those of the sum are zeros.
-fn checksum(bytes: &[u8]) -> u32 {
-    !bytes.iter().map(|byte| u32::from(*byte)).sum::<u32>()
 }
 
 /// Cylinders, heads and sectors of a track, by the rule of the format's specification.
@@ -205,20 +155,22 @@ impl Format for Vhd {
 }
 
 fn write_dynamic(disk: &Disk<'_>, footer: &Footer, to: &mut Writer<'_>) -> Result<(), ImageError> {
-    /// A block that is not there.
-    const ABSENT: u32 = u32::MAX;
     /// A bit for each sector of a block, and all of them are there.
     const BITMAP: [u8; 512] = [0xff; 512];
     let blocks = u32::try_from(disk.size.div_ceil(BLOCK)).expect("the size was checked");
     let mut header = Header {
-        cookie: *b"cxsparse",
+        cookie: HEADER,
         next: u64::MAX.into(),
         table: TABLE.into(),
         version: 0x1_0000.into(),
         blocks: blocks.into(),
         block: 0x20_0000.into(),
         checksum: 0.into(),
-        parent: [0; 728],
+        parent_identifier: [0; 16],
+        parent_time: 0.into(),
+        reserved: 0.into(),
+        parent: [0; 512],
+        locators: [0; 192],
         padding: [0; 256],
     };
     header.checksum = checksum(header.as_bytes()).into();

@@ -5,20 +5,12 @@ use super::super::plain::Block;
 use super::counts::Counts;
 use super::header::Tables;
 use crate::ImageError;
+use crate::structures::qcow2::entry::{COMPRESSED, COPIED, IS_ZERO, offset_bits};
 
-/// The bit of an entry whose cluster has one reference, and so may be written in place.
-const COPIED: u64 = 1 << 63;
-/// The bit of an entry whose cluster is compressed.
-const COMPRESSED: u64 = 1 << 62;
-/// The bit of an entry whose cluster is zeros.
-const IS_ZERO: u64 = 1;
 /// The unit in which an entry counts the bytes of a compressed cluster.
 const SECTOR_BITS: u32 = 9;
 /// The bytes of an entry.
 const ENTRY: u64 = 8;
-/// Where the entry of a compressed cluster has its last bit of the offset, for clusters of 256 bytes.
-const OFFSET_BITS: u32 = 62 + 8;
-
 pub(super) struct Clusters<'s, 'w> {
     to: &'s Writer<'w>,
     bits: u32,
@@ -87,7 +79,7 @@ impl<'s, 'w> Clusters<'s, 'w> {
         self.tail = Some(end);
         self.to.at(start, bytes)?;
         let more_sectors = ((end - 1) >> SECTOR_BITS) - (start >> SECTOR_BITS);
-        let shift = OFFSET_BITS - self.bits;
+        let shift = offset_bits(self.bits);
         self.enter(index, COMPRESSED | more_sectors << shift | start)
     }
 

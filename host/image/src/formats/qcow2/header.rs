@@ -1,6 +1,8 @@
 //! The header: the beginning of the first cluster.
 
-use zerocopy::{BE, Immutable, IntoBytes, U32, U64, Unaligned};
+use zerocopy::{BE, Immutable, IntoBytes, U64, Unaligned};
+
+use crate::structures::qcow2::{Header, Header3, MAGIC, features};
 
 /// Where the tables are.
 #[derive(Debug)]
@@ -13,50 +15,21 @@ pub(super) struct Tables {
     pub(super) counts_clusters: u32,
 }
 
-/// All numbers are big-endian.
+/// The header of version 3, with the end of its extensions.
 #[derive(IntoBytes, Immutable, Unaligned)]
 #[repr(C)]
-struct Header {
-    magic: [u8; 4],
-    version: U32<BE>,
-    /// Where the name of the backing file is; 0 for none.
-    backing_file: U64<BE>,
-
-    backing_file_length: U32<BE>,
-    cluster_bits: U32<BE>,
-    /// The bytes of the disk.
-    size: U64<BE>,
-
-    encryption: U32<BE>,
-    first_level_entries: U32<BE>,
-    first_level: U64<BE>,
-
-    counts: U64<BE>,
-    counts_clusters: U32<BE>,
-    snapshots: U32<BE>,
-
-    snapshot_table: U64<BE>,
-    /// What a reader has to know to read it.
-    incompatible: U64<BE>,
-
-    compatible: U64<BE>,
-    autoclear: U64<BE>,
-
-    /// The logarithm of the bits of a count.
-    count_order: U32<BE>,
-    length: U32<BE>,
+struct Whole {
+    header: Header,
+    version_3: Header3,
     /// 0 for zlib, 1 for zstd.
     compression_type: u8,
     padding: [u8; 7],
-
     /// The end of the header's extensions.
     end: U64<BE>,
 }
 
-const _: () = assert!(size_of::<Header>() == 112 + 8);
+const _: () = assert!(size_of::<Whole>() == 112 + 8);
 
-/// The bit of `incompatible` that says that the compression is not zlib.
-const COMPRESSION_TYPE: u64 = 1 << 3;
 /// Counts have 16 bits.
 const COUNT_ORDER: u32 = 4;
 
@@ -67,7 +40,7 @@ pub(super) struct Head<'a> {
 }
 
 /// The bytes of the header and of the end of its extensions.
-const LENGTH: u64 = size_of::<Header>() as u64;
+const LENGTH: u64 = size_of::<Whole>() as u64;
 /// The extension that says what the backing file is.
 const BACKING_FORMAT: u32 = 0xe279_2aca;
 /// The bytes of that extension: 8, and the name of the format with its padding.
@@ -92,11 +65,11 @@ impl Head<'_> {
                 .as_bytes()
                 .to_vec();
         };
-        let mut header = header(cluster_bits, size, is_zstd, tables);
-        header.backing_file = (LENGTH + BACKING_FORMAT_LENGTH).into();
+        let mut whole = header(cluster_bits, size, is_zstd, tables);
+        whole.header.backing_file = (LENGTH + BACKING_FORMAT_LENGTH).into();
         let length = u32::try_from(name.len()).expect("at most 1023");
-        header.backing_file_length = length.into();
-        let header = header.as_bytes();
+        whole.header.backing_file_length = length.into();
+        let header = whole.as_bytes();
         // Its last 8 bytes are the end of the extensions.
         let (head, end) = header.split_at(header.len() - 8);
         let mut bytes = head.to_vec();
@@ -112,26 +85,31 @@ impl Head<'_> {
     }
 }
 
-fn header(cluster_bits: u32, size: u64, is_zstd: bool, tables: &Tables) -> Header {
-    Header {
-        magic: *b"QFI\xfb",
-        version: 3.into(),
-        backing_file: 0.into(),
-        backing_file_length: 0.into(),
-        cluster_bits: cluster_bits.into(),
-        size: size.into(),
-        encryption: 0.into(),
-        first_level_entries: tables.first_level_entries.into(),
-        first_level: tables.first_level.into(),
-        counts: tables.counts.into(),
-        counts_clusters: tables.counts_clusters.into(),
-        snapshots: 0.into(),
-        snapshot_table: 0.into(),
-        incompatible: if is_zstd { COMPRESSION_TYPE } else { 0 }.into(),
-        compatible: 0.into(),
-        autoclear: 0.into(),
-        count_order: COUNT_ORDER.into(),
-        length: 112.into(),
+fn header(cluster_bits: u32, size: u64, is_zstd: bool, tables: &Tables) -> Whole {
+    let incompatible = if is_zstd { features::COMPRESSION } else { 0 };
+    Whole {
+        header: Header {
+            magic: MAGIC,
+            version: 3.into(),
+            backing_file: 0.into(),
+            backing_file_length: 0.into(),
+            cluster_bits: cluster_bits.into(),
+            size: size.into(),
+            encryption: 0.into(),
+            first_level_entries: tables.first_level_entries.into(),
+            first_level: tables.first_level.into(),
+            counts: tables.counts.into(),
+            counts_clusters: tables.counts_clusters.into(),
+            snapshots: 0.into(),
+            snapshot_table: 0.into(),
+        },
+        version_3: Header3 {
+            incompatible: incompatible.into(),
+            compatible: 0.into(),
+            autoclear: 0.into(),
+            count_order: COUNT_ORDER.into(),
+            length: 112.into(),
+        },
         compression_type: is_zstd.into(),
         padding: [0; 7],
         end: 0.into(),

@@ -2,12 +2,11 @@
 
 use std::fmt;
 
-use zerocopy::{Immutable, IntoBytes, LE, U16, U32, U64, Unaligned};
-
 use super::Subformat;
+use crate::structures::vmdk::{Header, MAGIC, flags};
 
-/// Bytes of a sector, in which all is counted.
-pub(super) const SECTOR: u64 = 512;
+pub(super) use crate::structures::vmdk::SECTOR;
+
 /// Sectors of a grain.
 pub(super) const GRAIN: u64 = 128;
 /// Bytes of a grain.
@@ -22,57 +21,27 @@ pub(super) const DESCRIPTOR: u64 = 20;
 /// What helps against a disk that has other sectors.
 pub(super) const ADVICE: &str = "give it a size in whole sectors of 512 bytes";
 
-/// The header; of a stream also the footer. Numbers are little-endian, places and lengths in sectors.
-#[derive(IntoBytes, Immutable, Unaligned)]
-#[repr(C)]
-pub(super) struct Header {
-    pub(super) magic: [u8; 4],
-    pub(super) version: U32<LE>,
-    pub(super) flags: U32<LE>,
-    pub(super) capacity: U64<LE>,
-    pub(super) grain: U64<LE>,
-    pub(super) descriptor: U64<LE>,
-    pub(super) descriptor_length: U64<LE>,
-    pub(super) table_entries: U32<LE>,
-    pub(super) redundant_directory: U64<LE>,
-    pub(super) directory: U64<LE>,
-    /// What stands before the grains.
-    pub(super) overhead: U64<LE>,
-    pub(super) is_unclean: u8,
-    /// Ends of lines, so that a transfer as text is found out.
-    pub(super) line_ends: [u8; 4],
-    pub(super) compression: U16<LE>,
-    pub(super) padding: [u8; 433],
-}
-
-const _: () = assert!(size_of::<Header>() == 512);
-
-/// The header has ends of lines.
-pub(super) const HAS_LINE_ENDS: u32 = 1;
-/// There is a second directory.
-pub(super) const HAS_REDUNDANT: u32 = 1 << 1;
 /// Grains are compressed, and everything has a marker.
-pub(super) const IS_STREAM: u32 = 1 << 16 | 1 << 17;
+pub(super) const IS_STREAM: u32 = flags::IS_COMPRESSED | flags::HAS_MARKERS;
 
-impl Header {
-    pub(super) fn new(version: u32, flags: u32, capacity: u64) -> Self {
-        Self {
-            magic: *b"KDMV",
-            version: version.into(),
-            flags: flags.into(),
-            capacity: capacity.into(),
-            grain: GRAIN.into(),
-            descriptor: 1.into(),
-            descriptor_length: DESCRIPTOR.into(),
-            table_entries: 512.into(),
-            redundant_directory: 0.into(),
-            directory: 0.into(),
-            overhead: 0.into(),
-            is_unclean: 0,
-            line_ends: *b"\n \r\n",
-            compression: 0.into(),
-            padding: [0; 433],
-        }
+/// The header; of a stream also the footer.
+pub(super) fn header(version: u32, flags: u32, capacity: u64) -> Header {
+    Header {
+        magic: MAGIC,
+        version: version.into(),
+        flags: flags.into(),
+        capacity: capacity.into(),
+        grain: GRAIN.into(),
+        descriptor: 1.into(),
+        descriptor_length: DESCRIPTOR.into(),
+        table_entries: 512.into(),
+        redundant_directory: 0.into(),
+        directory: 0.into(),
+        overhead: 0.into(),
+        is_unclean: 0,
+        line_ends: *b"\n \r\n",
+        compression: 0.into(),
+        padding: [0; 433],
     }
 }
 

@@ -4,10 +4,10 @@ use zerocopy::IntoBytes as _;
 
 use super::super::{Disk, Writer, plain};
 use super::format::{
-    DESCRIPTOR, Descriptor, ENTRIES, GRAIN, GRAIN_BYTES, HAS_LINE_ENDS, HAS_REDUNDANT, Header,
-    SECTOR, TABLE, little_endian,
+    DESCRIPTOR, Descriptor, ENTRIES, GRAIN, GRAIN_BYTES, SECTOR, TABLE, header, little_endian,
 };
 use crate::ImageError;
+use crate::structures::vmdk::flags;
 
 pub(super) fn write(
     disk: &Disk<'_>,
@@ -16,7 +16,7 @@ pub(super) fn write(
     to: &mut Writer<'_>,
 ) -> Result<(), ImageError> {
     let places = Places::of(sectors);
-    let mut header = Header::new(1, HAS_LINE_ENDS | HAS_REDUNDANT, sectors);
+    let mut header = header(1, flags::HAS_LINE_ENDS | flags::HAS_REDUNDANT, sectors);
     header.redundant_directory = places.directories[0].into();
     header.directory = places.directories[1].into();
     header.overhead = places.overhead.into();

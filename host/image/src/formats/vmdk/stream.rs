@@ -6,15 +6,11 @@ use zerocopy::{Immutable, IntoBytes, LE, U32, U64, Unaligned};
 use super::super::blocks::{Hand, Packed, in_order};
 use super::super::{Disk, Writer, stored};
 use super::format::{
-    DESCRIPTOR, Descriptor, ENTRIES, GRAIN, GRAIN_BYTES, HAS_LINE_ENDS, Header, IS_STREAM, SECTOR,
-    TABLE, little_endian,
+    DESCRIPTOR, Descriptor, ENTRIES, GRAIN, GRAIN_BYTES, IS_STREAM, SECTOR, TABLE, header,
+    little_endian,
 };
 use crate::ImageError;
-
-/// The place of the directory in a header that leaves it to the footer.
-const AT_END: u64 = u64::MAX;
-/// Grains are zlib streams.
-const DEFLATE: u16 = 1;
+use crate::structures::vmdk::{AT_END, DEFLATE, flags};
 
 /// What a marker stands before.
 #[derive(Clone, Copy)]
@@ -47,7 +43,7 @@ pub(super) fn write(
     to: &mut Writer<'_>,
 ) -> Result<(), ImageError> {
     let header = |directory: u64| {
-        let mut header = Header::new(3, HAS_LINE_ENDS | IS_STREAM, sectors);
+        let mut header = header(3, flags::HAS_LINE_ENDS | IS_STREAM, sectors);
         header.directory = directory.into();
         header.overhead = GRAIN.into();
         header.compression = DEFLATE.into();
