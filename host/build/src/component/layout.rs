@@ -31,43 +31,7 @@ impl<'a> Layout<'a> {
     /// The digest of the manifest that is meant: by its digest, by its name, or the only one.
     pub(super) fn choose(&self) -> Result<[u8; 32], ComponentError> {
         let bytes = self.read(Path::new("index.json"), document::LARGEST as u64)?;
-        let index: Index =
-            serde_json::from_slice(&bytes).map_err(|error| ComponentError::NoComponent {
-                reference: self.reference.to_string(),
-                why: format!("its index.json is none: {error}"),
-            })?;
-        let name = |it: &Descriptor| it.annotations.as_ref().and_then(|it| it.name.clone());
-        let tag = self.reference.tag.as_deref();
-        let digest = self.reference.digest;
-        let is_meant = |it: &&Descriptor| {
-            let own = parse_oci_digest(&it.digest).ok();
-            tag.is_none_or(|tag| name(it).as_deref() == Some(tag))
-                && digest.is_none_or(|digest| own == Some(digest))
-        };
-        let meant: Vec<&Descriptor> = index.manifests.iter().filter(is_meant).collect();
-        match &meant[..] {
-            [one] => parse_oci_digest(&one.digest).map_err(|error| ComponentError::NoComponent {
-                reference: self.reference.to_string(),
-                why: error.to_string(),
-            }),
-            _ => {
-                let listed = index.manifests.iter();
-                let listed = listed.map(|it| name(it).unwrap_or_else(|| it.digest.clone()));
-                let listed: Vec<String> = listed.take(MOST_LISTED).collect();
-                let count = index.manifests.len();
-                let found = match meant.len() {
-                    0 => format!(
-                        "none of its {count} images is meant ({})",
-                        listed.join(", ")
-                    ),
-                    several => format!("{several} of its images are meant ({})", listed.join(", ")),
-                };
-                Err(ComponentError::Choice {
-                    reference: self.reference.to_string(),
-                    found,
-                })
-            }
-        }
+        chosen(&bytes, self.reference)
     }
 
     fn read(&self, name: &Path, most: u64) -> Result<Vec<u8>, ComponentError> {
@@ -77,6 +41,47 @@ impl<'a> Layout<'a> {
             path,
             source,
         })
+    }
+}
+
+/// The digest of the manifest that is meant, in the bytes of an `index.json`.
+pub(super) fn chosen(index: &[u8], reference: &OciReference) -> Result<[u8; 32], ComponentError> {
+    let index: Index =
+        serde_json::from_slice(index).map_err(|error| ComponentError::NoComponent {
+            reference: reference.to_string(),
+            why: format!("its index.json is none: {error}"),
+        })?;
+    let name = |it: &Descriptor| it.annotations.as_ref().and_then(|it| it.name.clone());
+    let tag = reference.tag.as_deref();
+    let digest = reference.digest;
+    let is_meant = |it: &&Descriptor| {
+        let own = parse_oci_digest(&it.digest).ok();
+        tag.is_none_or(|tag| name(it).as_deref() == Some(tag))
+            && digest.is_none_or(|digest| own == Some(digest))
+    };
+    let meant: Vec<&Descriptor> = index.manifests.iter().filter(is_meant).collect();
+    match &meant[..] {
+        [one] => parse_oci_digest(&one.digest).map_err(|error| ComponentError::NoComponent {
+            reference: reference.to_string(),
+            why: error.to_string(),
+        }),
+        _ => {
+            let listed = index.manifests.iter();
+            let listed = listed.map(|it| name(it).unwrap_or_else(|| it.digest.clone()));
+            let listed: Vec<String> = listed.take(MOST_LISTED).collect();
+            let count = index.manifests.len();
+            let found = match meant.len() {
+                0 => format!(
+                    "none of its {count} images is meant ({})",
+                    listed.join(", ")
+                ),
+                several => format!("{several} of its images are meant ({})", listed.join(", ")),
+            };
+            Err(ComponentError::Choice {
+                reference: reference.to_string(),
+                found,
+            })
+        }
     }
 }
 

@@ -8,6 +8,7 @@
 //! Manifest and component are held against their digests wherever they come from, what was kept included.
 
 mod document;
+mod fuzz;
 mod kept;
 mod layout;
 pub mod lock;
@@ -15,11 +16,13 @@ pub mod lock;
 use std::path::PathBuf;
 
 use cellblock_spec::{GuestFileError, OciPlace, OciReference, parse_oci_digest};
-use cellblock_text::hexadecimal;
+use cellblock_text::{hexadecimal, printable};
 use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 
 use document::Manifest;
+#[doc(hidden)]
+pub use fuzz::fuzz;
 use kept::Kept;
 use layout::Layout;
 
@@ -95,7 +98,7 @@ pub enum ComponentError {
         source: std::io::Error,
     },
     /// The layout has several, and none is chosen, or none that was chosen.
-    #[error("{reference}: {found}; write oci:FOLDER:TAG or oci:FOLDER@sha256:DIGEST")]
+    #[error("{reference}: {}; write oci:FOLDER:TAG or oci:FOLDER@sha256:DIGEST", printable(.found))]
     Choice {
         /// The component.
         reference: String,
@@ -115,7 +118,7 @@ pub enum ComponentError {
         wanted: String,
     },
     /// What came is no component.
-    #[error("{reference}: {why}")]
+    #[error("{reference}: {}", printable(.why))]
     NoComponent {
         /// The component.
         reference: String,

@@ -13,6 +13,7 @@
 //!             ├─> virtual_disk    a qcow2, VMDK or VHD to a disk, and its data
 //!             ├─> read_…          an image to what a reader tells, and to the host's tree
 //!             ├─> cache           what a cache answers to an entry, and to a list of chunks
+//!             ├─> component       what a registry says to a component, and an index to the one that is meant
 //!             └─> ext4, vfat,     a request and a tree to a file system,
 //!                 swap, catalog   at the measured size and around it
 //! ```
@@ -36,6 +37,7 @@ mod tree;
 mod virtual_disk;
 
 pub use archive::archive;
+pub use cellblock_build::component::fuzz as component;
 pub use cellblock_cache::fuzz as cache;
 pub use image::image;
 pub use mounted::{Mounted, ext4_mounted};

@@ -42,6 +42,7 @@ targets!(
     superblock,
     virtual_disk,
     cache,
+    component,
     ext4,
     vfat,
     swap,
