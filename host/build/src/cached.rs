@@ -6,90 +6,21 @@
 //! ```
 
 use std::io;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use cellblock_cache::{Cache, Hit, Key, Stored};
-use cellblock_cell::Outcome;
-use cellblock_contract::{EncodedCounts, Level, LogLine, Property, Request, Summary};
+use cellblock_contract::Request;
 use cellblock_image::{ImageError, PartitionFile};
-use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::error::PartitionError;
 use crate::filesystem::{Formed, Preparation, Prepared, Slot};
 use crate::key::FillKey;
+use crate::notes::Notes;
 use crate::progress::{Phase, watched};
 
 /// What tells the key of a measured size from that of a fill.
 const MEASURED: &[u8] = b"cellblock measure 1\n";
-
-/// What a cache keeps of a file system beside its bytes.
-#[derive(Debug, Serialize, Deserialize)]
-struct Notes {
-    used: u64,
-    properties: Vec<(String, String)>,
-    log: Vec<(Level, String)>,
-    arguments: Vec<String>,
-    /// What was compressed: blocks, those found again, bytes in and out.
-    encoded: Option<[u64; 4]>,
-}
-
-impl Notes {
-    fn of(formed: &Formed) -> Self {
-        let Outcome {
-            summary,
-            log,
-            arguments,
-        } = &formed.outcome;
-        let properties = summary.properties.iter();
-        Self {
-            used: summary.used,
-            properties: properties
-                .map(|it| (it.name.clone(), it.value.clone()))
-                .collect(),
-            log: log.iter().map(|it| (it.level, it.text.clone())).collect(),
-            arguments: arguments.clone(),
-            encoded: formed.encoded.map(|it| {
-                let EncodedCounts {
-                    blocks,
-                    reused,
-                    bytes_in,
-                    bytes_out,
-                } = it;
-                [blocks, reused, bytes_in, bytes_out]
-            }),
-        }
-    }
-
-    fn formed(self, partition: PartitionFile, formatting: Duration, cache: String) -> Formed {
-        let properties = self.properties.into_iter();
-        let log = self.log.into_iter().take(LogLine::LINES);
-        Formed {
-            partition,
-            outcome: Outcome {
-                summary: Summary {
-                    used: self.used,
-                    properties: properties
-                        .map(|(name, value)| Property { name, value })
-                        .collect(),
-                },
-                log: log.map(|(level, text)| LogLine { level, text }).collect(),
-                arguments: self.arguments,
-            },
-            encoded: self
-                .encoded
-                .map(|[blocks, reused, bytes_in, bytes_out]| EncodedCounts {
-                    blocks,
-                    reused,
-                    bytes_in,
-                    bytes_out,
-                }),
-            formatting,
-            cache: Some(cache),
-            warnings: Vec::new(),
-        }
-    }
-}
 
 impl Preparation<'_> {
     /// Has a cache give a file system, or the formatter make it.
@@ -156,7 +87,7 @@ impl Preparation<'_> {
         }
         if cache.verifies() {
             let recalled = partition.digest()?;
-            let made = self.formed(prepared, place)?;
+            let made = self.formed_here(prepared, place)?;
             if made.partition.digest()? != recalled {
                 hit.refute(&format!(
                     "'{name}' has other bytes there than its formatter makes, which are used"
@@ -164,8 +95,10 @@ impl Preparation<'_> {
             }
             return Ok(Some(made));
         }
-        let formed = notes.formed(partition, begun.elapsed(), hit.place());
-        Ok(Some(formed))
+        Ok(Some(Formed {
+            cache: Some(hit.place()),
+            ..notes.formed(partition, begun.elapsed())
+        }))
     }
 
     fn stored(
@@ -175,7 +108,8 @@ impl Preparation<'_> {
         prepared: &Prepared,
         formed: &Formed,
     ) -> Result<(), ImageError> {
-        let Ok(notes) = postcard::to_allocvec(&Notes::of(formed)) else {
+        let notes = Notes::of(&formed.outcome, formed.encoded);
+        let Ok(notes) = postcard::to_allocvec(&notes) else {
             return Ok(());
         };
         let partition = &formed.partition;
@@ -215,7 +149,7 @@ impl Preparation<'_> {
         if let Some(size) = told {
             return Ok(size);
         }
-        let size = prepared.measured(request)?;
+        let size = self.measured(prepared, request, place)?;
         let stored = Stored {
             size: 0,
             data: &[],

@@ -153,6 +153,9 @@ pub struct Formatter {
     is_blind_to_offset: bool,
     /// Whether somebody brought it.
     pub is_foreign: bool,
+    /// What was brought.
+    #[cfg(feature = "cache")]
+    pub(crate) component: Option<Arc<[u8]>>,
 }
 
 /// The built-in formatters whose formats do not store where on a disk they lie. Any other is told, and the offset is in the key
@@ -325,6 +328,8 @@ impl Catalog {
                     lacks,
                     is_blind_to_offset,
                     is_foreign: false,
+                    #[cfg(feature = "cache")]
+                    component: None,
                 };
                 ((*name).to_owned(), formatter)
             };
@@ -358,6 +363,8 @@ impl Catalog {
             lacks,
             is_blind_to_offset: false,
             is_foreign: true,
+            #[cfg(feature = "cache")]
+            component: Some(bytes.into()),
         };
         Ok(vec![(name.to_owned(), formatter)])
     }

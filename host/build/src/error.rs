@@ -86,6 +86,9 @@ pub enum PartitionError {
     /// The temporary file for what its formatter has compressed.
     #[error("no temporary file can be made beside the image for what is compressed: {0}")]
     Spool(std::io::Error),
+    /// The program that workers run.
+    #[error("the program that workers run cannot be read: {0}")]
+    Program(std::io::Error),
 }
 
 impl From<KernelError> for PartitionError {

@@ -51,6 +51,8 @@
 
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "cache")]
+pub mod action;
 pub mod boot;
 mod cache_folder;
 #[cfg(feature = "cache")]
@@ -76,6 +78,8 @@ mod known;
 pub mod layout;
 mod making;
 mod named_file;
+#[cfg(feature = "cache")]
+mod notes;
 mod options;
 mod output;
 mod parallel;

@@ -51,6 +51,9 @@ pub struct BuildOptions {
     /// The digests of files that were hashed in earlier runs, for the keys by which caches are asked; absent, all content is hashed.
     #[cfg(feature = "cache")]
     pub known: Option<Arc<crate::known::KnownDigests>>,
+    /// Workers that make partitions.
+    #[cfg(feature = "cache")]
+    pub remote: Option<Arc<crate::action::Remote>>,
 }
 
 impl BuildOptions {
@@ -81,6 +84,8 @@ impl Default for BuildOptions {
             cache: None,
             #[cfg(feature = "cache")]
             known: None,
+            #[cfg(feature = "cache")]
+            remote: None,
         }
     }
 }

@@ -12,12 +12,15 @@ pub(crate) const LEAST: usize = 64 << 10;
 /// What chunks have on average.
 const AVERAGE: usize = 256 << 10;
 /// The most bytes of a chunk: what nginx takes unless it is told otherwise.
-pub(crate) const MOST: u32 = 1 << 20;
+pub const MOST: u32 = 1 << 20;
 /// The bytes that are looked at together.
 const WINDOW: usize = 8 << 20;
 
 /// Cuts the data of `range`, which `read` fills a buffer with by its offset, and hands each chunk with its offset to `take`.
-pub(crate) fn cut(
+///
+/// # Errors
+/// Those of `read` and `take`.
+pub fn cut(
     range: Range<u64>,
     read: &dyn Fn(u64, &mut [u8]) -> io::Result<()>,
     take: &mut dyn FnMut(u64, &[u8]) -> io::Result<()>,

@@ -24,7 +24,7 @@ const STDOUT_RAW: u8 = 0x2a;
 /// The most bytes of an entry.
 pub(crate) const MOST_ENTRY: usize = 4 << 20;
 /// The most bytes of a list.
-pub(crate) const MOST_LIST: usize = 64 << 20;
+pub const MOST_LIST: usize = 64 << 20;
 /// The most signatures that are looked at.
 const MOST_SIGNATURES: usize = 16;
 /// The bytes of a list that tell of a chunk.
@@ -45,11 +45,13 @@ pub(crate) struct Payload {
 
 /// A range of a partition with data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Chunk {
+pub struct Chunk {
     /// Where it begins in the partition.
-    pub(crate) offset: u64,
-    pub(crate) length: u32,
-    pub(crate) digest: [u8; 32],
+    pub offset: u64,
+    /// Its bytes.
+    pub length: u32,
+    /// Their SHA-256 digest.
+    pub digest: [u8; 32],
 }
 
 /// Whose entries are used.
@@ -178,7 +180,8 @@ fn take_varint(bytes: &[u8]) -> Option<(usize, &[u8])> {
 }
 
 /// The bytes of a list; none if it would be longer than one may be.
-pub(crate) fn encode_list(chunks: &[Chunk]) -> Option<Vec<u8>> {
+#[must_use]
+pub fn encode_list(chunks: &[Chunk]) -> Option<Vec<u8>> {
     let length = chunks.len().checked_mul(LISTED)?;
     if length > MOST_LIST {
         return None;
@@ -193,7 +196,8 @@ pub(crate) fn encode_list(chunks: &[Chunk]) -> Option<Vec<u8>> {
 }
 
 /// The chunks of a list: ascending, apart from one another, and inside a partition of `size` bytes; none if it is no such list.
-pub(crate) fn decode_list(bytes: &[u8], size: u64, longest: u32) -> Option<Vec<Chunk>> {
+#[must_use]
+pub fn decode_list(bytes: &[u8], size: u64, longest: u32) -> Option<Vec<Chunk>> {
     if !bytes.len().is_multiple_of(LISTED) {
         return None;
     }

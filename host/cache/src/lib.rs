@@ -38,7 +38,9 @@ mod store;
 #[cfg(test)]
 mod tests;
 
-use entry::{Chunk, EntryFault, MOST_ENTRY, Payload, Trust};
+pub use cut::{MOST as MOST_CHUNK, cut};
+pub use entry::{Chunk, MOST_LIST, decode_list, encode_list};
+use entry::{EntryFault, MOST_ENTRY, Payload, Trust};
 pub use hit::Hit;
 pub use place::{Address, Place, PlaceError};
 pub use registry::{Registry, RegistryError};
@@ -352,7 +354,7 @@ impl Cache {
     fn store_in(&self, shelf: &Shelf, key: &Key, stored: &Stored<'_>) -> Result<bool, StoreError> {
         let store = &*shelf.store;
         let chunks = self.store_chunks(store, stored)?;
-        let Some(list) = entry::encode_list(&chunks) else {
+        let Some(list) = encode_list(&chunks) else {
             return Ok(false);
         };
         let payload = Payload {
@@ -425,7 +427,7 @@ impl Cache {
                 Ok(())
             };
             let mut ranges = stored.data.iter();
-            let cut = ranges.try_for_each(|range| cut::cut(range.clone(), stored.read, &mut take));
+            let cut = ranges.try_for_each(|range| cut(range.clone(), stored.read, &mut take));
             drop(sender);
             let mut chunks = Vec::new();
             let mut failure = None;

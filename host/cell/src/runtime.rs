@@ -53,6 +53,12 @@ pub struct Runtime {
 const COMPONENT_LIMIT: usize = 128 << 20;
 
 impl Runtime {
+    /// How it is set up.
+    #[must_use]
+    pub fn options(&self) -> &RuntimeOptions {
+        &self.options
+    }
+
     /// Makes ready for guests.
     ///
     /// # Errors

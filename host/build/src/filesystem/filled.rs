@@ -25,8 +25,20 @@ pub(crate) struct Formed {
     pub(crate) formatting: Duration,
     /// The cache that had it; none if it was made.
     pub(crate) cache: Option<String>,
-    /// What the cache has to say.
+    /// The worker that has made it; none if it was made here.
+    pub(crate) worker: Option<Worker>,
+    /// What the cache, or whoever speaks with workers, has to say.
     pub(crate) warnings: Vec<String>,
+}
+
+/// Who has made a file system somewhere else.
+pub(crate) struct Worker {
+    /// What the server calls it.
+    pub(crate) name: String,
+    /// What stood around the formatter there, as the worker says.
+    pub(crate) wall: Wall,
+    /// Where codecs ran there, if any did.
+    pub(crate) codecs: Option<CodecWall>,
 }
 
 /// Where a file system goes. Bytes.
@@ -82,6 +94,8 @@ pub(crate) struct Filled {
     pub(crate) images: Vec<ImageInfo>,
     /// The cache that had it; none if it was made.
     pub(crate) cache: Option<String>,
+    /// The worker that has made it; none if it was made here.
+    pub(crate) worker: Option<String>,
     /// The reader that has read it back, if one has.
     pub(crate) verified_by: Option<String>,
 }

@@ -4,6 +4,8 @@ mod filled;
 mod prepared;
 
 pub use filled::TimeSource;
+#[cfg(feature = "cache")]
+pub(crate) use filled::Worker;
 pub(crate) use filled::{Filled, Formed, GuestIdentity, Slot};
 pub(crate) use prepared::Prepared;
 
@@ -25,7 +27,7 @@ use crate::signing::Signers;
 use crate::template::{self, Awaited};
 use crate::verify::{self, Verify, VerifyError};
 use crate::{BuildOptions, reading};
-use cellblock_cell::{Cell, Codecs, Runtime};
+use cellblock_cell::{Cell, Codecs, Outcome, Runtime};
 use cellblock_contract::{Loss, Request};
 use cellblock_image::{Filling, PartitionFile, Scratch};
 use cellblock_spec::Content;
@@ -398,19 +400,49 @@ impl Preparation<'_> {
         &self,
         prepared: &Prepared,
         request: &Request,
-        _place: &Slot,
+        place: &Slot,
     ) -> Result<u64, PartitionError> {
         #[cfg(feature = "cache")]
         if let Some(cache) = &self.options.cache
             && prepared.is_measured_by_content()
         {
-            return self.smallest_through(cache, prepared, request, _place);
+            return self.smallest_through(cache, prepared, request, place);
+        }
+        self.measured(prepared, request, place)
+    }
+
+    /// The smallest size in bytes, as a worker finds it if that is wanted and takes as long as making, and else the formatter here.
+    pub(crate) fn measured(
+        &self,
+        prepared: &Prepared,
+        request: &Request,
+        _place: &Slot,
+    ) -> Result<u64, PartitionError> {
+        #[cfg(feature = "cache")]
+        if let Some(remote) = &self.options.remote
+            && prepared.is_measured_by_content()
+            && let Some(size) = self.smallest_by(remote, prepared, _place)?
+        {
+            return Ok(size);
         }
         prepared.measured(request)
     }
 
-    /// Has the formatter make a file system.
+    /// Has a worker make a file system, if that is wanted, and else the formatter here.
     pub(crate) fn formed(
+        &self,
+        prepared: &Prepared,
+        place: &Slot,
+    ) -> Result<Formed, PartitionError> {
+        #[cfg(feature = "cache")]
+        if let Some(remote) = &self.options.remote {
+            return self.formed_by(remote, prepared, place);
+        }
+        self.formed_here(prepared, place)
+    }
+
+    /// Has the formatter make a file system.
+    pub(crate) fn formed_here(
         &self,
         prepared: &Prepared,
         place: &Slot,
@@ -427,23 +459,16 @@ impl Preparation<'_> {
             tally.done(),
         );
         let partition = PartitionFile::within(self.scratch, place.base, place.size)?;
-        let filling = Arc::new(Filling::new(
+        let request = prepared.request(place);
+        let advance = move |bytes| tally.add(bytes);
+        let (partition, outcome) = format(
+            &prepared.cell,
+            &request,
+            tree,
             partition,
-            Arc::clone(tree),
             self.options.jobs,
-            move |bytes| tally.add(bytes),
-        ));
-        let outcome = prepared
-            .cell
-            .format(&prepared.request(place), Arc::clone(&filling) as _);
-        // What failed on the host's side is the better reason than the guest's, which only knows that something did.
-        let partition = match (filling.finish(), &outcome) {
-            (Err(failure), Ok(_)) => return Err(failure.into()),
-            (Err(failure), Err(error)) if error.is_of_guest() => return Err(failure.into()),
-            (result, _) => result,
-        };
-        let outcome = outcome?;
-        let partition = partition?;
+            advance,
+        )?;
         drop(ongoing);
         Ok(Formed {
             partition,
@@ -451,6 +476,7 @@ impl Preparation<'_> {
             encoded: prepared.cell.encoded(),
             formatting: begun.elapsed(),
             cache: None,
+            worker: None,
             warnings: Vec::new(),
         })
     }
@@ -469,9 +495,14 @@ impl Preparation<'_> {
             encoded,
             formatting,
             cache,
+            worker,
             warnings,
         } = formed;
         let (tree, guest) = (&prepared.tree, prepared.cell.guest());
+        let (worker, (wall, codecs)) = match worker {
+            Some(it) => (Some(it.name), (it.wall, it.codecs)),
+            None => (None, (guest.wall().clone(), prepared.codecs.wall())),
+        };
         let digests = self
             .options
             .digests
@@ -507,8 +538,8 @@ impl Preparation<'_> {
                 name: guest.name().to_owned(),
                 digest: guest.digest(),
                 imports: guest.imports().to_vec(),
-                wall: guest.wall().clone(),
-                codecs: prepared.codecs.wall(),
+                wall,
+                codecs,
                 arguments: outcome.arguments,
             },
             digests,
@@ -520,12 +551,34 @@ impl Preparation<'_> {
             kernels: prepared.kernels.clone(),
             images: prepared.images.clone(),
             cache,
+            worker,
             verified_by: match verified {
                 Verified::By(reader) => Some(reader),
                 Verified::Not | Verified::Unread(_) => None,
             },
         })
     }
+}
+
+/// Has a cell format a partition, whose content `jobs` threads copy.
+pub(crate) fn format(
+    cell: &Cell,
+    request: &Request,
+    tree: &Arc<Tree>,
+    partition: PartitionFile,
+    jobs: usize,
+    advance: impl Fn(u64) + Send + Sync + 'static,
+) -> Result<(PartitionFile, Outcome), PartitionError> {
+    let filling = Arc::new(Filling::new(partition, Arc::clone(tree), jobs, advance));
+    let outcome = cell.format(request, Arc::clone(&filling) as _);
+    // What failed on the host's side is the better reason than the guest's, which only knows that something did.
+    let partition = match (filling.finish(), &outcome) {
+        (Err(failure), Ok(_)) => return Err(failure.into()),
+        (Err(failure), Err(error)) if error.is_of_guest() => return Err(failure.into()),
+        (result, _) => result,
+    };
+    let outcome = outcome?;
+    Ok((partition?, outcome))
 }
 
 /// What came of reading a file system back.

@@ -14,6 +14,8 @@ use crate::known::KnownDigests;
 use crate::plan::{FilesystemPlan, TimeRule};
 use crate::said::Said;
 use crate::template::Awaited;
+#[cfg(feature = "cache")]
+use cellblock_cell::Guest;
 use cellblock_cell::{Cell, Codecs};
 use cellblock_contract::{Loss, Losses, Partition, Request, Setting, Summary};
 use cellblock_image::PartitionFile;
@@ -49,6 +51,12 @@ pub(crate) struct Prepared {
 }
 
 impl Prepared {
+    /// Its formatter, and the component where the program does not carry it.
+    #[cfg(feature = "cache")]
+    pub(crate) fn guest_and_component(&self) -> (&Guest, Option<Arc<[u8]>>) {
+        (self.cell.guest(), self.formatter.component.clone())
+    }
+
     /// The name of its partition.
     pub(crate) fn name(&self) -> &str {
         &self.name
@@ -158,7 +166,7 @@ impl Prepared {
         }
     }
 
-    pub(super) fn request(&self, place: &Slot) -> Request {
+    pub(crate) fn request(&self, place: &Slot) -> Request {
         let filesystem = &self.filesystem;
         Request {
             kind: self.formatter.kind.name.clone(),

@@ -181,6 +181,9 @@ pub struct FilesystemRecord {
     /// The cache that had it; absent if it was made.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cache: Option<String>,
+    /// The worker that has made it, as its server calls it; absent if no worker has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub worker: Option<String>,
     /// How long it took.
     pub timings: Timings,
 }
@@ -237,6 +240,7 @@ impl FilesystemRecord {
             unified_kernels: filled.kernels.into_iter().map(KernelRecord::of).collect(),
             verified_by: filled.verified_by,
             cache: filled.cache,
+            worker: filled.worker,
             timings: Timings {
                 read: Some(filled.reading.as_secs_f64()),
                 format: Some(filled.formatting.as_secs_f64()),

@@ -8,6 +8,8 @@ use cellblock_build::table::SectorSize;
 
 use crate::report::terminal::When;
 
+#[cfg(feature = "cache")]
+mod action;
 mod build;
 #[cfg(feature = "cache")]
 mod cache;
@@ -26,6 +28,8 @@ mod tools;
 mod typed;
 mod verify;
 
+#[cfg(feature = "cache")]
+pub use action::Action;
 pub use build::{Build, Convert, DEFAULT_SPEC, VerifyBuild, one_image};
 #[cfg(feature = "cache")]
 pub use cache::{CacheAction, CacheTool, Caches};
@@ -147,6 +151,10 @@ Examples:
     /// Count what a cache of partitions holds, and trim it
     #[cfg(feature = "cache")]
     Cache(CacheTool),
+    /// Make the partition of an action, as workers of --remote do
+    #[cfg(feature = "cache")]
+    #[command(hide = true)]
+    Action(Action),
     /// Print the JSON Schema of the spec, for editors that validate as you type
     #[command(after_help = "Example:\n  cellblock schema > image.schema.json")]
     Schema,

@@ -43,6 +43,8 @@ impl Arguments {
             Command::Cache(it) => it.json,
             Command::Init(it) => it.json,
             Command::Manual(it) => it.json,
+            #[cfg(feature = "cache")]
+            Command::Action(_) => false,
             Command::Schema | Command::Completions(_) => false,
         }
     }
@@ -95,7 +97,7 @@ impl Arguments {
                 .collect(),
             Command::Diff(it) => vec![&it.first.image, &it.second.image],
             #[cfg(feature = "cache")]
-            Command::Cache(_) => Vec::new(),
+            Command::Cache(_) | Command::Action(_) => Vec::new(),
             Command::Init(_)
             | Command::Mkfs(_)
             | Command::Guests(_)

@@ -1,5 +1,7 @@
 //! The commands of the program. Each says on standard output what somebody wants to keep, and the rest on standard error.
 
+#[cfg(feature = "cache")]
+mod action;
 mod build;
 #[cfg(feature = "cache")]
 mod cache;
@@ -99,6 +101,8 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
         Command::Walls(walls) => walls::run(walls),
         #[cfg(feature = "cache")]
         Command::Cache(tool) => cache::run(tool),
+        #[cfg(feature = "cache")]
+        Command::Action(action) => action::run(action),
         Command::Schema => print_json(&spec::json_schema()),
         Command::Completions(typed) => {
             let mut script = Vec::new();
@@ -201,6 +205,8 @@ fn build_options(run: &Run, time: Option<i64>, given: bool) -> BuildOptions {
         cache: None,
         #[cfg(feature = "cache")]
         known: None,
+        #[cfg(feature = "cache")]
+        remote: None,
     }
 }
 

@@ -1,0 +1,35 @@
+//! `cellblock action`: a partition of what a folder says, as workers make it.
+
+use std::num::NonZeroUsize;
+
+use cellblock_build::action::{PerformOptions, perform_action};
+use cellblock_build::cache_folder;
+use cellblock_build::footprint::Footprint;
+use cellblock_build::text::human;
+
+use super::{Failure, print};
+use crate::arguments::Action;
+
+pub(super) fn run(action: &Action) -> Result<(), Failure> {
+    let mut footprint = Footprint::default();
+    for name in ["action", "tree", "guest.wasm", "content"] {
+        footprint.reads("the action", action.folder.join(name));
+    }
+    footprint.fills("the folder for what comes of it", &action.output);
+    footprint.check()?;
+    let processors = || std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+    let options = PerformOptions {
+        jobs: action.jobs.unwrap_or_else(processors).get(),
+        cache: cache_folder(),
+    };
+    let done = perform_action(&action.folder, &action.output, &options);
+    let done = done.map_err(Failure::failed)?;
+    print(&format!(
+        "{}: {} of {} in {} chunks, made behind {}\n",
+        action.output.display(),
+        human(done.data),
+        human(done.size),
+        done.chunks,
+        done.wall.wall,
+    ))
+}
