@@ -49,6 +49,8 @@ mod readme;
 mod refusals;
 #[cfg(feature = "cache")]
 mod registry;
+#[cfg(feature = "cache")]
+mod remote;
 mod report;
 mod selinux;
 mod show;
