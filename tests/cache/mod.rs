@@ -10,6 +10,7 @@ use serde_json::Value;
 use crate::support::Bench;
 use crate::support::bench::{set_time, sha256};
 
+mod buildgrid;
 mod fleet;
 mod known;
 mod nginx;
@@ -339,7 +340,7 @@ fn what_cannot_be_meant_is_refused_before_anything_is_made() {
         (&["--cache", "http://127.0.0.1:9/"], "--cache-trust"),
         (
             &["--cache", "gopher://127.0.0.1"],
-            "'gopher://' is not spoken",
+            "'gopher://' is not supported",
         ),
         (&["--cache", "https://user:secret@"], "no host"),
         (

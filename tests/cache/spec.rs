@@ -138,7 +138,7 @@ fn what_a_spec_cannot_mean_is_refused_and_none_is_needed_by_what_has_none() {
     names(&bench, "\"https://cache.example\"", "");
     refused(&building, "--cache-trust");
     names(&bench, "\"gopher://cache.example\"", "");
-    refused(&building, "'gopher://' is not spoken");
+    refused(&building, "'gopher://' is not supported");
     names(&bench, "\"parts\"", "\"key.pem\"");
     refused(&building, "no Ed25519 public key");
     // No output is one of its keys.

@@ -94,9 +94,7 @@ impl Payload {
             inner.extend(signer.public().0);
             inner.extend(signer.sign(&message(&payload)));
         }
-        let mut bytes = vec![STDOUT_RAW];
-        put_varint(&mut bytes, inner.len());
-        bytes.extend(inner);
+        let bytes = wrapped(&inner);
         (bytes.len() <= MOST_ENTRY).then_some(bytes)
     }
 
@@ -128,16 +126,25 @@ impl Payload {
     }
 }
 
+/// The bytes of an entry as a server keeps it that knows what an `ActionResult` is: its `stdout_raw`.
+pub(crate) fn unwrapped(bytes: &[u8]) -> Option<&[u8]> {
+    let (length, inner) = take_varint(bytes.strip_prefix(&[STDOUT_RAW])?)?;
+    (length == inner.len()).then_some(inner)
+}
+
+/// The reverse.
+pub(crate) fn wrapped(inner: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![STDOUT_RAW];
+    put_varint(&mut bytes, inner.len());
+    bytes.extend(inner);
+    bytes
+}
+
 type Signature = ([u8; 32], [u8; 64]);
 
 /// The payload of an entry, whose digest is right, and its signatures.
 fn parts(bytes: &[u8]) -> Option<(&[u8], Vec<Signature>)> {
-    let bytes = bytes.strip_prefix(&[STDOUT_RAW])?;
-    let (length, inner) = take_varint(bytes)?;
-    if length != inner.len() {
-        return None;
-    }
-    let rest = inner.strip_prefix(MAGIC)?;
+    let rest = unwrapped(bytes)?.strip_prefix(MAGIC)?;
     let (length, rest) = rest.split_first_chunk::<4>()?;
     let length = usize::try_from(u32::from_le_bytes(*length)).ok()?;
     let (payload, rest) = rest.split_at_checked(length)?;

@@ -6,7 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::entry::{self, Chunk, MOST_LIST, Payload};
-use crate::store::{Kind, StoreError};
+use crate::store::{Blob, Kind, StoreError};
 use crate::{Cache, SLOWEST_BYTES_A_SECOND, Shelf, cut};
 
 /// An entry that may be used.
@@ -53,23 +53,22 @@ impl Hit<'_> {
         let deadline = Instant::now()
             + self.cache.options.patience * 3
             + Duration::from_secs(data / SLOWEST_BYTES_A_SECOND);
+        let groups = groups(&chunks, self.shelf.store.together());
         let next = AtomicUsize::new(0);
         let work = || {
             loop {
-                let Some(chunk) = chunks.get(next.fetch_add(1, Ordering::Relaxed)) else {
+                let Some(group) = groups.get(next.fetch_add(1, Ordering::Relaxed)) else {
                     return true;
                 };
-                let name = &chunk.digest;
-                let done = self.blob(name, chunk.length as usize, deadline);
-                if done.is_none_or(|bytes| write(chunk.offset, &bytes).is_err()) {
-                    next.store(chunks.len(), Ordering::Relaxed);
+                if !self.restore_group(group, deadline, write) {
+                    next.store(groups.len(), Ordering::Relaxed);
                     return false;
                 }
             }
         };
         thread::scope(|scope| {
             // Where no more threads may be started, those that there are do all of it.
-            let others: Vec<_> = (1..self.cache.options.jobs.min(chunks.len()))
+            let others: Vec<_> = (1..self.cache.options.jobs.min(groups.len()))
                 .map_while(|_| thread::Builder::new().spawn_scoped(scope, work).ok())
                 .collect();
             let own = work();
@@ -79,6 +78,56 @@ impl Hit<'_> {
             });
             joined.fold(own, |all, one| all && one)
         })
+    }
+
+    /// Whether the chunks all came.
+    fn restore_group(
+        &self,
+        group: &[Chunk],
+        deadline: Instant,
+        write: &(dyn Fn(u64, &[u8]) -> io::Result<()> + Sync),
+    ) -> bool {
+        let blobs = match group {
+            [chunk] => self
+                .blob(&chunk.digest, chunk.length as usize, deadline)
+                .map(|bytes| vec![bytes]),
+            group => self.blobs(group, deadline),
+        };
+        let blobs = blobs.unwrap_or_default();
+        blobs.len() == group.len()
+            && group
+                .iter()
+                .zip(&blobs)
+                .all(|(chunk, bytes)| write(chunk.offset, bytes).is_ok())
+    }
+
+    /// Several blobs with one call.
+    fn blobs(&self, group: &[Chunk], deadline: Instant) -> Option<Vec<Vec<u8>>> {
+        if !self.shelf.is_up() {
+            return None;
+        }
+        let named = group.iter().map(|chunk| Blob {
+            name: chunk.digest,
+            length: chunk.length as usize,
+        });
+        let named: Vec<Blob> = named.collect();
+        match self.shelf.store.get_blobs(&named, deadline) {
+            Ok(blobs) => {
+                let blobs = blobs?;
+                let is_right = |(blob, bytes): (&Blob, &Vec<u8>)| {
+                    bytes.len() == blob.length && entry::digest(bytes) == blob.name
+                };
+                if blobs.len() == named.len() && named.iter().zip(&blobs).all(is_right) {
+                    return Some(blobs);
+                }
+                self.refute("it has other bytes than the entry says");
+                None
+            }
+            Err(error) => {
+                self.cache.give_up(self.shelf, &error);
+                None
+            }
+        }
     }
 
     fn chunks(&self) -> Option<Vec<Chunk>> {
@@ -124,4 +173,20 @@ impl Hit<'_> {
             }
         }
     }
+}
+
+/// Neighbours of at most `most` bytes together; each alone if one call is as good as several.
+fn groups(chunks: &[Chunk], most: usize) -> Vec<&[Chunk]> {
+    let mut bytes = 0;
+    chunks
+        .chunk_by(|_, next| {
+            let length = next.length as usize;
+            bytes += length;
+            let fits = bytes + cut::MOST as usize <= most;
+            if !fits {
+                bytes = 0;
+            }
+            fits
+        })
+        .collect()
 }

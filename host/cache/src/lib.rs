@@ -38,6 +38,7 @@ mod store;
 #[cfg(test)]
 mod tests;
 
+pub use cellblock_reapi as reapi;
 pub use cut::{MOST as MOST_CHUNK, cut};
 pub use entry::{Chunk, MOST_LIST, decode_list, encode_list};
 use entry::{EntryFault, MOST_ENTRY, Payload, Trust};
@@ -45,7 +46,7 @@ pub use hit::Hit;
 pub use place::{Address, Place, PlaceError};
 pub use registry::{Registry, RegistryError};
 pub use store::{Collected, Counts};
-use store::{Folder, Http, Kind, Store, StoreError};
+use store::{Folder, Grpc, Http, Kind, Store, StoreError};
 
 #[doc(hidden)]
 pub use entry::fuzz;
@@ -213,6 +214,13 @@ impl Cache {
                 let http = Http::new(address, options.jobs, options.patience);
                 (Box::new(http), false)
             }
+            Place::Grpc(address) => match Grpc::new(address, options.patience) {
+                Ok(grpc) => (Box::new(grpc), false),
+                Err(error) => {
+                    self.warn(format!("the cache {place} cannot be used: {error}"));
+                    return Ok(None);
+                }
+            },
         };
         let shown = || place.to_string();
         if !is_private && options.mode.reads() && options.trusted.is_empty() {
@@ -367,11 +375,11 @@ impl Cache {
         let Some(bytes) = payload.encode(self.options.signer.as_ref()) else {
             return Ok(false);
         };
-        if !list.is_empty() && !store.has(Kind::Blob, &payload.list)? {
-            store.put(Kind::Blob, &payload.list, &list)?;
+        if !list.is_empty() {
+            store.put_missing(&[(payload.list, &list)])?;
         }
         // The entry comes last: what it names is there.
-        store.put(Kind::Entry, &key.0, &bytes)?;
+        store.put_entry(&key.0, &bytes)?;
         store.settle()?;
         Ok(true)
     }
@@ -383,24 +391,28 @@ impl Cache {
     ) -> Result<Vec<Chunk>, StoreError> {
         let (sender, receiver) = mpsc::sync_channel::<(u64, Vec<u8>)>(self.options.jobs);
         let receiver = Mutex::new(receiver);
-        let work = || -> Result<Vec<Chunk>, StoreError> {
-            let mut chunks = Vec::new();
-            loop {
-                let received = locked(&receiver).recv();
-                let Ok((offset, bytes)) = received else {
-                    return Ok(chunks);
-                };
-                let digest = entry::digest(&bytes);
-                if !store.has(Kind::Blob, &digest)? {
-                    store.put(Kind::Blob, &digest, &bytes)?;
+        let work =
+            || -> Result<Vec<Chunk>, StoreError> {
+                let mut chunks = Vec::new();
+                loop {
+                    let taken = taken_together(&locked(&receiver), store.together());
+                    if taken.is_empty() {
+                        return Ok(chunks);
+                    }
+                    let named = taken
+                        .iter()
+                        .map(|(_, bytes)| (entry::digest(bytes), &**bytes));
+                    let named: Vec<([u8; 32], &[u8])> = named.collect();
+                    store.put_missing(&named)?;
+                    chunks.extend(taken.iter().zip(&named).map(
+                        |((offset, bytes), (digest, _))| Chunk {
+                            offset: *offset,
+                            length: u32::try_from(bytes.len()).expect("a chunk has at most 1 MiB"),
+                            digest: *digest,
+                        },
+                    ));
                 }
-                chunks.push(Chunk {
-                    offset,
-                    length: u32::try_from(bytes.len()).expect("a chunk has at most 1 MiB"),
-                    digest,
-                });
-            }
-        };
+            };
         let is_failed = AtomicBool::new(false);
         let worker = || {
             let done = work();
@@ -471,7 +483,7 @@ fn on_folders<T>(
 ) -> io::Result<Vec<(PathBuf, T)>> {
     let folders = places.iter().filter_map(|place| match place {
         Place::Folder(path) => Some(path),
-        Place::Http(_) => None,
+        Place::Http(_) | Place::Grpc(_) => None,
     });
     folders
         .map(|path| {
@@ -482,6 +494,20 @@ fn on_folders<T>(
             Ok((path.clone(), work(&folder).map_err(in_it)?))
         })
         .collect()
+}
+
+/// A chunk and those behind it, as long as they have at most `most` bytes together; nothing once there are no more.
+fn taken_together(receiver: &mpsc::Receiver<(u64, Vec<u8>)>, most: usize) -> Vec<(u64, Vec<u8>)> {
+    let mut taken = Vec::new();
+    let mut bytes = 0;
+    while bytes + cut::MOST as usize <= most || taken.is_empty() {
+        let Ok(chunk) = receiver.recv() else {
+            break;
+        };
+        bytes += chunk.1.len();
+        taken.push(chunk);
+    }
+    taken
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

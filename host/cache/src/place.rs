@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use cellblock_reapi as reapi;
 use thiserror::Error;
 
 /// Where a cache is.
@@ -12,6 +13,8 @@ pub enum Place {
     Folder(PathBuf),
     /// A server that speaks HTTP.
     Http(Address),
+    /// A server of the Remote Execution API.
+    Grpc(reapi::Address),
 }
 
 /// A server that speaks HTTP.
@@ -33,9 +36,9 @@ impl fmt::Debug for Address {
 /// Why a text names no cache.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum PlaceError {
-    /// It is spoken by nobody here.
+    /// It is another protocol.
     #[error(
-        "'{0}://' is not spoken: give a folder, or an address that begins with http:// or https://"
+        "'{0}://' is not supported: give a folder, or an address that begins with http://, https://, grpc:// or grpcs://"
     )]
     Scheme(String),
     /// The address cannot be one. It is not shown, since it may hold a password.
@@ -44,7 +47,9 @@ pub enum PlaceError {
     )]
     Address,
     /// There is nothing.
-    #[error("it is empty: give a folder, or an address that begins with http:// or https://")]
+    #[error(
+        "it is empty: give a folder, or an address that begins with http://, https://, grpc:// or grpcs://"
+    )]
     Empty,
 }
 
@@ -70,6 +75,10 @@ impl Place {
             return Ok(Self::Folder(PathBuf::from(text)));
         };
         let scheme = scheme.to_ascii_lowercase();
+        if ["grpc", "grpcs"].contains(&&*scheme) {
+            let address = reapi::Address::parse(text);
+            return address.map(Self::Grpc).map_err(|_| PlaceError::Address);
+        }
         if !["http", "https"].contains(&&*scheme) {
             return Err(PlaceError::Scheme(scheme));
         }
@@ -101,6 +110,7 @@ impl fmt::Display for Place {
         match self {
             Self::Folder(path) => path.display().fmt(formatter),
             Self::Http(address) => formatter.write_str(&address.base),
+            Self::Grpc(address) => address.fmt(formatter),
         }
     }
 }

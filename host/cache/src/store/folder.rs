@@ -210,6 +210,17 @@ fn count(all: &[Kept]) -> Counts {
     }
 }
 
+impl Folder {
+    fn has(&self, kind: Kind, name: &[u8; 32]) -> Result<bool, StoreError> {
+        Ok(self.file(kind, name).try_exists()?)
+    }
+
+    fn put(&self, kind: Kind, name: &[u8; 32], bytes: &[u8]) -> Result<(), StoreError> {
+        self.has_grown.store(true, Ordering::Relaxed);
+        Ok(self.write(kind, name, bytes)?)
+    }
+}
+
 impl Store for Folder {
     fn get(
         &self,
@@ -239,13 +250,17 @@ impl Store for Folder {
         Ok(Some(bytes))
     }
 
-    fn has(&self, kind: Kind, name: &[u8; 32]) -> Result<bool, StoreError> {
-        Ok(self.file(kind, name).try_exists()?)
+    fn put_entry(&self, key: &[u8; 32], bytes: &[u8]) -> Result<(), StoreError> {
+        self.put(Kind::Entry, key, bytes)
     }
 
-    fn put(&self, kind: Kind, name: &[u8; 32], bytes: &[u8]) -> Result<(), StoreError> {
-        self.has_grown.store(true, Ordering::Relaxed);
-        Ok(self.write(kind, name, bytes)?)
+    fn put_missing(&self, blobs: &[([u8; 32], &[u8])]) -> Result<(), StoreError> {
+        for (name, bytes) in blobs {
+            if !self.has(Kind::Blob, name)? {
+                self.put(Kind::Blob, name, bytes)?;
+            }
+        }
+        Ok(())
     }
 
     fn mends(&self, kind: Kind, name: &[u8; 32]) -> bool {

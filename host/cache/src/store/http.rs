@@ -80,6 +80,26 @@ impl Http {
             None => request,
         }
     }
+
+    fn has(&self, kind: Kind, name: &[u8; 32]) -> Result<bool, StoreError> {
+        let request = self.with(self.agent.head(self.path(kind, name)), self.patience);
+        let response = request.call().map_err(failed)?;
+        match response.status().as_u16() {
+            200 => Ok(true),
+            404 | 410 => Ok(false),
+            status => Err(StoreError::Status { status }),
+        }
+    }
+
+    fn put(&self, kind: Kind, name: &[u8; 32], bytes: &[u8]) -> Result<(), StoreError> {
+        let patience = self.patience(bytes.len());
+        let request = self.with(self.agent.put(self.path(kind, name)), patience);
+        let response = request.send(bytes).map_err(failed)?;
+        match response.status().as_u16() {
+            200..=299 => Ok(()),
+            status => Err(StoreError::Status { status }),
+        }
+    }
 }
 
 fn failed(error: ureq::Error) -> StoreError {
@@ -113,23 +133,16 @@ impl Store for Http {
         })
     }
 
-    fn has(&self, kind: Kind, name: &[u8; 32]) -> Result<bool, StoreError> {
-        let request = self.with(self.agent.head(self.path(kind, name)), self.patience);
-        let response = request.call().map_err(failed)?;
-        match response.status().as_u16() {
-            200 => Ok(true),
-            404 | 410 => Ok(false),
-            status => Err(StoreError::Status { status }),
-        }
+    fn put_entry(&self, key: &[u8; 32], bytes: &[u8]) -> Result<(), StoreError> {
+        self.put(Kind::Entry, key, bytes)
     }
 
-    fn put(&self, kind: Kind, name: &[u8; 32], bytes: &[u8]) -> Result<(), StoreError> {
-        let patience = self.patience(bytes.len());
-        let request = self.with(self.agent.put(self.path(kind, name)), patience);
-        let response = request.send(bytes).map_err(failed)?;
-        match response.status().as_u16() {
-            200..=299 => Ok(()),
-            status => Err(StoreError::Status { status }),
+    fn put_missing(&self, blobs: &[([u8; 32], &[u8])]) -> Result<(), StoreError> {
+        for (name, bytes) in blobs {
+            if !self.has(Kind::Blob, name)? {
+                self.put(Kind::Blob, name, bytes)?;
+            }
         }
+        Ok(())
     }
 }

@@ -1,6 +1,7 @@
 //! Where entries and chunks are kept.
 
 mod folder;
+mod grpc;
 mod http;
 
 use std::fmt;
@@ -9,6 +10,7 @@ use std::time::{Duration, Instant};
 
 pub use folder::{Collected, Counts};
 pub(crate) use folder::{Folder, LOCKS};
+pub(crate) use grpc::Grpc;
 pub(crate) use http::{Http, agent};
 
 /// What a store tells apart: what is found by a key, and what is found by its own digest.
@@ -26,6 +28,13 @@ impl Kind {
             Self::Blob => "cas",
         }
     }
+}
+
+/// A blob by its digest and its length in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Blob {
+    pub(crate) name: [u8; 32],
+    pub(crate) length: usize,
 }
 
 /// Why a store did not answer.
@@ -74,11 +83,26 @@ pub(crate) trait Store: fmt::Debug + Send + Sync {
         deadline: Instant,
     ) -> Result<Option<Vec<u8>>, StoreError>;
 
-    /// Whether something is kept under `name`.
-    fn has(&self, kind: Kind, name: &[u8; 32]) -> Result<bool, StoreError>;
+    /// The bytes of several blobs, each of its length; nothing if one of them is not there.
+    fn get_blobs(
+        &self,
+        blobs: &[Blob],
+        deadline: Instant,
+    ) -> Result<Option<Vec<Vec<u8>>>, StoreError> {
+        let get = |blob: &Blob| self.get(Kind::Blob, &blob.name, blob.length, deadline);
+        blobs.iter().map(get).collect()
+    }
 
-    /// Keeps `bytes` under `name`: all of them, or nothing.
-    fn put(&self, kind: Kind, name: &[u8; 32], bytes: &[u8]) -> Result<(), StoreError>;
+    /// Keeps `bytes` as the entry of `key`: all of them, or nothing.
+    fn put_entry(&self, key: &[u8; 32], bytes: &[u8]) -> Result<(), StoreError>;
+
+    /// Keeps those of the blobs, each with its digest, that are not there: each whole, or not at all.
+    fn put_missing(&self, blobs: &[([u8; 32], &[u8])]) -> Result<(), StoreError>;
+
+    /// The most bytes of blobs that are better moved with one call than with several; 0 if that makes no difference.
+    fn together(&self) -> usize {
+        0
+    }
 
     /// Whether what was found to be damaged was removed, so that the next to store it mends it.
     fn mends(&self, _kind: Kind, _name: &[u8; 32]) -> bool {

@@ -16,8 +16,9 @@ const CELLBLOCK_CACHE: &str = "CELLBLOCK_CACHE";
 #[command(next_help_heading = "Caches of partitions")]
 pub struct Caches {
     /// Take partitions that were made before from PLACE, and put those there that are made: a folder, or the address of a
-    /// server (http:// or https://; bazel-remote, or WebDAV such as nginx). The first that has one is used; repeatable.
-    /// Without it, the places in CELLBLOCK_CACHE, with spaces between them. The image does not depend on it
+    /// server (http:// or https:// for bazel-remote and WebDAV such as nginx, grpc:// or grpcs:// for a server of the Remote
+    /// Execution API). The first that has one is used; repeatable. Without it, the places in CELLBLOCK_CACHE, separated by
+    /// spaces. The image does not depend on it
     #[arg(long = "cache", value_name = "PLACE")]
     places: Vec<String>,
     /// Where no place is named, use those that the spec names in `[cache]`, and trust its keys. A spec is not believed unasked:
