@@ -8,8 +8,8 @@ use std::process::{Child, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use super::nginx::address;
 use super::{FILESYSTEMS, bench, build};
+use crate::support::bench::address;
 use crate::support::{Bench, Judge, judge};
 
 const KEYS: [&str; 4] = ["--cache-key", "key.pem", "--cache-trust", "trust.pem"];

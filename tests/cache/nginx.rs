@@ -1,14 +1,14 @@
 //! nginx with WebDAV, as Debian has it: a server that knows nothing of us.
 
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddrV4, TcpStream};
+use std::net::{SocketAddrV4, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Stdio};
-use std::sync::atomic::{AtomicU8, Ordering};
 use std::thread;
 use std::time::Duration;
 
 use super::{FILESYSTEMS, bench, build};
+use crate::support::bench::address;
 use crate::support::{Bench, Judge, judge};
 
 /// A running nginx; it ends with this.
@@ -87,19 +87,6 @@ impl Drop for Nginx {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-/// An address of this machine that no other test has: where a server ended, one can begin again.
-pub(super) fn address() -> SocketAddrV4 {
-    static NEXT: AtomicU8 = AtomicU8::new(1);
-    let [high, low, ..] = std::process::id().to_le_bytes();
-    let ip = Ipv4Addr::new(
-        127,
-        64 + NEXT.fetch_add(1, Ordering::Relaxed) % 128,
-        high,
-        low.max(1),
-    );
-    SocketAddrV4::new(ip, 8080)
 }
 
 #[test]

@@ -1,15 +1,14 @@
 #!/usr/bin/env python3
 """A farm for the tests: BuildGrid's servers with a database, and a worker that stands in for buildbox.
 
-    farm.py FOLDER [--fail KIND]…
+    farm.py FOLDER HOST:PORT [--fail KIND]…
 
 BuildGrid serves content, results, executions and its queue of bots; PostgreSQL keeps the queue. The worker is ours: it speaks
 the Remote Workers API with BuildGrid, lays the inputs of an action out in a folder, runs the command there without an
 environment (as the user `nobody` if it may), and uploads what came of it.
 
-Whoever tests speaks with it in lines of JSON, since the program has no client of its own: a call on standard input, `{"ok": …}` or
-`{"error": …}` on standard output; blobs go through files in FOLDER/exchange, named by their digests. It prints `{"ok": "ready"}` once everything
-stands, and ends when its standard input does.
+It prints `"ready"` once everything stands; for each line on standard input it prints how the actions ended that were run, and it ends when
+standard input does.
 Failures are used up one an action, in their order: `killed` (the command is killed), `empty` (nothing comes of it), `forged`
 (a byte of each chunk is another one), `wrong` (a byte of `made` is another one), `none` (no failure).
 """
@@ -43,7 +42,7 @@ DATABASE = "postgresql+psycopg2://farm@/postgres?host={socket}"
 CONFIG = """
 server:
   - !channel
-    address: 127.0.0.1:{port}
+    address: {address}
     insecure-mode: true
 connections:
   - !sql-connection &sql
@@ -86,12 +85,6 @@ thread-pool-size: 50
 """
 
 
-def free_port():
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
-
-
 def die_with_parent():
     """What is started ends with who started it, however that ends."""
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)
@@ -132,26 +125,27 @@ def wait_for(is_there, process):
         time.sleep(0.05)
 
 
-def answers(port):
+def answers(address):
+    host, port = address.split(":")
     with socket.socket() as sock:
-        return sock.connect_ex(("127.0.0.1", port)) == 0
+        return sock.connect_ex((host, int(port))) == 0
 
 
-def start_server(folder, sockets, port):
+def start_server(folder, sockets, address):
     config = folder / "bgd.yml"
-    config.write_text(CONFIG.format(port=port, folder=folder, database=DATABASE.format(socket=sockets)))
+    config.write_text(CONFIG.format(address=address, folder=folder, database=DATABASE.format(socket=sockets)))
     bgd = str(pathlib.Path(sys.executable).with_name("bgd"))
     log = open(folder / "bgd.log", "wb")
     database = DATABASE.format(socket=sockets)
     subprocess.run([bgd, "migrate", "apply", database], check=True, stdout=log, stderr=log)
     server = subprocess.Popen([bgd, "server", "start", str(config)], stdout=log, stderr=log, preexec_fn=die_with_parent)
-    wait_for(lambda: answers(port), server)
+    wait_for(lambda: answers(address), server)
     return server
 
 
 class Worker:
-    def __init__(self, port, folder, failures):
-        channel = grpc.insecure_channel(f"127.0.0.1:{port}", [("grpc.max_receive_message_length", 64 << 20)])
+    def __init__(self, address, folder, failures):
+        channel = grpc.insecure_channel(address, [("grpc.max_receive_message_length", 64 << 20)])
         self.cas = re_grpc.ContentAddressableStorageStub(channel)
         self.streams = bytestream_pb2_grpc.ByteStreamStub(channel)
         self.bots = bots_pb2_grpc.BotsStub(channel)
@@ -292,70 +286,10 @@ class Worker:
             session = self.bots.UpdateBotSession(request, timeout=20)
 
 
-class Bridge:
-    """The calls of a test, as calls of the API."""
-
-    def __init__(self, port, folder, worker):
-        channel = grpc.insecure_channel(f"127.0.0.1:{port}")
-        self.execution = re_grpc.ExecutionStub(channel)
-        self.actions = re_grpc.ActionCacheStub(channel)
-        self.folder, self.worker = folder, worker
-
-    def answer(self, call):
-        try:
-            return {"ok": getattr(self, call["call"])(*call["with"])}
-        except (grpc.RpcError, AssertionError) as error:
-            return {"error": str(error)}
-
-    def ran(self):
-        return self.worker.ran
-
-    def known(self, name):
-        try:
-            return result_of(self.actions.GetActionResult(re.GetActionResultRequest(action_digest=digest_of(name))))
-        except grpc.RpcError as error:
-            if error.code() == grpc.StatusCode.NOT_FOUND:
-                return None
-            raise
-
-    def missing(self, names):
-        request = re.FindMissingBlobsRequest(blob_digests=[digest_of(name) for name in names])
-        found = self.worker.cas.FindMissingBlobs(request)
-        return [[digest.hash, digest.size_bytes] for digest in found.missing_blob_digests]
-
-    def upload(self, names):
-        for name in names:
-            assert self.worker.write((self.folder / name[0]).read_bytes()) == digest_of(name)
-
-    def execute(self, name, anew):
-        request = re.ExecuteRequest(action_digest=digest_of(name), skip_cache_lookup=anew)
-        *_, last = self.execution.Execute(request)
-        response = re.ExecuteResponse()
-        assert last.done and last.response.Unpack(response)
-        assert response.status.code == 0, response.status.message
-        return result_of(response.result)
-
-    def download(self, names):
-        for name in names:
-            (self.folder / name[0]).write_bytes(self.worker.read(digest_of(name)))
-
-
-def digest_of(name):
-    return re.Digest(hash=name[0], size_bytes=name[1])
-
-
-def result_of(result):
-    return {
-        "exit-code": result.exit_code,
-        "stderr": result.stderr_raw.decode(errors="replace"),
-        "files": [[file.path, file.digest.hash, file.digest.size_bytes] for file in result.output_files],
-        "worker": result.execution_metadata.worker,
-    }
-
-
 def main():
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("folder", type=pathlib.Path)
+    arguments.add_argument("address")
     arguments.add_argument("--fail", action="append", default=[])
     given = arguments.parse_args()
     folder = given.folder.resolve()
@@ -363,16 +297,14 @@ def main():
     folder.chmod(0o755)
     (folder / "work").mkdir(mode=0o755)
     database, sockets = start_database(folder)
-    port = free_port()
-    server = start_server(folder, sockets, port)
+    server = start_server(folder, sockets, given.address)
 
-    worker = Worker(port, folder / "work", given.fail)
+    worker = Worker(given.address, folder / "work", given.fail)
     threading.Thread(target=worker.work, daemon=True).start()
-    (folder / "exchange").mkdir()
-    bridge = Bridge(port, folder / "exchange", worker)
-    print(json.dumps({"ok": "ready"}), flush=True)
-    for line in sys.stdin:
-        print(json.dumps(bridge.answer(json.loads(line))), flush=True)
+    print(json.dumps("ready"), flush=True)
+    # Each line asks how the actions ended that were run.
+    for _ in sys.stdin:
+        print(json.dumps(worker.ran), flush=True)
     worker.is_over = True
     for process in (server, database):
         process.kill()

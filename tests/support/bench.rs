@@ -2,10 +2,12 @@
 
 use std::fs;
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::net::{Ipv4Addr, SocketAddrV4};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, utimensat};
 use sha2::{Digest as _, Sha256};
@@ -279,4 +281,17 @@ pub fn set_time(path: &Path, seconds: i64, nanoseconds: i64) {
         AtFlags::SYMLINK_NOFOLLOW,
     )
     .unwrap();
+}
+
+/// An address of this machine that no other test has: where a server ended, one can begin again.
+pub fn address() -> SocketAddrV4 {
+    static NEXT: AtomicU8 = AtomicU8::new(1);
+    let [high, low, ..] = std::process::id().to_le_bytes();
+    let ip = Ipv4Addr::new(
+        127,
+        64 + NEXT.fetch_add(1, Ordering::Relaxed) % 128,
+        high,
+        low.max(1),
+    );
+    SocketAddrV4::new(ip, 8080)
 }

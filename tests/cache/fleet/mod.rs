@@ -13,8 +13,9 @@ use std::time::Instant;
 
 use serde_json::Value;
 
-use super::nginx::{Nginx, address};
+use super::nginx::Nginx;
 use super::{PRIVATE, PUBLIC};
+use crate::support::bench::address;
 use crate::support::{Bench, judge};
 
 /// Processes at a time.

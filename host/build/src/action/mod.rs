@@ -23,6 +23,7 @@ mod merkle;
 mod perform;
 mod program;
 mod remote;
+mod server;
 mod taken;
 mod tree;
 mod workers;
@@ -31,6 +32,7 @@ pub use error::{ActionError, ActionFault};
 pub use farm::{Executed, Farm};
 pub use merkle::BlobName;
 pub use perform::{PerformOptions, Performed, perform_action};
+pub use server::Server;
 pub use workers::{Remote, RemoteOptions};
 
 /// The file with what is asked.

@@ -21,6 +21,8 @@ mod filesystem;
 mod mkfs;
 mod outputs;
 mod reading;
+#[cfg(feature = "cache")]
+mod remote;
 mod run;
 #[cfg(test)]
 mod tests;
@@ -41,6 +43,8 @@ pub use filesystem::{Filesystem, TypedKind};
 pub use mkfs::Mkfs;
 pub use outputs::{Export, TreeForm, TreeOutput, TypedOutput};
 pub use reading::{Cat, Cp, Diff, Du, ImagePlace, Ls, ReadBy, Reading, Report, Stat, Tar, TreeOf};
+#[cfg(feature = "cache")]
+pub use remote::Remotes;
 pub use run::{Limits, Run, TypedGuest};
 use run::{TypedWalls, chosen_walls};
 pub use tools::{Completions, Guests, Init, Manual, Show, Walls};

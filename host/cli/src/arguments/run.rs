@@ -12,9 +12,9 @@ use cellblock_build::spec::GuestFile;
 use cellblock_build::spec::value::{ValueError, parse_assignment, parse_sha256};
 use cellblock_build::verify::Verify as Verification;
 
-#[cfg(feature = "cache")]
-use super::Caches;
 use super::size;
+#[cfg(feature = "cache")]
+use super::{Caches, Remotes};
 
 fn jobs(text: &str) -> Result<NonZeroUsize, String> {
     let no_number =
@@ -74,6 +74,10 @@ pub struct Run {
     #[cfg(feature = "cache")]
     #[command(flatten)]
     pub caches: Caches,
+    /// Workers that make partitions.
+    #[cfg(feature = "cache")]
+    #[command(flatten)]
+    pub remotes: Remotes,
     /// What each cell may use.
     #[command(flatten)]
     pub limits: Limits,

@@ -25,6 +25,8 @@ mod mkfs;
 mod plan;
 mod project;
 mod record;
+#[cfg(feature = "cache")]
+mod remote;
 mod repair;
 mod report;
 mod show;
@@ -230,7 +232,7 @@ fn durability(sync: bool) -> Durability {
 }
 
 /// Has the caches of the command line, or of the spec if that is asked for, used by a run that reads what `footprint` has; only read, where nothing is to be
-/// written.
+/// written. Has the workers of the command line asked, too.
 fn use_caches(
     _options: &mut BuildOptions,
     _run: &Run,
@@ -239,7 +241,10 @@ fn use_caches(
     _only_reads: bool,
 ) -> Result<(), Failure> {
     #[cfg(feature = "cache")]
-    cache::use_caches(_options, _run, _spec, _footprint, _only_reads)?;
+    {
+        cache::use_caches(_options, _run, _spec, _footprint, _only_reads)?;
+        remote::use_workers(_options, _run)?;
+    }
     Ok(())
 }
 
