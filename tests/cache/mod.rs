@@ -377,8 +377,21 @@ fn what_cannot_be_meant_is_refused_before_anything_is_made() {
         "--provenance",
         "p.json",
     ]);
-    let refused = bench.run(&["verify-build", "p.json", "--cache", "cache"]);
-    assert_eq!(refused.code, Some(2), "{}", refused.stderr);
+    let remote = ["--remote", "grpc://127.0.0.1"];
+    for arguments in [
+        &["verify-build", "p.json", "--cache", "cache"][..],
+        &[&["verify-build", "p.json"][..], &remote].concat(),
+        &[&["verify", "disk.img", "image.toml"][..], &remote].concat(),
+        &[&["export", "disk.img", "-o", "disk.qcow2"][..], &remote].concat(),
+    ] {
+        let refused = bench.run(arguments);
+        assert_eq!(refused.code, Some(2), "{arguments:?}: {}", refused.stderr);
+        assert!(
+            refused.stderr.contains("and no worker"),
+            "{}",
+            refused.stderr
+        );
+    }
 }
 
 #[test]

@@ -19,6 +19,7 @@ use super::{Failure, print};
 use crate::arguments::{self, Export, TreeForm, TreeOutput};
 
 pub(super) fn run(export: &Export) -> Result<(), Failure> {
+    super::uses_neither(&export.run, "export")?;
     match export.trees().map_err(Failure::usage)? {
         Some(outputs) => trees(export, &outputs),
         None => disks(export, &export.targets().map_err(Failure::usage)?),

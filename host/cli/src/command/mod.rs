@@ -248,6 +248,17 @@ fn use_caches(
     Ok(())
 }
 
+/// Refuses caches and workers for a command that has no use of them.
+fn uses_neither(_run: &Run, _command: &str) -> Result<(), Failure> {
+    #[cfg(feature = "cache")]
+    if _run.caches.is_typed() || _run.remotes.url.is_some() {
+        return Err(Failure::usage(format_args!(
+            "--cache, --spec-cache and --remote: {_command} makes everything anew here, and uses no cache and no worker"
+        )));
+    }
+    Ok(())
+}
+
 /// Says that the spec names caches which are not used, if it does.
 fn say_unused_caches(_run: &Run, spec: &spec::Spec) -> Result<(), Failure> {
     #[cfg(feature = "cache")]
@@ -432,7 +443,10 @@ fn outputs_of(record: &Record, kind: &str) -> String {
 /// The formatters that the command line brings are read, and the keys of caches.
 fn reads_typed(footprint: &mut Footprint, run: &Run) {
     #[cfg(feature = "cache")]
-    run.caches.read_by(footprint);
+    {
+        run.caches.read_by(footprint);
+        run.remotes.read_by(footprint);
+    }
     for guest in &run.guests {
         footprint.reads_guest(&guest.name, &guest.file);
     }

@@ -15,6 +15,7 @@ use super::{Failure, build, print};
 use crate::arguments::{self, Verify, one_image};
 
 pub(super) fn run(verify: &Verify) -> Result<(), Failure> {
+    super::uses_neither(&verify.run, "verify")?;
     let mut footprint = Footprint::default();
     footprint.reads("the image", &verify.image);
     let described = match (&verify.spec, &verify.record) {

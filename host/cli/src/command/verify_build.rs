@@ -19,11 +19,7 @@ use crate::arguments::VerifyBuild;
 const MOST_BYTES: u64 = 64 << 20;
 
 pub(super) fn run(verify: &VerifyBuild) -> Result<(), Failure> {
-    #[cfg(feature = "cache")]
-    if verify.run.caches.is_typed() {
-        let why = "--cache and --spec-cache: verify-build makes everything anew, and uses no cache";
-        return Err(Failure::usage(why));
-    }
+    super::uses_neither(&verify.run, "verify-build")?;
     let path = &verify.statement;
     let statement = read(path)?;
     let described = Described::of_text(path, statement.spec())?;
