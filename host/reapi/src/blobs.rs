@@ -1,5 +1,6 @@
 //! Content by its digest (ContentAddressableStorage and `google.bytestream.ByteStream`).
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use bazel_remote_apis::build::bazel::remote::execution::v2 as api;
@@ -60,13 +61,13 @@ impl Client {
                 names.len() as u64 * 80,
                 self.storage().find_missing_blobs(request),
             )?;
-            let told = answer.missing_blob_digests.iter().map(named);
-            let told: Option<Vec<BlobName>> = told.collect();
-            let told =
-                told.filter(|told| told.iter().all(|name| names.contains(name)) || told.is_empty());
-            missing.extend(told.ok_or_else(|| {
-                ReapiError::Nonsense("it misses what it was not asked for".to_owned())
-            })?);
+            let asked: BTreeSet<&BlobName> = names.iter().collect();
+            for told in &answer.missing_blob_digests {
+                let told = named(told).filter(|name| asked.contains(name));
+                missing.push(told.ok_or_else(|| {
+                    ReapiError::Nonsense("it misses what it was not asked for".to_owned())
+                })?);
+            }
         }
         Ok(missing)
     }
@@ -177,7 +178,7 @@ impl Client {
         };
         let bytes = blobs.iter().map(|name| name.size).sum();
         let answer = self.wait(bytes, self.storage().batch_read_blobs(request))?;
-        let mut found = std::collections::BTreeMap::new();
+        let mut found = BTreeMap::new();
         for response in answer.responses {
             done(response.status.as_ref())?;
             let name = response.digest.as_ref().and_then(named);
