@@ -100,5 +100,5 @@ fn every_folder_of_seeds_belongs_to_a_target() {
         .expect("seeds")
         .count();
     // Two are the cell's own: `cellblock_cell::fuzzing`.
-    assert_eq!(count, 19 + 2);
+    assert_eq!(count, 20 + 2);
 }
