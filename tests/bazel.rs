@@ -34,6 +34,7 @@ fn built(bench: &Bench, bazel: &mut Command) -> String {
 }
 
 #[test]
+#[ignore = "takes 20 s; a step of CI"]
 fn the_rule_for_bazel_makes_what_a_build_makes() {
     let Some(bazel) = judge("bazel") else {
         return;

@@ -181,6 +181,7 @@ fn workers(expected: [bool; 4]) -> Vec<Option<String>> {
 }
 
 #[test]
+#[ignore = "takes 20 s; a step of CI"]
 fn a_grid_makes_the_same_bytes() {
     let bench = bench();
     let Some(mut grid) = Grid::start(&bench, &[]) else {
@@ -208,6 +209,7 @@ fn a_grid_makes_the_same_bytes() {
 }
 
 #[test]
+#[ignore = "takes 20 s; a step of CI"]
 fn a_worker_that_fails_costs_time_and_not_the_image() {
     let bench = bench();
     // One measures. Of the partitions the first is made here, and each other one by the second worker.

@@ -278,6 +278,7 @@ fn fleet(images: usize, contents: usize, files: usize) {
 }
 
 #[test]
+#[ignore = "takes 15 s; a step of CI"]
 fn each_distinct_partition_of_a_fleet_is_made_once() {
     fleet(16, 2, 3);
 }
