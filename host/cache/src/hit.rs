@@ -175,8 +175,9 @@ impl Hit<'_> {
     }
 }
 
-/// Neighbours of at most `most` bytes together; each alone if one call is as good as several.
-fn groups(chunks: &[Chunk], most: usize) -> Vec<&[Chunk]> {
+/// Neighbours of at most `most` bytes together; each alone if `most` has no room for two.
+#[must_use]
+pub fn groups(chunks: &[Chunk], most: usize) -> Vec<&[Chunk]> {
     let mut bytes = 0;
     chunks
         .chunk_by(|_, next| {

@@ -42,7 +42,7 @@ pub use cellblock_reapi as reapi;
 pub use cut::{MOST as MOST_CHUNK, cut};
 pub use entry::{Chunk, MOST_LIST, decode_list, encode_list};
 use entry::{EntryFault, MOST_ENTRY, Payload, Trust};
-pub use hit::Hit;
+pub use hit::{Hit, groups};
 pub use place::{Address, Place, PlaceError};
 pub use registry::{Registry, RegistryError};
 pub use store::{Collected, Counts};
@@ -376,7 +376,7 @@ impl Cache {
             return Ok(false);
         };
         if !list.is_empty() {
-            store.put_missing(&[(payload.list, &list)])?;
+            store.put_blob(&payload.list, &list)?;
         }
         // The entry comes last: what it names is there.
         store.put_entry(&key.0, &bytes)?;

@@ -20,7 +20,7 @@ impl BlobName {
     #[must_use]
     pub fn of(bytes: &[u8]) -> Self {
         Self {
-            hash: Sha256::digest(bytes).into(),
+            digest: Sha256::digest(bytes).into(),
             size: bytes.len() as u64,
         }
     }
@@ -117,7 +117,7 @@ impl Client {
     }
 
     fn write(&self, name: &BlobName, bytes: &[u8]) -> Result<(), ReapiError> {
-        let hash = cellblock_text::hexadecimal(&name.hash);
+        let hash = cellblock_text::hexadecimal(&name.digest);
         let named = format!("uploads/{}/blobs/{hash}/{}", upload_id(&hash), name.size);
         let resource_name = self.within_instance(&named);
         let parts: Vec<WriteRequest> = bytes
@@ -190,7 +190,7 @@ impl Client {
     }
 
     fn read(&self, name: &BlobName) -> Result<Vec<u8>, ReapiError> {
-        let hash = cellblock_text::hexadecimal(&name.hash);
+        let hash = cellblock_text::hexadecimal(&name.digest);
         let request = ReadRequest {
             resource_name: self.within_instance(&format!("blobs/{hash}/{}", name.size)),
             read_offset: 0,

@@ -12,15 +12,6 @@ use api::execution_client::ExecutionClient;
 /// How often a stream that ended too early is taken up again.
 const RESUMED: usize = 5;
 
-/// A file that came of an action.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ExecutedFile {
-    /// Its path, relative to the folder of the command.
-    pub path: String,
-    /// Its content.
-    pub name: BlobName,
-}
-
 /// What became of an action.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Executed {
@@ -28,20 +19,18 @@ pub struct Executed {
     pub exit_code: i32,
     /// What it wrote to standard error, if the server has it at hand.
     pub stderr: Vec<u8>,
-    /// The files that came of it.
-    pub files: Vec<ExecutedFile>,
+    /// The files that came of it, each with its path relative to the folder of the command.
+    pub files: Vec<(String, BlobName)>,
     /// What the server calls the worker; empty if it does not say.
     pub worker: String,
 }
 
 impl Executed {
     pub(crate) fn of(result: api::ActionResult) -> Self {
-        let files = result.output_files.into_iter().filter_map(|file| {
-            Some(ExecutedFile {
-                name: file.digest.as_ref().and_then(named)?,
-                path: file.path,
-            })
-        });
+        let files = result
+            .output_files
+            .into_iter()
+            .filter_map(|file| Some((file.path, file.digest.as_ref().and_then(named)?)));
         Self {
             exit_code: result.exit_code,
             stderr: result.stderr_raw,

@@ -13,7 +13,7 @@ mod execution;
 
 pub use address::{Address, AddressError};
 pub use error::ReapiError;
-pub use execution::{Executed, ExecutedFile};
+pub use execution::Executed;
 
 use std::fmt;
 use std::future::Future;
@@ -47,7 +47,7 @@ const MOST_RESULT: usize = 4 << 20;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BlobName {
     /// SHA-256.
-    pub hash: [u8; 32],
+    pub digest: [u8; 32],
     /// Bytes.
     pub size: u64,
 }
@@ -254,7 +254,7 @@ impl Client {
 
 fn digest(name: &BlobName) -> api::Digest {
     api::Digest {
-        hash: cellblock_text::hexadecimal(&name.hash),
+        hash: cellblock_text::hexadecimal(&name.digest),
         size_bytes: i64::try_from(name.size).unwrap_or(i64::MAX),
     }
 }
@@ -271,7 +271,7 @@ fn named(digest: &api::Digest) -> Option<BlobName> {
         *byte = u8::from_str_radix(pair, 16).ok()?;
     }
     Some(BlobName {
-        hash,
+        digest: hash,
         size: u64::try_from(digest.size_bytes).ok()?,
     })
 }

@@ -3,20 +3,9 @@
 
 use std::fmt::Debug;
 
-use super::merkle::BlobName;
+pub use cellblock_cache::reapi::Executed;
 
-/// What became of an action.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Executed {
-    /// What the command ended with.
-    pub exit_code: i32,
-    /// The end of what it wrote to standard error.
-    pub stderr: Vec<u8>,
-    /// The files that came of it, each with its path.
-    pub files: Vec<(String, BlobName)>,
-    /// What the server calls the worker; empty if it does not say.
-    pub worker: String,
-}
+use super::merkle::BlobName;
 
 /// A server of the Remote Execution API. What goes wrong is told in words, and soon: nothing here waits less than a farm does.
 pub trait Farm: Debug + Send + Sync {

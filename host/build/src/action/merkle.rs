@@ -9,34 +9,14 @@
 
 use std::collections::BTreeMap;
 
-use sha2::{Digest as _, Sha256};
+pub use cellblock_cache::reapi::BlobName;
 
-/// What a blob is called: its SHA-256 digest, and its bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct BlobName {
-    /// SHA-256.
-    pub digest: [u8; 32],
-    /// The number of its bytes.
-    pub size: u64,
-}
-
-impl BlobName {
-    /// That of a blob with these bytes.
-    #[must_use]
-    pub fn of(bytes: &[u8]) -> Self {
-        Self {
-            digest: Sha256::digest(bytes).into(),
-            size: u64::try_from(bytes.len()).expect("a length fits 64 bits"),
-        }
-    }
-
-    /// A `Digest`.
-    fn message(&self) -> Message {
-        let mut message = Message::default();
-        message.text(1, &cellblock_text::hexadecimal(&self.digest));
-        message.number(2, self.size);
-        message
-    }
+/// A `Digest`.
+fn digest(name: &BlobName) -> Message {
+    let mut message = Message::default();
+    message.text(1, &cellblock_text::hexadecimal(&name.digest));
+    message.number(2, name.size);
+    message
 }
 
 /// A message as it is written.
@@ -102,17 +82,17 @@ impl Folder {
     /// The `Directory` of this folder, and those below it; all of them are put into `blobs`.
     pub(super) fn directory(&self, blobs: &mut Vec<(BlobName, Vec<u8>)>) -> BlobName {
         let mut directory = Message::default();
-        for (name, (digest, is_executable)) in &self.files {
+        for (name, (blob, is_executable)) in &self.files {
             let mut file = Message::default();
             file.text(1, name);
-            file.message(2, &digest.message());
+            file.message(2, &digest(blob));
             file.number(4, (*is_executable).into());
             directory.message(1, &file);
         }
         for (name, folder) in &self.folders {
             let mut node = Message::default();
             node.text(1, name);
-            node.message(2, &folder.directory(blobs).message());
+            node.message(2, &digest(&folder.directory(blobs)));
             directory.message(2, &node);
         }
         put(blobs, directory)
@@ -150,8 +130,8 @@ impl Job<'_> {
         outputs.iter().for_each(|it| command.text(7, it));
         let command = put(blobs, command);
         let mut action = Message::default();
-        action.message(1, &command.message());
-        action.message(2, &root.message());
+        action.message(1, &digest(&command));
+        action.message(2, &digest(&root));
         if let Some(platform) = &platform {
             action.message(10, platform);
         }

@@ -9,7 +9,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
-use cellblock_cache::Chunk;
+use cellblock_cache::groups;
 use cellblock_image::PartitionFile;
 use cellblock_text::human;
 
@@ -30,7 +30,7 @@ const PROGRAM: &str = "cellblock";
 /// How often a worker is asked.
 const ATTEMPTS: u32 = 2;
 /// The bytes that are moved at a time.
-const BATCH: u64 = 8 << 20;
+const BATCH: usize = 8 << 20;
 /// How much of what a worker wrote to standard error is told, in characters.
 const TOLD: usize = 300;
 
@@ -283,7 +283,7 @@ impl<'a> Errand<'a> {
         let begun = Instant::now();
         let (worker, taken) = self.answer(executed)?;
         let partition = PartitionFile::within(preparation.scratch, place.base, place.size)?;
-        for batch in batches(&taken.chunks) {
+        for batch in groups(&taken.chunks, BATCH) {
             let names = batch.iter().map(|chunk| BlobName {
                 digest: chunk.digest,
                 size: chunk.length.into(),
@@ -316,29 +316,16 @@ fn blob(file: &ActionFile<'_>) -> BlobName {
     }
 }
 
-/// Chunks that are fetched together.
-fn batches(chunks: &[Chunk]) -> impl Iterator<Item = &[Chunk]> {
-    let mut bytes = 0;
-    chunks.chunk_by(move |_, next| {
-        bytes += u64::from(next.length);
-        let is_full = bytes >= BATCH;
-        if is_full {
-            bytes = 0;
-        }
-        !is_full
-    })
-}
-
 /// Blobs that go up together.
 struct Batch<'a> {
     farm: &'a dyn Farm,
     blobs: Vec<(BlobName, Vec<u8>)>,
-    bytes: u64,
+    bytes: usize,
 }
 
 impl Batch<'_> {
     fn put(&mut self, name: BlobName, bytes: Vec<u8>) -> Result<(), Fault> {
-        self.bytes += name.size;
+        self.bytes += bytes.len();
         self.blobs.push((name, bytes));
         if self.bytes >= BATCH {
             self.flush()?;

@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use cellblock_cache::reapi::{self, Address, Client, ReapiError};
+use cellblock_cache::reapi::{Address, Client, ReapiError};
 
 use super::farm::{Executed, Farm};
 use super::merkle::BlobName;
@@ -27,65 +27,31 @@ impl Server {
     }
 }
 
-impl From<BlobName> for reapi::BlobName {
-    fn from(name: BlobName) -> Self {
-        Self {
-            hash: name.digest,
-            size: name.size,
-        }
-    }
-}
-
-impl From<reapi::BlobName> for BlobName {
-    fn from(name: reapi::BlobName) -> Self {
-        Self {
-            digest: name.hash,
-            size: name.size,
-        }
-    }
-}
-
-fn names(blobs: &[BlobName]) -> Vec<reapi::BlobName> {
-    blobs.iter().copied().map(Into::into).collect()
-}
-
 fn told(error: ReapiError) -> String {
     error.to_string()
 }
 
-fn executed(done: reapi::Executed) -> Executed {
-    let files = done.files.into_iter();
-    Executed {
-        exit_code: done.exit_code,
-        stderr: done.stderr,
-        files: files.map(|file| (file.path, file.name.into())).collect(),
-        worker: done.worker,
-    }
-}
-
 impl Farm for Server {
     fn known(&self, action: &BlobName) -> Result<Option<Executed>, String> {
-        let known = self.client.action_result(&(*action).into());
-        Ok(known.map_err(told)?.map(executed))
+        self.client.action_result(action).map_err(told)
     }
 
     fn missing(&self, blobs: &[BlobName]) -> Result<Vec<BlobName>, String> {
-        let missing = self.client.missing(&names(blobs)).map_err(told)?;
-        Ok(missing.into_iter().map(Into::into).collect())
+        self.client.missing(blobs).map_err(told)
     }
 
     fn upload(&self, blobs: &[(BlobName, Vec<u8>)]) -> Result<(), String> {
-        let blobs = blobs.iter().map(|(name, bytes)| ((*name).into(), &**bytes));
-        let blobs: Vec<(reapi::BlobName, &[u8])> = blobs.collect();
+        let blobs = blobs.iter().map(|(name, bytes)| (*name, &**bytes));
+        let blobs: Vec<(BlobName, &[u8])> = blobs.collect();
         self.client.upload(&blobs).map_err(told)
     }
 
     fn execute(&self, action: &BlobName, anew: bool) -> Result<Executed, String> {
-        let done = self.client.execute(&(*action).into(), anew, self.deadline);
-        done.map(executed).map_err(told)
+        let done = self.client.execute(action, anew, self.deadline);
+        done.map_err(told)
     }
 
     fn download(&self, blobs: &[BlobName]) -> Result<Vec<Vec<u8>>, String> {
-        self.client.download(&names(blobs)).map_err(told)
+        self.client.download(blobs).map_err(told)
     }
 }

@@ -31,14 +31,14 @@ fn failed(error: ReapiError) -> StoreError {
 
 fn action(key: &[u8; 32]) -> BlobName {
     BlobName {
-        hash: *key,
+        digest: *key,
         size: ENTRY_SIZE,
     }
 }
 
 fn blob(name: &[u8; 32], length: usize) -> BlobName {
     BlobName {
-        hash: *name,
+        digest: *name,
         size: length as u64,
     }
 }
@@ -57,11 +57,14 @@ impl Store for Grpc {
                 let kept = self.0.kept(&action(name)).map_err(failed)?;
                 Ok(kept.map(|inner| crate::entry::wrapped(&inner)))
             }
-            Kind::Blob => match self.0.download(&[blob(name, most)]) {
-                Ok(mut bytes) => Ok(bytes.pop()),
-                Err(ReapiError::Missing) => Ok(None),
-                Err(error) => Err(failed(error)),
-            },
+            Kind::Blob => {
+                let wanted = Blob {
+                    name: *name,
+                    length: most,
+                };
+                let found = self.get_blobs(&[wanted], deadline)?;
+                Ok(found.and_then(|mut bytes| bytes.pop()))
+            }
         }
     }
 
@@ -82,6 +85,10 @@ impl Store for Grpc {
     fn put_entry(&self, key: &[u8; 32], bytes: &[u8]) -> Result<(), StoreError> {
         let inner = crate::entry::unwrapped(bytes).unwrap_or_default();
         self.0.keep(&action(key), inner).map_err(failed)
+    }
+
+    fn put_blob(&self, name: &[u8; 32], bytes: &[u8]) -> Result<(), StoreError> {
+        self.put_missing(&[(*name, bytes)])
     }
 
     fn put_missing(&self, blobs: &[([u8; 32], &[u8])]) -> Result<(), StoreError> {

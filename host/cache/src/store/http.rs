@@ -137,12 +137,10 @@ impl Store for Http {
         self.put(Kind::Entry, key, bytes)
     }
 
-    fn put_missing(&self, blobs: &[([u8; 32], &[u8])]) -> Result<(), StoreError> {
-        for (name, bytes) in blobs {
-            if !self.has(Kind::Blob, name)? {
-                self.put(Kind::Blob, name, bytes)?;
-            }
+    fn put_blob(&self, name: &[u8; 32], bytes: &[u8]) -> Result<(), StoreError> {
+        if self.has(Kind::Blob, name)? {
+            return Ok(());
         }
-        Ok(())
+        self.put(Kind::Blob, name, bytes)
     }
 }

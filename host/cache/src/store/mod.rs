@@ -96,8 +96,15 @@ pub(crate) trait Store: fmt::Debug + Send + Sync {
     /// Keeps `bytes` as the entry of `key`: all of them, or nothing.
     fn put_entry(&self, key: &[u8; 32], bytes: &[u8]) -> Result<(), StoreError>;
 
-    /// Keeps those of the blobs, each with its digest, that are not there: each whole, or not at all.
-    fn put_missing(&self, blobs: &[([u8; 32], &[u8])]) -> Result<(), StoreError>;
+    /// Keeps a blob under its digest, unless it is there: all of it, or nothing.
+    fn put_blob(&self, name: &[u8; 32], bytes: &[u8]) -> Result<(), StoreError>;
+
+    /// The same of several.
+    fn put_missing(&self, blobs: &[([u8; 32], &[u8])]) -> Result<(), StoreError> {
+        blobs
+            .iter()
+            .try_for_each(|(name, bytes)| self.put_blob(name, bytes))
+    }
 
     /// The most bytes of blobs that are better moved with one call than with several; 0 if that makes no difference.
     fn together(&self) -> usize {
