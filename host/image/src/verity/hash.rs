@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
-use sha2::Digest;
+use cellblock_hash::Prefixed;
 
 use crate::{ImageError, PartitionFile, copy};
 
@@ -38,24 +38,15 @@ pub(super) struct Target<'a> {
 }
 
 /// The digest of a single block.
-pub(super) fn one<D: Digest + Clone>(
-    salted: &D,
-    blocks: &Blocks<'_>,
-) -> Result<Vec<u8>, ImageError> {
+pub(super) fn one(salted: &Prefixed, blocks: &Blocks<'_>) -> Result<Vec<u8>, ImageError> {
     let mut bytes = vec![0; blocks.block as usize];
     blocks.file.read(blocks.offset, &mut bytes)?;
-    Ok(digest(salted, &bytes))
-}
-
-fn digest<D: Digest + Clone>(salted: &D, bytes: &[u8]) -> Vec<u8> {
-    let mut hash = salted.clone();
-    hash.update(bytes);
-    hash.finalize().to_vec()
+    Ok(salted.digest(&bytes))
 }
 
 /// Hashes `blocks` into `target`. Each thread makes whole blocks of digests, so that the number of threads shows nowhere.
-pub(super) fn level<D: Digest + Clone + Sync>(
-    salted: &D,
+pub(super) fn level(
+    salted: &Prefixed,
     blocks: &Blocks<'_>,
     target: &Target<'_>,
     threads: usize,
@@ -64,7 +55,7 @@ pub(super) fn level<D: Digest + Clone + Sync>(
     let groups = blocks.count.div_ceil(digests(target));
     let worker = Worker {
         salted,
-        zeros: digest(salted, &vec![0; blocks.block as usize]),
+        zeros: salted.digest(&vec![0; blocks.block as usize]),
         data: blocks.file.data()?,
         blocks,
         target,
@@ -99,8 +90,8 @@ fn digests(target: &Target<'_>) -> u64 {
     u64::from(target.block / target.stride)
 }
 
-struct Worker<'a, D> {
-    salted: &'a D,
+struct Worker<'a> {
+    salted: &'a Prefixed,
     /// The digest of a block of zeros.
     zeros: Vec<u8>,
     /// Where the source has data, ascending; the rest reads as zeros.
@@ -113,7 +104,7 @@ struct Worker<'a, D> {
     groups: u64,
 }
 
-impl<D: Digest + Clone> Worker<'_, D> {
+impl Worker<'_> {
     fn work(&self) -> Result<(), ImageError> {
         let mut buffer = Vec::new();
         let mut made = vec![0; self.target.block as usize];
@@ -146,9 +137,8 @@ impl<D: Digest + Clone> Worker<'_, D> {
             if self.has_data(at..at + bytes as u64) {
                 buffer.resize(bytes, 0);
                 self.blocks.file.read(at, buffer)?;
-                for block in buffer.chunks_exact(self.blocks.block as usize) {
-                    put(&digest(self.salted, block));
-                }
+                self.salted
+                    .digests(buffer, self.blocks.block as usize, &mut put);
             } else {
                 for _ in 0..bytes as u64 / block {
                     put(&self.zeros);

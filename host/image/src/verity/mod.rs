@@ -12,7 +12,7 @@
 
 use std::fmt;
 
-use sha2::{Sha256, Sha512};
+use cellblock_hash::Prefixed;
 
 use super::{ImageError, PartitionFile};
 
@@ -176,10 +176,7 @@ impl Verity {
     ) -> Result<Vec<u8>, ImageError> {
         let tree = self.tree(data.size());
         assert!(tree.data_blocks > 0 && tree.size <= target.size());
-        let root = match self.hash {
-            HashFunction::Sha256 => self.hashed::<Sha256>(&tree, data, target, threads, progress),
-            HashFunction::Sha512 => self.hashed::<Sha512>(&tree, data, target, threads, progress),
-        }?;
+        let root = self.hashed(&tree, data, target, threads, progress)?;
         if let Some(uuid) = self.superblock {
             target.write(0, &Superblock::new(self, tree.data_blocks, uuid).bytes())?;
         }
@@ -198,7 +195,7 @@ impl Verity {
         Ok(root)
     }
 
-    fn hashed<D: sha2::Digest + Clone + Sync>(
+    fn hashed(
         &self,
         tree: &HashTree,
         data: &PartitionFile,
@@ -208,7 +205,10 @@ impl Verity {
     ) -> Result<Vec<u8>, ImageError> {
         let silent = |_| {};
         let mut progress = progress;
-        let salted = D::new_with_prefix(&self.salt);
+        let salted = match self.hash {
+            HashFunction::Sha256 => Prefixed::sha256(&self.salt),
+            HashFunction::Sha512 => Prefixed::sha512(&self.salt),
+        };
         let mut below = hash::Blocks {
             file: data,
             offset: 0,

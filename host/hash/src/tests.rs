@@ -1,0 +1,115 @@
+//! Every way to hash against the crate `sha2`, which hashes one message at a time.
+#![allow(clippy::unwrap_used)]
+
+use proptest::prelude::*;
+use sha2::{Digest as _, Sha256, Sha512};
+
+use crate::Prefixed;
+use crate::sha256::{self, Compress, LANES, interleaved, one_after_another};
+
+/// The ways to take in several messages: the one that all processors have, and what else this one has.
+fn ways() -> Vec<(&'static str, Compress<LANES>)> {
+    let interleaved = interleaved().map(|way| ("side by side", way));
+    if interleaved.is_none() {
+        println!(
+            "skipped: several messages side by side; this processor has no instructions for it"
+        );
+    }
+    std::iter::once(("one after another", one_after_another as Compress<LANES>))
+        .chain(interleaved)
+        .collect()
+}
+
+fn expected(prefix: &[u8], message: &[u8]) -> Vec<u8> {
+    let hash = Sha256::new_with_prefix(prefix).chain_update(message);
+    hash.finalize().to_vec()
+}
+
+/// Bytes that differ from message to message.
+fn bytes(length: usize, seed: u64) -> Vec<u8> {
+    let mut state = seed | 1;
+    let next = || {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        state.to_be_bytes()[0]
+    };
+    std::iter::repeat_with(next).take(length).collect()
+}
+
+fn compare(prefix: &[u8], messages: &[u8], size: usize) {
+    let expected: Vec<_> = messages
+        .chunks(size)
+        .map(|message| expected(prefix, message))
+        .collect();
+    for (name, way) in ways() {
+        let mut found = Vec::new();
+        sha256::Prefixed::by(prefix, way).digests(messages, size, |it| found.push(it.to_vec()));
+        assert!(
+            found == expected,
+            "{name}: prefix of {} bytes, messages of {size}",
+            prefix.len()
+        );
+    }
+}
+
+#[test]
+fn digests_do_not_depend_on_where_prefix_and_messages_end_in_a_block() {
+    for prefix in 0..=2 * 64 + 1 {
+        for size in 1..=2 * 64 + 1 {
+            let messages = bytes(size * LANES, (prefix * 1000 + size) as u64);
+            compare(&bytes(prefix, 1), &messages, size);
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn digests_are_those_of_sha2(
+        prefix in prop::collection::vec(any::<u8>(), 0..=256),
+        logarithm in 9_u32..=16,
+        count in 0_usize..=9,
+        seed in any::<u64>(),
+    ) {
+        let size = 1 << logarithm;
+        compare(&prefix, &bytes(size * count, seed), size);
+    }
+}
+
+#[test]
+fn both_functions_hash_one_message_as_they_hash_many() {
+    let messages = bytes(7 * 512, 3);
+    for prefix in [0, 32, 64, 256] {
+        let prefix = bytes(prefix, 2);
+        for (prefixed, is_256) in [
+            (Prefixed::sha256(&prefix), true),
+            (Prefixed::sha512(&prefix), false),
+        ] {
+            let mut found = Vec::new();
+            prefixed.digests(&messages, 512, |it| found.push(it.to_vec()));
+            let one_by_one: Vec<_> = messages
+                .chunks(512)
+                .map(|message| prefixed.digest(message))
+                .collect();
+            assert_eq!(found, one_by_one);
+            for (message, digest) in messages.chunks(512).zip(found) {
+                let expected = if is_256 {
+                    expected(&prefix, message)
+                } else {
+                    let hash = Sha512::new_with_prefix(&prefix).chain_update(message);
+                    hash.finalize().to_vec()
+                };
+                assert_eq!(digest, expected);
+                assert_eq!(digest.len(), prefixed.digest_bytes());
+            }
+        }
+    }
+}
+
+#[test]
+#[should_panic(expected = "whole messages")]
+fn half_a_message_is_a_mistake() {
+    Prefixed::sha256(b"").digests(&[0; 700], 512, |_| ());
+}
