@@ -1,19 +1,15 @@
-//! Content by its digest (ContentAddressableStorage and `google.bytestream.ByteStream`).
+//! Content by its digest (ContentAddressableStorage): small blobs together, and large ones as streams.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use bazel_remote_apis::build::bazel::remote::execution::v2 as api;
-use bazel_remote_apis::google::bytestream::{ReadRequest, WriteRequest};
 use sha2::{Digest as _, Sha256};
 use tonic::Code;
 
-use super::{BYTES_A_SECOND, BlobName, Client, ReapiError, digest, named};
+use super::{BlobName, Client, Offered, ReapiError, ZSTD, digest, named, zstandard};
 
 /// The names in one question for what is missing: some 0.7 MiB.
 const NAMES: usize = 10_000;
-/// The bytes of one part of a stream.
-const PART: usize = 1 << 20;
 
 impl BlobName {
     /// The name of these bytes.
@@ -77,24 +73,37 @@ impl Client {
     /// # Errors
     /// [`ReapiError`].
     pub fn upload(&self, blobs: &[(BlobName, &[u8])]) -> Result<(), ReapiError> {
-        let most = self.batch()?;
+        let offered = self.offered()?;
         let sizes: Vec<u64> = blobs.iter().map(|(name, _)| name.size).collect();
-        for range in batches(&sizes, most) {
+        for range in batches(&sizes, offered.batch) {
             match &blobs[range] {
-                [(name, bytes)] if bytes.len() > most => self.write(name, bytes)?,
-                batch => self.update(batch)?,
+                [(name, bytes)] if bytes.len() > offered.batch => {
+                    let is_compressed = offered.zstandard && self.up.is_compressed();
+                    self.write(name, bytes, is_compressed && zstandard::shrinks(bytes))?;
+                }
+                batch => {
+                    let is_compressed = offered.zstandard_together && self.up.is_compressed();
+                    let bytes = batch.iter().map(|(name, _)| name.size).sum();
+                    self.up
+                        .moved(bytes, is_compressed, || self.update(batch, is_compressed))?;
+                }
             }
         }
         Ok(())
     }
 
-    fn update(&self, blobs: &[(BlobName, &[u8])]) -> Result<(), ReapiError> {
-        let request =
-            |(name, bytes): &(BlobName, &[u8])| api::batch_update_blobs_request::Request {
-                digest: Some(digest(name)),
-                data: bytes.to_vec(),
-                ..Default::default()
+    fn update(&self, blobs: &[(BlobName, &[u8])], is_compressed: bool) -> Result<(), ReapiError> {
+        let request = |(name, bytes): &(BlobName, &[u8])| {
+            let smaller = match is_compressed && zstandard::shrinks(bytes) {
+                true => zstandard::compressed(bytes),
+                false => None,
             };
+            api::batch_update_blobs_request::Request {
+                digest: Some(digest(name)),
+                compressor: smaller.as_ref().map_or(0, |_| ZSTD),
+                data: smaller.unwrap_or_else(|| bytes.to_vec()),
+            }
+        };
         let request = api::BatchUpdateBlobsRequest {
             instance_name: self.instance(),
             requests: blobs.iter().map(request).collect(),
@@ -116,50 +125,16 @@ impl Client {
             .try_for_each(|response| done(response.status.as_ref()))
     }
 
-    fn write(&self, name: &BlobName, bytes: &[u8]) -> Result<(), ReapiError> {
-        let hash = cellblock_text::hexadecimal(&name.digest);
-        let named = format!("uploads/{}/blobs/{hash}/{}", upload_id(&hash), name.size);
-        let resource_name = self.within_instance(&named);
-        let parts: Vec<WriteRequest> = bytes
-            .chunks(PART)
-            .enumerate()
-            .map(|(number, part)| WriteRequest {
-                // The first part says what all are of.
-                resource_name: if number == 0 {
-                    resource_name.clone()
-                } else {
-                    String::new()
-                },
-                write_offset: i64::try_from(number * PART).unwrap_or(i64::MAX),
-                finish_write: (number + 1) * PART >= bytes.len(),
-                data: part.to_vec(),
-            })
-            .collect();
-        let mut stream = self.stream();
-        let answer = self.wait(name.size, stream.write(tokio_stream::iter(parts)))?;
-        if u64::try_from(answer.committed_size) != Ok(name.size) {
-            let text = format!(
-                "it has {} of {} bytes of a blob",
-                answer.committed_size, name.size
-            );
-            return Err(ReapiError::Nonsense(text));
-        }
-        Ok(())
-    }
-
     /// The bytes of blobs, each of which has its digest: small ones together, large ones as streams.
     ///
     /// # Errors
     /// [`ReapiError::Missing`] if one of them is not there, and others.
     pub fn download(&self, blobs: &[BlobName]) -> Result<Vec<Vec<u8>>, ReapiError> {
-        let most = self.batch()?;
+        let offered = self.offered()?;
         let sizes: Vec<u64> = blobs.iter().map(|name| name.size).collect();
         let mut all = Vec::with_capacity(blobs.len());
-        for range in batches(&sizes, most) {
-            match &blobs[range] {
-                [name] if name.size > most as u64 => all.push(self.read(name)?),
-                batch => all.extend(self.read_batch(batch)?),
-            }
+        for range in batches(&sizes, offered.batch) {
+            all.extend(self.fetched(&blobs[range], offered)?);
         }
         for (name, bytes) in blobs.iter().zip(&all) {
             if BlobName::of(bytes) != *name {
@@ -170,70 +145,61 @@ impl Client {
         Ok(all)
     }
 
-    fn read_batch(&self, blobs: &[BlobName]) -> Result<Vec<Vec<u8>>, ReapiError> {
+    fn fetched(&self, blobs: &[BlobName], offered: Offered) -> Result<Vec<Vec<u8>>, ReapiError> {
+        let bytes = blobs.iter().map(|name| name.size).sum();
+        let is_compressed = offered.zstandard && self.down.is_compressed();
+        self.down.moved(bytes, is_compressed, || match blobs {
+            [name] if name.size > offered.batch as u64 => Ok(vec![self.read(name, is_compressed)?]),
+            batch => self.read_batch(batch, is_compressed),
+        })
+    }
+
+    fn read_batch(
+        &self,
+        blobs: &[BlobName],
+        is_compressed: bool,
+    ) -> Result<Vec<Vec<u8>>, ReapiError> {
         let request = api::BatchReadBlobsRequest {
             instance_name: self.instance(),
             digests: blobs.iter().map(digest).collect(),
+            acceptable_compressors: if is_compressed {
+                vec![ZSTD]
+            } else {
+                Vec::new()
+            },
             ..Default::default()
         };
         let bytes = blobs.iter().map(|name| name.size).sum();
         let answer = self.wait(bytes, self.storage().batch_read_blobs(request))?;
+        let asked: BTreeSet<&BlobName> = blobs.iter().collect();
         let mut found = BTreeMap::new();
         for response in answer.responses {
             done(response.status.as_ref())?;
             let name = response.digest.as_ref().and_then(named);
-            found.insert(name, response.data);
+            // Each once: a small one may decompress to many bytes.
+            let name = name.filter(|name| asked.contains(name) && !found.contains_key(name));
+            let name = name.ok_or_else(|| {
+                ReapiError::Nonsense("it gives what it was not asked for".to_owned())
+            })?;
+            let data = match response.compressor {
+                0 => response.data,
+                ZSTD if is_compressed => {
+                    let size = usize::try_from(name.size).map_err(|_| ReapiError::Missing)?;
+                    let blob = zstandard::decompressed(&*response.data, size);
+                    blob.map_err(|fault| ReapiError::Nonsense(fault.to_string()))?
+                }
+                other => {
+                    let text = format!("it compresses as nobody has asked for: {other}");
+                    return Err(ReapiError::Nonsense(text));
+                }
+            };
+            found.insert(name, data);
         }
         // Two may be the same.
-        let bytes = |name: &BlobName| found.get(&Some(*name)).cloned().ok_or(ReapiError::Missing);
+        let bytes = |name: &BlobName| found.get(name).cloned().ok_or(ReapiError::Missing);
         blobs.iter().map(bytes).collect()
     }
-
-    fn read(&self, name: &BlobName) -> Result<Vec<u8>, ReapiError> {
-        let hash = cellblock_text::hexadecimal(&name.digest);
-        let request = ReadRequest {
-            resource_name: self.within_instance(&format!("blobs/{hash}/{}", name.size)),
-            read_offset: 0,
-            read_limit: 0,
-        };
-        let patience = self.patience + Duration::from_secs(name.size / BYTES_A_SECOND);
-        let mut stream = self.stream();
-        let size = usize::try_from(name.size).map_err(|_| ReapiError::Missing)?;
-        self.wait_for(patience, async {
-            let failed = |status: tonic::Status| ReapiError::of(&status);
-            let mut parts = stream.read(request).await.map_err(failed)?.into_inner();
-            let mut bytes = Vec::new();
-            while let Some(part) = parts.message().await.map_err(failed)? {
-                if part.data.len() > size - bytes.len() {
-                    let text = "it sends more than was asked for";
-                    return Err(ReapiError::Nonsense(text.to_owned()));
-                }
-                bytes.extend(part.data);
-            }
-            Ok(bytes)
-        })
-    }
-
-    fn within_instance(&self, name: &str) -> String {
-        match self.address.instance() {
-            "" => name.to_owned(),
-            instance => format!("{instance}/{name}"),
-        }
-    }
 }
-
-/// What tells uploads apart, in the form of a UUID: of one blob there is one in this process at a time, and which is first makes no difference.
-fn upload_id(hash: &str) -> String {
-    let process = std::process::id();
-    format!(
-        "{process:08x}-{}-4{}-8{}-{}",
-        &hash[..4],
-        &hash[4..7],
-        &hash[7..10],
-        &hash[10..22]
-    )
-}
-
 /// Whether one of several went well.
 fn done(status: Option<&bazel_remote_apis::google::rpc::Status>) -> Result<(), ReapiError> {
     match status {

@@ -2,7 +2,8 @@
 //! speak it: content by its digest, results of actions, and their execution.
 //!
 //! Nothing here is asynchronous to whoever calls: each function returns when it is done, or when the patience is over. What a server
-//! sends is bounded by what was asked for, and held against its digest.
+//! sends is bounded by what was asked for, and held against its digest. Where the server knows Zstandard and the line is slow, content is
+//! compressed on the wire.
 
 #![forbid(unsafe_code)]
 
@@ -10,10 +11,16 @@ mod address;
 mod blobs;
 mod error;
 mod execution;
+mod line;
+mod stream;
+mod zstandard;
 
 pub use address::{Address, AddressError};
 pub use error::ReapiError;
 pub use execution::Executed;
+pub use line::Compression;
+#[doc(hidden)]
+pub use zstandard::fuzz;
 
 use std::fmt;
 use std::future::Future;
@@ -33,6 +40,7 @@ use tonic::{Request, Status};
 use api::action_cache_client::ActionCacheClient;
 use api::capabilities_client::CapabilitiesClient;
 use api::content_addressable_storage_client::ContentAddressableStorageClient;
+use line::Line;
 
 /// The most bytes of one message: what gRPC takes unless it is told otherwise is 4 MiB, with what stands around the content.
 const MOST_MESSAGE: usize = 4 << 20;
@@ -40,6 +48,8 @@ const MOST_MESSAGE: usize = 4 << 20;
 const AROUND: usize = 64 << 10;
 /// What a request may take beyond the patience for each of so many bytes: 256 KiB/s are enough.
 const BYTES_A_SECOND: u64 = 256 << 10;
+/// What Zstandard is called.
+const ZSTD: i32 = api::compressor::Value::Zstd as i32;
 /// The most bytes of the result of an action.
 const MOST_RESULT: usize = 4 << 20;
 
@@ -58,8 +68,21 @@ pub struct Client {
     channel: InterceptedService<Channel, Authorization>,
     address: Address,
     patience: Duration,
-    /// The most bytes of content in one request, once the server was asked.
-    batch: OnceLock<usize>,
+    /// What the server can do, once it was asked.
+    offered: OnceLock<Offered>,
+    up: Line,
+    down: Line,
+}
+
+/// What a server can do.
+#[derive(Clone, Copy, Debug)]
+struct Offered {
+    /// The most bytes of content in one request: what the server says, but no more than gRPC takes.
+    batch: usize,
+    /// Whether blobs go as Zstandard, as streams both ways and together from there.
+    zstandard: bool,
+    /// Whether several go together so.
+    zstandard_together: bool,
 }
 
 impl fmt::Debug for Client {
@@ -119,8 +142,18 @@ impl Client {
             channel,
             address: address.clone(),
             patience,
-            batch: OnceLock::new(),
+            offered: OnceLock::new(),
+            up: Line::up(),
+            down: Line::down(),
         })
+    }
+
+    /// Says whether content is compressed on the wire where the server takes that.
+    #[must_use]
+    pub fn compressing(mut self, compression: Compression) -> Self {
+        self.up.compression = compression;
+        self.down.compression = compression;
+        self
     }
 
     /// The result of an action that is kept under this name; nothing if there is none.
@@ -175,9 +208,9 @@ impl Client {
         Ok(())
     }
 
-    /// The most bytes of content in one request: what the server says, but no more than gRPC takes.
-    fn batch(&self) -> Result<usize, ReapiError> {
-        if let Some(known) = self.batch.get() {
+    /// What the server can do: it is asked once.
+    fn offered(&self) -> Result<Offered, ReapiError> {
+        if let Some(known) = self.offered.get() {
             return Ok(*known);
         }
         let mut client =
@@ -185,7 +218,6 @@ impl Client {
         let request = api::GetCapabilitiesRequest {
             instance_name: self.instance(),
         };
-        let most = MOST_MESSAGE - (1 << 20);
         let told = match self.wait(0, client.get_capabilities(request)) {
             Ok(told) => told.cache_capabilities,
             // Not every cache says what it can do.
@@ -193,20 +225,21 @@ impl Client {
             Err(ReapiError::Missing) => None,
             Err(error) => return Err(error),
         };
-        let batch = match told {
-            Some(told) => {
-                let sha256 = i32::from(api::digest_function::Value::Sha256);
-                if !told.digest_functions.is_empty() && !told.digest_functions.contains(&sha256) {
-                    return Err(ReapiError::Nonsense("it does not know SHA-256".to_owned()));
-                }
-                match usize::try_from(told.max_batch_total_size_bytes) {
-                    Ok(0) | Err(_) => most,
-                    Ok(told) => told.min(most),
-                }
-            }
-            None => most,
+        let told = told.unwrap_or_default();
+        let sha256 = i32::from(api::digest_function::Value::Sha256);
+        if !told.digest_functions.is_empty() && !told.digest_functions.contains(&sha256) {
+            return Err(ReapiError::Nonsense("it does not know SHA-256".to_owned()));
+        }
+        let most = MOST_MESSAGE - (1 << 20);
+        let offered = Offered {
+            batch: match usize::try_from(told.max_batch_total_size_bytes) {
+                Ok(0) | Err(_) => most,
+                Ok(told) => told.min(most),
+            },
+            zstandard: told.supported_compressors.contains(&ZSTD),
+            zstandard_together: told.supported_batch_update_compressors.contains(&ZSTD),
         };
-        Ok(*self.batch.get_or_init(|| batch))
+        Ok(*self.offered.get_or_init(|| offered))
     }
 
     fn instance(&self) -> String {
@@ -219,13 +252,17 @@ impl Client {
         bytes: u64,
         answer: impl Future<Output = Result<tonic::Response<T>, Status>>,
     ) -> Result<T, ReapiError> {
-        let patience = self.patience + Duration::from_secs(bytes / BYTES_A_SECOND);
-        self.wait_for(patience, async {
+        self.wait_for(self.patience_for(bytes), async {
             answer
                 .await
                 .map(tonic::Response::into_inner)
                 .map_err(|status| ReapiError::of(&status))
         })
+    }
+
+    /// How long what has so many bytes may take.
+    fn patience_for(&self, bytes: u64) -> Duration {
+        self.patience + Duration::from_secs(bytes / BYTES_A_SECOND)
     }
 
     fn wait_for<T>(
@@ -247,7 +284,8 @@ impl Client {
             .max_decoding_message_size(MOST_MESSAGE + AROUND)
     }
 
-    fn stream(&self) -> ByteStreamClient<InterceptedService<Channel, Authorization>> {
+    /// Who streams.
+    fn streams(&self) -> ByteStreamClient<InterceptedService<Channel, Authorization>> {
         ByteStreamClient::new(self.channel.clone()).max_decoding_message_size(MOST_MESSAGE + AROUND)
     }
 }

@@ -205,6 +205,14 @@ impl<'a> Errand<'a> {
             blobs: Vec::new(),
             bytes: 0,
         };
+        let mut reader = self.described.reader();
+        for file in files.iter().filter(|file| is_missing(&blob(file))) {
+            batch.put(blob(file), reader.read(file)?)?;
+        }
+        for (name, bytes) in self.messages.iter().filter(|(name, _)| is_missing(name)) {
+            batch.put(*name, bytes.clone())?;
+        }
+        // Last: by then it is known whether the line is one to compress for.
         if is_missing(&program) {
             let bytes = self
                 .remote
@@ -212,13 +220,6 @@ impl<'a> Errand<'a> {
                 .read()
                 .map_err(PartitionError::Program)?;
             batch.put(program, bytes)?;
-        }
-        let mut reader = self.described.reader();
-        for file in files.iter().filter(|file| is_missing(&blob(file))) {
-            batch.put(blob(file), reader.read(file)?)?;
-        }
-        for (name, bytes) in self.messages.iter().filter(|(name, _)| is_missing(name)) {
-            batch.put(*name, bytes.clone())?;
         }
         batch.flush()
     }
