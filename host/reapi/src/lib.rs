@@ -12,6 +12,7 @@ mod blobs;
 mod error;
 mod execution;
 mod line;
+mod merkle;
 mod stream;
 mod zstandard;
 
@@ -19,6 +20,7 @@ pub use address::{Address, AddressError};
 pub use error::ReapiError;
 pub use execution::Executed;
 pub use line::Compression;
+pub use merkle::{Folder, Job};
 #[doc(hidden)]
 pub use zstandard::fuzz;
 

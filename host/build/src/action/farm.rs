@@ -3,9 +3,7 @@
 
 use std::fmt::Debug;
 
-pub use cellblock_cache::reapi::Executed;
-
-use super::merkle::BlobName;
+pub use cellblock_cache::reapi::{BlobName, Executed};
 
 /// A server of the Remote Execution API. What goes wrong is told in words, and soon: nothing here waits less than a farm does.
 pub trait Farm: Debug + Send + Sync {
@@ -33,9 +31,9 @@ pub trait Farm: Debug + Send + Sync {
     /// If the server cannot be asked, or does not do it.
     fn execute(&self, action: &BlobName, anew: bool) -> Result<Executed, String>;
 
-    /// The bytes of blobs, each of which has its digest.
+    /// The bytes of blobs, in their order: each was held to its digest, and nobody does it again.
     ///
     /// # Errors
-    /// If one of them is not there, or the server cannot be asked.
+    /// If one of them is not there or has another digest, or the server cannot be asked.
     fn download(&self, blobs: &[BlobName]) -> Result<Vec<Vec<u8>>, String>;
 }

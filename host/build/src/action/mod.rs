@@ -19,7 +19,6 @@ mod described;
 mod document;
 mod error;
 mod farm;
-mod merkle;
 mod perform;
 mod program;
 mod remote;
@@ -29,8 +28,7 @@ mod tree;
 mod workers;
 
 pub use error::{ActionError, ActionFault};
-pub use farm::{Executed, Farm};
-pub use merkle::BlobName;
+pub use farm::{BlobName, Executed, Farm};
 pub use perform::{PerformOptions, Performed, perform_action};
 pub use server::Server;
 pub use workers::{Remote, RemoteOptions};

@@ -4,9 +4,8 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
+use cellblock_cache::reapi::BlobName;
 use sha2::{Digest as _, Sha256};
-
-use super::merkle::BlobName;
 
 /// The most bytes of a program.
 const MOST: u64 = 1 << 30;

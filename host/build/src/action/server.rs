@@ -3,10 +3,9 @@
 use std::io;
 use std::time::Duration;
 
-use cellblock_cache::reapi::{Address, Client, ReapiError};
+use cellblock_cache::reapi::{Address, BlobName, Client, ReapiError};
 
 use super::farm::{Executed, Farm};
-use super::merkle::BlobName;
 
 /// A server of the Remote Execution API, and how long it may take.
 #[derive(Debug)]

@@ -104,6 +104,11 @@ impl Store for Grpc {
         self.0.upload(&named).map_err(failed)
     }
 
+    /// The client does.
+    fn holds_to_digests(&self) -> bool {
+        true
+    }
+
     fn together(&self) -> usize {
         TOGETHER
     }

@@ -111,6 +111,11 @@ pub(crate) trait Store: fmt::Debug + Send + Sync {
         0
     }
 
+    /// Whether it has held the blobs that it gives to their digests.
+    fn holds_to_digests(&self) -> bool {
+        false
+    }
+
     /// Whether what was found to be damaged was removed, so that the next to store it mends it.
     fn mends(&self, _kind: Kind, _name: &[u8; 32]) -> bool {
         false

@@ -9,8 +9,7 @@ use cellblock_text::hexadecimal;
 use tempfile::TempDir;
 
 use super::compiled;
-use crate::action::farm::{Executed, Farm};
-use crate::action::merkle::BlobName;
+use crate::action::farm::{BlobName, Executed, Farm};
 use crate::action::{PerformOptions, perform_action};
 
 /// What a worker does wrong.
