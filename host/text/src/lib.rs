@@ -5,6 +5,7 @@
 //! | a size, for a glance | [`human`]: `1.9 GiB` |
 //! | a size, in an error | [`exact`]: `41 943 040 bytes` |
 //! | a name from an image or a spec | [`printable`]: nothing in it acts on a terminal |
+//! | a text of any length | [`excerpt`]: the same, and no more than its beginning |
 //! | a path of any bytes | [`PathBytes`]: on one line, escaped where it is no text |
 //! | a digest | [`hexadecimal`] |
 
@@ -20,4 +21,4 @@ pub use hexadecimal::hexadecimal;
 pub use nearest::nearest;
 pub use number::{exact, grouped, human};
 pub use path::PathBytes;
-pub use printable::{acts_on_terminal, printable};
+pub use printable::{acts_on_terminal, excerpt, printable};

@@ -15,6 +15,18 @@ pub fn printable(text: &str) -> String {
         .collect()
 }
 
+/// The same of a text that may have any length: of a longer one than 500 characters, the first, and that there are more.
+#[must_use]
+pub fn excerpt(text: &str) -> String {
+    match text.char_indices().nth(EXCERPT) {
+        Some((end, _)) => format!("{}…", printable(&text[..end])),
+        None => printable(text),
+    }
+}
+
+/// The most characters of an [`excerpt`].
+const EXCERPT: usize = 500;
+
 /// Whether a character acts on a terminal instead of showing.
 #[must_use]
 pub fn acts_on_terminal(letter: char) -> bool {
@@ -24,7 +36,7 @@ pub fn acts_on_terminal(letter: char) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::printable;
+    use super::{EXCERPT, excerpt, printable};
 
     #[test]
     fn nothing_in_a_name_reaches_the_terminal_as_a_command() {
@@ -33,5 +45,13 @@ mod tests {
             "a\u{fffd}[2Jb\u{fffd}c\u{fffd}\u{fffd}"
         );
         assert_eq!(printable("efi ünï 根"), "efi ünï 根");
+    }
+
+    #[test]
+    fn of_a_long_text_the_beginning_is_told() {
+        let long = "根".repeat(EXCERPT);
+        assert_eq!(excerpt(&long), long);
+        assert_eq!(excerpt(&format!("{long}\u{1b}")), format!("{long}…"));
+        assert_eq!(excerpt("a\u{1b}b"), "a\u{fffd}b");
     }
 }

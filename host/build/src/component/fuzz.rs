@@ -72,6 +72,7 @@ fn plain<T>(result: Result<T, ComponentError>) -> Option<T> {
         .map_err(|error| {
             let said = error.to_string();
             assert!(!said.contains(acts_on_terminal), "{said:?}");
+            assert!(said.chars().count() < 1000, "{said:?}");
         })
         .ok()
 }

@@ -6,7 +6,7 @@ use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use cellblock_spec::{GuestFile, OciPlace, OciReference, Spec, parse_oci_digest};
-use cellblock_text::hexadecimal;
+use cellblock_text::{excerpt, hexadecimal};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -44,7 +44,11 @@ pub enum LockError {
         source: io::Error,
     },
     /// It says something else.
-    #[error("{}: {why}; `cellblock guests lock SPEC` writes it anew once it is removed", path.display())]
+    #[error(
+        "{}: {}; `cellblock guests lock SPEC` writes it anew once it is removed",
+        path.display(),
+        excerpt(.why)
+    )]
     Form {
         /// The file.
         path: PathBuf,
@@ -61,8 +65,13 @@ impl Lock {
     pub fn beside(spec: &Path) -> Result<Self, LockError> {
         let path = spec.parent().unwrap_or(Path::new("")).join(NAME);
         let mut text = String::new();
-        let read = File::open(&path).and_then(|file| file.take(LARGEST).read_to_string(&mut text));
+        let most = LARGEST + 1;
+        let read = File::open(&path).and_then(|file| file.take(most).read_to_string(&mut text));
         match read {
+            Ok(length) if length as u64 > LARGEST => {
+                let why = format!("it has more than the {LARGEST} bytes that it may have");
+                return Err(LockError::Form { path, why });
+            }
             Ok(_) => {}
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let pinned = BTreeMap::new();
@@ -162,4 +171,38 @@ pub fn references(spec: &Spec) -> impl Iterator<Item = (&str, &OciReference)> {
             GuestFile::Oci(reference) => Some((name.as_str(), reference)),
             GuestFile::File(_) => None,
         })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    /// Cut off it could be a lock that pins less.
+    #[test]
+    fn a_lock_that_is_too_long_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let spec = folder.path().join("image.toml");
+        let mut text = r#"{"version":1,"guests":{}}"#.to_owned();
+        let longest = usize::try_from(LARGEST).unwrap();
+        text.extend(std::iter::repeat_n(' ', longest - text.len()));
+        fs::write(folder.path().join(NAME), &text).unwrap();
+        Lock::beside(&spec).unwrap();
+        text.push(' ');
+        fs::write(folder.path().join(NAME), &text).unwrap();
+        let error = Lock::beside(&spec).unwrap_err().to_string();
+        assert!(error.contains("more than the 1048576 bytes"), "{error}");
+    }
+
+    #[test]
+    fn what_a_lock_says_is_told_in_part() {
+        let folder = tempfile::tempdir().unwrap();
+        let digest = "0".repeat(100_000);
+        let text = format!(r#"{{"version":1,"guests":{{"a":"{digest}"}}}}"#);
+        fs::write(folder.path().join(NAME), text).unwrap();
+        let error = Lock::beside(&folder.path().join("image.toml")).unwrap_err();
+        let length = error.to_string().chars().count();
+        assert!((500..1000).contains(&length), "{length}");
+    }
 }

@@ -16,7 +16,7 @@ pub mod lock;
 use std::path::PathBuf;
 
 use cellblock_spec::{GuestFileError, OciPlace, OciReference, parse_oci_digest};
-use cellblock_text::{hexadecimal, printable};
+use cellblock_text::{excerpt, hexadecimal};
 use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 
@@ -98,7 +98,7 @@ pub enum ComponentError {
         source: std::io::Error,
     },
     /// The layout has several, and none is chosen, or none that was chosen.
-    #[error("{reference}: {}; write oci:FOLDER:TAG or oci:FOLDER@sha256:DIGEST", printable(.found))]
+    #[error("{reference}: {}; write oci:FOLDER:TAG or oci:FOLDER@sha256:DIGEST", excerpt(.found))]
     Choice {
         /// The component.
         reference: String,
@@ -118,7 +118,7 @@ pub enum ComponentError {
         wanted: String,
     },
     /// What came is no component.
-    #[error("{reference}: {}", printable(.why))]
+    #[error("{reference}: {}", excerpt(.why))]
     NoComponent {
         /// The component.
         reference: String,
