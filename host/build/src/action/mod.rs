@@ -19,6 +19,7 @@ mod described;
 mod document;
 mod error;
 mod farm;
+mod fuzzing;
 mod perform;
 mod program;
 mod remote;
@@ -29,6 +30,8 @@ mod workers;
 
 pub use error::{ActionError, ActionFault};
 pub use farm::{BlobName, Executed, Farm};
+#[doc(hidden)]
+pub use fuzzing::fuzz;
 pub use perform::{PerformOptions, Performed, perform_action};
 pub use server::Server;
 pub use workers::{Remote, RemoteOptions};

@@ -13,6 +13,8 @@
 //!             ├─> virtual_disk    a qcow2, VMDK or VHD to a disk, and its data
 //!             ├─> read_…          an image to what a reader tells, and to the host's tree
 //!             ├─> cache           what a cache answers to an entry, and to a list of chunks
+//!             ├─> action          what a client and a worker hand each other: an action, its tree, what was made
+//!             ├─> wire            what a server sends compressed to a blob
 //!             ├─> component       what a registry says to a component, and an index to the one that is meant
 //!             └─> ext4, vfat,     a request and a tree to a file system,
 //!                 swap, catalog   at the measured size and around it
@@ -37,8 +39,10 @@ mod tree;
 mod virtual_disk;
 
 pub use archive::archive;
+pub use cellblock_build::action::fuzz as action;
 pub use cellblock_build::component::fuzz as component;
 pub use cellblock_cache::fuzz as cache;
+pub use cellblock_cache::reapi::fuzz as wire;
 pub use image::image;
 pub use mounted::{Mounted, ext4_mounted};
 pub use overlay::{contexts, dump, mtree};

@@ -43,6 +43,8 @@ targets!(
     virtual_disk,
     cache,
     component,
+    action,
+    wire,
     ext4,
     vfat,
     swap,
@@ -100,5 +102,5 @@ fn every_folder_of_seeds_belongs_to_a_target() {
         .expect("seeds")
         .count();
     // Two are the cell's own: `cellblock_cell::fuzzing`.
-    assert_eq!(count, 20 + 2);
+    assert_eq!(count, 22 + 2);
 }
