@@ -2,80 +2,17 @@
 
 use std::fs;
 use std::io::{Read as _, Write as _};
-use std::net::{SocketAddrV4, TcpListener, TcpStream};
+use std::net::{SocketAddrV4, TcpListener};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
 use std::thread;
-use std::time::Duration;
 
 use super::{FILESYSTEMS, bench, build};
+use crate::support::Grid;
 use crate::support::bench::address;
-use crate::support::{Bench, Judge, judge};
 
 const KEYS: [&str; 4] = ["--cache-key", "key.pem", "--cache-trust", "trust.pem"];
 /// A machine with much to do answers late, and is not down.
 const PATIENT: [&str; 2] = ["--cache-timeout", "120"];
-
-/// A running BuildGrid; it ends with this.
-struct Grid(Child);
-
-impl Grid {
-    /// Starts it at `address` with its content in the folder `grid/cas`. What it knows of results is in its memory.
-    fn start(bgd: &Judge, bench: &Bench, address: SocketAddrV4) -> Self {
-        let folder = bench.create_folder("grid");
-        let config = bench.write(
-            "grid/config.yml",
-            format!(
-                "server:
-  - !channel
-    address: {address}
-    insecure-mode: true
-instances:
-  - name: 'images'
-    storages:
-      - !disk-storage &store
-        path: {}/cas
-    caches:
-      - !lru-action-cache &ac
-        storage: *store
-        max-cached-refs: 1024
-        allow-updates: true
-    services:
-      - !action-cache
-        cache: *ac
-      - !cas
-        storage: *store
-      - !bytestream
-        storage: *store
-",
-                folder.display()
-            ),
-        );
-        let child = bgd
-            .command()
-            .args(["server", "start"])
-            .arg(config)
-            .current_dir(&folder)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut server = Self(child);
-        while TcpStream::connect(address).is_err() {
-            let ended = server.0.try_wait().unwrap();
-            assert!(ended.is_none(), "BuildGrid ended: {ended:?}");
-            thread::sleep(Duration::from_millis(50));
-        }
-        server
-    }
-}
-
-impl Drop for Grid {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
 
 /// All files below a folder.
 fn files(folder: &Path) -> Vec<PathBuf> {
@@ -93,17 +30,16 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 
 #[test]
 fn buildgrid_keeps_partitions_and_its_faults_cost_time_alone() {
-    let Some(bgd) = judge("bgd") else {
+    let bench = bench();
+    let Some(server) = Grid::start(&bench.path("grid"), &["--content", "images"]) else {
         return;
     };
-    let bench = bench();
     // Chunks of which several go with one request, and some do not.
     let noise: Vec<u8> = (0_u32..3 << 20)
         .map(|at| at.wrapping_mul(2_654_435_761).to_le_bytes()[3])
         .collect();
     bench.write("root/noise", noise);
-    let address = address();
-    let server = Grid::start(&bgd, &bench, address);
+    let address = server.address;
     let url = format!("grpc://{address}/images");
     let with = [&["--cache", &*url], &KEYS[..], &PATIENT].concat();
     let right = build(&bench, &with);

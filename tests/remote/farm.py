@@ -2,10 +2,13 @@
 """A farm for the tests: BuildGrid's servers with a database, and a worker that stands in for buildbox.
 
     farm.py FOLDER HOST:PORT [--fail KIND]…
+    farm.py FOLDER HOST:PORT --content INSTANCE
 
 BuildGrid serves content, results, executions and its queue of bots; PostgreSQL keeps the queue. The worker is ours: it speaks
 the Remote Workers API with BuildGrid, lays the inputs of an action out in a folder, runs the command there without an
 environment (as the user `nobody` if it may), and uploads what came of it.
+
+With `--content` there is neither a queue nor a worker: a cache.
 
 It prints `"ready"` once everything stands; for each line on standard input it prints how the actions ended that were run, and it ends when
 standard input does.
@@ -39,16 +42,11 @@ WORKER = "worker-of-the-tests"
 
 DATABASE = "postgresql+psycopg2://farm@/postgres?host={socket}"
 
-CONFIG = """
+CONTENT = """
 server:
   - !channel
     address: {address}
     insecure-mode: true
-connections:
-  - !sql-connection &sql
-    connection-string: {database}
-    pool-size: 5
-    max-overflow: 20
 storages:
   - !disk-storage &store
     path: {folder}/cas
@@ -57,6 +55,26 @@ caches:
     storage: *store
     max-cached-refs: 1024
     allow-updates: true
+{queue}
+instances:
+  - name: '{instance}'
+    services:
+      - !action-cache
+        cache: *ac
+      - !cas
+        storage: *store
+      - !bytestream
+        storage: *store
+{execution}
+thread-pool-size: 50
+"""
+
+QUEUE = """
+connections:
+  - !sql-connection &sql
+    connection-string: {database}
+    pool-size: 5
+    max-overflow: 20
 schedulers:
   - !sql-scheduler &scheduler
     storage: *store
@@ -68,20 +86,13 @@ schedulers:
         unique-property-keys: []
         match-property-keys: [OSFamily, pool]
         wildcard-property-keys: []
-instances:
-  - name: ''
-    services:
-      - !action-cache
-        cache: *ac
-      - !cas
-        storage: *store
-      - !bytestream
-        storage: *store
+"""
+
+EXECUTION = """
       - !execution
         scheduler: *scheduler
       - !bots
         scheduler: *scheduler
-thread-pool-size: 50
 """
 
 
@@ -131,13 +142,17 @@ def answers(address):
         return sock.connect_ex((host, int(port))) == 0
 
 
-def start_server(folder, sockets, address):
+def start_server(folder, address, instance, database):
+    """BuildGrid with content and results, and with a queue where there is a database for it."""
     config = folder / "bgd.yml"
-    config.write_text(CONFIG.format(address=address, folder=folder, database=DATABASE.format(socket=sockets)))
+    queue, execution = (QUEUE.format(database=database), EXECUTION) if database else ("", "")
+    config.write_text(
+        CONTENT.format(address=address, folder=folder, instance=instance, queue=queue, execution=execution)
+    )
     bgd = str(pathlib.Path(sys.executable).with_name("bgd"))
     log = open(folder / "bgd.log", "wb")
-    database = DATABASE.format(socket=sockets)
-    subprocess.run([bgd, "migrate", "apply", database], check=True, stdout=log, stderr=log)
+    if database:
+        subprocess.run([bgd, "migrate", "apply", database], check=True, stdout=log, stderr=log)
     server = subprocess.Popen([bgd, "server", "start", str(config)], stdout=log, stderr=log, preexec_fn=die_with_parent)
     wait_for(lambda: answers(address), server)
     return server
@@ -291,25 +306,34 @@ def main():
     arguments.add_argument("folder", type=pathlib.Path)
     arguments.add_argument("address")
     arguments.add_argument("--fail", action="append", default=[])
+    arguments.add_argument("--content", metavar="INSTANCE", help="content and results alone, without a worker")
     given = arguments.parse_args()
     folder = given.folder.resolve()
     folder.mkdir(exist_ok=True)
     folder.chmod(0o755)
-    (folder / "work").mkdir(mode=0o755)
-    database, sockets = start_database(folder)
-    server = start_server(folder, sockets, given.address)
+    processes, sockets, worker = [], None, None
+    if given.content is None:
+        database, sockets = start_database(folder)
+        processes.append(database)
+        database = DATABASE.format(socket=sockets)
+        processes.append(start_server(folder, given.address, "", database))
+        (folder / "work").mkdir(mode=0o755)
+        worker = Worker(given.address, folder / "work", given.fail)
+        threading.Thread(target=worker.work, daemon=True).start()
+    else:
+        processes.append(start_server(folder, given.address, given.content, None))
 
-    worker = Worker(given.address, folder / "work", given.fail)
-    threading.Thread(target=worker.work, daemon=True).start()
     print(json.dumps("ready"), flush=True)
     # Each line asks how the actions ended that were run.
     for _ in sys.stdin:
         print(json.dumps(worker.ran), flush=True)
-    worker.is_over = True
-    for process in (server, database):
+    if worker:
+        worker.is_over = True
+    for process in reversed(processes):
         process.kill()
         process.wait()
-    shutil.rmtree(sockets, ignore_errors=True)
+    if sockets:
+        shutil.rmtree(sockets, ignore_errors=True)
     os._exit(0)
 
 

@@ -1,14 +1,11 @@
 //! Partitions that workers of a farm make (`--remote`): BuildGrid's servers, which we did not write, and a worker of ours.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::net::SocketAddrV4;
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use serde_json::Value;
 
-use crate::support::bench::{address, repository, sha256};
-use crate::support::{Bench, judge};
+use crate::support::bench::{repository, sha256};
+use crate::support::{Bench, Grid, judge};
 
 const SPEC: &str = r#"
 [disk]
@@ -50,62 +47,12 @@ content = [{ directory = "root" }]
 /// What the worker is called: `WORKER` of `farm.py`.
 const WORKER: &str = "worker-of-the-tests";
 
-/// A running farm; it ends with this, since its standard input does.
-struct Grid {
-    address: SocketAddrV4,
-    child: Child,
-    asked: Option<ChildStdin>,
-    answers: BufReader<ChildStdout>,
-}
-
-impl Grid {
-    /// Starts one whose worker fails in these ways, one after another; none where a program that it needs is missing.
-    fn start(bench: &Bench, failures: &[&str]) -> Option<Self> {
-        let bgd = judge("bgd")?;
-        judge("initdb")?;
-        judge("postgres")?;
-        let address = address();
-        // That of the environment that BuildGrid is installed in.
-        let python = bgd.program().with_file_name("python");
-        let failures = failures.iter().flat_map(|failure| ["--fail", failure]);
-        let mut child = Command::new(python)
-            .arg(repository("tests/remote/farm.py"))
-            .arg(bench.path("farm"))
-            .arg(address.to_string())
-            .args(failures)
-            .env("GRPC_VERBOSITY", "NONE")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut grid = Self {
-            address,
-            asked: child.stdin.take(),
-            answers: BufReader::new(child.stdout.take().unwrap()),
-            child,
-        };
-        assert_eq!(grid.answer(), "ready");
-        Some(grid)
-    }
-
-    fn answer(&mut self) -> Value {
-        let mut line = String::new();
-        self.answers.read_line(&mut line).unwrap();
-        serde_json::from_str(&line).unwrap_or_else(|_| panic!("{line:?}"))
-    }
-
-    /// How the actions ended that were run.
-    fn ran(&mut self) -> Vec<String> {
-        writeln!(self.asked.as_mut().unwrap()).unwrap();
-        serde_json::from_value(self.answer()).unwrap()
-    }
-}
-
-impl Drop for Grid {
-    fn drop(&mut self) {
-        drop(self.asked.take());
-        let _ = self.child.wait();
-    }
+/// A farm whose worker fails in these ways, one after another; none where a program that it needs is missing.
+fn start(bench: &Bench, failures: &[&str]) -> Option<Grid> {
+    judge("initdb")?;
+    judge("postgres")?;
+    let failures = failures.iter().flat_map(|failure| ["--fail", failure]);
+    Grid::start(&bench.path("farm"), &failures.collect::<Vec<_>>())
 }
 
 fn bench() -> Bench {
@@ -184,7 +131,7 @@ fn workers(expected: [bool; 4]) -> Vec<Option<String>> {
 #[ignore = "takes 20 s; a step of CI"]
 fn a_grid_makes_the_same_bytes() {
     let bench = bench();
-    let Some(mut grid) = Grid::start(&bench, &[]) else {
+    let Some(mut grid) = start(&bench, &[]) else {
         return;
     };
     let here = image_of_the_program(&bench);
@@ -216,7 +163,7 @@ fn a_worker_that_fails_costs_time_and_not_the_image() {
     let failures = [
         "none", "killed", "killed", "empty", "none", "forged", "none", "wrong",
     ];
-    let Some(mut grid) = Grid::start(&bench, &failures) else {
+    let Some(mut grid) = start(&bench, &failures) else {
         return;
     };
     let here = image_of_the_program(&bench);
@@ -226,4 +173,34 @@ fn a_worker_that_fails_costs_time_and_not_the_image() {
     assert_eq!(there, here, "{ran:?}");
     let ways: Vec<&str> = ran.iter().map(|it| it.split(' ').nth(1).unwrap()).collect();
     assert_eq!(ways, [&failures[..], &["none"]].concat());
+}
+
+/// One whose content is missing gets as far as its formatter.
+#[test]
+fn a_worker_compiles_anew_unless_it_is_told_where() {
+    let bench = Bench::new();
+    for name in ["action", "tree"] {
+        let seed = repository(format!("tests/fuzz/seeds/action/{name}-1"));
+        // The first byte tells the fuzzer what follows.
+        bench.write(&format!("there/{name}"), &fs::read(seed).unwrap()[1..]);
+    }
+    let compiled = |arguments: &[&str], variable: &str, folder: &str| {
+        let mut command = bench.cellblock();
+        command
+            .args(["action", "there", "-o", "out"])
+            .args(arguments)
+            .env("XDG_CACHE_HOME", bench.path("home"))
+            .env(variable, bench.path(folder));
+        let outcome = command.output().unwrap();
+        let said = String::from_utf8_lossy(&outcome.stderr).into_owned();
+        assert!(said.contains("its piece content/"), "{said}");
+        let entries = fs::read_dir(bench.path(folder));
+        let sizes = entries.map(|all| all.map(|it| it.unwrap().metadata().unwrap().len()));
+        sizes.is_ok_and(|mut sizes| sizes.any(|size| size > 100_000))
+    };
+    assert!(!compiled(&[], "CELLBLOCK_NOTHING", "home"));
+    assert!(!bench.path("home").exists());
+    assert!(compiled(&[], "CELLBLOCK_GUEST_CACHE", "by-variable"));
+    let arguments = ["--guest-cache", "by-option"];
+    assert!(compiled(&arguments, "CELLBLOCK_NOTHING", "by-option"));
 }

@@ -22,4 +22,21 @@ pub struct Action {
     /// How many threads copy and compress; without it, one for each processor
     #[arg(short, long, value_name = "N")]
     pub jobs: Option<NonZeroUsize>,
+    /// The folder of compiled formatters, which saves a quarter of a second: one that nobody can write to but actions of
+    /// cellblock. Without it, the one in CELLBLOCK_GUEST_CACHE, or none
+    #[arg(long, value_name = "FOLDER")]
+    pub guest_cache: Option<PathBuf>,
+}
+
+/// The environment's folder of compiled formatters.
+const CELLBLOCK_GUEST_CACHE: &str = "CELLBLOCK_GUEST_CACHE";
+
+impl Action {
+    /// The folder of compiled formatters that was named, if one was.
+    pub(crate) fn guest_cache(&self) -> Option<PathBuf> {
+        let named = || std::env::var_os(CELLBLOCK_GUEST_CACHE).filter(|it| !it.is_empty());
+        self.guest_cache
+            .clone()
+            .or_else(|| named().map(PathBuf::from))
+    }
 }

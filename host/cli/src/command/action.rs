@@ -3,7 +3,6 @@
 use std::num::NonZeroUsize;
 
 use cellblock_build::action::{PerformOptions, perform_action};
-use cellblock_build::cache_folder;
 use cellblock_build::footprint::Footprint;
 use cellblock_build::text::human;
 
@@ -20,7 +19,8 @@ pub(super) fn run(action: &Action) -> Result<(), Failure> {
     let processors = || std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
     let options = PerformOptions {
         jobs: action.jobs.unwrap_or_else(processors).get(),
-        cache: cache_folder(),
+        // Not the one that other commands use: whoever else has actions run by this user could have written to it.
+        cache: action.guest_cache(),
     };
     let done = perform_action(&action.folder, &action.output, &options);
     let done = done.map_err(Failure::failed)?;
