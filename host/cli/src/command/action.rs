@@ -17,10 +17,12 @@ pub(super) fn run(action: &Action) -> Result<(), Failure> {
     footprint.fills("the folder for what comes of it", &action.output);
     footprint.check()?;
     let processors = || std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+    let guest_cache = action.guest_cache().map(std::path::absolute);
+    let guest_cache = guest_cache.transpose().map_err(Failure::failed)?;
     let options = PerformOptions {
         jobs: action.jobs.unwrap_or_else(processors).get(),
         // Not the one that other commands use: whoever else has actions run by this user could have written to it.
-        cache: action.guest_cache(),
+        cache: guest_cache,
     };
     let done = perform_action(&action.folder, &action.output, &options);
     let done = done.map_err(Failure::failed)?;
