@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 pub struct Watched {
     /// How it ended, or that it did not.
     pub ended: Result<ExitStatus, String>,
-    /// The most memory that it and those that it started had, each at its worst, in bytes.
+    /// The most memory that it and those that it started had, each at its worst, in bytes: their own, and not what they share with
+    /// every process that maps the same file, such as the program itself, of which more or less stands in the page cache.
     pub memory: u64,
     /// The most disk that its files without a name took at once, in bytes.
     pub unnamed: u64,
@@ -23,9 +24,10 @@ pub fn watch(mut child: Child, limit: Duration) -> Watched {
         if let Some(ended) = child.try_wait().unwrap() {
             break Ok(ended);
         }
-        for process in children(child.id()).chain([child.id()]) {
+        let others = children(child.id()).filter(|process| is_another(*process, child.id()));
+        for process in others.chain([child.id()]) {
             let peak = peaks.entry(process).or_default();
-            *peak = high_water(process).max(*peak);
+            *peak = own(process).max(*peak);
         }
         unnamed = unnamed.max(unnamed_files(child.id()));
         if begun.elapsed() > limit {
@@ -58,12 +60,24 @@ fn children(process: u32) -> impl Iterator<Item = u32> {
     lists.into_iter().flat_map(numbers)
 }
 
-/// The line `VmHWM`, which is in units of 1024 bytes and only grows.
-fn high_water(process: u32) -> u64 {
+/// Whether a process runs in memory of its own. One that was just cloned has that of the process that it comes from, and its command line,
+/// until it becomes another program.
+fn is_another(process: u32, parent: u32) -> bool {
+    let line = |process| std::fs::read(format!("/proc/{process}/cmdline")).unwrap_or_default();
+    line(process) != line(parent)
+}
+
+/// The most that a process had of its own so far, in bytes. The kernel keeps one high-water mark of all that is resident, `VmHWM`; what
+/// is mapped from files and resident now, `RssFile`, is not counted.
+fn own(process: u32) -> u64 {
     let text = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
-    text.lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))
-        .and_then(|rest| rest.trim().strip_suffix(" kB"))
+    field(&text, "VmHWM:").saturating_sub(field(&text, "RssFile:"))
+}
+
+/// A line of `/proc/PID/status` in units of 1024 bytes; none of a process that has just ended.
+fn field(status: &str, name: &str) -> u64 {
+    let line = status.lines().find_map(|line| line.strip_prefix(name));
+    line.and_then(|rest| rest.trim().strip_suffix(" kB"))
         .map_or(0, |number| number.parse::<u64>().unwrap() << 10)
 }
 
