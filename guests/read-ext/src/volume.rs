@@ -1,6 +1,7 @@
 //! The file system as a whole: its blocks, its group descriptors, and the budget of what is looked at.
 
 use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 
 use cellblock_guest::crc32c::crc32c;
 use cellblock_guest::reader::{Partition, ReaderError};
@@ -19,7 +20,8 @@ pub(crate) struct Ext<'a> {
     /// Where each group's inodes begin.
     tables: Vec<Option<Block>>,
     replayed: Replayed,
-    cache: RefCell<Vec<Option<Cached>>>,
+    /// At most `WINDOWS`, the one that was used last at the front.
+    cache: RefCell<VecDeque<Cached>>,
     /// How many more blocks of metadata may be read.
     budget: Cell<u64>,
 }
@@ -45,7 +47,7 @@ impl<'a> Ext<'a> {
             superblock,
             tables: Vec::new(),
             replayed: Replayed::default(),
-            cache: RefCell::new((0..Self::WINDOWS).map(|_| None).collect()),
+            cache: RefCell::default(),
         };
         ext.tables = ext.read_tables()?;
         if ext.needs_replay() {
@@ -170,20 +172,26 @@ impl<'a> Ext<'a> {
     /// Bytes that stand within one window, with their neighbours.
     fn cached(&self, start: u64, length: usize, owner: &str) -> Result<Vec<u8>, ReaderError> {
         let window = start / Self::WINDOW * Self::WINDOW;
-        let slot =
-            usize::try_from(start / Self::WINDOW % Self::WINDOWS as u64).expect("it is small");
         let mut cache = self.cache.borrow_mut();
-        let slot = &mut cache[slot];
-        if slot.as_ref().is_none_or(|cached| cached.start != window) {
-            let length = Self::WINDOW.min(self.partition.size().saturating_sub(window));
-            let length = usize::try_from(length).expect("a window is small");
-            let bytes = self.partition.bytes(window, length)?;
-            *slot = Some(Cached {
-                start: window,
-                bytes,
-            });
+        // Groups lie at distances of powers of two, so that places which follow from the number would be the same for many.
+        match cache.iter().position(|cached| cached.start == window) {
+            Some(0) => {}
+            Some(found) => {
+                let used = cache.remove(found).expect("it was just found");
+                cache.push_front(used);
+            }
+            None => {
+                let length = Self::WINDOW.min(self.partition.size().saturating_sub(window));
+                let length = usize::try_from(length).expect("a window is small");
+                let bytes = self.partition.bytes(window, length)?;
+                cache.truncate(Self::WINDOWS - 1);
+                cache.push_front(Cached {
+                    start: window,
+                    bytes,
+                });
+            }
         }
-        let bytes = &slot.as_ref().expect("it was just read").bytes;
+        let bytes = &cache[0].bytes;
         let at = usize::try_from(start - window).expect("a window is small");
         bytes
             .get(at..at + length)
