@@ -1,7 +1,10 @@
 //! The way back: file systems read in cells, against the kernel's mount, `debugfs`, `unsquashfs` and `fsck.erofs`, and against what
 //! decoding alone takes; and what it takes to verify a build.
 
+use std::cell::Cell;
+use std::ffi::OsStr;
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -38,6 +41,7 @@ pub(crate) fn measure(corpora: &[Corpus], folder: &Path, arguments: &Arguments) 
             folder: outputs.path(),
             limit: Duration::from_secs(arguments.limit),
             rounds: arguments.rounds,
+            trees: Cell::new(0),
         };
         stage.prepare()?;
         rows.extend(stage.rows()?);
@@ -53,6 +57,8 @@ struct Stage<'a> {
     folder: &'a Path,
     limit: Duration,
     rounds: u32,
+    /// How many runs have had a folder of their own.
+    trees: Cell<u32>,
 }
 
 /// The seconds of a run.
@@ -120,28 +126,26 @@ impl Stage<'_> {
             ))
         };
         let dumped = || {
-            self.cleared("dumped")?;
-            fs::create_dir(self.path("dumped"))?;
+            let to = self.fresh();
+            fs::create_dir(&to)?;
             self.shell(&format!(
                 "debugfs -R 'rdump / {to}' {image} 2>/dev/null",
                 image = self.path("ext4").display(),
-                to = self.path("dumped").display()
+                to = to.display()
             ))
         };
         let unsquashed = || {
-            self.cleared("unsquashed")?;
             self.shell(&format!(
                 "unsquashfs -quiet -no-progress -dest {to} {image}",
                 image = self.path("squashfs").display(),
-                to = self.path("unsquashed").display()
+                to = self.fresh().display()
             ))
         };
         let extracted = || {
-            self.cleared("extracted")?;
             self.shell(&format!(
                 "fsck.erofs --extract={to} {image}",
                 image = self.path("erofs").display(),
-                to = self.path("extracted").display()
+                to = self.fresh().display()
             ))
         };
         let build = || {
@@ -156,9 +160,14 @@ impl Stage<'_> {
         };
         let out = |kind: &'static str| {
             move || {
-                self.cleared("ours")?;
-                fs::create_dir(self.path("ours"))?;
-                self.ours(&["cp", "--quiet", kind, "ours"])
+                let to = self.fresh();
+                fs::create_dir(&to)?;
+                self.ours(&[
+                    OsStr::new("cp"),
+                    "--quiet".as_ref(),
+                    kind.as_ref(),
+                    to.as_ref(),
+                ])
             }
         };
         let listed = || self.ours(&["ls", "-R", "ext4"]);
@@ -240,7 +249,7 @@ impl Stage<'_> {
         Ok(rows.map(|((peer, _), theirs)| row(peer, theirs)).collect())
     }
 
-    fn ours(&self, arguments: &[&str]) -> Result<f64> {
+    fn ours(&self, arguments: &[impl AsRef<OsStr>]) -> Result<f64> {
         let mut command = Command::new(CELLBLOCK);
         self.seconds(command.args(arguments).current_dir(self.folder))
     }
@@ -253,7 +262,9 @@ impl Stage<'_> {
         self.seconds(&mut command)
     }
 
+    /// Waits first until the disk has what runs before have written.
     fn seconds(&self, command: &mut Command) -> Result<f64> {
+        rustix::fs::sync();
         let begun = Instant::now();
         match wait(command, self.limit)? {
             Some(_) => Ok(begun.elapsed().as_secs_f64()),
@@ -261,15 +272,19 @@ impl Stage<'_> {
         }
     }
 
-    /// Removes what a run before has left.
+    /// Removes the file that a run before has left.
     fn cleared(&self, name: &str) -> Result<()> {
-        let path = self.path(name);
-        match fs::symlink_metadata(&path) {
-            Ok(found) if found.is_dir() => fs::remove_dir_all(path)?,
-            Ok(_) => fs::remove_file(path)?,
-            Err(_) => {}
+        match fs::remove_file(self.path(name)) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(error.into()),
+            _ => Ok(()),
         }
-        Ok(())
+    }
+
+    /// Where no run has been. Trees stay until the end: whoever makes files where thousands were just removed pays for it, since ext4
+    /// leaves out the inodes that were freed within the last minute.
+    fn fresh(&self) -> PathBuf {
+        self.trees.set(self.trees.get() + 1);
+        self.path(&format!("tree-{}", self.trees.get()))
     }
 
     fn path(&self, name: &str) -> PathBuf {
