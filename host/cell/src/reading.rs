@@ -172,7 +172,7 @@ impl Taking {
                 Some(decoder) => decoder,
                 none => none.insert(self.decoders.start().map_err(|_| DecodeError::Failed)?),
             };
-            match decoder.decode(block, &bytes) {
+            match decoder.decoded(block, &bytes) {
                 Ok(found) => decoded.push(found),
                 Err(_) => {
                     self.decoder = None;
@@ -322,15 +322,15 @@ impl decoding::Host for Local {
 pub(super) struct DecoderHere(Unpacker);
 
 impl Decoder for DecoderHere {
-    fn decode(&mut self, block: &EncodedBlock, bytes: &[u8]) -> io::Result<Vec<u8>> {
-        self.0
-            .unpack(
-                form(block.coding),
-                bytes,
-                block.padded,
-                block.decoded as usize,
-            )
-            .map_err(io::Error::other)
+    fn decode(
+        &mut self,
+        block: &EncodedBlock,
+        bytes: &[u8],
+        content: &mut [u8],
+    ) -> io::Result<usize> {
+        let form = form(block.coding);
+        let found = self.0.unpack_into(form, bytes, block.padded, content);
+        found.map_err(io::Error::other)
     }
 }
 

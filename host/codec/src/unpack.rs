@@ -78,73 +78,75 @@ impl Unpacker {
         padded: bool,
         most: usize,
     ) -> Result<Vec<u8>, Failure> {
-        for length in [block.len(), most] {
-            if length == 0 || length > BLOCK_LIMIT {
-                return Err(Failure::Block { length });
-            }
-        }
+        check(block.len())?;
+        check(most)?;
+        let mut content = vec![0; most];
+        let found = self.unpack_into(form, block, padded, &mut content)?;
+        content.truncate(found);
+        Ok(content)
+    }
+
+    /// As [`Unpacker::unpack`], into `content`, as far as that has room: how many bytes came out. What was behind them may be
+    /// written over.
+    ///
+    /// # Errors
+    /// As of [`Unpacker::unpack`]; `content` may be written over.
+    pub fn unpack_into(
+        &mut self,
+        form: Form,
+        block: &[u8],
+        padded: bool,
+        content: &mut [u8],
+    ) -> Result<usize, Failure> {
+        check(block.len())?;
+        check(content.len())?;
         let zeros = if padded {
             block.iter().take_while(|byte| **byte == 0).count()
         } else {
             0
         };
         let block = &block[zeros..];
-        let mut content = Vec::new();
         match form {
-            Form::Lzo => lzo::decode(block, &mut content, most)?,
-            Form::Deflate | Form::Zlib => self.deflate(form, block, most, &mut content)?,
-            Form::Zstd => self.zstandard(block, most, &mut content)?,
-            Form::Lz4 => {
-                content.resize(most, 0);
-                let found = lz4(block, &mut content)?;
-                content.truncate(found);
+            Form::Lzo => {
+                let mut found = Vec::new();
+                lzo::decode(block, &mut found, content.len())?;
+                content[..found.len()].copy_from_slice(&found);
+                Ok(found.len())
             }
-            Form::Xz | Form::Lzma | Form::MicroLzma => {
-                content.resize(most, 0);
-                let found = lzma(form, block, &mut content)?;
-                content.truncate(found);
-            }
+            Form::Deflate | Form::Zlib => self.deflate(form, block, content),
+            Form::Zstd => self.zstandard(block, content),
+            Form::Lz4 => lz4(block, content),
+            Form::Xz | Form::Lzma | Form::MicroLzma => lzma(form, block, content),
         }
-        Ok(content)
     }
 
     /// libdeflate stops at nothing but the end, so that it gets more room where there is more than is asked for.
-    fn deflate(
-        &mut self,
-        form: Form,
-        block: &[u8],
-        most: usize,
-        content: &mut Vec<u8>,
-    ) -> Result<(), Failure> {
+    fn deflate(&mut self, form: Form, block: &[u8], content: &mut [u8]) -> Result<usize, Failure> {
         let context = self
             .deflate
             .get_or_insert_with(libdeflater::Decompressor::new);
-        let mut room = most;
-        loop {
-            content.resize(room, 0);
-            let found = match form {
-                Form::Zlib => context.zlib_decompress(block, content),
-                _ => context.deflate_decompress(block, content),
-            };
-            match found {
-                Ok(found) => {
-                    content.truncate(found.min(most));
-                    return Ok(());
-                }
-                Err(libdeflater::DecompressionError::InsufficientSpace) if room < BLOCK_LIMIT => {
-                    room = (room * 4).min(BLOCK_LIMIT);
-                }
-                Err(error) => return Err(Failure::library("libdeflate", error.to_string())),
-            }
+        let mut decompress = |room: &mut [u8]| match form {
+            Form::Zlib => context.zlib_decompress(block, room),
+            _ => context.deflate_decompress(block, room),
+        };
+        let most = content.len();
+        let mut found = decompress(content);
+        let mut more = Vec::new();
+        while let Err(libdeflater::DecompressionError::InsufficientSpace) = found
+            && more.len().max(most) < BLOCK_LIMIT
+        {
+            more.resize((more.len().max(most) * 4).min(BLOCK_LIMIT), 0);
+            found = decompress(&mut more);
         }
+        let found = found.map_err(|error| Failure::library("libdeflate", error.to_string()))?;
+        let found = found.min(most);
+        if !more.is_empty() {
+            content[..found].copy_from_slice(&more[..found]);
+        }
+        Ok(found)
     }
 
-    fn zstandard(
-        &mut self,
-        block: &[u8],
-        most: usize,
-        content: &mut Vec<u8>,
-    ) -> Result<(), Failure> {
+    fn zstandard(&mut self, block: &[u8], content: &mut [u8]) -> Result<usize, Failure> {
         let failure = |code| Failure::library("libzstd", zstd::zstd_safe::get_error_name(code));
         if self.zstandard.is_none() {
             let mut context = DCtx::try_create()
@@ -158,24 +160,28 @@ impl Unpacker {
         context
             .reset(zstd::zstd_safe::ResetDirective::SessionOnly)
             .map_err(failure)?;
-        content.resize(most, 0);
+        let most = content.len();
         let mut input = InBuffer::around(block);
-        let mut output = OutBuffer::around(content.as_mut_slice());
+        let mut output = OutBuffer::around(content);
         loop {
             let (taken, made) = (input.pos(), output.pos());
             let left = context
                 .decompress_stream(&mut output, &mut input)
                 .map_err(failure)?;
             if left == 0 || output.pos() == most {
-                break;
+                return Ok(output.pos());
             }
             if (input.pos(), output.pos()) == (taken, made) {
                 return Err(Failure::library("libzstd", "the frame ends early"));
             }
         }
-        let found = output.pos();
-        content.truncate(found);
-        Ok(())
+    }
+}
+
+fn check(length: usize) -> Result<(), Failure> {
+    match length {
+        1..=BLOCK_LIMIT => Ok(()),
+        _ => Err(Failure::Block { length }),
     }
 }
 

@@ -6,7 +6,10 @@ use super::channel::{Channel, ChannelError};
 use super::message::{Packed, Unpacked};
 
 /// Decodes what the host asks for, until the host is gone.
-#[expect(unsafe_code, reason = "the block stands in shared memory")]
+#[expect(
+    unsafe_code,
+    reason = "the block, and what comes out of it, stand in shared memory"
+)]
 pub(super) fn work(channel: &mut Channel) -> Result<(), ChannelError> {
     let mut unpacker = Unpacker::new();
     loop {
@@ -18,13 +21,17 @@ pub(super) fn work(channel: &mut Channel) -> Result<(), ChannelError> {
                 .ok_or_else(|| ChannelError::Malformed("a block that is too long".to_owned()))
         };
         let (length, most) = (length(packed.length)?, length(packed.most)?);
-        let block = channel.area(0, length);
-        // SAFETY: it is mapped as long as the channel is there, and the host leaves it alone until it is answered.
-        let block = unsafe { std::slice::from_raw_parts(block, length) };
-        match unpacker.unpack(packed.form, block, packed.padded, most) {
-            Ok(content) => {
-                channel.write_area(BLOCK_LIMIT, &content);
-                let length = u32::try_from(content.len()).expect("at most a block");
+        let (block, content) = (channel.area(0, length), channel.area(BLOCK_LIMIT, most));
+        // SAFETY: both are mapped as long as the channel is there, they lie apart, and the host leaves them alone until it is answered.
+        let (block, content) = unsafe {
+            (
+                std::slice::from_raw_parts(block, length),
+                std::slice::from_raw_parts_mut(content, most),
+            )
+        };
+        match unpacker.unpack_into(packed.form, block, packed.padded, content) {
+            Ok(found) => {
+                let length = u32::try_from(found).expect("at most a block");
                 channel.send(&Unpacked::Ok(length), &[])?;
             }
             Err(failure) => channel.send(&Unpacked::Err(failure.to_string()), &[])?,

@@ -44,7 +44,13 @@ impl Unpacking {
 }
 
 impl Decoder for Unpacking {
-    fn decode(&mut self, block: &EncodedBlock, bytes: &[u8]) -> io::Result<Vec<u8>> {
+    fn decode(
+        &mut self,
+        block: &EncodedBlock,
+        bytes: &[u8],
+        content: &mut [u8],
+    ) -> io::Result<usize> {
+        let most = content.len();
         assert!(
             bytes.len() <= BLOCK_LIMIT,
             "a block of {} bytes",
@@ -54,19 +60,18 @@ impl Decoder for Unpacking {
             form: form(block.coding),
             length: block.length,
             padded: block.padded,
-            most: block.decoded,
+            most: u32::try_from(most).map_err(|_| io::ErrorKind::InvalidInput)?,
         };
         let worker = |what: String| io::Error::other(format!("the codec worker {what}"));
         match self.ask(&packed, bytes) {
-            Ok(Ok(length)) if length <= block.decoded => {
+            Ok(Ok(length)) if length as usize <= most => {
                 // A copy, which changes no more once it is looked at.
-                let mut content = vec![0; length as usize];
-                self.channel.read_area(BLOCK_LIMIT, &mut content);
-                Ok(content)
+                let length = length as usize;
+                self.channel.read_area(BLOCK_LIMIT, &mut content[..length]);
+                Ok(length)
             }
             Ok(Ok(length)) => Err(worker(format!(
-                "answers what cannot be: {length} bytes of {}",
-                block.decoded
+                "answers what cannot be: {length} bytes of {most}"
             ))),
             Ok(Err(why)) => Err(io::Error::other(fit(&why))),
             Err(ChannelError::Deadline) => Err(worker(format!(

@@ -350,7 +350,7 @@ impl VirtualDisk {
         };
         // One that fails is not used again.
         let mut bytes = decoder
-            .decode(&block, &bytes)
+            .decoded(&block, &bytes)
             .map_err(|error| DiskFault::Damaged {
                 offset: packed.offset,
                 reason: error.to_string(),

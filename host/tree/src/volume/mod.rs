@@ -106,11 +106,28 @@ pub trait Decoders: fmt::Debug + Send + Sync {
 
 /// Decodes blocks, one after another.
 pub trait Decoder: Send {
-    /// What comes out of `bytes`, which are those of `block`: at most [`EncodedBlock::decoded`] bytes.
+    /// Puts what comes out of `bytes`, which are those of `block`, at the beginning of `content`, as far as that has room: how many
+    /// bytes came. Those behind them may be written over.
     ///
     /// # Errors
     /// In words, if they are damaged.
-    fn decode(&mut self, block: &EncodedBlock, bytes: &[u8]) -> io::Result<Vec<u8>>;
+    fn decode(
+        &mut self,
+        block: &EncodedBlock,
+        bytes: &[u8],
+        content: &mut [u8],
+    ) -> io::Result<usize>;
+
+    /// All that comes out of `bytes`: at most [`EncodedBlock::decoded`] bytes.
+    ///
+    /// # Errors
+    /// As of [`Decoder::decode`].
+    fn decoded(&mut self, block: &EncodedBlock, bytes: &[u8]) -> io::Result<Vec<u8>> {
+        let mut content = vec![0; block.decoded as usize];
+        let found = self.decode(block, bytes, &mut content)?;
+        content.truncate(found);
+        Ok(content)
+    }
 }
 
 /// A node as a reader tells it.

@@ -228,7 +228,12 @@ impl Decoders for Codecs {
 struct Own(Unpacker);
 
 impl Decoder for Own {
-    fn decode(&mut self, block: &EncodedBlock, bytes: &[u8]) -> io::Result<Vec<u8>> {
+    fn decode(
+        &mut self,
+        block: &EncodedBlock,
+        bytes: &[u8],
+        content: &mut [u8],
+    ) -> io::Result<usize> {
         use cellblock_codec::Form;
         let form = match block.coding {
             Coding::Deflate => Form::Deflate,
@@ -240,9 +245,7 @@ impl Decoder for Own {
             Coding::Lzma => Form::Lzma,
             Coding::MicroLzma => Form::MicroLzma,
         };
-        let decoded = self
-            .0
-            .unpack(form, bytes, block.padded, block.decoded as usize);
+        let decoded = self.0.unpack_into(form, bytes, block.padded, content);
         decoded.map_err(io::Error::other)
     }
 }

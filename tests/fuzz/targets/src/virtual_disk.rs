@@ -59,8 +59,14 @@ impl Decoders for Zeros {
 }
 
 impl Decoder for Zeros {
-    fn decode(&mut self, block: &EncodedBlock, bytes: &[u8]) -> io::Result<Vec<u8>> {
+    fn decode(
+        &mut self,
+        block: &EncodedBlock,
+        bytes: &[u8],
+        content: &mut [u8],
+    ) -> io::Result<usize> {
         assert_eq!(bytes.len(), block.length as usize);
-        Ok(vec![0; block.decoded as usize])
+        content.fill(0);
+        Ok(content.len())
     }
 }

@@ -29,15 +29,19 @@ impl Decoders for Here {
 struct Unpacks(Unpacker);
 
 impl Decoder for Unpacks {
-    fn decode(&mut self, block: &EncodedBlock, bytes: &[u8]) -> io::Result<Vec<u8>> {
+    fn decode(
+        &mut self,
+        block: &EncodedBlock,
+        bytes: &[u8],
+        content: &mut [u8],
+    ) -> io::Result<usize> {
         let form = match block.coding {
             Coding::Deflate => Form::Deflate,
             Coding::Zlib => Form::Zlib,
             Coding::Zstd => Form::Zstd,
             other => panic!("{other:?}"),
         };
-        let most = block.decoded as usize;
-        let unpacked = self.0.unpack(form, bytes, block.padded, most);
+        let unpacked = self.0.unpack_into(form, bytes, block.padded, content);
         unpacked.map_err(io::Error::other)
     }
 }

@@ -145,6 +145,7 @@ impl Store for VolumeStore {
         Box::new(VolumeReader {
             store: self,
             decoder: None,
+            encoded: Vec::new(),
             held: Vec::new(),
         })
     }
@@ -154,6 +155,8 @@ impl Store for VolumeStore {
 struct VolumeReader<'s> {
     store: &'s VolumeStore,
     decoder: Option<Box<dyn Decoder>>,
+    /// The block that is decoded, as it is in the partition.
+    encoded: Vec<u8>,
     /// What the last extents point into.
     held: Vec<Vec<u8>>,
 }
@@ -175,20 +178,25 @@ impl VolumeReader<'_> {
             Ok(found) => return Ok(found),
             Err(under_way) => under_way,
         };
-        let decoded = Arc::new(self.decode(block)?);
+        let mut decoded = vec![0; small(block.decoded.into())];
+        let found = self.decode(block, &mut decoded)?;
+        decoded.truncate(found);
+        let decoded = Arc::new(decoded);
         store.cache().put(*block, &decoded);
         drop(under_way);
         Ok(decoded)
     }
 
-    fn decode(&mut self, block: &EncodedBlock) -> io::Result<Vec<u8>> {
-        let mut bytes = vec![0; small(block.length.into())];
-        self.store.blocks.read(block.offset, &mut bytes)?;
+    /// Puts what comes out of a block into `content`: how many bytes came.
+    fn decode(&mut self, block: &EncodedBlock, content: &mut [u8]) -> io::Result<usize> {
+        self.encoded.resize(small(block.length.into()), 0);
+        self.store.blocks.read(block.offset, &mut self.encoded)?;
         let decoder = match &mut self.decoder {
             Some(decoder) => decoder,
             none => none.insert(self.store.decoders.start()?),
         };
-        decoder.decode(block, &bytes).map_err(|error| {
+        let decoded = decoder.decode(block, &self.encoded, content);
+        decoded.map_err(|error| {
             // It may be its process that is gone.
             self.decoder = None;
             io::Error::other(format!(
@@ -209,14 +217,14 @@ impl VolumeReader<'_> {
             VolumePlace::Encoded(block, before) => {
                 let start = small(u64::from(*before) + skip);
                 let end = start + buffer.len();
-                let is_part = long(buffer.len()) < u64::from(block.decoded);
-                if is_part || self.store.cache().blocks.contains_key(block) {
-                    let decoded = self.shared(block)?;
-                    buffer.copy_from_slice(enough(&decoded, start..end)?);
-                } else {
-                    let decoded = self.decode(block)?;
-                    buffer.copy_from_slice(enough(&decoded, start..end)?);
+                let is_whole = start == 0 && long(buffer.len()) == u64::from(block.decoded);
+                if is_whole && !self.store.cache().blocks.contains_key(block) {
+                    let found = self.decode(block, buffer)?;
+                    return check_enough(found, end);
                 }
+                let decoded = self.shared(block)?;
+                check_enough(decoded.len(), end)?;
+                buffer.copy_from_slice(&decoded[start..end]);
                 Ok(())
             }
         }
@@ -232,15 +240,13 @@ impl VolumeReader<'_> {
     }
 }
 
-/// A range of what has come out of a block.
-fn enough(decoded: &[u8], range: Range<usize>) -> io::Result<&[u8]> {
-    decoded.get(range.clone()).ok_or_else(|| {
-        io::Error::other(format!(
-            "{} bytes come out of a block that has {} of the file",
-            decoded.len(),
-            range.end
-        ))
-    })
+/// Fails where less has come out of a block than a file has of it.
+fn check_enough(found: usize, end: usize) -> io::Result<()> {
+    if found >= end {
+        return Ok(());
+    }
+    let what = format!("{found} bytes come out of a block that has {end} of the file");
+    Err(io::Error::other(what))
 }
 
 impl StoreReader for VolumeReader<'_> {
@@ -375,11 +381,12 @@ mod tests {
     }
 
     impl Decoder for Ones {
-        fn decode(&mut self, block: &EncodedBlock, _: &[u8]) -> io::Result<Vec<u8>> {
+        fn decode(&mut self, _: &EncodedBlock, _: &[u8], content: &mut [u8]) -> io::Result<usize> {
             if self.begun.fetch_add(1, Ordering::SeqCst) < self.fails {
                 return Err(io::Error::other("not yet"));
             }
-            Ok(vec![1; block.decoded as usize])
+            content.fill(1);
+            Ok(content.len())
         }
     }
 
@@ -404,6 +411,7 @@ mod tests {
             let mut reader = VolumeReader {
                 store: &store,
                 decoder: None,
+                encoded: Vec::new(),
                 held: Vec::new(),
             };
             barrier.wait();
