@@ -239,6 +239,38 @@ fn every_format_is_what_went_in() {
 }
 
 #[test]
+fn what_there_is_to_say_of_what_was_read_is_said() {
+    let bench = bench();
+    bench.write(
+        "image.toml",
+        "[[partition]]\nname = \"root\"\ntype = \"linux\"\nsize = \"16MiB\"\nfilesystem = \"ext4\"\n\
+         content = [{ directory = \"root\" }]\n",
+    );
+    bench.done(&["build", "image.toml", "-q", "-o", "disk.img"]);
+    let image = fs::File::options()
+        .write(true)
+        .open(bench.path("disk.img"))
+        .unwrap();
+    // The partition begins at 1 MiB.
+    image.set_len((16 << 20) + (512 << 10)).unwrap();
+    let verify = ["verify", "disk.img", "image.toml", "--json", "told.json"];
+    let outcome = bench.run(&verify);
+    let warning = "it ends 524,288 bytes beyond the image";
+    assert_eq!(outcome.code, Some(1), "{}", outcome.stderr);
+    assert_eq!(
+        outcome.stderr.matches(warning).count(),
+        1,
+        "{}",
+        outcome.stderr
+    );
+    assert!(outcome.stdout.contains("root: equal"), "{}", outcome.stdout);
+    let told = fs::read_to_string(bench.path("told.json")).unwrap();
+    let told: Value = serde_json::from_str(&told).unwrap();
+    let warnings = told["partitions"][1]["warnings"].as_array().unwrap();
+    assert!(warnings.iter().any(|it| it == warning), "{told}");
+}
+
+#[test]
 fn a_byte_of_any_partition_is_missed() {
     let bench = bench();
     disk(&bench);

@@ -59,6 +59,20 @@ pub struct Checked {
     pub by: How,
     /// What differs.
     pub differences: Vec<Difference>,
+    /// What there is to say of its file system as it was read, such as of a journal that was replayed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+}
+
+impl Checked {
+    fn new(partition: &str) -> Self {
+        Self {
+            partition: partition.to_owned(),
+            by: How::Nothing,
+            differences: Vec::new(),
+            warnings: Vec::new(),
+        }
+    }
 }
 
 /// What the table is called.
@@ -277,9 +291,9 @@ pub fn verify_image(
     making::identify(&mut plan, &made);
     let mut checked = Vec::with_capacity(plan.partitions.len() + 1);
     checked.push(Checked {
-        partition: TABLE.to_owned(),
         by: How::Bytes,
         differences: subject.other_table(&plan)?,
+        ..Checked::new(TABLE)
     });
     for (index, partition) in plan.partitions.iter().enumerate() {
         let raw = match &partition.fill {
@@ -290,12 +304,7 @@ pub fn verify_image(
         };
         let mut files = made[index].files(partition);
         files.extend(raw.as_ref().map(|raw| (0, raw)));
-        let (by, differences) = check(&subject, partition, &files, trees.get(&index))?;
-        checked.push(Checked {
-            partition: partition.name.clone(),
-            by,
-            differences,
-        });
+        checked.push(check(&subject, partition, &files, trees.get(&index))?);
     }
     Ok(checked)
 }
@@ -308,11 +317,15 @@ fn check(
     partition: &PlannedPartition,
     made: &[(u64, &PartitionFile)],
     tree: Option<&SourceTree>,
-) -> Result<(How, Vec<Difference>), Error> {
+) -> Result<Checked, Error> {
+    let mut checked = Checked::new(&partition.name);
     let wanted = partition.start..partition.start + partition.size;
     let place = match subject.place(partition.number, &wanted) {
         Ok(place) => place,
-        Err(difference) => return Ok((How::Nothing, vec![difference])),
+        Err(difference) => {
+            checked.differences.push(difference);
+            return Ok(checked);
+        }
     };
     if let Some((tree, lost)) = tree {
         if !subject.is_readable(&place)? {
@@ -320,39 +333,38 @@ fn check(
                 path: "file system".to_owned(),
                 what: What::Removed,
             };
-            return Ok((How::Nothing, vec![difference]));
+            checked.differences.push(difference);
+            return Ok(checked);
         }
         let found = subject.read(&partition.name, partition.number)?;
-        let differences = differences(&partition.name, tree, &found, *lost, subject.jobs)?;
-        return Ok((How::Reader(found.reader), differences));
+        checked.differences = differences(&partition.name, tree, &found, *lost, subject.jobs)?;
+        checked.warnings = found.warnings();
+        checked.by = How::Reader(found.reader);
+        return Ok(checked);
     }
     // What is left empty may hold anything.
     if made.is_empty() {
-        return Ok((How::Nothing, Vec::new()));
+        return Ok(checked);
     }
-    let mut all = Vec::new();
+    checked.by = How::Bytes;
     for (offset, file) in made {
         let Some(at) = subject.first_other_byte(place.start + offset, file)? else {
             continue;
         };
-        all.push(other_bytes(offset + at));
+        checked.differences.push(other_bytes(offset + at));
         if *offset == 0 && subject.is_readable(&place)? {
             let expected = Arc::new(file.blocks()?);
             let name = &partition.name;
             if let Ok(expected) = Readers::default().read(subject.runtime, name, expected) {
                 let found = subject.read(name, partition.number)?;
-                let lost = Losses::none();
-                all.extend(differences(
-                    name,
-                    &expected.tree,
-                    &found,
-                    lost,
-                    subject.jobs,
-                )?);
+                let (expected, lost) = (&expected.tree, Losses::none());
+                let others = differences(name, expected, &found, lost, subject.jobs)?;
+                checked.differences.extend(others);
+                checked.warnings = found.warnings();
             }
         }
     }
-    Ok((How::Bytes, all))
+    Ok(checked)
 }
 
 /// What is taken of a record.
@@ -388,15 +400,15 @@ pub fn verify_record(
     let recorded: Recorded = serde_json::from_slice(&text)
         .map_err(|error| failed(io::Error::new(io::ErrorKind::InvalidData, error)))?;
     let subject = Subject::of(image, runtime, None)?;
-    let mut checked = Vec::with_capacity(recorded.partitions.len());
+    let mut all = Vec::with_capacity(recorded.partitions.len());
     for (index, partition) in (1..).zip(recorded.partitions) {
         let number = partition.number.unwrap_or(index);
         let wanted = partition.start..partition.start.saturating_add(partition.size);
-        let (mut by, mut differences) = (How::Nothing, Vec::new());
+        let mut checked = Checked::new(&partition.name);
         match (subject.place(number, &wanted), &partition.sha256) {
-            (Err(difference), _) => differences.push(difference),
+            (Err(difference), _) => checked.differences.push(difference),
             (Ok(place), Some(expected)) => {
-                by = How::Digest;
+                checked.by = How::Digest;
                 let is = subject.digest(&place)?;
                 if is != *expected {
                     let was = expected.clone();
@@ -405,22 +417,18 @@ pub fn verify_record(
                         was,
                         is,
                     }];
-                    differences.push(Difference {
+                    checked.differences.push(Difference {
                         path: "partition".to_owned(),
                         what: What::Changed { aspects },
                     });
                 }
                 if subject.is_readable(&place)? {
-                    subject.read(&partition.name, number)?;
+                    checked.warnings = subject.read(&partition.name, number)?.warnings();
                 }
             }
             (Ok(_), None) => {}
         }
-        checked.push(Checked {
-            partition: partition.name,
-            by,
-            differences,
-        });
+        all.push(checked);
     }
-    Ok(checked)
+    Ok(all)
 }

@@ -64,6 +64,12 @@ pub(super) fn run(verify: &Verify) -> Result<(), Failure> {
     };
     super::warn_of_walls(&runtime);
     let checked = checked?;
+    for one in &checked {
+        for warning in &one.warnings {
+            let name = printable(&one.partition);
+            tell!("warning: {name}: {}", printable(warning));
+        }
+    }
     document.write(&json!({ "partitions": checked }))?;
     document.publish()?;
     if verify.run.says() {
