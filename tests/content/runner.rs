@@ -66,7 +66,7 @@ pub fn case(
         meanwhile: Box::new(|_| ()),
         memory: BASE,
         unnamed: None,
-        limit: Duration::from_secs(60),
+        limit: Duration::from_secs(600),
         names: None,
         end: End::Right(Box::new(|_, _| ())),
     }

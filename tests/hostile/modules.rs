@@ -128,7 +128,7 @@ fn modules() {
                 "nothing: it may",
                 &format!("(func {})", "i32.const 1 drop ".repeat(1_000_000)),
             )
-            .seconds(30),
+            .seconds(600),
         ],
     );
 }

@@ -38,7 +38,7 @@ enum End {
 /// border in one call (at most 128 MiB) and what the host makes of it.
 const OVERHEAD: u64 = 512 << 20;
 /// A build may take this much longer than its cell.
-const SLACK: Duration = Duration::from_secs(20);
+const SLACK: Duration = Duration::from_secs(60);
 pub const MEBIBYTE: u64 = 1 << 20;
 /// The second partition table at the end of the disk, in bytes.
 const TABLE: u64 = 33 * 512;
@@ -61,7 +61,7 @@ pub fn bytes(name: impl Into<String>, wall: &'static str, component: Vec<u8>) ->
         component,
         size: "1MiB",
         memory: 64 * MEBIBYTE,
-        seconds: 60,
+        seconds: 600,
         end: End::Harmless(""),
     }
 }

@@ -30,7 +30,7 @@ enum End {
 /// call (at most 128 MiB).
 const BASE: u64 = 320 << 20;
 /// A look may take this much longer than its cell.
-const SLACK: Duration = Duration::from_secs(20);
+const SLACK: Duration = Duration::from_secs(60);
 /// The bytes of the image, which are all the same.
 pub const IMAGE: usize = 1 << 20;
 
@@ -46,7 +46,7 @@ pub fn refused(
         wall,
         reader,
         memory: 64 * MEBIBYTE,
-        seconds: 60,
+        seconds: 600,
         host: 0,
         end: End::Refused(cause.into()),
     }
