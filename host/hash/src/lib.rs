@@ -1,14 +1,12 @@
 //! SHA-2 of many messages of one length after a common prefix: what the trees of dm-verity and fs-verity are made of.
 //!
 //! ```text
-//!     prefix ──> state ─┬─> message 0 ─> digest 0
-//!      once             ├─> message 1 ─> digest 1     four at a time, where
-//!                       ├─> message 2 ─> digest 2     the processor gains by it
-//!                       └─> message 3 ─> digest 3
+//!     prefix ──> state ─┬─> message 0 ─> digest 0     two at a time, where
+//!      once             └─> message 1 ─> digest 1     the processor gains by it
 //! ```
 //!
 //! A round of SHA-256 waits for the round before, and SHA instructions take longer than it takes until the next one may start. Messages
-//! know nothing of one another, so rounds of several fill the gaps: twice as many bytes in the same time as one after another.
+//! know nothing of one another, so rounds of another one fill the gaps: 1.8 times as many bytes in the same time as one after another.
 //!
 //! The instructions of x86-64 are used that way by code of our own (`x86_64.rs`); all else is the crate `sha2`, which has the best code for one
 //! message on other processors too. The digests are the same everywhere. It opens nothing, starts nothing, and depends on nothing of ours.
