@@ -48,6 +48,8 @@ pub struct Performed {
     pub chunks: usize,
     /// What stood around the formatter.
     pub wall: Wall,
+    /// Why nothing was taken from the folder of compiled guests, or kept there, if one was named that is not used.
+    pub cache_refusal: Option<String>,
 }
 
 /// Performs the action in `folder`, none of which is believed, and writes what comes of it into the folder `out`, which is made
@@ -72,6 +74,7 @@ pub fn perform_action(
         walls: action.walls.walls(),
     });
     let runtime = runtime.map_err(ActionError::Guest)?;
+    let cache_refusal = runtime.cache_refusal().map(str::to_owned);
     let tree = Arc::new(read_tree(folder, &action, runtime.codecs())?);
     let guest = Arc::new(guest(folder, &action, &runtime)?);
     check(&action, &guest, &tree)?;
@@ -101,6 +104,7 @@ pub fn perform_action(
             data: 0,
             chunks: 0,
             wall: guest.wall().clone(),
+            cache_refusal,
         });
     }
     let image_error = |error: ImageError| ActionError::Partition(error.into());
@@ -129,6 +133,7 @@ pub fn perform_action(
         data: chunks.iter().map(|chunk| u64::from(chunk.length)).sum(),
         chunks: chunks.len(),
         wall: guest.wall().clone(),
+        cache_refusal,
     })
 }
 

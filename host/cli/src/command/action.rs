@@ -26,6 +26,9 @@ pub(super) fn run(action: &Action) -> Result<(), Failure> {
     };
     let done = perform_action(&action.folder, &action.output, &options);
     let done = done.map_err(Failure::failed)?;
+    if let Some(refusal) = &done.cache_refusal {
+        tell!("warning: compiled formatters are not kept: {refusal}");
+    }
     print(&format!(
         "{}: {} of {} in {} chunks, made behind {}\n",
         action.output.display(),

@@ -5,6 +5,7 @@
 mod farm;
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
@@ -252,6 +253,21 @@ fn perform(folder: &Path) -> Result<(), String> {
     let done = perform_action(folder, out.path(), &options);
     assert_eq!(done.is_ok(), out.path().join("made").exists());
     done.map(drop).map_err(|error| error.to_string())
+}
+
+#[test]
+fn a_folder_of_compiled_guests_that_others_can_write_to_is_left_alone_and_named() {
+    let (memory, _folder) = action();
+    let (out, open) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    fs::set_permissions(open.path(), fs::Permissions::from_mode(0o777)).unwrap();
+    let options = PerformOptions {
+        jobs: 1,
+        cache: Some(open.path().to_owned()),
+    };
+    let done = perform_action(&memory.last(), out.path(), &options).unwrap();
+    let refusal = done.cache_refusal.unwrap();
+    assert!(refusal.contains("others may write to"), "{refusal}");
+    assert_eq!(fs::read_dir(open.path()).unwrap().count(), 0);
 }
 
 /// All files of an action's content.
