@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use super::calls::Stage;
 use super::columns::Head;
+use super::shared::WORD;
 use crate::bindings::cellblock::format::placement::{PlaceError, Placement};
 use crate::bindings::cellblock::format::progress::Level;
 use crate::bindings::cellblock::format::tree::{Range, ReadError, Totals};
@@ -91,7 +92,7 @@ pub(super) struct Block {
     pub(super) length: u32,
 }
 
-/// What a codec worker is asked to decode: the first bytes of its area.
+/// A block that a codec worker is asked to decode, among others.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Packed {
     pub(super) form: cellblock_codec::Form,
@@ -102,8 +103,25 @@ pub(super) struct Packed {
     pub(super) most: u32,
 }
 
-/// How many bytes came out of a block; or why none did.
-pub(super) type Unpacked = Result<u32, String>;
+/// Where in a codec worker's area blocks stand, and where what comes out of them goes: one behind the other, in the first half and in the
+/// second, each from a whole word on. None if they do not fit.
+pub(super) fn places(blocks: &[Packed]) -> Option<Vec<(usize, usize)>> {
+    let behind = |at: usize, length: u32| {
+        let end = at.checked_add(usize::try_from(length).ok()?)?;
+        (end <= BLOCK_LIMIT).then(|| end.next_multiple_of(WORD))
+    };
+    let (mut block, mut content) = (0, 0);
+    let mut places = Vec::with_capacity(blocks.len());
+    for one in blocks {
+        places.push((block, BLOCK_LIMIT + content));
+        block = behind(block, one.length)?;
+        content = behind(content, one.most)?;
+    }
+    Some(places)
+}
+
+/// How many bytes came out of each block; or why none came out of the first that is damaged, by its number.
+pub(super) type Unpacked = Result<Vec<u32>, (u32, String)>;
 
 /// How many bytes came of a block, behind which the pieces follow, each in 8 bytes; or why none did.
 pub(super) type Compressed = Result<u32, String>;

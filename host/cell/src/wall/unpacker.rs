@@ -1,27 +1,36 @@
 //! The side of the wall of a process that decodes blocks of file systems.
 
-use cellblock_codec::{BLOCK_LIMIT, Unpacker};
+use cellblock_codec::Unpacker;
 
 use super::channel::{Channel, ChannelError};
-use super::message::{Packed, Unpacked};
+use super::message::{Packed, Unpacked, places};
 
 /// Decodes what the host asks for, until the host is gone.
-#[expect(
-    unsafe_code,
-    reason = "the block, and what comes out of it, stand in shared memory"
-)]
 pub(super) fn work(channel: &mut Channel) -> Result<(), ChannelError> {
     let mut unpacker = Unpacker::new();
     loop {
-        let (packed, _) = channel.receive::<Packed>()?;
-        let length = |length: u32| {
-            usize::try_from(length)
-                .ok()
-                .filter(|length| *length <= BLOCK_LIMIT)
-                .ok_or_else(|| ChannelError::Malformed("a block that is too long".to_owned()))
-        };
-        let (length, most) = (length(packed.length)?, length(packed.most)?);
-        let (block, content) = (channel.area(0, length), channel.area(BLOCK_LIMIT, most));
+        let (blocks, _) = channel.receive::<Vec<Packed>>()?;
+        let unpacked = unpack(&mut unpacker, channel, &blocks)?;
+        channel.send(&unpacked, &[])?;
+    }
+}
+
+#[expect(
+    unsafe_code,
+    reason = "blocks, and what comes out of them, stand in shared memory"
+)]
+fn unpack(
+    unpacker: &mut Unpacker,
+    channel: &Channel,
+    blocks: &[Packed],
+) -> Result<Unpacked, ChannelError> {
+    let too_long = || ChannelError::Malformed("blocks that are too long".to_owned());
+    let places = places(blocks).ok_or_else(too_long)?;
+    let mut lengths = Vec::with_capacity(blocks.len());
+    for (number, (one, (block_at, content_at))) in (0..).zip(blocks.iter().zip(places)) {
+        let (length, most) = (one.length as usize, one.most as usize);
+        let block = channel.area(block_at, length);
+        let content = channel.area(content_at, most);
         // SAFETY: both are mapped as long as the channel is there, they lie apart, and the host leaves them alone until it is answered.
         let (block, content) = unsafe {
             (
@@ -29,12 +38,10 @@ pub(super) fn work(channel: &mut Channel) -> Result<(), ChannelError> {
                 std::slice::from_raw_parts_mut(content, most),
             )
         };
-        match unpacker.unpack_into(packed.form, block, packed.padded, content) {
-            Ok(found) => {
-                let length = u32::try_from(found).expect("at most a block");
-                channel.send(&Unpacked::Ok(length), &[])?;
-            }
-            Err(failure) => channel.send(&Unpacked::Err(failure.to_string()), &[])?,
+        match unpacker.unpack_into(one.form, block, one.padded, content) {
+            Ok(found) => lengths.push(u32::try_from(found).expect("at most a block")),
+            Err(failure) => return Ok(Err((number, failure.to_string()))),
         }
     }
+    Ok(Ok(lengths))
 }

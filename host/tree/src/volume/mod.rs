@@ -104,6 +104,19 @@ pub trait Decoders: fmt::Debug + Send + Sync {
     fn start(&self) -> io::Result<Box<dyn Decoder>>;
 }
 
+/// A block to decode.
+#[derive(Debug)]
+pub struct Decoding<'a> {
+    /// What is known of it.
+    pub block: EncodedBlock,
+    /// Its bytes.
+    pub bytes: &'a [u8],
+    /// The place for what comes out of it.
+    pub content: &'a mut [u8],
+    /// How many bytes came, once it is decoded.
+    pub came: usize,
+}
+
 /// Decodes blocks, one after another.
 pub trait Decoder: Send {
     /// Puts what comes out of `bytes`, which are those of `block`, at the beginning of `content`, as far as that has room: how many
@@ -117,6 +130,19 @@ pub trait Decoder: Send {
         bytes: &[u8],
         content: &mut [u8],
     ) -> io::Result<usize>;
+
+    /// Decodes several blocks, as [`Decoder::decode`] does, which may take less time than one at a time. Together they are a few MiB at the
+    /// most, or there is one of them.
+    ///
+    /// # Errors
+    /// The first that is damaged, by its number, and what is wrong with it.
+    fn decode_all(&mut self, blocks: &mut [Decoding<'_>]) -> Result<(), (usize, io::Error)> {
+        for (number, one) in blocks.iter_mut().enumerate() {
+            let came = self.decode(&one.block, one.bytes, one.content);
+            one.came = came.map_err(|error| (number, error))?;
+        }
+        Ok(())
+    }
 
     /// All that comes out of `bytes`: at most [`EncodedBlock::decoded`] bytes.
     ///

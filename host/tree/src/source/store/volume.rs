@@ -11,11 +11,14 @@ use cellblock_text::PathBytes;
 
 use super::{Store, StoreReader, Wanted, long, small};
 use crate::source::error::SourceError;
-use crate::volume::{Blocks, Decoder, Decoders, EncodedBlock};
+use crate::volume::{Blocks, Decoder, Decoders, Decoding, EncodedBlock};
 use crate::{Data, Extent, index};
 
 /// The bytes of decoded blocks that are kept for the next file that has a part of them.
 const CACHED: usize = 32 << 20;
+/// The most blocks that are decoded together, and the bytes that they have, encoded or decoded, if there is more than one.
+const TOGETHER: usize = 64;
+const TOGETHER_BYTES: u64 = 1 << 20;
 
 /// The store of one file system.
 #[derive(Debug)]
@@ -155,7 +158,7 @@ impl Store for VolumeStore {
 struct VolumeReader<'s> {
     store: &'s VolumeStore,
     decoder: Option<Box<dyn Decoder>>,
-    /// The block that is decoded, as it is in the partition.
+    /// The blocks that are decoded, as they are in the partition.
     encoded: Vec<u8>,
     /// What the last extents point into.
     held: Vec<Vec<u8>>,
@@ -179,35 +182,91 @@ impl VolumeReader<'_> {
             Err(under_way) => under_way,
         };
         let mut decoded = vec![0; small(block.decoded.into())];
-        let found = self.decode(block, &mut decoded)?;
-        decoded.truncate(found);
+        let came = self.decode(vec![(block, &mut decoded)])?;
+        decoded.truncate(came[0]);
         let decoded = Arc::new(decoded);
         store.cache().put(*block, &decoded);
         drop(under_way);
         Ok(decoded)
     }
 
-    /// Puts what comes out of a block into `content`: how many bytes came.
-    fn decode(&mut self, block: &EncodedBlock, content: &mut [u8]) -> io::Result<usize> {
-        self.encoded.resize(small(block.length.into()), 0);
-        self.store.blocks.read(block.offset, &mut self.encoded)?;
+    /// Puts what comes out of each block into its place: how many bytes came.
+    fn decode(&mut self, blocks: Vec<(&EncodedBlock, &mut [u8])>) -> io::Result<Vec<usize>> {
+        let lengths = blocks.iter().map(|(block, _)| small(block.length.into()));
+        self.encoded.resize(lengths.sum(), 0);
+        let mut rest = &mut self.encoded[..];
+        let mut decoding = Vec::with_capacity(blocks.len());
+        for (block, content) in blocks {
+            let (bytes, behind) = rest.split_at_mut(small(block.length.into()));
+            self.store.blocks.read(block.offset, bytes)?;
+            rest = behind;
+            decoding.push(Decoding {
+                block: *block,
+                bytes,
+                content,
+                came: 0,
+            });
+        }
         let decoder = match &mut self.decoder {
             Some(decoder) => decoder,
             none => none.insert(self.store.decoders.start()?),
         };
-        let decoded = decoder.decode(block, &self.encoded, content);
-        decoded.map_err(|error| {
+        if let Err((number, error)) = decoder.decode_all(&mut decoding) {
             // It may be its process that is gone.
             self.decoder = None;
-            io::Error::other(format!(
+            let block = decoding[number].block;
+            return Err(io::Error::other(format!(
                 "the block of {} bytes at byte {} of the partition: {error}",
                 block.length, block.offset
-            ))
-        })
+            )));
+        }
+        Ok(decoding.iter().map(|one| one.came).collect())
+    }
+
+    /// Fills each place with the whole block that goes there.
+    fn decode_whole(&mut self, blocks: Vec<(&EncodedBlock, &mut [u8])>) -> io::Result<()> {
+        let mut blocks = blocks.into_iter().peekable();
+        while let Some(first) = blocks.next() {
+            let size = |block: &EncodedBlock| u64::from(block.length.max(block.decoded));
+            let mut bytes = size(first.0);
+            let mut group = vec![first];
+            while let Some(next) = blocks.next_if(|(block, _)| {
+                group.len() < TOGETHER && bytes + size(block) <= TOGETHER_BYTES
+            }) {
+                bytes += size(next.0);
+                group.push(next);
+            }
+            let wanted: Vec<usize> = group.iter().map(|(_, place)| place.len()).collect();
+            for (came, wanted) in self.decode(group)?.into_iter().zip(wanted) {
+                check_enough(came, wanted)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The block that is all of the bytes of `piece` from `skip` on, so many, if nobody has decoded it yet.
+    fn whole<'p>(
+        &self,
+        piece: &'p VolumePiece,
+        skip: u64,
+        length: usize,
+    ) -> Option<&'p EncodedBlock> {
+        match &piece.place {
+            VolumePlace::Encoded(block, before) => {
+                let is_whole = u64::from(*before) + skip == 0
+                    && long(length) == u64::from(block.decoded)
+                    && !self.store.cache().blocks.contains_key(&**block);
+                is_whole.then_some(block)
+            }
+            VolumePlace::Plain(_) | VolumePlace::Inline(_) => None,
+        }
     }
 
     /// What is in memory of the bytes of `piece`, from `skip` on.
     fn fill(&mut self, piece: &VolumePiece, skip: u64, buffer: &mut [u8]) -> io::Result<()> {
+        if let Some(block) = self.whole(piece, skip, buffer.len()) {
+            return self.decode_whole(vec![(block, buffer)]);
+        }
         match &piece.place {
             VolumePlace::Plain(start) => self.store.blocks.read(start + skip, buffer),
             VolumePlace::Inline(bytes) => {
@@ -217,11 +276,6 @@ impl VolumeReader<'_> {
             VolumePlace::Encoded(block, before) => {
                 let start = small(u64::from(*before) + skip);
                 let end = start + buffer.len();
-                let is_whole = start == 0 && long(buffer.len()) == u64::from(block.decoded);
-                if is_whole && !self.store.cache().blocks.contains_key(block) {
-                    let found = self.decode(block, buffer)?;
-                    return check_enough(found, end);
-                }
                 let decoded = self.shared(block)?;
                 check_enough(decoded.len(), end)?;
                 buffer.copy_from_slice(&decoded[start..end]);
@@ -257,19 +311,27 @@ impl StoreReader for VolumeReader<'_> {
         buffer: &mut [u8],
     ) -> Result<(), SourceError> {
         let range = offset..offset + long(buffer.len());
-        let mut at = offset;
         let store = self.store;
+        let mut whole = Vec::new();
+        let (mut rest, mut at) = (buffer, offset);
         for piece in store.pieces(file, &range) {
             let from = piece.offset.max(range.start);
             let to = piece.end().min(range.end);
-            buffer[small(at - offset)..small(from - offset)].fill(0);
-            let target = &mut buffer[small(from - offset)..small(to - offset)];
-            self.fill(piece, from - piece.offset, target)
-                .map_err(|error| self.failed(file, error))?;
-            at = to;
+            let (hole, behind) = rest.split_at_mut(small(from - at));
+            let (target, behind) = behind.split_at_mut(small(to - from));
+            (rest, at) = (behind, to);
+            hole.fill(0);
+            let skip = from - piece.offset;
+            match self.whole(piece, skip, target.len()) {
+                Some(block) => whole.push((block, target)),
+                None => self
+                    .fill(piece, skip, target)
+                    .map_err(|error| self.failed(file, error))?,
+            }
         }
-        buffer[small(at - offset)..].fill(0);
-        Ok(())
+        rest.fill(0);
+        self.decode_whole(whole)
+            .map_err(|error| self.failed(file, error))
     }
 
     fn extents(
@@ -434,5 +496,104 @@ mod tests {
     fn who_waits_for_a_block_that_fails_decodes_it() {
         assert_eq!(decoded_by_many(1), (2, 7));
         assert_eq!(decoded_by_many(8), (8, 0));
+    }
+
+    /// Decodes each block to bytes of its offset, and keeps how many came together.
+    #[derive(Clone, Debug)]
+    struct Offsets(Arc<Mutex<Vec<usize>>>);
+
+    impl Decoders for Offsets {
+        fn start(&self) -> io::Result<Box<dyn Decoder>> {
+            Ok(Box::new(self.clone()))
+        }
+    }
+
+    impl Decoder for Offsets {
+        fn decode(
+            &mut self,
+            block: &EncodedBlock,
+            bytes: &[u8],
+            content: &mut [u8],
+        ) -> io::Result<usize> {
+            assert_eq!(bytes.len(), block.length as usize);
+            if block.offset == 99 {
+                return Err(io::Error::other("no"));
+            }
+            content.fill(block.offset.to_le_bytes()[0]);
+            // One is shorter than its file has it.
+            Ok(content.len() - usize::from(block.offset == 98))
+        }
+
+        fn decode_all(&mut self, blocks: &mut [Decoding<'_>]) -> Result<(), (usize, io::Error)> {
+            self.0.lock().unwrap().push(blocks.len());
+            for (number, one) in blocks.iter_mut().enumerate() {
+                let came = self.decode(&one.block, one.bytes, one.content);
+                one.came = came.map_err(|error| (number, error))?;
+            }
+            Ok(())
+        }
+    }
+
+    /// Blocks at these offsets, each of so many bytes: what came of them, and how many were decoded together.
+    fn decoded_together(
+        offsets: std::ops::Range<u64>,
+        size: u32,
+    ) -> (io::Result<Vec<Vec<u8>>>, Vec<usize>) {
+        let together = Arc::default();
+        let decoders = Arc::new(Offsets(Arc::clone(&together)));
+        let store = VolumeStore::new(PathBuf::new(), Arc::new(Zeros), decoders, vec![]);
+        let mut reader = VolumeReader {
+            store: &store,
+            decoder: None,
+            encoded: Vec::new(),
+            held: Vec::new(),
+        };
+        let blocks: Vec<EncodedBlock> = offsets
+            .map(|offset| EncodedBlock {
+                coding: Coding::Zstd,
+                offset,
+                length: 10 + u32::try_from(offset).unwrap(),
+                padded: false,
+                decoded: size,
+            })
+            .collect();
+        let mut contents = vec![vec![0; size as usize]; blocks.len()];
+        let places = contents.iter_mut().map(|content| &mut content[..]);
+        let done = reader.decode_whole(blocks.iter().zip(places).collect());
+        let together = together.lock().unwrap().clone();
+        (done.map(|()| contents), together)
+    }
+
+    #[test]
+    fn whole_blocks_are_decoded_together_within_bounds() {
+        let expected = |count: u8, size: usize| -> Vec<Vec<u8>> {
+            (0..count).map(|byte| vec![byte; size]).collect()
+        };
+        let (found, together) = decoded_together(0..70, 100);
+        assert!(found.unwrap() == expected(70, 100));
+        assert_eq!(together, [64, 6]);
+        let (found, together) = decoded_together(0..5, 400 << 10);
+        assert!(found.unwrap() == expected(5, 400 << 10));
+        assert_eq!(together, [2, 2, 1]);
+        let (found, together) = decoded_together(0..2, 2 << 20);
+        assert!(found.unwrap() == expected(2, 2 << 20));
+        assert_eq!(together, [1, 1]);
+        assert!(decoded_together(0..0, 1).0.unwrap().is_empty());
+    }
+
+    #[test]
+    fn the_block_that_is_damaged_or_too_short_is_told() {
+        let (found, _) = decoded_together(97..101, 100);
+        let error = found.unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "the block of 109 bytes at byte 99 of the partition: no"
+        );
+        let (found, _) = decoded_together(97..99, 100);
+        let error = found.unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "99 bytes come out of a block that has 100 of the file"
+        );
     }
 }
