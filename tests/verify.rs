@@ -243,7 +243,7 @@ fn what_there_is_to_say_of_what_was_read_is_said() {
     let bench = bench();
     bench.write(
         "image.toml",
-        "[[partition]]\nname = \"root\"\ntype = \"linux\"\nsize = \"16MiB\"\nfilesystem = \"ext4\"\n\
+        "[[partition]]\nname = \"root\"\ntype = \"linux\"\nsize = \"16MiB\"\nfilesystem = \"squashfs\"\n\
          content = [{ directory = \"root\" }]\n",
     );
     bench.done(&["build", "image.toml", "-q", "-o", "disk.img"]);
@@ -255,7 +255,7 @@ fn what_there_is_to_say_of_what_was_read_is_said() {
     image.set_len((16 << 20) + (512 << 10)).unwrap();
     let verify = ["verify", "disk.img", "image.toml", "--json", "told.json"];
     let outcome = bench.run(&verify);
-    let warning = "it ends 524,288 bytes beyond the image";
+    let warning = "it ends 524 288 bytes beyond the image";
     assert_eq!(outcome.code, Some(1), "{}", outcome.stderr);
     assert_eq!(
         outcome.stderr.matches(warning).count(),
