@@ -535,10 +535,7 @@ mod tests {
     }
 
     /// Blocks at these offsets, each of so many bytes: what came of them, and how many were decoded together.
-    fn decoded_together(
-        offsets: std::ops::Range<u64>,
-        size: u32,
-    ) -> (io::Result<Vec<Vec<u8>>>, Vec<usize>) {
+    fn decoded_together(offsets: Range<u64>, size: u32) -> (io::Result<Vec<Vec<u8>>>, Vec<usize>) {
         let together = Arc::default();
         let decoders = Arc::new(Offsets(Arc::clone(&together)));
         let store = VolumeStore::new(PathBuf::new(), Arc::new(Zeros), decoders, vec![]);
