@@ -11,7 +11,7 @@ use cellblock_contract::{
     LogLine, Partition, PiecePlacement, Placement, ReaderDescription, ReaderError, Run, Volume,
 };
 use cellblock_tree::volume::{
-    Blocks, Coding, Decoder, Decoders, EncodedBlock, FinishedVolume, ToldNode, ToldPlace,
+    Blocks, Coding, Decoder, Decoders, Decoding, EncodedBlock, FinishedVolume, ToldNode, ToldPlace,
     VolumeBuilder, VolumeFault,
 };
 use cellblock_tree::{Attribute, Kind, NodeId, Timestamp, Tree};
@@ -322,15 +322,11 @@ impl decoding::Host for Local {
 pub(super) struct DecoderHere(Unpacker);
 
 impl Decoder for DecoderHere {
-    fn decode(
-        &mut self,
-        block: &EncodedBlock,
-        bytes: &[u8],
-        content: &mut [u8],
-    ) -> io::Result<usize> {
-        let form = form(block.coding);
-        let found = self.0.unpack_into(form, bytes, block.padded, content);
-        found.map_err(io::Error::other)
+    fn decode(&mut self, one: &mut Decoding<'_>) -> io::Result<()> {
+        let form = form(one.block.coding);
+        let found = (self.0).unpack_into(form, one.bytes, one.block.padded, one.content);
+        one.came = found.map_err(io::Error::other)?;
+        Ok(())
     }
 }
 

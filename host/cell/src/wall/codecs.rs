@@ -21,7 +21,7 @@ use cellblock_codec::{BLOCK_LIMIT, Piece, Settings};
 
 use super::channel::{Channel, ChannelError};
 use super::message::{Block, Compressed, Hello, Purpose};
-use super::outside::{Ending, NoProcess, Process, Starter, fit};
+use super::outside::{Ending, NoProcess, Process, Starter, fit, lost};
 use crate::encode::{Encoded, Worker, WorkerError};
 use cellblock_contract::Limits;
 
@@ -56,18 +56,8 @@ impl Compressor {
     }
 
     fn lost(&mut self, error: ChannelError) -> WorkerError {
-        WorkerError::Lost(match error {
-            ChannelError::Deadline => format!(
-                "took longer for {} bytes than the {} s that a call may take",
-                self.length,
-                self.time.as_secs_f64()
-            ),
-            ChannelError::Malformed(what) => format!("answers what cannot be: {}", fit(&what)),
-            ChannelError::Closed | ChannelError::Io(_) => match &mut self.child {
-                Some(child) => format!("has ended ({})", child.end()),
-                None => "has ended".to_owned(),
-            },
-        })
+        let wanted = format!("for {} bytes ", self.length);
+        WorkerError::Lost(lost(error, &mut self.child, &wanted, self.time))
     }
 
     fn ask(&mut self, settings: &Settings) -> Result<Compressed, ChannelError> {

@@ -19,7 +19,7 @@ use cellblock_tree::source::BeyondWindow;
 
 use super::channel::{Channel, ChannelError};
 use super::message::{Decompressed, Hello, PIECE, Purpose, Trouble};
-use super::outside::{Ending, NoProcess, Process, Starter, fit};
+use super::outside::{Ending, NoProcess, Process, Starter, fit, lost};
 use cellblock_contract::Limits;
 
 /// The pieces of a file that are sent before they are asked for: as many as the ring has room for.
@@ -168,15 +168,8 @@ impl Plain {
 
     fn lost(&mut self, error: ChannelError) -> io::Error {
         let what = match error {
-            ChannelError::Deadline => format!(
-                "took longer for a piece than the {} s that a call may take",
-                self.time.as_secs_f64()
-            ),
             ChannelError::Malformed(what) => format!("says what cannot be: {}", fit(&what)),
-            ChannelError::Closed | ChannelError::Io(_) => match &mut self.child {
-                Some(child) => format!("has ended ({})", child.end()),
-                None => "has ended".to_owned(),
-            },
+            other => lost(other, &mut self.child, "for a piece ", self.time),
         };
         io::Error::other(format!("the process that decompresses it {what}"))
     }

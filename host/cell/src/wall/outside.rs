@@ -2,6 +2,7 @@
 
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::JoinHandle;
+use std::time::Duration;
 use std::{io, thread};
 
 use serde::de::DeserializeOwned;
@@ -276,6 +277,27 @@ pub(super) fn imports_of(
             });
         }
     })
+}
+
+/// What became of a process whose channel told `error`, in words; `wanted` is what it took too long for, with a space behind it, where calls differ
+/// in that.
+pub(super) fn lost(
+    error: ChannelError,
+    child: &mut Option<Ending>,
+    wanted: &str,
+    time: Duration,
+) -> String {
+    match error {
+        ChannelError::Deadline => format!(
+            "took longer {wanted}than the {} s that a call may take",
+            time.as_secs_f64()
+        ),
+        ChannelError::Malformed(what) => format!("answers what cannot be: {}", fit(&what)),
+        ChannelError::Closed | ChannelError::Io(_) => match child {
+            Some(child) => format!("has ended ({})", child.end()),
+            None => "has ended".to_owned(),
+        },
+    }
 }
 
 /// A text of a process that may be hostile, fit for a terminal: each line after the first is marked as its own, so that none

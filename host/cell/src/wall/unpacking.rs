@@ -5,11 +5,11 @@
 use std::io;
 use std::time::Duration;
 
-use cellblock_tree::volume::{Decoder, Decoding, EncodedBlock};
+use cellblock_tree::volume::{Decoder, Decoding};
 
 use super::channel::{Channel, ChannelError};
 use super::message::{Hello, Packed, Purpose, Unpacked, places};
-use super::outside::{Ending, NoProcess, Process, Starter, fit};
+use super::outside::{Ending, NoProcess, Process, Starter, fit, lost};
 use crate::reading::form;
 use cellblock_contract::Limits;
 
@@ -48,38 +48,12 @@ impl Unpacking {
         self.channel.send(packed, &[])?;
         Ok(self.channel.receive::<Unpacked>()?.0)
     }
-
-    /// What became of the process, in words.
-    fn lost(&mut self, error: ChannelError) -> String {
-        match error {
-            ChannelError::Deadline => format!(
-                "took longer than the {} s that a call may take",
-                self.time.as_secs_f64()
-            ),
-            ChannelError::Malformed(what) => format!("answers what cannot be: {}", fit(&what)),
-            ChannelError::Closed | ChannelError::Io(_) => match &mut self.child {
-                Some(child) => format!("has ended ({})", child.end()),
-                None => "has ended".to_owned(),
-            },
-        }
-    }
 }
 
 impl Decoder for Unpacking {
-    fn decode(
-        &mut self,
-        block: &EncodedBlock,
-        bytes: &[u8],
-        content: &mut [u8],
-    ) -> io::Result<usize> {
-        let mut one = [Decoding {
-            block: *block,
-            bytes,
-            content,
-            came: 0,
-        }];
-        self.decode_all(&mut one).map_err(|(_, error)| error)?;
-        Ok(one[0].came)
+    fn decode(&mut self, one: &mut Decoding<'_>) -> io::Result<()> {
+        let decoded = self.decode_all(std::slice::from_mut(one));
+        decoded.map_err(|(_, error)| error)
     }
 
     fn decode_all(&mut self, blocks: &mut [Decoding<'_>]) -> Result<(), (usize, io::Error)> {
@@ -121,7 +95,7 @@ impl Decoder for Unpacking {
                 let number = number.min(blocks.len().saturating_sub(1));
                 Err((number, io::Error::other(fit(&why))))
             }
-            Err(error) => Err((0, worker(self.lost(error)))),
+            Err(error) => Err((0, worker(lost(error, &mut self.child, "", self.time)))),
         }
     }
 }
@@ -130,7 +104,7 @@ impl Decoder for Unpacking {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use cellblock_codec::{BLOCK_LIMIT, Codec, Method, Settings};
-    use cellblock_tree::volume::Coding;
+    use cellblock_tree::volume::{Coding, EncodedBlock};
 
     use super::super::unpacker::work;
     use super::*;

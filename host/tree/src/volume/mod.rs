@@ -119,17 +119,11 @@ pub struct Decoding<'a> {
 
 /// Decodes blocks, one after another.
 pub trait Decoder: Send {
-    /// Puts what comes out of `bytes`, which are those of `block`, at the beginning of `content`, as far as that has room: how many
-    /// bytes came. Those behind them may be written over.
+    /// Puts what comes out of a block at the beginning of its place, as far as that has room. Bytes behind it may be written over.
     ///
     /// # Errors
-    /// In words, if they are damaged.
-    fn decode(
-        &mut self,
-        block: &EncodedBlock,
-        bytes: &[u8],
-        content: &mut [u8],
-    ) -> io::Result<usize>;
+    /// In words, if the block is damaged.
+    fn decode(&mut self, one: &mut Decoding<'_>) -> io::Result<()>;
 
     /// Decodes several blocks, as [`Decoder::decode`] does, which may take less time than one at a time. Together they are a few MiB at the
     /// most, or there is one of them.
@@ -138,20 +132,26 @@ pub trait Decoder: Send {
     /// The first that is damaged, by its number, and what is wrong with it.
     fn decode_all(&mut self, blocks: &mut [Decoding<'_>]) -> Result<(), (usize, io::Error)> {
         for (number, one) in blocks.iter_mut().enumerate() {
-            let came = self.decode(&one.block, one.bytes, one.content);
-            one.came = came.map_err(|error| (number, error))?;
+            self.decode(one).map_err(|error| (number, error))?;
         }
         Ok(())
     }
 
-    /// All that comes out of `bytes`: at most [`EncodedBlock::decoded`] bytes.
+    /// All that comes out of `bytes`, which are those of `block`: at most [`EncodedBlock::decoded`] bytes.
     ///
     /// # Errors
     /// As of [`Decoder::decode`].
     fn decoded(&mut self, block: &EncodedBlock, bytes: &[u8]) -> io::Result<Vec<u8>> {
         let mut content = vec![0; block.decoded as usize];
-        let found = self.decode(block, bytes, &mut content)?;
-        content.truncate(found);
+        let mut one = Decoding {
+            block: *block,
+            bytes,
+            content: &mut content,
+            came: 0,
+        };
+        self.decode(&mut one)?;
+        let came = one.came;
+        content.truncate(came);
         Ok(content)
     }
 }

@@ -13,7 +13,7 @@ use cellblock_guest::reader::{
 use cellblock_guest::{Batch, Kind as ToldKind, Node};
 use cellblock_readers_judged::{BytesPartition, outcome};
 use cellblock_tree::volume::{
-    Blocks, Coding, Decoder, Decoders, EncodedBlock, ToldNode, ToldPlace, VolumeBuilder,
+    Blocks, Coding, Decoder, Decoders, Decoding, EncodedBlock, ToldNode, ToldPlace, VolumeBuilder,
     VolumeFault,
 };
 use cellblock_tree::{Attribute, Kind, NodeId, Timestamp};
@@ -228,14 +228,9 @@ impl Decoders for Codecs {
 struct Own(Unpacker);
 
 impl Decoder for Own {
-    fn decode(
-        &mut self,
-        block: &EncodedBlock,
-        bytes: &[u8],
-        content: &mut [u8],
-    ) -> io::Result<usize> {
+    fn decode(&mut self, one: &mut Decoding<'_>) -> io::Result<()> {
         use cellblock_codec::Form;
-        let form = match block.coding {
+        let form = match one.block.coding {
             Coding::Deflate => Form::Deflate,
             Coding::Zlib => Form::Zlib,
             Coding::Lz4 => Form::Lz4,
@@ -245,7 +240,8 @@ impl Decoder for Own {
             Coding::Lzma => Form::Lzma,
             Coding::MicroLzma => Form::MicroLzma,
         };
-        let decoded = self.0.unpack_into(form, bytes, block.padded, content);
-        decoded.map_err(io::Error::other)
+        let found = (self.0).unpack_into(form, one.bytes, one.block.padded, one.content);
+        one.came = found.map_err(io::Error::other)?;
+        Ok(())
     }
 }

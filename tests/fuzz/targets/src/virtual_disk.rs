@@ -5,7 +5,7 @@ use std::io::{self, Write as _};
 use std::sync::Arc;
 
 use cellblock_image::VirtualDisk;
-use cellblock_tree::volume::{Decoder, Decoders, EncodedBlock};
+use cellblock_tree::volume::{Decoder, Decoders, Decoding};
 use rustix::fs::{MemfdFlags, memfd_create};
 
 /// The bytes of data that are read of a disk.
@@ -59,14 +59,10 @@ impl Decoders for Zeros {
 }
 
 impl Decoder for Zeros {
-    fn decode(
-        &mut self,
-        block: &EncodedBlock,
-        bytes: &[u8],
-        content: &mut [u8],
-    ) -> io::Result<usize> {
-        assert_eq!(bytes.len(), block.length as usize);
-        content.fill(0);
-        Ok(content.len())
+    fn decode(&mut self, one: &mut Decoding<'_>) -> io::Result<()> {
+        assert_eq!(one.bytes.len(), one.block.length as usize);
+        one.content.fill(0);
+        one.came = one.content.len();
+        Ok(())
     }
 }

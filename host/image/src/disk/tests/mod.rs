@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use cellblock_codec::{Form, Unpacker};
 use cellblock_judges::judge;
-use cellblock_tree::volume::{Coding, Decoder, Decoders, EncodedBlock};
+use cellblock_tree::volume::{Coding, Decoder, Decoders, Decoding};
 use tempfile::TempDir;
 
 use super::*;
@@ -29,20 +29,16 @@ impl Decoders for Here {
 struct Unpacks(Unpacker);
 
 impl Decoder for Unpacks {
-    fn decode(
-        &mut self,
-        block: &EncodedBlock,
-        bytes: &[u8],
-        content: &mut [u8],
-    ) -> io::Result<usize> {
-        let form = match block.coding {
+    fn decode(&mut self, one: &mut Decoding<'_>) -> io::Result<()> {
+        let form = match one.block.coding {
             Coding::Deflate => Form::Deflate,
             Coding::Zlib => Form::Zlib,
             Coding::Zstd => Form::Zstd,
             other => panic!("{other:?}"),
         };
-        let unpacked = self.0.unpack_into(form, bytes, block.padded, content);
-        unpacked.map_err(io::Error::other)
+        let found = (self.0).unpack_into(form, one.bytes, one.block.padded, one.content);
+        one.came = found.map_err(io::Error::other)?;
+        Ok(())
     }
 }
 

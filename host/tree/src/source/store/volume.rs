@@ -262,11 +262,16 @@ impl VolumeReader<'_> {
         }
     }
 
-    /// What is in memory of the bytes of `piece`, from `skip` on.
+    /// The bytes of `piece`, from `skip` on.
     fn fill(&mut self, piece: &VolumePiece, skip: u64, buffer: &mut [u8]) -> io::Result<()> {
-        if let Some(block) = self.whole(piece, skip, buffer.len()) {
-            return self.decode_whole(vec![(block, buffer)]);
+        match self.whole(piece, skip, buffer.len()) {
+            Some(block) => self.decode_whole(vec![(block, buffer)]),
+            None => self.fill_part(piece, skip, buffer),
         }
+    }
+
+    /// The same where they are no whole block that nobody has decoded yet.
+    fn fill_part(&mut self, piece: &VolumePiece, skip: u64, buffer: &mut [u8]) -> io::Result<()> {
         match &piece.place {
             VolumePlace::Plain(start) => self.store.blocks.read(start + skip, buffer),
             VolumePlace::Inline(bytes) => {
@@ -325,7 +330,7 @@ impl StoreReader for VolumeReader<'_> {
             match self.whole(piece, skip, target.len()) {
                 Some(block) => whole.push((block, target)),
                 None => self
-                    .fill(piece, skip, target)
+                    .fill_part(piece, skip, target)
                     .map_err(|error| self.failed(file, error))?,
             }
         }
@@ -443,12 +448,13 @@ mod tests {
     }
 
     impl Decoder for Ones {
-        fn decode(&mut self, _: &EncodedBlock, _: &[u8], content: &mut [u8]) -> io::Result<usize> {
+        fn decode(&mut self, one: &mut Decoding<'_>) -> io::Result<()> {
             if self.begun.fetch_add(1, Ordering::SeqCst) < self.fails {
                 return Err(io::Error::other("not yet"));
             }
-            content.fill(1);
-            Ok(content.len())
+            one.content.fill(1);
+            one.came = one.content.len();
+            Ok(())
         }
     }
 
@@ -509,28 +515,22 @@ mod tests {
     }
 
     impl Decoder for Offsets {
-        fn decode(
-            &mut self,
-            block: &EncodedBlock,
-            bytes: &[u8],
-            content: &mut [u8],
-        ) -> io::Result<usize> {
-            assert_eq!(bytes.len(), block.length as usize);
-            if block.offset == 99 {
+        fn decode(&mut self, one: &mut Decoding<'_>) -> io::Result<()> {
+            let offset = one.block.offset;
+            assert_eq!(one.bytes.len(), one.block.length as usize);
+            if offset == 99 {
                 return Err(io::Error::other("no"));
             }
-            content.fill(block.offset.to_le_bytes()[0]);
+            one.content.fill(offset.to_le_bytes()[0]);
             // One is shorter than its file has it.
-            Ok(content.len() - usize::from(block.offset == 98))
+            one.came = one.content.len() - usize::from(offset == 98);
+            Ok(())
         }
 
         fn decode_all(&mut self, blocks: &mut [Decoding<'_>]) -> Result<(), (usize, io::Error)> {
             self.0.lock().unwrap().push(blocks.len());
-            for (number, one) in blocks.iter_mut().enumerate() {
-                let came = self.decode(&one.block, one.bytes, one.content);
-                one.came = came.map_err(|error| (number, error))?;
-            }
-            Ok(())
+            let mut blocks = blocks.iter_mut().enumerate();
+            blocks.try_for_each(|(number, one)| self.decode(one).map_err(|error| (number, error)))
         }
     }
 
