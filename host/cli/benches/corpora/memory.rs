@@ -11,8 +11,9 @@ use anyhow::{Result, ensure};
 /// How often the kernel is asked.
 const INTERVAL: Duration = Duration::from_millis(2);
 
-/// The sum of the peaks of all processes of `command`, in units of 1,000 bytes. They need not have been at the same moment,
-/// so that this is no less than the peak of the sum; what grows in the last two milliseconds is missing.
+/// The sum of the peaks of all processes of `command`, in units of 1,000 bytes: of their own memory, and what they share with one
+/// another counts for each. They need not have been at the same moment, so that this is no less than the peak of the sum; what grows in
+/// the last two milliseconds is missing.
 pub(crate) fn peak(command: &mut Command) -> Result<u64> {
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn()?;
     let mut peaks: BTreeMap<u32, u64> = BTreeMap::new();
@@ -45,11 +46,13 @@ fn with_children(process: u32) -> Vec<u32> {
     [process].into_iter().chain(children).collect()
 }
 
-/// The peak of a process up to now, in units of 1,024 bytes (proc_pid_status(5), `VmHWM`).
+/// The peak of a process's own memory up to now, in units of 1,024 bytes (proc_pid_status(5)): the high-water mark of all that is
+/// resident, without what is mapped from files now, such as the program, of which more or less stands in the page cache.
 fn peak_so_far(process: u32) -> Option<u64> {
     let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))?;
-    line.trim().strip_suffix(" kB")?.parse().ok()
+    let field = |name| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+        line.trim().strip_suffix(" kB")?.parse::<u64>().ok()
+    };
+    Some(field("VmHWM:")?.saturating_sub(field("RssFile:")?))
 }
