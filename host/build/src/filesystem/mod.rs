@@ -1,8 +1,11 @@
 //! From the content of a partition to its file: tree, measurement, cell.
 
+mod content;
 mod filled;
 mod prepared;
+mod verified;
 
+pub(crate) use content::awaited;
 pub use filled::TimeSource;
 #[cfg(feature = "cache")]
 pub(crate) use filled::Worker;
@@ -14,28 +17,25 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
-use crate::catalogue::{Formatter, Formatters, is_read};
-use crate::configured;
+use crate::BuildOptions;
+use crate::catalogue::{Formatter, Formatters};
 use crate::error::{Error, PartitionError};
-use crate::kernel::{self, AssembledKernel, KernelError};
+use crate::kernel::KernelError;
 use crate::parallel;
 use crate::plan::{Facts, FilesystemPlan, TimeRule};
 use crate::progress::{Phase, Tally, watched};
-use crate::reading::ReadingError;
 use crate::said::Said;
 use crate::signing::Signers;
-use crate::template::{self, Awaited};
-use crate::verify::{self, Verify, VerifyError};
-use crate::{BuildOptions, reading};
+use crate::template::Awaited;
 use cellblock_cell::{Cell, Codecs, Outcome, Runtime};
 use cellblock_contract::{Loss, Request};
 use cellblock_image::{Filling, PartitionFile, Scratch};
-use cellblock_spec::Content;
 use cellblock_table::SectorSize;
-use cellblock_tree::source::{
-    self, Counter, FileId, Gathered, ImageInfo, OpenedSources, ReadOptions, Room, Source, What,
-};
-use cellblock_tree::{Timestamp, Tree};
+use cellblock_tree::Tree;
+use cellblock_tree::source::{FileId, Gathered};
+
+use content::ReadContent;
+use verified::Verified;
 
 /// What all file systems of a build share.
 pub(crate) struct Preparation<'a> {
@@ -97,18 +97,6 @@ pub(crate) struct Measurements<'a> {
     pub(crate) partitions: &'a [usize],
     pub(crate) sector_size: SectorSize,
 }
-
-/// The content of a file system, read.
-struct ReadContent {
-    gathered: Gathered,
-    kernels: Vec<AssembledKernel>,
-    images: Vec<ImageInfo>,
-}
-
-/// What the archives of a file system may decompress to, beside twice its partition: headers, and what fills up blocks.
-const HEADERS: u64 = 256 << 20;
-/// What they may decompress to where nothing is known of the partition's size.
-const UNBOUNDED: u64 = 64 << 30;
 
 impl Preparation<'_> {
     /// Reads the trees, shows each to its formatter, and has it measured as soon as it is read if that is wanted: a partition
@@ -208,115 +196,6 @@ impl Preparation<'_> {
         ready.expect("the formatters of all kinds are loaded before anything is planned")
     }
 
-    fn read_tree(
-        &self,
-        name: &str,
-        filesystem: &FilesystemPlan,
-        formatter: &Formatter,
-        codecs: &Arc<Codecs>,
-        awaited: &mut Awaited,
-    ) -> Result<ReadContent, PartitionError> {
-        self.say_sources(name, filesystem);
-        let found = Counter::default();
-        let counter = found.clone();
-        let _ongoing = self.options.progress.begin(
-            Phase::Reading,
-            name,
-            None,
-            Box::new(move || counter.count()),
-        );
-        let options = ReadOptions {
-            room: self.room(filesystem, formatter),
-            time: self.options.time.map(|seconds| Timestamp {
-                seconds,
-                nanoseconds: 0,
-            }),
-            leave_out: self.outputs.clone(),
-            found,
-            decompressors: Arc::clone(codecs) as _,
-            contexts: filesystem.contexts.clone(),
-        };
-        let spool = || self.scratch.file();
-        let images = filesystem.contents.iter().filter_map(Content::source);
-        let images = source::open_images(images, &spool, &options)?;
-        let infos: Vec<ImageInfo> = images.iter().map(|image| image.info().clone()).collect();
-        // Of several images the last one, which lies over the others.
-        let values = infos.last().map(configured::values).unwrap_or_default();
-        let facts = &self.facts.clone().with(&values);
-        let mut kernels = Vec::new();
-        let sources = filesystem
-            .contents
-            .iter()
-            .map(|content| {
-                let source = match content {
-                    Content::Source(source) => source.clone(),
-                    Content::Template(template) => template::filled(template, facts, awaited)?,
-                    Content::Kernel(kernel) => {
-                        let (source, told) =
-                            kernel::assembled(kernel, facts, awaited, self.signers)?;
-                        kernels.push(told);
-                        source
-                    }
-                };
-                Ok(Source {
-                    drop_attributes: filesystem.drop.contains(&Loss::Attributes),
-                    ..source
-                })
-            })
-            .collect::<Result<Vec<_>, PartitionError>>()?;
-        let disks = reading::open_disks(self.runtime, sources.iter()).map_err(Box::new)?;
-        let opened = OpenedSources { images, disks };
-        let gathered = source::read_opened(&sources, opened, &spool, &options)?;
-        Ok(ReadContent {
-            gathered,
-            kernels,
-            images: infos,
-        })
-    }
-
-    /// Says where the content comes from.
-    fn say_sources(&self, name: &str, filesystem: &FilesystemPlan) {
-        let sources = filesystem.contents.iter().map(|content| match content {
-            Content::Kernel(_) => "a unified kernel".to_owned(),
-            Content::Template(template) => format!("the template {}", template.file.display()),
-            Content::Source(source) => match &source.what {
-                What::Directory(path) => format!("the directory {}", path.display()),
-                What::Archive(path) => format!("the archive {}", path.display()),
-                What::Image(image) => format!("the image {}", image.path.display()),
-                What::Composefs(dump) => format!("the dumpfile {}", dump.file.display()),
-                What::Disk(disk) => {
-                    let partition = disk.partition.iter();
-                    let partition: String =
-                        partition.map(|it| format!("partition {it} of ")).collect();
-                    format!("{partition}the disk {}", disk.path.display())
-                }
-                What::File(path) => format!("the file {}", path.display()),
-                What::Bytes(bytes) => format!("{} bytes of the spec", bytes.len()),
-            },
-        });
-        let sources: Vec<String> = sources.collect();
-        if !sources.is_empty() {
-            let sources = sources.join(", ");
-            self.options
-                .progress
-                .say(&format!("{name}: its content is {sources}"));
-        }
-    }
-
-    /// What archives may decompress to: what the user says, or what the partition could make use of. Nobody knows that of a
-    /// formatter that may compress in its turn.
-    fn room(&self, filesystem: &FilesystemPlan, formatter: &Formatter) -> Room {
-        let most = filesystem.most.filter(|_| !formatter.kind.compresses);
-        match (self.options.archive_limit, most) {
-            (Some(limit), _) => Room::from(limit),
-            (None, Some(most)) => Room {
-                expanded: most.saturating_mul(2).saturating_add(HEADERS),
-                partition: Some(most),
-            },
-            (None, None) => Room::from(UNBOUNDED),
-        }
-    }
-
     /// The smallest size of a file system, in bytes.
     fn measure(&self, prepared: &Prepared, sector_size: SectorSize) -> Result<u64, Error> {
         let place = Slot {
@@ -350,49 +229,6 @@ impl Preparation<'_> {
         let formed = self.formed(prepared, place)?;
         let verified = self.verified(prepared, &formed.partition)?;
         self.finished(prepared, place, formed, verified)
-    }
-
-    /// Reads a file system back, if that is wanted: the reader's name.
-    fn verified(
-        &self,
-        prepared: &Prepared,
-        partition: &PartitionFile,
-    ) -> Result<Verified, PartitionError> {
-        let is_asked = match self.options.verify {
-            Verify::Never => return Ok(Verified::Not),
-            Verify::Foreign if !prepared.formatter.is_foreign => return Ok(Verified::Not),
-            Verify::Foreign => false,
-            Verify::Always => true,
-        };
-        let kind = prepared.kind();
-        let read = watched(
-            &*self.options.progress,
-            Phase::Verifying,
-            &prepared.name,
-            None,
-            |_| {
-                let lost = prepared.lost();
-                verify::read_back(
-                    self.runtime,
-                    &prepared.name,
-                    partition,
-                    (&prepared.tree, lost),
-                    self.options.jobs,
-                )
-            },
-        );
-        match read {
-            Ok(reader) => Ok(Verified::By(reader)),
-            // Only what has the name of a file system that is read has to be one.
-            Err(VerifyError::Reading(ReadingError::NoReader { found, .. })) if !is_read(kind) => {
-                Ok(if is_asked {
-                    Verified::Unread(found)
-                } else {
-                    Verified::Not
-                })
-            }
-            Err(error) => Err(Box::new(error).into()),
-        }
     }
 
     /// The smallest size in bytes.
@@ -581,16 +417,6 @@ pub(crate) fn format(
     Ok((partition?, outcome))
 }
 
-/// What came of reading a file system back.
-enum Verified {
-    /// Nobody asked for it.
-    Not,
-    /// It is what went in, as this reader tells it.
-    By(String),
-    /// No reader reads what it is.
-    Unread(String),
-}
-
 /// Of what a file system may lose, what its format stores. Of attributes it may still lose those that do not fit, or that no
 /// kernel takes.
 fn kept(filesystem: &FilesystemPlan, formatter: &Formatter) -> Vec<Loss> {
@@ -601,19 +427,6 @@ fn kept(filesystem: &FilesystemPlan, formatter: &Formatter) -> Vec<Loss> {
     asked
         .filter(|loss| *loss != Loss::Attributes && !lacks.contains(*loss))
         .collect()
-}
-
-/// The derived values that the templates of a file system name, known before its content is read.
-pub(crate) fn awaited(filesystem: &FilesystemPlan, facts: &Facts) -> Awaited {
-    let mut awaited = Awaited::default();
-    for content in &filesystem.contents {
-        match content {
-            Content::Source(_) => {}
-            Content::Template(template) => template::scan(&template.file, facts, &mut awaited),
-            Content::Kernel(kernel) => kernel::scan(&kernel.parts, facts, &mut awaited),
-        }
-    }
-    awaited
 }
 
 pub(crate) fn partition_error(name: &str, reason: impl Into<PartitionError>) -> Error {
