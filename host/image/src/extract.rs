@@ -23,7 +23,7 @@ use rustix::io::Errno;
 
 use cellblock_text::PathBytes;
 use cellblock_tree::source::SourceError;
-use cellblock_tree::{Kind, Node, NodeId, Reader, Tree};
+use cellblock_tree::{Kind, Node, NodeId, Portion, Reader, Tree};
 
 /// What is taken along beside bytes, names, the permissions of users, and times.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -90,6 +90,8 @@ fn hint(error: &io::Error) -> &'static str {
 const PIECE: u64 = 1 << 20;
 /// The most files that are open and wait for their bytes.
 const WAITING: usize = 64;
+/// The most small files that a thread fills at once.
+const TOGETHER: usize = 32;
 
 /// A directory that was made, and is not finished.
 struct Open {
@@ -173,25 +175,100 @@ impl Filling<'_> {
     /// Fills files until no more come. After a failure those that still come are left empty.
     fn run(&self, receiver: &Mutex<Receiver<Empty>>) {
         let mut reader = self.tree.reader();
+        let mut buffer = Vec::new();
         loop {
-            let next = receiver
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .recv();
-            let Ok(Empty { node, file }) = next else {
+            let batch = self.batch(receiver);
+            if batch.is_empty() {
                 return;
-            };
-            if self.has_failed() {
-                continue;
             }
-            let filled = self.fill(&mut reader, node, &file);
-            let mut ended = self.ended();
-            match filled {
-                Ok(bytes) => ended.bytes += bytes,
-                Err(error) => {
-                    if ended.failed.as_ref().is_none_or(|(first, _)| node < *first) {
-                        ended.failed = Some((node, error));
-                    }
+            // Of several, one fails: which one is told when each is read for itself.
+            if !self.fill_together(&mut reader, &batch, &mut buffer) {
+                for empty in &batch {
+                    self.fill_one(&mut reader, empty, &mut buffer);
+                }
+            }
+        }
+    }
+
+    /// The files that are filled next: one, or several small ones. None when no more come.
+    fn batch(&self, receiver: &Mutex<Receiver<Empty>>) -> Vec<Empty> {
+        let receiver = receiver.lock().unwrap_or_else(PoisonError::into_inner);
+        let Ok(first) = receiver.recv() else {
+            return Vec::new();
+        };
+        let mut bytes = self.small(&first);
+        let mut batch = vec![first];
+        while batch.len() < TOGETHER
+            && bytes.is_some_and(|bytes| bytes < PIECE)
+            && let Ok(next) = receiver.try_recv()
+        {
+            bytes = bytes.zip(self.small(&next)).map(|(all, one)| all + one);
+            batch.push(next);
+        }
+        batch
+    }
+
+    /// The bytes of a file that may be filled with others.
+    fn small(&self, empty: &Empty) -> Option<u64> {
+        match *self.tree.node(empty.node).kind {
+            Kind::File { size, sparse } if !sparse && size <= PIECE => Some(size),
+            _ => None,
+        }
+    }
+
+    /// Fills several small files, read at once; false if they are not that, or one of them fails.
+    fn fill_together(
+        &self,
+        reader: &mut Reader<'_>,
+        batch: &[Empty],
+        buffer: &mut Vec<u8>,
+    ) -> bool {
+        let mut portions = Vec::with_capacity(batch.len());
+        let mut at = 0;
+        for empty in batch {
+            let Some(size) = self.small(empty) else {
+                return false;
+            };
+            let into = at..at + usize::try_from(size).expect("at most PIECE");
+            at = into.end;
+            portions.push(Portion {
+                file: empty.node,
+                offset: 0,
+                into,
+            });
+        }
+        if batch.len() == 1 || self.has_failed() {
+            return false;
+        }
+        let buffer = room(buffer, at);
+        if reader.read_joined(&portions, buffer).is_err() {
+            return false;
+        }
+        for (Empty { node, file }, Portion { into, .. }) in batch.iter().zip(portions) {
+            let bytes = &buffer[into];
+            let written = file.write_all_at(bytes, 0);
+            let finished = written.and_then(|()| self.finish(*node, file));
+            let filled = finished.map(|()| bytes.len() as u64);
+            self.end(*node, filled.map_err(|error| self.failed(*node, error)));
+        }
+        true
+    }
+
+    fn fill_one(&self, reader: &mut Reader<'_>, empty: &Empty, buffer: &mut Vec<u8>) {
+        if !self.has_failed() {
+            let filled = self.fill(reader, empty.node, &empty.file, buffer);
+            self.end(empty.node, filled);
+        }
+    }
+
+    /// Counts the bytes of a file, or keeps why it was not filled.
+    fn end(&self, node: NodeId, filled: Result<u64, ExtractError>) {
+        let mut ended = self.ended();
+        match filled {
+            Ok(bytes) => ended.bytes += bytes,
+            Err(error) => {
+                if ended.failed.as_ref().is_none_or(|(first, _)| node < *first) {
+                    ended.failed = Some((node, error));
                 }
             }
         }
@@ -213,26 +290,51 @@ impl Filling<'_> {
         self.ended().failed.is_some()
     }
 
-    fn fill(&self, reader: &mut Reader<'_>, id: NodeId, file: &File) -> Result<u64, ExtractError> {
+    /// Fills a file; `buffer` is of any bytes and length.
+    fn fill(
+        &self,
+        reader: &mut Reader<'_>,
+        id: NodeId,
+        file: &File,
+        buffer: &mut Vec<u8>,
+    ) -> Result<u64, ExtractError> {
         let failed = |source: io::Error| self.failed(id, source);
-        let mut bytes = Vec::new();
-        let mut copied = 0;
+        let (mut copied, mut end) = (0, 0);
         for range in reader.ranges(id)? {
             let mut done = 0;
             while done < range.length {
                 let length = (range.length - done).min(PIECE);
-                bytes.resize(usize::try_from(length).expect("at most PIECE"), 0);
+                let length = usize::try_from(length).expect("at most PIECE");
+                let bytes = room(buffer, length);
                 let offset = range.offset + done;
-                reader.read(id, offset, &mut bytes)?;
-                file.write_all_at(&bytes, offset).map_err(failed)?;
-                done += length;
+                reader.read(id, offset, bytes)?;
+                file.write_all_at(bytes, offset).map_err(failed)?;
+                done += bytes.len() as u64;
             }
             copied += range.length;
+            end = range.offset + range.length;
         }
-        let node = self.tree.node(id);
-        finish(file, &node, self.taking).map_err(|error| failed(error.into()))?;
+        if let Kind::File { size, .. } = *self.tree.node(id).kind
+            && end < size
+        {
+            // It ends with a hole.
+            file.set_len(size).map_err(failed)?;
+        }
+        self.finish(id, file).map_err(failed)?;
         Ok(copied)
     }
+
+    fn finish(&self, id: NodeId, file: &File) -> io::Result<()> {
+        Ok(finish(file, &self.tree.node(id), self.taking)?)
+    }
+}
+
+/// So many bytes of a buffer, which keeps its length, so that it is not filled with zeros each time.
+fn room(buffer: &mut Vec<u8>, length: usize) -> &mut [u8] {
+    if buffer.len() < length {
+        buffer.resize(length, 0);
+    }
+    &mut buffer[..length]
 }
 
 /// Gives what is open its owner, mode and time.
@@ -307,7 +409,7 @@ impl<'t> Extraction<'t> {
                 let fd = fd.map_err(|error| failed(self, error))?;
                 self.open.push(Open { node: node.id, fd });
             }
-            Kind::File { size, .. } => self.file(node, *size)?,
+            Kind::File { .. } => self.file(node)?,
             Kind::Symlink(target) => {
                 let made = rustix::fs::symlinkat(&**target, self.parent(), name);
                 made.map_err(|error| failed(self, error))?;
@@ -337,13 +439,11 @@ impl<'t> Extraction<'t> {
         Ok(())
     }
 
-    fn file(&mut self, node: &Node<'t>, size: u64) -> Result<(), ExtractError> {
+    fn file(&mut self, node: &Node<'t>) -> Result<(), ExtractError> {
         let flags =
             OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let made = rustix::fs::openat(self.parent(), node.name, flags, Mode::RUSR | Mode::WUSR);
         let file: File = made.map_err(|error| self.failed(node.id, error))?.into();
-        file.set_len(size)
-            .map_err(|error| self.failed(node.id, error))?;
         self.count_special_bits(node);
         let empty = Empty {
             node: node.id,

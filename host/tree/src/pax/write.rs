@@ -6,12 +6,12 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::iter;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread;
 
 use super::{BLOCK, Member, MemberKind, headers, padding};
 use crate::source::SourceError;
-use crate::{Kind, Node, NodeId, Range, Tree};
+use crate::{Kind, Node, NodeId, Portion, Range, Tree};
 
 /// The bytes of a file that are read at once.
 const PIECE: u64 = 1 << 20;
@@ -102,10 +102,11 @@ pub fn write_layer(
     thread::scope(|scope| {
         let mut threads = Vec::new();
         for first in 0..jobs {
-            let (sender, receiver) = sync_channel(AHEAD);
+            let (sender, groups) = sync_channel(AHEAD);
+            let (emptied, buffers) = channel();
             let plan = &plan;
-            scope.spawn(move || read_groups(tree, plan, first, jobs, &sender));
-            threads.push(receiver);
+            scope.spawn(move || read_groups(tree, plan, first, jobs, &sender, &buffers));
+            threads.push(Reading { groups, emptied });
         }
         let mut writing = Writing {
             tree,
@@ -225,26 +226,49 @@ fn read_groups(
     first: usize,
     step: usize,
     sender: &SyncSender<Result<Vec<u8>, SourceError>>,
+    buffers: &Receiver<Vec<u8>>,
 ) {
     let mut reader = tree.reader();
     for group in groups(plan.pieces(tree)).skip(first).step_by(step) {
+        // A new one would be zeros, page by page.
+        let buffer = buffers.try_recv().unwrap_or_default();
         // Whoever writes may have given up.
-        if sender.send(read_group(&mut reader, &group)).is_err() {
+        if sender
+            .send(read_group(&mut reader, &group, buffer))
+            .is_err()
+        {
             return;
         }
     }
 }
 
-fn read_group(reader: &mut crate::Reader<'_>, group: &[Piece]) -> Result<Vec<u8>, SourceError> {
+fn read_group(
+    reader: &mut crate::Reader<'_>,
+    group: &[Piece],
+    mut bytes: Vec<u8>,
+) -> Result<Vec<u8>, SourceError> {
     let length = |piece: &Piece| usize::try_from(piece.range.length).expect("at most PIECE");
-    let mut bytes = vec![0; group.iter().map(length).sum()];
-    let mut rest = &mut bytes[..];
-    for piece in group {
-        let (part, others) = rest.split_at_mut(length(piece));
-        reader.read(piece.file, piece.range.offset, part)?;
-        rest = others;
-    }
+    bytes.resize(group.iter().map(length).sum(), 0);
+    let mut at = 0;
+    let portions = group.iter().map(|piece| {
+        let into = at..at + length(piece);
+        at = into.end;
+        Portion {
+            file: piece.file,
+            offset: piece.range.offset,
+            into,
+        }
+    });
+    let portions: Vec<Portion> = portions.collect();
+    reader.read_joined(&portions, &mut bytes)?;
     Ok(bytes)
+}
+
+/// A thread that reads.
+struct Reading {
+    groups: Receiver<Result<Vec<u8>, SourceError>>,
+    /// Takes what was written, to be filled again.
+    emptied: Sender<Vec<u8>>,
 }
 
 struct Writing<'a> {
@@ -254,7 +278,7 @@ struct Writing<'a> {
     pieces: Box<dyn Iterator<Item = Piece> + 'a>,
     /// The piece that comes next.
     following: Option<Piece>,
-    threads: Vec<Receiver<Result<Vec<u8>, SourceError>>>,
+    threads: Vec<Reading>,
     /// How many groups of pieces have come.
     next: usize,
     /// The one that came last, and how many of its bytes are written.
@@ -292,14 +316,19 @@ impl Writing<'_> {
         }
     }
 
-    /// The next group.
-    fn receive(&mut self) -> Result<Vec<u8>, PaxError> {
+    /// Takes the next group in place of the one that is written.
+    fn receive(&mut self) -> Result<(), PaxError> {
         let thread = &self.threads[self.next % self.threads.len()];
         self.next += 1;
         let group = thread
+            .groups
             .recv()
             .map_err(|_| io::Error::other("a thread that reads files has ended before its time"))?;
-        Ok(group?)
+        let written = std::mem::replace(&mut self.group, group?);
+        self.taken = 0;
+        // It may have nothing left to read.
+        let _ = thread.emptied.send(written);
+        Ok(())
     }
 
     fn member(&mut self, node: &Node<'_>) -> Result<(), PaxError> {
@@ -322,8 +351,7 @@ impl Writing<'_> {
             && piece.file == node.id
         {
             if self.taken == self.group.len() {
-                self.group = self.receive()?;
-                self.taken = 0;
+                self.receive()?;
             }
             let end = self.taken + usize::try_from(piece.range.length).expect("at most PIECE");
             self.output.write_all(&self.group[self.taken..end])?;

@@ -1,4 +1,5 @@
-//! Many small files at once: neighbours in an archive are read together, headers and all.
+//! Many small files at once: neighbours in an archive are read together, headers and all, and files of another store as that
+//! store can, such as all blocks to decode at once.
 
 use std::io::IoSliceMut;
 use std::ops::Range;
@@ -9,7 +10,7 @@ use rustix::io::Errno;
 use super::Reader;
 use crate::NodeId;
 use crate::source::SourceError;
-use crate::source::store::{long, shrunk, small};
+use crate::source::store::{Stretch, long, shrunk, small};
 use crate::source::walked::failure;
 
 /// A stretch of a file, and where in a buffer its bytes go.
@@ -43,13 +44,16 @@ impl<'t> Reader<'t> {
     ) -> Result<(), SourceError> {
         let mut rest = portions;
         while let Some(first) = rest.first() {
-            let (count, span) = self.neighbours(rest)?;
-            let (together, others) = rest.split_at(count);
+            let (mut count, span) = self.neighbours(rest)?;
             match span {
-                Some(span) if count > 1 => self.read_span(together, span, buffer)?,
-                _ => self.read(first.file, first.offset, &mut buffer[first.into.clone()])?,
+                Some(span) if count > 1 => self.read_span(&rest[..count], span, buffer)?,
+                Some(_) => self.read(first.file, first.offset, &mut buffer[first.into.clone()])?,
+                None => {
+                    count = self.of_one_store(rest)?;
+                    self.read_stretches(&rest[..count], buffer)?;
+                }
             }
-            rest = others;
+            rest = &rest[count..];
         }
         Ok(())
     }
@@ -90,6 +94,50 @@ impl<'t> Reader<'t> {
             count += 1;
         }
         Ok((count.max(1), span.map(|(_, range)| range)))
+    }
+
+    /// How many of `portions`, of which the first is in no archive, are in one store, and their places one behind the other.
+    fn of_one_store(&mut self, portions: &[Portion]) -> Result<usize, SourceError> {
+        let mut store = None;
+        let (mut count, mut filled, mut bytes) = (0, 0, 0);
+        for portion in portions.iter().take(FILES) {
+            let wanted = self.locate(portion.file)?;
+            let length = long(portion.into.len());
+            bytes += length;
+            let is_same = store.is_none_or(|it| it == wanted.stored.store);
+            if count > 0 && !(is_same && portion.into.start >= filled && bytes <= SPAN) {
+                break;
+            }
+            self.check_range(wanted, portion.offset, length)?;
+            store = Some(wanted.stored.store);
+            filled = portion.into.end;
+            count += 1;
+        }
+        Ok(count)
+    }
+
+    /// Reads what is in one store.
+    fn read_stretches(
+        &mut self,
+        portions: &[Portion],
+        buffer: &mut [u8],
+    ) -> Result<(), SourceError> {
+        let (mut rest, mut at) = (buffer, 0);
+        let mut stretches = Vec::with_capacity(portions.len());
+        for portion in portions.iter().filter(|it| !it.into.is_empty()) {
+            let (_, behind) = rest.split_at_mut(portion.into.start - at);
+            let (place, behind) = behind.split_at_mut(portion.into.len());
+            (rest, at) = (behind, portion.into.end);
+            stretches.push(Stretch {
+                file: self.locate(portion.file)?,
+                offset: portion.offset,
+                buffer: place,
+            });
+        }
+        match stretches.first() {
+            Some(first) => self.store(first.file).read_together(stretches),
+            None => Ok(()),
+        }
     }
 
     /// Where a portion begins in its archive, if its file is there in one piece.

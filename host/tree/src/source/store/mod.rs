@@ -43,6 +43,12 @@ pub(crate) trait StoreReader: fmt::Debug + Send {
     fn read(&mut self, file: Wanted<'_>, offset: u64, buffer: &mut [u8])
     -> Result<(), SourceError>;
 
+    /// The same for several stretches, which may have to be worked on one by one or together.
+    fn read_together(&mut self, stretches: Vec<Stretch<'_>>) -> Result<(), SourceError> {
+        let mut stretches = stretches.into_iter();
+        stretches.try_for_each(|it| self.read(it.file, it.offset, it.buffer))
+    }
+
     /// Where the data in `range`, which is not empty, are, ascending; what is between them is holes.
     fn extents(
         &mut self,
@@ -79,6 +85,14 @@ pub(crate) trait StoreReader: fmt::Debug + Send {
     fn mark(&self, _: Wanted<'_>) -> Option<Mark> {
         None
     }
+}
+
+/// Bytes of a file from `offset` on, and the place for them.
+#[derive(Debug)]
+pub(crate) struct Stretch<'a> {
+    pub(crate) file: Wanted<'a>,
+    pub(crate) offset: u64,
+    pub(crate) buffer: &'a mut [u8],
 }
 
 /// A file of a store, by numbers.
