@@ -159,7 +159,7 @@ pub fn assemble_image(
     }
     write_raw(&image, &plan.raw, 0, &|_| {})?;
     if let (Some(images), Some(grub)) = (&grub, plan.grub) {
-        images.write(&image, grub)?;
+        write_raw(&image, &images.pieces(grub), 0, &|_| {})?;
     }
     let splicing = splicing.elapsed();
 

@@ -237,11 +237,36 @@ impl Readers {
         partition: Option<&Selector>,
         extents: bool,
     ) -> Result<Opened, ReadingError> {
+        self.open_located(runtime, image, locate(image, partition)?, extents)
+    }
+
+    /// The same of a place that no table tells.
+    pub(crate) fn open_at(
+        &self,
+        runtime: &Runtime,
+        image: &Arc<OpenedImage>,
+        place: Range<u64>,
+    ) -> Result<Opened, ReadingError> {
+        let located = Located {
+            called: image.path.display().to_string(),
+            place,
+            findings: Vec::new(),
+        };
+        self.open_located(runtime, image, located, true)
+    }
+
+    fn open_located(
+        &self,
+        runtime: &Runtime,
+        image: &Arc<OpenedImage>,
+        located: Located,
+        extents: bool,
+    ) -> Result<Opened, ReadingError> {
         let Located {
             called,
             place,
             findings,
-        } = locate(image, partition)?;
+        } = located;
         let end = place.end.min(image.existing.size());
         let start = place.start.min(end);
         let missing = place.end - end;

@@ -6,10 +6,9 @@ use crate::boot::esp::Applications;
 use crate::boot::pe::{self, Architecture};
 use crate::boot::{esp, grub};
 use crate::named_file::read;
-use crate::plan::{self, Draft, GrubPlan, PlanError};
+use crate::plan::{self, Draft, GrubPlan, PlanError, RawContent, RawPiece};
 use crate::signing::{self, Signers};
 use cellblock_contract::Kinds;
-use cellblock_image::{Image, ImageError};
 use cellblock_sign::root_hash_document;
 use cellblock_spec::{Placed, SignSpec, Spec};
 use cellblock_table::Lba;
@@ -90,16 +89,20 @@ impl GrubImages {
         Ok(Some(images))
     }
 
-    /// Writes them where the plan says.
-    pub(crate) fn write(&self, image: &Image, plan: GrubPlan) -> Result<(), ImageError> {
-        let sector = grub::SECTOR_BYTES as u64;
+    /// What is written where the plan says.
+    pub(crate) fn pieces(&self, plan: GrubPlan) -> [RawPiece; 2] {
         let (Ok(code), Ok(core)) = (
             grub::boot_code(&self.boot, plan.core),
             grub::core(&self.core, plan.core),
         ) else {
             unreachable!("both were looked at when they were read");
         };
-        image.write(0, &code)?;
-        image.write(plan.core.0 * sector, &core)
+        let piece = |offset, bytes: Vec<u8>| RawPiece {
+            offset,
+            length: bytes.len() as u64,
+            content: RawContent::Bytes(bytes),
+        };
+        let core_start = plan.core.0 * grub::SECTOR_BYTES as u64;
+        [piece(0, code), piece(core_start, core)]
     }
 }

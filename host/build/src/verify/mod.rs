@@ -6,10 +6,14 @@
 //! ```
 
 mod held;
-pub(crate) mod image;
+mod itself;
+mod record;
+mod spec;
+mod subject;
 
 pub use held::Held;
-pub use image::{Checked, How, verify_image, verify_record};
+pub use record::verify_record;
+pub use spec::verify_image;
 
 use std::fmt;
 use std::num::NonZeroUsize;
@@ -20,6 +24,7 @@ use cellblock_contract::Losses;
 use cellblock_image::{ImageError, PartitionFile};
 use cellblock_tree::Tree;
 use cellblock_tree::source::SourceError;
+use serde::Serialize;
 
 use crate::compare::{Compared, Difference, compare};
 use crate::reading::{Readers, ReadingError};
@@ -84,6 +89,46 @@ impl fmt::Display for Different {
             write!(f, "; and {others} others")?;
         }
         f.write_str("; --no-verify publishes it all the same")
+    }
+}
+
+/// How a partition was compared.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum How {
+    /// Path by path, as this reader tells it.
+    Reader(String),
+    /// Byte by byte.
+    Bytes,
+    /// By the digest of its bytes.
+    Digest,
+    /// Not at all: nothing is known of what it is to hold.
+    Nothing,
+}
+
+/// A partition that was compared.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Checked {
+    /// Its name.
+    pub partition: String,
+    /// How.
+    pub by: How,
+    /// What differs.
+    pub differences: Vec<Difference>,
+    /// What there is to say of its file system as it was read, such as of a journal that was replayed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+}
+
+impl Checked {
+    fn new(partition: &str) -> Self {
+        Self {
+            partition: partition.to_owned(),
+            by: How::Nothing,
+            differences: Vec::new(),
+            warnings: Vec::new(),
+        }
     }
 }
 

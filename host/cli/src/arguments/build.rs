@@ -52,7 +52,7 @@ pub struct Build {
     #[arg(long, value_name = "FORMAT", add = ArgValueCandidates::new(completion::formats))]
     output_format: Option<String>,
     /// Also write each partition as a file into DIR, with their digests in SHA256SUMS, for update programs such as
-    /// systemd-sysupdate
+    /// systemd-sysupdate. SHA256SUMS names those of this build, and no others that are in DIR
     #[arg(long, value_name = "DIR")]
     pub split: Option<PathBuf>,
     /// The names of the files of --split: text with {name}, {number}, {type}, {uuid} and {version}. Without it,

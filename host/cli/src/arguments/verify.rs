@@ -14,7 +14,8 @@ compared with what the spec's sources hold. What no reader reads, such as swap, 
 made once more and compared byte by byte, and so is the partition table. What a format cannot store is not a difference: FAT has no \
 owners or modes, and times in steps of two seconds; squashfs has whole seconds. Nor is what the spec drops.
 
-Against a record, the places of partitions and the digests of their bytes are compared, and what a reader reads is read.
+Against a spec, kind, label and identifier of each file system, the table, raw bytes and boot code are compared too. Against a record, the \
+digest of all bytes, the places of partitions and the digests of their bytes are compared, and what a reader reads is read.
 
 Extra paths are shown with +, missing ones with -, and others that differ with ~ and what of them. The exit code is \
 0 if all is equal, and 1 if not.
@@ -23,7 +24,7 @@ Examples:
   cellblock verify disk.img image.toml
   cellblock verify disk.img --record record.json")]
 pub struct Verify {
-    /// The image: a raw disk
+    /// The image: a disk, raw or as qcow2, VMDK or VHD, or one file system
     pub image: PathBuf,
     /// The spec that it was built from
     #[arg(required_unless_present = "record", conflicts_with = "record")]

@@ -155,10 +155,11 @@ pub(super) fn as_value(tree: &Tree, node: &Node<'_>) -> Value {
     let mut put = |key: &str, of: Value| {
         value.insert(key.to_owned(), of);
     };
-    put("path", shown(&path).into());
-    if std::str::from_utf8(&path).is_err() {
+    let shown_path = shown(&path);
+    if shown_path.as_bytes() != path {
         put("path-bytes", hexadecimal(&path).into());
     }
+    put("path", shown_path.into());
     let kind = kind(tree, node);
     let word = match kind {
         Kind::Directory => "directory",

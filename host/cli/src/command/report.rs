@@ -293,18 +293,30 @@ fn record(path: &Path) -> Result<Option<Recorded>, Failure> {
         |error: &dyn std::fmt::Display| Failure::usage(format_args!("{}: {error}", path.display()));
     let mut file = fs::File::open(path).map_err(|error| failed(&error))?;
     let mut first = [0];
-    let is_json = file.read(&mut first).map_err(|error| failed(&error))? == 1 && first == *b"{";
-    if !is_json {
+    let has_byte = file.read(&mut first).map_err(|error| failed(&error))? == 1;
+    if !has_byte || !matches!(first, [b'{' | b'[']) {
         return Ok(None);
     }
     let mut text = first.to_vec();
     let mut rest = file.take(MOST_RECORD);
     rest.read_to_end(&mut text)
         .map_err(|error| failed(&error))?;
-    let record = serde_json::from_slice(&text);
-    let record =
-        record.map_err(|error| failed(&format_args!("not the record of a build: {error}")))?;
-    Ok(Some(record))
+    // An image may begin with any byte.
+    if std::str::from_utf8(&text).is_err() || text.contains(&0) {
+        return Ok(None);
+    }
+    let not_it = |error| failed(&format_args!("not the record of a build: {error}"));
+    if first == *b"[" {
+        let mut several: Vec<Recorded> = serde_json::from_slice(&text).map_err(not_it)?;
+        if several.len() != 1 {
+            return Err(failed(&format_args!(
+                "the record of {} images, and a report is of one: give it the record of that alone, as `jq '.[0]'` takes it out",
+                several.len()
+            )));
+        }
+        return Ok(several.pop());
+    }
+    Ok(Some(serde_json::from_slice(&text).map_err(not_it)?))
 }
 
 fn of_record(record: Recorded) -> Page {

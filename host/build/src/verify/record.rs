@@ -1,0 +1,156 @@
+//! An image that exists, held against the record of its build.
+
+use std::io;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use cellblock_cell::Runtime;
+use serde::Deserialize;
+
+use super::subject::{Subject, changed};
+use super::{Checked, How};
+use crate::DiskError;
+use crate::compare::Difference;
+use crate::error::Error;
+use crate::existing::OpenedImage;
+
+/// What the digest of all bytes is called that of.
+const WHOLE: &str = "the image";
+
+/// What a build writes: the record of one image, or of each that a gadget describes.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Documents {
+    One(Recorded),
+    Several(Vec<Recorded>),
+}
+
+impl Documents {
+    /// The record of an image with this name: of several, the one that names a file that is called so.
+    fn of(self, image: &Path) -> Result<Recorded, String> {
+        let mut several = match self {
+            Self::One(one) => return Ok(one),
+            Self::Several(several) => several,
+        };
+        let name = |file: &str| Path::new(file).file_name() == image.file_name();
+        let names = |one: &Recorded| {
+            let mut outputs = one.outputs.iter();
+            name(&one.image) || outputs.any(|output| name(&output.file))
+        };
+        let called: Vec<usize> = (0..several.len())
+            .filter(|at| names(&several[*at]))
+            .collect();
+        match called[..] {
+            [one] => Ok(several.swap_remove(one)),
+            _ => {
+                let known: Vec<&str> = several.iter().map(|one| &*one.image).collect();
+                let count = called.len();
+                Err(format!(
+                    "the record is of {} images ({}), and {count} of them have the name of this one: give the image the name that it was built with",
+                    several.len(),
+                    known.join(", ")
+                ))
+            }
+        }
+    }
+}
+
+/// What is taken of a record.
+#[derive(Debug, Deserialize)]
+struct Recorded {
+    image: String,
+    size: u64,
+    sha256: Option<String>,
+    table: Option<String>,
+    #[serde(default)]
+    outputs: Vec<RecordedOutput>,
+    partitions: Vec<RecordedPartition>,
+}
+
+#[derive(Debug, Deserialize)]
+struct RecordedOutput {
+    file: String,
+}
+
+#[derive(Debug, Deserialize)]
+struct RecordedPartition {
+    number: Option<u32>,
+    name: String,
+    start: u64,
+    size: u64,
+    sha256: Option<String>,
+}
+
+/// Holds an image against the record of its build: the digest of all bytes, the places of partitions and their digests. What a built-in reader
+/// reads is read back, too.
+///
+/// # Errors
+/// [`Error`] if the image cannot be read, or a partition not be read back; the record's own are [`io::Error`]s.
+pub fn verify_record(
+    record: &Path,
+    image: &Arc<OpenedImage>,
+    runtime: &Runtime,
+) -> Result<Vec<Checked>, Error> {
+    let failed = |source| {
+        let file = PathBuf::from(record);
+        Error::Disk(DiskError::File { file, source })
+    };
+    let text = std::fs::read(record).map_err(failed)?;
+    let documents: Documents = serde_json::from_slice(&text)
+        .map_err(|error| failed(io::Error::new(io::ErrorKind::InvalidData, error)))?;
+    let invalid = |what| failed(io::Error::new(io::ErrorKind::InvalidData, what));
+    let recorded = documents.of(&image.path).map_err(invalid)?;
+    if recorded.sha256.is_none() && recorded.partitions.is_empty() {
+        let what = "the record has no digest and no partition to compare the image with";
+        return Err(invalid(what.to_owned()));
+    }
+    let is_disk = recorded.table.is_some_and(|table| table != "none");
+    let subject = Subject::of(image, is_disk, runtime, None)?;
+    let mut all = Vec::with_capacity(recorded.partitions.len() + 1);
+    if let Some(expected) = &recorded.sha256 {
+        let mut checked = Checked {
+            by: How::Digest,
+            ..Checked::new(WHOLE)
+        };
+        let size = image.existing.size();
+        checked.differences = other_digest(&subject, "image", &(0..size), expected)?;
+        if size != recorded.size {
+            let (was, is) = (recorded.size.to_string(), size.to_string());
+            checked.differences.push(changed("image", "size", was, is));
+        }
+        all.push(checked);
+    }
+    for (index, partition) in (1..).zip(recorded.partitions) {
+        let number = partition.number.unwrap_or(index);
+        let wanted = partition.start..partition.start.saturating_add(partition.size);
+        let mut checked = Checked::new(&partition.name);
+        match (subject.place(number, &wanted), &partition.sha256) {
+            (Err(difference), _) => checked.differences.push(difference),
+            (Ok(place), Some(expected)) => {
+                checked.by = How::Digest;
+                checked.differences = other_digest(&subject, "partition", &place, expected)?;
+                if subject.is_readable(&place)? {
+                    checked.warnings = subject.read(&partition.name, number, &place)?.warnings();
+                }
+            }
+            (Ok(_), None) => {}
+        }
+        all.push(checked);
+    }
+    Ok(all)
+}
+
+/// Whether the bytes of a place have another digest than they should.
+fn other_digest(
+    subject: &Subject<'_>,
+    path: &str,
+    place: &Range<u64>,
+    expected: &str,
+) -> Result<Vec<Difference>, Error> {
+    let is = subject.digest(place)?;
+    if is == expected {
+        return Ok(Vec::new());
+    }
+    Ok(vec![changed(path, "sha256", expected.to_owned(), is)])
+}

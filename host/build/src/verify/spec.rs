@@ -1,0 +1,226 @@
+//! An image that exists, held against a spec.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use cellblock_cell::Runtime;
+use cellblock_contract::Losses;
+use cellblock_image::{PartitionFile, Scratch};
+use cellblock_spec::Spec;
+use cellblock_table::Scheme;
+use cellblock_tree::Tree;
+
+use super::subject::{Subject, other_bytes};
+use super::{Checked, Held, How, itself};
+use crate::BuildOptions;
+use crate::catalogue::{Catalog, is_read};
+use crate::compare::{Compared, Difference, What, compare};
+use crate::disk::Groundwork;
+use crate::error::Error;
+use crate::existing::OpenedImage;
+use crate::filesystem::partition_error;
+use crate::making::{self, Making};
+use crate::output::Output;
+use crate::plan::{Fill, Plan, PlannedPartition, RawPiece};
+use crate::reading::{Opened, Readers};
+use crate::signing::Signers;
+use crate::staging::GrubImages;
+
+/// What the table is called.
+const TABLE: &str = "the partition table";
+/// What is called that lies outside of partitions, and a boot loader's image.
+const AROUND: &str = "raw bytes and boot code";
+/// The most differences of a partition that are kept.
+const KEPT: usize = 1_000_000;
+
+/// Holds an image against a spec: file systems path by path against their sources, and what no reader reads, or what holds derived
+/// values, byte by byte against what a build makes of it. Nothing of the image is written.
+///
+/// # Errors
+/// [`Error`] as the build, and if the image cannot be read.
+pub fn verify_image(
+    spec: &Spec,
+    image: &Arc<OpenedImage>,
+    runtime: &Runtime,
+    catalog: &Catalog,
+    options: &BuildOptions,
+) -> Result<Vec<Checked>, Error> {
+    let output = Output::Stdout;
+    let scratch = output.scratch()?;
+    let signers = Signers::read(spec)?;
+    let ground = Groundwork::new(spec, signers, &output, &scratch, runtime, catalog, options)?;
+    let Groundwork {
+        basis,
+        prepared,
+        mut plan,
+        places,
+        needs,
+        ..
+    } = ground;
+    let is_disk = plan.scheme != Scheme::None;
+    let subject = Subject::of(image, is_disk, runtime, NonZeroUsize::new(options.jobs))?;
+    let preparation = basis.preparation(runtime, &scratch, options, None);
+    // What is not compared with its sources is made, and all that it needs.
+    let trees: BTreeMap<usize, _> = prepared
+        .iter()
+        .filter(|prepared| !prepared.derives() && is_read(prepared.kind()))
+        .filter(|prepared| plan.partitions[prepared.index].behind.is_none())
+        .map(|prepared| {
+            (
+                prepared.index,
+                (Arc::clone(&prepared.tree), prepared.lost()),
+            )
+        })
+        .collect();
+    let all = 0..plan.partitions.len();
+    let made_ones: BTreeSet<usize> = all.filter(|index| !trees.contains_key(index)).collect();
+    let wanted = making::with_needs(made_ones, &needs.partitions);
+    let making = Making {
+        preparation: &preparation,
+        plan: &plan,
+        places: &places,
+        needs: &needs,
+    };
+    let made = making.some(prepared, &wanted)?;
+    making::identify(&mut plan, &made);
+    let mut checked = Vec::with_capacity(plan.partitions.len() + 2);
+    if is_disk {
+        checked.push(Checked {
+            by: How::Bytes,
+            differences: subject.other_table(&plan)?,
+            ..Checked::new(TABLE)
+        });
+    }
+    checked.extend(check_around(&subject, &scratch, spec, &plan)?);
+    for (index, partition) in plan.partitions.iter().enumerate() {
+        let raw = match &partition.fill {
+            Fill::Raw(pieces) if made[index].partition().is_none() => {
+                Some(making::plain(&scratch, pieces, partition.data_size())?)
+            }
+            _ => None,
+        };
+        let mut files = made[index].files(partition);
+        files.extend(raw.as_ref().map(|raw| (0, raw)));
+        checked.push(check(&subject, partition, &files, trees.get(&index))?);
+    }
+    Ok(checked)
+}
+
+/// Holds what is written around the partitions against the spec, or where a boot loader's image goes; none if there is nothing.
+fn check_around(
+    subject: &Subject<'_>,
+    scratch: &Scratch,
+    spec: &Spec,
+    plan: &Plan,
+) -> Result<Option<Checked>, Error> {
+    let mut pieces = plan.raw.clone();
+    if let (Some(images), Some(grub)) = (GrubImages::read(spec)?, plan.grub) {
+        pieces.extend(images.pieces(grub));
+    }
+    if pieces.is_empty() {
+        return Ok(None);
+    }
+    let mut differences = Vec::new();
+    for piece in pieces {
+        let (start, length) = (piece.offset, piece.length);
+        let alone = RawPiece { offset: 0, ..piece };
+        let expected = making::plain(scratch, &[alone], length)?;
+        let is_there = start.saturating_add(length) <= subject.image.existing.size();
+        let other = match is_there {
+            true => subject.first_other_byte(start, &expected)?,
+            false => Some(0),
+        };
+        differences.extend(other.map(|at| other_bytes(start + at)));
+    }
+    Ok(Some(Checked {
+        by: How::Bytes,
+        differences,
+        ..Checked::new(AROUND)
+    }))
+}
+
+/// What goes into a file system, and what of it may be lost.
+type SourceTree = (Arc<Tree>, Losses);
+
+fn check(
+    subject: &Subject<'_>,
+    partition: &PlannedPartition,
+    made: &[(u64, &PartitionFile)],
+    tree: Option<&SourceTree>,
+) -> Result<Checked, Error> {
+    let mut checked = Checked::new(&partition.name);
+    let wanted = partition.start..partition.start + partition.size;
+    let place = match subject.place(partition.number, &wanted) {
+        Ok(place) => place,
+        Err(difference) => {
+            checked.differences.push(difference);
+            return Ok(checked);
+        }
+    };
+    if let Some((tree, lost)) = tree {
+        if !subject.is_readable(&place)? {
+            let difference = Difference {
+                path: "file system".to_owned(),
+                what: What::Removed,
+            };
+            checked.differences.push(difference);
+            return Ok(checked);
+        }
+        let found = subject.read(&partition.name, partition.number, &place)?;
+        if let Fill::Filesystem(wanted) = &partition.fill {
+            checked.differences = itself::differences(wanted, &found.volume);
+        }
+        let others = differences(&partition.name, tree, &found, *lost, subject.jobs)?;
+        checked.differences.extend(others);
+        checked.warnings = found.warnings();
+        checked.by = How::Reader(found.reader);
+        return Ok(checked);
+    }
+    // What is left empty may hold anything.
+    if made.is_empty() {
+        return Ok(checked);
+    }
+    checked.by = How::Bytes;
+    for (offset, file) in made {
+        let Some(at) = subject.first_other_byte(place.start + offset, file)? else {
+            continue;
+        };
+        checked.differences.push(other_bytes(offset + at));
+        if *offset == 0 && subject.is_readable(&place)? {
+            let expected = Arc::new(file.blocks()?);
+            let name = &partition.name;
+            if let Ok(expected) = Readers::default().read(subject.runtime, name, expected) {
+                let found = subject.read(name, partition.number, &place)?;
+                let (expected, lost) = (&expected.tree, Losses::none());
+                let others = differences(name, expected, &found, lost, subject.jobs)?;
+                checked.differences.extend(others);
+                checked.warnings = found.warnings();
+            }
+        }
+    }
+    Ok(checked)
+}
+
+fn differences(
+    name: &str,
+    tree: &Tree,
+    found: &Opened,
+    lost: Losses,
+    jobs: Option<NonZeroUsize>,
+) -> Result<Vec<Difference>, Error> {
+    let mut differences = Vec::new();
+    let compared = Compared {
+        ignore_times: false,
+        held: Some(Held::by(&found.volume, lost)),
+        jobs,
+    };
+    let told = &mut |difference| {
+        if differences.len() < KEPT {
+            differences.push(difference);
+        }
+    };
+    let done = compare(tree, &found.tree, compared, told);
+    done.map_err(|error| partition_error(name, error))?;
+    Ok(differences)
+}

@@ -1,0 +1,185 @@
+//! An image that is held against what it should be.
+
+use std::io;
+use std::num::NonZeroUsize;
+use std::ops::Range;
+use std::sync::Arc;
+
+use cellblock_cell::Runtime;
+use cellblock_image::{PartitionFile, Superblock};
+use cellblock_table::{BOOT_CODE, Selector, Table};
+use cellblock_text::hexadecimal;
+use sha2::{Digest as _, Sha256};
+
+use crate::DiskError;
+use crate::catalogue::is_read;
+use crate::compare::{Aspect, Difference, What};
+use crate::differing;
+use crate::error::Error;
+use crate::existing::OpenedImage;
+use crate::filesystem::partition_error;
+use crate::plan::Plan;
+use crate::reading::{Opened, Readers};
+
+/// The bytes that are hashed at once.
+const PIECE: usize = 1 << 20;
+
+/// An image, and its table.
+pub(super) struct Subject<'a> {
+    pub(super) image: Arc<OpenedImage>,
+    /// None if it is to have none.
+    table: Option<Table>,
+    pub(super) runtime: &'a Runtime,
+    /// How many threads compare the bytes of files.
+    pub(super) jobs: Option<NonZeroUsize>,
+}
+
+impl<'a> Subject<'a> {
+    /// An image, which has a table if it `is_disk`.
+    pub(super) fn of(
+        image: &Arc<OpenedImage>,
+        is_disk: bool,
+        runtime: &'a Runtime,
+        jobs: Option<NonZeroUsize>,
+    ) -> Result<Self, Error> {
+        let table = if is_disk {
+            Some(image.table()?.table.clone())
+        } else {
+            None
+        };
+        Ok(Self {
+            image: Arc::clone(image),
+            table,
+            runtime,
+            jobs,
+        })
+    }
+
+    fn failed(&self, source: io::Error) -> Error {
+        Error::Disk(DiskError::File {
+            file: self.image.path.clone(),
+            source,
+        })
+    }
+
+    /// Where the image has a partition of this number, and how that differs from where it is to be.
+    pub(super) fn place(&self, number: u32, wanted: &Range<u64>) -> Result<Range<u64>, Difference> {
+        let place = match &self.table {
+            Some(table) => {
+                let mut all = table.partitions.iter();
+                let found = all.find(|one| one.number == number);
+                found.map(|found| table.place_of(found))
+            }
+            None => Some(wanted.clone()).filter(|it| it.end <= self.image.existing.size()),
+        };
+        let Some(place) = place else {
+            return Err(Difference {
+                path: "partition".to_owned(),
+                what: What::Removed,
+            });
+        };
+        if place == *wanted {
+            return Ok(place);
+        }
+        let text = |range: &Range<u64>| format!("{}+{}", range.start, range.end - range.start);
+        Err(changed("partition", "place", text(wanted), text(&place)))
+    }
+
+    /// Whether a built-in reader reads what is there.
+    pub(super) fn is_readable(&self, place: &Range<u64>) -> Result<bool, Error> {
+        let found = Superblock::find(&self.image.existing, place.clone());
+        let found = found.map_err(|source| self.failed(source))?;
+        Ok(found.is_some_and(|found| is_read(found.kind)))
+    }
+
+    /// Reads the partition with this number, which is at `place`.
+    pub(super) fn read(
+        &self,
+        name: &str,
+        number: u32,
+        place: &Range<u64>,
+    ) -> Result<Opened, Error> {
+        let readers = Readers::default();
+        let opened = match self.table {
+            Some(_) => {
+                let selector = Selector::Number(number);
+                readers.open_in(self.runtime, &self.image, Some(&selector), true)
+            }
+            None => readers.open_at(self.runtime, &self.image, place.clone()),
+        };
+        opened.map_err(|error| partition_error(name, Box::new(error)))
+    }
+
+    /// The first byte in which the image, from `start` on, differs from what was made.
+    pub(super) fn first_other_byte(
+        &self,
+        start: u64,
+        made: &PartitionFile,
+    ) -> Result<Option<u64>, Error> {
+        use cellblock_table::ReadAt as _;
+        differing::first(
+            0..made.size(),
+            |at, bytes| Ok(made.read(at, bytes)?),
+            |at, bytes| {
+                let read = self.image.existing.read_at(start + at, bytes);
+                read.map_err(|source| self.failed(source))
+            },
+        )
+    }
+
+    /// How the image's partition table differs from the planned one, without boot code before it.
+    pub(super) fn other_table(&self, plan: &Plan) -> Result<Vec<Difference>, Error> {
+        use cellblock_table::ReadAt as _;
+        let mut differences = Vec::new();
+        for region in plan.table()?.encode()? {
+            let skip = if region.offset == 0 { BOOT_CODE } else { 0 };
+            let Some(expected) = region.bytes.get(skip..) else {
+                continue;
+            };
+            let at = region.offset + skip as u64;
+            let mut found = vec![0; expected.len()];
+            let is_there = at.saturating_add(found.len() as u64) <= self.image.existing.size();
+            if is_there {
+                let read = self.image.existing.read_at(at, &mut found);
+                read.map_err(|source| self.failed(source))?;
+            }
+            let other = differing::first_of(expected, &found);
+            if let Some(other) = other.or((!is_there).then_some(0)) {
+                differences.push(other_bytes(at + other as u64));
+            }
+        }
+        Ok(differences)
+    }
+
+    /// The SHA-256 digest of the bytes of a place.
+    pub(super) fn digest(&self, place: &Range<u64>) -> Result<String, Error> {
+        use cellblock_table::ReadAt as _;
+        let mut hash = Sha256::new();
+        let mut bytes = vec![0; PIECE];
+        let mut at = place.start;
+        while at < place.end {
+            let count = usize::try_from((place.end - at).min(PIECE as u64)).expect("at most PIECE");
+            let read = self.image.existing.read_at(at, &mut bytes[..count]);
+            read.map_err(|source| self.failed(source))?;
+            hash.update(&bytes[..count]);
+            at += count as u64;
+        }
+        Ok(hexadecimal(&hash.finalize()))
+    }
+}
+
+/// That the bytes from `at` on are others.
+pub(super) fn other_bytes(at: u64) -> Difference {
+    let is = format!("others from byte {at} on");
+    changed("partition", "bytes", String::new(), is)
+}
+
+/// That one aspect of something is another than it was to be.
+pub(super) fn changed(path: &str, name: &'static str, was: String, is: String) -> Difference {
+    Difference {
+        path: path.to_owned(),
+        what: What::Changed {
+            aspects: vec![Aspect { name, was, is }],
+        },
+    }
+}
