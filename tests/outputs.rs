@@ -44,6 +44,7 @@ fn one_build_makes_several_formats_and_the_record_names_them() {
         ("disk.qcow2", "qcow2"),
         ("disk.vmdk", "vmdk"),
         ("disk.vhd", "vhd"),
+        ("disk.vhdx", "vhdx"),
         ("disk.img.zst", "raw.zst"),
         ("disk.bmap", "bmap"),
     ];
@@ -77,6 +78,7 @@ fn one_build_makes_several_formats_and_the_record_names_them() {
             ("disk.qcow2", "qcow2"),
             ("disk.vmdk", "vmdk"),
             ("disk.vhd", "vpc"),
+            ("disk.vhdx", "vhdx"),
         ] {
             let mut command = qemu.command();
             command.args(["compare", "-f", format, "-F", "raw"]);
@@ -92,6 +94,7 @@ fn what_is_exported_is_what_the_build_would_have_made() {
     let bench = bench();
     let outputs = [
         "d.qcow2,compression_type=zstd",
+        "e.qcow2",
         "d.vmdk,subformat=monolithicSparse",
         "d.vhd,subformat=dynamic",
         "d.simg",

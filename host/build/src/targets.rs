@@ -1,13 +1,13 @@
 //! The files that an image becomes: each in a format, all complete before any gets its name.
 //!
 //! ```text
-//!     image ──> qcow2, without a name ──┐
-//!           ──> bmap, without a name ───┤
-//!           itself, the plain one ──────┴──> published, one after the other
+//!     image ──> zst, without a name ────────┐
+//!           ──> bmap, without a name ───────┤
+//!           itself: the plain one, or qcow2 ┴──> published, one after the other
 //! ```
 //!
-//! The image is put together in a sparse file without a name, whatever it becomes. The first output that is the plain disk, or that
-//! and something behind it, takes that file; every other is written from it.
+//! The image is put together in a sparse file without a name, whatever it becomes. The first output that takes that file, being the plain
+//! disk or having it with little of it moved, gets it when every other has been written from it.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -42,7 +42,7 @@ impl Target {
     /// If there are none.
     #[must_use]
     pub fn first(targets: &[Self]) -> &Self {
-        let takes = targets.iter().find(|it| it.format.is_disk_itself());
+        let takes = targets.iter().find(|it| it.format.takes_file());
         takes
             .or(targets.first())
             .expect("an image has at least one output")
@@ -159,7 +159,7 @@ impl Assembled {
             ..
         } = self;
         let size = image.size();
-        let itself = targets.iter().position(|it| it.format.is_disk_itself());
+        let itself = targets.iter().position(|it| it.format.takes_file());
         let mut files = Vec::with_capacity(targets.len());
         for (index, target) in targets.iter().enumerate() {
             if Some(index) != itself {

@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
-use rustix::fs::SeekFrom;
+use rustix::fs::{FallocateFlags, SeekFrom};
 use rustix::io::Errno;
 
 use super::ImageError;
@@ -16,6 +16,8 @@ use super::ImageError;
 const BUFFER: usize = 1 << 20;
 /// The bytes that the kernel is asked to copy at a time, so that who watches learns of it.
 const STEP: usize = 64 << 20;
+/// The zeros that are written at a time.
+const ZEROS: usize = 1 << 20;
 
 /// Is told of each number of bytes that is done: copied, or left as a hole.
 pub(super) type Watch<'a> = &'a dyn Fn(u64);
@@ -187,6 +189,28 @@ pub(super) fn extents(file: &File, from: u64, length: u64) -> io::Result<Vec<Ran
         position = stop.max(position + 1);
     }
     Ok(extents)
+}
+
+/// Makes a range zeros: a hole, or written where the file system cannot take blocks back.
+pub(super) fn erase(file: &File, range: Range<u64>) -> io::Result<()> {
+    if range.is_empty() {
+        return Ok(());
+    }
+    let length = range.end - range.start;
+    let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+    if rustix::fs::fallocate(file, flags, range.start, length).is_ok() {
+        return Ok(());
+    }
+    let zeros = vec![0; ZEROS];
+    for data in extents(file, range.start, length)? {
+        let mut offset = data.start;
+        while offset < data.end {
+            let count = at_most(data.end - offset, ZEROS);
+            file.write_all_at(&zeros[..count], offset)?;
+            offset += count as u64;
+        }
+    }
+    Ok(())
 }
 
 /// The smaller of a count of bytes and the room that there is for them.

@@ -27,8 +27,6 @@ use cellblock_table::{ReadAt, SectorSize};
 use cellblock_tree::recognise::{Format, HEAD, recognise};
 use cellblock_tree::volume::Decoders;
 
-/// The zeros that are written at a time.
-const ZEROS: usize = 1 << 20;
 /// The longest list of extended attributes, and the longest value of one (xattr(7)).
 const LONGEST_ATTRIBUTE: usize = 64 << 10;
 
@@ -556,34 +554,12 @@ fn put(
     for data in copy::extents(content.file, content.base, content.length)? {
         let start = data.start - content.base + place.start;
         let end = data.end - content.base + place.start;
-        erase(image, position..start)?;
+        copy::erase(image, position..start)?;
         watch(start - position);
         copy::exact(content.file, data, image, start, watch)?;
         position = end;
     }
-    erase(image, position..place.end)?;
+    copy::erase(image, position..place.end)?;
     watch(place.end - position);
     content.check()
-}
-
-/// Makes a range zeros: a hole, or written where the file system cannot take blocks back.
-fn erase(image: &File, range: Range<u64>) -> io::Result<()> {
-    if range.is_empty() {
-        return Ok(());
-    }
-    let length = range.end - range.start;
-    let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
-    if rustix::fs::fallocate(image, flags, range.start, length).is_ok() {
-        return Ok(());
-    }
-    let zeros = vec![0; ZEROS];
-    for data in copy::extents(image, range.start, length)? {
-        let mut offset = data.start;
-        while offset < data.end {
-            let count = copy::at_most(data.end - offset, ZEROS);
-            image.write_all_at(&zeros[..count], offset)?;
-            offset += count as u64;
-        }
-    }
-    Ok(())
 }

@@ -106,13 +106,16 @@ impl Image {
             .map_err(|source| self.error(offset, bytes.len() as u64, source))
     }
 
-    /// Writes `bytes` behind the end.
-    pub(super) fn append(&mut self, bytes: &[u8]) -> Result<(), ImageError> {
-        if bytes.is_empty() {
-            return Ok(());
-        }
-        self.write(self.size, bytes)?;
-        self.size += bytes.len() as u64;
+    /// Where its file was made.
+    pub(super) fn scratch(&self) -> &Scratch {
+        &self.scratch
+    }
+
+    /// Takes what the file has become for the image.
+    pub(super) fn measure(&mut self) -> Result<(), ImageError> {
+        let metadata = self.file.metadata();
+        let failed = |source| self.scratch.transfer_error("reading", 0, 0, source);
+        self.size = metadata.map_err(failed)?.len();
         Ok(())
     }
 

@@ -4,8 +4,8 @@
 //!     the disk's file, ranges of data ──> blocks, packed on threads ──> one file without a name ──> published with the others
 //! ```
 //!
-//! Each module is a format. It reads the finished disk once, its data alone, and writes a file of its own. What comes out depends
-//! on the disk, the options and the time that is given: identifiers that a format wants are digests of the disk's first bytes, in
+//! Each module is a format. It reads the finished disk once, its data alone, and writes a file of its own; or the disk's file becomes that of
+//! the format, where most of the disk can stay where it is (`units`). What comes out is the same either way. It depends on the disk, the options and the time that is given: identifiers that a format wants are digests of the disk's first bytes, in
 //! which its own identifiers are.
 
 mod android;
@@ -20,7 +20,7 @@ mod raw;
 mod stored;
 #[cfg(test)]
 mod tests;
-
+mod units;
 mod vhd;
 mod vhdx;
 mod vmdk;
@@ -105,14 +105,9 @@ impl fmt::Debug for Kind {
 
 /// A format with its options.
 trait Format: fmt::Debug + Send + Sync {
-    /// Whether it is the plain bytes of the disk, with a tail: the disk's own file can become it.
-    fn is_disk_itself(&self) -> bool {
+    /// Whether the disk's own file can become it: what it is written to may have the disk already then.
+    fn takes_file(&self) -> bool {
         false
-    }
-
-    /// What follows the bytes of the disk in such a format.
-    fn tail(&self, _: &Disk<'_>) -> Result<Vec<u8>, ImageError> {
-        Ok(Vec::new())
     }
 
     /// The disk that it only differs from.
@@ -120,7 +115,7 @@ trait Format: fmt::Debug + Send + Sync {
         None
     }
 
-    /// Writes the disk to an empty file.
+    /// Writes the disk to a file that is empty, or [has it](Writer::has_disk) already.
     fn write(&self, disk: &Disk<'_>, to: &mut Writer<'_>) -> Result<(), ImageError>;
 }
 
@@ -190,10 +185,10 @@ impl OutputFormat {
         self.name() == raw::KIND.name
     }
 
-    /// Whether it is the plain bytes of the disk, and perhaps something behind them: the disk's own file can become it.
+    /// Whether the disk's own file can become it, with little of it moved.
     #[must_use]
-    pub fn is_disk_itself(&self) -> bool {
-        self.format.is_disk_itself()
+    pub fn takes_file(&self) -> bool {
+        self.format.takes_file()
     }
 
     /// The disk that is read for it, as one that it only differs from.
@@ -206,6 +201,25 @@ impl OutputFormat {
     #[must_use]
     pub fn is_beside(&self) -> bool {
         self.kind.is_beside
+    }
+
+    fn write(
+        &self,
+        disk: &Disk<'_>,
+        how: &Conversion<'_>,
+        scratch: &Scratch,
+        file: &File,
+        has_disk: bool,
+    ) -> Result<(), ImageError> {
+        let mut writer = Writer {
+            file,
+            has_disk,
+            scratch,
+            watch: how.watch,
+            start: 0,
+            position: 0,
+        };
+        self.format.write(disk, &mut writer)
     }
 }
 
@@ -356,6 +370,8 @@ fn joined(one: Vec<Range<u64>>, other: Vec<Range<u64>>) -> Vec<Range<u64>> {
 /// The file that a format is written to.
 struct Writer<'a> {
     file: &'a File,
+    /// The file is the disk's own: plain, from its beginning on, and as long as the disk.
+    has_disk: bool,
     scratch: &'a Scratch,
     /// Is told of each number of bytes of the disk that is done.
     watch: &'a dyn Fn(u64),
@@ -414,17 +430,10 @@ fn convert(
         ..disk
     };
     let file = scratch.create()?;
-    let mut writer = Writer {
-        file: &file,
-        scratch,
-        watch: how.watch,
-        start: 0,
-        position: 0,
-    };
-    format.format.write(&disk, &mut writer)?;
-    let metadata = file.metadata();
-    let size = metadata.map_err(|source| scratch.transfer_error("reading", 0, 0, source))?;
-    Ok(Image::whole(scratch, file, size.len()))
+    format.write(&disk, how, scratch, &file, false)?;
+    let mut image = Image::whole(scratch, file, 0);
+    image.measure()?;
+    Ok(image)
 }
 
 impl Base {
@@ -479,20 +488,20 @@ impl Image {
         convert(disk, how, scratch, format)
     }
 
-    /// Makes the disk's own file one of a format that [can be that](OutputFormat::is_disk_itself).
+    /// Makes the disk's own file one of a format that [takes it](OutputFormat::takes_file): the same bytes as [`Image::convert`] writes.
+    /// The image is no disk any more then, and none if it fails.
     ///
     /// # Errors
-    /// [`ImageError`] if the format cannot hold the disk, or it cannot be written.
+    /// [`ImageError`] if the format cannot hold the disk, or it cannot be read or written.
     pub fn become_one(
         &mut self,
         format: &OutputFormat,
         how: &Conversion<'_>,
     ) -> Result<(), ImageError> {
-        let tail = format
-            .format
-            .tail(&how.disk(Bytes::File(self.file()), self.size()))?;
-        (how.watch)(self.size());
-        self.append(&tail)
+        debug_assert!(format.takes_file());
+        let disk = how.disk(Bytes::File(self.file()), self.size());
+        format.write(&disk, how, self.scratch(), self.file(), true)?;
+        self.measure()
     }
 }
 

@@ -20,7 +20,7 @@ pub(super) static KIND: Kind = Kind {
 pub(super) struct Raw;
 
 impl Format for Raw {
-    fn is_disk_itself(&self) -> bool {
+    fn takes_file(&self) -> bool {
         true
     }
 
@@ -29,10 +29,14 @@ impl Format for Raw {
     }
 }
 
-/// Copies the disk to the beginning of the file.
+/// Copies the disk to the beginning of the file, if it is not there.
 pub(super) fn copy_disk(disk: &Disk<'_>, to: &Writer<'_>) -> Result<(), ImageError> {
     /// The bytes that are read at once of a disk that is not plain.
     const PIECE: u64 = 1 << 20;
+    if to.has_disk {
+        (to.watch)(disk.size);
+        return Ok(());
+    }
     to.set_length(disk.size)?;
     if let Bytes::File(file) = disk.bytes {
         return copy::data(file, 0, to.file, 0, disk.size, to.watch)

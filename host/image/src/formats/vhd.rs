@@ -134,12 +134,9 @@ fn geometry(sectors: u64) -> (u16, u8, u8) {
 }
 
 impl Format for Vhd {
-    fn is_disk_itself(&self) -> bool {
+    fn takes_file(&self) -> bool {
+        // Before each block of a dynamic one is a sector, in which the block before it would end if they stayed where they are.
         matches!(self, Self::Fixed)
-    }
-
-    fn tail(&self, disk: &Disk<'_>) -> Result<Vec<u8>, ImageError> {
-        Ok(self.footer(disk)?.as_bytes().to_vec())
     }
 
     fn write(&self, disk: &Disk<'_>, to: &mut Writer<'_>) -> Result<(), ImageError> {

@@ -1,7 +1,7 @@
 //! VHDX: blocks behind a table, in regions of whole mebibytes.
 //!
 //! ```text
-//!     identifier, two headers, two tables of regions | log, empty | metadata | table of blocks | block | block | ...
+//!     identifier, two headers, two tables of regions | log, empty | metadata | table of blocks | blocks, where the disk has them
 //! ```
 //!
 //! By Microsoft's [MS-VHDX]. A block that is not there is said to be zeros. Nothing is in the log, so that there is nothing to replay.
@@ -11,7 +11,7 @@ use std::sync::Arc;
 use zerocopy::{Immutable, IntoBytes, LE, U16, U32, U64, Unaligned};
 
 use super::options::Options;
-use super::plain::{self, Block};
+use super::units::arrange;
 use super::{Disk, Format, FormatError, Kind, Writer};
 use crate::ImageError;
 
@@ -148,85 +148,75 @@ impl Vhdx {
 }
 
 impl Format for Vhdx {
+    fn takes_file(&self) -> bool {
+        true
+    }
+
     fn write(&self, disk: &Disk<'_>, to: &mut Writer<'_>) -> Result<(), ImageError> {
         let advice = "give it a size in whole sectors of 512 bytes";
         disk.in_units(KIND.name, SECTOR.into(), advice)?;
         disk.at_most(KIND.name, MOST_BYTES)?;
         let block = self.block(disk.size);
-        let mut blocks = Blocks::new(disk.size, block, to);
-        plain::blocks(disk, to.watch, MIB, |index, block| {
-            blocks.put(index * MIB, block)
-        })?;
-        let table = blocks.finish()?;
+        // What identifies the disk is read before anything is written over it.
+        let headers = [header(disk, 1)?, header(disk, 2)?];
+        let metadata = metadata(disk, block)?;
+        let mut table = Table::new(disk.size, block);
+        let head = (BLOCK_TABLE + table.region()).div_ceil(block);
+        let arrangement = arrange(disk, to, block, |_| head)?;
+        for (number, place) in arrangement.places() {
+            table.enter(number, place * block);
+        }
+        to.at(BLOCK_TABLE, &table.bytes())?;
         let creator = "cellblock".encode_utf16().flat_map(u16::to_le_bytes);
         to.at(0, b"vhdxfile")?;
         to.at(8, &creator.collect::<Vec<u8>>())?;
-        for (sequence, place) in (1..).zip(HEADERS) {
-            to.at(place, &header(disk, sequence)?)?;
+        for (place, header) in HEADERS.into_iter().zip(&headers) {
+            to.at(place, header)?;
         }
         for place in REGION_TABLES {
-            to.at(place, &region_table(table))?;
+            to.at(place, &region_table(table.region()))?;
         }
-        metadata(disk, block, to)
+        to.at(METADATA, &metadata.table)?;
+        to.at(METADATA + u64::from(FIRST_ITEM), &metadata.values)
     }
 }
 
-/// The blocks of the file, and the table of where they are.
-struct Blocks<'s, 'w> {
-    to: &'s Writer<'w>,
-    block: u64,
+/// The table of where blocks are.
+struct Table {
     /// How many blocks there are between two entries for bits.
     ratio: u64,
-    table: Vec<u64>,
-    /// Where the next block goes, in bytes.
-    next: u64,
-    /// Where the last one is, and its number.
-    last: Option<(u64, u64)>,
+    entries: Vec<u64>,
 }
 
-impl<'s, 'w> Blocks<'s, 'w> {
-    fn new(size: u64, block: u64, to: &'s Writer<'w>) -> Self {
+impl Table {
+    fn new(size: u64, block: u64) -> Self {
         let ratio = SECTORS_OF_BITMAP * u64::from(SECTOR) / block;
         let blocks = size.div_ceil(block);
-        let entries = blocks + blocks.saturating_sub(1) / ratio;
-        let in_memory = usize::try_from(entries).expect("the size was checked");
-        let mut table = vec![ZEROS; in_memory];
+        let count = blocks + blocks.saturating_sub(1) / ratio;
+        let mut entries = vec![ZEROS; narrow(count)];
         // Between the others, entries for bits that there are none of.
-        for bits in (ratio..entries).step_by(narrow(ratio) + 1) {
-            table[narrow(bits)] = 0;
+        for bits in (ratio..count).step_by(narrow(ratio) + 1) {
+            entries[narrow(bits)] = 0;
         }
-        Self {
-            to,
-            block,
-            ratio,
-            table,
-            next: BLOCK_TABLE + (entries * 8).next_multiple_of(MIB),
-            last: None,
-        }
+        Self { ratio, entries }
     }
 
-    /// Puts what is at this offset of the disk where it belongs. Offsets ascend.
-    fn put(&mut self, offset: u64, block: Block<'_>) -> Result<(), ImageError> {
-        let (number, within) = (offset / self.block, offset % self.block);
-        let place = match self.last {
-            Some((last, place)) if last == number => place,
-            _ => {
-                let place = self.next;
-                self.next += self.block;
-                self.last = Some((number, place));
-                self.table[narrow(number + number / self.ratio)] = place | PRESENT;
-                place
-            }
-        };
-        self.to.block(place + within, block)
+    /// The bytes of its region.
+    fn region(&self) -> u64 {
+        let bytes = self.entries.len() as u64 * 8;
+        bytes.next_multiple_of(MIB).max(MIB)
     }
 
-    /// Writes the table; the bytes of its region.
-    fn finish(self) -> Result<u64, ImageError> {
-        let bytes: Vec<u8> = self.table.iter().flat_map(|it| it.to_le_bytes()).collect();
-        self.to.at(BLOCK_TABLE, &bytes)?;
-        self.to.set_length(self.next)?;
-        Ok((bytes.len() as u64).next_multiple_of(MIB).max(MIB))
+    /// Block `number` is at this offset of the file.
+    fn enter(&mut self, number: u64, place: u64) {
+        self.entries[narrow(number + number / self.ratio)] = place | PRESENT;
+    }
+
+    fn bytes(&self) -> Vec<u8> {
+        self.entries
+            .iter()
+            .flat_map(|it| it.to_le_bytes())
+            .collect()
     }
 }
 
@@ -276,7 +266,13 @@ fn region_table(of_blocks: u64) -> Vec<u8> {
     summed(&bytes, REGION_TABLE_LENGTH)
 }
 
-fn metadata(disk: &Disk<'_>, block: u64, to: &Writer<'_>) -> Result<(), ImageError> {
+/// The region of the metadata: its table, and what that leads to.
+struct Metadata {
+    table: Vec<u8>,
+    values: Vec<u8>,
+}
+
+fn metadata(disk: &Disk<'_>, block: u64) -> Result<Metadata, ImageError> {
     let block = u32::try_from(block).expect("at most 256 MiB, or 64 by the size");
     // Its flags say that it has no parent, and that blocks come as they are needed.
     let parameters = [block.to_le_bytes(), [0; 4]].concat();
@@ -316,8 +312,7 @@ fn metadata(disk: &Disk<'_>, block: u64, to: &Writer<'_>) -> Result<(), ImageErr
         table.extend(item.as_bytes());
         values.extend(value);
     }
-    to.at(METADATA, &table)?;
-    to.at(METADATA + u64::from(FIRST_ITEM), &values)
+    Ok(Metadata { table, values })
 }
 
 /// A structure, zeros up to its length, and its checksum behind the signature.

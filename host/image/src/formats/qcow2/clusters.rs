@@ -1,7 +1,7 @@
 //! The clusters of the file: what goes where, and the tables that find it.
 
 use super::super::Writer;
-use super::super::plain::Block;
+use super::ENTRY;
 use super::counts::Counts;
 use super::header::Tables;
 use crate::ImageError;
@@ -9,8 +9,7 @@ use crate::structures::qcow2::entry::{COMPRESSED, COPIED, IS_ZERO, offset_bits};
 
 /// The unit in which an entry counts the bytes of a compressed cluster.
 const SECTOR_BITS: u32 = 9;
-/// The bytes of an entry.
-const ENTRY: u64 = 8;
+
 pub(super) struct Clusters<'s, 'w> {
     to: &'s Writer<'w>,
     bits: u32,
@@ -56,9 +55,9 @@ impl<'s, 'w> Clusters<'s, 'w> {
     }
 
     /// A cluster of the disk as it is.
-    pub(super) fn plain(&mut self, index: u64, block: Block<'_>) -> Result<(), ImageError> {
+    pub(super) fn plain(&mut self, index: u64, bytes: &[u8]) -> Result<(), ImageError> {
         let place = self.take() * self.cluster;
-        self.to.block(place, block)?;
+        self.to.at(place, bytes)?;
         self.enter(index, place | COPIED)
     }
 
@@ -168,7 +167,8 @@ impl<'s, 'w> Clusters<'s, 'w> {
     }
 }
 
-fn big_endian(entries: &[u64]) -> Vec<u8> {
+/// Entries of a table as they are written.
+pub(super) fn big_endian(entries: &[u64]) -> Vec<u8> {
     entries
         .iter()
         .flat_map(|entry| entry.to_be_bytes())

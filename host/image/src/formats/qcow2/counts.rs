@@ -6,7 +6,7 @@ use super::super::Writer;
 use crate::ImageError;
 
 /// The bytes of a count.
-const COUNT: u64 = 2;
+pub(super) const COUNT: u64 = 2;
 
 /// Blocks of counts, of which those that change no more are written and forgotten, and the table of where they are.
 #[derive(Debug)]

@@ -1,14 +1,16 @@
 //! qcow2, version 3: clusters that are there are found through two levels of tables, and each cluster of the file is counted.
 //!
+//! Clusters of zeros take no room. The others, if they are compressed or differ from those of a backing file, stand one behind the other, to
+//! the byte, with the tables between and behind them. If they are neither, they stand where the disk has them ([`uncompressed`]).
+//!
 //! ```text
 //!     header | data, second-level tables, full blocks of counts | first-level table | table of counts | last blocks of counts
 //! ```
-//!
-//! Compressed clusters stand one behind the other, to the byte. Clusters of zeros take no room.
 
 mod clusters;
 mod counts;
 mod header;
+mod uncompressed;
 
 use std::sync::Arc;
 
@@ -17,12 +19,11 @@ use cellblock_text::exact;
 
 use super::blocks::{Hand, Packed, in_order};
 use super::options::Options;
-use super::plain::{self, Block};
 use super::{Base, Disk, Format, FormatError, Kind, Writer};
 use crate::ImageError;
 use cellblock_table::ReadAt as _;
 use clusters::Clusters;
-use header::Head;
+use header::{Head, Tables};
 
 pub(super) static KIND: Kind = Kind {
     name: "qcow2",
@@ -143,6 +144,10 @@ impl Qcow2 {
 }
 
 impl Format for Qcow2 {
+    fn takes_file(&self) -> bool {
+        self.settings.is_none() && self.base.is_none()
+    }
+
     fn base(&self) -> Option<&Base> {
         self.base.as_ref()
     }
@@ -154,9 +159,27 @@ impl Format for Qcow2 {
             KIND.name,
             MOST_FIRST_LEVEL / ENTRY * (cluster / ENTRY) * cluster,
         )?;
-        let length = usize::try_from(cluster).expect("a cluster has at most 2 MiB");
         let head = self.head(disk)?;
-        let watch = to.watch;
+        let tables = if self.takes_file() {
+            uncompressed::write(disk, cluster, to)?
+        } else {
+            self.write_clusters(disk, to)?
+        };
+        let is_zstd = self
+            .settings
+            .is_some_and(|settings| settings.method == Method::Zstd);
+        to.at(
+            0,
+            &head.bytes(self.cluster_bits, disk.size, is_zstd, &tables),
+        )
+    }
+}
+
+impl Qcow2 {
+    /// Writes clusters one behind the other, and all but the header.
+    fn write_clusters(&self, disk: &Disk<'_>, to: &Writer<'_>) -> Result<Tables, ImageError> {
+        let cluster = 1_u64 << self.cluster_bits;
+        let length = usize::try_from(cluster).expect("a cluster has at most 2 MiB");
         let mut clusters = Clusters::new(to, self.cluster_bits, disk.size);
         let work = |hand: &mut Hand<'_>, offset: u64| {
             if is_as_base(disk, offset, length)? {
@@ -172,24 +195,11 @@ impl Format for Qcow2 {
             // They hide what the base has there.
             Some(Packed::Zeros) if disk.base.is_some() => clusters.zeros(index),
             Some(Packed::Zeros) => Ok(()),
-            Some(Packed::Plain(bytes)) => clusters.plain(index, Block::Bytes(&bytes)),
+            Some(Packed::Plain(bytes)) => clusters.plain(index, &bytes),
             Some(Packed::Kept(bytes)) => clusters.compressed(index, &bytes),
         };
-        if self.settings.is_some() || disk.base.is_some() {
-            in_order(disk, watch, cluster, work, take)?;
-        } else {
-            plain::blocks(disk, watch, cluster, |index, block| {
-                clusters.plain(index, block)
-            })?;
-        }
-        let tables = clusters.finish()?;
-        let is_zstd = self
-            .settings
-            .is_some_and(|settings| settings.method == Method::Zstd);
-        to.at(
-            0,
-            &head.bytes(self.cluster_bits, disk.size, is_zstd, &tables),
-        )
+        in_order(disk, to.watch, cluster, work, take)?;
+        clusters.finish()
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!     streamOptimized:   header | descriptor | marker, grain | ... | marker, table | ... | marker, directory | footer | end
-//!     monolithicSparse:  header | descriptor | directory, tables | the same again | grain | grain | ...
+//!     monolithicSparse:  header | descriptor | directory, tables | the same again | grains, where the disk has them
 //! ```
 //!
 //! The first is what clouds and ESXi import: grains are zlib streams. The second is what Workstation runs.
@@ -96,6 +96,10 @@ impl Vmdk {
 }
 
 impl Format for Vmdk {
+    fn takes_file(&self) -> bool {
+        self.subformat == Subformat::MonolithicSparse
+    }
+
     fn write(&self, disk: &Disk<'_>, to: &mut Writer<'_>) -> Result<(), ImageError> {
         disk.at_most(KIND.name, MOST_BYTES)?;
         let sectors = disk.in_units(KIND.name, format::SECTOR, format::ADVICE)?;

@@ -1,8 +1,9 @@
-//! monolithicSparse: all tables, twice, and grains as they are behind them.
+//! monolithicSparse: all tables, twice, and grains as they are behind them, where the disk has them if they can be.
 
 use zerocopy::IntoBytes as _;
 
-use super::super::{Disk, Writer, plain};
+use super::super::units::arrange;
+use super::super::{Disk, Writer};
 use super::format::{
     DESCRIPTOR, Descriptor, ENTRIES, GRAIN, GRAIN_BYTES, SECTOR, TABLE, header, little_endian,
 };
@@ -13,15 +14,16 @@ pub(super) fn write(
     disk: &Disk<'_>,
     sectors: u64,
     descriptor: &Descriptor<'_>,
-    to: &mut Writer<'_>,
+    to: &Writer<'_>,
 ) -> Result<(), ImageError> {
     let places = Places::of(sectors);
+    let arrangement = arrange(disk, to, GRAIN_BYTES, |_| places.overhead / GRAIN)?;
     let mut header = header(1, flags::HAS_LINE_ENDS | flags::HAS_REDUNDANT, sectors);
     header.redundant_directory = places.directories[0].into();
     header.directory = places.directories[1].into();
     header.overhead = places.overhead.into();
-    to.append(header.as_bytes())?;
-    to.append(descriptor.to_string().as_bytes())?;
+    to.at(0, header.as_bytes())?;
+    to.at(SECTOR, descriptor.to_string().as_bytes())?;
     for directory in places.directories {
         let first = directory + places.directory;
         let entries: Vec<u32> = (0..places.tables)
@@ -29,23 +31,19 @@ pub(super) fn write(
             .collect();
         to.at(directory * SECTOR, &little_endian(&entries))?;
     }
-    to.position = places.overhead * SECTOR;
-    let watch = to.watch;
     let mut table = Table {
         entries: vec![0; 512],
         index: 0,
     };
-    plain::blocks(disk, watch, GRAIN_BYTES, |index, block| {
+    for (index, place) in arrangement.places() {
         if index / ENTRIES != table.index {
             table.write(&places, to)?;
             table.index = index / ENTRIES;
         }
         let entry = usize::try_from(index % ENTRIES).expect("a table has 512 entries");
-        table.entries[entry] = sector(to.position / SECTOR);
-        to.append_block(block, GRAIN_BYTES)
-    })?;
-    table.write(&places, to)?;
-    to.set_length(to.position)
+        table.entries[entry] = sector(place * GRAIN);
+    }
+    table.write(&places, to)
 }
 
 /// Where tables are, in sectors.
