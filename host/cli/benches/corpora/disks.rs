@@ -48,8 +48,13 @@ const PAIRS: [Pair; 2] = [
 ];
 
 /// Files that are built, beside a raw one.
-const BUILT: [(&str, &str); 3] = [
+const BUILT: [(&str, &str); 5] = [
     ("qcow2", "built.qcow2"),
+    (
+        "vmdk, monolithicSparse",
+        "built.vmdk,subformat=monolithicSparse",
+    ),
+    ("vhdx", "built.vhdx"),
     ("vhd, fixed", "built.vhd"),
     ("vhd, dynamic", "built.vhd,subformat=dynamic"),
 ];
