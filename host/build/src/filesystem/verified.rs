@@ -39,11 +39,14 @@ impl Preparation<'_> {
             None,
             |_| {
                 let lost = prepared.lost();
+                // A command of somebody's own need not know what it is to be called.
+                let is_ours = !prepared.formatter.is_foreign;
                 verify::read_back(
                     self.runtime,
                     &prepared.name,
                     partition,
                     (&prepared.tree, lost),
+                    is_ours.then_some(&prepared.filesystem),
                     self.options.jobs,
                 )
             },

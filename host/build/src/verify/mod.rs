@@ -27,6 +27,7 @@ use cellblock_tree::source::SourceError;
 use serde::Serialize;
 
 use crate::compare::{Compared, Difference, compare};
+use crate::plan::FilesystemPlan;
 use crate::reading::{Readers, ReadingError};
 
 /// The differences that an error shows.
@@ -132,12 +133,14 @@ impl Checked {
     }
 }
 
-/// Reads a partition back, and compares it with the tree that went into it, of which `lost` was dropped, on so many threads; the reader's name.
+/// Reads a partition back, and compares it with the tree that went into it, of which `lost` was dropped, on so many threads, and with what it was
+/// to say `of_itself`; the reader's name.
 pub(crate) fn read_back(
     runtime: &Runtime,
     name: &str,
     partition: &PartitionFile,
     (tree, lost): (&Tree, Losses),
+    of_itself: Option<&FilesystemPlan>,
     jobs: usize,
 ) -> Result<String, VerifyError> {
     let blocks = Arc::new(partition.blocks()?);
@@ -152,12 +155,15 @@ pub(crate) fn read_back(
         held: Some(Held::by(&read.volume, lost)),
         jobs: NonZeroUsize::new(jobs),
     };
-    compare(tree, &read.tree, compared, &mut |difference| {
+    let mut tell = |difference| {
         different.count += 1;
         if different.shown.len() < SHOWN {
             different.shown.push(difference);
         }
-    })?;
+    };
+    let itself = of_itself.map(|wanted| itself::differences(wanted, &read.volume));
+    itself.into_iter().flatten().for_each(&mut tell);
+    compare(tree, &read.tree, compared, &mut tell)?;
     match different.count {
         0 => Ok(different.reader),
         _ => Err(different.into()),
