@@ -299,3 +299,59 @@ fn a_damaged_image_is_refused_with_the_structure() {
     assert_eq!(outcome.code, Some(1), "{}", outcome.stderr);
     assert!(outcome.stderr.contains("superblock"), "{}", outcome.stderr);
 }
+
+/// One that a kernel filled: `guests/read-fat/tests/kernel.rs` says how.
+#[test]
+fn an_exfat_is_looked_into_and_taken_as_content() {
+    const SPEC: &str = "
+        [[partition]]
+        name = 'root'
+        type = 'linux-generic'
+        filesystem = 'ext4'
+        content = [{ image = 'disk.img' }, { text = 'new', to = '/new' }]
+    ";
+    let bench = Bench::new();
+    let seed = include_bytes!("fuzz/seeds/read_fat/exfat");
+    let mut image = cellblock_fuzz_targets::image_of_reader(seed);
+    bench.write("disk.img", &image);
+    let shown = said(&bench, &["show", "disk.img"]);
+    assert!(shown.contains("exfat"), "{shown}");
+    let names = said(&bench, &["ls", "-R", "disk.img"]);
+    for name in ["a/b/c", "torn/large", "locked", "ünïcødé ₧ 😀🧱.txt"] {
+        assert!(names.lines().any(|line| line == name), "{names}");
+    }
+    assert_eq!(said(&bench, &["cat", "disk.img:/a/b/c"]), "deep");
+    bench.create_folder("out");
+    bench.done(&["cp", "disk.img:/written in part", "out"]);
+    let part = fs::read(bench.path("out/written in part")).unwrap();
+    assert_eq!(part.len(), 2000);
+    assert!(part[..600].iter().any(|byte| *byte != 0) && part[600..] == [0; 1400]);
+    bench.done(&["export", "disk.img", "-o", "all.tar"]);
+    bench.done(&["diff", "disk.img", "all.tar"]);
+    bench.done(&["report", "disk.img", "-o", "page.html"]);
+    let page = fs::read_to_string(bench.path("page.html")).unwrap();
+    assert!(page.contains("exfat"));
+    // What is made of it holds all of it.
+    bench.write("image.toml", SPEC);
+    bench.done(&["build", "image.toml", "-o", "made.img", "--verify", "-q"]);
+    bench.done(&["verify", "made.img", "image.toml"]);
+    let motd = said(&bench, &["cat", "made.img:root:/a/b/c"]);
+    assert_eq!(motd, "deep");
+    // A file that says something else, and a directory that is damaged.
+    let at = image.windows(4).position(|four| four == b"deep").unwrap();
+    image[at] = b'D';
+    bench.write("other.img", &image);
+    let outcome = bench.run(&["diff", "disk.img", "other.img"]);
+    assert_eq!(outcome.code, Some(1), "{}", outcome.stderr);
+    assert!(outcome.stdout.contains("a/b/c"), "{}", outcome.stdout);
+    let at = image
+        .windows(6)
+        .position(|six| six == b"l\0o\0c\0")
+        .unwrap();
+    image[at] = b'L';
+    bench.write("damaged.img", &image);
+    let outcome = bench.run(&["ls", "damaged.img"]);
+    assert_eq!(outcome.code, Some(1), "{}", outcome.stdout);
+    let expected = "damaged: the root directory";
+    assert!(outcome.stderr.contains(expected), "{}", outcome.stderr);
+}

@@ -1,4 +1,5 @@
-//! The reader of FAT12, FAT16 and FAT32 with long names: from a partition to its nodes, and where the bytes of files are.
+//! The reader of FAT12, FAT16 and FAT32 with long names, and of exFAT (in `exfat`): from a partition to its nodes, and where
+//! the bytes of files are.
 //!
 //! ```text
 //!   boot sector ──> root directory ──> entries ──> chains of clusters ──> directories, extents for the host
@@ -16,9 +17,11 @@
 
 mod boot;
 mod directory;
+mod exfat;
 mod moment;
 mod names;
 mod table;
+mod told;
 
 #[cfg(target_arch = "wasm32")]
 #[allow(
@@ -27,13 +30,11 @@ mod table;
 )]
 mod component;
 
-use std::borrow::Cow;
-
 use cellblock_guest::reader::{
     FileExtent, Listing, Partition, Place, Reader, ReaderDescription, ReaderError, ReaderRequest,
     Teller, Volume,
 };
-use cellblock_guest::{Kind, Node, NodeId, Timestamp};
+use cellblock_guest::{Kind, NodeId};
 
 use boot::{Boot, Width};
 use directory::{Entries, Entry};
@@ -48,12 +49,15 @@ impl Reader for Fat {
         ReaderDescription {
             name: "fat",
             version: env!("CARGO_PKG_VERSION"),
-            summary: "reads FAT12, FAT16 and FAT32",
-            kinds: &["vfat", "fat12", "fat16", "fat32"],
+            summary: "reads FAT12, FAT16, FAT32 and exFAT",
+            kinds: &["vfat", "fat12", "fat16", "fat32", exfat::KIND],
         }
     }
 
     fn probe(partition: &dyn Partition) -> Result<Volume, ReaderError> {
+        if exfat::is_exfat(partition)? {
+            return exfat::probe(partition);
+        }
         let boot = Boot::read(partition)?;
         let mut walk = Walk {
             partition,
@@ -69,6 +73,9 @@ impl Reader for Fat {
         partition: &dyn Partition,
         listing: &mut dyn Listing,
     ) -> Result<Volume, ReaderError> {
+        if exfat::is_exfat(partition)? {
+            return exfat::read(request, partition, listing);
+        }
         let boot = Boot::read(partition)?;
         let mut walk = Walk {
             partition,
@@ -89,10 +96,7 @@ fn volume(boot: &Boot, root: &Entries, table: &mut Table<'_>) -> Result<Volume, 
         None if in_boot_sector == b"NO NAME" => Vec::new(),
         None => in_boot_sector,
     };
-    let serial = boot.serial.map(|serial| {
-        let digits = format!("{serial:08X}");
-        format!("{}-{}", &digits[..4], &digits[4..])
-    });
+    let serial = boot.serial.map(told::serial);
     Ok(Volume {
         kind: boot.kind().to_owned(),
         label,
@@ -150,24 +154,13 @@ impl Walk<'_> {
         wants_extents: bool,
         mut teller: Teller<'_>,
     ) -> Result<(), ReaderError> {
-        let id = teller.node(node(
-            NodeId::ROOT,
-            b"",
-            Kind::Directory,
-            0o755,
-            Timestamp {
-                // The root has no entry, and no time.
-                seconds: 0,
-                nanoseconds: 0,
-            },
-        ))?;
+        let id = teller.node(told::root())?;
         let mut waiting = vec![(root, id)];
         while let Some((entries, parent)) = waiting.pop() {
             for entry in entries.all {
                 let cluster = self.cluster(&entry);
                 if entry.is_directory {
-                    let kind = Kind::Directory;
-                    let told = node(parent, &entry.name, kind, 0o755, entry.modified);
+                    let told = told::directory(parent, &entry.name, entry.modified);
                     let id = teller.node(told)?;
                     let owner = format!("the directory at cluster {cluster}");
                     waiting.push((self.entries(cluster, &owner)?, id));
@@ -177,8 +170,9 @@ impl Walk<'_> {
                     size: entry.size.into(),
                     sparse: false,
                 };
-                let mode = if entry.is_read_only { 0o444 } else { 0o644 };
-                let id = teller.node(node(parent, &entry.name, kind, mode, entry.modified))?;
+                let is_locked = entry.is_read_only;
+                let told = told::file(parent, &entry.name, kind, is_locked, entry.modified);
+                let id = teller.node(told)?;
                 if wants_extents {
                     self.extents(&entry, cluster, id, &mut teller)?;
                 }
@@ -217,24 +211,5 @@ impl Walk<'_> {
             offset += length;
         }
         Ok(())
-    }
-}
-
-fn node<'a>(
-    parent: NodeId,
-    name: &'a [u8],
-    kind: Kind<'static>,
-    mode: u16,
-    modified: Timestamp,
-) -> Node<'a> {
-    Node {
-        parent,
-        name: Cow::Borrowed(name),
-        kind,
-        mode,
-        uid: 0,
-        gid: 0,
-        modified,
-        attributes: Cow::Borrowed(&[]),
     }
 }

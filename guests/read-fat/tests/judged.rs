@@ -193,5 +193,8 @@ fn a_chain_that_bites_its_tail_is_refused() {
     assert_eq!(outcome::<Fat>(&image), Err(ReaderError::Unrecognised));
     image.truncate(100);
     assert_eq!(outcome::<Fat>(&image), Err(ReaderError::Unrecognised));
-    assert_eq!(Fat::describe().kinds, ["vfat", "fat12", "fat16", "fat32"]);
+    assert_eq!(
+        Fat::describe().kinds,
+        ["vfat", "fat12", "fat16", "fat32", "exfat"]
+    );
 }

@@ -61,7 +61,7 @@ macro_rules! embed_readers {
 embed_readers! {
     "read-erofs": "erofs";
     "read-ext": "ext2", "ext3", "ext4";
-    "read-fat": "vfat", "fat12", "fat16", "fat32";
+    "read-fat": "vfat", "fat12", "fat16", "fat32", "exfat";
     "read-squashfs": "squashfs";
 }
 

@@ -4,6 +4,8 @@
 //! ```text
 //!     fill ──> a folder ──> mkfs… ──> image ──> mount ──> seen ─┐
 //!                                          └──> reader ──> seen ┴─ compare
+//!
+//!     a test ──> machine, with a kernel of its own ──> report ──> seen
 //! ```
 
 #![forbid(unsafe_code)]
@@ -12,11 +14,13 @@
 
 mod fill;
 mod flips;
+pub mod machine;
 mod mount;
+pub mod report;
 pub mod seen;
 
 pub use fill::{Folder, attributes, fill};
-pub use flips::{BytesPartition, outcome, survives_flips};
+pub use flips::{BytesPartition, outcome, survives_flips, survives_mended_flips};
 pub use mount::{Mount, Temporary, mount};
 
 use std::fs::File;

@@ -1,0 +1,56 @@
+//! How what has no owners is told: all of it is root's.
+
+use std::borrow::Cow;
+
+use cellblock_guest::{Kind, Node, NodeId, Timestamp};
+
+/// The mode of a directory.
+const DIRECTORY: u16 = 0o755;
+/// The modes of files.
+const FILE: u16 = 0o644;
+const READ_ONLY: u16 = 0o444;
+
+/// The root, which has no entry, and no time.
+pub(crate) fn root() -> Node<'static> {
+    let time = Timestamp::default();
+    node(NodeId::ROOT, b"", Kind::Directory, DIRECTORY, time)
+}
+
+pub(crate) fn directory(parent: NodeId, name: &[u8], modified: Timestamp) -> Node<'_> {
+    node(parent, name, Kind::Directory, DIRECTORY, modified)
+}
+
+pub(crate) fn file<'a>(
+    parent: NodeId,
+    name: &'a [u8],
+    kind: Kind<'static>,
+    is_read_only: bool,
+    modified: Timestamp,
+) -> Node<'a> {
+    let mode = if is_read_only { READ_ONLY } else { FILE };
+    node(parent, name, kind, mode, modified)
+}
+
+fn node<'a>(
+    parent: NodeId,
+    name: &'a [u8],
+    kind: Kind<'static>,
+    mode: u16,
+    modified: Timestamp,
+) -> Node<'a> {
+    Node {
+        parent,
+        name: Cow::Borrowed(name),
+        kind,
+        mode,
+        uid: 0,
+        gid: 0,
+        modified,
+        attributes: Cow::Borrowed(&[]),
+    }
+}
+
+/// A serial number as it is usually written: `1A2B-3C4D`.
+pub(crate) fn serial(number: u32) -> String {
+    format!("{:04X}-{:04X}", number >> 16, number & 0xFFFF)
+}
