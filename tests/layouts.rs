@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::Command;
 
@@ -251,4 +252,51 @@ fn what_cannot_be_exported_is_refused_and_nothing_is_written() {
     }
     let names = ["bad", "bad.img", "full", "new", "new.img", "old", "old.img"];
     assert_eq!(bench.names(), names);
+}
+
+#[test]
+fn what_a_socket_stands_in_for_is_taken_away() {
+    let bench = Bench::new();
+    bench.write("old/run/file", "old\n");
+    bench.write("old/run/folder/below", "old\n");
+    for name in [
+        "old/run/socket",
+        "new/run/file",
+        "new/run/folder",
+        "new/run/socket",
+    ] {
+        fs::create_dir_all(bench.path(name).parent().unwrap()).unwrap();
+        UnixListener::bind(bench.path(name)).unwrap();
+    }
+    for name in ["old", "new"] {
+        let image = format!("{name}.img");
+        bench.done(&[
+            "mkfs",
+            "ext4",
+            "-q",
+            "--content",
+            name,
+            "--size",
+            "8MiB",
+            "-o",
+            &image,
+        ]);
+    }
+    let line = [
+        "export", "new.img", "--base", "old.img", "-o", "layout/", "-q",
+    ];
+    bench.done(&line);
+    bench.done(&[
+        "mkfs",
+        "erofs",
+        "-q",
+        "--content",
+        "oci:layout",
+        "-o",
+        "again.img",
+    ]);
+    let told = bench.done(&["ls", "-R", "again.img"]);
+    for gone in ["file", "below"] {
+        assert!(!told.contains(gone), "{told}");
+    }
 }

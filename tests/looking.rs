@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::support::bench::assert_same_bytes;
+use crate::support::bench::{assert_same_bytes, set_time};
 use crate::support::{Bench, judge};
 
 const KINDS: [(&str, &[&str]); 5] = [
@@ -241,6 +241,60 @@ fn whole_disks_differ_in_what_was_changed() {
         assert!(said.contains(line), "{line}: {said}");
     }
     assert!(said.contains("size 8388608 -> 12582912"), "{said}");
+}
+
+/// What the table says beside its partitions, and bytes that lie between its parts.
+#[test]
+fn tables_differ_in_all_that_they_say() {
+    let bench = bench();
+    let build = |name: &str, disk: &str, mbr_type: &str| {
+        let spec = format!(
+            "[disk]\nid = \"11111111-2222-4333-8444-555555555555\"\nsize = \"64MiB\"\nalignment = \"4MiB\"\n{disk}\n\
+             [[partition]]\nname = \"root\"\ntype = \"linux-generic\"\nsize = \"8MiB\"\n{mbr_type}\n"
+        );
+        bench.write(&format!("{name}.toml"), spec);
+        let (spec, image) = (format!("{name}.toml"), format!("{name}.img"));
+        bench.done(&["build", &spec, "-q", "-o", &image]);
+    };
+    let differences = |one: &str, other: &str| {
+        let outcome = bench.run(&["diff", one, other]);
+        assert_eq!(outcome.code, Some(1), "{}", outcome.stderr);
+        outcome.stdout
+    };
+    build("plain", "", "");
+    build("far", "gpt-location = \"1MiB\"", "");
+    let said = differences("plain.img", "far.img");
+    assert!(said.contains("~ partition table: "), "{said}");
+    assert!(said.contains("entries 2 -> 2048"), "{said}");
+    // Behind the header, before the entries.
+    let mut image = fs::read(bench.path("far.img")).unwrap();
+    image[9000] = 1;
+    bench.write("other.img", image);
+    let said = differences("far.img", "other.img");
+    assert!(
+        said.starts_with("~ bytes 1024 to 1048575, outside partitions: content from byte 7976"),
+        "{said}"
+    );
+    build("one", "table = \"hybrid\"", "mbr-type = \"0x83\"");
+    build("two", "table = \"hybrid\"", "mbr-type = \"0x0c\"");
+    let said = differences("one.img", "two.img");
+    assert!(said.contains("mbr-type 0x83 -> 0x0c"), "{said}");
+}
+
+/// Fifos are made by any user; the mask of new files is that of the process, 022 as a rule.
+#[test]
+fn special_files_keep_mode_and_time() {
+    let bench = bench();
+    let fifo = bench.path("root/fifo");
+    let mode = rustix::fs::Mode::from_raw_mode(0o666);
+    rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+    fs::set_permissions(&fifo, fs::Permissions::from_mode(0o666)).unwrap();
+    set_time(&fifo, 1_000_000_000, 0);
+    mkfs(&bench, "ext4", &[]);
+    bench.create_folder("target");
+    bench.done(&["cp", "--special-files", "disk.img", "target"]);
+    let made = fs::symlink_metadata(bench.path("target/fifo")).unwrap();
+    assert_eq!((made.mode() & 0o7777, made.mtime()), (0o666, 1_000_000_000));
 }
 
 /// An image may hold a link to anywhere: what is copied out stays in the target.

@@ -164,6 +164,24 @@ fn what_cannot_be_is_refused_before_anything_has_a_name() {
 }
 
 #[test]
+fn a_build_that_fails_leaves_no_folder() {
+    let bench = Bench::new();
+    bench.write(
+        "image.toml",
+        "[[partition]]\ntype = \"linux\"\nsize = \"8MiB\"\nfilesystem = \"ext4\"\ncontent = [{ file = \"nosuch\", to = \"/a\" }]\n",
+    );
+    bench.create_folder("there");
+    let names = bench.names();
+    for folder in ["new", "new/below", "there", "there/below"] {
+        let line = ["build", "image.toml", "-o", "disk.img", "--split", folder];
+        let outcome = bench.run(&line);
+        assert_eq!(outcome.code, Some(2), "{}", outcome.stderr);
+        assert_eq!(bench.names(), names, "{folder}");
+        assert_eq!(fs::read_dir(bench.path("there")).unwrap().count(), 0);
+    }
+}
+
+#[test]
 fn no_file_of_a_partition_replaces_what_is_read() {
     // The folder lies in the content: the next build would read what this one writes.
     let bench = bench(SPEC);

@@ -229,6 +229,10 @@ fn aspect(name: &'static str, was: impl ToString, is: impl ToString) -> Option<A
     })
 }
 
+fn yes(is: bool) -> &'static str {
+    if is { "yes" } else { "no" }
+}
+
 fn disk_aspects(first: &Disk, second: &Disk) -> Vec<Aspect> {
     let (one, other) = (&first.table, &second.table);
     let scheme = aspect("type", one.scheme(), other.scheme());
@@ -243,7 +247,19 @@ fn disk_aspects(first: &Disk, second: &Disk) -> Vec<Aspect> {
         first.image.existing.size(),
         second.image.existing.size(),
     );
-    [scheme, id, sector, size].into_iter().flatten().collect()
+    let (was, is) = (one.shape, other.shape);
+    // A disk of another kind has them elsewhere in any case.
+    let shape = match scheme {
+        None => [
+            aspect("first-usable", one.first_usable, other.first_usable),
+            aspect("entries", was.entries, is.entries),
+            aspect("backup", yes(was.backup), yes(is.backup)),
+            aspect("guard-number", was.guard_number, is.guard_number),
+        ],
+        Some(_) => [const { None }; 4],
+    };
+    let all = [scheme, id, sector, size].into_iter().chain(shape);
+    all.flatten().collect()
 }
 
 fn entry_aspects(first: (&Disk, &Partition), second: (&Disk, &Partition)) -> Vec<Aspect> {
@@ -251,7 +267,10 @@ fn entry_aspects(first: (&Disk, &Partition), second: (&Disk, &Partition)) -> Vec
     let length = |place: &Range<u64>| place.end - place.start;
     let (one, other) = (first.1, second.1);
     let id = |one: &Partition| one.id.map(|id| id.to_string()).unwrap_or_default();
-    let active = |one: &Partition| if one.active { "yes" } else { "no" };
+    let mbr_type = |one: &Partition| {
+        let kind = one.mbr_type.map(|kind| format!("0x{kind:02x}"));
+        kind.unwrap_or_default()
+    };
     [
         aspect("name", &one.name, &other.name),
         aspect("type", one.kind, other.kind),
@@ -259,7 +278,8 @@ fn entry_aspects(first: (&Disk, &Partition), second: (&Disk, &Partition)) -> Vec
         aspect("start", places[0].start, places[1].start),
         aspect("size", length(&places[0]), length(&places[1])),
         aspect("attributes", one.attributes, other.attributes),
-        aspect("active", active(one), active(other)),
+        aspect("active", yes(one.active), yes(other.active)),
+        aspect("mbr-type", mbr_type(one), mbr_type(other)),
     ]
     .into_iter()
     .flatten()
@@ -280,17 +300,30 @@ fn superblock_aspects(found: &[Option<Superblock>; 2]) -> impl Iterator<Item = A
     [kind, label, uuid].into_iter().flatten()
 }
 
-/// The ranges that lie in no partition of either disk, and in which partitions may lie.
+/// The ranges that lie in no partition and no part of a table of either disk.
 fn between(first: &Disk, second: &Disk) -> Vec<Range<u64>> {
-    let (one, other) = (&first.table, &second.table);
-    let taken = [one, other]
+    let tables = [&first.table, &second.table];
+    let partitions = tables
         .into_iter()
         .flat_map(|table| table.partitions.iter().map(|it| table.place_of(it)));
-    let start = |table: &Table| table.first_usable.to_bytes(table.sector_size);
-    let end =
-        |table: &Table| Lba(table.last_usable.0.saturating_add(1)).to_bytes(table.sector_size);
-    let (start, end) = (start(one).max(start(other)), end(one).min(end(other)));
-    gaps(taken, start..end)
+    let parts = tables.into_iter().flat_map(table_parts);
+    let sizes = [first, second].map(|disk| disk.image.existing.size());
+    gaps(partitions.chain(parts), 0..sizes[0].min(sizes[1]))
+}
+
+/// Where the parts of a table lie. Of one that breaks rules it is not known, and all that no partition may have is taken for it.
+fn table_parts(table: &Table) -> Vec<Range<u64>> {
+    match table.encode() {
+        Ok(regions) => regions
+            .iter()
+            .map(|it| it.offset..it.offset + it.bytes.len() as u64)
+            .collect(),
+        Err(_) => {
+            let bytes = |lba: Lba| lba.to_bytes(table.sector_size);
+            let behind = Lba(table.last_usable.0.saturating_add(1));
+            vec![0..bytes(table.first_usable), bytes(behind)..u64::MAX]
+        }
+    }
 }
 
 /// Where the bytes of two ranges differ, as far as both go.

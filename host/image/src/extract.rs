@@ -8,7 +8,7 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
@@ -34,6 +34,13 @@ pub struct Taking {
     pub special_files: bool,
     /// Owners and groups.
     pub owners: bool,
+}
+
+impl Taking {
+    /// The bits of a mode that are taken along.
+    fn bits(self) -> u16 {
+        if self.special_bits { 0o7777 } else { 0o777 }
+    }
 }
 
 /// What was written, and what was left out.
@@ -343,8 +350,8 @@ fn finish(file: &impl std::os::fd::AsFd, node: &Node<'_>, taking: Taking) -> Res
         let (uid, gid) = (Uid::from_raw(node.uid), Gid::from_raw(node.gid));
         rustix::fs::fchown(file, Some(uid), Some(gid))?;
     }
-    let kept = if taking.special_bits { 0o7777 } else { 0o777 };
-    rustix::fs::fchmod(file, Mode::from_raw_mode((node.mode & kept).into()))?;
+    let mode = node.mode & taking.bits();
+    rustix::fs::fchmod(file, Mode::from_raw_mode(mode.into()))?;
     rustix::fs::futimens(file, &times(node))
 }
 
@@ -487,7 +494,8 @@ impl<'t> Extraction<'t> {
             return self.make(&copy);
         };
         let failed = |error: Errno| self.failed(node.id, error);
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        // A directory that is finished may be one that its owner must not list.
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
         let (parent, name) = match path.iter().rposition(|byte| *byte == b'/') {
             Some(slash) => (&path[..slash], &path[slash + 1..]),
@@ -528,15 +536,33 @@ impl<'t> Extraction<'t> {
             self.extracted.special_files += 1;
             return Ok(());
         }
-        let mode = Mode::from_raw_mode((node.mode & 0o777).into());
-        let made = rustix::fs::mknodat(self.parent(), node.name, kind, mode, device);
-        let owned = made.and_then(|()| match self.filling.taking.owners {
-            true => self.own(self.parent(), node.name, node),
-            false => Ok(()),
-        });
-        owned.map_err(|error| self.failed(node.id, error))?;
+        let made = rustix::fs::mknodat(
+            self.parent(),
+            node.name,
+            kind,
+            Mode::RUSR | Mode::WUSR,
+            device,
+        );
+        made.and_then(|()| self.finish_special(node))
+            .map_err(|error| self.failed(node.id, error))?;
         self.extracted.made += 1;
         Ok(())
+    }
+
+    /// Gives what cannot be opened its owner, mode and time. A link that somebody puts in its place is not followed.
+    fn finish_special(&self, node: &Node<'_>) -> Result<(), Errno> {
+        let taking = self.filling.taking;
+        if taking.owners {
+            self.own(self.parent(), node.name, node)?;
+        }
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let made = rustix::fs::openat(self.parent(), node.name, flags, Mode::empty())?;
+        let mode = Mode::from_raw_mode((node.mode & taking.bits()).into());
+        if Mode::from_raw_mode(rustix::fs::fstat(&made)?.st_mode) != mode {
+            rustix::fs::chmod(format!("/proc/self/fd/{}", made.as_raw_fd()), mode)?;
+        }
+        let flags = AtFlags::SYMLINK_NOFOLLOW;
+        rustix::fs::utimensat(self.parent(), node.name, &times(node), flags)
     }
 
     /// Finishes the innermost directory.

@@ -12,6 +12,7 @@ use crate::compare::{Compared, Pair, pairs};
 pub(super) fn between(base: &Tree, tree: &Tree) -> Result<Layer, SourceError> {
     let mut changed: BTreeSet<NodeId> = BTreeSet::new();
     let mut gone: Vec<NodeId> = Vec::new();
+    let mut removed: BTreeMap<NodeId, Vec<Vec<u8>>> = BTreeMap::new();
     // The node of the tree for each directory of the base that both have.
     let mut both: BTreeMap<NodeId, NodeId> = BTreeMap::new();
     pairs(base, tree, Compared::default(), &mut |pair| match pair {
@@ -27,6 +28,14 @@ pub(super) fn between(base: &Tree, tree: &Tree) -> Result<Layer, SourceError> {
             if !aspects.is_empty() {
                 changed.insert(new);
             }
+            // No layer has sockets: what stood in the place of one is taken away all the same.
+            if is_socket(tree, new) && !is_socket(base, old) {
+                let node = tree.node(new);
+                removed
+                    .entry(node.parent)
+                    .or_default()
+                    .push(node.name.to_vec());
+            }
         }
     })?;
     // All names of a file are in one layer: a link into a lower one would be a file of its own to some who mount layers.
@@ -39,7 +48,6 @@ pub(super) fn between(base: &Tree, tree: &Tree) -> Result<Layer, SourceError> {
         .nodes()
         .map(|node| changed.contains(&node.id) || files.contains(&first(node.id)))
         .collect();
-    let mut removed: BTreeMap<NodeId, Vec<Vec<u8>>> = BTreeMap::new();
     for id in gone {
         let node = base.node(id);
         // What is in a directory that is gone, or has become something else, goes with it.
@@ -47,6 +55,7 @@ pub(super) fn between(base: &Tree, tree: &Tree) -> Result<Layer, SourceError> {
             removed.entry(*parent).or_default().push(node.name.to_vec());
         }
     }
+    removed.values_mut().for_each(|names| names.sort_unstable());
     for directory in removed.keys() {
         holds[directory.0 as usize] = true;
     }
@@ -57,4 +66,13 @@ pub(super) fn between(base: &Tree, tree: &Tree) -> Result<Layer, SourceError> {
         }
     }
     Ok(Layer { holds, removed })
+}
+
+/// Whether a node is a socket, or another name of one.
+fn is_socket(tree: &Tree, id: NodeId) -> bool {
+    let kind = match tree.node(id).kind {
+        Kind::HardLink(first) => tree.node(*first).kind,
+        kind => kind,
+    };
+    *kind == Kind::Socket
 }

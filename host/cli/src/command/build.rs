@@ -1,6 +1,5 @@
 //! `cellblock build`: a spec in, an image out.
 
-use std::fs;
 use std::path::Path;
 
 use cellblock_build::catalogue::Foreign;
@@ -15,6 +14,7 @@ use cellblock_build::{
     assemble_image, check_folder,
 };
 
+use super::folders::NewFolders;
 use super::project::Described;
 use super::record::RecordFile;
 use super::{Failure, print, print_log};
@@ -48,15 +48,17 @@ pub(super) fn run(build: &Build) -> Result<(), Failure> {
         footprint.fills("the folder of --split", &split.folder);
     }
     footprint.check()?;
+    let mut folders = NewFolders::default();
+    let mut make = |folder: &Path| {
+        let made = folders.make(folder);
+        made.map_err(|error| Failure::failed(format_args!("{}: {error}", folder.display())))
+    };
     if let Some(split) = &split {
-        fs::create_dir_all(&split.folder).map_err(|error| {
-            Failure::failed(format_args!("{}: {error}", split.folder.display()))
-        })?;
+        make(&split.folder)?;
         check_folder(&split.folder)?;
     }
     if let Some(folder) = build.folder(volumes) {
-        fs::create_dir_all(folder)
-            .map_err(|error| Failure::failed(format_args!("{}: {error}", folder.display())))?;
+        make(folder)?;
     }
     let sources = match (to, &volumes[..]) {
         (Some(_), [volume]) => Some(Sources::read(build, &described, &volume.spec, &footprint)?),

@@ -15,6 +15,7 @@ mod du;
 mod export;
 mod failure;
 mod fill;
+mod folders;
 mod foreseen;
 mod guests;
 mod init;
