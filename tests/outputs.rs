@@ -271,7 +271,7 @@ fn names_with_commas_are_quoted_and_mistakes_are_told() {
             2,
             "the name says a VDI image, which is not written",
         ),
-        ("d.tar.gz", 2, "the name says a tar archive"),
+        ("d.tar.gz", 2, "the name says a compressed tar archive"),
     ] {
         let outcome = build(&bench, &["-o", typed]);
         assert_eq!(outcome.code, Some(code), "{}", outcome.stderr);
@@ -283,4 +283,41 @@ fn names_with_commas_are_quoted_and_mistakes_are_told() {
         "{}",
         several.stderr
     );
+}
+
+/// As `flock FOLDER cellblock …` has it: who holds the lock waits for the program.
+#[test]
+fn a_folder_that_somebody_has_locked_is_not_waited_for() {
+    let bench = bench();
+    bench.write("disk.img", "old");
+    let folder = fs::File::open(bench.folder()).unwrap();
+    rustix::fs::flock(&folder, rustix::fs::FlockOperation::LockExclusive).unwrap();
+    let names = bench.names();
+    bench.done(&["build", "image.toml", "-q", "-o", "disk.img"]);
+    assert!(fs::metadata(bench.path("disk.img")).unwrap().len() > 16 << 20);
+    assert_eq!(bench.names(), names);
+}
+
+#[test]
+fn what_an_output_cannot_be_is_said_with_what_to_do() {
+    let bench = bench();
+    std::os::unix::fs::symlink("nowhere/disk.img", bench.path("link.img")).unwrap();
+    for (output, expected) in [
+        (
+            "link.img",
+            "link.img: it is a link to nowhere/disk.img, which is not there: remove the link",
+        ),
+        (
+            "disk.vhdx,block_size=64KiB",
+            "such as 1048576, which it is otherwise",
+        ),
+        (
+            "disk.tar.gz",
+            "`cellblock tar IMAGE -o -` writes a plain one to a pipe",
+        ),
+    ] {
+        let outcome = bench.run(&["build", "image.toml", "-q", "-o", output]);
+        assert_ne!(outcome.code, Some(0), "{output}");
+        assert!(outcome.stderr.contains(expected), "{}", outcome.stderr);
+    }
 }

@@ -46,6 +46,16 @@ pub enum ImageError {
         /// The reason.
         source: io::Error,
     },
+    /// The image's name is a link to nothing.
+    #[error(
+        "{}: it is a link to {}, which is not there: remove the link, or name what it should lead to", path.display(), to.display()
+    )]
+    Dangling {
+        /// The link.
+        path: PathBuf,
+        /// Where it leads.
+        to: PathBuf,
+    },
     /// The disk is full.
     #[error(
         "{}: the disk is full: {} are free, and {} more are to be written; \

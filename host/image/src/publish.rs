@@ -5,15 +5,22 @@ use std::io;
 use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
 
 use cellblock_text::hexadecimal;
 use rustix::fs::FlockOperation;
+use rustix::io::Errno;
 use sha2::{Digest as _, Sha256};
 
 use super::{ImageError, PartitionFile, Scratch, Sink, copy, scratch};
 
 /// The bytes that are handed to a sink at a time.
 const DRAINED: usize = 1 << 20;
+
+/// How often a folder is asked for that somebody has locked, and how long it is waited in between.
+const LOCK_ATTEMPTS: u32 = 100;
+const LOCK_INTERVAL: Duration = Duration::from_millis(20);
 
 /// What of a published image is on the disk itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -260,8 +267,14 @@ impl Image {
     fn replace(&self, target: &Path, durability: Durability) -> io::Result<()> {
         let permissions = fs::metadata(target)?.permissions();
         self.file.set_permissions(permissions)?;
-        let _lock = locked_folder(target);
-        let beside = beside(target);
+        let lock = locked_folder(target);
+        let mut beside = beside(target);
+        if lock.is_none() {
+            // Whoever else replaces it at the same time has a name of its own.
+            beside
+                .as_mut_os_string()
+                .push(format!(".{}", std::process::id()));
+        }
         scratch::remove(&beside)?;
         match scratch::link(&self.file, &beside) {
             Ok(()) => rename(&beside, target),
@@ -315,7 +328,16 @@ pub fn target(path: &Path) -> Result<PathBuf, ImageError> {
         });
     }
     let target = match fs::symlink_metadata(path) {
-        Ok(metadata) if metadata.is_symlink() => path.canonicalize().map_err(create_error)?,
+        Ok(metadata) if metadata.is_symlink() => {
+            path.canonicalize()
+                .map_err(|error| match (error.kind(), fs::read_link(path)) {
+                    (io::ErrorKind::NotFound, Ok(to)) => ImageError::Dangling {
+                        path: path.to_owned(),
+                        to,
+                    },
+                    _ => create_error(error),
+                })?
+        }
         _ => path.to_owned(),
     };
     match fs::metadata(&target) {
@@ -334,12 +356,19 @@ pub fn target(path: &Path) -> Result<PathBuf, ImageError> {
     }
 }
 
-/// The folder of `target`, locked until it is dropped or the process ends; none where folders cannot be locked.
+/// The folder of `target`, locked until it is dropped or the process ends; none where folders cannot be locked, or somebody else has locked
+/// it for longer than replacing takes, such as `flock FOLDER cellblock …`, which waits for this process in turn.
 fn locked_folder(target: &Path) -> Option<File> {
     let folder = File::open(Scratch::beside(target).folder()).ok()?;
-    let lock = || rustix::fs::flock(&folder, FlockOperation::LockExclusive);
-    rustix::io::retry_on_intr(lock).ok()?;
-    Some(folder)
+    for _ in 0..LOCK_ATTEMPTS {
+        match rustix::fs::flock(&folder, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => return Some(folder),
+            Err(Errno::INTR) => {}
+            Err(Errno::WOULDBLOCK) => thread::sleep(LOCK_INTERVAL),
+            Err(_) => return None,
+        }
+    }
+    None
 }
 
 /// The name beside `target` that exists between a link and a rename only; one that a killed process left is replaced. It

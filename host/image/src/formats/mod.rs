@@ -62,16 +62,20 @@ static KINDS: [&Kind; 11] = [
     &bmap::KIND,
 ];
 
+/// What a tar is called that is compressed.
+const COMPRESSED_TAR: &str =
+    "a compressed tar archive (`cellblock tar IMAGE -o -` writes a plain one to a pipe)";
+
 /// The suffixes of files that are no plain disk and not written, and what they are.
 const NOT_WRITTEN: [(&str, &str); 9] = [
     ("qcow", "a qcow image of version 1"),
     ("vdi", "a VDI image"),
     ("bz2", "compressed with bzip2"),
     ("lz4", "compressed with LZ4"),
-    ("tar", "a tar archive"),
-    ("tar.gz", "a tar archive"),
-    ("tar.xz", "a tar archive"),
-    ("tar.zst", "a tar archive"),
+    ("tar", "a tar archive of a disk"),
+    ("tar.gz", COMPRESSED_TAR),
+    ("tar.xz", COMPRESSED_TAR),
+    ("tar.zst", COMPRESSED_TAR),
     ("zip", "a zip archive"),
 ];
 

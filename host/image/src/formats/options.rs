@@ -208,7 +208,9 @@ impl<'a> Options<'a> {
             self.wrong(
                 key,
                 typed,
-                format!("it is a power of two from {least} to {most} bytes, such as 64KiB"),
+                format!(
+                    "it is a power of two from {least} to {most} bytes, such as {usual}, which it is otherwise"
+                ),
             )
         })
     }
