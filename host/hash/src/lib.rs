@@ -1,4 +1,5 @@
-//! SHA-2 of many messages of one length after a common prefix: what the trees of dm-verity and fs-verity are made of.
+//! SHA-2 of many messages of one length after a common prefix, which the trees of dm-verity and fs-verity are made of, and of messages that come in
+//! pieces.
 //!
 //! ```text
 //!     prefix ──> state ─┬─> message 0 ─> digest 0     two at a time, where
@@ -14,10 +15,13 @@
 #![deny(unsafe_code)]
 
 mod sha256;
+mod stream;
 #[cfg(test)]
 mod tests;
 #[cfg(target_arch = "x86_64")]
 mod x86_64;
+
+pub use stream::Sha256Stream;
 
 use sha2::{Digest as _, Sha512};
 

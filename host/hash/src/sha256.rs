@@ -7,7 +7,7 @@ use std::slice;
 pub(crate) use crate::x86_64::interleaved;
 
 /// The bytes of a block.
-const BLOCK: usize = 64;
+pub(crate) const BLOCK: usize = 64;
 /// Follows a message: its highest bit ends it.
 const END: u8 = 0x80;
 /// The bytes of the number at the end of the last block: the bits that were hashed, big-endian.
@@ -16,7 +16,7 @@ const LENGTH: usize = 8;
 /// three and more need, and what they gain is lost in memory.
 pub(crate) const LANES: usize = 2;
 /// The state before anything was hashed (5.3.3).
-const INITIAL: State = [
+pub(crate) const INITIAL: State = [
     0x6a09_e667,
     0xbb67_ae85,
     0x3c6e_f372,
@@ -104,21 +104,21 @@ impl Prefixed {
         // A message behind a block that is still begun has no whole one.
         let cut = messages.map(<[u8]>::as_chunks);
         compress(&mut states, cut.map(|(blocks, _)| blocks));
-        let last = cut.map(|(_, rest)| Last::new(begun, rest, bytes));
+        let last = cut.map(|(_, rest)| Last::new(begun, rest, bytes as u64));
         compress(&mut states, last.each_ref().map(Last::blocks));
         states.map(digest)
     }
 }
 
 /// What is left of a message, with what pads it: one block, or two.
-struct Last {
+pub(crate) struct Last {
     blocks: [Block; 2],
     count: usize,
 }
 
 impl Last {
     /// `begun` and `rest` are less than a block together; `bytes` were hashed in all, with them.
-    fn new(begun: &[u8], rest: &[u8], bytes: usize) -> Self {
+    pub(crate) fn new(begun: &[u8], rest: &[u8], bytes: u64) -> Self {
         let end = begun.len() + rest.len();
         let count = (end + 1 + LENGTH).div_ceil(BLOCK);
         let mut blocks = [[0; BLOCK]; 2];
@@ -126,21 +126,20 @@ impl Last {
         padded[..begun.len()].copy_from_slice(begun);
         padded[begun.len()..end].copy_from_slice(rest);
         padded[end] = END;
-        let bits = u64::try_from(bytes)
-            .ok()
-            .and_then(|bytes| bytes.checked_mul(8))
-            .expect("memory holds fewer bits");
+        let bits = bytes
+            .checked_mul(8)
+            .expect("a message has fewer than 2^64 bits");
         let length = padded.len() - LENGTH;
         padded[length..].copy_from_slice(&bits.to_be_bytes());
         Self { blocks, count }
     }
 
-    fn blocks(&self) -> &[Block] {
+    pub(crate) fn blocks(&self) -> &[Block] {
         &self.blocks[..self.count]
     }
 }
 
-fn digest(state: State) -> Digest {
+pub(crate) fn digest(state: State) -> Digest {
     let mut digest = [0; size_of::<Digest>()];
     let (words, _) = digest.as_chunks_mut();
     for (word, value) in words.iter_mut().zip(state) {
@@ -150,7 +149,7 @@ fn digest(state: State) -> Digest {
 }
 
 /// The best way that this processor has to take in several messages.
-fn fastest() -> Compress<LANES> {
+pub(crate) fn fastest() -> Compress<LANES> {
     interleaved().unwrap_or(one_after_another)
 }
 /// Side by side: there is no code for it here.

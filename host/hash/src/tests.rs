@@ -4,8 +4,8 @@
 use proptest::prelude::*;
 use sha2::{Digest as _, Sha256, Sha512};
 
-use crate::Prefixed;
 use crate::sha256::{self, Compress, LANES, interleaved, one_after_another};
+use crate::{Prefixed, Sha256Stream};
 
 /// The ways to take in several messages: the one that all processors have, and what else this one has.
 fn ways() -> Vec<(&'static str, Compress<LANES>)> {
@@ -75,6 +75,59 @@ proptest! {
     ) {
         let size = 1 << logarithm;
         compare(&prefix, &bytes(size * count, seed), size);
+    }
+}
+
+/// Cuts two messages into pieces of these lengths, a pair at a time, and hashes what is left then.
+fn in_pieces(way: Compress<LANES>, messages: [&[u8]; 2], lengths: &[[usize; 2]]) -> [[u8; 32]; 2] {
+    let (mut one, mut other) = (Sha256Stream::default(), Sha256Stream::default());
+    let mut left = messages;
+    for lengths in lengths {
+        let cut = |lane: usize| left[lane].split_at(lengths[lane].min(left[lane].len()));
+        let cut = [cut(0), cut(1)];
+        Sha256Stream::update_both_by(way, [&mut one, &mut other], cut.map(|(piece, _)| piece));
+        left = cut.map(|(_, rest)| rest);
+    }
+    one.update(left[0]);
+    other.update(left[1]);
+    [one.finish(), other.finish()]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(500))]
+
+    #[test]
+    fn pieces_of_two_messages_have_the_digests_of_sha2(
+        sizes in prop::array::uniform2(0_usize..=5000),
+        lengths in prop::collection::vec(prop::array::uniform2(0_usize..=700), 0..=20),
+        seed in any::<u64>(),
+    ) {
+        let messages = [bytes(sizes[0], seed), bytes(sizes[1], seed ^ 7)];
+        for (name, way) in ways() {
+            let found = in_pieces(way, [&messages[0], &messages[1]], &lengths);
+            for (found, message) in found.iter().zip(&messages) {
+                prop_assert_eq!(found.as_slice(), expected(&[], message), "{}", name);
+            }
+        }
+    }
+}
+
+#[test]
+fn pieces_may_end_anywhere_in_a_block() {
+    let messages = [bytes(260, 5), bytes(300, 6)];
+    for (name, way) in ways() {
+        for one in 0..=2 * 64 + 1 {
+            for other in 0..=2 * 64 + 1 {
+                let found = in_pieces(way, [&messages[0], &messages[1]], &[[one, other]; 2]);
+                for (found, message) in found.iter().zip(&messages) {
+                    assert_eq!(
+                        found.as_slice(),
+                        expected(&[], message),
+                        "{name} {one} {other}"
+                    );
+                }
+            }
+        }
     }
 }
 

@@ -2,8 +2,9 @@
 
 use std::fmt;
 
+use cellblock_hash::Sha256Stream;
 use cellblock_text::hexadecimal;
-use sha2::{Digest as _, Sha256, Sha512};
+use sha2::{Digest as _, Sha512};
 
 use super::error::ImageError;
 
@@ -85,7 +86,7 @@ impl fmt::Display for Digest {
 /// A digest of bytes that come one after the other.
 #[derive(Clone)]
 pub(super) enum Hasher {
-    Sha256(Box<Sha256>),
+    Sha256(Box<Sha256Stream>),
     Sha512(Box<Sha512>),
 }
 
@@ -94,6 +95,19 @@ impl Hasher {
         match algorithm {
             Algorithm::Sha256 => Self::Sha256(Box::default()),
             Algorithm::Sha512 => Self::Sha512(Box::default()),
+        }
+    }
+
+    /// Takes in the next bytes of two messages, side by side if both are hashed by SHA-256.
+    pub(super) fn update_both(hashers: [&mut Self; 2], pieces: [&[u8]; 2]) {
+        match hashers {
+            [Self::Sha256(one), Self::Sha256(other)] => {
+                Sha256Stream::update_both([one, other], pieces);
+            }
+            [one, other] => {
+                one.update(pieces[0]);
+                other.update(pieces[1]);
+            }
         }
     }
 
@@ -108,7 +122,7 @@ impl Hasher {
         match self {
             Self::Sha256(hasher) => Digest {
                 algorithm: Algorithm::Sha256,
-                digits: hexadecimal(&hasher.finalize()),
+                digits: hexadecimal(&hasher.finish()),
             },
             Self::Sha512(hasher) => Digest {
                 algorithm: Algorithm::Sha512,
