@@ -175,6 +175,28 @@ fn every_feature_reads_as_the_kernel_shows_it() {
 }
 
 /// Features that few kernels are built with: mke2fs fills these itself.
+/// The kernel makes a tree of a directory's first block, and leaves at its end what was there when it was a block of entries.
+#[test]
+fn a_directory_that_has_become_a_tree_is_read() {
+    for block in ["1024", "2048", "4096"] {
+        let Some(image) = make(&["-t", "ext4", "-b", block, "-O", "metadata_csum"], 64) else {
+            return;
+        };
+        let Some(mounted) = mount(&image.0, "ext4", "loop") else {
+            return;
+        };
+        fs::create_dir(mounted.path().join("folder")).unwrap();
+        for number in 0..600 {
+            for folder in ["folder", ""] {
+                let folder = mounted.path().join(folder);
+                fs::write(folder.join(format!("file-number-{number}")), "").unwrap();
+            }
+        }
+        drop(mounted);
+        compare::<Ext>(&image.0, "ext4");
+    }
+}
+
 #[test]
 fn what_few_kernels_mount_is_read_too() {
     for options in [
