@@ -254,6 +254,48 @@ fn what_cannot_be_exported_is_refused_and_nothing_is_written() {
     assert_eq!(bench.names(), names);
 }
 
+/// GNU tar takes a list from its text alone; without it, the mask is the group's permissions.
+#[test]
+fn access_control_lists_are_what_tar_restores() {
+    let (Some(setfacl), Some(getfacl), Some(tar)) =
+        (judge("setfacl"), judge("getfacl"), judge("tar"))
+    else {
+        return;
+    };
+    let bench = Bench::new();
+    bench.write("root/folder/file", "hello\n");
+    let set = |list: &str, name: &str| {
+        let mut command = setfacl.command();
+        let done = command.args(["-m", list]).arg(bench.path(name)).status();
+        assert!(done.unwrap().success());
+    };
+    set("u:1234:rwx,g::r--,m::rwx", "root/folder/file");
+    set("d:g:4321:r-x", "root/folder");
+    bench.done(&["mkfs", "erofs", "-q", "--content", "root", "-o", "disk.img"]);
+    bench.done(&["tar", "disk.img", "-o", "root.tar"]);
+    bench.create_folder("again");
+    let mut command = tar.command();
+    command.args([
+        "--acls",
+        "--numeric-owner",
+        "-xpf",
+        "root.tar",
+        "-C",
+        "again",
+    ]);
+    let done = command.current_dir(bench.folder()).status();
+    assert!(done.unwrap().success());
+    let lists = |folder: &str| {
+        let mut command = getfacl.command();
+        command.args(["-n", "-R", "folder"]);
+        let output = command.current_dir(bench.path(folder)).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert_eq!(lists("again"), lists("root"));
+    assert!(lists("again").contains("user:1234:rwx"));
+}
+
 #[test]
 fn what_a_socket_stands_in_for_is_taken_away() {
     let bench = Bench::new();

@@ -5,6 +5,8 @@
 
 pub mod write;
 
+use crate::source::acl;
+
 /// What a member is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MemberKind {
@@ -118,6 +120,15 @@ fn headers_with(member: &Member, more: &[(&[u8], Vec<u8>)]) -> Vec<u8> {
     for (name, value) in &member.attributes {
         let key = [b"SCHILY.xattr.", &encoded(name)[..]].concat();
         record(&mut records, &key, value);
+        // GNU tar and bsdtar take a list from its text alone, and what takes the attribute knows no text.
+        let lists = [
+            (acl::ACCESS, &b"SCHILY.acl.access"[..]),
+            (acl::DEFAULT, b"SCHILY.acl.default"),
+        ];
+        let list = lists.iter().find(|(attribute, _)| name == attribute);
+        if let Some(((_, key), text)) = list.zip(acl::to_text(value)) {
+            record(&mut records, key, text.as_bytes());
+        }
     }
     if matches!(member.kind, Kind::CharacterDevice | Kind::BlockDevice) {
         number(&mut block, DEVICE_MAJOR, member.value >> 32);

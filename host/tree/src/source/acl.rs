@@ -57,6 +57,36 @@ pub(crate) fn from_text(text: &[u8]) -> Result<Option<Vec<u8>>, BadEntry> {
     Ok((!entries.is_empty()).then_some(value))
 }
 
+/// The text of a list, `user::rw-,user:1001:r--,…`, as [`from_text`] takes it; none if it is not one that the kernel takes.
+pub(crate) fn to_text(value: &[u8]) -> Option<String> {
+    let entries = value.strip_prefix(&VERSION.to_le_bytes())?;
+    let (entries, rest) = entries.as_chunks::<ENTRY>();
+    if entries.is_empty() || !rest.is_empty() {
+        return None;
+    }
+    let entries = entries.iter().map(|entry| {
+        let half = |at: usize| u16::from_le_bytes([entry[at], entry[at + 1]]);
+        let id = u32::from(half(4)) | u32::from(half(6)) << 16;
+        let who = match half(0) {
+            USER_OWNER => "user:".to_owned(),
+            USER => format!("user:{id}"),
+            GROUP_OWNER => "group:".to_owned(),
+            GROUP => format!("group:{id}"),
+            MASK => "mask:".to_owned(),
+            OTHER => "other:".to_owned(),
+            _ => return None,
+        };
+        let permissions = half(2);
+        if permissions > 7 {
+            return None;
+        }
+        let letter = |bit, letter| if permissions & bit == 0 { '-' } else { letter };
+        let letters = [letter(4, 'r'), letter(2, 'w'), letter(1, 'x')];
+        Some(format!("{who}:{}", letters.iter().collect::<String>()))
+    });
+    Some(entries.collect::<Option<Vec<String>>>()?.join(","))
+}
+
 fn parse_entry(entry: &[u8]) -> Result<(u16, u16, u32), &'static str> {
     let fields: Vec<&[u8]> = entry.split(|byte| *byte == b':').collect();
     let (tag, name, permissions, number) = match fields[..] {
@@ -144,6 +174,19 @@ mod tests {
             "02000000\
              01000600ffffffff02000400e903000004000500ffffffff10000400ffffffff20000000ffffffff"
         );
+    }
+
+    #[test]
+    fn a_list_becomes_the_text_that_it_comes_from() {
+        let text = "user::rw-,user:1001:r--,group::r-x,group:4000000000:--x,mask::r--,other::---";
+        let value = from_text(text.as_bytes()).unwrap().unwrap();
+        assert_eq!(to_text(&value).unwrap(), text);
+        for cut in [0, 3, 4, value.len() - 1] {
+            assert_eq!(to_text(&value[..cut]), None);
+        }
+        let mut odd = value.clone();
+        odd[4] = 0x40;
+        assert_eq!(to_text(&odd), None);
     }
 
     #[test]
