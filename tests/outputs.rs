@@ -298,6 +298,28 @@ fn a_folder_that_somebody_has_locked_is_not_waited_for() {
     assert_eq!(bench.names(), names);
 }
 
+/// The signal that comes with it would end the program without a word.
+#[test]
+fn a_file_that_may_not_be_so_long_is_an_error() {
+    let bench = bench();
+    bench.write("disk.img", "old");
+    let names = bench.names();
+    let program = bench.cellblock();
+    let mut command = std::process::Command::new("sh");
+    let output = command
+        .args(["-c", "ulimit -f 100; exec \"$0\" \"$@\""])
+        .arg(program.get_program())
+        .args(["build", "image.toml", "-q", "-o", "disk.img"])
+        .current_dir(bench.folder())
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("File too large"), "{said}");
+    assert_eq!(bench.names(), names);
+    assert_eq!(fs::read(bench.path("disk.img")).unwrap(), b"old");
+}
+
 #[test]
 fn what_an_output_cannot_be_is_said_with_what_to_do() {
     let bench = bench();

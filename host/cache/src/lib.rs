@@ -491,6 +491,10 @@ fn on_folders<T>(
                 io::Error::new(error.kind(), format!("{}: {error}", path.display()))
             };
             let folder = Folder::open(path, 0, false).map_err(in_it)?;
+            if !folder.is_cache() {
+                let what = "it is no cache: it has no folder `ac` or `cas`";
+                return Err(in_it(io::Error::new(io::ErrorKind::InvalidInput, what)));
+            }
             Ok((path.clone(), work(&folder).map_err(in_it)?))
         })
         .collect()

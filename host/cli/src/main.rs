@@ -16,6 +16,7 @@ fn main() -> ExitCode {
     if let Some(ended) = cell::run_if_cell() {
         return ended;
     }
+    cell::outlive_file_limits();
     if !has_random_numbers() {
         tell!("error: the kernel gives no random numbers (getrandom), which hash tables need");
         return ExitCode::FAILURE;

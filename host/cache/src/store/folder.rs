@@ -12,6 +12,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use cellblock_text::hexadecimal;
 use rustix::fs::FlockOperation;
+use rustix::io::Errno;
 use rustix::process::geteuid;
 
 use super::{Kind, Store, StoreError};
@@ -83,6 +84,12 @@ impl Folder {
         })
     }
 
+    /// Whether it has the folders of a cache.
+    pub(crate) fn is_cache(&self) -> bool {
+        let mut folders = [Kind::Entry, Kind::Blob].into_iter();
+        folders.any(|kind| self.path.join(kind.folder()).is_dir())
+    }
+
     /// Whether nobody but this user and root can have put anything there.
     pub(crate) fn is_private(&self) -> bool {
         let user = geteuid().as_raw();
@@ -134,6 +141,10 @@ impl Folder {
             };
             for entry in entries {
                 let entry = entry?;
+                // Files of others are nobody's business.
+                if !is_ours(entry.file_name().as_encoded_bytes()) {
+                    continue;
+                }
                 // Whoever else collects may have removed it meanwhile.
                 let Ok(metadata) = entry.metadata() else {
                     continue;
@@ -191,7 +202,12 @@ impl Folder {
         let Ok(entries) = fs::read_dir(self.path.join(UNFINISHED)) else {
             return;
         };
-        for entry in entries.flatten() {
+        let is_unfinished = |entry: &fs::DirEntry| {
+            let name = entry.file_name();
+            let mut bytes = name.as_encoded_bytes().iter();
+            bytes.all(|byte| byte.is_ascii_digit() || *byte == b'.')
+        };
+        for entry in entries.flatten().filter(is_unfinished) {
             let modified = entry.metadata().and_then(|it| it.modified());
             let age = modified.ok().and_then(|it| it.elapsed().ok());
             if age.is_some_and(|age| age > ABANDONED) {
@@ -199,6 +215,12 @@ impl Folder {
             }
         }
     }
+}
+
+/// Whether a file has the name of an entry or a chunk, 64 hexadecimal digits.
+fn is_ours(name: &[u8]) -> bool {
+    let is_digit = |byte: &u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    name.len() == 64 && name.iter().all(is_digit)
 }
 
 fn count(all: &[Kept]) -> Counts {
@@ -217,7 +239,11 @@ impl Folder {
 
     fn put(&self, kind: Kind, name: &[u8; 32], bytes: &[u8]) -> Result<(), StoreError> {
         self.has_grown.store(true, Ordering::Relaxed);
-        Ok(self.write(kind, name, bytes)?)
+        match self.write(kind, name, bytes) {
+            // Somebody's folder has the name: that one is not kept.
+            Err(error) if error.kind() == io::ErrorKind::IsADirectory => Ok(()),
+            written => Ok(written?),
+        }
     }
 }
 
@@ -238,13 +264,18 @@ impl Store for Folder {
             .open(self.file(kind, name));
         let file = match opened {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            // A link is damage, as other bytes are, and no reason to leave all else alone.
+            Err(error) if error.raw_os_error() == Some(Errno::LOOP.raw_os_error()) => {
+                return Ok(Some(Vec::new()));
+            }
             opened => opened?,
         };
-        let mut bytes = Vec::new();
-        (&file).take(most as u64 + 1).read_to_end(&mut bytes)?;
-        if bytes.len() > most {
-            return Err(StoreError::Endless { most });
+        if !file.metadata()?.is_file() {
+            return Ok(Some(Vec::new()));
         }
+        let mut bytes = Vec::new();
+        // One byte too many has no right digest.
+        (&file).take(most as u64 + 1).read_to_end(&mut bytes)?;
         // It is used: it stays longer. Of a folder that may only be read, nobody keeps account.
         let _ = file.set_modified(SystemTime::now());
         Ok(Some(bytes))
@@ -262,7 +293,9 @@ impl Store for Folder {
     }
 
     fn mends(&self, kind: Kind, name: &[u8; 32]) -> bool {
-        fs::remove_file(self.file(kind, name)).is_ok()
+        let removed = fs::remove_file(self.file(kind, name));
+        // A folder in its place stays, and nothing else of the cache is worse for it.
+        removed.is_ok() || self.file(kind, name).is_dir()
     }
 
     fn settle(&self) -> Result<(), StoreError> {
@@ -320,17 +353,49 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_too_long_is_refused_and_a_link_is_not_followed() {
+    fn a_file_that_is_too_long_is_damaged_and_a_link_is_not_followed() {
         let base = tempfile::tempdir().unwrap();
         let folder = Folder::open(base.path(), 0, true).unwrap();
-        folder.put(Kind::Entry, &[1; 32], &[0; 11]).unwrap();
+        folder.put(Kind::Entry, &[1; 32], &[0; 100]).unwrap();
         let found = folder.get(Kind::Entry, &[1; 32], 10, later());
-        assert!(matches!(found, Err(StoreError::Endless { most: 10 })));
+        assert_eq!(found.unwrap(), Some(vec![0; 11]));
         std::os::unix::fs::symlink("/etc/passwd", folder.file(Kind::Entry, &[2; 32])).unwrap();
-        assert!(folder.get(Kind::Entry, &[2; 32], 1 << 20, later()).is_err());
+        fs::create_dir(folder.file(Kind::Entry, &[4; 32])).unwrap();
+        for name in [2, 4] {
+            let found = folder.get(Kind::Entry, &[name; 32], 1 << 20, later());
+            assert_eq!(found.unwrap(), Some(Vec::new()));
+            assert!(folder.mends(Kind::Entry, &[name; 32]));
+            folder.put(Kind::Entry, &[name; 32], b"new").unwrap();
+        }
+        let found = folder.get(Kind::Entry, &[2; 32], 10, later());
+        assert_eq!(found.unwrap(), Some(b"new".to_vec()));
         assert!(matches!(
             folder.get(Kind::Entry, &[3; 32], 10, later()),
             Ok(None)
         ));
+    }
+
+    #[test]
+    fn files_of_others_are_left_alone() {
+        let base = tempfile::tempdir().unwrap();
+        let folder = Folder::open(base.path(), 0, true).unwrap();
+        folder.put(Kind::Blob, &[1; 32], &[0; 100]).unwrap();
+        let long = "A".repeat(64);
+        let theirs = [
+            "ac/precious.txt",
+            "cas/x",
+            &format!("cas/{long}"),
+            "new/notes",
+        ];
+        for name in theirs {
+            let file = File::create(base.path().join(name)).unwrap();
+            file.set_modified(SystemTime::UNIX_EPOCH).unwrap();
+        }
+        assert_eq!(folder.counts().unwrap().chunks, 1);
+        assert_eq!(folder.collect(0).unwrap().after, Counts::default());
+        for name in theirs {
+            assert!(base.path().join(name).exists(), "{name}");
+        }
+        assert!(!folder.has(Kind::Blob, &[1; 32]).unwrap());
     }
 }
