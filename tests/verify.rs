@@ -479,3 +479,45 @@ fn what_has_no_table_is_verified_too() {
         assert_eq!(outcome.code, Some(1), "{}", outcome.stdout);
     }
 }
+
+#[test]
+fn what_an_option_leaves_out_is_not_missed() {
+    let bench = Bench::new();
+    // An archive has attributes whatever the file system of the tests stores.
+    let pax = "30 SCHILY.xattr.user.note=yes\n";
+    let mut archive = tar::Builder::new(Vec::new());
+    for (path, kind, content) in [
+        ("pax", tar::EntryType::XHeader, pax),
+        ("file", tar::EntryType::Regular, "content\n"),
+    ] {
+        let mut header = tar::Header::new_ustar();
+        header.set_entry_type(kind);
+        header.set_mode(0o644);
+        header.set_mtime(1_600_000_000);
+        header.set_size(content.len() as u64);
+        archive
+            .append_data(&mut header, path, content.as_bytes())
+            .unwrap();
+    }
+    bench.write("root.tar", archive.into_inner().unwrap());
+    let spec = |options: &str| {
+        let spec = format!(
+            "[[partition]]\nname = \"root\"\ntype = \"linux-generic\"\nsize = \"minimum\"\nfilesystem = \"squashfs\"\n{options}\
+             content = [{{ archive = \"root.tar\" }}]\n"
+        );
+        bench.write("image.toml", spec);
+    };
+    spec("options = { no-xattrs = \"yes\" }\n");
+    bench.done(&["build", "image.toml", "-q", "-o", "disk.img", "--verify"]);
+    let told = bench.done(&["verify", "disk.img", "image.toml"]);
+    assert!(told.contains("root: equal, "), "{told}");
+    // Without the option, what it left out is missed.
+    spec("");
+    let outcome = bench.run(&["verify", "disk.img", "image.toml"]);
+    assert_eq!(outcome.code, Some(1), "{}", outcome.stderr);
+    assert!(
+        outcome.stdout.contains("/file: attributes"),
+        "{}",
+        outcome.stdout
+    );
+}

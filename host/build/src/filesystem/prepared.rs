@@ -67,9 +67,15 @@ impl Prepared {
         &self.filesystem.kind
     }
 
-    /// What it may lose.
+    /// What it may lose: what is dropped, and what an option of ours leaves out.
     pub(crate) fn lost(&self) -> Losses {
-        self.filesystem.drop.iter().copied().collect()
+        let dropped = self.filesystem.drop.iter().copied();
+        // Nobody knows what the options of somebody's own formatter leave out.
+        let left_out = match self.formatter.is_foreign {
+            true => None,
+            false => self.filesystem.left_out(),
+        };
+        dropped.chain(left_out).collect()
     }
 
     /// Whether something derives from it, or it holds what does.

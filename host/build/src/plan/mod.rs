@@ -176,6 +176,16 @@ pub struct FilesystemPlan {
     pub contexts: Option<PathBuf>,
 }
 
+impl FilesystemPlan {
+    /// What an option has the formatter of ours leave out, as if it were dropped. Those of the others either refuse what they turn off, as
+    /// `^ext_attr` does attributes, or the reader tells of them, as of inodes without fractions of seconds.
+    pub(crate) fn left_out(&self) -> Option<Loss> {
+        let without = |(name, value): &(String, String)| name == "no-xattrs" && value == "yes";
+        let is_without = self.kind == "squashfs" && self.options.iter().any(without);
+        is_without.then_some(Loss::Attributes)
+    }
+}
+
 /// Something that is written as it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RawPiece {
