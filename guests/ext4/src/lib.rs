@@ -89,6 +89,12 @@ impl Formatter for Ext4 {
         output: &mut dyn Output,
     ) -> Result<Summary, FormatError> {
         let options = checked_options(request)?;
+        if options.is_ext2_by_features {
+            output.warn(
+                "an ext3 without a journal is an ext2 by its features: blkid calls it that, and mount -t ext3 refuses it; \
+                 leave out what turns the journal off, or ask for ext2",
+            );
+        }
         let totals = tree.totals(options.block_size);
         if let Some(layout) = Layout::foreseen(&options, &totals, request.size) {
             // Nothing that the tree may hold changes the layout: the host copies content while the tree is read.

@@ -5,8 +5,8 @@ mod judge;
 mod trees;
 
 use cellblock_guest::memory::{Entry, MemoryTree};
-use cellblock_guest::{FormatError, Kind, Shortage};
-use judge::{debugfs, fsck, make, measure, mount};
+use cellblock_guest::{FormatError, Kind, Property, Shortage};
+use judge::{debugfs, fsck, make, measure, mount, run};
 use sha2::{Digest as _, Sha256};
 
 #[test]
@@ -210,7 +210,7 @@ fn directories_too_large_for_two_levels_have_three() {
     }
     let image = make(&mut tree, 100 << 20, &[("block-size", "1024")]).unwrap();
     fsck(&image);
-    if let Some((_, said)) = judge::run("dumpe2fs", &["-h"], &image.path) {
+    if let Some((_, said)) = run("dumpe2fs", &["-h"], &image.path) {
         assert!(said.contains("large_dir"), "{said}");
     }
     if let Some(said) = debugfs(&image, "htree_dump /") {
@@ -334,5 +334,50 @@ fn smallest_is_exact(mut tree: MemoryTree, settings: &[(&str, &str)]) {
     assert_eq!(error, FormatError::TooSmall(Shortage { needed, available }));
     for more in [1 << 12, 1 << 16, 1 << 20, 3 << 20, 10 << 20] {
         fsck(&make(&mut tree, needed + more, settings).unwrap());
+    }
+}
+
+#[test]
+fn an_ext3_has_a_journal_whatever_its_size() {
+    for block_size in ["1024", "4096"] {
+        let blocks: u64 = block_size.parse().unwrap();
+        let settings = [("kind", "ext3"), ("block-size", block_size)];
+        let mut tree = MemoryTree::new();
+        tree.insert("file", Entry::file("content"));
+        let smallest = measure(&mut tree, &settings);
+        assert!(smallest > 1024 * blocks && smallest < 2048 * blocks);
+        for size in [smallest, smallest + 100 * blocks, 2047 * blocks] {
+            let image = make(&mut tree, size, &settings).unwrap();
+            let of_journal = |property: &&Property| property.name == "journal blocks";
+            let journal = image.summary.properties.iter().find(of_journal).unwrap();
+            assert_eq!(journal.value, "1024", "{size} bytes");
+            assert_eq!(image.warnings, [""; 0]);
+            fsck(&image);
+            if let Some((_, said)) = run("dumpe2fs", &["-h"], &image.path) {
+                assert!(said.contains("has_journal"), "{size} bytes: {said}");
+            }
+        }
+        let shortage = Shortage {
+            needed: smallest,
+            available: smallest - blocks,
+        };
+        let refused = make(&mut tree, smallest - blocks, &settings).err();
+        assert_eq!(refused, Some(FormatError::TooSmall(shortage)));
+    }
+}
+
+#[test]
+fn an_ext3_that_is_to_have_no_journal_is_said_to_be_an_ext2() {
+    for off in [("journal", "no"), ("features", "^has_journal")] {
+        let image = make(&mut MemoryTree::new(), 1 << 20, &[("kind", "ext3"), off]).unwrap();
+        let [warning] = &image.warnings[..] else {
+            panic!("{:?}", image.warnings);
+        };
+        assert!(warning.contains("is an ext2 by its features"), "{warning}");
+        fsck(&image);
+    }
+    for settings in [&[("kind", "ext2")][..], &[("journal", "no")], &[]] {
+        let image = make(&mut MemoryTree::new(), 1 << 20, settings).unwrap();
+        assert_eq!(image.warnings, [""; 0]);
     }
 }

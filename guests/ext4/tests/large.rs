@@ -100,6 +100,7 @@ fn make(tree: &mut dyn Tree, size: u64, settings: &[(&str, &str)]) -> Option<Ima
         kind: "ext4".into(),
         inode_size: 256,
         summary: Summary::default(),
+        warnings: Vec::new(),
     };
     let Ok(mut output) = FileOutput::new(file, size, &MemoryTree::new()) else {
         lacks(Ability::Room, &format!("no file of {size} bytes"));

@@ -66,7 +66,7 @@ pub(crate) const DESCRIPTIONS: &[OptionDescription] = &[
         name: "journal",
         value: "auto|yes|no|SIZE",
         default: "auto",
-        documentation: "The journal's size, as 64MiB; auto takes it from the partition's size, and makes none in ext2 or below 2048 blocks.",
+        documentation: "The journal's size, as 64MiB; auto takes it from the partition's size, and makes none in ext2, nor in an ext4 below 2048 blocks.",
     },
     OptionDescription {
         name: "last-mounted",
@@ -146,6 +146,8 @@ pub(crate) struct Options {
     pub(crate) inodes: InodeCount,
     pub(crate) reserved: Reserved,
     pub(crate) journal: Journal,
+    /// Whether it is called ext3 and was asked for without what tells that from ext2, a journal.
+    pub(crate) is_ext2_by_features: bool,
     pub(crate) hash_seed: [u8; 16],
     pub(crate) uuid: [u8; 16],
     pub(crate) label: [u8; 16],
@@ -174,6 +176,7 @@ impl Options {
         let profile = setting(request, "profile", Profile::named)?.unwrap_or(Profile::DEFAULT);
         let features = Features::of(request, generation, profile)?;
         let inode_size = inode_size(request, features)?;
+        let journal = journal(request, generation, block_size, features)?;
         Ok(Self {
             may_add_large_directories: generation == Generation::Ext4
                 && features::choice(request, "large_dir") != Some(false),
@@ -183,7 +186,8 @@ impl Options {
             inodes: inodes(request, block_size, inode_size)?,
             reserved: setting(request, "reserved-blocks", parse_reserved)?
                 .unwrap_or(Reserved::Share(50_000)),
-            journal: journal(request, block_size, features)?,
+            is_ext2_by_features: generation == Generation::Ext3 && matches!(journal, Journal::None),
+            journal,
             hash_seed: setting(request, "hash-seed", parse_uuid)?.unwrap_or(request.seed.0),
             uuid: request.uuid.0,
             label: label(request)?,
@@ -424,7 +428,12 @@ fn inodes(request: &Request, block_size: u32, inode_size: u16) -> Result<InodeCo
     }
 }
 
-fn journal(request: &Request, block_size: u32, features: Features) -> Result<Journal, FormatError> {
+fn journal(
+    request: &Request,
+    generation: Generation,
+    block_size: u32,
+    features: Features,
+) -> Result<Journal, FormatError> {
     let name = "journal";
     let size = match request.setting(name) {
         Some("no") if features::choice(request, "has_journal") == Some(true) => {
@@ -432,11 +441,11 @@ fn journal(request: &Request, block_size: u32, features: Features) -> Result<Jou
         }
         Some("no") => return Ok(Journal::None),
         None | Some("auto") => {
-            let wanted = features.compatible.contains(Compatible::JOURNAL);
-            return Ok(if wanted {
-                Journal::Automatic
-            } else {
-                Journal::None
+            return Ok(match features.compatible.contains(Compatible::JOURNAL) {
+                // Without one it would be an ext2, which nobody mounts as ext3.
+                true if generation == Generation::Ext3 => Journal::Always,
+                true => Journal::Automatic,
+                false => Journal::None,
             });
         }
         // Asking for one is enough, as in mke2fs, but for whom the features say otherwise.

@@ -23,6 +23,7 @@ pub struct Image {
     /// Bytes.
     pub inode_size: u32,
     pub summary: Summary,
+    pub warnings: Vec<String>,
 }
 
 impl Image {
@@ -103,9 +104,11 @@ pub fn make_request(tree: &mut MemoryTree, request: &Request) -> Result<Image, F
             .setting("inode-size")
             .map_or(256, |size| size.parse().unwrap()),
         summary: Summary::default(),
+        warnings: Vec::new(),
     };
     let mut output = FileOutput::new(file, request.size, tree).unwrap();
     image.summary = Ext4::format(request, tree, &mut output)?;
+    image.warnings = output.warnings;
     Ok(image)
 }
 
