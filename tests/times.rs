@@ -135,3 +135,48 @@ fn a_given_time_is_the_latest_unless_a_source_keeps_its_times() {
         }
     }
 }
+
+/// As in a store of Nix, where everything is of 1970.
+#[test]
+fn files_older_than_a_format_counts_are_dated_to_its_first_time_or_refused_with_a_way_out() {
+    let bench = Bench::new();
+    bench.write("one/hello.txt", "hello");
+    set_time(&bench.path("one/hello.txt"), 0, 0);
+    let made = |kind: &str, name: &str| {
+        let drop = "owners,permissions";
+        bench.run(&[
+            "mkfs",
+            kind,
+            "--content",
+            "one",
+            "--drop",
+            drop,
+            "--time",
+            "0",
+            "-o",
+            name,
+            "--verify",
+        ])
+    };
+    let outcome = made("vfat", "fat.img");
+    assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+    assert!(
+        outcome.stderr.contains(
+            "dated before 1980-01-01 or after 2107-12-31, which is all that FAT counts: 1;"
+        ),
+        "{}",
+        outcome.stderr
+    );
+    judge_fat(&bench.path("fat.img"));
+    set_time(&bench.path("one/hello.txt"), -1, 0);
+    let outcome = made("squashfs", "squash.img");
+    assert_eq!(outcome.code, Some(1), "{}", outcome.stderr);
+    assert!(
+        outcome.stderr.contains(
+            "/hello.txt: its modification time is outside what squashfs can count, 1970-01-01 to 2106-02-07; date it anew, \
+             with touch or the metadata of its source"
+        ),
+        "{}",
+        outcome.stderr
+    );
+}

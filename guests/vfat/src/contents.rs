@@ -27,6 +27,8 @@ pub(crate) struct Contents {
     pub(crate) directories: Vec<Directory>,
     /// All files, in the tree's order.
     pub(crate) files: Vec<File>,
+    /// How many of both, but the root, have the first or the last time that FAT counts instead of their own.
+    pub(crate) redated: u32,
 }
 
 /// A directory.
@@ -188,6 +190,7 @@ impl Reader {
             contents: Contents {
                 directories: Vec::new(),
                 files: Vec::new(),
+                redated: 0,
             },
         }
     }
@@ -201,11 +204,11 @@ impl Reader {
         self.check_losses(&node)
             .map_err(|problem| FormatError::node(id, problem))?;
         let is_root = id == NodeId::ROOT;
-        let moment = match Moment::new(node.modified) {
-            Some(moment) => moment,
-            None if is_root => Moment::clamped(node.modified),
-            None => return Err(FormatError::node(id, NodeProblem::Time)),
-        };
+        // The root has no time of its own.
+        if !is_root && !Moment::counts(node.modified) {
+            self.contents.redated += 1;
+        }
+        let moment = Moment::nearest(node.modified);
         let parent = match self.fates.get(node.parent.index()) {
             Some(Fate::Directory(parent)) => *parent,
             _ => return Err(ReadError::Source.into()),

@@ -33,6 +33,13 @@ impl Formatter for VfatFormatter {
             output
                 .warn("the label has lower-case letters, which some systems show or match wrongly");
         }
+        if contents.redated > 0 {
+            output.warn(&format!(
+                "files and folders dated before 1980-01-01 or after 2107-12-31, which is all that FAT counts: {}; \
+                 they are dated to the nearer end of that",
+                contents.redated
+            ));
+        }
         let chains = Chains::new(&volume, &contents);
         let writer = Writer::new(request, &options, &volume, &contents, &chains);
         writer.place(tree, output)?;

@@ -20,15 +20,13 @@ const FIRST_SECOND: i64 = 315_532_800;
 const LAST_SECOND: i64 = 4_354_819_199;
 
 impl Moment {
-    /// `timestamp`, if FAT counts so far.
-    pub(crate) fn new(timestamp: Timestamp) -> Option<Self> {
-        (FIRST_SECOND..=LAST_SECOND)
-            .contains(&timestamp.seconds)
-            .then(|| Self::clamped(timestamp))
+    /// Whether FAT counts so far.
+    pub(crate) fn counts(timestamp: Timestamp) -> bool {
+        (FIRST_SECOND..=LAST_SECOND).contains(&timestamp.seconds)
     }
 
     /// `timestamp`, or the nearest that FAT counts.
-    pub(crate) fn clamped(timestamp: Timestamp) -> Self {
+    pub(crate) fn nearest(timestamp: Timestamp) -> Self {
         let seconds = timestamp.seconds.clamp(FIRST_SECOND, LAST_SECOND);
         let (year, month, day) = civil_date(seconds / SECONDS_A_DAY);
         let second_of_day = seconds % SECONDS_A_DAY;
@@ -100,21 +98,21 @@ mod tests {
     #[test]
     fn the_first_and_the_last_second_are_stored() {
         assert_eq!(
-            fields(Moment::new(at(FIRST_SECOND)).unwrap()),
+            fields(Moment::nearest(at(FIRST_SECOND))),
             (1980, 1, 1, 0, 0, 0)
         );
-        let last = Moment::new(at(LAST_SECOND)).unwrap();
+        let last = Moment::nearest(at(LAST_SECOND));
         assert_eq!(fields(last), (2107, 12, 31, 23, 59, 29));
         assert_eq!(last.hundredths, 198);
     }
 
     #[test]
-    fn a_second_outside_is_refused_or_clamped() {
-        assert_eq!(Moment::new(at(FIRST_SECOND - 1)), None);
-        assert_eq!(Moment::new(at(LAST_SECOND + 1)), None);
-        assert_eq!(fields(Moment::clamped(at(i64::MIN))), (1980, 1, 1, 0, 0, 0));
+    fn a_second_outside_becomes_the_nearest() {
+        assert!(!Moment::counts(at(FIRST_SECOND - 1)) && Moment::counts(at(FIRST_SECOND)));
+        assert!(!Moment::counts(at(LAST_SECOND + 1)) && Moment::counts(at(LAST_SECOND)));
+        assert_eq!(fields(Moment::nearest(at(i64::MIN))), (1980, 1, 1, 0, 0, 0));
         assert_eq!(
-            fields(Moment::clamped(at(i64::MAX))),
+            fields(Moment::nearest(at(i64::MAX))),
             (2107, 12, 31, 23, 59, 29)
         );
     }
@@ -122,19 +120,19 @@ mod tests {
     #[test]
     fn leap_days_are_days() {
         assert_eq!(
-            fields(Moment::new(at(951_782_400)).unwrap()),
+            fields(Moment::nearest(at(951_782_400))),
             (2000, 2, 29, 0, 0, 0)
         );
         assert_eq!(
-            fields(Moment::new(at(4_107_542_399)).unwrap()),
+            fields(Moment::nearest(at(4_107_542_399))),
             (2100, 2, 28, 23, 59, 29)
         );
         assert_eq!(
-            fields(Moment::new(at(4_107_542_400)).unwrap()),
+            fields(Moment::nearest(at(4_107_542_400))),
             (2100, 3, 1, 0, 0, 0)
         );
         assert_eq!(
-            fields(Moment::new(at(1_700_000_001)).unwrap()),
+            fields(Moment::nearest(at(1_700_000_001))),
             (2023, 11, 14, 22, 13, 10)
         );
     }

@@ -283,7 +283,7 @@ impl<'a> Writer<'a> {
         let mut bytes = Vec::with_capacity(directory.slots as usize * SLOT_BYTES as usize);
         if index == 0 {
             if let Some(label) = self.options.label {
-                let moment = Moment::clamped(self.request.time);
+                let moment = Moment::nearest(self.request.time);
                 push(
                     &mut bytes,
                     &entry(label.0, Attributes::VOLUME_LABEL, moment, 0, 0),

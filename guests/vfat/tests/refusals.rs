@@ -203,7 +203,7 @@ fn a_given_root_that_is_too_small_is_refused() {
 }
 
 #[test]
-fn a_time_outside_is_refused_but_for_the_root() {
+fn times_outside_become_the_nearest_and_are_counted_but_for_the_root() {
     let at = |seconds| {
         let mut entry = Entry::new(Kind::Directory);
         entry.modified = Timestamp {
@@ -212,16 +212,21 @@ fn a_time_outside_is_refused_but_for_the_root() {
         };
         entry
     };
-    assert_eq!(
-        refusal(&with("d", at(0)), Losses::all()),
-        Some((1, NodeProblem::Time))
+    let warnings = |tree: &MemoryTree| {
+        let volume = format(&request("vfat", 8 * MIB), tree).unwrap();
+        volume.fsck();
+        volume.warnings
+    };
+    let mut tree = with("d", at(0));
+    tree.insert("e", at(4_354_819_200));
+    tree.insert("f", at(4_354_819_199));
+    let told = warnings(&tree);
+    assert!(
+        matches!(&told[..], [one] if one.contains("before 1980-01-01 or after 2107-12-31, which is all that FAT counts: 2;")),
+        "{told:?}"
     );
-    assert_eq!(
-        refusal(&with("d", at(4_354_819_200)), Losses::all()),
-        Some((1, NodeProblem::Time))
-    );
-    assert_eq!(refusal(&with("d", at(4_354_819_199)), Losses::all()), None);
-    assert_eq!(refusal(&with("", at(0)), Losses::all()), None);
+    assert_eq!(warnings(&with("d", at(4_354_819_199))), [""; 0]);
+    assert_eq!(warnings(&with("", at(0))), [""; 0]);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::fmt;
 
 use cellblock_contract::{
     FormatError, LabelProblem, Loss, NodeProblem, OptionDescription, PlaceError, ReadError,
-    Request, SettingProblem,
+    Request, Setting, SettingProblem,
 };
 use cellblock_text::{PathBytes, exact, grouped};
 use cellblock_tree::{NodeId, Tree};
@@ -20,6 +20,10 @@ pub struct Refusal {
     node: Option<(String, &'static str)>,
     /// The node that it collides with.
     other: Option<String>,
+    /// Its time is later than what the format counts, as far as that is known.
+    is_late: Option<bool>,
+    /// The times that the format counts, where it is known.
+    times: Option<Times>,
     /// The formatter's options where a setting is wrong.
     options: Vec<OptionDescription>,
 }
@@ -56,15 +60,19 @@ impl Refusal {
                 .map(|setting| setting.value.clone()),
             _ => None,
         };
+        let node = node_error.and_then(|node| known(node.node));
+        let times = Times::of(request);
         let options = match &error {
             FormatError::Setting(_) => options(),
             _ => Vec::new(),
         };
         Self {
             options,
-            node: node_error
-                .and_then(|node| known(node.node))
-                .map(|id| (path(id), tree.node(id).kind.noun())),
+            is_late: node
+                .zip(times)
+                .map(|(id, times)| tree.node(id).modified.seconds >= times.first),
+            times,
+            node: node.map(|id| (path(id), tree.node(id).kind.noun())),
             other,
             setting,
             kind: request.kind.clone(),
@@ -182,11 +190,29 @@ impl Refusal {
                 f,
                 "its extended attributes take more than the {limit} bytes that {kind} has room for"
             ),
-            NodeProblem::Time => {
-                write!(f, "its modification time is outside what {kind} can count")
-            }
+            NodeProblem::Time => self.time_problem(f),
             NodeProblem::Device => write!(f, "its device number is outside what {kind} can count"),
         }
+    }
+
+    fn time_problem(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = &self.kind;
+        write!(f, "its modification time is outside what {kind} can count")?;
+        if let Some(times) = self.times {
+            write!(f, ", {}", times.words)?;
+        }
+        f.write_str("; ")?;
+        if self.is_late != Some(false) {
+            f.write_str(
+                "give time, --time or SOURCE_DATE_EPOCH, which newer files are dated back to, ",
+            )?;
+            f.write_str(if self.is_late.is_some() {
+                "or "
+            } else {
+                "if it is too new, or "
+            })?;
+        }
+        f.write_str("date it anew, with touch or the metadata of its source")
     }
 
     fn setting_problem(
@@ -238,6 +264,36 @@ impl Refusal {
                 reason.escape_debug()
             ),
         }
+    }
+}
+
+/// The times that a format counts.
+#[derive(Clone, Copy, Debug)]
+struct Times {
+    /// The first of them. Seconds since 1970.
+    first: i64,
+    /// All of them, in words.
+    words: &'static str,
+}
+
+impl Times {
+    /// Those of the kind that is asked for, if it is one that we know.
+    fn of(request: &Request) -> Option<Self> {
+        let is_small = |setting: &Setting| setting.name == "inode-size" && setting.value == "128";
+        let (first, words) = match &*request.kind {
+            "squashfs" => (0, "1970-01-01 to 2106-02-07"),
+            "vfat" | "fat12" | "fat16" | "fat32" => (315_532_800, "1980-01-01 to 2107-12-31"),
+            "ext2" | "ext3" | "ext4" if request.settings.iter().any(is_small) => (
+                i32::MIN.into(),
+                "1901-12-13 to 2038-01-19 in inodes of 128 bytes",
+            ),
+            "ext2" | "ext3" | "ext4" => (
+                i32::MIN.into(),
+                "1901-12-13 to 2446-05-10 but for what e2fsck doubts, 2310-04-04 to 2378-04-22",
+            ),
+            _ => return None,
+        };
+        Some(Self { first, words })
     }
 }
 
@@ -313,15 +369,15 @@ impl std::error::Error for Refusal {}
 #[cfg(test)]
 mod tests {
     use super::*;
-    use cellblock_contract::{Losses, Setting, SettingError};
+    use cellblock_contract::{Losses, NodeError, SettingError};
 
     fn conflict(other: &str) -> String {
         refused(SettingProblem::Conflict(other.to_owned()))
     }
 
-    fn refused(problem: SettingProblem) -> String {
-        let request = Request {
-            kind: "mine".to_owned(),
+    fn request(kind: &str) -> Request {
+        Request {
+            kind: kind.to_owned(),
             size: 0,
             disk_offset: 0,
             sector_size: 512,
@@ -334,7 +390,11 @@ mod tests {
                 name: "inodes".to_owned(),
                 value: "100".to_owned(),
             }],
-        };
+        }
+    }
+
+    fn refused(problem: SettingProblem) -> String {
+        let request = request("mine");
         let error = FormatError::Setting(SettingError {
             name: "inodes".to_owned(),
             problem,
@@ -359,6 +419,27 @@ mod tests {
         assert_eq!(
             conflict("unaligned"),
             "the option inodes cannot be '100': unaligned"
+        );
+    }
+
+    #[test]
+    fn a_time_that_cannot_be_counted_is_told_with_those_that_can_and_what_helps() {
+        let said = |kind: &str| {
+            let error = FormatError::Node(NodeError {
+                node: 0,
+                problem: NodeProblem::Time,
+            });
+            Refusal::new(error, &request(kind), &crate::fuzzing::tree(), Vec::new).to_string()
+        };
+        let late = said("squashfs");
+        assert!(
+            late.contains("1970-01-01 to 2106-02-07; give time, --time or SOURCE_DATE_EPOCH"),
+            "{late}"
+        );
+        assert!(
+            said("mine").contains("can count; give time"),
+            "{}",
+            said("mine")
         );
     }
 
