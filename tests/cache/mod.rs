@@ -317,6 +317,15 @@ fn a_folder_is_counted_kept_small_and_emptied() {
     assert!(told.ends_with("0 entries, 0 chunks, 0 B\n"), "{told}");
     assert_eq!(weight(&bench.path("cache")), 0);
     assert_eq!(bench.run(&["cache", "stats"]).code, Some(2));
+    // What is no cache stays as it is.
+    bench.write("other/ac/notes", "mine\n");
+    bench.done(&["cache", "clear", "--cache", "other"]);
+    assert!(bench.path("other/ac/notes").exists());
+    bench.create_folder("none");
+    for folder in ["none", "nowhere"] {
+        let outcome = bench.run(&["cache", "clear", "--cache", folder]);
+        assert_eq!(outcome.code, Some(2), "{}", outcome.stderr);
+    }
 }
 
 /// The bytes of all files of a cache.

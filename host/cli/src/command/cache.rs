@@ -175,7 +175,10 @@ pub(super) fn run(tool: &CacheTool) -> Result<(), Failure> {
         CacheAction::Gc => collected(&places, tool.max),
         CacheAction::Clear => collected(&places, 0),
     };
-    let done = done.map_err(Failure::failed)?;
+    let done = done.map_err(|error| match error.kind() {
+        io::ErrorKind::InvalidInput | io::ErrorKind::NotFound => Failure::usage(error),
+        _ => Failure::failed(error),
+    })?;
     if tool.json {
         let documents: Vec<&Value> = done.iter().map(|(_, document)| document).collect();
         return print_json(&documents);
