@@ -1,6 +1,8 @@
 //! Looking into images: what comes out is what went in, whatever the format, and nothing gets out of the target.
 
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::Path;
 
@@ -408,4 +410,57 @@ fn an_exfat_is_looked_into_and_taken_as_content() {
     assert_eq!(outcome.code, Some(1), "{}", outcome.stdout);
     let expected = "damaged: the root directory";
     assert!(outcome.stderr.contains(expected), "{}", outcome.stderr);
+}
+
+#[test]
+fn an_archive_of_nothing_is_one_by_its_name() {
+    let bench = bench();
+    // Two empty blocks end an archive: no mark is in them.
+    bench.write("nothing.tar", [0; 10_240]);
+    bench.done(&[
+        "mkfs",
+        "squashfs",
+        "-o",
+        "nothing.img",
+        "--content",
+        "nothing.tar",
+    ]);
+    bench.done(&["diff", "--no-times", "nothing.tar", "nothing.img"]);
+}
+
+#[test]
+fn names_that_are_no_text_can_be_typed() {
+    let bench = bench();
+    let name = OsStr::from_bytes(b"caf\xe9");
+    fs::write(bench.path("root").join(name), "coffee\n").unwrap();
+    mkfs(&bench, "squashfs", &[]);
+    let image = bench.path("disk.img");
+    let renamed = image.with_file_name(OsStr::from_bytes(b"\xff.img"));
+    fs::rename(image, &renamed).unwrap();
+    let mut place = renamed.into_os_string();
+    place.push(":/");
+    place.push(name);
+    let output = bench.cellblock().arg("cat").arg(place).output().unwrap();
+    assert_eq!(output.stdout, b"coffee\n", "{output:?}");
+}
+
+#[test]
+fn a_limit_of_handles_is_named() {
+    let bench = bench();
+    let outcome = bench.run(&[
+        "mkfs",
+        "ext4",
+        "-o",
+        "x.img",
+        "--content",
+        "root",
+        "--handle-limit",
+        "0",
+    ]);
+    assert_eq!(outcome.code, Some(1), "{}", outcome.stderr);
+    assert!(
+        outcome.stderr.contains("--handle-limit"),
+        "{}",
+        outcome.stderr
+    );
 }

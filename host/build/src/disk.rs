@@ -135,6 +135,7 @@ pub fn assemble_image(
         places,
         mut made,
     } = graph.grow(draft)?;
+    log.extend(log_of_plan(&plan));
     let splicing = Instant::now();
     making::identify(&mut plan, &made);
     let table = plan.table()?;
@@ -262,7 +263,7 @@ impl Groundwork {
             names,
             draft,
             needs,
-            log,
+            mut log,
             ..
         } = Foundation::new(spec, signers, runtime, catalog, options)?;
         let preparation = basis.preparation(runtime, scratch, options, output.file());
@@ -275,6 +276,7 @@ impl Groundwork {
             .iter()
             .filter_map(|it| Some((it.index, it.smallest?)));
         let Laid { plan, places } = Laid::out(draft, sizes.collect(), options)?;
+        log.extend(log_of_plan(&plan));
         Ok(Self {
             basis,
             prepared,
@@ -524,6 +526,11 @@ fn collect_log(made: &mut [Made], names: &[String]) -> Vec<(String, Said)> {
             _ => Vec::new(),
         })
         .collect()
+}
+
+fn log_of_plan(plan: &Plan) -> Option<(String, Said)> {
+    let text = plan.warning()?;
+    Some(("disk".to_owned(), Said::Warning(text)))
 }
 
 fn log_of(filled: &mut Filled, name: &str) -> Vec<(String, Said)> {

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use wasmtime::Trap;
+use wasmtime::component::ResourceTableError;
 
 use super::legible::{
     cut, description_with, error_with, legible, reader_error_with, reader_with, summary_with,
@@ -113,6 +114,10 @@ impl Stopped {
     pub(super) fn because_of(error: &wasmtime::Error) -> Self {
         if let Some(Exceeded(what)) = error.downcast_ref() {
             return Self::Limit(what.clone());
+        }
+        if let Some(ResourceTableError::Full) = error.downcast_ref() {
+            let what = "it needs one more handle than it may hold at a time; allow it more with --handle-limit";
+            return Self::Limit(what.to_owned());
         }
         match error.downcast_ref::<Trap>() {
             Some(Trap::Interrupt) => Self::Deadline,

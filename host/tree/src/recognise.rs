@@ -1,5 +1,7 @@
 //! What a file is, by its first bytes: one table of all formats that content, archives and images are told apart by.
 
+use std::path::Path;
+
 use serde::{Deserialize, Serialize};
 
 /// How a file of a format can be used.
@@ -120,6 +122,19 @@ pub fn recognise(head: &[u8]) -> Option<&'static Format> {
             .find(|format| format.class == Class::Compressed(Compression::Zstd));
     }
     FORMATS.iter().find(|format| format.marks.iter().any(has))
+}
+
+/// Whether the name of a file says that it is a tar archive, plain or compressed: `.tar`, `.tar.gz`, `.tgz`… An archive of nothing, and
+/// those from before POSIX, have no mark that [`recognise`] knows.
+#[must_use]
+pub fn is_named_as_archive(path: &Path) -> bool {
+    /// How such names end, after what `.tar` is compressed with, and in short.
+    const ENDINGS: [&str; 12] = [
+        ".tar", ".tar.gz", ".tgz", ".tar.zst", ".tzst", ".tar.xz", ".txz", ".tar.bz2", ".tbz2",
+        ".tbz", ".tar.lz4", ".tlz4",
+    ];
+    let name = path.to_string_lossy().to_ascii_lowercase();
+    ENDINGS.iter().any(|ending| name.ends_with(ending))
 }
 
 const fn format(

@@ -26,6 +26,7 @@ use cellblock_contract::Loss;
 use cellblock_spec::{Content, PartitionSpec};
 use cellblock_table::{Attributes, DiskId, PartitionType, Scheme, SectorSize};
 use cellblock_table::{Lba, Partition, Shape, Table, TableError};
+use cellblock_text::{exact, grouped};
 
 mod boot;
 mod draft;
@@ -213,6 +214,29 @@ impl Plan {
         self.partitions
             .iter()
             .any(|partition| partition.mbr_type.is_some())
+    }
+
+    /// What there is to say of the disk as a whole, such as that its table does not reach its end.
+    pub(crate) fn warning(&self) -> Option<String> {
+        let reach = Lba(self.scheme.addressable_sectors()).to_bytes(self.sector_size);
+        let lost = self.size.checked_sub(reach).filter(|lost| *lost > 0)?;
+        let largest = SectorSize::B4096;
+        let by_sectors = Lba(self.scheme.addressable_sectors()).to_bytes(largest);
+        let or_sectors = if self.size <= by_sectors {
+            format!(", or sector-size = {largest} where the drive has such sectors")
+        } else {
+            String::new()
+        };
+        Some(format!(
+            "no partition can use the last {} of its {}: an {} counts {} sectors, which are {} where each has {} bytes; \
+             write table = \"gpt\"{or_sectors}",
+            exact(lost),
+            exact(self.size),
+            self.scheme,
+            grouped(self.scheme.addressable_sectors()),
+            exact(reach),
+            self.sector_size,
+        ))
     }
 
     /// Takes the identifiers that follow from the root hash of the tree in partition `tree`.

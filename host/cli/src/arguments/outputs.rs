@@ -138,7 +138,7 @@ Examples:
   cellblock export new.img:root --base old.img:root -o layout/", formats()))]
 pub struct Export {
     /// The image: a disk (raw, qcow2, VMDK or VHD), or a file system alone; for a tar or an OCI image its partition too, as for `ls`
-    #[arg(value_name = "IMAGE", value_parser = OsStringValueParser::new().map(|typed| ImagePlace::parse(&typed)))]
+    #[arg(value_name = "IMAGE")]
     pub image: ImagePlace,
     /// The file to write, in the format of its suffix, followed by `,KEY=VALUE` options as listed below, and `,format=NAME`
     /// if the suffix does not tell; `-` is standard output; repeatable. Existing files are replaced once all are
@@ -149,7 +149,7 @@ pub struct Export {
     #[arg(long, value_name = "FORMAT", add = ArgValueCandidates::new(formats_and_trees))]
     output_format: Option<String>,
     /// Make the first layer of an OCI image from this partition, and the second from what differs
-    #[arg(long, value_name = "PLACE", value_parser = OsStringValueParser::new().map(|typed| ImagePlace::parse(&typed)))]
+    #[arg(long, value_name = "PLACE")]
     pub base: Option<ImagePlace>,
     /// The platform of an OCI image, such as linux/arm64; without it, linux and the architecture of its programs
     #[arg(long, value_name = "OS/ARCHITECTURE", value_parser = parse_platform)]

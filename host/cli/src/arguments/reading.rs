@@ -1,11 +1,14 @@
 //! Commands that look into images.
 
 use std::collections::BTreeMap;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use clap::builder::{
+    MapValueParser, OsStringValueParser, TypedValueParser as _, ValueParserFactory,
+};
 
 use super::{Limits, TypedGuest, TypedWalls, chosen_walls, sector_size};
 use cellblock_build::catalogue::Foreign;
@@ -26,7 +29,7 @@ pub struct ImagePlace {
 
 impl ImagePlace {
     /// The longest beginning that is a file is the image.
-    pub(super) fn parse(text: &OsStr) -> Self {
+    fn parse(text: &OsStr) -> Self {
         let bytes = text.as_bytes();
         let colons = (0..bytes.len()).rev().filter(|at| bytes[*at] == b':');
         let mut ends = std::iter::once(bytes.len()).chain(colons);
@@ -69,11 +72,12 @@ impl ImagePlace {
     }
 }
 
-impl std::str::FromStr for ImagePlace {
-    type Err = std::convert::Infallible;
+/// Names of files are bytes, and so are places, of which every command reads all.
+impl ValueParserFactory for ImagePlace {
+    type Parser = MapValueParser<OsStringValueParser, fn(OsString) -> Self>;
 
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Ok(Self::parse(OsStr::new(text)))
+    fn value_parser() -> Self::Parser {
+        OsStringValueParser::new().map(|typed| Self::parse(&typed))
     }
 }
 
@@ -391,6 +395,19 @@ mod tests {
                 .path
                 .map(|path| String::from_utf8_lossy(&path).into_owned()),
         )
+    }
+
+    #[test]
+    fn a_place_may_be_no_text() {
+        #[derive(Debug, clap::Parser)]
+        struct Typed {
+            place: ImagePlace,
+        }
+        let typed = OsStr::from_bytes(b"no-\xff.img:/\xfe");
+        let parsed = <Typed as clap::Parser>::try_parse_from([OsStr::new("ls"), typed]);
+        let place = parsed.expect("it is a place").place;
+        assert_eq!(place.image.as_os_str().as_bytes(), b"no-\xff.img");
+        assert_eq!(place.path.as_deref(), Some(&b"/\xfe"[..]));
     }
 
     #[test]

@@ -16,7 +16,7 @@ use cellblock_build::disks::{Comparing, Disk, Listener};
 use cellblock_build::image::Scratch;
 use cellblock_build::reading::{Opened, ReadingError};
 use cellblock_build::tree::Tree;
-use cellblock_build::tree::recognise::{Class, HEAD, recognise};
+use cellblock_build::tree::recognise::{Class, HEAD, is_named_as_archive, recognise};
 use cellblock_build::tree::source::{self, ReadOptions, Source, Times, read_sources};
 use cellblock_build::tree::volume::Decoders;
 
@@ -183,12 +183,14 @@ fn tree(runtime: &Runtime, reading: &Reading, place: &ImagePlace) -> Result<Tree
     Ok(gathered.map_err(Failure::failed)?.tree)
 }
 
-/// Whether a file is a tar archive, plain or compressed.
+/// Whether a file is a tar archive, plain or compressed; of one without a mark, such as one of nothing, the name tells.
 fn is_archive(path: &Path) -> bool {
     use std::io::Read as _;
     let mut head = Vec::new();
     let read = fs::File::open(path).and_then(|file| file.take(HEAD as u64).read_to_end(&mut head));
     read.is_ok()
-        && recognise(&head)
-            .is_some_and(|format| matches!(format.class, Class::Tar | Class::Compressed(_)))
+        && match recognise(&head) {
+            Some(format) => matches!(format.class, Class::Tar | Class::Compressed(_)),
+            None => is_named_as_archive(path),
+        }
 }

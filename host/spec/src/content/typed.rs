@@ -9,7 +9,7 @@ use crate::value::{
     parse_platform, parse_times,
 };
 use cellblock_text::nearest;
-use cellblock_tree::recognise::{Class, HEAD, recognise};
+use cellblock_tree::recognise::{Class, HEAD, is_named_as_archive, recognise};
 use cellblock_tree::source::{Disk, Dump, Image, ImagePlatform, Source, What, looks_like_image};
 
 /// A source as typed on the command line, before anybody has looked what its path is.
@@ -348,11 +348,6 @@ fn disk(path: PathBuf, partition: Option<String>) -> Disk {
 
 /// What is at a path.
 fn guess(path: PathBuf) -> Result<What, LookError> {
-    /// How the names of archives end, after what `.tar` is compressed with, and in short.
-    const ENDINGS: [&str; 12] = [
-        ".tar", ".tar.gz", ".tgz", ".tar.zst", ".tzst", ".tar.xz", ".txz", ".tar.bz2", ".tbz2",
-        ".tbz", ".tar.lz4", ".tlz4",
-    ];
     let metadata = fs::metadata(&path)?;
     if metadata.is_dir() {
         return Ok(What::Directory(path));
@@ -365,7 +360,7 @@ fn guess(path: PathBuf) -> Result<What, LookError> {
     let most = u64::try_from(HEAD).expect("a small number");
     File::open(&path)?.take(most).read_to_end(&mut head)?;
     let name = path.to_string_lossy().to_ascii_lowercase();
-    let has_ending = ENDINGS.iter().any(|ending| name.ends_with(ending));
+    let has_ending = is_named_as_archive(&path);
     let Some(format) = recognise(&head) else {
         // Empty, or without the mark of POSIX: reading it tells.
         return Ok(if has_ending {

@@ -152,6 +152,25 @@ fn the_rest_is_what_the_others_leave() {
 }
 
 #[test]
+fn a_disk_that_its_mbr_does_not_reach_the_end_of_is_warned_of() {
+    let warning = |disk: &str| planned(&spec_of(disk, &["size = \"rest\""])).warning();
+    let said = warning("size = \"3TiB\"\ntable = \"mbr\"").unwrap();
+    assert!(said.contains("last 1 099 511 628 288 bytes"), "{said}");
+    assert!(
+        said.contains("table = \"gpt\", or sector-size = 4096"),
+        "{said}"
+    );
+    let larger = warning("size = \"17TiB\"\ntable = \"mbr\"").unwrap();
+    assert!(larger.ends_with("table = \"gpt\""), "{larger}");
+    for fits in [
+        "size = \"3TiB\"\ntable = \"mbr\"\nsector-size = 4096",
+        "size = \"3TiB\"",
+    ] {
+        assert_eq!(warning(fits), None, "{fits}");
+    }
+}
+
+#[test]
 fn the_fifth_partition_of_an_mbr_makes_logical_ones() {
     let plan = planned(&spec_of("table = \"mbr\"", &["size = \"1MiB\""; 5]));
     assert_eq!(

@@ -43,6 +43,8 @@ struct Stretch<'a> {
     sectors: u64,
     /// How many of a gap's sectors partitions may use.
     free: u64,
+    /// How many of a gap's sectors the table cannot count.
+    beyond: u64,
     partition: Option<&'a Partition>,
     in_extended: bool,
 }
@@ -50,6 +52,12 @@ struct Stretch<'a> {
 /// The sectors that partitions may use, and that none has.
 pub(super) fn free_sectors(table: &Table) -> u64 {
     stretches(table).iter().map(|stretch| stretch.free).sum()
+}
+
+/// The sectors that the table cannot count: those of a disk that is too large for its MBR.
+pub(super) fn sectors_beyond(table: &Table) -> u64 {
+    let reach = table.scheme().addressable_sectors();
+    table.disk_sectors.saturating_sub(reach)
 }
 
 /// The blocks of the picture, in disk order, together at most `width` columns; `None` when so many
@@ -67,7 +75,7 @@ pub(super) fn blocks(table: &Table, width: usize) -> Option<Vec<Block>> {
             content: stretch
                 .partition
                 .map(|partition| content(table, partition, columns - SIDES)),
-            free: free(Lba(stretch.free).to_bytes(table.sector_size), columns),
+            free: size_of_gap(table, stretch, columns),
             in_extended: stretch.in_extended,
         });
     Some(blocks.collect())
@@ -91,6 +99,7 @@ fn stretches(table: &Table) -> Vec<Stretch<'_>> {
         let stretch = Stretch {
             sectors: partition.sectors,
             free: 0,
+            beyond: 0,
             partition: Some(partition),
             in_extended: partition.is_logical(),
         };
@@ -101,7 +110,7 @@ fn stretches(table: &Table) -> Vec<Stretch<'_>> {
     stretches.into_iter().map(|(_, stretch)| stretch).collect()
 }
 
-/// A gap with its first sector, divided where the extended partition starts or ends in it.
+/// A gap with its first sector, divided where the extended partition starts or ends in it, and where the table cannot count any further.
 fn divided(table: &Table, gap: Range<u64>) -> Vec<(u64, Stretch<'static>)> {
     let Range { start: first, end } = gap;
     let inside = table
@@ -115,6 +124,10 @@ fn divided(table: &Table, gap: Range<u64>) -> Vec<(u64, Stretch<'static>)> {
                 .filter(|bound| first < *bound && *bound < end),
         );
     }
+    let reach = table.disk_sectors - sectors_beyond(table);
+    if first < reach && reach < end {
+        bounds.push(reach);
+    }
     bounds.push(end);
     let usable_end = table.last_usable.0.saturating_add(1);
     let pairs = bounds.windows(2).filter(|pair| pair[0] < pair[1]);
@@ -124,6 +137,11 @@ fn divided(table: &Table, gap: Range<u64>) -> Vec<(u64, Stretch<'static>)> {
             free: pair[1]
                 .min(usable_end)
                 .saturating_sub(pair[0].max(table.first_usable.0)),
+            beyond: if pair[0] < reach {
+                0
+            } else {
+                pair[1] - pair[0]
+            },
             partition: None,
             in_extended: inside.is_some_and(|(start, stop)| (start..stop).contains(&pair[0])),
         };
@@ -161,8 +179,12 @@ fn share(stretches: &[Stretch<'_>], floors: &[usize], spare: usize) -> Vec<usize
 }
 
 /// The size of a gap, where at least two columns on either side stay.
-fn free(bytes: u64, room: usize) -> String {
-    let text = format!(" {} free ", human(bytes));
+fn size_of_gap(table: &Table, stretch: &Stretch<'_>, room: usize) -> String {
+    let bytes = |sectors| human(Lba(sectors).to_bytes(table.sector_size));
+    let text = match stretch.beyond {
+        0 => format!(" {} free ", bytes(stretch.free)),
+        beyond => format!(" {} out of reach ", bytes(beyond)),
+    };
     if columns(&text) + 4 <= room {
         text
     } else {

@@ -39,8 +39,15 @@ fn heading(table: &Table, pen: Pen) -> Vec<String> {
         scheme => scheme.to_string(),
     };
     let free = human(layout::free_sectors(table).saturating_mul(table.sector_size.bytes()));
+    let beyond = match layout::sectors_beyond(table) {
+        0 => String::new(),
+        sectors => {
+            let bytes = sectors.saturating_mul(table.sector_size.bytes());
+            format!(" · {} out of reach", human(bytes))
+        }
+    };
     let facts = format!(
-        " · {} · {}-byte sectors · {free} free",
+        " · {} · {}-byte sectors · {free} free{beyond}",
         human(table.disk_bytes()),
         table.sector_size
     );

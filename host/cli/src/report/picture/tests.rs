@@ -77,6 +77,22 @@ fn a_hybrid_disk_says_what_its_mbr_has() {
 }
 
 #[test]
+fn what_an_mbr_cannot_count_is_out_of_reach() {
+    // 3 TiB, in MiB.
+    let mut table = Table::mbr(0xdead_beef, SectorSize::B512, 3 * 1024 * 1024 * MIB).unwrap();
+    let whole = table.last_usable.0 + 1 - MIB;
+    table.partitions = vec![Partition::new(1, Lba(MIB), whole, PartitionType::Mbr(0x83))];
+    let drawn = draw(&table, 80, false);
+    assert!(
+        drawn
+            .starts_with("MBR · 3 TiB · 512-byte sectors · 1023.5 KiB free · 1 TiB out of reach\n"),
+        "{drawn}"
+    );
+    assert!(drawn.contains("·· 1 TiB out of reach ··"), "{drawn}");
+    assert!(!drawn.contains("0 B free"), "{drawn}");
+}
+
+#[test]
 fn a_usual_disk() {
     assert_drawn(
         &usual(),
