@@ -321,7 +321,7 @@ fn a_folder_is_counted_kept_small_and_emptied() {
     bench.write("other/ac/notes", "mine\n");
     bench.done(&["cache", "clear", "--cache", "other"]);
     assert!(bench.path("other/ac/notes").exists());
-    bench.create_folder("none");
+    bench.write("none/notes", "mine\n");
     for folder in ["none", "nowhere"] {
         let outcome = bench.run(&["cache", "clear", "--cache", folder]);
         assert_eq!(outcome.code, Some(2), "{}", outcome.stderr);

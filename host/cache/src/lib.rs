@@ -492,7 +492,7 @@ fn on_folders<T>(
             };
             let folder = Folder::open(path, 0, false).map_err(in_it)?;
             if !folder.is_cache() {
-                let what = "it is no cache: it has no folder `ac` or `cas`";
+                let what = "it is no cache: it has files, and no folder `ac` or `cas`";
                 return Err(in_it(io::Error::new(io::ErrorKind::InvalidInput, what)));
             }
             Ok((path.clone(), work(&folder).map_err(in_it)?))

@@ -84,10 +84,11 @@ impl Folder {
         })
     }
 
-    /// Whether it has the folders of a cache.
+    /// Whether it has the folders of a cache, or nothing.
     pub(crate) fn is_cache(&self) -> bool {
         let mut folders = [Kind::Entry, Kind::Blob].into_iter();
         folders.any(|kind| self.path.join(kind.folder()).is_dir())
+            || fs::read_dir(&self.path).is_ok_and(|mut entries| entries.next().is_none())
     }
 
     /// Whether nobody but this user and root can have put anything there.

@@ -155,7 +155,7 @@ fn the_rest_is_what_the_others_leave() {
 fn a_disk_that_its_mbr_does_not_reach_the_end_of_is_warned_of() {
     let warning = |disk: &str| planned(&spec_of(disk, &["size = \"rest\""])).warning();
     let said = warning("size = \"3TiB\"\ntable = \"mbr\"").unwrap();
-    assert!(said.contains("last 1 099 511 628 288 bytes"), "{said}");
+    assert!(said.contains("last 1 099 511 627 776 bytes"), "{said}");
     assert!(
         said.contains("table = \"gpt\", or sector-size = 4096"),
         "{said}"
