@@ -256,10 +256,7 @@ impl Work<'_> {
             while lanes.len() < LANES
                 && let Some(index) = self.claim(!lanes.is_empty())
             {
-                match Lane::new(&self.layers[index], &self.flows[index]) {
-                    Some(lane) => lanes.push(lane),
-                    None => self.run_one(index),
-                }
+                lanes.extend(self.begin(index));
             }
             if lanes.is_empty() {
                 return;
@@ -331,15 +328,31 @@ impl Work<'_> {
 
     /// Reads one layer to its end.
     fn run_one(&self, index: usize) {
+        let mut lanes: Vec<Lane<'_>> = self.begin(index).into_iter().collect();
+        while !lanes.is_empty() {
+            self.advance(&mut lanes);
+        }
+    }
+
+    /// Begins to hash a layer that is plain; one that is compressed is read to its end.
+    fn begin(&self, index: usize) -> Option<Lane<'_>> {
         let (layer, flow) = (&self.layers[index], &self.flows[index]);
+        match &layer.packed {
+            None => Some(Lane::new(layer, flow)),
+            Some((compression, spool)) => {
+                self.run_packed(layer, *compression, spool, flow);
+                None
+            }
+        }
+    }
+
+    /// Decompresses a layer, and reads its blob to its end.
+    fn run_packed(&self, layer: &Layer, compression: Compression, spool: &File, flow: &Flow<'_>) {
         if self.is_abandoned(flow) {
             return flow.end(Ok(()));
         }
         let hashing = Rc::new(RefCell::new(Hashing::of(&layer.check)));
-        let content = match &layer.packed {
-            None => Ok(()),
-            Some((compression, spool)) => self.unpack(layer, *compression, spool, flow, &hashing),
-        };
+        let content = self.unpack(layer, compression, spool, flow, &hashing);
         let hashed = self.rest(layer, flow, &hashing);
         let hashing = Rc::try_unwrap(hashing)
             .unwrap_or_else(|_| unreachable!("the decompressor is gone"))
@@ -403,8 +416,7 @@ impl Work<'_> {
         hashing: &RefCell<Hashing>,
     ) -> Result<(), LayerFault> {
         let mut hashing = hashing.borrow_mut();
-        let is_plain = layer.packed.is_none();
-        if hashing.of_content && !is_plain {
+        if hashing.of_content {
             return Ok(());
         }
         let mut buffer = vec![0; CHUNK];
@@ -441,10 +453,9 @@ struct Lane<'a> {
 }
 
 impl<'a> Lane<'a> {
-    /// None if the layer is compressed.
-    fn new(layer: &'a Layer, flow: &'a Flow<'a>) -> Option<Self> {
+    fn new(layer: &'a Layer, flow: &'a Flow<'a>) -> Self {
         let (Check::Blob(digest) | Check::Content(digest)) = &layer.check;
-        layer.packed.is_none().then(|| Self {
+        Self {
             layer,
             flow,
             hasher: Hasher::new(digest.algorithm),
@@ -452,7 +463,7 @@ impl<'a> Lane<'a> {
             buffer: vec![0; PIECE],
             filled: 0,
             fault: None,
-        })
+        }
     }
 
     /// Reads the next piece.
