@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use cellblock_cell::Codecs;
+use cellblock_contract::Loss;
 use cellblock_spec::Content;
 use cellblock_tree::Timestamp;
 use cellblock_tree::source::{
@@ -18,7 +19,7 @@ use crate::plan::{Facts, FilesystemPlan};
 use crate::progress::Phase;
 use crate::reading;
 use crate::template::{self, Awaited};
-use cellblock_contract::Loss;
+
 /// The content of a file system, read.
 pub(super) struct ReadContent {
     pub(super) gathered: Gathered,

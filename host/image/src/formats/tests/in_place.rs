@@ -25,14 +25,8 @@ fn take(disk: &Path, to: &Path, name: &str, text: &str) {
     let mut image = Image::new(&scratch, size).unwrap();
     image.splice_file(disk, 0, size, &|_| {}).unwrap();
     let done = Cell::new(0);
-    let how = Conversion {
-        jobs: 2,
-        codecs: &Threads,
-        decoders: &here(),
-        time: Some(1_709_294_400),
-        name: "disk",
-        watch: &|count| done.set(done.get() + count),
-    };
+    let (decoders, watch) = (here(), |count| done.set(done.get() + count));
+    let how = conversion(2, &decoders, &watch);
     let format = choose(name, text).unwrap();
     assert!(format.takes_file(), "{name},{text}");
     image.become_one(&format, &how).unwrap();

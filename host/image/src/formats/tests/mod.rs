@@ -7,9 +7,11 @@ use std::fs::{self, File};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::Arc;
 
 use cellblock_codec::Threads;
 use cellblock_judges::judge;
+use cellblock_tree::volume::Decoders;
 use tempfile::TempDir;
 
 use super::{Conversion, FormatError, OutputFormat};
@@ -84,6 +86,21 @@ fn choose(name: &str, text: &str) -> Result<OutputFormat, FormatError> {
     OutputFormat::choose(Some(name), Path::new("x"), &options(text))
 }
 
+fn conversion<'a>(
+    jobs: usize,
+    decoders: &'a Arc<dyn Decoders>,
+    watch: &'a dyn Fn(u64),
+) -> Conversion<'a> {
+    Conversion {
+        jobs,
+        codecs: &Threads,
+        decoders,
+        time: Some(1_709_294_400),
+        name: "disk",
+        watch,
+    }
+}
+
 fn try_export(
     from: &Path,
     to: &Path,
@@ -93,14 +110,8 @@ fn try_export(
 ) -> Result<(), ImageError> {
     let image = Existing::open(from).unwrap();
     let done = std::cell::Cell::new(0);
-    let how = Conversion {
-        jobs,
-        codecs: &Threads,
-        decoders: &here(),
-        time: Some(1_709_294_400),
-        name: "disk",
-        watch: &|count| done.set(done.get() + count),
-    };
+    let (decoders, watch) = (here(), |count| done.set(done.get() + count));
+    let how = conversion(jobs, &decoders, &watch);
     let format = choose(name, text).unwrap();
     let made = image.convert(&Scratch::beside(to), &format, &how)?;
     assert_eq!(done.get(), image.length(), "{name},{text}");
