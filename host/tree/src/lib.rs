@@ -224,6 +224,19 @@ impl Tree {
         }
     }
 
+    /// The node that a hard link is another name of, or the node itself.
+    ///
+    /// # Panics
+    /// If `id` is not below [`Tree::len`].
+    #[must_use]
+    pub fn original(&self, id: NodeId) -> Node<'_> {
+        let node = self.node(id);
+        match node.kind {
+            Kind::HardLink(first) => self.node(*first),
+            _ => node,
+        }
+    }
+
     /// All nodes in order.
     pub fn nodes(&self) -> impl DoubleEndedIterator<Item = Node<'_>> + ExactSizeIterator {
         (0..self.len()).map(|id| self.node(NodeId(id)))

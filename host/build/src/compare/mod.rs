@@ -234,14 +234,6 @@ fn in_order(a: &[u8], b: &[u8]) -> Ordering {
     a.iter().map(key).cmp(b.iter().map(key))
 }
 
-/// The node that a hard link is another name of, or the node itself.
-fn original(tree: &Tree, id: NodeId) -> NodeId {
-    match tree.node(id).kind {
-        Kind::HardLink(first) => *first,
-        _ => id,
-    }
-}
-
 /// The trees, and what of their nodes is compared.
 struct Comparison<'t> {
     first: &'t Tree,
@@ -285,10 +277,9 @@ impl Comparison<'_> {
             });
         }
         let (a, b) = match held {
-            Some(held) if held.breaks_links() => (
-                self.first.node(original(self.first, a.id)),
-                self.second.node(original(self.second, b.id)),
-            ),
+            Some(held) if held.breaks_links() => {
+                (self.first.original(a.id), self.second.original(b.id))
+            }
             _ => (*a, *b),
         };
         match (a.kind, b.kind) {

@@ -39,10 +39,7 @@ pub(super) fn between(base: &Tree, tree: &Tree) -> Result<Layer, SourceError> {
         }
     })?;
     // All names of a file are in one layer: a link into a lower one would be a file of its own to some who mount layers.
-    let first = |id: NodeId| match tree.node(id).kind {
-        Kind::HardLink(first) => *first,
-        _ => id,
-    };
+    let first = |id| tree.original(id).id;
     let files: BTreeSet<NodeId> = changed.iter().map(|id| first(*id)).collect();
     let mut holds: Vec<bool> = tree
         .nodes()
@@ -70,9 +67,5 @@ pub(super) fn between(base: &Tree, tree: &Tree) -> Result<Layer, SourceError> {
 
 /// Whether a node is a socket, or another name of one.
 fn is_socket(tree: &Tree, id: NodeId) -> bool {
-    let kind = match tree.node(id).kind {
-        Kind::HardLink(first) => tree.node(*first).kind,
-        kind => kind,
-    };
-    *kind == Kind::Socket
+    *tree.original(id).kind == Kind::Socket
 }

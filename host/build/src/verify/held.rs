@@ -95,11 +95,7 @@ impl Held {
 
     /// Whether a node need not be there.
     pub(crate) fn drops(self, tree: &Tree, node: &Node<'_>) -> bool {
-        let kind = match node.kind {
-            Kind::HardLink(first) => tree.node(*first).kind,
-            kind => kind,
-        };
-        match kind {
+        match tree.original(node.id).kind {
             Kind::Symlink(_) => self.lost.contains(Loss::Symlinks),
             Kind::CharacterDevice { .. } | Kind::BlockDevice { .. } | Kind::Fifo | Kind::Socket => {
                 self.lost.contains(Loss::SpecialFiles)

@@ -20,10 +20,7 @@ pub(super) fn run(cat: &Cat) -> Result<(), Failure> {
     let opened = open(&cat.reading, &cat.place, true)?;
     let tree = &opened.tree;
     let id = node_of(&opened, &cat.place)?;
-    let file = match tree.node(id).kind {
-        Kind::HardLink(first) => *first,
-        _ => id,
-    };
+    let file = tree.original(id).id;
     let size = match tree.node(file).kind {
         Kind::File { size, .. } => *size,
         Kind::Symlink(target) => {

@@ -78,10 +78,7 @@ pub(super) fn below(tree: &Tree, top: NodeId) -> impl Iterator<Item = Node<'_>> 
 
 /// What a node is, with a hard link as what it is another name of.
 pub(super) fn kind<'t>(tree: &'t Tree, node: &Node<'t>) -> &'t Kind {
-    match node.kind {
-        Kind::HardLink(first) => tree.node(*first).kind,
-        kind => kind,
-    }
+    tree.original(node.id).kind
 }
 
 /// The size of what has one in bytes.

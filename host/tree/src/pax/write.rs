@@ -291,7 +291,7 @@ impl Writing<'_> {
     fn all(&mut self) -> Result<Written, PaxError> {
         let mut written = Written::default();
         for node in self.tree.nodes().filter(|node| self.layer.holds(node.id)) {
-            if *self.original(&node).kind == Kind::Socket {
+            if *self.tree.original(node.id).kind == Kind::Socket {
                 written.sockets += 1;
                 continue;
             }
@@ -306,14 +306,6 @@ impl Writing<'_> {
         self.output.write_all(&[0; 2 * BLOCK])?;
         self.output.flush()?;
         Ok(written)
-    }
-
-    /// The node that it is, or that it is another name of.
-    fn original<'n>(&'n self, node: &Node<'n>) -> Node<'n> {
-        match node.kind {
-            Kind::HardLink(first) => self.tree.node(*first),
-            _ => *node,
-        }
     }
 
     /// Takes the next group in place of the one that is written.

@@ -8,7 +8,7 @@ use std::os::fd::BorrowedFd;
 
 use cellblock_text::PathBytes;
 
-use super::{Kind, NodeId, Range, Tree, index};
+use super::{Kind, Node, NodeId, Range, Tree, index};
 use crate::source::SourceError;
 use crate::source::stamp::Mark;
 use crate::source::store::{StoreReader, Wanted, long};
@@ -142,11 +142,8 @@ impl<'t> Reader<'t> {
 
     fn locate(&self, id: NodeId) -> Result<Wanted<'t>, SourceError> {
         let tree = self.tree;
-        let id = match tree.node(id).kind {
-            Kind::HardLink(first) => *first,
-            _ => id,
-        };
-        match tree.node(id).kind {
+        let Node { id, kind, .. } = tree.original(id);
+        match kind {
             Kind::File { size, sparse } => Ok(Wanted {
                 tree,
                 id,
