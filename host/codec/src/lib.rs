@@ -43,7 +43,7 @@ pub use decode::decode;
 pub use error::{Failure, SettingsError};
 pub use settings::{BLOCK_LIMIT, Filter, Method, Settings};
 pub use unpack::{Form, Unpacker};
-pub use workers::{Encoded, Threads, Worker, WorkerError, Workers};
+pub use workers::{Block, Encoded, Threads, Worker, WorkerError, Workers, encode_all};
 
 /// The libraries that compress, each with its version: what else decides the bytes that come out.
 #[must_use]

@@ -11,24 +11,33 @@ pub trait Workers: Send + Sync {
     fn start(&self) -> Result<Box<dyn Worker>, WorkerError>;
 }
 
-/// One codec worker. It is used by one thread, and for one block at a time: the thread fills [`Worker::room`] with the content
-/// of a block, and takes what [`Worker::encode`] made of it before it asks for room again.
+/// One codec worker. It is used by one thread: the thread fills [`Worker::room`] with the content of a block, or of several that
+/// are short, and takes what [`Worker::encode`] made of them before it asks for room again.
 ///
-/// What comes out depends on the settings and the block alone. After an error the worker is not used again, and another is
-/// started in its place for the next block.
+/// What comes out depends on the settings and the block alone, not on those beside it. After an error the worker is not used
+/// again, and another is started in its place for the next block.
 pub trait Worker {
-    /// Room for the content of a block of `length` bytes, from 1 to [`crate::BLOCK_LIMIT`]. What stands in it is
+    /// Room for the content of blocks of `length` bytes together, from 1 to [`crate::BLOCK_LIMIT`]. What stands in it is
     /// not said.
     ///
     /// # Errors
     /// [`WorkerError`] if the worker is gone.
     fn room(&mut self, length: usize) -> Result<&mut [u8], WorkerError>;
 
-    /// Compresses the block in the room that was given last.
+    /// Compresses the blocks in the room that was given last, which they may leave a part of: what came of each.
     ///
     /// # Errors
     /// [`WorkerError`] if the codec fails, or the worker is gone or answers what cannot be: [`Encoded::is_of`] says what can.
-    fn encode(&mut self, settings: &Settings) -> Result<Encoded<'_>, WorkerError>;
+    fn encode(&mut self, blocks: &[Block]) -> Result<Vec<Encoded<'_>>, WorkerError>;
+}
+
+/// A block in the room of a worker: each stands behind the one before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Block {
+    /// How it is compressed.
+    pub settings: Settings,
+    /// In bytes, from 1 on.
+    pub length: usize,
 }
 
 /// What came of a block.
@@ -40,7 +49,35 @@ pub struct Encoded<'w> {
     pub bytes: &'w [u8],
 }
 
-impl Encoded<'_> {
+impl<'w> Encoded<'w> {
+    /// What came of each of `blocks`, of whose pieces and kept bytes all stand one behind the other; nothing if pieces do not
+    /// end where blocks do, or are not all of the bytes.
+    #[must_use]
+    pub fn of_each(blocks: &[Block], pieces: &'w [Piece], bytes: &'w [u8]) -> Option<Vec<Self>> {
+        let (mut pieces, mut bytes) = (pieces, bytes);
+        let mut each = Vec::with_capacity(blocks.len());
+        for block in blocks {
+            let (mut count, mut consumed, mut produced) = (0, 0_u64, 0_u64);
+            while consumed < block.length as u64 {
+                let piece = pieces.get(count)?;
+                consumed += u64::from(piece.consumed);
+                produced += u64::from(piece.produced);
+                count += 1;
+            }
+            if consumed != block.length as u64 {
+                return None;
+            }
+            let (own, others) = pieces.split_at(count);
+            let (kept, rest) = bytes.split_at_checked(usize::try_from(produced).ok()?)?;
+            each.push(Self {
+                pieces: own,
+                bytes: kept,
+            });
+            (pieces, bytes) = (others, rest);
+        }
+        (pieces.is_empty() && bytes.is_empty()).then_some(each)
+    }
+
     /// Whether the lengths can be those of a block of `length` bytes under `settings`: all that is believed of a worker.
     pub fn is_of(&self, settings: &Settings, length: usize) -> bool {
         let sum = |of: fn(&Piece) -> u32| {
@@ -63,7 +100,7 @@ impl Encoded<'_> {
 }
 
 /// Why a block was not encoded.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum WorkerError {
     /// The codec failed.
     #[error(transparent)]
@@ -71,6 +108,27 @@ pub enum WorkerError {
     /// The worker is gone, does not answer, or answers what cannot be: what of it.
     #[error("the codec worker {0}")]
     Lost(String),
+}
+
+/// Compresses `blocks` of `room`: their pieces and what of them is kept go behind those that are there.
+///
+/// # Errors
+/// [`Failure`] of the first that cannot be compressed, or does not stand in `room`.
+pub fn encode_all(
+    codec: &mut Codec,
+    blocks: &[Block],
+    room: &[u8],
+    pieces: &mut Vec<Piece>,
+    bytes: &mut Vec<u8>,
+) -> Result<(), Failure> {
+    let mut room = room;
+    for Block { settings, length } in blocks {
+        let missing = || Failure::Block { length: *length };
+        let (block, rest) = room.split_at_checked(*length).ok_or_else(missing)?;
+        pieces.extend(codec.encode(settings, block, bytes)?);
+        room = rest;
+    }
+    Ok(())
 }
 
 /// Workers that are threads of this process.
@@ -86,25 +144,30 @@ impl Workers for Threads {
 #[derive(Default)]
 struct Here {
     codec: Codec,
-    /// The block; its room is kept.
-    block: Vec<u8>,
+    /// The blocks; their room is kept.
+    room: Vec<u8>,
     pieces: Vec<Piece>,
     bytes: Vec<u8>,
 }
 
 impl Worker for Here {
     fn room(&mut self, length: usize) -> Result<&mut [u8], WorkerError> {
-        self.block.resize(length, 0);
-        Ok(&mut self.block)
+        self.room.resize(length, 0);
+        Ok(&mut self.room)
     }
 
-    fn encode(&mut self, settings: &Settings) -> Result<Encoded<'_>, WorkerError> {
+    fn encode(&mut self, blocks: &[Block]) -> Result<Vec<Encoded<'_>>, WorkerError> {
         self.bytes.clear();
-        self.pieces = self.codec.encode(settings, &self.block, &mut self.bytes)?;
-        Ok(Encoded {
-            pieces: &self.pieces,
-            bytes: &self.bytes,
-        })
+        self.pieces.clear();
+        encode_all(
+            &mut self.codec,
+            blocks,
+            &self.room,
+            &mut self.pieces,
+            &mut self.bytes,
+        )?;
+        let each = Encoded::of_each(blocks, &self.pieces, &self.bytes);
+        Ok(each.expect("the codec takes whole blocks"))
     }
 }
 
@@ -121,9 +184,63 @@ mod tests {
         let settings = Settings::new(Method::Zstd, 1);
         for length in [100_000, 10, 50_000] {
             worker.room(length).unwrap().fill(7);
-            let encoded = worker.encode(&settings).unwrap();
-            assert!(encoded.is_of(&settings, length), "{encoded:?}");
+            let encoded = worker.encode(&[Block { settings, length }]).unwrap();
+            assert!(encoded[0].is_of(&settings, length), "{encoded:?}");
         }
+    }
+
+    #[test]
+    fn blocks_become_together_what_they_become_alone() {
+        let whole = Settings::new(Method::Zstd, 3);
+        let limited = Settings {
+            limit: 4096,
+            unit: 512,
+            ..Settings::new(Method::Lz4, 0)
+        };
+        let blocks = [(whole, 9000), (limited, 100_000), (limited, 1), (whole, 70)]
+            .map(|(settings, length)| Block { settings, length });
+        let content: Vec<u8> = (0..120_000_u32)
+            .map(|at| (at / 7 % 251).to_le_bytes()[0])
+            .collect();
+        let mut worker = Threads.start().unwrap();
+        let room = worker.room(content.len()).unwrap();
+        room.copy_from_slice(&content);
+        let together = worker.encode(&blocks).unwrap();
+        assert_eq!(together.len(), blocks.len());
+        let mut start = 0;
+        for (block, encoded) in blocks.iter().zip(together) {
+            let own = &content[start..][..block.length];
+            let mut bytes = Vec::new();
+            let pieces = Codec::new()
+                .encode(&block.settings, own, &mut bytes)
+                .unwrap();
+            assert_eq!((encoded.pieces, encoded.bytes), (&pieces[..], &bytes[..]));
+            start += block.length;
+        }
+    }
+
+    #[test]
+    fn pieces_belong_to_the_blocks_that_they_end_with() {
+        let blocks = [1000, 500].map(|length| Block {
+            settings: Settings::new(Method::Lz4, 0),
+            length,
+        });
+        let each = |lengths: &[(u32, u32)], kept: usize| {
+            let pieces: Vec<Piece> = lengths
+                .iter()
+                .map(|&(consumed, produced)| Piece { consumed, produced })
+                .collect();
+            let bytes = vec![0; kept];
+            Encoded::of_each(&blocks, &pieces, &bytes)
+                .map(|each| each.iter().map(|it| it.bytes.len()).collect::<Vec<_>>())
+        };
+        assert_eq!(each(&[(400, 7), (600, 0), (500, 3)], 10), Some(vec![7, 3]));
+        // A piece of two blocks, too few, too many, and other bytes than there are.
+        assert_eq!(each(&[(1500, 10)], 10), None);
+        assert_eq!(each(&[(1000, 10)], 10), None);
+        assert_eq!(each(&[(1000, 5), (500, 5), (0, 0)], 10), None);
+        assert_eq!(each(&[(1000, 5), (500, 5)], 11), None);
+        assert_eq!(each(&[(1000, 5), (500, u32::MAX)], 10), None);
     }
 
     #[test]

@@ -216,7 +216,12 @@ impl ImageError {
     #[must_use]
     pub fn is_of_what_was_named(&self) -> bool {
         match self {
-            Self::Open { source, .. } => source.kind() == io::ErrorKind::NotFound,
+            Self::Open { source, .. } => matches!(
+                source.kind(),
+                io::ErrorKind::NotFound
+                    | io::ErrorKind::NotADirectory
+                    | io::ErrorKind::IsADirectory
+            ),
             Self::NotChangeable { .. } | Self::Base { .. } => true,
             _ => false,
         }

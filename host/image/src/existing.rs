@@ -267,6 +267,10 @@ impl Existing {
     fn from_file(path: &Path, file: io::Result<File>) -> Result<Self, ImageError> {
         // The end of a device is found by seeking, not by asking for its length.
         let opened = file.and_then(|file| {
+            if file.metadata()?.is_dir() {
+                let why = "is a directory, and an image is a file";
+                return Err(io::Error::new(io::ErrorKind::IsADirectory, why));
+            }
             let size = io::Seek::seek(&mut &file, io::SeekFrom::End(0))?;
             Ok((file, size))
         });

@@ -159,7 +159,12 @@ impl DiskError {
             | Self::TooLong { .. }
             | Self::NotAFile { .. }
             | Self::SameFile { .. } => true,
-            Self::File { source, .. } => source.kind() == io::ErrorKind::NotFound,
+            Self::File { source, .. } => matches!(
+                source.kind(),
+                io::ErrorKind::NotFound
+                    | io::ErrorKind::NotADirectory
+                    | io::ErrorKind::IsADirectory
+            ),
             Self::Table { source, .. }
             | Self::Repair {
                 source: RepairError::Table(source),

@@ -15,8 +15,10 @@ pub(crate) enum Failure {
     Source(SourceError),
     /// The codec, or who runs it, failed.
     Worker {
-        /// The file that the block begins with; none of the guest's own bytes.
+        /// The file that the first block begins with; none of the guest's own bytes.
         path: Option<PathBytes>,
+        /// How many blocks were to be compressed with it.
+        others: usize,
         error: WorkerError,
     },
     /// The file that keeps what was encoded.
@@ -31,8 +33,15 @@ impl From<Failure> for CellError {
     fn from(failure: Failure) -> Self {
         match failure {
             Failure::Source(error) => Box::new(error).into(),
-            Failure::Worker { path, error } => Self::Codec {
-                path: path.map(|path| path.to_string()),
+            Failure::Worker {
+                path,
+                others,
+                error,
+            } => Self::Codec {
+                path: path.map(|path| match others {
+                    0 => path.to_string(),
+                    _ => format!("{path}, and {others} blocks with it"),
+                }),
                 reason: error.to_string(),
             },
             Failure::Spool(source) => Self::Spool { source },

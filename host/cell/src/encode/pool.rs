@@ -14,7 +14,7 @@ use cellblock_contract::EncodedCounts;
 use cellblock_tree::{NodeId, Reader, Tree};
 
 use super::hashing::{Hash, Hashing};
-use super::task::{Key, Problem, Task};
+use super::task::{Key, Task, encode_together};
 use super::{Failure, Worker, Workers};
 
 /// Threads that encode content of a tree, and keep what comes of it in a file without a name.
@@ -269,6 +269,32 @@ impl Encodings {
         self.queue.len()
     }
 
+    /// Begins a block, and up to `most` with those that wait behind it, as long as they are small.
+    fn take_together(&mut self, first: BlockId, most: usize) -> Vec<(BlockId, Box<(Key, Task)>)> {
+        let (mut tasks, mut bytes) = (Vec::new(), 0);
+        let mut next = Some(first);
+        while let Some(id) = next {
+            let block = std::mem::replace(&mut self.blocks[id.0], Block::Running);
+            let Block::Waiting(task) = block else {
+                unreachable!("a block in the queue waits");
+            };
+            bytes += task.1.length();
+            tasks.push((id, task));
+            next = match self.queue.front() {
+                Some(Job::Block(id)) if tasks.len() < most => Some(*id),
+                _ => None,
+            };
+            next = next.filter(|id| match &self.blocks[id.0] {
+                Block::Waiting(task) => bytes + task.1.length() <= TOGETHER,
+                _ => unreachable!("a block in the queue waits"),
+            });
+            if next.is_some() {
+                self.queue.pop_front();
+            }
+        }
+        tasks
+    }
+
     fn drop_waiting(&mut self) {
         for job in std::mem::take(&mut self.queue) {
             match job {
@@ -360,30 +386,9 @@ impl Shared {
             match state.queue.pop_front() {
                 Some(Job::Hashing(hashing, part)) => return Some(Taken::Hashing(hashing, part)),
                 Some(Job::Block(id)) => {
-                    let mut tasks = Vec::new();
-                    let mut bytes = 0;
-                    let mut next = Some(id);
                     // The others get their share of a short queue.
                     let most = (state.queue.len() / 4).clamp(1, MOST_TOGETHER);
-                    while let Some(id) = next {
-                        let block = std::mem::replace(&mut state.blocks[id.0], Block::Running);
-                        let Block::Waiting(task) = block else {
-                            unreachable!("a block in the queue waits");
-                        };
-                        bytes += task.1.length();
-                        tasks.push((id, task));
-                        if bytes >= TOGETHER || tasks.len() >= most {
-                            break;
-                        }
-                        next = state
-                            .queue
-                            .pop_front_if(|job| matches!(job, Job::Block(_)))
-                            .map(|job| match job {
-                                Job::Block(id) => id,
-                                Job::Hashing(..) => unreachable!("it is a block"),
-                            });
-                    }
-                    return Some(Taken::Blocks(tasks));
+                    return Some(Taken::Blocks(state.take_together(id, most)));
                 }
                 None => {
                     if self.unwanted.load(Ordering::Relaxed) && worker.is_some() {
@@ -409,35 +414,34 @@ impl Shared {
         let mut together = Vec::new();
         let mut finished = Vec::with_capacity(tasks.len());
         let is_alone = tasks.len() == 1;
-        let mut dropped = Vec::new();
+        let (mut ids, mut wanted, mut dropped) = (Vec::new(), Vec::new(), Vec::new());
+        let unwanted = self.unwanted.load(Ordering::Relaxed);
         for (id, waiting) in tasks {
             let (key, task) = *waiting;
-            if self.unwanted.load(Ordering::Relaxed) {
+            if unwanted {
                 dropped.push((id, key));
-                continue;
+            } else {
+                ids.push(id);
+                wanted.push(task);
             }
-            let encoded = match task.encode(reader, &*self.workers, worker) {
-                Ok(encoded) if is_alone => self.keep(encoded.bytes).map(|at| Finished {
+        }
+        let mut ids = ids.into_iter();
+        let workers = &*self.workers;
+        encode_together(&wanted, &self.tree, reader, workers, worker, |encoded| {
+            let placed = encoded.and_then(|encoded| {
+                let at = if is_alone {
+                    self.keep(encoded.bytes)?
+                } else {
+                    together.extend_from_slice(encoded.bytes);
+                    (together.len() - encoded.bytes.len()) as u64
+                };
+                Ok(Finished {
                     pieces: encoded.pieces.to_vec(),
                     at,
-                }),
-                Ok(encoded) => {
-                    let at = together.len() as u64;
-                    together.extend_from_slice(encoded.bytes);
-                    Ok(Finished {
-                        pieces: encoded.pieces.to_vec(),
-                        at,
-                    })
-                }
-                Err(problem) => {
-                    if matches!(problem, Problem::Worker(_)) {
-                        *worker = None;
-                    }
-                    Err(task.failed(&self.tree, problem))
-                }
-            };
-            finished.push((id, encoded));
-        }
+                })
+            });
+            finished.push((ids.next().expect("each is told of once"), placed));
+        });
         let base = self.keep(&together);
         let mut state = self.lock();
         for (id, key) in dropped {

@@ -1,6 +1,6 @@
 //! A block to encode, and what stands for it so that it is found again.
 
-use cellblock_codec::{Filter, Settings};
+use cellblock_codec::{Block, Filter, Settings};
 use cellblock_text::PathBytes;
 use cellblock_tree::source::SourceError;
 use cellblock_tree::{NodeId, Portion, Reader, Tree};
@@ -74,27 +74,6 @@ impl Task {
         *hash.finalize().as_bytes()
     }
 
-    /// Has it encoded by `worker`, which is started if there is none.
-    pub(super) fn encode<'w>(
-        &self,
-        reader: &mut Reader<'_>,
-        workers: &dyn Workers,
-        worker: &'w mut Option<Box<dyn Worker>>,
-    ) -> Result<Encoded<'w>, Problem> {
-        let worker = match worker {
-            Some(worker) => worker,
-            none => none.insert(workers.start()?),
-        };
-        let length = self.length();
-        self.read(reader, worker.room(length)?)?;
-        let encoded = worker.encode(&self.settings)?;
-        if encoded.is_of(&self.settings, length) {
-            Ok(encoded)
-        } else {
-            Err(WorkerError::Lost("answers lengths that cannot be".to_owned()).into())
-        }
-    }
-
     /// Fills `room` with the content.
     fn read(&self, reader: &mut Reader<'_>, room: &mut [u8]) -> Result<(), SourceError> {
         let spans = match &self.content {
@@ -121,40 +100,89 @@ impl Task {
         reader.read_joined(&portions, room)
     }
 
-    /// What went wrong, and where.
-    pub(super) fn failed(&self, tree: &Tree, problem: Problem) -> Failure {
-        match problem {
-            Problem::Source(error) => Failure::Source(error),
-            Problem::Worker(error) => Failure::Worker {
-                path: match &self.content {
-                    Input::Spans(spans) => {
-                        spans.first().map(|span| PathBytes(tree.path(span.file)))
-                    }
-                    Input::Own(_) => None,
-                },
-                error,
-            },
+    /// The file that it begins with; none of the guest's own bytes.
+    fn path(&self, tree: &Tree) -> Option<PathBytes> {
+        match &self.content {
+            Input::Spans(spans) => spans.first().map(|span| PathBytes(tree.path(span.file))),
+            Input::Own(_) => None,
         }
     }
 }
 
-/// What went wrong with a block.
-#[derive(Debug)]
-pub(super) enum Problem {
-    Source(SourceError),
-    Worker(WorkerError),
-}
-
-impl From<SourceError> for Problem {
-    fn from(error: SourceError) -> Self {
-        Self::Source(error)
+/// Has blocks encoded together by `worker`, which is started if there is none, and hands what came of each to `take`, in order.
+/// A worker that failed is none any more, and fails all that it was given.
+pub(super) fn encode_together(
+    tasks: &[Task],
+    tree: &Tree,
+    reader: &mut Reader<'_>,
+    workers: &dyn Workers,
+    worker: &mut Option<Box<dyn Worker>>,
+    mut take: impl FnMut(Result<Encoded<'_>, Failure>),
+) {
+    let Some((first, others)) = tasks.split_first() else {
+        return;
+    };
+    let mut unread = Vec::with_capacity(tasks.len());
+    match ask(tasks, reader, workers, worker, &mut unread) {
+        Ok(encoded) => {
+            let mut encoded = encoded.into_iter();
+            for unread in unread {
+                take(match unread {
+                    Some(error) => Err(Failure::Source(error)),
+                    None => Ok(encoded.next().expect("one of each that was read")),
+                });
+            }
+        }
+        Err(error) => {
+            for _ in tasks {
+                take(Err(Failure::Worker {
+                    path: first.path(tree),
+                    others: others.len(),
+                    error: error.clone(),
+                }));
+            }
+            *worker = None;
+        }
     }
 }
 
-impl From<WorkerError> for Problem {
-    fn from(error: WorkerError) -> Self {
-        Self::Worker(error)
+/// What a worker makes of `tasks`, but for those that cannot be read: of each, `unread` is given why, or nothing.
+fn ask<'w>(
+    tasks: &[Task],
+    reader: &mut Reader<'_>,
+    workers: &dyn Workers,
+    worker: &'w mut Option<Box<dyn Worker>>,
+    unread: &mut Vec<Option<SourceError>>,
+) -> Result<Vec<Encoded<'w>>, WorkerError> {
+    let worker = match worker {
+        Some(worker) => worker,
+        none => none.insert(workers.start()?),
+    };
+    let room = worker.room(tasks.iter().map(Task::length).sum())?;
+    let mut blocks = Vec::with_capacity(tasks.len());
+    let mut end = 0;
+    for task in tasks {
+        let block = Block {
+            settings: task.settings,
+            length: task.length(),
+        };
+        let read = task.read(reader, &mut room[end..][..block.length]);
+        if read.is_ok() {
+            end += block.length;
+            blocks.push(block);
+        }
+        unread.push(read.err());
     }
+    if blocks.is_empty() {
+        return Ok(Vec::new());
+    }
+    let encoded = worker.encode(&blocks)?;
+    let can_be = |(one, block): (&Encoded<'_>, &Block)| one.is_of(&block.settings, block.length);
+    if encoded.len() == blocks.len() && encoded.iter().zip(&blocks).all(can_be) {
+        return Ok(encoded);
+    }
+    let what = "answers lengths that cannot be".to_owned();
+    Err(WorkerError::Lost(what))
 }
 
 fn filter_number(filter: Filter) -> u32 {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use cellblock_codec::{Method, Piece, Settings, decode};
+use cellblock_codec::{Block, Method, Piece, Settings, decode};
 use cellblock_tree::source::{self, ReadOptions, Source, What};
 use cellblock_tree::{Kind, NodeId, Tree};
 
@@ -336,16 +336,19 @@ impl Worker for FaultyWorker {
         Ok(&mut self.1)
     }
 
-    fn encode(&mut self, _settings: &Settings) -> Result<Encoded<'_>, WorkerError> {
+    fn encode(&mut self, blocks: &[Block]) -> Result<Vec<Encoded<'_>>, WorkerError> {
         match self.0 {
             Fault::Dies => Err(WorkerError::Lost("was killed".to_owned())),
-            Fault::Lies => Ok(Encoded {
-                pieces: &[Piece {
-                    consumed: u32::MAX,
-                    produced: 7,
-                }],
-                bytes: b"seven b",
-            }),
+            Fault::Lies => Ok(blocks
+                .iter()
+                .map(|_| Encoded {
+                    pieces: &[Piece {
+                        consumed: u32::MAX,
+                        produced: 7,
+                    }],
+                    bytes: b"seven b",
+                })
+                .collect()),
             Fault::Hangs => {
                 std::thread::sleep(Duration::from_secs(1));
                 Err(WorkerError::Lost("was too slow".to_owned()))
@@ -402,8 +405,8 @@ fn workers_end_with_the_call_and_others_serve_the_next() {
         fn room(&mut self, length: usize) -> Result<&mut [u8], WorkerError> {
             self.0.room(length)
         }
-        fn encode(&mut self, settings: &Settings) -> Result<Encoded<'_>, WorkerError> {
-            self.0.encode(settings)
+        fn encode(&mut self, blocks: &[Block]) -> Result<Vec<Encoded<'_>>, WorkerError> {
+            self.0.encode(blocks)
         }
     }
     impl Drop for CountedWorker {

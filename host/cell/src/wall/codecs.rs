@@ -4,9 +4,9 @@
 //! ```text
 //!     shared memory                    host                              worker
 //!     ┌──────────────┐
-//!     │ channel      │  settings, length of the block  ──────────>
+//!     │ channel      │  settings, lengths of the blocks  ────────>
 //!     ├──────────────┤                                  <──────────  lengths of the pieces
-//!     │ block        │  <── content of files                        reads
+//!     │ blocks       │  <── content of files                        reads
 //!     ├──────────────┤
 //!     │ what came    │  takes a copy                                writes
 //!     └──────────────┘
@@ -17,7 +17,7 @@
 
 use std::time::Duration;
 
-use cellblock_codec::{BLOCK_LIMIT, Piece, Settings};
+use cellblock_codec::{BLOCK_LIMIT, Piece};
 
 use super::channel::{Channel, ChannelError};
 use super::message::{Block, Compressed, Hello, Purpose};
@@ -30,9 +30,9 @@ pub(crate) struct Compressor {
     channel: Channel,
     /// The process; none of a test that plays one.
     child: Option<Ending>,
-    /// How long a block may take.
+    /// How long blocks may take that are compressed together.
     time: Duration,
-    /// The length of the block in bytes.
+    /// The bytes of those that it has.
     length: usize,
     pieces: Vec<Piece>,
     bytes: Vec<u8>,
@@ -60,14 +60,17 @@ impl Compressor {
         WorkerError::Lost(lost(error, &mut self.child, &wanted, self.time))
     }
 
-    fn ask(&mut self, settings: &Settings) -> Result<Compressed, ChannelError> {
-        let length = u32::try_from(self.length).expect("at most BLOCK_LIMIT");
-        let block = Block {
-            settings: *settings,
-            length,
-        };
+    fn ask(&mut self, blocks: &[cellblock_codec::Block]) -> Result<Compressed, ChannelError> {
+        self.length = blocks.iter().map(|block| block.length).sum();
+        let asked: Vec<Block> = blocks
+            .iter()
+            .map(|block| Block {
+                settings: block.settings,
+                length: u32::try_from(block.length).expect("at most BLOCK_LIMIT"),
+            })
+            .collect();
         self.channel.expect_within(self.time);
-        self.channel.send(&block, &[])?;
+        self.channel.send(&asked, &[])?;
         let (answer, pieces) = self.channel.receive::<Compressed>()?;
         let Ok(produced) = answer else {
             return Ok(answer);
@@ -98,7 +101,7 @@ impl Worker for Compressor {
     fn room(&mut self, length: usize) -> Result<&mut [u8], WorkerError> {
         assert!(
             (1..=BLOCK_LIMIT).contains(&length),
-            "a block of {length} bytes"
+            "blocks of {length} bytes"
         );
         self.length = length;
         let room = self.channel.area(0, length);
@@ -107,12 +110,13 @@ impl Worker for Compressor {
         Ok(unsafe { std::slice::from_raw_parts_mut(room, length) })
     }
 
-    fn encode(&mut self, settings: &Settings) -> Result<Encoded<'_>, WorkerError> {
-        match self.ask(settings) {
-            Ok(Ok(_)) => Ok(Encoded {
-                pieces: &self.pieces,
-                bytes: &self.bytes,
-            }),
+    fn encode(
+        &mut self,
+        blocks: &[cellblock_codec::Block],
+    ) -> Result<Vec<Encoded<'_>>, WorkerError> {
+        match self.ask(blocks) {
+            Ok(Ok(_)) => Encoded::of_each(blocks, &self.pieces, &self.bytes)
+                .ok_or_else(|| WorkerError::Lost("answers lengths that cannot be".to_owned())),
             Ok(Err(why)) => Err(WorkerError::Lost(format!("says: {}", fit(&why)))),
             Err(error) => Err(self.lost(error)),
         }
@@ -132,7 +136,7 @@ fn piece(bytes: &[u8; 8]) -> Piece {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use cellblock_codec::{Codec, Method};
+    use cellblock_codec::{Codec, Method, Settings};
 
     use super::super::encoder::work;
     use super::*;
@@ -153,6 +157,17 @@ mod tests {
             pieces: Vec::new(),
             bytes: Vec::new(),
         }
+    }
+
+    fn alone(settings: Settings, length: usize) -> cellblock_codec::Block {
+        cellblock_codec::Block { settings, length }
+    }
+
+    fn one(encoded: Result<Vec<Encoded<'_>>, WorkerError>) -> Encoded<'_> {
+        let [one] = encoded.unwrap()[..] else {
+            panic!("it is not one");
+        };
+        one
     }
 
     fn content(length: usize) -> Vec<u8> {
@@ -182,7 +197,7 @@ mod tests {
                 let mut bytes = Vec::new();
                 let pieces = Codec::new().encode(&settings, &block, &mut bytes).unwrap();
                 worker.room(length).unwrap().copy_from_slice(&block);
-                let encoded = worker.encode(&settings).unwrap();
+                let encoded = one(worker.encode(&[alone(settings, length)]));
                 assert_eq!(encoded.pieces, pieces);
                 assert!(encoded.bytes == bytes);
                 assert!(encoded.is_of(&settings, length));
@@ -193,15 +208,17 @@ mod tests {
     fn failed(worker: &mut Compressor) -> String {
         worker.room(1000).unwrap().fill(7);
         let settings = Settings::new(Method::Lz4, 0);
-        worker.encode(&settings).unwrap_err().to_string()
+        let failed = worker.encode(&[alone(settings, 1000)]);
+        failed.unwrap_err().to_string()
     }
 
     #[test]
     fn a_worker_that_lies_is_told_from_one_that_works() {
-        let answers: [(Compressed, &[u8], &str); 4] = [
+        let answers: [(Compressed, &[u8], &str); 5] = [
             (Ok(1001), &[0; 8], "1001 bytes of 1000"),
             (Ok(u32::MAX), &[0; 8], "4294967295 bytes of 1000"),
             (Ok(10), &[0; 9], "pieces in 9 bytes"),
+            (Ok(10), &[0; 8], "answers lengths that cannot be"),
             (
                 Err("disk full\nerror: no\u{1b}[2J".to_owned()),
                 &[],
@@ -210,10 +227,10 @@ mod tests {
         ];
         for (answer, pieces, words) in answers {
             let mut worker = played(move |mut channel| {
-                channel.receive::<Block>().unwrap();
+                channel.receive::<Vec<Block>>().unwrap();
                 channel.send(&answer, pieces).unwrap();
                 // It does not go before it is heard.
-                let _ = channel.receive::<Block>();
+                let _ = channel.receive::<Vec<Block>>();
             });
             let error = failed(&mut worker);
             assert!(
@@ -226,8 +243,8 @@ mod tests {
     #[test]
     fn a_worker_that_hangs_or_goes_is_an_error() {
         let mut worker = played(|mut channel| {
-            channel.receive::<Block>().unwrap();
-            let _ = channel.receive::<Block>();
+            channel.receive::<Vec<Block>>().unwrap();
+            let _ = channel.receive::<Vec<Block>>();
         });
         assert_eq!(
             failed(&mut worker),
@@ -240,18 +257,18 @@ mod tests {
     #[test]
     fn what_a_worker_writes_after_it_has_answered_changes_nothing() {
         let mut worker = played(|mut channel| {
-            channel.receive::<Block>().unwrap();
+            channel.receive::<Vec<Block>>().unwrap();
             channel.write_area(BLOCK_LIMIT, &[1; 500]);
             let pieces = [1000_u32, 500].map(u32::to_le_bytes).concat();
             channel.send(&Compressed::Ok(500), &pieces).unwrap();
-            channel.receive::<Block>().unwrap();
+            channel.receive::<Vec<Block>>().unwrap();
             channel.write_area(BLOCK_LIMIT, &[2; 500]);
             channel.send(&Compressed::Ok(500), &pieces).unwrap();
         });
         worker.room(1000).unwrap().fill(7);
         let settings = Settings::new(Method::Lz4, 0);
         let kept = {
-            let encoded = worker.encode(&settings).unwrap();
+            let encoded = one(worker.encode(&[alone(settings, 1000)]));
             let address = encoded.bytes.as_ptr();
             assert_eq!(encoded.bytes, [1; 500]);
             address
@@ -259,6 +276,7 @@ mod tests {
         let area = worker.channel.area(0, AREA).cast_const();
         assert!(!(area..area.wrapping_add(AREA)).contains(&kept));
         worker.room(1000).unwrap().fill(7);
-        assert_eq!(worker.encode(&settings).unwrap().bytes, [2; 500]);
+        let encoded = one(worker.encode(&[alone(settings, 1000)]));
+        assert_eq!(encoded.bytes, [2; 500]);
     }
 }

@@ -84,12 +84,22 @@ impl Purpose {
 /// The most bytes of compiled code that cross the wall.
 pub(super) const CODE_LIMIT: usize = 180 << 20;
 
-/// What a codec worker is asked to compress: the first bytes of its area.
+/// A block that a codec worker is asked to compress: the first stands at the beginning of its area, each other behind the one
+/// before it.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Block {
     pub(super) settings: cellblock_codec::Settings,
     /// In bytes.
     pub(super) length: u32,
+}
+
+impl Block {
+    pub(super) fn asked(&self) -> cellblock_codec::Block {
+        cellblock_codec::Block {
+            settings: self.settings,
+            length: self.length as usize,
+        }
+    }
 }
 
 /// A block that a codec worker is asked to decode, among others.
@@ -123,7 +133,7 @@ pub(super) fn places(blocks: &[Packed]) -> Option<Vec<(usize, usize)>> {
 /// How many bytes came out of each block; or why none came out of the first that is damaged, by its number.
 pub(super) type Unpacked = Result<Vec<u32>, (u32, String)>;
 
-/// How many bytes came of a block, behind which the pieces follow, each in 8 bytes; or why none did.
+/// How many bytes came of all blocks, behind which their pieces follow, each in 8 bytes; or why none did.
 pub(super) type Compressed = Result<u32, String>;
 
 /// The bytes of an archive, and of what is in it, that cross the wall at once.

@@ -140,7 +140,8 @@ fn mke2fs(program: &Path, directory: &Path, output: &Path, size: u64) -> Command
     command
 }
 
-fn mkfs(kind: &str, source: &Path, output: &Path, size: u64) -> Command {
+/// The command that makes an ext4 of `size` bytes.
+pub(crate) fn mkfs(kind: &str, source: &Path, output: &Path, size: u64) -> Command {
     let mut command = Command::new(CELLBLOCK);
     command.args(["mkfs", "ext4", "--quiet", "--size", &size.to_string()]);
     command

@@ -12,7 +12,7 @@ use crate::Arguments;
 use crate::contender::{self, CELLBLOCK};
 use crate::corpus::Corpus;
 use crate::formats::floor::{AllBytes, Floor};
-use crate::report::{median, table};
+use crate::report::{median, median_ratio, table};
 use crate::trial::wait;
 
 /// The bytes of a cluster.
@@ -140,8 +140,11 @@ impl Stage<'_> {
             unreachable!("the raw one is first")
         };
         let row = |((title, _), times): (&(&str, &str), &Vec<f64>)| {
-            let ratios = times.iter().zip(raw).map(|(one, raw)| one / raw).collect();
-            let numbers = [median(times.clone()), median(raw.clone()), median(ratios)];
+            let numbers = [
+                median(times.clone()),
+                median(raw.clone()),
+                median_ratio(times, raw),
+            ];
             self.row(title, &numbers)
         };
         Ok(BUILT.iter().zip(formats).map(row).collect())
@@ -178,20 +181,12 @@ impl Stage<'_> {
             let size = |name: &str| fs::metadata(self.path(name)).map(|it| it.len());
             #[allow(clippy::cast_precision_loss)] // far below 2^52
             let sizes = size(pair.ours)? as f64 / size("theirs")? as f64;
-            let ratio = |one: &[f64], other: &[f64]| {
-                median(
-                    one.iter()
-                        .zip(other)
-                        .map(|(one, other)| one / other)
-                        .collect(),
-                )
-            };
             let numbers = [
                 median(ours.clone()),
                 median(theirs.clone()),
-                ratio(&theirs, &ours),
+                median_ratio(&theirs, &ours),
                 median(alone.clone()),
-                ratio(&ours, &alone),
+                median_ratio(&ours, &alone),
                 Some(sizes),
             ];
             rows.push(self.row(pair.title, &numbers));

@@ -8,6 +8,7 @@
 //! cargo bench --bench corpora -- --disks …                  formats of disks instead, against qemu-img
 //! cargo bench --bench corpora -- --layers …                 container images instead, against umoci and mke2fs
 //! cargo bench --bench corpora -- --reading …                the way back instead: exports, listings, verifying
+//! cargo bench --bench corpora -- --walls …                  both walls against the cell alone, idle and beside other work
 //! ```
 //!
 //! Each round runs every contender once, in turn, into a fresh file beside the corpora; a round that is not counted goes
@@ -28,6 +29,7 @@ mod report;
 mod start;
 mod synthetic;
 mod trial;
+mod walls;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -62,6 +64,9 @@ struct Arguments {
     /// Measure readers against the kernel's mount, debugfs, unsquashfs and fsck.erofs, as root, and `verify` against the build
     #[arg(long, conflicts_with_all = ["formats", "disks", "layers"])]
     reading: bool,
+    /// Measure both walls against the cell alone, with nothing beside and with one busy thread
+    #[arg(long, conflicts_with_all = ["formats", "disks", "layers", "reading"])]
+    walls: bool,
     /// The corpora, or `all` for all of full size; the small ones if none is named
     names: Vec<String>,
     /// What cargo passes to every benchmark.
@@ -95,6 +100,7 @@ fn run(arguments: &Arguments) -> Result<()> {
         (arguments.disks, disks::measure),
         (arguments.layers, layers::measure),
         (arguments.reading, reading::measure),
+        (arguments.walls, walls::measure),
     ]
     .into_iter()
     .find_map(|(asked, measure)| asked.then_some(measure));

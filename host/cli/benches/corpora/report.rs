@@ -52,7 +52,17 @@ pub(crate) fn table(rows: &[Vec<String>]) -> String {
     text
 }
 
-fn heading<'a>(words: impl IntoIterator<Item = &'a str>) -> Vec<String> {
+/// The median of the ratios of two that were measured in the same rounds.
+pub(crate) fn median_ratio(over: &[f64], under: &[f64]) -> Option<f64> {
+    median(
+        over.iter()
+            .zip(under)
+            .map(|(over, under)| over / under)
+            .collect(),
+    )
+}
+
+pub(crate) fn heading<'a>(words: impl IntoIterator<Item = &'a str>) -> Vec<String> {
     words.into_iter().map(str::to_owned).collect()
 }
 

@@ -1,7 +1,7 @@
 //! `cellblock init`: a commented spec to begin with.
 
 use std::fs::OpenOptions;
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
 use std::path::Path;
 
 use cellblock_build::spec::EXAMPLE;
@@ -20,7 +20,15 @@ pub(super) fn run(init: &Init) -> Result<(), Failure> {
         .write(true)
         .create_new(true)
         .open(&init.file)
-        .map_err(failed)?;
+        .map_err(|error| match error.kind() {
+            ErrorKind::AlreadyExists => Failure::usage(format_args!(
+                "{name}: exists, and is not replaced; name another file, or remove it"
+            )),
+            ErrorKind::NotFound | ErrorKind::NotADirectory => {
+                Failure::usage(format_args!("{name}: {error}"))
+            }
+            _ => failed(error),
+        })?;
     file.write_all(EXAMPLE.as_bytes()).map_err(failed)?;
     if init.json {
         return print_json(&json!({ "file": init.file }));

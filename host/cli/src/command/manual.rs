@@ -33,8 +33,13 @@ pub(super) fn run(manual: &Manual) -> Result<(), Failure> {
 }
 
 fn write(path: &PathBuf, page: &[u8]) -> Result<(), Failure> {
-    fs::write(path, page)
-        .map_err(|error| Failure::failed(format_args!("{}: {error}", path.display())))
+    fs::write(path, page).map_err(|error| {
+        let text = format!("{}: {error}", path.display());
+        match error.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Failure::usage(text),
+            _ => Failure::failed(text),
+        }
+    })
 }
 
 /// All pages, by the names of their files.

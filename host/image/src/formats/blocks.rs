@@ -4,7 +4,8 @@
 //!     extents ──> block, block, block ──> threads, each with a codec worker ──> in order ──> the format's file
 //! ```
 //!
-//! At most twice as many blocks are under way as there are threads, whatever the size of the disk.
+//! At most twice as many blocks are under way as there are threads, whatever the size of the disk; a thread takes some that are small
+//! together, since to have a worker do something is two switches of process.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -12,13 +13,17 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::vec;
 
-use cellblock_codec::{Settings, Worker, Workers};
+use cellblock_codec::{Block, Settings, Worker, Workers};
 
 use super::Disk;
 use crate::ImageError;
 
-/// How many blocks are under way for each thread.
+/// How many blocks, or groups of small ones, are under way for each thread.
 const AHEAD: u64 = 2;
+/// A thread takes small blocks together, up to this many bytes.
+const TOGETHER: u64 = 256 << 10;
+/// The most blocks that it takes together.
+const MOST_TOGETHER: u64 = 64;
 
 /// What a block became.
 #[derive(Debug)]
@@ -61,20 +66,55 @@ impl<'a> Hand<'a> {
         settings: &Settings,
         look: &mut dyn FnMut(&[u8]),
     ) -> Result<Packed, ImageError> {
+        let mut packed = self.encode_each(&[offset], length, settings, look)?;
+        Ok(packed.pop().expect("one of one"))
+    }
+
+    /// The bytes of the disk at each of `offsets`, `length` of them, compressed.
+    pub(super) fn encoded_together(
+        &mut self,
+        offsets: &[u64],
+        length: usize,
+        settings: &Settings,
+    ) -> Result<Vec<Packed>, ImageError> {
+        self.encode_each(offsets, length, settings, &mut |_| {})
+    }
+
+    fn encode_each(
+        &mut self,
+        offsets: &[u64],
+        length: usize,
+        settings: &Settings,
+        look: &mut dyn FnMut(&[u8]),
+    ) -> Result<Vec<Packed>, ImageError> {
+        if offsets.is_empty() {
+            return Ok(Vec::new());
+        }
         let mut worker = self.take_worker()?;
-        let room = worker.room(length).map_err(failed)?;
-        self.read(offset, room)?;
-        if is_zero(room) {
-            self.worker = Some(worker);
-            return Ok(Packed::Zeros);
+        let room = worker.room(length * offsets.len()).map_err(failed)?;
+        let mut packed = Vec::with_capacity(offsets.len());
+        let mut has_data = Vec::with_capacity(offsets.len());
+        for (place, offset) in offsets.iter().enumerate() {
+            // Blocks of zeros leave their room to the next one.
+            let own = &mut room[has_data.len() * length..][..length];
+            self.read(*offset, own)?;
+            packed.push(Packed::Zeros);
+            if !is_zero(own) {
+                look(own);
+                has_data.push(place);
+            }
         }
-        look(room);
-        let packed = encode(&mut *worker, settings, length)?;
+        if !has_data.is_empty() {
+            let encoded = encode(&mut *worker, settings, length, has_data.len())?;
+            for (place, bytes) in has_data.into_iter().zip(encoded) {
+                packed[place] = match bytes {
+                    Some(bytes) => Packed::Kept(bytes),
+                    None => self.plain(offsets[place], length)?,
+                };
+            }
+        }
         self.worker = Some(worker);
-        match packed {
-            Some(bytes) => Ok(Packed::Kept(bytes)),
-            None => self.plain(offset, length),
-        }
+        Ok(packed)
     }
 
     fn take_worker(&mut self) -> Result<Box<dyn Worker>, ImageError> {
@@ -103,21 +143,28 @@ pub(super) fn encode_once(
     let mut worker = codecs.start().map_err(failed)?;
     let room = worker.room(bytes.len()).map_err(failed)?;
     room.copy_from_slice(bytes);
-    encode(&mut *worker, settings, bytes.len())
+    let mut encoded = encode(&mut *worker, settings, bytes.len(), 1)?;
+    Ok(encoded.pop().expect("one of one"))
 }
 
-/// Compresses what stands in the worker's room.
+/// Compresses `count` blocks of `length` bytes that stand in the worker's room.
 fn encode(
     worker: &mut dyn Worker,
     settings: &Settings,
     length: usize,
-) -> Result<Option<Vec<u8>>, ImageError> {
-    let encoded = worker.encode(settings).map_err(failed)?;
-    if !encoded.is_of(settings, length) {
+    count: usize,
+) -> Result<Vec<Option<Vec<u8>>>, ImageError> {
+    let block = Block {
+        settings: *settings,
+        length,
+    };
+    let encoded = worker.encode(&vec![block; count]).map_err(failed)?;
+    if encoded.len() != count || !encoded.iter().all(|one| one.is_of(settings, length)) {
         let reason = "the codec worker answers lengths that cannot be".to_owned();
         return Err(ImageError::Compress { reason });
     }
-    Ok((!encoded.bytes.is_empty()).then(|| encoded.bytes.to_vec()))
+    let kept = |bytes: &[u8]| (!bytes.is_empty()).then(|| bytes.to_vec());
+    Ok(encoded.into_iter().map(|one| kept(one.bytes)).collect())
 }
 
 fn failed(error: cellblock_codec::WorkerError) -> ImageError {
@@ -177,21 +224,26 @@ struct Line<T> {
     taken: Condvar,
     /// Signalled when a block is done.
     done: Condvar,
-    /// The most blocks under way.
+    /// The most groups under way.
     most: u64,
+    /// The most blocks of a group.
+    together: usize,
 }
+
+/// The indices of a group of blocks, and what each became.
+type Made<T> = (Vec<u64>, Result<Vec<T>, ImageError>);
 
 struct Window<T> {
     grid: Grid,
-    /// The blocks that were begun, and those that were handed over.
+    /// The groups that were begun, and those that were handed over.
     begun: u64,
     handed_over: u64,
     /// Nothing more is to be begun.
     is_over: bool,
     /// A thread has panicked.
     is_broken: bool,
-    /// What was made, by its place in the order.
-    made: BTreeMap<u64, (u64, Result<T, ImageError>)>,
+    /// What was made of a group, by its place in the order.
+    made: BTreeMap<u64, Made<T>>,
 }
 
 impl<T> Line<T> {
@@ -199,8 +251,8 @@ impl<T> Line<T> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The next block to work on: its place in the order, and its index.
-    fn begin(&self) -> Option<(u64, u64)> {
+    /// The next group to work on: its place in the order, and the indices of its blocks.
+    fn begin(&self) -> Option<(u64, Vec<u64>)> {
         let mut state = self.lock();
         while !state.is_over && state.begun - state.handed_over >= self.most {
             let woken = self.taken.wait(state);
@@ -209,25 +261,26 @@ impl<T> Line<T> {
         if state.is_over {
             return None;
         }
-        let Some(index) = state.grid.next() else {
+        let group: Vec<u64> = state.grid.by_ref().take(self.together).collect();
+        if group.is_empty() {
             state.is_over = true;
             drop(state);
             self.taken.notify_all();
             self.done.notify_all();
             return None;
-        };
+        }
         let place = state.begun;
         state.begun += 1;
-        Some((place, index))
+        Some((place, group))
     }
 
-    fn finish(&self, place: u64, index: u64, made: Result<T, ImageError>) {
-        self.lock().made.insert(place, (index, made));
+    fn finish(&self, place: u64, made: Made<T>) {
+        self.lock().made.insert(place, made);
         self.done.notify_all();
     }
 
-    /// The next block in order.
-    fn next(&self) -> Option<(u64, Result<T, ImageError>)> {
+    /// The next group in order.
+    fn next(&self) -> Option<Made<T>> {
         let mut state = self.lock();
         loop {
             let place = state.handed_over;
@@ -275,6 +328,32 @@ pub(super) fn in_order<T: Send>(
     watch: &dyn Fn(u64),
     block: u64,
     work: impl Fn(&mut Hand<'_>, u64) -> Result<T, ImageError> + Sync,
+    take: impl FnMut(u64, T) -> Result<(), ImageError>,
+) -> Result<(), ImageError> {
+    let each = |hand: &mut Hand<'_>, offsets: &[u64]| {
+        offsets.iter().map(|offset| work(hand, *offset)).collect()
+    };
+    in_groups(disk, watch, block, 1, each, take)
+}
+
+/// The same with `work` for several blocks where they are small: it is given their offsets, and makes something of each.
+pub(super) fn in_order_together<T: Send>(
+    disk: &Disk<'_>,
+    watch: &dyn Fn(u64),
+    block: u64,
+    work: impl Fn(&mut Hand<'_>, &[u64]) -> Result<Vec<T>, ImageError> + Sync,
+    take: impl FnMut(u64, T) -> Result<(), ImageError>,
+) -> Result<(), ImageError> {
+    let together = (TOGETHER / block).clamp(1, MOST_TOGETHER);
+    in_groups(disk, watch, block, together, work, take)
+}
+
+fn in_groups<T: Send>(
+    disk: &Disk<'_>,
+    watch: &dyn Fn(u64),
+    block: u64,
+    together: u64,
+    work: impl Fn(&mut Hand<'_>, &[u64]) -> Result<Vec<T>, ImageError> + Sync,
     mut take: impl FnMut(u64, T) -> Result<(), ImageError>,
 ) -> Result<(), ImageError> {
     let jobs = disk.jobs.max(1);
@@ -290,6 +369,7 @@ pub(super) fn in_order<T: Send>(
         taken: Condvar::new(),
         done: Condvar::new(),
         most: jobs as u64 * AHEAD,
+        together: usize::try_from(together).expect("at most MOST_TOGETHER"),
     };
     let worker = || {
         let _end = End {
@@ -297,9 +377,10 @@ pub(super) fn in_order<T: Send>(
             of_thread: true,
         };
         let mut hand = Hand::new(disk);
-        while let Some((place, index)) = line.begin() {
-            let made = work(&mut hand, index * block);
-            line.finish(place, index, made);
+        while let Some((place, group)) = line.begin() {
+            let offsets: Vec<u64> = group.iter().map(|index| index * block).collect();
+            let made = work(&mut hand, &offsets);
+            line.finish(place, (group, made));
         }
     };
     thread::scope(|scope| {
@@ -316,11 +397,13 @@ pub(super) fn in_order<T: Send>(
             }
         }
         let mut done = 0;
-        while let Some((index, made)) = line.next() {
-            take(index, made?)?;
-            let end = ((index + 1) * block).min(disk.size);
-            watch(end - done);
-            done = end;
+        while let Some((group, made)) = line.next() {
+            for (index, made) in group.into_iter().zip(made?) {
+                take(index, made)?;
+                let end = ((index + 1) * block).min(disk.size);
+                watch(end - done);
+                done = end;
+            }
         }
         watch(disk.size - done);
         Ok(())

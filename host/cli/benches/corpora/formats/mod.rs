@@ -19,6 +19,9 @@ use crate::report::{median, table};
 use crate::trial::wait;
 use pairs::{PAIRS, Pair};
 
+/// The suffix of a spec that is written beside an output.
+const SPEC: &str = "toml";
+
 /// What came of one pair on one corpus.
 struct Outcome {
     corpus: &'static str,
@@ -83,7 +86,7 @@ impl Stage<'_> {
         let (ours, theirs) = (self.folder.join("ours"), self.folder.join("theirs"));
         clear(&ours)?;
         // The round that is not counted.
-        let peak = memory::peak(&mut self.ours(source, &ours))?;
+        let peak = memory::peak(&mut self.ours(source, &ours)?)?;
         let mut outcome = Outcome {
             corpus: self.corpus.name,
             pair: self.pair,
@@ -94,7 +97,7 @@ impl Stage<'_> {
         };
         for _ in 0..rounds {
             clear(&ours)?;
-            let Some(our_time) = wait(&mut self.ours(source, &ours), self.limit)? else {
+            let Some(our_time) = wait(&mut self.ours(source, &ours)?, self.limit)? else {
                 break;
             };
             clear(&theirs)?;
@@ -113,8 +116,9 @@ impl Stage<'_> {
                     .transpose()?,
             });
         }
-        clear(&ours)?;
-        clear(&theirs)?;
+        for made in [&ours, &ours.with_extension(SPEC), &theirs] {
+            clear(made)?;
+        }
         if outcome.rounds.is_empty() {
             let (title, name) = (self.pair.title, self.corpus.name);
             eprintln!("{name}: {title}: stopped after {} s", self.limit.as_secs());
@@ -132,7 +136,10 @@ impl Stage<'_> {
         }
     }
 
-    fn ours(&self, source: &Path, output: &Path) -> Command {
+    fn ours(&self, source: &Path, output: &Path) -> Result<Command> {
+        if self.pair.verity {
+            return self.with_hash_tree(source, output);
+        }
         let mut command = Command::new(CELLBLOCK);
         command.args(["mkfs", self.pair.kind(), "--quiet", "--size", "minimum"]);
         for option in self.pair.ours {
@@ -147,7 +154,31 @@ impl Stage<'_> {
             .arg("--content")
             .arg(format!("{kind}:{}", source.display()));
         command.arg("--output").arg(output);
-        command
+        Ok(command)
+    }
+
+    /// The command that builds a disk of the file system and its dm-verity hash tree, from a spec beside `output`.
+    fn with_hash_tree(&self, source: &Path, output: &Path) -> Result<Command> {
+        let source = source.to_str().context("a corpus in a UTF-8 folder")?;
+        let options = self.pair.ours.iter().filter_map(|it| it.split_once('='));
+        let options: Vec<_> = options
+            .map(|(name, value)| format!("{name} = {value:?}"))
+            .collect();
+        let spec = output.with_extension(SPEC);
+        fs::write(
+            &spec,
+            format!(
+                "[[partition]]\nname = 'root'\ntype = 'root-x86-64'\nfilesystem = '{}'\nsize = 'minimum'\n\
+                 options = {{ {} }}\ncontent = [{{ directory = '{source}' }}]\n\
+                 [[partition]]\nname = 'hashes'\ntype = 'root-x86-64-verity'\nverity = {{ of = 'root' }}\n",
+                self.pair.kind(),
+                options.join(", "),
+            ),
+        )?;
+        let mut command = Command::new(CELLBLOCK);
+        command.args(["build", "--quiet"]).arg(spec);
+        command.arg("--output").arg(output);
+        Ok(command)
     }
 }
 

@@ -18,6 +18,8 @@ pub(super) struct Pair {
     theirs: &'static [&'static str],
     /// What the codec alone does.
     pub(super) floor: Option<Floor>,
+    /// Ours gets a dm-verity hash tree in a partition behind it; theirs does not.
+    pub(super) verity: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -75,6 +77,7 @@ const fn erofs(
         ours,
         theirs,
         floor,
+        verity: false,
     }
 }
 
@@ -96,6 +99,7 @@ const fn squashfs(
             block: 128 << 10,
             ends_alone: false,
         }),
+        verity: false,
     }
 }
 
@@ -124,6 +128,15 @@ pub(super) const PAIRS: &[Pair] = &[
         &["-zlz4"],
         clusters(Method::Lz4, 0, 4096),
     ),
+    Pair {
+        verity: true,
+        ..erofs(
+            "erofs lz4, and its hash tree",
+            &["compression=lz4"],
+            &["-zlz4"],
+            None,
+        )
+    },
     erofs(
         "erofs lz4hc",
         &["compression=lz4hc"],

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use cellblock_codec::{Method, Settings};
 use cellblock_text::exact;
 
-use super::blocks::{Hand, Packed, in_order};
+use super::blocks::{Hand, Packed, in_order_together};
 use super::options::Options;
 use super::{Base, Disk, Format, FormatError, Kind, Writer};
 use crate::ImageError;
@@ -181,14 +181,25 @@ impl Qcow2 {
         let cluster = 1_u64 << self.cluster_bits;
         let length = usize::try_from(cluster).expect("a cluster has at most 2 MiB");
         let mut clusters = Clusters::new(to, self.cluster_bits, disk.size);
-        let work = |hand: &mut Hand<'_>, offset: u64| {
-            if is_as_base(disk, offset, length)? {
-                return Ok(None);
+        let work = |hand: &mut Hand<'_>, offsets: &[u64]| {
+            let mut own = Vec::with_capacity(offsets.len());
+            let mut made = Vec::with_capacity(offsets.len());
+            for offset in offsets {
+                let differs = !is_as_base(disk, *offset, length)?;
+                made.push(None);
+                if differs {
+                    own.push((made.len() - 1, *offset));
+                }
             }
-            Ok(Some(match &self.settings {
-                None => hand.plain(offset, length)?,
-                Some(settings) => hand.encoded(offset, length, settings, &mut |_| {})?,
-            }))
+            let (places, own): (Vec<usize>, Vec<u64>) = own.into_iter().unzip();
+            let packed = match &self.settings {
+                None => own.iter().map(|at| hand.plain(*at, length)).collect(),
+                Some(settings) => hand.encoded_together(&own, length, settings),
+            };
+            for (place, packed) in places.into_iter().zip(packed?) {
+                made[place] = Some(packed);
+            }
+            Ok(made)
         };
         let take = |index, packed| match packed {
             None => Ok(()),
@@ -198,7 +209,7 @@ impl Qcow2 {
             Some(Packed::Plain(bytes)) => clusters.plain(index, &bytes),
             Some(Packed::Kept(bytes)) => clusters.compressed(index, &bytes),
         };
-        in_order(disk, to.watch, cluster, work, take)?;
+        in_order_together(disk, to.watch, cluster, work, take)?;
         clusters.finish()
     }
 }

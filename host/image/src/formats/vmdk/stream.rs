@@ -3,7 +3,7 @@
 use cellblock_codec::Settings;
 use zerocopy::{Immutable, IntoBytes, LE, U32, U64, Unaligned};
 
-use super::super::blocks::{Hand, Packed, in_order};
+use super::super::blocks::{Hand, Packed, in_order_together};
 use super::super::{Disk, Writer, stored};
 use super::format::{
     DESCRIPTOR, Descriptor, ENTRIES, GRAIN, GRAIN_BYTES, IS_STREAM, SECTOR, TABLE, header,
@@ -55,16 +55,18 @@ pub(super) fn write(
     to.append(text.as_bytes())?;
     to.align(GRAIN_BYTES);
     let length = usize::try_from(GRAIN_BYTES).expect("a grain has 64 KiB");
-    let work = |hand: &mut Hand<'_>, offset: u64| {
-        Ok(match hand.encoded(offset, length, settings, &mut |_| {})? {
+    let work = |hand: &mut Hand<'_>, offsets: &[u64]| {
+        let packed = hand.encoded_together(offsets, length, settings)?;
+        let grain = |packed| match packed {
             Packed::Zeros => None,
             Packed::Kept(bytes) => Some(bytes),
             Packed::Plain(bytes) => Some(stored::zlib(&bytes)),
-        })
+        };
+        Ok(packed.into_iter().map(grain).collect())
     };
     let watch = to.watch;
     let mut stream = Stream::new(to, sectors);
-    in_order(disk, watch, GRAIN_BYTES, work, |index, grain| match grain {
+    in_order_together(disk, watch, GRAIN_BYTES, work, |index, grain| match grain {
         None => Ok(()),
         Some(grain) => stream.grain(index, &grain),
     })?;

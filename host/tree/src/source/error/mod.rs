@@ -311,6 +311,7 @@ impl SourceError {
                 path,
                 error: ArchiveError::Empty | ArchiveError::NotAnArchive { .. },
             } => Some(path),
+            Self::Image { path, error } if error.is_of_what_was_named() => Some(path),
             _ => None,
         }
     }

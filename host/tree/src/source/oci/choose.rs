@@ -80,6 +80,11 @@ pub(super) fn choose(layout: &Layout, image: &Image) -> Result<Chosen, ImageErro
         };
         return search.choose();
     }
+    if layout.is_skopeos_folder() {
+        return Err(ImageError::NotAnImage {
+            found: "it is what skopeo writes to dir:",
+        });
+    }
     if layout.has(SAVED) {
         return saved::choose(layout, image);
     }

@@ -182,6 +182,21 @@ pub enum ImageError {
     },
 }
 
+impl ImageError {
+    /// Whether what names the image is wrong: there is none, none of this name or for this platform, or more than one.
+    #[must_use]
+    pub fn is_of_what_was_named(&self) -> bool {
+        matches!(
+            self,
+            Self::NotAnImage { .. }
+                | Self::NoReference { .. }
+                | Self::NoPlatform { .. }
+                | Self::Ambiguous { .. }
+                | Self::Empty
+        )
+    }
+}
+
 /// A layer, for messages.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LayerName {

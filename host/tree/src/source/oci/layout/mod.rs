@@ -126,6 +126,16 @@ impl Layout {
         self.has(INDEX) && (self.has(MARK) || self.has("blobs") || !self.has(SAVED))
     }
 
+    /// Whether skopeo has written it to a `dir:`, with the manifest and the blobs side by side.
+    pub(super) fn is_skopeos_folder(&self) -> bool {
+        const MOST: u64 = 128;
+        let version = self.open("version").ok();
+        version
+            .filter(|version| version.length <= MOST)
+            .and_then(|version| version.document().ok())
+            .is_some_and(|text| text.starts_with(b"Directory Transport Version"))
+    }
+
     /// Opens the file of this name.
     pub(super) fn open(&self, name: &str) -> Result<Blob, ImageError> {
         match self {
