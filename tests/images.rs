@@ -382,6 +382,35 @@ fn a_tar_that_is_an_image_is_recognised_and_said() {
 }
 
 #[test]
+fn an_image_that_is_not_there_is_a_mistake_of_the_command_line() {
+    let bench = Bench::new();
+    system(&bench);
+    bench.write("copied/version", "Directory Transport Version: 1.1\n");
+    bench.write("copied/manifest.json", "{}");
+    bench.create_folder("empty");
+    for (source, words) in [
+        ("oci:image,reference=absent", "image: has no image 'absent'"),
+        (
+            "oci:image,platform=linux/s390x",
+            "image: has nothing for the platform linux/s390x",
+        ),
+        (
+            "oci:copied",
+            "copied: is no container image: it is what skopeo writes to dir:; an image is",
+        ),
+        ("oci:empty", "empty: is no container image: it has neither"),
+    ] {
+        let outcome = bench.run(&["mkfs", "ext4", "-o", "root.img", "--content", source]);
+        assert!(
+            outcome.code == Some(2) && outcome.stderr.contains(words),
+            "{source}: {:?} {}",
+            outcome.code,
+            outcome.stderr
+        );
+    }
+}
+
+#[test]
 fn nothing_is_written_into_a_layout_or_of_a_broken_one() {
     let bench = Bench::new();
     system(&bench);

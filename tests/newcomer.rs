@@ -15,13 +15,40 @@ fn init_writes_a_spec_once() {
     let written = fs::read_to_string(bench.path("image.toml")).unwrap();
     assert!(written.contains("[[partition]]"), "{written}");
     let again = bench.run(&["init"]);
-    let expected = "error: image.toml: File exists (os error 17)\n";
-    assert_eq!((again.code, &*again.stderr), (Some(1), expected));
+    let expected =
+        "error: image.toml: exists, and is not replaced; name another file, or remove it\n";
+    assert_eq!((again.code, &*again.stderr), (Some(2), expected));
+    let nowhere = bench.run(&["init", "absent/image.toml"]);
+    let expected = "error: absent/image.toml: No such file or directory (os error 2)\n";
+    assert_eq!((nowhere.code, &*nowhere.stderr), (Some(2), expected));
     let shown = bench.run(&["init", "-"]);
     assert_eq!(shown.stdout, written);
     // It is a spec as it stands, whatever it names.
     let converted = bench.run(&["convert", "image.toml"]);
     assert_eq!(converted.code, Some(0), "{}", converted.stderr);
+}
+
+#[test]
+fn what_is_named_and_cannot_be_is_a_mistake_of_the_command_line() {
+    let bench = Bench::new();
+    bench.create_folder("folder");
+    bench.write("file", "text");
+    for (arguments, words) in [
+        (
+            &["show", "folder"][..],
+            "folder: is a directory, and an image is a file",
+        ),
+        (&["ls", "file/image"], "file/image: Not a directory"),
+        (&["manual", "absent"], "absent/cellblock.1: No such file"),
+    ] {
+        let outcome = bench.run(arguments);
+        assert!(
+            outcome.code == Some(2) && outcome.stderr.contains(words),
+            "{arguments:?}: {:?} {}",
+            outcome.code,
+            outcome.stderr
+        );
+    }
 }
 
 #[test]

@@ -138,7 +138,7 @@ fn a_symbolic_link_on_fat_is_refused() {
         ),
         1,
         "error: partition 'data': /EFI/link: a symbolic link cannot be stored in vfat; \
-         exclude it, or leave all of them out with drop = [\"symlinks\"]",
+         exclude it, or leave all of them out with drop = [\"symlinks\"], or --drop symlinks",
     );
 }
 

@@ -297,9 +297,10 @@ impl Times {
     }
 }
 
-/// What a spec says to have something left out.
+/// What a spec and a command line say to have something left out.
 fn dropping(loss: Loss) -> String {
-    format!("drop = [\"{}\"]", loss.name())
+    let loss = loss.name();
+    format!("drop = [\"{loss}\"], or --drop {loss}")
 }
 
 impl fmt::Display for Refusal {

@@ -35,7 +35,7 @@ pub enum StartError {
     /// A node that a tar archive cannot hold.
     #[error(
         "{path}: a command reads its content as a tar archive, which has no sockets; \
-         exclude it, or leave all special files out with drop = [\"{}\"]",
+         exclude it, or leave all special files out with drop = [\"{0}\"], or --drop {0}",
         Loss::SpecialFiles.name()
     )]
     Socket {

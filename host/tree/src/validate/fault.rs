@@ -55,10 +55,10 @@ impl Fault {
         match self {
             Self::Owner { .. } => "set another one with owner = \"0:0\"",
             Self::Attribute { .. } => {
-                "mend it, or leave such attributes out with drop = [\"attributes\"]"
+                "mend it, or leave such attributes out with drop = [\"attributes\"], or --drop attributes"
             }
             Self::AttributeNames { .. } => {
-                "remove some, or leave out what is too much with drop = [\"attributes\"]"
+                "remove some, or leave out what is too much with drop = [\"attributes\"], or --drop attributes"
             }
         }
     }
