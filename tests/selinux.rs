@@ -243,6 +243,10 @@ fn a_file_system_without_a_spec_has_labels_too() {
         said.contains("--contexts") && said.contains("stores none"),
         "{said}"
     );
+    let line = ["mkfs", "squashfs", "--content", "root", "--contexts", "fc"];
+    let without = ["--option", "no-xattrs=yes", "-o", "x.img"];
+    let said = refused(&bench, &[&line[..], &without].concat());
+    assert!(said.contains("squashfs stores none"), "{said}");
     let line = ["mkfs", "ext4", "--content", "root", "-o", "fc"];
     let said = refused(&bench, &[&line[..], &["--contexts", "fc"]].concat());
     assert!(

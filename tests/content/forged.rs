@@ -348,7 +348,7 @@ fn attributes_in_flood() {
             case("20,000 attributes of a node", "vfat", ARCHIVE, with(attributes(20_000, b"value")))
                 .refused(too_many),
             case("5,000 attributes of a node", "vfat", ARCHIVE, with(attributes(5_000, b"value")))
-                .refused("/a: vfat cannot store its extended attributes; leave them out with drop = [\"attributes\"]"),
+                .refused("/a: vfat cannot store its extended attributes; leave them out with drop = [\"attributes\"], or --drop attributes"),
             case("20,000 attributes that are left out", "vfat", ARCHIVE, with(attributes(20_000, b"value")))
                 .with("drop = [\"attributes\"]")
                 .memory(32 * MEBIBYTE),

@@ -293,7 +293,7 @@ fn more_names_than_a_file_can_have() {
                 .nodes(65_001)
                 .refused(
                     "/0/…: a hard link cannot be stored in vfat; \
-                     store a copy of each with drop = [\"hard-links\"]",
+                     store a copy of each with drop = [\"hard-links\"], or --drop hard-links",
                 ),
             case("65,001 names, each a copy", "vfat", ZSTD, names(65_001))
                 .size("600MiB")

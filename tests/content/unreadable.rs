@@ -54,7 +54,7 @@ fn attributes_that_the_kernel_refuses() {
             (
                 "a NUL in an attribute's name",
                 file("SCHILY.xattr.user.a\0b", b"v"),
-                "a.tar: /a: its attribute 'user.a\\u{0}b' has a NUL byte in its name; …drop = [\"attributes\"]",
+                "a.tar: /a: its attribute 'user.a\\u{0}b' has a NUL byte in its name; …drop = [\"attributes\"], or --drop attributes",
             ),
             (
                 "an attribute's name of 256 bytes",

@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::component::{self, ComponentError, Fetch};
 use crate::parallel;
-use crate::plan::{FilesystemRequest, PlanError, Reason};
+use crate::plan::{FilesystemRequest, PlanError, Reason, leaves_attributes_out};
 use crate::progress::Progress;
 use cellblock_cell::{CellError, Guest, Runtime, Wall};
 use cellblock_contract::{CommandLine, Description, KindDescription, Kinds, Loss, Losses};
@@ -206,8 +206,10 @@ impl Formatters {
             .filter_map(|it| it.filesystem.as_ref());
         for filesystem in filesystems {
             let kind = &filesystem.kind.value;
+            let options = filesystem.options.iter();
+            let options = options.map(|(name, value)| (&**name, &*value.value));
             if let Some(selinux) = &filesystem.selinux
-                && !self.stores_labels(kind)
+                && (!self.stores_labels(kind) || leaves_attributes_out(kind, options))
             {
                 let reason = Reason::LabelsNotStored { kind: kind.clone() };
                 return Err(PlanError::at(reason, &selinux.place));
@@ -221,7 +223,10 @@ impl Formatters {
     /// # Errors
     /// [`PlanError`] if it stores none, and is to have some.
     pub(crate) fn check_labels_of(&self, request: &FilesystemRequest) -> Result<(), PlanError> {
-        if request.contexts.is_none() || self.stores_labels(&request.kind) {
+        let options = request.options.iter();
+        let options = options.map(|(name, value)| (&**name, &**value));
+        let is_without = leaves_attributes_out(&request.kind, options);
+        if request.contexts.is_none() || (self.stores_labels(&request.kind) && !is_without) {
             return Ok(());
         }
         let kind = request.kind.clone();

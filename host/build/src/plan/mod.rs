@@ -181,10 +181,18 @@ impl FilesystemPlan {
     /// What an option has the formatter of ours leave out, as if it were dropped. Those of the others either refuse what they turn off, as
     /// `^ext_attr` does attributes, or the reader tells of them, as of inodes without fractions of seconds.
     pub(crate) fn left_out(&self) -> Option<Loss> {
-        let without = |(name, value): &(String, String)| name == "no-xattrs" && value == "yes";
-        let is_without = self.kind == "squashfs" && self.options.iter().any(without);
-        is_without.then_some(Loss::Attributes)
+        let options = self.options.iter();
+        let options = options.map(|(name, value)| (&**name, &**value));
+        leaves_attributes_out(&self.kind, options).then_some(Loss::Attributes)
     }
+}
+
+/// Whether options have a formatter of ours leave extended attributes out.
+pub(crate) fn leaves_attributes_out<'o>(
+    kind: &str,
+    mut options: impl Iterator<Item = (&'o str, &'o str)>,
+) -> bool {
+    kind == "squashfs" && options.any(|option| option == ("no-xattrs", "yes"))
 }
 
 /// Something that is written as it is.

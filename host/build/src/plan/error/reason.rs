@@ -330,7 +330,7 @@ pub enum Reason {
     },
     /// Labels for SELinux where nothing stores them.
     #[error(
-        "`selinux` (--contexts) labels files by an extended attribute, and {kind} stores none: remove it, or make an ext4, an erofs or a squashfs"
+        "`selinux` (--contexts) labels files by an extended attribute, and {kind} stores none: remove it, or make an ext4, an erofs, or a squashfs without `no-xattrs`"
     )]
     LabelsNotStored {
         /// The kind of file system.
