@@ -327,7 +327,7 @@ fn what_an_output_cannot_be_is_said_with_what_to_do() {
     for (output, expected) in [
         (
             "link.img",
-            "link.img: it is a link to nowhere/disk.img, which is not there: remove the link",
+            "link.img: it is a link to nowhere/disk.img, which is not there: name what it should lead to",
         ),
         (
             "disk.vhdx,block_size=64KiB",

@@ -2,13 +2,13 @@
 //!
 //! It is held in memory while the partition that it goes into is made.
 
-use std::fs;
 use std::path::PathBuf;
 
 use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 
 use crate::boot::uki::{self, Section};
+use crate::named_file;
 use crate::plan::{Facts, PlanError, Reason};
 use crate::signing::{self, Signers};
 use crate::template::{self, Awaited, TemplateError};
@@ -333,9 +333,5 @@ fn check_command_line(kernel: &str, place: &Place, text: &str) -> Result<(), Pla
 }
 
 fn read(file: &Placed<PathBuf>) -> Result<Vec<u8>, PlanError> {
-    let failed = |error: std::io::Error| PlanError::unusable(file, error);
-    if !fs::metadata(&file.value).map_err(failed)?.is_file() {
-        return Err(PlanError::unusable(file, "it is no regular file"));
-    }
-    fs::read(&file.value).map_err(failed)
+    named_file::read(file, usize::MAX)
 }

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use cellblock_cell::Kept;
 use cellblock_tree::source::SourceError;
-use cellblock_tree::{KnownFiles, Tree, TreeDigests};
+use cellblock_tree::{Disks, KnownFiles, Tree, TreeDigests};
 
 /// Digests of files, kept from one run to the next in a folder of this user's own: see [`KnownFiles`] for what is taken to be unchanged.
 #[derive(Debug)]
@@ -26,7 +26,7 @@ impl KnownDigests {
             return tree.digests();
         };
         let kept = self.0.get(&origins).unwrap_or_default();
-        let known = KnownFiles::new(&kept, SystemTime::now());
+        let known = KnownFiles::new(&kept, SystemTime::now(), Disks::mounted());
         let digests = tree.digests_with(&known)?;
         if let Some(bytes) = known.to_bytes() {
             self.0.put(&origins, &bytes);

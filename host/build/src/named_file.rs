@@ -5,6 +5,7 @@ use std::io::{self, Read as _};
 use std::path::PathBuf;
 
 use cellblock_spec::Placed;
+use cellblock_tree::source::Seen;
 
 use crate::plan::PlanError;
 
@@ -15,9 +16,18 @@ pub(crate) fn read(file: &Placed<PathBuf>, most: usize) -> Result<Vec<u8>, PlanE
     if !metadata.is_file() {
         return Err(PlanError::unusable(file, "it is no regular file"));
     }
+    let open = File::open(&file.value).map_err(failed)?;
+    let seen = Seen::of(&open).map_err(failed)?;
     let mut bytes = Vec::new();
-    File::open(&file.value)
-        .and_then(|file| file.take(most as u64).read_to_end(&mut bytes))
+    (&open)
+        .take(most as u64)
+        .read_to_end(&mut bytes)
         .map_err(failed)?;
-    Ok(bytes)
+    match seen.change(&open).map_err(failed)? {
+        Some(how) => {
+            let why = format!("it changed while it was read: {how}");
+            Err(PlanError::unusable(file, why))
+        }
+        None => Ok(bytes),
+    }
 }

@@ -11,6 +11,7 @@ use rustix::fs::{FallocateFlags, SeekFrom};
 use rustix::io::Errno;
 
 use super::ImageError;
+use cellblock_tree::source::Seen;
 
 /// The bytes that are read at a time where the kernel cannot copy.
 const BUFFER: usize = 1 << 20;
@@ -135,18 +136,23 @@ pub(super) fn raw_file(
         path: path.to_owned(),
         source,
     };
+    let changed = |how: String| ImageError::RawChanged {
+        path: path.to_owned(),
+        how,
+    };
     let source = File::open(path).map_err(raw)?;
-    let is = source.metadata().map_err(raw)?.len();
-    if is != length {
-        return Err(ImageError::RawChanged {
-            path: path.to_owned(),
-            was: length,
-            is,
-        });
+    let seen = Seen::of(&source).map_err(raw)?;
+    if seen.size() != length {
+        let how = format!("it had {length} bytes, and has {}", seen.size());
+        return Err(changed(how));
     }
-    match data(&source, 0, target, to, length, watch) {
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Err(raw(error)),
-        result => Ok(result),
+    let copied = match data(&source, 0, target, to, length, watch) {
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Err(raw(error)),
+        copied => copied,
+    };
+    match seen.change(&source).map_err(raw)? {
+        Some(how) => Err(changed(how)),
+        None => Ok(copied),
     }
 }
 

@@ -2,12 +2,13 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::Write as _;
+use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 
 use super::{Durability, Image, ImageError, Scratch, target};
 
 /// A file whose place is looked at before anything is built, which is written before the image gets its name, and gets its
-/// own name behind it: complete or not at all. A device or a pipe is written as it is.
+/// own name behind it: complete or not at all. A device of characters or a pipe is written as it is, and a block device never.
 #[derive(Debug)]
 pub struct Document {
     path: PathBuf,
@@ -20,9 +21,18 @@ impl Document {
     /// Looks whether there can be such a file.
     ///
     /// # Errors
-    /// [`ImageError`] if its folder takes no files, or it is a directory.
+    /// [`ImageError`] if its folder takes no files, or it is a directory or a block device.
     pub fn prepare(path: &Path) -> Result<Self, ImageError> {
-        let is_special = fs::metadata(path).is_ok_and(|it| !it.is_file() && !it.is_dir());
+        let found = fs::metadata(path);
+        if found
+            .as_ref()
+            .is_ok_and(|it| it.file_type().is_block_device())
+        {
+            return Err(ImageError::NotAFile {
+                path: path.to_owned(),
+            });
+        }
+        let is_special = found.is_ok_and(|it| !it.is_file() && !it.is_dir());
         let (file, scratch) = if is_special {
             let opened = OpenOptions::new().write(true).open(path);
             let failed = |source| ImageError::Open {

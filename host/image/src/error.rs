@@ -48,7 +48,7 @@ pub enum ImageError {
     },
     /// The image's name is a link to nothing.
     #[error(
-        "{}: it is a link to {}, which is not there: remove the link, or name what it should lead to", path.display(), to.display()
+        "{}: it is a link to {}, which is not there: name what it should lead to, or `-` for standard output", path.display(), to.display()
     )]
     Dangling {
         /// The link.
@@ -196,15 +196,13 @@ pub enum ImageError {
         /// The reason.
         source: io::Error,
     },
-    /// A raw file is not what it was when it was planned.
-    #[error("{}: changed while the image was built: it had {was} bytes, and has {is}", path.display())]
+    /// A raw file is not what it was when it was planned, or when it was begun to be copied.
+    #[error("{}: changed while the image was built: {how}", path.display())]
     RawChanged {
         /// The file.
         path: PathBuf,
-        /// Its size when the layout was planned.
-        was: u64,
-        /// Its size now.
-        is: u64,
+        /// What of it has changed.
+        how: String,
     },
     /// Content cannot be read.
     #[error(transparent)]

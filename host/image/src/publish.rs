@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::io;
 use std::ops::Range;
-use std::os::unix::fs::FileExt as _;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
@@ -21,6 +21,9 @@ const DRAINED: usize = 1 << 20;
 /// How often a folder is asked for that somebody has locked, and how long it is waited in between.
 const LOCK_ATTEMPTS: u32 = 100;
 const LOCK_INTERVAL: Duration = Duration::from_millis(20);
+
+/// The most copies that are made beside one file at a time.
+const MOST_COPIES: u32 = 100;
 
 /// What of a published image is on the disk itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -282,11 +285,10 @@ impl Image {
         }
     }
 
-    /// For file systems that cannot name an unnamed file.
+    /// For file systems that cannot name an unnamed file: it is copied to one of a name that nobody else has, which is renamed
+    /// once it is complete.
     fn copy_to_name(&self, target: &Path, durability: Durability) -> io::Result<()> {
-        let beside = beside(target);
-        scratch::remove(&beside)?;
-        let named = scratch::create_named(&beside)?;
+        let (beside, named) = own_name(target)?;
         let copied = named
             .set_len(self.size)
             .and_then(|()| named.set_permissions(self.file.metadata()?.permissions()))
@@ -369,6 +371,48 @@ fn locked_folder(target: &Path) -> Option<File> {
         }
     }
     None
+}
+
+/// A new file beside `target` with a name that nobody else writes to: who copies keeps it locked, and one that is not locked was left
+/// by a process that was killed.
+pub(super) fn own_name(target: &Path) -> io::Result<(PathBuf, File)> {
+    for number in 0..MOST_COPIES {
+        let mut path = beside(target);
+        path.as_mut_os_string().push(format!(".copy{number}"));
+        if is_left(&path) {
+            scratch::remove(&path)?;
+        }
+        match scratch::create_named(&path) {
+            Ok(file) => {
+                // Somebody else may have come between, and taken it for one that was left.
+                let is_free = !matches!(lock_alone(&file), Err(Errno::WOULDBLOCK));
+                if is_free && is_of(&path, &file) {
+                    return Ok((path, file));
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Err(io::ErrorKind::AlreadyExists.into())
+}
+
+/// Whether a copy is nobody's: it is there, and not locked. Where files cannot be locked, none is.
+fn is_left(path: &Path) -> bool {
+    File::open(path).is_ok_and(|file| lock_alone(&file).is_ok() && is_of(path, &file))
+}
+
+fn lock_alone(file: &File) -> Result<(), Errno> {
+    rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive)
+}
+
+/// Whether the open file is the one of this name.
+fn is_of(path: &Path, file: &File) -> bool {
+    let (named, open) = (fs::symlink_metadata(path), file.metadata());
+    let (Ok(named), Ok(open)) = (named, open) else {
+        return false;
+    };
+    (named.dev(), named.ino()) == (open.dev(), open.ino())
 }
 
 /// The name beside `target` that exists between a link and a rename only; one that a killed process left is replaced. It

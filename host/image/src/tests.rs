@@ -2,15 +2,19 @@
 #![allow(clippy::unwrap_used)]
 
 use std::fs::{self, File};
-use std::os::unix::fs::{FileExt as _, MetadataExt as _, symlink};
-use std::path::Path;
+use std::os::unix::fs::{FileExt as _, FileTypeExt as _, MetadataExt as _, symlink};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use tempfile::TempDir;
 
-use super::{Durability, Filling, Image, ImageError, PartitionFile, Scratch, copy, target};
+use super::publish::own_name;
+use super::{
+    Document, Durability, Filling, Image, ImageError, PartitionFile, Scratch, copy, target,
+};
 use cellblock_contract::{Partition as _, PiecePlacement, Placement, Run};
+use cellblock_judges::{Ability, lacks};
 use cellblock_tree::source::{ReadOptions, Source, What, read_sources};
 use cellblock_tree::{NodeId, Tree};
 
@@ -324,4 +328,53 @@ fn names_that_cannot_be_an_images_are_refused() {
         target(Path::new("disk.img")).unwrap(),
         Path::new("disk.img")
     );
+}
+
+#[test]
+fn a_raw_file_that_changes_while_it_is_copied_is_an_error_that_names_it() {
+    let folder = TempDir::new().unwrap();
+    let raw = folder.path().join("raw.bin");
+    fs::write(&raw, vec![1; 1 << 20]).unwrap();
+    let image = Image::new(&scratch(folder.path()), 2 << 20).unwrap();
+    image
+        .splice_file(&raw, 0, 1 << 20, copy::UNWATCHED)
+        .unwrap();
+    // Another name for it is no change.
+    fs::hard_link(&raw, folder.path().join("also.bin")).unwrap();
+    let rewrite = |_: u64| fs::write(&raw, vec![2; 1 << 20]).unwrap();
+    let error = image.splice_file(&raw, 0, 1 << 20, &rewrite).unwrap_err();
+    assert!(
+        matches!(error, ImageError::RawChanged { .. })
+            && error.to_string().contains("raw.bin: changed while"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_record_is_written_to_no_block_device() {
+    let devices = fs::read_dir("/dev").unwrap().map(|it| it.unwrap().path());
+    let is_block =
+        |path: &PathBuf| fs::metadata(path).is_ok_and(|it| it.file_type().is_block_device());
+    let Some(device) = devices.into_iter().find(is_block) else {
+        lacks(Ability::Devices, "there is no block device in /dev");
+        return;
+    };
+    let error = Document::prepare(&device).unwrap_err();
+    assert!(matches!(error, ImageError::NotAFile { .. }), "{error}");
+    Document::prepare(Path::new("/dev/null")).unwrap();
+}
+
+#[test]
+fn a_copy_has_a_name_of_its_own_and_takes_that_of_one_that_was_left() {
+    let folder = TempDir::new().unwrap();
+    let target = folder.path().join("disk.img");
+    let (first, held) = own_name(&target).unwrap();
+    let (second, other) = own_name(&target).unwrap();
+    assert_ne!(first, second);
+    held.set_len(100).unwrap();
+    drop(held);
+    // Nobody writes to the first any more.
+    let (third, new) = own_name(&target).unwrap();
+    assert_eq!((&third, new.metadata().unwrap().len()), (&first, 0));
+    drop((other, new));
 }

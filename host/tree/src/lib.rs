@@ -32,7 +32,7 @@ use crate::source::store::{Store, StoredFile};
 use serde::{Deserialize, Serialize};
 
 pub use digest::TreeDigests;
-pub use known::KnownFiles;
+pub use known::{Disks, KnownFiles};
 pub use reader::{Data, Extent, Portion, Reader};
 pub use totals::Totals;
 

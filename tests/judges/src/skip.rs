@@ -25,6 +25,8 @@ pub enum Ability {
     Attributes,
     /// Files with holes where the tests keep their files.
     Holes,
+    /// A disk that the kernel writes to where the project is.
+    Disk,
     /// Files, or memory, of the size that a test needs.
     Room,
     /// To make device nodes.
@@ -48,6 +50,7 @@ impl fmt::Display for Ability {
             Self::Trace => "tracing",
             Self::Attributes => "extended attributes",
             Self::Holes => "files with holes",
+            Self::Disk => "a file system whose times tell of a change",
             Self::Room => "room",
             Self::Devices => "device nodes",
             Self::Landlock => "Landlock",

@@ -61,6 +61,7 @@ impl Preparation<'_> {
             found,
             decompressors: Arc::clone(codecs) as _,
             contexts: filesystem.contexts.clone(),
+            lost_and_found: matches!(&*filesystem.kind, "ext2" | "ext3" | "ext4"),
         };
         let spool = || self.scratch.file();
         let images = filesystem.contents.iter().filter_map(Content::source);

@@ -13,7 +13,7 @@ use crate::footprint::Footprint;
 use cellblock_spec::{Content, Spec};
 use cellblock_text::hexadecimal;
 use cellblock_tree::Timestamp;
-use cellblock_tree::source::{self, ReadOptions, Source, SourceError, What};
+use cellblock_tree::source::{self, ReadOptions, Seen, Source, SourceError, What};
 
 /// The bytes that are hashed at a time.
 const BUFFER: usize = 1 << 20;
@@ -32,6 +32,32 @@ pub struct Input {
     /// ([`Tree::content_digest`](cellblock_tree::Tree::content_digest)); of a container image in a directory `ociManifest`, or where
     /// it has none `ociConfig`: the SHA-256 digest of that document, or another one with its algorithm in front.
     pub digest: BTreeMap<String, String>,
+    /// Of a file, as it was when it was hashed.
+    seen: Option<Seen>,
+}
+
+impl Input {
+    /// Looks whether a file is still the one that was hashed, so that its digest is that of what went in.
+    ///
+    /// # Errors
+    /// [`InputError`] if it is not, or cannot be looked at.
+    pub fn check(&self) -> Result<(), InputError> {
+        let Some(seen) = &self.seen else {
+            return Ok(());
+        };
+        let failed = |source| InputError::File {
+            path: self.path.clone(),
+            source,
+        };
+        let change = File::open(&self.path).and_then(|file| seen.change(&file));
+        match change.map_err(failed)? {
+            None => Ok(()),
+            Some(how) => Err(InputError::Changed {
+                path: self.path.clone(),
+                how,
+            }),
+        }
+    }
 }
 
 /// An input whose digest cannot be had.
@@ -44,6 +70,14 @@ pub enum InputError {
         path: PathBuf,
         /// What the system says.
         source: io::Error,
+    },
+    /// A file that is not what was hashed.
+    #[error("{}: changed while the image was built: {how}", path.display())]
+    Changed {
+        /// The file.
+        path: PathBuf,
+        /// What of it has changed.
+        how: String,
     },
     /// A directory.
     #[error(transparent)]
@@ -67,11 +101,13 @@ pub fn inputs(
         if is_known || path == Path::new("-") || path.is_dir() {
             continue;
         }
+        let (digest, seen) = of_file(path)?;
         found.push(Input {
             path: path.to_owned(),
             what: what.to_owned(),
             partition: None,
-            digest: BTreeMap::from([("sha256".to_owned(), of_file(path)?)]),
+            digest: BTreeMap::from([("sha256".to_owned(), digest)]),
+            seen: Some(seen),
         });
     }
     for (partition, name) in spec.partitions.iter().zip(names) {
@@ -96,24 +132,26 @@ pub fn inputs(
                 what: what.to_owned(),
                 partition: Some(name.clone()),
                 digest: digest.map_err(|error| InputError::Directory(Box::new(error)))?,
+                seen: None,
             });
         }
     }
     Ok(found)
 }
 
-/// The SHA-256 digest of a file.
-pub(super) fn of_file(path: &Path) -> Result<String, InputError> {
+/// The SHA-256 digest of a file, and the file as it was before it was read.
+pub(super) fn of_file(path: &Path) -> Result<(String, Seen), InputError> {
     let failed = |source| InputError::File {
         path: path.to_owned(),
         source,
     };
     let mut file = File::open(path).map_err(failed)?;
+    let seen = Seen::of(&file).map_err(failed)?;
     let mut hash = Sha256::new();
     let mut buffer = vec![0; BUFFER];
     loop {
         match file.read(&mut buffer).map_err(failed)? {
-            0 => return Ok(hexadecimal(&hash.finalize())),
+            0 => return Ok((hexadecimal(&hash.finalize()), seen)),
             count => hash.update(&buffer[..count]),
         }
     }
@@ -156,4 +194,29 @@ fn of_directory(
     ];
     let digests = digests.map(|(name, digest)| (name.to_owned(), hexadecimal(&digest)));
     Ok(digests.into())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_another_one_than_was_hashed_is_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("initrd");
+        std::fs::write(&path, b"one").unwrap();
+        let (digest, seen) = of_file(&path).unwrap();
+        let input = Input {
+            path: path.clone(),
+            what: "the initrd".to_owned(),
+            partition: None,
+            digest: BTreeMap::from([("sha256".to_owned(), digest)]),
+            seen: Some(seen),
+        };
+        input.check().unwrap();
+        std::fs::write(&path, b"three").unwrap();
+        let error = input.check().unwrap_err().to_string();
+        assert!(error.contains("its size was 3, and is 5"), "{error}");
+    }
 }

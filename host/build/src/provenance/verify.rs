@@ -165,7 +165,7 @@ fn of_inputs(
         // The files that the spec was written in are no longer read: the statement has all of it.
         let found = found.map(|it| it.digest).or_else(|| {
             let digest = of_file(Path::new(&before.name)).ok()?;
-            Some([("sha256".to_owned(), digest)].into())
+            Some([("sha256".to_owned(), digest.0)].into())
         });
         for (algorithm, was) in &before.digest {
             let is = found

@@ -261,6 +261,9 @@ fn deliver(
     let records: Vec<&Record> = made.iter().map(|one| &one.record).collect();
     record.write_each(&records)?;
     if let (Some(sources), [one]) = (sources, &records[..]) {
+        for input in &sources.inputs {
+            input.check().map_err(Failure::failed)?;
+        }
         provenance.write(&statement(sources.spec, &sources.inputs, one))?;
     }
     let is_silent = provenance.is_stdout();

@@ -14,7 +14,7 @@ use std::path::Path;
 use super::budget::Kept;
 use super::contexts::{self, FileContexts};
 use super::directory::{self, Selection};
-use super::forest::{Blocked, Body, Forest, Inode, InodeId};
+use super::forest::{Blocked, Body, Forest, Inode, InodeId, Metadata};
 use super::pattern::Patterns;
 use super::store::{MemoryStore, Store};
 use super::{
@@ -24,6 +24,9 @@ use super::{
 use super::{archive, disk, dump, follow, mtree, oci, single};
 use crate::{Timestamp, index, validate};
 use cellblock_text::PathBytes;
+
+/// The folder in which `e2fsck` puts what has no name.
+const LOST_AND_FOUND: &[u8] = b"lost+found";
 
 /// Reads and merges sources, in order, into one tree. Without sources that is an empty root directory.
 ///
@@ -421,6 +424,14 @@ impl Merging<'_> {
             return Ok(());
         };
         let contexts = FileContexts::read(path)?;
+        if self.options.lost_and_found && self.forest.lookup(&[LOST_AND_FOUND]).is_none() {
+            let folder = self.directory_at(LOST_AND_FOUND, &[LOST_AND_FOUND])?;
+            let metadata = Metadata {
+                mode: 0o700,
+                ..Metadata::IMPLIED
+            };
+            self.forest.set_metadata(folder, metadata);
+        }
         if let Some(torn) = contexts::label(&contexts, &mut self.forest, &mut self.kept.sets) {
             self.warnings.push(Warning::LabelsDiffer {
                 contexts: path.clone(),

@@ -50,7 +50,7 @@ pub use oci::{
     Image, ImageConfig, ImageError, ImageInfo, ImagePlatform, NotAPlatform, OpenedImage,
     looks_like_image,
 };
-pub use stamp::FileId;
+pub use stamp::{FileId, Seen};
 pub use warning::Warning;
 
 use std::collections::BTreeSet;
@@ -206,6 +206,8 @@ pub struct ReadOptions {
     pub decompressors: Arc<dyn Decompressors>,
     /// The `file_contexts` of the policy that labels all of it; attributes of that name from sources go.
     pub contexts: Option<PathBuf>,
+    /// The format has a folder `lost+found`, which a policy labels whether a source has it or not.
+    pub lost_and_found: bool,
 }
 
 impl ReadOptions {
@@ -219,6 +221,7 @@ impl ReadOptions {
             found: Counter::default(),
             decompressors: Arc::new(InProcess),
             contexts: None,
+            lost_and_found: false,
         }
     }
 }

@@ -113,6 +113,44 @@ impl Stamp {
     }
 }
 
+/// A file of the host as it was when somebody began to read it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seen {
+    stamp: Stamp,
+    size: u64,
+}
+
+impl Seen {
+    /// The open file as it is now.
+    ///
+    /// # Errors
+    /// When it cannot be looked at.
+    pub fn of(file: impl AsFd) -> io::Result<Self> {
+        let status = status(file)?;
+        Ok(Self {
+            stamp: Stamp::of_open(&status),
+            size: status.stx_size,
+        })
+    }
+
+    /// Its size in bytes.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Looks whether it is still the same; nothing if it is, and else what has changed, in words.
+    ///
+    /// # Errors
+    /// When it cannot be looked at.
+    pub fn change(&self, file: impl AsFd) -> io::Result<Option<String>> {
+        let status = status(file)?;
+        let now = Stamp::new(&status);
+        let found = self.stamp.difference(Some(self.size), &now, &status);
+        Ok(found.map(|(what, was, is)| format!("its {what} was {was}, and is {is}")))
+    }
+}
+
 /// Bytes of a [`Mark`].
 pub(crate) const MARK: usize = 56;
 
@@ -121,8 +159,13 @@ pub(crate) const MARK: usize = 56;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Mark {
     pub(crate) bytes: [u8; MARK],
+    /// The device that the file is on.
+    pub(crate) device: u64,
     /// The later one of its times, in seconds since 1970.
     pub(crate) latest: i64,
+    /// The time of the change is one that a kernel sets, to a fraction of a second: who makes an image of a file system sets it to
+    /// that of the modification, or to one time for all.
+    pub(crate) is_exact: bool,
 }
 
 impl Mark {
@@ -150,7 +193,9 @@ impl Mark {
         }
         Self {
             bytes,
+            device,
             latest: modified.0.max(changed.0),
+            is_exact: changed.1 != 0,
         }
     }
 }

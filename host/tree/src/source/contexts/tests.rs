@@ -158,7 +158,16 @@ fn every_node_is_labelled_and_none_keeps_what_its_source_says() {
         ..ReadOptions::within(0)
     };
     let no_spool = || Err(std::io::ErrorKind::Unsupported.into());
-    let read = read_sources(&[Source::new(What::Archive(archive))], &no_spool, &options).unwrap();
+    let sources = [Source::new(What::Archive(archive))];
+    let with_own = ReadOptions {
+        lost_and_found: true,
+        ..options.clone()
+    };
+    let own = read_sources(&sources, &no_spool, &with_own).unwrap().tree;
+    let folder = own.nodes().find(|node| node.name == b"lost+found").unwrap();
+    let values: Vec<_> = folder.attributes.iter().map(|it| &*it.value).collect();
+    assert_eq!((folder.mode, values), (0o700, vec![&b"u:r:any\0"[..]]));
+    let read = read_sources(&sources, &no_spool, &options).unwrap();
     let labels: Vec<_> = read
         .tree
         .nodes()

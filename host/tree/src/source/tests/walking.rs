@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use super::*;
-use crate::KnownFiles;
+use crate::{Disks, KnownFiles};
 
 #[test]
 fn directory_is_taken_as_found() {
@@ -226,7 +226,7 @@ fn a_file_that_changed_is_hashed_again_though_its_size_and_time_are_the_same() {
     // As if it had been written long before it is hashed.
     let later = SystemTime::now() + Duration::from_secs(3600);
     let hashed = |kept: &[u8]| {
-        let known = KnownFiles::new(kept, later);
+        let known = KnownFiles::new(kept, later, Disks::under(root.path()));
         let tree = read(&[directory(root.path())]).unwrap();
         let digests = tree.digests_with(&known).unwrap();
         assert_eq!(digests, tree.digests().unwrap());
@@ -248,7 +248,7 @@ fn what_is_known_of_a_file_is_used() {
     fs::write(root.path().join("file"), b"bytes").unwrap();
     let later = SystemTime::now() + Duration::from_secs(3600);
     let digest = |kept: &[u8]| {
-        let known = KnownFiles::new(kept, later);
+        let known = KnownFiles::new(kept, later, Disks::under(root.path()));
         let tree = read(&[directory(root.path())]).unwrap();
         let content = tree.digests_with(&known).unwrap().content;
         (content, known.to_bytes())
@@ -273,10 +273,10 @@ fn the_members_of_an_archive_are_known_by_where_they_are_in_it() {
     archive.finish().unwrap();
     let later = SystemTime::now() + Duration::from_secs(3600);
     let tree = read(&[Source::new(What::Archive(path.clone()))]).unwrap();
-    let first = KnownFiles::new(&[], later);
+    let first = KnownFiles::new(&[], later, Disks::under(root.path()));
     let digests = tree.digests_with(&first).unwrap();
     let kept = first.to_bytes().unwrap();
-    let second = KnownFiles::new(&kept, later);
+    let second = KnownFiles::new(&kept, later, Disks::under(root.path()));
     assert_eq!(tree.digests_with(&second).unwrap(), digests);
     assert_eq!((second.to_bytes(), kept.len()), (None, 3 * 88));
 }
