@@ -32,6 +32,8 @@ const HIDDEN: [usize; 2] = [9, 11];
 const INLINE_DATA: &[u8] = b"system.data";
 /// The most bytes of a value: `XATTR_SIZE_MAX` of Linux.
 const VALUE_LIMIT: u64 = 64 << 10;
+/// The most bytes of attributes of an inode: what the host takes in one call.
+const ROOM: u64 = 16 << 20;
 const ENTRY: usize = 16;
 
 /// An attribute as it stands.
@@ -67,20 +69,21 @@ pub(crate) fn attributes(ext: &Ext<'_>, inode: &Inode) -> Result<Vec<Attribute>,
 
 /// What of an inode's content stands in an attribute.
 pub(crate) fn inline_data(ext: &Ext<'_>, inode: &Inode) -> Result<Vec<u8>, ReaderError> {
-    let inner = entries(ext, inode, &inode.inner_attributes, 0)?;
+    let inner = entries(ext, inode, &inode.inner_attributes, 0, &mut { ROOM })?;
     let data = inner.into_iter().find(|raw| raw.name == INLINE_DATA);
     Ok(data.map(|raw| raw.value).unwrap_or_default())
 }
 
 fn all(ext: &Ext<'_>, inode: &Inode) -> Result<Vec<Raw>, ReaderError> {
-    let mut all = entries(ext, inode, &inode.inner_attributes, 0)?;
+    let mut room = ROOM;
+    let mut all = entries(ext, inode, &inode.inner_attributes, 0, &mut room)?;
     if inode.attributes != 0 {
-        all.extend(of_block(ext, inode)?);
+        all.extend(of_block(ext, inode, &mut room)?);
     }
     Ok(all)
 }
 
-fn of_block(ext: &Ext<'_>, inode: &Inode) -> Result<Vec<Raw>, ReaderError> {
+fn of_block(ext: &Ext<'_>, inode: &Inode, room: &mut u64) -> Result<Vec<Raw>, ReaderError> {
     const MAGIC: u32 = 0xEA02_0000;
     const HEAD: usize = 32;
     const CHECKSUM: usize = 16;
@@ -98,7 +101,7 @@ fn of_block(ext: &Ext<'_>, inode: &Inode) -> Result<Vec<Raw>, ReaderError> {
             return Err(damaged("has a wrong checksum"));
         }
     }
-    entries(ext, inode, &block, HEAD)
+    entries(ext, inode, &block, HEAD, room)
 }
 
 /// The entries from `first` on; values stand where they say, from the beginning of `area` on.
@@ -107,6 +110,7 @@ fn entries(
     inode: &Inode,
     area: &[u8],
     first: usize,
+    room: &mut u64,
 ) -> Result<Vec<Raw>, ReaderError> {
     let damaged = |problem: String| inode.damaged(format!("has attributes {problem}"));
     let mut entries = Vec::new();
@@ -124,6 +128,14 @@ fn entries(
             return Err(damaged(format!("named '{}'", name.escape_ascii())));
         }
         let size = u32(head, 8);
+        let wanted = name.len() as u64 + u64::from(size);
+        *room = room.checked_sub(wanted).ok_or_else(|| {
+            let what = format!(
+                "room for more than {ROOM} bytes of attributes of {}",
+                inode.name()
+            );
+            ReaderError::Unsupported(what)
+        })?;
         let value = match u32(head, 4) {
             0 => inner(area, u16(head, 2).into(), size),
             number => Some(outer(ext, inode, number, size)?),
@@ -151,8 +163,11 @@ fn inner(area: &[u8], offset: usize, size: u32) -> Option<Vec<u8>> {
     area.get(offset..end).map(<[u8]>::to_vec)
 }
 
-/// A value in an inode of its own.
+/// A value in an inode of its own, which many may share.
 fn outer(ext: &Ext<'_>, owner: &Inode, number: u32, size: u32) -> Result<Vec<u8>, ReaderError> {
+    if let Some(value) = ext.shared.get(number, size)? {
+        return Ok(value);
+    }
     let inode = Inode::read(ext, number, &owner.name())?;
     let is_value = inode.kind == Kind::File && inode.flags.contains(Flags::EA_INODE);
     if !is_value || inode.size != u64::from(size) {
@@ -162,5 +177,6 @@ fn outer(ext: &Ext<'_>, owner: &Inode, number: u32, size: u32) -> Result<Vec<u8>
         );
         return Err(owner.damaged(problem));
     }
-    content::bytes(ext, &inode, VALUE_LIMIT)
+    ext.shared
+        .read(number, || content::bytes(ext, &inode, VALUE_LIMIT))
 }

@@ -10,6 +10,7 @@ use cellblock_guest::reader::{Partition, ReaderError};
 use crate::field::{array, joined, u16 as little_u16, u32 as little_u32};
 use crate::inode::Inode;
 use crate::mapping::{Run, runs};
+use crate::superblock::Compatible;
 use crate::volume::{Block, Ext};
 
 const MAGIC: u32 = 0xC03B_3998;
@@ -116,6 +117,11 @@ impl<'a, 'b> Log<'a, 'b> {
 
     /// Opens it; none if it is empty.
     fn open(ext: &'a Ext<'b>) -> Result<Option<Self>, ReaderError> {
+        let has_journal = ext.superblock.compatible.contains(Compatible::HAS_JOURNAL);
+        if has_journal && ext.superblock.journal == 0 {
+            let what = "a replay of its journal, which is on another device (mount and unmount it once, or run e2fsck, with both)";
+            return Err(ReaderError::Unsupported(what.to_owned()));
+        }
         let inode = Inode::read(ext, ext.superblock.journal, "the superblock")?;
         let runs = runs(ext, &inode)?;
         let mut log = Self {
@@ -290,11 +296,13 @@ impl<'a, 'b> Log<'a, 'b> {
         if !self.has(Self::FAST_COMMITS) {
             return Ok(());
         }
-        let Ok(bytes) = self.block(self.end) else {
+        // The kernel leaves one block between the log and them: `j_fc_first` is `j_last + 1`.
+        let Ok(bytes) = self.block(self.end + 1) else {
             return Ok(());
         };
+        // Those of an earlier transaction were overtaken by it.
         if little_u16(&bytes, 0) == HEAD && little_u32(&bytes, 8) == sequence {
-            let what = "fast commits in a journal: mount and unmount it once, or run e2fsck";
+            let what = "a replay of the fast commits in its journal (mount and unmount it once, or run e2fsck)";
             return Err(ReaderError::Unsupported(what.to_owned()));
         }
         Ok(())

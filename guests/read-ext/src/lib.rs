@@ -12,6 +12,7 @@
 //!
 //! It shares no code with the formatter but the SDK. What it reads nobody has checked: each number is held against what there
 //! is before it is used, metadata is read at most once a block over the whole file system, and memory is taken for what was read.
+//! Values of attributes that files share are the exception, and have a bound of their own.
 //!
 //! Checksums are checked where the file system has them (`metadata_csum`): a wrong one is an error, since what it covers may be
 //! anything. What the journal has and the disk has not is laid over it in memory, as a mount would write it. Names that are
@@ -27,6 +28,7 @@ mod field;
 mod inode;
 mod journal;
 mod mapping;
+mod shared;
 mod superblock;
 mod volume;
 
@@ -47,6 +49,7 @@ use cellblock_guest::reader::{
 use cellblock_guest::{Kind, Node, NodeId, Uuid};
 
 use inode::{Flags, Inode};
+use superblock::Incompatible;
 use volume::Ext as Open;
 
 /// The reader.
@@ -240,19 +243,27 @@ impl Walk<'_, '_> {
         !inode.flags.contains(Flags::INLINE_DATA) && inode.sectors.saturating_mul(512) < inode.size
     }
 
-    /// A target of fewer than 60 bytes stands in the inode, unless it has a block all the same.
+    /// Whether a link's target stands in the inode, where the map is: as the kernel's `ext4_inode_is_fast_symlink` decides. What
+    /// an inode takes tells nothing where large attributes count to it, but no kernel that knows them gives a short target a block.
+    fn is_fast_link(&self, inode: &Inode) -> bool {
+        let superblock = &self.ext.superblock;
+        if inode.size >= inode::MAP as u64 {
+            return false;
+        }
+        if superblock.incompatible.contains(Incompatible::EA_INODE) {
+            return true;
+        }
+        let of_attributes = match inode.attributes {
+            0 => 0,
+            _ => u64::from(superblock.cluster_size / 512),
+        };
+        !inode.flags.contains(Flags::INLINE_DATA) && inode.sectors <= of_attributes
+    }
+
     fn target(&self, inode: &Inode) -> Result<Vec<u8>, ReaderError> {
         /// The kernel's limit, with a zero at the end.
         const LIMIT: u64 = 4096;
-        let of_attributes = if inode.attributes == 0 {
-            0
-        } else {
-            u64::from(self.ext.superblock.block_size / 512)
-        };
-        let is_inside = !inode.flags.intersects(Flags::EXTENTS | Flags::INLINE_DATA)
-            && inode.size < inode::MAP as u64
-            && inode.sectors <= of_attributes;
-        let mut target = if is_inside {
+        let mut target = if self.is_fast_link(inode) {
             let length = usize::try_from(inode.size).expect("it is below 60");
             inode.map[..length].to_vec()
         } else {

@@ -46,6 +46,7 @@ bitflags! {
         const LARGE_FILE = 0x2;
         const BTREE_DIR = 0x4;
         const HUGE_FILE = 0x8;
+        const BIGALLOC = 0x200;
         const METADATA_CSUM = 0x400;
         const _ = !0;
     }
@@ -68,6 +69,8 @@ pub(crate) struct Superblock {
     pub(crate) incompatible: Incompatible,
     pub(crate) read_only: ReadOnlyCompatible,
     pub(crate) block_size: u32,
+    /// The unit of allocation in bytes: a block, or several with `bigalloc`.
+    pub(crate) cluster_size: u32,
     pub(crate) blocks: u64,
     pub(crate) free_blocks: u64,
     pub(crate) first_block: u32,
@@ -120,6 +123,15 @@ impl Superblock {
                 "has blocks of 2^{log_block_size} KiB, and 64 KiB is the most"
             )));
         }
+        let log_cluster_size = match read_only.contains(ReadOnlyCompatible::BIGALLOC) {
+            true => word(0x1C),
+            false => log_block_size,
+        };
+        if !(log_block_size..=20).contains(&log_cluster_size) {
+            return Err(damaged(format!(
+                "has clusters of 2^{log_cluster_size} KiB, and blocks of 2^{log_block_size} KiB"
+            )));
+        }
         let has_64_bits = incompatible.contains(Incompatible::BITS_64);
         let high = |at| if has_64_bits { word(at) } else { 0 };
         let uuid = array(bytes, 0x68);
@@ -133,6 +145,7 @@ impl Superblock {
             incompatible,
             read_only,
             block_size: 1024 << log_block_size,
+            cluster_size: 1024 << log_cluster_size,
             blocks: joined(word(0x4), high(0x150)),
             free_blocks: joined(word(0xC), high(0x158)),
             first_block: word(0x14),

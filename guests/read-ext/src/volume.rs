@@ -8,6 +8,7 @@ use cellblock_guest::reader::{Partition, ReaderError};
 
 use crate::field::{joined, u16, u32};
 use crate::journal::Replayed;
+use crate::shared::Shared;
 use crate::superblock::{Incompatible, Superblock};
 
 /// A block's number, from the beginning of the partition.
@@ -24,6 +25,8 @@ pub(crate) struct Ext<'a> {
     cache: RefCell<VecDeque<Cached>>,
     /// How many more blocks of metadata may be read.
     budget: Cell<u64>,
+    /// What of attributes is read, and how often yet.
+    pub(crate) shared: Shared,
 }
 
 /// Some blocks that were read, by the first of them.
@@ -48,6 +51,7 @@ impl<'a> Ext<'a> {
             tables: Vec::new(),
             replayed: Replayed::default(),
             cache: RefCell::default(),
+            shared: Shared::default(),
         };
         ext.tables = ext.read_tables()?;
         if ext.needs_replay() {
@@ -128,6 +132,11 @@ impl<'a> Ext<'a> {
     /// # Errors
     /// If there are more than the file system has: some are reached twice.
     pub(crate) fn spend(&self, blocks: u64) -> Result<(), ReaderError> {
+        if self.shared.is_counting() {
+            return self
+                .shared
+                .spend(blocks * u64::from(self.superblock.block_size));
+        }
         let left = self.budget.get().checked_sub(blocks).ok_or_else(|| {
             let problem =
                 "has more blocks of metadata than blocks: some are reached again and again";

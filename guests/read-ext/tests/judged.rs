@@ -6,10 +6,11 @@ use std::fs::{self, File};
 use std::os::unix::fs::{FileExt as _, PermissionsExt as _, symlink};
 use std::path::Path;
 
+use cellblock_guest::reader::ReaderError;
 use cellblock_judges::{judge, text};
 use cellblock_read_ext::Ext;
 use cellblock_readers_judged::{
-    Folder, Mount, Temporary, attributes, compare, fill, mount, read, seen,
+    Folder, Mount, Temporary, attributes, compare, fill, mount, outcome, read, seen,
 };
 use rustix::fs::{FallocateFlags, XattrFlags, fallocate, lsetxattr};
 
@@ -305,6 +306,135 @@ fn a_journal_is_replayed_in_memory() {
     }
 }
 
+/// A journal with fast commits has a second log, which is not replayed: what stands there alone is not to be missed, and what
+/// a transaction has overtaken is of no interest.
+#[test]
+fn fast_commits_are_refused_until_a_transaction_overtakes_them() {
+    for block in ["1024", "4096"] {
+        let options = ["-t", "ext4", "-b", block, "-O", "fast_commit"];
+        let Some(image) = make(&options, 128) else {
+            return;
+        };
+        let Some(mounted) = mount(&image.0, "ext4", "loop,commit=600") else {
+            return;
+        };
+        let written = |name: &str| {
+            let file = File::create(mounted.path().join(name)).unwrap();
+            file.write_all_at(name.as_bytes(), 0).unwrap();
+            file.sync_all().unwrap();
+        };
+        // The first is a whole transaction, and the others come behind it.
+        for name in ["first", "second", "third"] {
+            written(name);
+        }
+        let torn = copy_of(&image.0);
+        rustix::fs::syncfs(File::open(mounted.path()).unwrap()).unwrap();
+        let overtaken = copy_of(&image.0);
+        drop(mounted);
+
+        let refused = outcome::<Ext>(&fs::read(&torn.0).unwrap());
+        let Some(shown) = mount(&torn.0, "ext4", "loop") else {
+            return;
+        };
+        assert!(shown.path().join("third").exists());
+        assert!(
+            matches!(&refused, Err(ReaderError::Unsupported(what)) if what.contains("fast commits")),
+            "{refused:?}"
+        );
+        drop(shown);
+
+        let (volume, listing, partition) = read::<Ext>(&overtaken.0);
+        let replayed = volume.properties.iter().find(|(name, _)| name == "journal");
+        assert!(replayed.is_some(), "{:?}", volume.properties);
+        let Some(shown) = mount(&overtaken.0, "ext4", "loop") else {
+            return;
+        };
+        let told = seen::of_listing(&listing, &partition);
+        seen::compare(&told, &seen::of_mount(shown.path()));
+    }
+}
+
+#[test]
+fn a_journal_on_another_device_is_named() {
+    let options = ["-t", "ext4", "-O", "^has_journal,^metadata_csum"];
+    let Some(image) = make(&options, 16) else {
+        return;
+    };
+    let mut bytes = fs::read(&image.0).unwrap();
+    // The features has_journal and needs_recovery, and the number of the device.
+    bytes[1024 + 0x5C] |= 4;
+    bytes[1024 + 0x60] |= 4;
+    bytes[1024 + 0xE4..][..4].copy_from_slice(&0x0801_u32.to_le_bytes());
+    let refused = outcome::<Ext>(&bytes);
+    assert!(
+        matches!(&refused, Err(ReaderError::Unsupported(what)) if what.contains("another device")),
+        "{refused:?}"
+    );
+}
+
+/// Large attributes count to what a link takes: by blocks, by clusters, or in an inode of their own.
+#[test]
+fn links_with_large_attributes_are_read() {
+    for (features, value) in [
+        ("ea_inode", 20_000),
+        ("ea_inode", 1500),
+        ("ea_inode,inline_data", 20_000),
+        ("inline_data", 1500),
+        ("bigalloc,^resize_inode", 1500),
+        ("bigalloc,^resize_inode,ea_inode", 20_000),
+        ("^extent,^64bit", 1500),
+    ] {
+        println!("{features} {value}");
+        let mut options = vec!["-t", "ext4", "-b", "4096", "-O", features];
+        if features.contains("bigalloc") {
+            options.extend(["-C", "65536"]);
+        }
+        let Some(image) = make(&options, 256) else {
+            return;
+        };
+        let Some(mounted) = mount(&image.0, "ext4", "loop") else {
+            return;
+        };
+        for length in [1, 5, 59, 60, 100, 1000] {
+            for value in [0, value] {
+                let link = mounted.path().join(format!("{length}-{value}"));
+                symlink("t".repeat(length), &link).unwrap();
+                if value > 0 {
+                    let value = vec![7; value];
+                    lsetxattr(&link, "trusted.large", &value, XattrFlags::empty()).unwrap();
+                }
+            }
+        }
+        drop(mounted);
+        compare::<Ext>(&image.0, "ext4");
+    }
+}
+
+/// The kernel stores equal values once, however many files have them.
+#[test]
+fn values_that_many_files_share_are_read() {
+    let options = [
+        "-t", "ext4", "-b", "1024", "-N", "1024", "-O", "ea_inode", "-J", "size=4",
+    ];
+    let Some(image) = make(&options, 20) else {
+        return;
+    };
+    let Some(mounted) = mount(&image.0, "ext4", "loop") else {
+        return;
+    };
+    for number in 0..400_u32 {
+        let path = mounted.path().join(format!("file-{number}"));
+        fs::write(&path, "").unwrap();
+        // One value of all, and one of each hundredth.
+        let value = (number % 100).to_le_bytes().repeat(1024);
+        for (name, value) in [("user.all", vec![9; 65_536]), ("user.some", value)] {
+            lsetxattr(&path, name, &value, XattrFlags::empty()).unwrap();
+        }
+    }
+    drop(mounted);
+    compare::<Ext>(&image.0, "ext4");
+}
+
 /// Writes to a mounted file system, and copies the image with what has come to it so far.
 fn torn_copy(image: &Path, mounted: &Mount) -> Temporary {
     let top = mounted.path();
@@ -324,6 +454,11 @@ fn torn_copy(image: &Path, mounted: &Mount) -> Temporary {
             .unwrap();
     }
     File::open(top).unwrap().sync_all().unwrap();
+    copy_of(image)
+}
+
+/// A copy of an image as it is now.
+fn copy_of(image: &Path) -> Temporary {
     let copy = Temporary::new("img");
     let output = judge("cp")
         .unwrap()

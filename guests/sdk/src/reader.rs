@@ -255,10 +255,14 @@ pub struct Teller<'a> {
     extents: Vec<FileExtent>,
     /// The bytes of the inline ones among them.
     inline: usize,
+    /// The bytes of the attributes in the batch.
+    attributes: usize,
 }
 
 impl<'a> Teller<'a> {
     const NODES: usize = 4096;
+    /// The host takes 16 MiB in one call, so that a node with more than this may still come alone.
+    const ATTRIBUTES: usize = 1 << 20;
     const EXTENTS: usize = 4096;
     const INLINE: usize = 1 << 20;
 
@@ -270,6 +274,7 @@ impl<'a> Teller<'a> {
             batch: Batch::default(),
             extents: Vec::new(),
             inline: 0,
+            attributes: 0,
         }
     }
 
@@ -282,6 +287,12 @@ impl<'a> Teller<'a> {
         self.next = id
             .checked_add(1)
             .ok_or_else(|| ReaderError::Unsupported("more than 2^32 nodes".to_owned()))?;
+        let attributes = node.attributes.iter();
+        let attributes: usize = attributes.map(|it| it.name.len() + it.value.len()).sum();
+        if self.attributes + attributes > Self::ATTRIBUTES {
+            self.flush_nodes();
+        }
+        self.attributes += attributes;
         self.batch.push(node);
         if self.batch.len() == Self::NODES {
             self.flush_nodes();
@@ -326,6 +337,7 @@ impl<'a> Teller<'a> {
     fn flush_nodes(&mut self) {
         if !self.batch.is_empty() {
             self.listing.nodes(std::mem::take(&mut self.batch));
+            self.attributes = 0;
         }
     }
 
