@@ -147,7 +147,8 @@ pub enum ArgumentError {
     DisksAndTrees,
     /// A part of an image where all of it is exported.
     #[error(
-        "{}: the formats of disks are of the whole image: leave the partition out, or name the output .tar; \
+        "{}: what is in a partition is exported as a tar or an OCI image (-o NAME.tar or -o NAME/), and the formats of disks are of the whole image: \
+         name such an output, or leave the partition out; \
          `cellblock cut` takes one partition out as it is",
         .image.display()
     )]

@@ -112,7 +112,7 @@ fn parse_entry(entry: &[u8]) -> Result<(u16, u16, u32), &'static str> {
         .ok()
         .and_then(|id| id.parse().ok())
         .filter(|id| *id != UNDEFINED)
-        .ok_or("has no number: make the archive with tar --numeric-owner")?;
+        .ok_or("has no number, as GNU tar writes them: make the archive with bsdtar, which adds it, or name the folder in its place")?;
     Ok((tag, permissions, id))
 }
 

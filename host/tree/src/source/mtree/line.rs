@@ -31,8 +31,11 @@ impl Lines {
         let line = line.strip_suffix(b"\n").unwrap_or(line);
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         let is_comment = line.trim_ascii_start().starts_with(b"#");
-        if let Some(continued) = line.strip_suffix(b"\\").filter(|_| !is_comment) {
-            self.begun.extend_from_slice(continued);
+        // Two of them are one that was escaped.
+        let backslashes = line.iter().rev().take_while(|byte| **byte == b'\\');
+        let is_continued = backslashes.count() % 2 == 1;
+        if is_continued && !is_comment {
+            self.begun.extend_from_slice(&line[..line.len() - 1]);
             self.begun.push(b' ');
             return Ok(None);
         }

@@ -187,6 +187,18 @@ fn escapes_are_those_of_vis() {
 }
 
 /// A root with names and modes of all kinds, some of them root's alone to give.
+#[test]
+fn an_escaped_backslash_at_the_end_of_a_line_continues_nothing() {
+    let folder = root();
+    let lines = b"./etc/link type=link link=x\\\\\n./etc/file type=file mode=0400\n";
+    let read = |text: &[u8]| laid(folder.path(), std::str::from_utf8(text).unwrap(), &[]);
+    let shown = shown(&read(lines).unwrap()).join("\n");
+    assert!(shown.contains("x\\"), "{shown}");
+    // Three are one that was escaped, and one that has the next line continue.
+    let continued = b"./etc/link type=link link=x\\\\\\\n mode=0777\n";
+    read(continued).unwrap();
+}
+
 fn odd_root() -> TempDir {
     let folder = root();
     let at = |name: &[u8]| {

@@ -191,7 +191,9 @@ fn data_pieces(fd: BorrowedFd<'_>, range: &Range<u64>) -> Result<Vec<Piece>, Err
         if data >= range.end {
             break;
         }
-        let hole = rustix::fs::seek(fd, SeekFrom::Hole(data))?.min(range.end);
+        // Kernels fail here for some files of squashfs; all that is left is data then.
+        let hole = rustix::fs::seek(fd, SeekFrom::Hole(data)).unwrap_or(range.end);
+        let hole = hole.min(range.end);
         pieces.push(Piece {
             offset: data,
             length: hole - data,
