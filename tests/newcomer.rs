@@ -52,6 +52,31 @@ fn what_is_named_and_cannot_be_is_a_mistake_of_the_command_line() {
 }
 
 #[test]
+fn what_a_command_has_no_use_of_is_not_ignored() {
+    let bench = Bench::new();
+    bench.write("image.toml", SPEC);
+    bench.write("root/file", "content");
+    for option in [
+        &["--kernel", "absent"][..],
+        &["--platform", "pc"],
+        &["--without-root"],
+    ] {
+        let outcome = bench.run(&[&["build", "image.toml"][..], option].concat());
+        let words = format!("{} is for an imagecraft.yaml or a gadget.yaml", option[0]);
+        assert!(outcome.stderr.contains(&words), "{}", outcome.stderr);
+        assert_eq!(outcome.code, Some(2));
+    }
+    let make = ["mkfs", "ext4", "-q", "-o", "root.img", "--content", "root"];
+    assert_eq!(bench.run(&make).code, Some(0));
+    for name in ["root.tar.gz", "root.tgz", "root.tar.zst"] {
+        let outcome = bench.run(&["tar", "root.img", "-o", name]);
+        let words = "the name says a compressed archive, and a plain one is written";
+        assert!(outcome.stderr.contains(words), "{}", outcome.stderr);
+        assert_eq!((outcome.code, bench.path(name).exists()), (Some(2), false));
+    }
+}
+
+#[test]
 fn build_finds_the_spec_of_the_folder() {
     let bench = Bench::new();
     bench.write("image.toml", SPEC);

@@ -272,6 +272,8 @@ fn names_with_commas_are_quoted_and_mistakes_are_told() {
             "the name says a VDI image, which is not written",
         ),
         ("d.tar.gz", 2, "the name says a compressed tar archive"),
+        ("d.tgz", 2, "the name says a compressed tar archive"),
+        ("d.iso", 2, "the name says an ISO 9660 image"),
     ] {
         let outcome = build(&bench, &["-o", typed]);
         assert_eq!(outcome.code, Some(code), "{}", outcome.stderr);

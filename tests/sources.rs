@@ -186,6 +186,35 @@ fn the_image_is_left_out_of_its_own_content() {
     assert_same_bytes(&bench.path("first.img"), &bench.path("root/disk.img"));
 }
 
+#[test]
+fn a_file_of_the_content_is_no_output() {
+    let bench = Bench::new();
+    let name = bench.write("root/hostname", "debian\n");
+    symlink("root/hostname", bench.path("link.img")).unwrap();
+    for arguments in [
+        &["-o", "root/hostname"][..],
+        &["-o", "link.img"],
+        &["-o", "disk.img", "--json", "root/hostname"],
+    ] {
+        let line = [&["mkfs", "ext4", "--content", "root"][..], arguments].concat();
+        let outcome = bench.run(&line);
+        let words = "root: /hostname is content and an output of this run";
+        assert!(
+            outcome.code == Some(2) && outcome.stderr.contains(words),
+            "{arguments:?}: {:?} {}",
+            outcome.code,
+            outcome.stderr
+        );
+        assert_eq!(fs::read(&name).unwrap(), b"debian\n");
+        assert_eq!(bench.names(), ["link.img", "root"]);
+    }
+    // What is excluded is no content.
+    let content = "root,exclude=/hostname";
+    let line = ["mkfs", "ext4", "-q", "-o", "root/hostname"];
+    let outcome = bench.run(&[&line[..], &["--content", content]].concat());
+    assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+}
+
 /// What a shell has made of `>` is there before the program begins.
 #[test]
 fn the_file_of_standard_output_is_left_out_of_content() {

@@ -131,8 +131,21 @@ impl Contents {
     /// Keeps the volume that is asked for, or all.
     ///
     /// # Errors
-    /// When there is none of that name.
+    /// When there is none of that name, or something was typed that a spec has no use of.
     pub fn choose(&self, project: &mut Project) -> Result<(), ArgumentError> {
+        // Only a spec has a disk without a name.
+        if project.volumes.iter().all(|volume| volume.name.is_none()) {
+            let typed = [
+                ("--platform", self.platform.is_some()),
+                ("--kernel", self.kernel.is_some()),
+                ("--rootfs", self.rootfs.is_some()),
+                ("--without-root", self.without_root),
+                ("--volume", self.volume.is_some()),
+            ];
+            if let Some((option, _)) = typed.into_iter().find(|(_, is_typed)| *is_typed) {
+                return Err(ArgumentError::OnlyOfProjects { option });
+            }
+        }
         let Some(wanted) = &self.volume else {
             return Ok(());
         };

@@ -92,6 +92,14 @@ pub enum ArgumentError {
         /// Those that there are.
         known: Vec<String>,
     },
+    /// An option of project files for a spec.
+    #[error(
+        "{option} is for an imagecraft.yaml or a gadget.yaml, and the spec is neither: leave it out"
+    )]
+    OnlyOfProjects {
+        /// The option.
+        option: &'static str,
+    },
     /// One image for several volumes.
     #[error(
         "--output {}: there are {volumes} volumes, each with an image of its own: name a directory that exists, or one volume with --volume",

@@ -15,6 +15,7 @@ use cellblock_build::image::Document;
 use cellblock_build::reading::Opened;
 use cellblock_build::text::{hexadecimal, printable};
 use cellblock_build::tree::pax::write::{Written, write};
+use cellblock_build::tree::recognise::is_named_as_archive;
 use cellblock_build::tree::{NodeId, Tree};
 use cellblock_build::{OutputRecord, Record};
 
@@ -38,6 +39,13 @@ pub(super) fn run(export: &Tar) -> Result<(), Failure> {
         to_stdout,
     )?;
     footprint.check()?;
+    let is_plain = export.output.extension().is_none_or(|it| it == "tar");
+    if !is_plain && is_named_as_archive(&export.output) {
+        return Err(Failure::usage(format_args!(
+            "{}: the name says a compressed archive, and a plain one is written: name it .tar, or compress what `-o -` writes to a pipe",
+            export.output.display()
+        )));
+    }
     let opened = open(&export.reading, &export.place, true)?;
     let tree = &opened.tree;
     if node_of(&opened, &export.place)? != NodeId::ROOT {

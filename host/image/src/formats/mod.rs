@@ -67,7 +67,7 @@ const COMPRESSED_TAR: &str =
     "a compressed tar archive (`cellblock tar IMAGE -o -` writes a plain one to a pipe)";
 
 /// The suffixes of files that are no plain disk and not written, and what they are.
-const NOT_WRITTEN: [(&str, &str); 9] = [
+const NOT_WRITTEN: [(&str, &str); 13] = [
     ("qcow", "a qcow image of version 1"),
     ("vdi", "a VDI image"),
     ("bz2", "compressed with bzip2"),
@@ -76,6 +76,10 @@ const NOT_WRITTEN: [(&str, &str); 9] = [
     ("tar.gz", COMPRESSED_TAR),
     ("tar.xz", COMPRESSED_TAR),
     ("tar.zst", COMPRESSED_TAR),
+    ("tgz", COMPRESSED_TAR),
+    ("txz", COMPRESSED_TAR),
+    ("tzst", COMPRESSED_TAR),
+    ("iso", "an ISO 9660 image"),
     ("zip", "a zip archive"),
 ];
 

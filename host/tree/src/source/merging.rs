@@ -6,6 +6,7 @@
 //! it: when one name is replaced, the others still share their file. Missing parents are root's, of mode 0755, with the
 //! default time, or else the newest time of the tree, or else 1980-01-01.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
@@ -14,6 +15,7 @@ use std::path::Path;
 use super::budget::Kept;
 use super::contexts::{self, FileContexts};
 use super::directory::{self, Selection};
+use super::earlier::may_be_an_output;
 use super::forest::{Blocked, Body, Forest, Inode, InodeId, Metadata};
 use super::pattern::Patterns;
 use super::store::{MemoryStore, Store};
@@ -207,6 +209,23 @@ impl Merging<'_> {
         };
         let store = self.next_store()?;
         let read = directory::read(path, selection, store, &mut self.kept)?;
+        for file in &read.left_out {
+            let own = path.join(OsStr::from_bytes(
+                file.0.strip_prefix(b"/").unwrap_or(&file.0),
+            ));
+            let may_be_lost = may_be_an_output(&own).map_err(|error| SourceError::Io {
+                root: path.into(),
+                path: file.clone(),
+                action: "read",
+                error,
+            })?;
+            if !may_be_lost {
+                return Err(SourceError::OutputInContent {
+                    root: path.into(),
+                    path: file.clone(),
+                });
+            }
+        }
         let left_out = read.left_out.into_iter().map(|file| Warning::LeftOut {
             root: path.into(),
             path: file,

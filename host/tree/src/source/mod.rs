@@ -25,6 +25,7 @@ mod contexts;
 mod count;
 mod disk;
 mod dump;
+mod earlier;
 mod error;
 mod follow;
 mod merging;

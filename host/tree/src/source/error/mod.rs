@@ -45,6 +45,18 @@ pub enum SourceError {
         found: &'static str,
     },
 
+    /// An output has the name of a file of the content, which is none of an earlier run.
+    #[error(
+        "{}: {path} is content and an output of this run, which would replace it: name the output elsewhere, or leave the file out \
+         of the content (exclude); nothing has been written", root.display()
+    )]
+    OutputInContent {
+        /// The source as it was named.
+        root: PathBuf,
+        /// The file's path in the source.
+        path: PathBytes,
+    },
+
     /// The user may not read something in a source directory.
     #[error(
         "{}: may not read {path}: {error}; build as a user who may, exclude it, or give the content as a tar archive",
@@ -303,6 +315,7 @@ impl SourceError {
             Self::Open { path, .. }
             | Self::WrongType { path, .. }
             | Self::From { root: path, .. }
+            | Self::OutputInContent { root: path, .. }
             | Self::Large { path, .. }
             | Self::Contexts { path, .. }
             | Self::Metadata { path, .. }
