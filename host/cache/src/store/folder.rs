@@ -36,6 +36,8 @@ pub(crate) struct Folder {
     limit: u64,
     has_grown: AtomicBool,
     unfinished: AtomicU64,
+    /// Whether something that an entry names was missing or wrong: what is there may be wrong too.
+    is_suspect: AtomicBool,
 }
 
 /// What a folder holds.
@@ -81,6 +83,7 @@ impl Folder {
             limit,
             has_grown: AtomicBool::new(false),
             unfinished: AtomicU64::new(0),
+            is_suspect: AtomicBool::new(false),
         })
     }
 
@@ -238,6 +241,15 @@ impl Folder {
         Ok(self.file(kind, name).try_exists()?)
     }
 
+    /// Whether a blob is there: looked at where there is reason to, and else as its name says.
+    fn keeps(&self, name: &[u8; 32], bytes: &[u8]) -> Result<bool, StoreError> {
+        if !self.is_suspect.load(Ordering::Relaxed) {
+            return self.has(Kind::Blob, name);
+        }
+        let found = self.read(Kind::Blob, name, bytes.len())?;
+        Ok(found.is_some_and(|found| found == bytes))
+    }
+
     fn put(&self, kind: Kind, name: &[u8; 32], bytes: &[u8]) -> Result<(), StoreError> {
         self.has_grown.store(true, Ordering::Relaxed);
         match self.write(kind, name, bytes) {
@@ -246,17 +258,14 @@ impl Folder {
             written => Ok(written?),
         }
     }
-}
 
-impl Store for Folder {
-    fn get(
+    /// What is under a name, or the first `most` bytes of it and one more; nothing of what is no file.
+    fn read(
         &self,
         kind: Kind,
         name: &[u8; 32],
         most: usize,
-        deadline: Instant,
     ) -> Result<Option<Vec<u8>>, StoreError> {
-        super::left(deadline, Duration::MAX)?;
         let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
         let flags = i32::try_from(flags.bits()).expect("flags of open(2) are an int");
         let opened = OpenOptions::new()
@@ -281,19 +290,38 @@ impl Store for Folder {
         let _ = file.set_modified(SystemTime::now());
         Ok(Some(bytes))
     }
+}
+
+impl Store for Folder {
+    fn get(
+        &self,
+        kind: Kind,
+        name: &[u8; 32],
+        most: usize,
+        deadline: Instant,
+    ) -> Result<Option<Vec<u8>>, StoreError> {
+        super::left(deadline, Duration::MAX)?;
+        let found = self.read(kind, name, most)?;
+        if found.is_none() && kind == Kind::Blob {
+            self.is_suspect.store(true, Ordering::Relaxed);
+        }
+        Ok(found)
+    }
 
     fn put_entry(&self, key: &[u8; 32], bytes: &[u8]) -> Result<(), StoreError> {
         self.put(Kind::Entry, key, bytes)
     }
 
     fn put_blob(&self, name: &[u8; 32], bytes: &[u8]) -> Result<(), StoreError> {
-        if self.has(Kind::Blob, name)? {
+        if self.keeps(name, bytes)? {
             return Ok(());
         }
         self.put(Kind::Blob, name, bytes)
     }
 
     fn mends(&self, kind: Kind, name: &[u8; 32]) -> bool {
+        // Restoring stops at the first that is wrong: storing looks for the others.
+        self.is_suspect.store(true, Ordering::Relaxed);
         let removed = fs::remove_file(self.file(kind, name));
         // A folder in its place stays, and nothing else of the cache is worse for it.
         removed.is_ok() || self.file(kind, name).is_dir()
