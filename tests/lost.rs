@@ -434,6 +434,42 @@ fn flushes(bench: &Bench, arguments: &[&str]) -> Option<Vec<String>> {
     Some(names.collect())
 }
 
+/// What is written beside an image, too: the partitions' files, their list, the record and the provenance.
+#[test]
+fn with_sync_every_file_is_on_the_disk_before_it_gets_its_name() {
+    let bench = Bench::new();
+    bench.write("image.toml", SPEC);
+    let command = [
+        "build",
+        "image.toml",
+        "-q",
+        "--sync",
+        "-o",
+        "disk.img",
+        "--split",
+        "parts",
+        "--json",
+        "record.json",
+        "--provenance",
+        "provenance.json",
+    ];
+    let Some(calls) = flushes(&bench, &command) else {
+        return;
+    };
+    let names: Vec<usize> = (0..calls.len())
+        .filter(|index| calls[*index] == "linkat")
+        .collect();
+    let files = fs::read_dir(bench.path("parts")).unwrap().count() + 3;
+    assert_eq!(names.len(), files, "{calls:?}");
+    for name in names {
+        // The file before, and its folder behind.
+        for near in [name.checked_sub(1), Some(name + 1)] {
+            let call = near.and_then(|it| calls.get(it));
+            assert_eq!(call.map(String::as_str), Some("fsync"), "{name} {calls:?}");
+        }
+    }
+}
+
 /// README: "What survives a power cut".
 #[test]
 fn what_is_done_is_on_the_disk_where_that_is_said() {

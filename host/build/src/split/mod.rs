@@ -235,7 +235,7 @@ impl SplitFiles {
         for (name, file) in self.files {
             file.publish(&self.folder.join(name), self.durability)?;
         }
-        Ok(self.sums.publish()?)
+        Ok(self.sums.publish_as(self.durability)?)
     }
 }
 

@@ -35,6 +35,7 @@ pub(super) fn run(build: &Build) -> Result<(), Failure> {
     let is_taken = to_stdout || record.is_stdout();
     let to = build.provenance.as_deref();
     let provenance = RecordFile::at("the provenance", to, &mut footprint, is_taken)?;
+    let provenance = provenance.synced(build.run.sync);
     if to.is_some() {
         one_image("--provenance", volumes).map_err(Failure::usage)?;
         if !targets.iter().flatten().any(|it| it.format.is_raw()) {

@@ -19,6 +19,7 @@ pub(super) fn run(cut: &Cut) -> Result<(), Failure> {
     footprint.writes_output("the content", &output);
     let to_stdout = output == Output::Stdout;
     let mut record = RecordFile::at("the record", cut.json.as_deref(), &mut footprint, to_stdout)?;
+    record = record.synced(cut.sync);
     let has_stdout = record.is_stdout();
     footprint.check()?;
     let asked = super::asked(

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use cellblock_build::footprint::Footprint;
-use cellblock_build::image::Document;
+use cellblock_build::image::{Document, Durability};
 use serde::Serialize;
 
 use super::{Failure, as_json, print};
@@ -14,7 +14,7 @@ pub(super) enum RecordFile {
     /// Nobody asked for it.
     Nowhere,
     Stdout,
-    File(Document),
+    File(Document, Durability),
 }
 
 impl RecordFile {
@@ -24,7 +24,16 @@ impl RecordFile {
         footprint: &mut Footprint,
         is_taken: bool,
     ) -> Result<Self, Failure> {
-        Self::at("the record", run.json.as_deref(), footprint, is_taken)
+        let record = Self::at("the record", run.json.as_deref(), footprint, is_taken)?;
+        Ok(record.synced(run.sync))
+    }
+
+    /// The same, on the disk before it gets its name if `sync` says so.
+    pub(super) fn synced(self, sync: bool) -> Self {
+        match self {
+            Self::File(document, _) => Self::File(document, super::durability(sync)),
+            other => other,
+        }
     }
 
     /// The same, where it is typed.
@@ -50,6 +59,7 @@ impl RecordFile {
                 footprint.check()?;
                 Ok(Self::File(
                     Document::prepare(path).map_err(Failure::failed)?,
+                    Durability::Written,
                 ))
             }
         }
@@ -65,7 +75,7 @@ impl RecordFile {
         match self {
             Self::Nowhere => Ok(()),
             Self::Stdout => print(&as_json(record)?),
-            Self::File(document) => {
+            Self::File(document, _) => {
                 let text = as_json(record)?;
                 document.write(text.as_bytes()).map_err(Failure::failed)
             }
@@ -84,7 +94,9 @@ impl RecordFile {
     pub(super) fn publish(self) -> Result<(), Failure> {
         match self {
             Self::Nowhere | Self::Stdout => Ok(()),
-            Self::File(document) => document.publish().map_err(Failure::failed),
+            Self::File(document, durability) => {
+                document.publish_as(durability).map_err(Failure::failed)
+            }
         }
     }
 }
