@@ -175,11 +175,14 @@ fn what_is_damaged_in_a_layout_or_is_no_component_is_refused() {
     long["size"] = (65_u64 << 20).into();
     let mut short = layer();
     short["size"] = 5.into();
+    let mut more = layer();
+    more["size"] = (bytes.len() + 1000).into();
     let sha512 = json!({ "mediaType": "application/wasm", "digest": format!("sha512:{}", "0f".repeat(64)), "size": 5 });
     for (document, why) in [
         (json!({ "layers": [changed] }), "No such file"),
         (json!({ "layers": [long] }), "at most 67108864 are taken"),
         (json!({ "layers": [short] }), "more than the 5 bytes"),
+        (json!({ "layers": [more] }), "bytes, and its manifest says"),
         (json!({ "layers": [sha512] }), "ends in no digest"),
         (json!({ "layers": [] }), "none of its 0 layers"),
         (

@@ -30,6 +30,8 @@ enum Manner {
     CutsOff,
     /// It sends whoever asks for a blob to a path that has it.
     Redirects,
+    /// It sends whoever asks over a network without TLS.
+    Exposes,
     /// It sends whoever asks round and round.
     Circles,
     /// No HTTP at all.
@@ -153,6 +155,10 @@ fn answer(
             return send(&mut stream, "401 Unauthorized", &elsewhere, b"");
         }
         Manner::Garbage => return stream.write_all(b"\x00\x01 what?\r\n\r\n"),
+        Manner::Exposes => {
+            let to = "Location: http://192.0.2.2:81/x\r\n";
+            return send(&mut stream, "307 Temporary Redirect", to, b"");
+        }
         Manner::Circles => {
             let to = format!("Location: {path}\r\n");
             return send(&mut stream, "307 Temporary Redirect", &to, b"");
@@ -248,7 +254,11 @@ fn a_registry_that_lies_or_has_no_end_gives_nothing() {
         (Manner::Lies, "the manifest has the digest"),
         (Manner::Endless, "more than the 4194304 bytes"),
         (Manner::CutsOff, "cannot be asked"),
-        (Manner::Circles, "cannot be asked"),
+        (Manner::Circles, "elsewhere more than 3 times"),
+        (
+            Manner::Exposes,
+            "to http://192.0.2.2:81/x, which is not followed",
+        ),
         (Manner::Garbage, "cannot be asked"),
     ] {
         forget(&bench);

@@ -1,15 +1,16 @@
 //! Registries (OCI Distribution Specification 1.1): what has a name or a digest there, for whoever has no account.
 //!
 //! Nothing that comes is believed: whoever asks holds it against a digest. A registry may send whoever wants a blob elsewhere, as
-//! public ones do, but from `https` never to anything else, and no token goes along.
+//! public ones do, but from `https` never to anything else, without TLS only to this machine itself, and no token goes along.
 
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use cellblock_text::excerpt;
 use serde::Deserialize;
 use thiserror::Error;
-use ureq::http::{HeaderMap, StatusCode, header};
+use ureq::http::{HeaderMap, StatusCode, Uri, header};
 use ureq::{Agent, Body, http::Response};
 
 use crate::store::agent;
@@ -41,6 +42,23 @@ pub enum RegistryError {
         host: String,
         /// Why.
         why: String,
+    },
+    /// It sends whoever asks where bytes would go over a network without TLS.
+    #[error(
+        "{host} sends whoever asks to {}, which is not followed: only https, and from this machine http on it, is safe from \
+         whoever listens on the way", excerpt(.to)
+    )]
+    Redirection {
+        /// The registry.
+        host: String,
+        /// The address.
+        to: String,
+    },
+    /// It sends whoever asks from one place to the next.
+    #[error("{host} sends whoever asks elsewhere more than {MOST_REDIRECTS} times")]
+    Circles {
+        /// The registry.
+        host: String,
     },
     /// It refused.
     #[error("{host} answers {status}{}", hint(*.status))]
@@ -188,21 +206,33 @@ impl Registry {
         most: usize,
     ) -> Result<Response<Body>, RegistryError> {
         let patience = self.patience + Duration::from_secs((most / BYTES_A_SECOND) as u64);
-        let mut request = self
-            .agent
-            .get(url)
-            .config()
-            .timeout_global(Some(patience))
-            .max_redirects(MOST_REDIRECTS)
-            .https_only(!is_here(&self.host))
-            .build();
-        if let Some(accept) = accept {
-            request = request.header(header::ACCEPT, accept);
+        let mut address = url.to_owned();
+        // Whoever the registry sends somebody to gets no token.
+        let mut token = self.token();
+        for _ in 0..=MOST_REDIRECTS {
+            let request = self.agent.get(&address).config();
+            let mut request = request.timeout_global(Some(patience)).build();
+            if let Some(accept) = accept {
+                request = request.header(header::ACCEPT, accept);
+            }
+            if let Some(token) = token.take() {
+                request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
+            }
+            let response = request.call().map_err(|error| self.unreachable(&error))?;
+            let location = response.headers().get(header::LOCATION);
+            let Some(to) = location.filter(|_| response.status().is_redirection()) else {
+                return Ok(response);
+            };
+            let to = String::from_utf8_lossy(to.as_bytes());
+            let host = self.host.clone();
+            address = redirected(&address, &to).ok_or_else(|| RegistryError::Redirection {
+                host,
+                to: to.into_owned(),
+            })?;
         }
-        if let Some(token) = self.token() {
-            request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
-        }
-        request.call().map_err(|error| self.unreachable(&error))
+        Err(RegistryError::Circles {
+            host: self.host.clone(),
+        })
     }
 
     /// Asks for a token that anybody gets.
@@ -274,6 +304,34 @@ fn is_authority_here(address: &str) -> bool {
     is_here(address.split(['/', '?']).next().unwrap_or_default())
 }
 
+/// Where whoever asked for `from` is sent by the location `to` (RFC 9110, 10.2.2), if that may be asked: over TLS, or without it from
+/// this machine to this machine.
+fn redirected(from: &str, to: &str) -> Option<String> {
+    let base: Uri = from.parse().ok()?;
+    let (scheme, authority) = (base.scheme_str()?, base.authority()?);
+    let path = base.path();
+    let folder = &path[..=path.rfind('/').unwrap_or(0)];
+    // A colon before the first slash parts a scheme from the rest (RFC 3986, 4.2).
+    let has_scheme = to
+        .split(['/', '?', '#'])
+        .next()
+        .is_some_and(|it| it.contains(':'));
+    let whole = match to {
+        _ if has_scheme => to.to_owned(),
+        _ if to.starts_with("//") => format!("{scheme}:{to}"),
+        _ if to.starts_with('/') => format!("{scheme}://{authority}{to}"),
+        _ => format!("{scheme}://{authority}{folder}{to}"),
+    };
+    let uri: Uri = whole.parse().ok()?;
+    let is_plain_here = || scheme == "http" && is_here(authority.as_str());
+    let is_safe = match uri.scheme_str()? {
+        "https" => uri.authority().is_some(),
+        "http" => is_plain_here() && is_here(uri.authority()?.as_str()),
+        _ => false,
+    };
+    is_safe.then_some(whole)
+}
+
 fn challenge(headers: &HeaderMap) -> Option<Challenge> {
     let all = headers.get_all(header::WWW_AUTHENTICATE).iter();
     all.filter_map(|value| parse_challenge(value.to_str().ok()?))
@@ -305,6 +363,11 @@ fn parse_challenge(text: &str) -> Option<Challenge> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::io::{Read as _, Write as _};
+    use std::net::{Ipv4Addr, TcpListener};
+    use std::thread;
+
     use super::*;
 
     #[test]
@@ -352,5 +415,59 @@ mod tests {
         assert!(is_authority_here("127.0.0.1:80/token?x"));
         assert!(!is_authority_here("example/127.0.0.1"));
         assert!(!is_authority_here("127.0.0.1@example/"));
+    }
+
+    #[test]
+    fn a_redirection_without_tls_leads_to_this_machine_alone() {
+        let here = "http://127.0.0.1:5000/v2/a/blobs/sha256:1";
+        let there = "https://example/v2/a/blobs/sha256:1";
+        for (from, to, expected) in [
+            (here, "https://example/x?y=z", Some("https://example/x?y=z")),
+            (here, "http://localhost:1/x", Some("http://localhost:1/x")),
+            (here, "/x", Some("http://127.0.0.1:5000/x")),
+            (here, "x", Some("http://127.0.0.1:5000/v2/a/blobs/x")),
+            (here, "//[::1]:2/x", Some("http://[::1]:2/x")),
+            (there, "/x", Some("https://example/x")),
+            (there, "//other/x", Some("https://other/x")),
+            (here, "http://192.0.2.2:1/x", None),
+            (here, "HTTP://192.0.2.2:1/x", None),
+            (here, "//192.0.2.2:1/x", None),
+            (here, "http://127.0.0.1@192.0.2.2/x", None),
+            (here, "http://127.0.0.1:80@192.0.2.2/x", None),
+            (here, "ftp://127.0.0.1/x", None),
+            (here, "http:x", None),
+            (here, "file:///x", None),
+            (there, "http://example/x", None),
+            (there, "http://127.0.0.1/x", None),
+            (here, "", Some("http://127.0.0.1:5000/v2/a/blobs/")),
+        ] {
+            assert_eq!(redirected(from, to).as_deref(), expected, "{from} {to}");
+        }
+    }
+
+    /// Whoever is asked here answers once, and is never asked over the network.
+    #[test]
+    fn whoever_is_sent_elsewhere_without_tls_is_told_both_places() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let host = listener.local_addr().unwrap().to_string();
+        let answering = thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut request = [0; 4096];
+            let _ = stream.read(&mut request).unwrap();
+            let answer = "HTTP/1.1 307 Temporary Redirect\r\nLocation: http://192.0.2.2:81/x\r\nContent-Length: 0\r\n\r\n";
+            stream.write_all(answer.as_bytes()).unwrap();
+        });
+        let registry = Registry::new(&host, "a", Duration::from_secs(10));
+        let error = registry.blob("sha256:1", 9).unwrap_err();
+        answering.join().unwrap();
+        assert!(
+            matches!(error, RegistryError::Redirection { .. }),
+            "{error}"
+        );
+        let said = error.to_string();
+        assert!(
+            said.contains(&host) && said.contains("http://192.0.2.2:81/x"),
+            "{said}"
+        );
     }
 }

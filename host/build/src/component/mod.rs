@@ -222,6 +222,11 @@ fn taken(
     }
     let bytes = source.blob(&named, layer.size)?;
     check(reference, "the component", &bytes, &named)?;
+    if bytes.len() as u64 != layer.size {
+        let (is, said) = (bytes.len(), layer.size);
+        let why = format!("the component has {is} bytes, and its manifest says {said}");
+        return Err(no_component(why));
+    }
     source.keep(&named, &bytes);
     source.keep(&digest, &manifest);
     Ok(Component {
@@ -331,5 +336,48 @@ impl Source for KeptAlone<'_> {
 
     fn blob(&self, digest: &[u8; 32], _size: u64) -> Result<Vec<u8>, ComponentError> {
         self.kept.get(digest).ok_or_else(|| missing(self.reference))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    /// A manifest, and a component that is as good as kept: nobody bounds it by what the manifest says.
+    struct Both(Vec<u8>, &'static [u8]);
+
+    impl Source for Both {
+        fn manifest(&self, _digest: &[u8; 32]) -> Result<Vec<u8>, ComponentError> {
+            Ok(self.0.clone())
+        }
+
+        fn blob(&self, _digest: &[u8; 32], _size: u64) -> Result<Vec<u8>, ComponentError> {
+            Ok(self.1.to_vec())
+        }
+    }
+
+    #[test]
+    fn a_component_has_exactly_the_size_that_its_manifest_says() {
+        let component = b"component";
+        let digest = hexadecimal(&Sha256::digest(component));
+        let take = |size: u64| {
+            let manifest = format!(
+                r#"{{"layers":[{{"mediaType":"application/wasm","digest":"sha256:{digest}","size":{size}}}]}}"#
+            );
+            let digest = Sha256::digest(&manifest).into();
+            let reference = OciReference {
+                place: OciPlace::Layout("layout".into()),
+                tag: None,
+                digest: None,
+            };
+            taken(&reference, digest, &Both(manifest.into_bytes(), component))
+        };
+        assert_eq!(take(9).unwrap().bytes, component);
+        for wrong in [0, 8, 10, 1009] {
+            let said = take(wrong).unwrap_err().to_string();
+            let expected = format!("has 9 bytes, and its manifest says {wrong}");
+            assert!(said.contains(&expected), "{said}");
+        }
     }
 }
