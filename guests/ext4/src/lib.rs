@@ -29,7 +29,6 @@ mod extents;
 mod forecast;
 mod format;
 mod geometry;
-mod hash;
 mod indirect;
 mod layout;
 mod mapping;

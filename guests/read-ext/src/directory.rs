@@ -8,6 +8,7 @@ use crate::content;
 use crate::field::{u16, u32};
 use crate::inode::{Flags, Inode, MAP};
 use crate::mapping::all_runs;
+use crate::names::Names;
 use crate::volume::Ext;
 
 /// A name in a directory.
@@ -22,16 +23,12 @@ const HEAD: usize = 8;
 
 /// The entries of a directory by ascending name, without `.` and `..`.
 pub(crate) fn entries(ext: &Ext<'_>, inode: &Inode) -> Result<Vec<Entry>, ReaderError> {
+    let mut names = Names::of(ext, inode);
     let mut entries = if inode.flags.contains(Flags::INLINE_DATA) {
-        of_inline(ext, inode)?
+        of_inline(ext, inode, &names)?
     } else {
-        of_blocks(ext, inode)?
+        of_blocks(ext, inode, &mut names)?
     };
-    if inode.flags.contains(Flags::ENCRYPTED) {
-        entries
-            .iter_mut()
-            .for_each(|entry| entry.name = shown(&entry.name));
-    }
     entries.sort_unstable();
     let twice = entries.windows(2).find(|pair| pair[0].name == pair[1].name);
     if let Some(pair) = twice {
@@ -41,45 +38,36 @@ pub(crate) fn entries(ext: &Ext<'_>, inode: &Inode) -> Result<Vec<Entry>, Reader
     Ok(entries)
 }
 
-/// A name that is encrypted has any bytes: in base64 for URLs, as the kernel shows it without the key.
-pub(crate) fn shown(name: &[u8]) -> Vec<u8> {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-    let mut shown = Vec::with_capacity(name.len().div_ceil(3) * 4);
-    for chunk in name.chunks(3) {
-        let mut bits = [0; 4];
-        bits[1..=chunk.len()].copy_from_slice(chunk);
-        let bits = u32::from_be_bytes(bits);
-        let digits = (0..=chunk.len()).map(|at| DIGITS[(bits >> (18 - 6 * at) & 63) as usize]);
-        shown.extend(digits);
-    }
-    shown
-}
-
 /// Behind the number of the parent stand entries, and more in the attribute with the rest.
-fn of_inline(ext: &Ext<'_>, inode: &Inode) -> Result<Vec<Entry>, ReaderError> {
+fn of_inline(ext: &Ext<'_>, inode: &Inode, names: &Names) -> Result<Vec<Entry>, ReaderError> {
     let bytes = content::inline(ext, inode)?;
     let mut entries = Vec::new();
     let (inner, outer) = bytes.split_at(bytes.len().min(MAP));
     for part in [inner.get(4..).unwrap_or_default(), outer] {
-        parse(inode, part, &mut entries)?;
+        parse(inode, part, names, &mut entries)?;
     }
     Ok(entries)
 }
 
-fn of_blocks(ext: &Ext<'_>, inode: &Inode) -> Result<Vec<Entry>, ReaderError> {
+fn of_blocks(ext: &Ext<'_>, inode: &Inode, names: &mut Names) -> Result<Vec<Entry>, ReaderError> {
     let size = u64::from(ext.superblock.block_size);
     let blocks = inode.size.div_ceil(size);
     let mut entries = Vec::new();
     for run in all_runs(ext, inode)? {
         let mut left = run.count.min(blocks.saturating_sub(run.logical));
         let mut block = run.physical;
+        let mut is_root = run.logical == 0;
         while left > 0 {
             let count = u32::try_from(left.min((256 << 10) / size)).expect("it is small");
             ext.spend(count.into())?;
             let bytes = ext.blocks(block, count, &inode.name())?;
             for block in bytes.chunks_exact(ext.superblock.block_size as usize) {
                 check(inode, block)?;
-                parse(inode, block, &mut entries)?;
+                if is_root {
+                    names.read_root(inode, block);
+                    is_root = false;
+                }
+                parse(inode, block, names, &mut entries)?;
             }
             left -= u64::from(count);
             block += u64::from(count);
@@ -89,7 +77,12 @@ fn of_blocks(ext: &Ext<'_>, inode: &Inode) -> Result<Vec<Entry>, ReaderError> {
 }
 
 /// The entries of one block, which reach exactly to its end.
-fn parse(inode: &Inode, block: &[u8], entries: &mut Vec<Entry>) -> Result<(), ReaderError> {
+fn parse(
+    inode: &Inode,
+    block: &[u8],
+    names: &Names,
+    entries: &mut Vec<Entry>,
+) -> Result<(), ReaderError> {
     let mut rest = block;
     while !rest.is_empty() {
         let problem = |what: String| {
@@ -116,7 +109,7 @@ fn parse(inode: &Inode, block: &[u8], entries: &mut Vec<Entry>) -> Result<(), Re
             if !matches!(name, b"." | b"..") {
                 check_name(inode, name)?;
                 entries.push(Entry {
-                    name: name.to_vec(),
+                    name: names.shown(name, &rest[..length]),
                     inode: number,
                 });
             }
@@ -199,15 +192,6 @@ fn index_records(block: &[u8]) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn encrypted_names_are_in_base64() {
-        assert_eq!(shown(b""), b"");
-        assert_eq!(shown(b"f"), b"Zg");
-        assert_eq!(shown(b"fo"), b"Zm8");
-        assert_eq!(shown(b"foobar"), b"Zm9vYmFy");
-        assert_eq!(shown(&[0xFF, 0xFE]), b"__4");
-    }
 
     #[test]
     fn lengths_of_64_kib_have_two_bits_more() {

@@ -24,6 +24,7 @@ bitflags! {
         const VERITY = 0x10_0000;
         const EA_INODE = 0x20_0000;
         const INLINE_DATA = 0x1000_0000;
+        const CASEFOLD = 0x4000_0000;
         const _ = !0;
     }
 }

@@ -16,7 +16,7 @@
 //!
 //! Checksums are checked where the file system has them (`metadata_csum`): a wrong one is an error, since what it covers may be
 //! anything. What the journal has and the disk has not is laid over it in memory, as a mount would write it. Names that are
-//! encrypted are shown in base64, and what is in encrypted files as it stands.
+//! encrypted are shown as the kernel shows them without the key, and what is in encrypted files as it stands.
 
 #![deny(unsafe_code)]
 
@@ -28,6 +28,7 @@ mod field;
 mod inode;
 mod journal;
 mod mapping;
+mod names;
 mod shared;
 mod superblock;
 mod volume;
@@ -277,7 +278,7 @@ impl Walk<'_, '_> {
             content::bytes(self.ext, inode, LIMIT)?
         };
         if inode.flags.contains(Flags::ENCRYPTED) {
-            target = directory::shown(target.get(2..).unwrap_or_default());
+            target = names::shown_target(&target);
         }
         if target.is_empty() || target.contains(&0) {
             return Err(inode.damaged("is a symbolic link to nothing"));

@@ -10,6 +10,8 @@ use crate::field::{array, joined, u16, u32};
 pub(crate) const OFFSET: u64 = 1024;
 const LENGTH: usize = 1024;
 const MAGIC: u16 = 0xEF53;
+/// The flag of file systems made where characters have no sign.
+const UNSIGNED_HASH: u32 = 2;
 
 bitflags! {
     /// Features that whoever does not know them must not read past.
@@ -57,6 +59,7 @@ bitflags! {
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub(crate) struct Compatible: u32 {
         const HAS_JOURNAL = 0x4;
+        const DIR_INDEX = 0x20;
         const SPARSE_SUPER2 = 0x200;
         const _ = !0;
     }
@@ -83,6 +86,11 @@ pub(crate) struct Superblock {
     /// The groups with copies under `sparse_super2`.
     pub(crate) backup_groups: [u32; 2],
     pub(crate) journal: u32,
+    /// How names are hashed where nothing else is said, by its number.
+    pub(crate) hash_version: u8,
+    pub(crate) hash_seed: [u8; 16],
+    /// Whether bytes of hashed names have a sign.
+    pub(crate) hash_is_signed: bool,
     pub(crate) uuid: [u8; 16],
     pub(crate) label: Vec<u8>,
     /// What checksums of metadata begin with, if there are any.
@@ -157,6 +165,9 @@ impl Superblock {
             first_meta_group: word(0x104),
             backup_groups: [word(0x24C), word(0x250)],
             journal: word(0xE0),
+            hash_version: bytes[0xFC],
+            hash_seed: array(bytes, 0xEC),
+            hash_is_signed: word(0x160) & UNSIGNED_HASH == 0,
             uuid,
             label: label
                 .split(|byte| *byte == 0)

@@ -20,6 +20,7 @@ mod encoding;
 mod error;
 pub mod fields;
 mod formatter;
+pub mod htree;
 mod output;
 pub mod reader;
 mod tree;

@@ -11,7 +11,6 @@ use cellblock_guest::{
 use crate::attributes::{Attributes, InodeAttributes};
 use crate::directory::{self, Child, Names, Shape};
 use crate::format::{FileType, InodeNumber, file_kind};
-use crate::hash::NameHash;
 use crate::options::Options;
 
 /// The most names of a file.
@@ -499,7 +498,7 @@ impl<'a> Reader<'a> {
 
     fn shape_directories(&mut self) -> Result<(), FormatError> {
         let census = &mut self.census;
-        let hash = NameHash::new(self.options.hash_seed);
+        let hash = self.options.name_hash();
         let limits = directory::Limits::new(self.options);
         let mut scratch = Vec::new();
         for directory in &mut census.directories {

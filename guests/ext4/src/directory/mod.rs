@@ -9,8 +9,8 @@ use crate::format::{
     DirectoryTail, EntryHeader, FileType, INLINE_MAP_SPACE, IndexEntry, IndexTail, InodeNumber,
     RootInformation, entry_length,
 };
-use crate::hash::NameHash;
 use crate::options::Options;
+use cellblock_guest::htree::NameHash;
 
 pub(crate) use inline::{arrange_inline, inline_bytes};
 pub(crate) use write::{DirectoryWriter, Identity};
@@ -214,7 +214,7 @@ pub(crate) fn arrange(
     }
     scratch.clear();
     scratch.extend(children.iter().map(|child| {
-        let hash = hash.of(child.name(names));
+        let hash = hash.of(child.name(names)).major;
         ((u64::from(hash) << 32) | u64::from(child.start), *child)
     }));
     scratch.sort_unstable_by_key(|(key, _)| *key);

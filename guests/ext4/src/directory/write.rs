@@ -9,7 +9,7 @@ use crate::format::{
     DirectoryTail, EntryHeader, FileType, HASH_HALF_MD4, IndexCount, IndexEntry, IndexTail,
     InodeNumber, RootInformation, entry_length,
 };
-use crate::hash::NameHash;
+use cellblock_guest::htree::NameHash;
 
 /// Takes the blocks of a directory, in order.
 type Sink<'s> = dyn FnMut(&[u8]) -> Result<(), FormatError> + 's;
@@ -119,7 +119,7 @@ impl<'a> DirectoryWriter<'a> {
 
     /// The lowest hash of each leaf; bit 0 is set where the leaf before has names of the same hash.
     fn leaf_hashes(&self, children: &[Child]) -> Vec<u32> {
-        let hash_of = |child: &Child| self.hash.of(child.name(self.names));
+        let hash_of = |child: &Child| self.hash.of(child.name(self.names)).major;
         let mut before = None;
         Leaves::hashed(&self.limits, children)
             .map(|leaf| {

@@ -3,6 +3,7 @@
 mod features;
 mod profile;
 
+use cellblock_guest::htree::{Method, NameHash};
 use cellblock_guest::{
     FormatError, LabelProblem, Losses, OptionDescription, Request, SettingProblem, Timestamp,
 };
@@ -214,6 +215,11 @@ impl Options {
             seconds: seconds.min(i64::from(i32::MAX)),
             nanoseconds: 0,
         }
+    }
+
+    /// How names in indexed directories are hashed: what the superblock says, too.
+    pub(crate) fn name_hash(&self) -> NameHash {
+        NameHash::new(Method::HalfMd4, true, self.hash_seed)
     }
 
     pub(crate) fn has_extents(&self) -> bool {

@@ -13,7 +13,6 @@ use crate::census::{Body, Census, Directory};
 use crate::checksum;
 use crate::directory::{DirectoryWriter, Identity, Limits};
 use crate::format::{InodeNumber, JournalSuperblock};
-use crate::hash::NameHash;
 use crate::layout::{Layout, Places, PlacesAfterContent, is_slow_symlink};
 use crate::mapping::Mapping;
 use crate::options::Options;
@@ -95,7 +94,7 @@ impl Writer<'_> {
         let mut writer = DirectoryWriter::new(
             Limits::new(self.options),
             &self.census.names,
-            NameHash::new(self.options.hash_seed),
+            self.options.name_hash(),
         );
         let block_size = u64::from(self.options.block_size);
         let in_blocks = |directory: &&Directory| directory.shape.inline_rest.is_none();
