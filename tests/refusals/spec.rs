@@ -2,6 +2,7 @@
 
 use super::{PARTITION, assert_refused, filesystem};
 use crate::support::Bench;
+use crate::support::bench::{Outcome, program};
 
 #[test]
 fn offsets_that_overlap_are_refused() {
@@ -234,4 +235,39 @@ fn what_was_named_wrong_is_the_same_failure_everywhere() {
         assert_eq!(outcome.code, Some(2), "{line}: {}", outcome.stderr);
         assert!(outcome.stderr.starts_with("error: "), "{line}");
     }
+}
+
+#[test]
+fn a_spec_without_an_end_is_refused_and_one_through_a_pipe_is_read() {
+    let bench = Bench::new();
+    let outcome = bench.run(&["build", "/dev/zero", "-o", "disk.img"]);
+    let expected = "error: /dev/zero: it has more than the 16777216 bytes that a spec may have\n";
+    assert_eq!((outcome.code, &*outcome.stderr), (Some(2), expected));
+    bench.write("image.toml", format!("{PARTITION}size = \"1MiB\"\n"));
+    for spec in ["-", "/dev/stdin"] {
+        let mut command = std::process::Command::new("sh");
+        let line = "cat image.toml | \"$0\" build \"$1\" -q -o disk.img";
+        command.args(["-c", line]).arg(program()).arg(spec);
+        Outcome::of(command.current_dir(bench.folder())).done();
+    }
+}
+
+#[test]
+fn standard_input_that_is_named_twice_is_told_with_its_line() {
+    let bench = Bench::new();
+    let of = |name: &str| {
+        let partition = PARTITION.replace("data", name);
+        format!("{partition}filesystem = \"ext4\"\ncontent = [{{ archive = \"-\" }}]\n")
+    };
+    bench.write("image.toml", format!("{}{}", of("one"), of("two")));
+    let outcome = bench.run(&["build", "image.toml", "-o", "disk.img"]);
+    assert_eq!(outcome.code, Some(2), "{}", outcome.stderr);
+    for said in ["error: standard input is named twice", "image.toml:10:"] {
+        assert!(outcome.stderr.contains(said), "{}", outcome.stderr);
+    }
+    let make = ["mkfs", "ext4", "-o", "a", "--content", "archive:-"];
+    let outcome = bench.run(&[&make[..], &["--content", "archive:-,to=/b"]].concat());
+    assert_eq!(outcome.code, Some(2), "{}", outcome.stderr);
+    let said = "error: standard input is named twice";
+    assert!(outcome.stderr.starts_with(said), "{}", outcome.stderr);
 }

@@ -23,6 +23,9 @@ use crate::plan::FilesystemRequest;
 /// The name of standard input among what is read, and of standard output among what is written.
 const STREAM: &str = "-";
 
+/// What of that may be standard input.
+const STREAMED: [&str; 3] = ["the spec", "the archive", "the image"];
+
 /// The most symbolic links that lead from one to the next, as on Linux (path_resolution(7)).
 const MOST_LINKS: usize = 40;
 
@@ -53,6 +56,16 @@ pub enum Overlap {
     /// A file that would be lost.
     #[error(transparent)]
     File(#[from] SameFile),
+    /// What comes through standard input comes once.
+    #[error(
+        "standard input is named twice, for {one} and for {other}: it can be read once; write one of them to a file, and name that"
+    )]
+    Twice {
+        /// What is read from it.
+        one: String,
+        /// What would be.
+        other: String,
+    },
     /// A file in a folder that this run reads from.
     #[error(
         "{}: {what} lies in {}, a folder that this run reads; give it a name elsewhere; nothing has been written",
@@ -374,6 +387,7 @@ impl Footprint {
     /// # Errors
     /// [`Overlap`] for the first.
     pub fn check(&self) -> Result<(), Overlap> {
+        self.check_stream()?;
         self.check_files()?;
         self.check_images()?;
         for filled in &self.filled {
@@ -394,6 +408,22 @@ impl Footprint {
             }
         }
         Ok(())
+    }
+
+    /// Refuses standard input for two of what may come through it.
+    ///
+    /// # Errors
+    /// [`Overlap::Twice`].
+    pub fn check_stream(&self) -> Result<(), Overlap> {
+        let may_be = |it: &&Named| STREAMED.contains(&&*it.what) && it.path == Path::new(STREAM);
+        let mut read = self.read.iter().filter(may_be);
+        match (read.next(), read.next()) {
+            (Some(one), Some(other)) => Err(Overlap::Twice {
+                one: one.what.clone(),
+                other: other.what.clone(),
+            }),
+            _ => Ok(()),
+        }
     }
 
     /// Refuses outputs in layouts of images, of which any file may be read.
@@ -534,6 +564,21 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     use super::*;
+
+    #[test]
+    fn standard_input_is_read_once() {
+        let mut footprint = Footprint::default();
+        footprint.reads("the spec", "image.toml");
+        footprint.reads("the archive", "-");
+        footprint.reads("the source", "-");
+        footprint.check().unwrap();
+        footprint.reads("the archive", "-");
+        let said = footprint.check().unwrap_err().to_string();
+        assert!(
+            said.starts_with("standard input is named twice, for the archive and for the archive"),
+            "{said}"
+        );
+    }
 
     #[test]
     fn an_output_that_is_an_input_is_refused_under_any_name() {

@@ -13,6 +13,8 @@ use cellblock_spec::{Files, Place, Template};
 use cellblock_text::nearest;
 use cellblock_tree::source::{Source, What};
 
+/// The most bytes of a template.
+const LARGEST: u64 = 16 << 20;
 const OPEN: &str = "{{";
 const CLOSE: &str = "}}";
 
@@ -185,6 +187,12 @@ fn read(file: &Path) -> Result<String, TemplateError> {
     let metadata = std::fs::metadata(file).map_err(|error| failed(error.to_string()))?;
     if !metadata.is_file() {
         return Err(failed("it is no regular file".to_owned()));
+    }
+    if metadata.len() > LARGEST {
+        let is = metadata.len();
+        return Err(failed(format!(
+            "it has {is} bytes; at most {LARGEST} are taken"
+        )));
     }
     std::fs::read_to_string(file).map_err(|error| failed(error.to_string()))
 }

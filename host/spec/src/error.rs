@@ -9,6 +9,10 @@ use super::place::{Files, Place};
 use super::value::ValueError;
 use super::volumes::fault::VolumeFault;
 use super::yaml::YamlFault;
+use cellblock_text::excerpt;
+
+/// The most problems that are drawn: each is looked for in the whole text, and nobody mends more at a time.
+const MOST_SAID: usize = 50;
 
 /// A spec that cannot be used: everything that is wrong with it, in the order of the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,20 +22,36 @@ pub struct SpecError {
 }
 
 impl SpecError {
-    /// Draws every problem beside its line in `files`, which the spec was read from. The result ends without a newline.
+    /// Draws the problems beside their lines in `files`, which the spec was read from: the first 50, and how many more there
+    /// are. The result ends without a newline.
     pub fn render(&self, files: &Files, color: bool) -> String {
-        let diagnostics: Vec<Diagnostic> = self.problems.iter().map(Problem::diagnostic).collect();
-        render(&diagnostics, files, color)
+        let said = self.problems.iter().take(MOST_SAID);
+        let diagnostics: Vec<Diagnostic> = said.map(Problem::diagnostic).collect();
+        let drawn = render(&diagnostics, files, color);
+        match self.unsaid() {
+            0 => drawn,
+            more => {
+                format!("{drawn}\n\nerror: {more} more mistakes; these are the first {MOST_SAID}")
+            }
+        }
+    }
+
+    /// How many problems are not drawn.
+    fn unsaid(&self) -> usize {
+        self.problems.len().saturating_sub(MOST_SAID)
     }
 }
 
 impl fmt::Display for SpecError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, problem) in self.problems.iter().enumerate() {
+        for (index, problem) in self.problems.iter().take(MOST_SAID).enumerate() {
             let separator = if index == 0 { "" } else { "; " };
             write!(formatter, "{separator}{problem}")?;
         }
-        Ok(())
+        match self.unsaid() {
+            0 => Ok(()),
+            more => write!(formatter, "; {more} more mistakes"),
+        }
     }
 }
 
@@ -113,7 +133,7 @@ impl fmt::Display for Within {
             Self::Disk => write!(formatter, "disk: "),
             Self::Partition {
                 name: Some(name), ..
-            } => write!(formatter, "partition '{name}': "),
+            } => write!(formatter, "partition '{}': ", excerpt(name)),
             Self::Partition {
                 position,
                 name: None,
@@ -122,15 +142,15 @@ impl fmt::Display for Within {
             Self::Boot { part: Some(part) } => write!(formatter, "boot.{part}: "),
             Self::Structure {
                 name: Some(name), ..
-            } => write!(formatter, "structure '{name}': "),
+            } => write!(formatter, "structure '{}': ", excerpt(name)),
             Self::Structure {
                 position,
                 name: None,
             } => write!(formatter, "structure {position}: "),
-            Self::Volume { name } => write!(formatter, "volume '{name}': "),
-            Self::Platform { name } => write!(formatter, "platform '{name}': "),
+            Self::Volume { name } => write!(formatter, "volume '{}': ", excerpt(name)),
+            Self::Platform { name } => write!(formatter, "platform '{}': ", excerpt(name)),
             Self::Cache => write!(formatter, "cache: "),
-            Self::Guest { name } => write!(formatter, "guest '{name}': "),
+            Self::Guest { name } => write!(formatter, "guest '{}': ", excerpt(name)),
         }
     }
 }
@@ -145,7 +165,7 @@ pub enum ProblemKind {
         message: String,
     },
     /// A key that two files give a value.
-    #[error("the key `{key}` is given twice")]
+    #[error("the key `{}` is given twice", excerpt(.key))]
     GivenTwice {
         /// The key.
         key: String,
@@ -159,7 +179,7 @@ pub enum ProblemKind {
         key: &'static str,
     },
     /// A key that means nothing here.
-    #[error("unknown key `{key}`")]
+    #[error("unknown key `{}`", excerpt(.key))]
     UnknownKey {
         /// The key.
         key: String,
@@ -177,7 +197,7 @@ pub enum ProblemKind {
         example: &'static str,
     },
     /// A value that could not be understood.
-    #[error("{key}: {error}")]
+    #[error("{}: {error}", excerpt(.key))]
     Value {
         /// The key.
         key: String,
@@ -214,7 +234,7 @@ pub enum ProblemKind {
         found: usize,
     },
     /// Two profiles of a kernel with one name.
-    #[error("there is a profile `{id}` already")]
+    #[error("there is a profile `{}` already", excerpt(.id))]
     SameProfile {
         /// The name.
         id: String,
@@ -265,7 +285,7 @@ pub enum ProblemKind {
     #[error("both `grub-efi` and `systemd-boot` are there")]
     TwoLoaders,
     /// A name that systemd-boot does not take.
-    #[error("`{name}` is no name of a boot entry")]
+    #[error("`{}` is no name of a boot entry", excerpt(.name))]
     NotAnEntry {
         /// As it was written.
         name: String,
@@ -336,7 +356,7 @@ pub enum ProblemKind {
         placeholder: String,
     },
     /// A file system that no guest makes.
-    #[error("unknown file system `{kind}`")]
+    #[error("unknown file system `{}`", excerpt(.kind))]
     UnknownFilesystem {
         /// As it was written.
         kind: String,

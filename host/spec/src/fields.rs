@@ -305,16 +305,17 @@ impl<'a, 'text> Fields<'a, 'text> {
     /// Ends the table: every key that nobody asked for is a problem. One that is spelled like a key that is missing is one
     /// mistake, and no second one.
     pub(super) fn finish(self) {
+        let (mut meant, mut unknown) = (Vec::new(), Vec::new());
         for (key, _) in self.table.iter() {
             let name: &str = key.get_ref();
             if self.allows_others || self.known.contains(&name) {
                 continue;
             }
             let nearest = nearest(name, self.known.iter().copied());
-            if let Some(meant) = nearest {
-                let of_this = self.findings.problems.split_off(self.found_before);
-                let others = of_this.into_iter().filter(|it| !it.kind.is_lack_of(meant));
-                self.findings.problems.extend(others);
+            if let Some(known) = nearest
+                && !meant.contains(&known)
+            {
+                meant.push(known);
             }
             let kind = ProblemKind::UnknownKey {
                 key: name.to_owned(),
@@ -322,12 +323,20 @@ impl<'a, 'text> Fields<'a, 'text> {
                 known: self.known.clone(),
             };
             let place = self.at(key);
-            self.findings.problems.push(Problem {
+            unknown.push(Problem {
                 kind,
                 place,
                 within: self.within.clone(),
             });
         }
+        // Once for all of them: a table may have any number of keys.
+        if !meant.is_empty() {
+            let of_this = self.findings.problems.split_off(self.found_before);
+            let is_second = |it: &Problem| meant.iter().any(|known| it.kind.is_lack_of(known));
+            let others = of_this.into_iter().filter(|it| !is_second(it));
+            self.findings.problems.extend(others);
+        }
+        self.findings.problems.extend(unknown);
     }
 
     /// The elements of the array under a key.

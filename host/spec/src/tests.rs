@@ -519,3 +519,47 @@ proptest! {
         }
     }
 }
+
+/// As many as there are, and no more is said than somebody reads.
+#[test]
+fn any_number_of_mistakes_is_said_in_part() {
+    let source =
+        |count: usize| -> String { (0..count).map(|it| format!("dis{it} = 1\n")).collect() };
+    let said = |count| rendered(&source(count));
+    // One is that there is no partition.
+    let few = said(49);
+    assert!(!few.contains("more mistakes"), "{few}");
+    assert_eq!(few.matches("error: ").count(), 50);
+    let many = said(50_000);
+    assert_eq!(many.matches("error: ").count(), 51);
+    let end = "\n\nerror: 49951 more mistakes; these are the first 50";
+    assert!(many.ends_with(end), "{}", &many[many.len() - 200..]);
+    let error = parse(&source(50_000)).unwrap_err().to_string();
+    assert!(error.ends_with("; 49951 more mistakes"));
+    assert!(error.len() < 10_000, "{}", error.len());
+}
+
+#[test]
+fn what_is_very_long_is_said_in_part() {
+    let long = "x".repeat(1 << 20);
+    for source in [
+        format!("{long} = 1\n"),
+        format!("[[partition]]\nname = \"{long}\"\ntype = 5\n"),
+        format!("[[partition]]\ntype = \"linux\"\nid = \"{long}\"\n"),
+        format!("[guests]\n{long} = 5\n"),
+        format!("[disk]\ntable = \"{long}\"\n"),
+    ] {
+        let message = rendered(&source);
+        assert!(message.len() < 5000, "{} of {:.40}", message.len(), source);
+    }
+}
+
+#[test]
+fn a_partition_has_no_id_of_zeros() {
+    let source = "[[partition]]\ntype = \"linux\"\nsize = \"1MiB\"\nid = \"00000000-0000-0000-0000-000000000000\"\n";
+    let message = rendered(source);
+    assert!(
+        message.contains("a UUID of zeros") && message.contains(":4:6"),
+        "{message}"
+    );
+}

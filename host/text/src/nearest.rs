@@ -6,6 +6,8 @@ pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
     let allowed = length.div_ceil(3).min(3).min(length.saturating_sub(1));
     candidates
         .into_iter()
+        // So many characters differ at least.
+        .filter(|candidate| candidate.chars().count().abs_diff(length) <= allowed)
         .map(|candidate| (edits(word, candidate), candidate))
         .filter(|(edits, _)| *edits <= allowed)
         .min_by_key(|(edits, _)| *edits)

@@ -66,7 +66,12 @@ impl Lock {
         let path = spec.parent().unwrap_or(Path::new("")).join(NAME);
         let mut text = String::new();
         let most = LARGEST + 1;
-        let read = File::open(&path).and_then(|file| file.take(most).read_to_string(&mut text));
+        // Anything but a file could have no end, or nobody at its other end.
+        let opened = fs::metadata(&path).and_then(|found| match found.is_file() {
+            true => File::open(&path),
+            false => Err(io::Error::other("it is no regular file")),
+        });
+        let read = opened.and_then(|file| file.take(most).read_to_string(&mut text));
         match read {
             Ok(length) if length as u64 > LARGEST => {
                 let why = format!("it has more than the {LARGEST} bytes that it may have");
@@ -193,6 +198,17 @@ mod tests {
         fs::write(folder.path().join(NAME), &text).unwrap();
         let error = Lock::beside(&spec).unwrap_err().to_string();
         assert!(error.contains("more than the 1048576 bytes"), "{error}");
+    }
+
+    #[test]
+    fn a_lock_that_is_no_file_is_refused_and_not_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(NAME);
+        let mode = rustix::fs::Mode::from_raw_mode(0o600);
+        rustix::fs::mkfifoat(rustix::fs::CWD, &path, mode).unwrap();
+        let error = Lock::beside(&folder.path().join("image.toml")).unwrap_err();
+        let said = error.to_string();
+        assert!(said.ends_with("it is no regular file"), "{said}");
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 use std::{io, thread};
 
+use rustix::io::Errno;
 use serde::de::DeserializeOwned;
 
 use super::channel::{Channel, ChannelError};
@@ -138,12 +139,22 @@ impl From<CellError> for NoProcess {
     }
 }
 
+/// What is not allowed where no process could be started: a limit of whoever asks is nothing that the kernel lacks.
+fn unstarted(error: &io::Error) -> String {
+    match Errno::from_io_error(error) {
+        Some(Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::AGAIN | Errno::FBIG) => format!(
+            "one more process: a limit of this user or container is reached, which says: {error} (`ulimit -a` lists the limits)"
+        ),
+        _ => format!("/proc/self/exe, which says: {error}"),
+    }
+}
+
 impl Process {
     /// Starts a process for the guest `guest`, up to the first stage of the wall.
     pub(super) fn start(starter: &Starter, guest: &str, hello: &Hello) -> Result<Self, NoProcess> {
         let (child, channel) = starter
             .start(hello.purpose.area())
-            .map_err(|error| NoProcess::Missing(format!("/proc/self/exe, which says: {error}")))?;
+            .map_err(|error| NoProcess::Missing(unstarted(&error)))?;
         let mut process = Self {
             guest: guest.to_owned(),
             hello: hello.clone(),
@@ -312,7 +323,24 @@ pub(super) fn fit(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::fit;
+    use super::{Errno, fit, unstarted};
+
+    #[test]
+    fn a_limit_of_the_user_is_no_lack_of_the_kernel() {
+        for (errno, is_limit) in [
+            (Errno::MFILE, true),
+            (Errno::NOMEM, true),
+            (Errno::AGAIN, true),
+            (Errno::FBIG, true),
+            (Errno::NOENT, false),
+            (Errno::PERM, false),
+        ] {
+            let said = unstarted(&errno.into());
+            let tells = said.contains("a limit of this user or container");
+            assert_eq!(tells, is_limit, "{said}");
+            assert_eq!(said.contains("/proc/self/exe"), !is_limit, "{said}");
+        }
+    }
 
     #[test]
     fn no_line_of_a_process_looks_like_one_of_the_program() {

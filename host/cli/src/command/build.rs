@@ -30,6 +30,8 @@ pub(super) fn run(build: &Build) -> Result<(), Failure> {
     }
     let targets = build.targets(volumes).map_err(Failure::usage)?;
     let mut footprint = reads(build, volumes);
+    let twice = footprint.check_stream();
+    twice.map_err(|twice| described.of_stream(twice))?;
     let to_stdout = super::writes(&mut footprint, targets.iter().flatten())?;
     let record = RecordFile::prepare(&build.run, &mut footprint, to_stdout)?;
     let is_taken = to_stdout || record.is_stdout();

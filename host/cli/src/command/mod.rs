@@ -542,7 +542,26 @@ fn color_of_errors() -> bool {
     terminal::color(&io::stderr())
 }
 
+/// The most bytes of a spec.
+const LARGEST_SPEC: u64 = 16 << 20;
+
+/// The text of a spec, which may come through a pipe.
 fn read_text(path: &Path) -> Result<String, Failure> {
-    std::fs::read_to_string(path)
+    std::fs::File::open(path)
+        .and_then(text_of)
         .map_err(|error| Failure::usage(format_args!("{}: {error}", path.display())))
+}
+
+/// A text of as many bytes as a spec may have: a device has no end.
+fn text_of(input: impl io::Read) -> io::Result<String> {
+    let mut bytes = Vec::new();
+    io::Read::read_to_end(&mut input.take(LARGEST_SPEC + 1), &mut bytes)?;
+    if bytes.len() as u64 > LARGEST_SPEC {
+        let what = format!("it has more than the {LARGEST_SPEC} bytes that a spec may have");
+        return Err(io::Error::other(what));
+    }
+    String::from_utf8(bytes).map_err(|_| {
+        let what = "stream did not contain valid UTF-8";
+        io::Error::new(io::ErrorKind::InvalidData, what)
+    })
 }

@@ -1,6 +1,6 @@
 //! The file that says what is to be built, and what is typed beside it.
 
-use std::io::{self, Read as _};
+use std::io;
 use std::path::Path;
 
 use super::Failure;
@@ -13,6 +13,7 @@ use cellblock_build::component::lock::{self, Lock};
 use cellblock_build::contract::FormatError;
 use cellblock_build::contract::Kinds;
 use cellblock_build::error::{Error, PartitionError};
+use cellblock_build::footprint::Overlap;
 use cellblock_build::plan::{Draft, PlanError, RawLengths};
 use cellblock_build::spec::diagnostic::{Diagnostic, render};
 use cellblock_build::spec::{Choices, Files, Place, Project, Subject};
@@ -108,17 +109,36 @@ impl Described {
         };
         if let Some(place) = place {
             let about = About::of(&error);
-            let diagnostic = Diagnostic {
-                title: error.to_string(),
-                place: Some((place.clone(), "here".to_owned())),
-                related: None,
-                help: None,
-            };
-            let color = super::color_of_errors();
-            let rendered = Failure::rendered(render(&[diagnostic], &self.files, color));
-            return Failure { about, ..rendered }.at(&self.files, Some(&place));
+            let drawn = self.drawn(error.to_string(), &place);
+            return Failure { about, ..drawn }.at(&self.files, Some(&place));
         }
         located(error, &self.files)
+    }
+
+    /// The failure beside a line of the files.
+    fn drawn(&self, title: String, place: &Place) -> Failure {
+        let diagnostic = Diagnostic {
+            title,
+            place: Some((place.clone(), "here".to_owned())),
+            related: None,
+            help: None,
+        };
+        let color = super::color_of_errors();
+        let rendered = Failure::rendered(render(&[diagnostic], &self.files, color));
+        rendered.at(&self.files, Some(place))
+    }
+
+    /// The failure of standard input that is named twice, with the line that names it last; none where it was typed.
+    pub(super) fn of_stream(&self, twice: Overlap) -> Failure {
+        let volumes = self.project.volumes.iter();
+        let partitions = volumes.flat_map(|it| &it.spec.partitions);
+        let filesystems = partitions.filter_map(|it| it.filesystem.as_ref());
+        let mut named =
+            filesystems.filter_map(|it| it.content_places.get(Path::new(STANDARD_INPUT)));
+        match named.next_back() {
+            Some(place) => self.drawn(twice.to_string(), place),
+            None => twice.into(),
+        }
     }
 
     /// Where the files name a formatter; `None` for one that somebody typed.
@@ -213,10 +233,6 @@ fn read_text(path: &Path) -> Result<String, Failure> {
             false => failure,
         });
     }
-    let mut text = String::new();
-    io::stdin()
-        .lock()
-        .read_to_string(&mut text)
-        .map_err(|error| Failure::usage(format_args!("standard input: {error}")))?;
-    Ok(text)
+    super::text_of(io::stdin().lock())
+        .map_err(|error| Failure::usage(format_args!("standard input: {error}")))
 }

@@ -11,8 +11,8 @@ use super::joined::joined;
 use super::place::{Files, Place};
 use super::size::parse_size;
 use super::value::{
-    ValueError, parse_choice, parse_disk_id, parse_filesystem_id, parse_seed, parse_sha256,
-    parse_time, parse_uuid, seconds_since_1970,
+    ValueError, parse_choice, parse_disk_id, parse_filesystem_id, parse_partition_id, parse_seed,
+    parse_sha256, parse_time, seconds_since_1970,
 };
 use super::{
     DiskSize, DiskSpec, FilesystemSpec, GuestFile, GuestSpec, PartitionSpec, Placed, SelinuxSpec,
@@ -148,7 +148,7 @@ fn partition(
     let size = fields.take("size", size_rule);
     let offset = fields.take("offset", size_in_bytes);
     let number = fields.take("number", partition_number);
-    let id = fields.take("id", parsed(parse_uuid));
+    let id = fields.take("id", parsed(parse_partition_id));
     let attributes = attributes(fields);
     let mbr_type = fields.take("mbr-type", mbr_type);
     let active = fields.take("active", boolean);

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use cellblock_text::excerpt;
 use thiserror::Error;
 
 use crate::size::SizeError;
@@ -25,7 +26,7 @@ pub enum ValueError {
     Command(#[from] CommandLineError),
     /// Not the platform of a container image.
     #[error(
-        "`{text}` is no platform: write OS/ARCHITECTURE or OS/ARCHITECTURE/VARIANT, such as linux/arm64"
+        "`{}` is no platform: write OS/ARCHITECTURE or OS/ARCHITECTURE/VARIANT, such as linux/arm64", excerpt(.text)
     )]
     NotAPlatform {
         /// What was written.
@@ -39,7 +40,7 @@ pub enum ValueError {
     Size(#[from] SizeError),
     /// A size in `volumes:`, which has a notation of its own.
     #[error(
-        "`{text}` is not a size: write a number of bytes, or one with M (MiB) or G (GiB), such as 256M"
+        "`{}` is not a size: write a number of bytes, or one with M (MiB) or G (GiB), such as 256M", excerpt(.text)
     )]
     NotAVolumeSize {
         /// What was written.
@@ -47,15 +48,15 @@ pub enum ValueError {
     },
     /// Not a type for both tables of a hybrid in `volumes:`.
     #[error(
-        "`{text}` is no type of a hybrid table: write an MBR type, a comma and a GUID, such as \
-         0C,C12A7328-F81F-11D2-BA4B-00A0C93EC93B"
+        "`{}` is no type of a hybrid table: write an MBR type, a comma and a GUID, such as \
+         0C,C12A7328-F81F-11D2-BA4B-00A0C93EC93B", excerpt(.text)
     )]
     NotAHybridType {
         /// What was written.
         text: String,
     },
     /// Not a type of a structure in a gadget.
-    #[error("`{text}` is no type of a volume with {scheme}: write {}, `bare` or `mbr`", gadget_type_form(*.scheme))]
+    #[error("`{}` is no type of a volume with {scheme}: write {}, `bare` or `mbr`", excerpt(.text), gadget_type_form(*.scheme))]
     NotAGadgetType {
         /// What was written.
         text: String,
@@ -74,7 +75,7 @@ pub enum ValueError {
     },
     /// Not the name of a project of imagecraft's.
     #[error(
-        "`{text}` is no name of a project: write small letters, digits and single hyphens between them, and a letter among them"
+        "`{}` is no name of a project: write small letters, digits and single hyphens between them, and a letter among them", excerpt(.text)
     )]
     NotAProjectName {
         /// What was written.
@@ -82,7 +83,7 @@ pub enum ValueError {
     },
     /// Not a version of a project of imagecraft's.
     #[error(
-        "`{text}` is no version: write letters and digits, and between them periods, colons, hyphens, + and ~"
+        "`{}` is no version: write letters and digits, and between them periods, colons, hyphens, + and ~", excerpt(.text)
     )]
     NotAVersion {
         /// What was written.
@@ -90,7 +91,7 @@ pub enum ValueError {
     },
     /// Not one end of a connection in a gadget.
     #[error(
-        "`{text}` is no end of a connection: write a snap's identifier, or system, a colon and a name"
+        "`{}` is no end of a connection: write a snap's identifier, or system, a colon and a name", excerpt(.text)
     )]
     NotAConnection {
         /// What was written.
@@ -98,7 +99,7 @@ pub enum ValueError {
     },
     /// Not a device that a volume can be assigned to.
     #[error(
-        "`{text}` is no device that can be named beforehand: write a path below /dev/disk/by-path or /dev/disk/by-id"
+        "`{}` is no device that can be named beforehand: write a path below /dev/disk/by-path or /dev/disk/by-id", excerpt(.text)
     )]
     NotADevice {
         /// What was written.
@@ -106,7 +107,7 @@ pub enum ValueError {
     },
     /// Not a place for an address in a gadget.
     #[error(
-        "`{text}` is no place of an address: write an offset of at most 4G, or one behind the name of a structure, such as mbr+92"
+        "`{}` is no place of an address: write an offset of at most 4G, or one behind the name of a structure, such as mbr+92", excerpt(.text)
     )]
     NotAnOffsetWrite {
         /// What was written.
@@ -124,14 +125,14 @@ pub enum ValueError {
     },
     /// Not a salt.
     #[error(
-        "`{text}` is no salt: write two hexadecimal digits for each byte, at most 256 bytes, or `none`"
+        "`{}` is no salt: write two hexadecimal digits for each byte, at most 256 bytes, or `none`", excerpt(.text)
     )]
     NotASalt {
         /// What was written.
         text: String,
     },
     /// One of a fixed set of words.
-    #[error("`{text}` is none of {}", Choices(.choices))]
+    #[error("`{}` is none of {}", excerpt(.text), Choices(.choices))]
     NotAChoice {
         /// What was written.
         text: String,
@@ -139,7 +140,7 @@ pub enum ValueError {
         choices: Vec<&'static str>,
     },
     /// An integer outside the range of its key.
-    #[error("{text} is outside the range {least} to {most}")]
+    #[error("{} is outside the range {least} to {most}", excerpt(.text))]
     OutOfRange {
         /// What was written.
         text: String,
@@ -159,15 +160,20 @@ pub enum ValueError {
     },
     /// Not a UUID.
     #[error(
-        "`{text}` is not a UUID: write 32 hexadecimal digits, such as \"0fc63daf-8483-4772-8e79-3d69d8477de4\""
+        "`{}` is not a UUID: write 32 hexadecimal digits, such as \"0fc63daf-8483-4772-8e79-3d69d8477de4\"", excerpt(.text)
     )]
     NotAUuid {
         /// What was written.
         text: String,
     },
+    /// A partition's UUID that a GPT has no place for.
+    #[error(
+        "a UUID of zeros marks an entry of the table that is not used: write another one, or none to have one made"
+    )]
+    ZeroId,
     /// Not a seed.
     #[error(
-        "`{text}` is not a seed: write 32 hexadecimal digits, such as \"5f0c1a2b3c4d5e6f708192a3b4c5d6e7\", or \"random\""
+        "`{}` is not a seed: write 32 hexadecimal digits, such as \"5f0c1a2b3c4d5e6f708192a3b4c5d6e7\", or \"random\"", excerpt(.text)
     )]
     NotASeed {
         /// What was written.
@@ -175,15 +181,15 @@ pub enum ValueError {
     },
     /// Neither a UUID nor a volume serial number of FAT.
     #[error(
-        "`{text}` is neither a UUID (32 hexadecimal digits) nor the serial number of a FAT volume \
-         (8 hexadecimal digits, such as \"ABCD-1234\")"
+        "`{}` is neither a UUID (32 hexadecimal digits) nor the serial number of a FAT volume \
+         (8 hexadecimal digits, such as \"ABCD-1234\")", excerpt(.text)
     )]
     NotAFilesystemId {
         /// What was written.
         text: String,
     },
     /// Not an identifier of a disk.
-    #[error("`{text}` is not the identifier of a disk with {scheme}: write {}", disk_id_form(*.scheme))]
+    #[error("`{}` is not the identifier of a disk with {scheme}: write {}", excerpt(.text), disk_id_form(*.scheme))]
     NotADiskId {
         /// What was written.
         text: String,
@@ -192,7 +198,7 @@ pub enum ValueError {
     },
     /// Not a pair of numeric identifiers.
     #[error(
-        "`{text}` is not an owner: write two numbers up to 4294967294, user and group, such as \"0:0\" (names are not looked up)"
+        "`{}` is not an owner: write two numbers up to 4294967294, user and group, such as \"0:0\" (names are not looked up)", excerpt(.text)
     )]
     NotAnOwner {
         /// What was written.
@@ -202,21 +208,21 @@ pub enum ValueError {
     #[error(transparent)]
     Mode(#[from] ModeRuleError),
     /// Not a time.
-    #[error("`{text}` is not a time: write \"2024-01-31T12:00:00Z\", or whole seconds since 1970")]
+    #[error("`{}` is not a time: write \"2024-01-31T12:00:00Z\", or whole seconds since 1970", excerpt(.text))]
     NotATime {
         /// What was written.
         text: String,
     },
     /// Not a SHA-256 digest.
-    #[error("`{text}` is not a SHA-256 digest: write 64 hexadecimal digits")]
+    #[error("`{}` is not a SHA-256 digest: write 64 hexadecimal digits", excerpt(.text))]
     NotADigest {
         /// What was written.
         text: String,
     },
     /// A destination that is no absolute path inside a file system.
     #[error(
-        "`{text}` is not a destination: write an absolute path inside the file system, such as \"/etc/fstab\", \
-         without `..` components"
+        "`{}` is not a destination: write an absolute path inside the file system, such as \"/etc/fstab\", \
+         without `..` components", excerpt(.text)
     )]
     NotADestination {
         /// What was written.
@@ -224,7 +230,7 @@ pub enum ValueError {
     },
     /// A unified kernel that systemd-boot would not show.
     #[error(
-        "`{text}` has no name that ends in `.efi`, and boot loaders look for no others: rename it"
+        "`{}` has no name that ends in `.efi`, and boot loaders look for no others: rename it", excerpt(.text)
     )]
     NotAKernel {
         /// What was written.
@@ -232,7 +238,7 @@ pub enum ValueError {
     },
     /// A name that no unified kernel can have.
     #[error(
-        "`{text}` is no name of a unified kernel: write letters, digits, `+`, `-`, `_` and `.`, and `.efi` behind them"
+        "`{}` is no name of a unified kernel: write letters, digits, `+`, `-`, `_` and `.`, and `.efi` behind them", excerpt(.text)
     )]
     NotAKernelName {
         /// What was written.
@@ -240,20 +246,20 @@ pub enum ValueError {
     },
     /// An add-on of a kernel is found by the end of its name.
     #[error(
-        "`{text}` is no name of an add-on: write letters, digits, `+`, `-`, `_` and `.`, and `.addon.efi` behind them"
+        "`{}` is no name of an add-on: write letters, digits, `+`, `-`, `_` and `.`, and `.addon.efi` behind them", excerpt(.text)
     )]
     NotAnAddonName {
         /// What was written.
         text: String,
     },
     /// A profile of a kernel goes by its name.
-    #[error("`{text}` is no name of a profile: write letters, digits, `+`, `-`, `_` and `.`")]
+    #[error("`{}` is no name of a profile: write letters, digits, `+`, `-`, `_` and `.`", excerpt(.text))]
     NotAProfile {
         /// What was written.
         text: String,
     },
     /// The title of a profile stands in one line, in quotation marks.
-    #[error("`{text}` is no title: write something in one line, without `\"` and `\\`")]
+    #[error("`{}` is no title: write something in one line, without `\"` and `\\`", excerpt(.text))]
     NotATitle {
         /// What was written.
         text: String,
@@ -262,7 +268,7 @@ pub enum ValueError {
     #[error(transparent)]
     Type(#[from] TypeError),
     /// An attribute of a partition that is not known by that name.
-    #[error("`{text}` is no known partition attribute: write {}, or a bit number from 0 to 63", Choices(.choices))]
+    #[error("`{}` is no known partition attribute: write {}, or a bit number from 0 to 63", excerpt(.text), Choices(.choices))]
     UnknownAttribute {
         /// What was written.
         text: String,
@@ -270,7 +276,7 @@ pub enum ValueError {
         choices: Vec<&'static str>,
     },
     /// `KEY=VALUE` or `NAME=FILE` without its equals sign or one of its sides.
-    #[error("`{text}` has no value: write {form}")]
+    #[error("`{}` has no value: write {form}", excerpt(.text))]
     NotAnAssignment {
         /// What was written.
         text: String,
@@ -279,7 +285,7 @@ pub enum ValueError {
     },
     /// Neither of the two things that become of times.
     #[error(
-        "`{text}` is not what becomes of times: write `clamp` (those after the given time become it) or `keep`"
+        "`{}` is not what becomes of times: write `clamp` (those after the given time become it) or `keep`", excerpt(.text)
     )]
     NotTimes {
         /// What was written.
@@ -287,7 +293,7 @@ pub enum ValueError {
     },
     /// Neither of the two things that become of hard links.
     #[error(
-        "`{text}` is not what becomes of hard links: write `keep` or `break` (each name becomes a file of its own)"
+        "`{}` is not what becomes of hard links: write `keep` or `break` (each name becomes a file of its own)", excerpt(.text)
     )]
     NotHardLinks {
         /// What was written.
@@ -295,20 +301,20 @@ pub enum ValueError {
     },
     /// Not a part of a source.
     #[error(
-        "`{text}` names no directory in the source: write its path, such as \"rootfs\", without `..` components"
+        "`{}` names no directory in the source: write its path, such as \"rootfs\", without `..` components", excerpt(.text)
     )]
     NotAPart {
         /// What was written.
         text: String,
     },
     /// Not a number of names.
-    #[error("`{text}` is not a number of names to take off: write 0 to 65535")]
+    #[error("`{}` is not a number of names to take off: write 0 to 65535", excerpt(.text))]
     NotACount {
         /// What was written.
         text: String,
     },
     /// Neither yes nor no.
-    #[error("`{text}` is neither `true` nor `false`")]
+    #[error("`{}` is neither `true` nor `false`", excerpt(.text))]
     NotABoolean {
         /// What was written.
         text: String,
@@ -328,13 +334,13 @@ pub enum ValueError {
         known: &'static [&'static str],
     },
     /// A double quote that is not closed, or that something follows.
-    #[error("`{text}`: the double quote is not closed at the end, or before a comma and an option")]
+    #[error("`{}`: the double quote is not closed at the end, or before a comma and an option", excerpt(.text))]
     OpenQuote {
         /// What was written, from the quote on.
         text: String,
     },
     /// A content source without a path.
-    #[error("`{text}` names no file or directory before its options")]
+    #[error("`{}` names no file or directory before its options", excerpt(.text))]
     NoPath {
         /// What was written.
         text: String,

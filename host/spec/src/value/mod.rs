@@ -56,6 +56,18 @@ pub fn parse_uuid(text: &str) -> Result<Uuid, ValueError> {
     })
 }
 
+/// The UUID of a partition: that of zeros marks an entry of a GPT that is not used.
+///
+/// # Errors
+/// When the text is anything else.
+pub fn parse_partition_id(text: &str) -> Result<Uuid, ValueError> {
+    let id = parse_uuid(text)?;
+    if id.is_nil() {
+        return Err(ValueError::ZeroId);
+    }
+    Ok(id)
+}
+
 /// What identifiers that are not given derive from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Seed {

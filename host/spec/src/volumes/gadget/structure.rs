@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use super::super::super::fields::{Fields, parsed, text};
 use super::super::super::size::MIB;
-use super::super::super::value::{ValueError, parse_choice, parse_uuid};
+use super::super::super::value::{ValueError, parse_choice, parse_partition_id};
 use super::super::super::volume::Note;
 use super::super::super::{Content, FilesystemSpec, Place, Placed, RawSpec, TableName, Within};
 use super::super::{
@@ -163,7 +163,7 @@ impl Structures<'_> {
         let offset = optional(fields, "offset", size);
         let address = optional(fields, "offset-write", parsed(offset_write));
         let size = self.size(fields, role.as_ref());
-        let id = optional(fields, "id", parsed(parse_uuid));
+        let id = optional(fields, "id", parsed(parse_partition_id));
         let given = optional(
             fields,
             "filesystem",

@@ -19,7 +19,7 @@ use super::{
 use crate::fields::{self, Fields, Findings};
 use crate::place::Files;
 use crate::scalar::{Word, resolved};
-use crate::value::{ValueError, parse_choice, parse_uuid};
+use crate::value::{ValueError, parse_choice, parse_partition_id};
 use crate::volume::{Note, Volume};
 use crate::{
     BootSpec, DiskSize, DiskSpec, PartitionSpec, Place, Placed, SizeRule, Spec, TableName, Within,
@@ -316,7 +316,7 @@ impl Structures<'_> {
         if self.schema == Some(TableName::Mbr) {
             return (None, None);
         }
-        let id = optional(fields, "id", word(parse_uuid));
+        let id = optional(fields, "id", word(parse_partition_id));
         if self.schema == Some(TableName::Hybrid) {
             return (id, None);
         }
