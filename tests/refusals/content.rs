@@ -1,10 +1,9 @@
 //! Content that cannot be had, or that does not fit.
 
 use std::fs::{self, File};
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::os::unix::fs::symlink;
 use std::process::Stdio;
-use std::thread;
-use std::time::Duration;
 
 use super::{assert_refused, filesystem, pointed};
 use crate::support::{Bench, component};
@@ -300,24 +299,28 @@ fn a_file_that_shrinks_while_it_is_placed_is_an_error() {
         filesystem("hostile", "content = [{ directory = \"content\" }]\n").replace("2MiB", "8MiB"),
     );
     let names = bench.names();
-    let child = bench
+    let mut child = bench
         .cellblock()
-        .args(["build", "image.toml", "-o", "disk.img"])
+        .args(["build", "image.toml", "-v", "-o", "disk.img"])
         .args(["--guest", "hostile=late-placement.wasm"])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    // The tree has been read, and the formatter has not placed anything yet.
-    thread::sleep(Duration::from_millis(200));
+    let mut said = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    while line != "data: writing\n" {
+        line.clear();
+        assert!(said.read_line(&mut line).unwrap() > 0, "it ended early");
+    }
+    // The tree has been read, and the formatter computes for a while before it places anything.
     let file = File::options().write(true).open(bench.path("content/file"));
     file.unwrap().set_len(1_000_000).unwrap();
-    let output = child.wait_with_output().unwrap();
-    assert_eq!(
-        String::from_utf8_lossy(&output.stderr),
-        "error: partition 'data': content: /file changed while it was read: its size was 4194304, now 1000000; \
-         build from content that nothing writes to\n"
-    );
-    assert_eq!(output.status.code(), Some(1));
+    let mut rest = String::new();
+    said.read_to_string(&mut rest).unwrap();
+    let error = "error: partition 'data': content: /file changed while it was read: its size was 4194304, now 1000000; \
+                 build from content that nothing writes to\n";
+    assert!(rest.ends_with(error), "{rest}");
+    assert_eq!(child.wait().unwrap().code(), Some(1));
     assert_eq!(bench.names(), names);
 }
