@@ -299,12 +299,19 @@ fn files_to_be_written_are_left_out_and_unmatched_patterns_are_told() {
     }
     fs::hard_link(root.path().join("out/disk.img"), root.path().join("again")).unwrap();
     let mut options = ReadOptions::within(0);
-    let output = FileId::of_path(&root.path().join("out/disk.img")).unwrap();
-    options.leave_out.insert(output);
+    let output = root.path().join("out/disk.img");
+    options.leave_out.insert(FileId::of_path(&output).unwrap());
     let source = Source {
         exclude: vec!["*.pyc".to_owned(), "/cache/".to_owned(), "a.*".to_owned()],
         ..directory(root.path())
     };
+    // What no earlier run has written is not to be lost.
+    let refused = read_sources(std::slice::from_ref(&source), &spool, &options);
+    assert!(
+        matches!(refused, Err(SourceError::OutputInContent { .. })),
+        "{refused:?}"
+    );
+    fs::write(&output, b"QFI\xfb\0\0\0\x03").unwrap();
     let read = read_sources(&[source], &spool, &options).unwrap();
     assert_eq!(paths(&read.tree), ["/", "/out", "/out/other"]);
     let left_out = |path: &str| Warning::LeftOut {
