@@ -21,6 +21,9 @@ const RATE: usize = 12;
 /// The columns of a time.
 const TIME: usize = 6;
 
+/// How long a phase goes on before its rate says something.
+const SETTLED: Duration = Duration::from_secs(1);
+
 /// How far a phase is at a moment.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pace<'a> {
@@ -39,6 +42,9 @@ impl Pace<'_> {
         let (name, word) = (printable(self.name), self.phase.word());
         match (self.phase, self.total) {
             (Phase::Reading, _) => format!("{name}: {word}: {} files", grouped(self.done)),
+            (_, Some(total)) if !self.tells_rate() => {
+                format!("{name}: {word}: {} of {}", human(self.done), human(total))
+            }
             (_, Some(total)) => format!(
                 "{name}: {word}: {} of {}, {} a second, {} left",
                 human(self.done),
@@ -74,16 +80,26 @@ impl Pace<'_> {
             (Phase::Reading, _) => {
                 format!("{name} {}: {} files", self.phase.word(), grouped(self.done))
             }
-            (_, Some(total)) => format!(
-                "{name} {word} {} {} of {} {} {}",
-                bar(self.done, total),
-                right(&human(self.done), SIZE),
-                left(&human(total), SIZE),
-                right(&format!("{}/s", human(self.rate())), RATE),
-                right(&time(self.left(total)), TIME)
-            ),
+            (_, Some(total)) => {
+                let far = format!(
+                    "{name} {word} {} {} of {}",
+                    bar(self.done, total),
+                    right(&human(self.done), SIZE),
+                    left(&human(total), SIZE)
+                );
+                if !self.tells_rate() {
+                    return far.trim_end().to_owned();
+                }
+                let rate = right(&format!("{}/s", human(self.rate())), RATE);
+                format!("{far} {rate} {}", right(&time(self.left(total)), TIME))
+            }
             (_, None) => format!("{name} {word} {}", time(self.elapsed.as_secs())),
         }
+    }
+
+    /// Whether it went on for long enough to say how fast, and how long it takes.
+    fn tells_rate(&self) -> bool {
+        self.done > 0 && self.elapsed >= SETTLED
     }
 
     /// Bytes a second, since it began.
@@ -144,6 +160,13 @@ mod tests {
             "root         writing   ━━━────────      1 GiB of 3 GiB       102.3 MiB/s   20 s"
         );
         assert_eq!(writing.ended(), "root: writing: 3 GiB in 10.00 s");
+        // Nobody knows yet how long it takes.
+        for (done, seconds) in [(0, 5), (1 << 30, 0)] {
+            let begun = pace(Phase::Writing, Some(3 << 30), done, seconds);
+            let (words, columns) = (begun.words(), begun.columns(Pen { color: false }));
+            assert!(words.ends_with(" of 3 GiB"), "{words}");
+            assert!(columns.ends_with(" of 3 GiB"), "{columns}");
+        }
         let reading = pace(Phase::Reading, None, 120_000, 3);
         assert_eq!(reading.words(), "root: reading: 120 000 files");
         assert_eq!(
