@@ -1,6 +1,8 @@
 //! What a newcomer tries first.
 
 use std::fs;
+use std::io::Write as _;
+use std::process::Stdio;
 
 use crate::support::Bench;
 use crate::support::bench::sha256;
@@ -83,6 +85,19 @@ fn build_finds_the_spec_of_the_folder() {
     let outcome = bench.run(&["build", "-q"]);
     assert_eq!((outcome.code, &*outcome.stderr), (Some(0), ""));
     assert_eq!(bench.names(), ["image.img", "image.toml"]);
+}
+
+#[test]
+fn the_image_of_a_spec_without_a_name_is_a_disk() {
+    let bench = Bench::new();
+    let mut command = bench.cellblock();
+    command.args(["build", "-q", "-"]).stdin(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut input = child.stdin.take().unwrap();
+    input.write_all(SPEC.as_bytes()).unwrap();
+    drop(input);
+    assert!(child.wait().unwrap().success());
+    assert_eq!(bench.names(), ["disk.img"]);
 }
 
 #[test]

@@ -112,7 +112,12 @@ impl Build {
 
     /// The name of a volume's image.
     fn image(&self, volume: &Volume, suffix: &str) -> OsString {
-        let stem = || self.spec.file_stem().unwrap_or(OsStr::new("disk"));
+        // That of standard input would begin with what options do.
+        let named = (self.spec != Path::new("-")).then_some(&self.spec);
+        let stem = || {
+            let stem = named.and_then(|spec| spec.file_stem());
+            stem.unwrap_or(OsStr::new("disk"))
+        };
         let mut name = match &volume.name {
             Some(name) => OsString::from(name),
             None => stem().to_owned(),
