@@ -209,7 +209,7 @@ impl Formatters {
             let options = filesystem.options.iter();
             let options = options.map(|(name, value)| (&**name, &*value.value));
             if let Some(selinux) = &filesystem.selinux
-                && (!self.stores_labels(kind) || leaves_attributes_out(kind, options))
+                && !self.stores_labels(kind, options)
             {
                 let reason = Reason::LabelsNotStored { kind: kind.clone() };
                 return Err(PlanError::at(reason, &selinux.place));
@@ -225,18 +225,22 @@ impl Formatters {
     pub(crate) fn check_labels_of(&self, request: &FilesystemRequest) -> Result<(), PlanError> {
         let options = request.options.iter();
         let options = options.map(|(name, value)| (&**name, &**value));
-        let is_without = leaves_attributes_out(&request.kind, options);
-        if request.contexts.is_none() || (self.stores_labels(&request.kind) && !is_without) {
+        if request.contexts.is_none() || self.stores_labels(&request.kind, options) {
             return Ok(());
         }
         let kind = request.kind.clone();
         Err(PlanError::of_reason(Reason::LabelsNotStored { kind }))
     }
 
-    /// Whether a kind of file system stores extended attributes, as far as its formatter says that.
-    fn stores_labels(&self, kind: &str) -> bool {
+    /// Whether a kind of file system with these options stores extended attributes, as far as its formatter says that.
+    fn stores_labels<'o>(
+        &self,
+        kind: &str,
+        options: impl Iterator<Item = (&'o str, &'o str)>,
+    ) -> bool {
         let lacks = self.get(kind).and_then(|formatter| formatter.lacks);
         lacks.is_none_or(|lacks| !lacks.contains(Loss::Attributes))
+            && !leaves_attributes_out(kind, options)
     }
 
     /// What the file systems are.

@@ -43,7 +43,10 @@ pub use decode::decode;
 pub use error::{Failure, SettingsError};
 pub use settings::{BLOCK_LIMIT, Filter, Method, Settings};
 pub use unpack::{Form, Unpacker};
-pub use workers::{Block, Encoded, Threads, Worker, WorkerError, Workers, encode_all};
+pub use workers::{
+    Block, Encoded, MOST_TOGETHER, TOGETHER, Threads, Worker, WorkerError, Workers, encode_all,
+    encoded,
+};
 
 /// The libraries that compress, each with its version: what else decides the bytes that come out.
 #[must_use]

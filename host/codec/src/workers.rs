@@ -99,6 +99,28 @@ impl<'w> Encoded<'w> {
     }
 }
 
+/// Small blocks are given to a worker together, up to so many bytes: to have a process do something is two switches.
+pub const TOGETHER: usize = 256 << 10;
+/// The most blocks that it is given together.
+pub const MOST_TOGETHER: usize = 64;
+
+/// What `worker` makes of the blocks in its room: one of each, with lengths that can be.
+///
+/// # Errors
+/// As [`Worker::encode`], and if it answers what cannot be.
+pub fn encoded<'w>(
+    worker: &'w mut dyn Worker,
+    blocks: &[Block],
+) -> Result<Vec<Encoded<'w>>, WorkerError> {
+    let encoded = worker.encode(blocks)?;
+    let can_be = |(one, block): (&Encoded<'_>, &Block)| one.is_of(&block.settings, block.length);
+    if encoded.len() == blocks.len() && encoded.iter().zip(blocks).all(can_be) {
+        return Ok(encoded);
+    }
+    let what = "answers lengths that cannot be".to_owned();
+    Err(WorkerError::Lost(what))
+}
+
 /// Why a block was not encoded.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum WorkerError {

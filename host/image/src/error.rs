@@ -214,16 +214,20 @@ impl ImageError {
     #[must_use]
     pub fn is_of_what_was_named(&self) -> bool {
         match self {
-            Self::Open { source, .. } => matches!(
-                source.kind(),
-                io::ErrorKind::NotFound
-                    | io::ErrorKind::NotADirectory
-                    | io::ErrorKind::IsADirectory
-            ),
+            Self::Open { source, .. } => leads_nowhere(source),
             Self::NotChangeable { .. } | Self::Base { .. } => true,
             _ => false,
         }
     }
+}
+
+/// Whether the system found no file under a name: there is none, or a folder, or the way to it leads through a file.
+#[must_use]
+pub fn leads_nowhere(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::IsADirectory
+    )
 }
 
 impl From<SourceError> for ImageError {

@@ -487,7 +487,8 @@ impl From<io::Error> for NoClone {
     }
 }
 
-fn is_same(one: &fs::Metadata, other: &fs::Metadata) -> bool {
+/// Whether both are of one file.
+pub(super) fn is_same(one: &fs::Metadata, other: &fs::Metadata) -> bool {
     (one.dev(), one.ino()) == (other.dev(), other.ino())
 }
 

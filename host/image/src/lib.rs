@@ -41,7 +41,7 @@ mod verity;
 use disk::Bytes;
 pub use disk::{DiskFault, Snapshots, VirtualDisk};
 pub use document::Document;
-pub use error::ImageError;
+pub use error::{ImageError, leads_nowhere};
 pub use existing::{Atomic, Change, Existing, Replacement};
 pub use extract::{ExtractError, Extracted, Taking, extract};
 pub use filling::Filling;

@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::io;
 use std::ops::Range;
-use std::os::unix::fs::{FileExt as _, MetadataExt as _};
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
@@ -13,6 +13,7 @@ use rustix::fs::FlockOperation;
 use rustix::io::Errno;
 use sha2::{Digest as _, Sha256};
 
+use super::existing::is_same;
 use super::{ImageError, PartitionFile, Scratch, Sink, copy, scratch};
 
 /// The bytes that are handed to a sink at a time.
@@ -408,11 +409,8 @@ fn lock_alone(file: &File) -> Result<(), Errno> {
 
 /// Whether the open file is the one of this name.
 fn is_of(path: &Path, file: &File) -> bool {
-    let (named, open) = (fs::symlink_metadata(path), file.metadata());
-    let (Ok(named), Ok(open)) = (named, open) else {
-        return false;
-    };
-    (named.dev(), named.ino()) == (open.dev(), open.ino())
+    let named = fs::symlink_metadata(path);
+    named.is_ok_and(|named| file.metadata().is_ok_and(|open| is_same(&named, &open)))
 }
 
 /// The name beside `target` that exists between a link and a rename only; one that a killed process left is replaced. It

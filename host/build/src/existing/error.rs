@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use cellblock_image::leads_nowhere;
 use cellblock_table::{Finding, RepairError, SelectError, TableError};
 use cellblock_text::{exact, grouped};
 use cellblock_tree::recognise::{Class, Format};
@@ -159,12 +160,7 @@ impl DiskError {
             | Self::TooLong { .. }
             | Self::NotAFile { .. }
             | Self::SameFile { .. } => true,
-            Self::File { source, .. } => matches!(
-                source.kind(),
-                io::ErrorKind::NotFound
-                    | io::ErrorKind::NotADirectory
-                    | io::ErrorKind::IsADirectory
-            ),
+            Self::File { source, .. } => leads_nowhere(source),
             Self::Table { source, .. }
             | Self::Repair {
                 source: RepairError::Table(source),

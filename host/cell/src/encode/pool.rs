@@ -9,7 +9,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
-use cellblock_codec::Piece;
+use cellblock_codec::{MOST_TOGETHER, Piece, TOGETHER};
 use cellblock_contract::EncodedCounts;
 use cellblock_tree::{NodeId, Reader, Tree};
 
@@ -89,11 +89,6 @@ enum Taken {
     Blocks(Vec<(BlockId, Box<(Key, Task)>)>),
     Hashing(Arc<Hashing>, usize),
 }
-
-/// A thread takes small blocks together, up to this many bytes.
-const TOGETHER: usize = 256 << 10;
-/// The most blocks that it takes together.
-const MOST_TOGETHER: usize = 64;
 
 impl Pool {
     /// Threads that encode content of `tree`, at most `jobs`, once there is something for them. `spool` is an empty file.

@@ -1,6 +1,6 @@
 //! A block to encode, and what stands for it so that it is found again.
 
-use cellblock_codec::{Block, Filter, Settings};
+use cellblock_codec::{Block, Filter, Settings, encoded};
 use cellblock_text::PathBytes;
 use cellblock_tree::source::SourceError;
 use cellblock_tree::{NodeId, Portion, Reader, Tree};
@@ -176,13 +176,7 @@ fn ask<'w>(
     if blocks.is_empty() {
         return Ok(Vec::new());
     }
-    let encoded = worker.encode(&blocks)?;
-    let can_be = |(one, block): (&Encoded<'_>, &Block)| one.is_of(&block.settings, block.length);
-    if encoded.len() == blocks.len() && encoded.iter().zip(&blocks).all(can_be) {
-        return Ok(encoded);
-    }
-    let what = "answers lengths that cannot be".to_owned();
-    Err(WorkerError::Lost(what))
+    encoded(&mut **worker, &blocks)
 }
 
 fn filter_number(filter: Filter) -> u32 {

@@ -13,17 +13,13 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::vec;
 
-use cellblock_codec::{Block, Settings, Worker, Workers};
+use cellblock_codec::{Block, MOST_TOGETHER, Settings, TOGETHER, Worker, Workers, encoded};
 
 use super::Disk;
 use crate::ImageError;
 
 /// How many blocks, or groups of small ones, are under way for each thread.
 const AHEAD: u64 = 2;
-/// A thread takes small blocks together, up to this many bytes.
-const TOGETHER: u64 = 256 << 10;
-/// The most blocks that it takes together.
-const MOST_TOGETHER: u64 = 64;
 
 /// What a block became.
 #[derive(Debug)]
@@ -158,11 +154,7 @@ fn encode(
         settings: *settings,
         length,
     };
-    let encoded = worker.encode(&vec![block; count]).map_err(failed)?;
-    if encoded.len() != count || !encoded.iter().all(|one| one.is_of(settings, length)) {
-        let reason = "the codec worker answers lengths that cannot be".to_owned();
-        return Err(ImageError::Compress { reason });
-    }
+    let encoded = encoded(worker, &vec![block; count]).map_err(failed)?;
     let kept = |bytes: &[u8]| (!bytes.is_empty()).then(|| bytes.to_vec());
     Ok(encoded.into_iter().map(|one| kept(one.bytes)).collect())
 }
@@ -344,7 +336,8 @@ pub(super) fn in_order_together<T: Send>(
     work: impl Fn(&mut Hand<'_>, &[u64]) -> Result<Vec<T>, ImageError> + Sync,
     take: impl FnMut(u64, T) -> Result<(), ImageError>,
 ) -> Result<(), ImageError> {
-    let together = (TOGETHER / block).clamp(1, MOST_TOGETHER);
+    let together = TOGETHER / usize::try_from(block).unwrap_or(usize::MAX);
+    let together = together.clamp(1, MOST_TOGETHER);
     in_groups(disk, watch, block, together, work, take)
 }
 
@@ -352,7 +345,7 @@ fn in_groups<T: Send>(
     disk: &Disk<'_>,
     watch: &dyn Fn(u64),
     block: u64,
-    together: u64,
+    together: usize,
     work: impl Fn(&mut Hand<'_>, &[u64]) -> Result<Vec<T>, ImageError> + Sync,
     mut take: impl FnMut(u64, T) -> Result<(), ImageError>,
 ) -> Result<(), ImageError> {
@@ -369,7 +362,7 @@ fn in_groups<T: Send>(
         taken: Condvar::new(),
         done: Condvar::new(),
         most: jobs as u64 * AHEAD,
-        together: usize::try_from(together).expect("at most MOST_TOGETHER"),
+        together,
     };
     let worker = || {
         let _end = End {

@@ -183,23 +183,19 @@ impl Qcow2 {
         let mut clusters = Clusters::new(to, self.cluster_bits, disk.size);
         let work = |hand: &mut Hand<'_>, offsets: &[u64]| {
             let mut own = Vec::with_capacity(offsets.len());
-            let mut made = Vec::with_capacity(offsets.len());
             for offset in offsets {
-                let differs = !is_as_base(disk, *offset, length)?;
-                made.push(None);
-                if differs {
-                    own.push((made.len() - 1, *offset));
+                if !is_as_base(disk, *offset, length)? {
+                    own.push(*offset);
                 }
             }
-            let (places, own): (Vec<usize>, Vec<u64>) = own.into_iter().unzip();
-            let packed = match &self.settings {
+            let packed: Result<Vec<Packed>, ImageError> = match &self.settings {
                 None => own.iter().map(|at| hand.plain(*at, length)).collect(),
                 Some(settings) => hand.encoded_together(&own, length, settings),
             };
-            for (place, packed) in places.into_iter().zip(packed?) {
-                made[place] = Some(packed);
-            }
-            Ok(made)
+            let mut packed = own.into_iter().zip(packed?).peekable();
+            let take_own = |offset: &u64| packed.next_if(|(own, _)| own == offset);
+            let made = offsets.iter().map(take_own);
+            Ok(made.map(|own| own.map(|(_, packed)| packed)).collect())
         };
         let take = |index, packed| match packed {
             None => Ok(()),

@@ -186,7 +186,6 @@ fn escapes_are_those_of_vis() {
     );
 }
 
-/// A root with names and modes of all kinds, some of them root's alone to give.
 #[test]
 fn an_escaped_backslash_at_the_end_of_a_line_continues_nothing() {
     let folder = root();
@@ -199,6 +198,7 @@ fn an_escaped_backslash_at_the_end_of_a_line_continues_nothing() {
     read(continued).unwrap();
 }
 
+/// A root with names and modes of all kinds, some of them root's alone to give.
 fn odd_root() -> TempDir {
     let folder = root();
     let at = |name: &[u8]| {
