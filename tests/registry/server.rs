@@ -140,7 +140,10 @@ fn answer(
     if path.starts_with("/token") {
         return match manner {
             Manner::Token => {
-                let body = format!("{{\"access_token\":\"{TOKEN}\",\"expires_in\":300}}");
+                // Docker Hub gives it under both of its names.
+                let body = format!(
+                    "{{\"token\":\"{TOKEN}\",\"access_token\":\"{TOKEN}\",\"expires_in\":300}}"
+                );
                 send(&mut stream, "200 OK", "", body.as_bytes())
             }
             _ => send(&mut stream, "403 Forbidden", "", b""),

@@ -106,11 +106,21 @@ fn hint(status: u16) -> &'static str {
     }
 }
 
-/// What whoever gives tokens answers.
+/// What whoever gives tokens answers: under one name, the other, or both (OCI Distribution Specification 1.1 leaves it to Docker's
+/// "Token Authentication Specification", which has both be the same).
 #[derive(Deserialize)]
-struct Token {
-    #[serde(alias = "access_token")]
-    token: String,
+struct Answer {
+    token: Option<String>,
+    access_token: Option<String>,
+}
+
+/// The token in such an answer.
+fn token_of(answer: &[u8]) -> Result<String, String> {
+    let answer: Answer = serde_json::from_slice(answer).map_err(|error| error.to_string())?;
+    let token = answer.token.or(answer.access_token);
+    token
+        .filter(|it| !it.is_empty() && it.bytes().all(|byte| byte.is_ascii_graphic()))
+        .ok_or_else(|| "what it gives is no token".to_owned())
 }
 
 /// Who gives tokens, as `WWW-Authenticate: Bearer` has it (RFC 6750, 3).
@@ -261,11 +271,7 @@ impl Registry {
         }
         let body = response.body_mut().with_config().limit(MOST_TOKEN);
         let body = body.read_to_vec().map_err(|error| failed(&error))?;
-        let token: Token = serde_json::from_slice(&body).map_err(|error| failed(&error))?;
-        if token.token.is_empty() || !token.token.bytes().all(|it| it.is_ascii_graphic()) {
-            return Err(failed(&"what it gives is no token"));
-        }
-        Ok(token.token)
+        token_of(&body).map_err(|error| failed(&error))
     }
 
     fn token(&self) -> Option<String> {
@@ -389,6 +395,21 @@ mod tests {
             "Bearer realm=\"a",
         ] {
             assert_eq!(of(none), None, "{none}");
+        }
+    }
+
+    #[test]
+    fn a_token_is_taken_under_either_name_and_under_both() {
+        for answer in [
+            r#"{"token":"a"}"#,
+            r#"{"access_token":"a","expires_in":300}"#,
+            r#"{"token":"a","access_token":"a","expires_in":300,"issued_at":"2026-01-01T00:00:00Z"}"#,
+            r#"{"access_token":"a","token":null}"#,
+        ] {
+            assert_eq!(token_of(answer.as_bytes()).as_deref(), Ok("a"), "{answer}");
+        }
+        for none in ["{}", r#"{"token":""}"#, r#"{"token":"a b"}"#, "a", ""] {
+            assert!(token_of(none.as_bytes()).is_err(), "{none}");
         }
     }
 
