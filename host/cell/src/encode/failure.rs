@@ -27,6 +27,10 @@ pub(crate) enum Failure {
     Thread(io::Error),
     /// A thread of the host has panicked: joining it tells.
     Panic,
+    /// The call that had asked for the block ended before it was begun.
+    Dropped,
+    /// It failed before, and whoever asked then was told why.
+    Told,
 }
 
 impl From<Failure> for CellError {
@@ -47,6 +51,12 @@ impl From<Failure> for CellError {
             Failure::Spool(source) => Self::Spool { source },
             Failure::Thread(error) => Self::Engine(format!("a thread does not start: {error}")),
             Failure::Panic => Self::Engine("a thread that encodes has panicked".to_owned()),
+            Failure::Dropped => Self::Engine(
+                "a block is asked for that was not encoded before its call ended".to_owned(),
+            ),
+            Failure::Told => Self::Engine(
+                "a block is asked for again that could not be encoded before".to_owned(),
+            ),
         }
     }
 }

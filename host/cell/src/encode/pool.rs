@@ -311,10 +311,10 @@ impl Encodings {
             Block::Done(done) => Some(Ok(*done)),
             // It is told once: whoever asks again has ended the first time.
             Block::Failed(failure) => {
-                let told = failure.take().map_or(Failure::Panic, |failure| *failure);
+                let told = failure.take().map_or(Failure::Told, |failure| *failure);
                 Some(Err(told))
             }
-            Block::Dropped => Some(Err(Failure::Panic)),
+            Block::Dropped => Some(Err(Failure::Dropped)),
         }
     }
 
@@ -425,7 +425,7 @@ impl Shared {
         encode_together(&wanted, &self.tree, reader, workers, worker, |encoded| {
             let placed = encoded.and_then(|encoded| {
                 let at = if is_alone {
-                    self.keep(encoded.bytes)?
+                    self.keep(encoded.bytes).map_err(Failure::Spool)?
                 } else {
                     together.extend_from_slice(encoded.bytes);
                     (together.len() - encoded.bytes.len()) as u64
@@ -453,7 +453,8 @@ impl Shared {
                     },
                     ..finished
                 }),
-                (Err(error), Ok(_)) => Err(spool_failure(error)),
+                // Each block has its own.
+                (Err(error), Ok(_)) => Err(Failure::Spool(io::Error::from(error.kind()))),
                 (_, Err(failure)) => Err(failure),
             };
             state.finish(id, placed);
@@ -461,18 +462,10 @@ impl Shared {
     }
 
     /// Appends to the spool: where.
-    fn keep(&self, bytes: &[u8]) -> Result<u64, Failure> {
+    fn keep(&self, bytes: &[u8]) -> io::Result<u64> {
         let at = self.taken.fetch_add(bytes.len() as u64, Ordering::Relaxed);
-        self.spool.write_all_at(bytes, at).map_err(Failure::Spool)?;
+        self.spool.write_all_at(bytes, at)?;
         Ok(at)
-    }
-}
-
-/// The same failure for another block.
-fn spool_failure(failure: &Failure) -> Failure {
-    match failure {
-        Failure::Spool(error) => Failure::Spool(io::Error::from(error.kind())),
-        _ => Failure::Panic,
     }
 }
 

@@ -308,6 +308,25 @@ fn a_file_that_changed_is_named() {
     assert!(matches!(session.failure, Some(Failure::Source(_))));
 }
 
+#[test]
+fn a_block_that_failed_before_is_told_as_that_and_not_as_a_panic() {
+    let (folder, tree) = tree(&[("a", &[b'a'; 5000])]);
+    let a = find(&tree, "a");
+    std::fs::write(folder.path().join("a"), [b'b'; 4000]).unwrap();
+    let pool = pool(&tree, 1);
+    for is_first in [true, false] {
+        let mut session = Session::new(&pool);
+        let block = [span(a, 0, 5000)];
+        session.encode(SETTINGS, &[1], &block, soon()).unwrap();
+        assert_eq!(session.pieces(1, soon()), Err(Refused::Failed));
+        let failure = session.failure.take().unwrap();
+        match is_first {
+            true => assert!(matches!(failure, Failure::Source(_)), "{failure:?}"),
+            false => assert!(matches!(failure, Failure::Told), "{failure:?}"),
+        }
+    }
+}
+
 /// Workers of which each `n`th block is lost, with the worker.
 struct Faulty {
     fault: Fault,
