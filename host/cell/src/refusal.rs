@@ -7,7 +7,31 @@ use cellblock_contract::{
     Request, Setting, SettingProblem,
 };
 use cellblock_text::{PathBytes, exact, grouped};
-use cellblock_tree::{NodeId, Tree};
+use cellblock_tree::{Kind, NodeId, Tree};
+
+/// What a node is called, and what stands for leaving all such nodes out.
+#[derive(Clone, Copy, Debug)]
+struct What {
+    noun: &'static str,
+    loss: Option<Loss>,
+}
+
+impl What {
+    fn of(kind: &Kind) -> Self {
+        Self {
+            noun: kind.noun(),
+            loss: match kind {
+                Kind::Symlink(_) => Some(Loss::Symlinks),
+                Kind::CharacterDevice { .. }
+                | Kind::BlockDevice { .. }
+                | Kind::Fifo
+                | Kind::Socket => Some(Loss::SpecialFiles),
+                // Each of the others has a problem of its own, or is what every format stores.
+                Kind::Directory | Kind::File { .. } | Kind::HardLink(_) => None,
+            },
+        }
+    }
+}
 
 /// A formatter's reason why there can be no file system.
 #[derive(Clone, Debug)]
@@ -17,7 +41,7 @@ pub struct Refusal {
     label: String,
     setting: Option<String>,
     /// The node that cannot be stored: its path, and what it is.
-    node: Option<(String, &'static str)>,
+    node: Option<(String, What)>,
     /// The node that it collides with.
     other: Option<String>,
     /// Its time is later than what the format counts, as far as that is known.
@@ -72,7 +96,7 @@ impl Refusal {
                 .zip(times)
                 .map(|(id, times)| tree.node(id).modified.seconds >= times.first),
             times,
-            node: node.map(|id| (path(id), tree.node(id).kind.noun())),
+            node: node.map(|id| (path(id), What::of(tree.node(id).kind))),
             other,
             setting,
             kind: request.kind.clone(),
@@ -97,20 +121,20 @@ impl Refusal {
 
     fn node_problem(&self, f: &mut fmt::Formatter<'_>, problem: &NodeProblem) -> fmt::Result {
         let kind = &self.kind;
-        let (path, noun) = self.node.as_ref().map_or(
-            ("(a node that is not in the tree)", "a node"),
-            |(path, noun)| (path.as_str(), *noun),
+        let unknown = What {
+            noun: "a node",
+            loss: None,
+        };
+        let (path, what) = self.node.as_ref().map_or(
+            ("(a node that is not in the tree)", unknown),
+            |(path, what)| (path.as_str(), *what),
         );
         write!(f, "{path}: ")?;
         match problem {
             NodeProblem::Kind => {
-                write!(f, "{noun} cannot be stored in {kind}")?;
-                let loss = match noun {
-                    "a symbolic link" => Loss::Symlinks,
-                    "a character device" | "a block device" | "a fifo" | "a socket" => {
-                        Loss::SpecialFiles
-                    }
-                    _ => return Ok(()),
+                write!(f, "{} cannot be stored in {kind}", what.noun)?;
+                let Some(loss) = what.loss else {
+                    return Ok(());
                 };
                 write!(
                     f,
