@@ -501,12 +501,15 @@ impl Image {
     ///
     /// # Errors
     /// [`ImageError`] if the format cannot hold the disk, or it cannot be read or written.
+    ///
+    /// # Panics
+    /// If the format does not take it.
     pub fn become_one(
         &mut self,
         format: &OutputFormat,
         how: &Conversion<'_>,
     ) -> Result<(), ImageError> {
-        debug_assert!(format.takes_file());
+        assert!(format.takes_file(), "a disk becomes what takes its file");
         let disk = how.disk(Bytes::File(self.file()), self.size());
         format.write(&disk, how, self.scratch(), self.file(), true)?;
         self.measure()

@@ -30,6 +30,8 @@ pub enum ImageFault {
 const PE_OFFSET: usize = 0x3c;
 /// Sections are added at multiples of a page, whatever the stub's own alignment.
 const PAGE: u32 = 4096;
+/// Sections begin at multiples of at most this many bytes in a file (PE/COFF 3.4.2).
+const MOST_FILE_ALIGNMENT: u32 = 64 << 10;
 /// Initialized data that is read.
 const DATA: u32 = 0x4000_0040;
 /// A PE32+ optional header.
@@ -152,6 +154,11 @@ impl Image {
         if !alignments.iter().all(|it| it.get().is_power_of_two()) {
             return Err(ImageFault::NotAStub("its alignments are no powers of two"));
         }
+        if optional.file_alignment.get() > MOST_FILE_ALIGNMENT {
+            return Err(ImageFault::NotAStub(
+                "its sections begin at multiples of more than 64 KiB in the file",
+            ));
+        }
         let directory_count = optional.directory_count.get() as usize;
         let directories = read_all(own, directory_count).ok_or_else(short)?;
         let section_count = usize::from(coff.sections.get());
@@ -264,7 +271,8 @@ impl Image {
         let begin = raw_offset - headers;
         self.body.resize(begin as usize, 0);
         self.body.extend_from_slice(content);
-        self.body.resize((begin + raw_length) as usize, 0);
+        let end = begin.checked_add(raw_length).ok_or(ImageFault::TooLarge)?;
+        self.body.resize(end as usize, 0);
         self.sections.push(SectionHeader {
             name: padded,
             virtual_size: U32::new(length),

@@ -162,7 +162,7 @@ impl Machine<'_> {
 
 /// A resource: its properties, by name, as the schema wants them.
 fn item(properties: &[(&str, &str)]) -> String {
-    debug_assert!(properties.is_sorted());
+    assert!(properties.is_sorted());
     let mut text = "\n      <Item>".to_owned();
     for (name, value) in properties {
         let _ = write!(text, "\n        <rasd:{name}>{value}</rasd:{name}>");

@@ -69,6 +69,15 @@ impl Descriptor<'_> {
     }
 }
 
+impl Descriptor<'_> {
+    /// The text, which fits the room that is left for it: the longest name of a file has 255 bytes.
+    pub(super) fn text(&self) -> String {
+        let text = self.to_string();
+        assert!(text.len() as u64 <= DESCRIPTOR * SECTOR, "{}", text.len());
+        text
+    }
+}
+
 impl fmt::Display for Descriptor<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
@@ -85,7 +94,7 @@ impl fmt::Display for Descriptor<'_> {
             Subformat::StreamOptimized => ("streamOptimized", "disk.vmdk"),
             Subformat::MonolithicSparse => ("monolithicSparse", self.name),
         };
-        // The longest name of a file leaves room; what would end the text within quotes is left out.
+        // What would end the text within quotes is left out.
         let name: String = name
             .chars()
             .filter(|it| !it.is_control() && *it != '"')

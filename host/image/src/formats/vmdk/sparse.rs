@@ -23,7 +23,7 @@ pub(super) fn write(
     header.directory = places.directories[1].into();
     header.overhead = places.overhead.into();
     to.at(0, header.as_bytes())?;
-    to.at(SECTOR, descriptor.to_string().as_bytes())?;
+    to.at(SECTOR, descriptor.text().as_bytes())?;
     for directory in places.directories {
         let first = directory + places.directory;
         let entries: Vec<u32> = (0..places.tables)

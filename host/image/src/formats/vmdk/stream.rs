@@ -6,8 +6,7 @@ use zerocopy::{Immutable, IntoBytes, LE, U32, U64, Unaligned};
 use super::super::blocks::{Hand, Packed, in_order_together};
 use super::super::{Disk, Writer, stored};
 use super::format::{
-    DESCRIPTOR, Descriptor, ENTRIES, GRAIN, GRAIN_BYTES, IS_STREAM, SECTOR, TABLE, header,
-    little_endian,
+    Descriptor, ENTRIES, GRAIN, GRAIN_BYTES, IS_STREAM, SECTOR, TABLE, header, little_endian,
 };
 use crate::ImageError;
 use crate::structures::vmdk::{AT_END, DEFLATE, flags};
@@ -50,9 +49,7 @@ pub(super) fn write(
         header
     };
     to.append(header(AT_END).as_bytes())?;
-    let text = descriptor.to_string();
-    debug_assert!(text.len() as u64 <= DESCRIPTOR * SECTOR);
-    to.append(text.as_bytes())?;
+    to.append(descriptor.text().as_bytes())?;
     to.align(GRAIN_BYTES);
     let length = usize::try_from(GRAIN_BYTES).expect("a grain has 64 KiB");
     let work = |hand: &mut Hand<'_>, offsets: &[u64]| {
