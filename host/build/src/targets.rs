@@ -231,13 +231,13 @@ pub fn export_image(
     let (mut files, mut outputs) = (Vec::new(), Vec::new());
     for target in targets {
         let scratch = target.output.scratch()?;
-        let file = packing.pack(target, image.length(), |how| {
+        let file = packing.pack(target, image.size(), |how| {
             image.convert(&scratch, &target.format, how)
         })?;
         outputs.push(packing.record(target, &file)?);
         files.push((target.output.clone(), file));
     }
-    let mut record = Record::of_export(&path.display(), image.length(), outputs, begun.elapsed());
+    let mut record = Record::of_export(&path.display(), image.size(), outputs, begun.elapsed());
     record.codecs = packing.codecs.wall();
     let packed = Packed {
         files,

@@ -25,6 +25,7 @@ use super::{
 };
 use cellblock_table::{ReadAt, SectorSize};
 use cellblock_tree::recognise::{Format, HEAD, recognise};
+use cellblock_tree::source::Seen;
 use cellblock_tree::volume::Decoders;
 
 /// The longest list of extended attributes, and the longest value of one (xattr(7)).
@@ -68,15 +69,7 @@ pub struct Replacement<'a> {
     file: &'a File,
     base: u64,
     length: u64,
-    stamp: FileStamp,
-}
-
-/// What tells that a file has been written to: its length, and its time in seconds and nanoseconds.
-type FileStamp = (u64, i64, i64);
-
-fn stamp(file: &File) -> io::Result<FileStamp> {
-    let metadata = file.metadata()?;
-    Ok((metadata.len(), metadata.mtime(), metadata.mtime_nsec()))
+    seen: Seen,
 }
 
 impl<'a> Replacement<'a> {
@@ -85,12 +78,12 @@ impl<'a> Replacement<'a> {
     /// # Errors
     /// If it cannot be looked at.
     pub fn of_file(file: &'a File) -> io::Result<Self> {
-        let stamp = stamp(file)?;
+        let seen = Seen::of(file)?;
         Ok(Self {
             file,
             base: 0,
-            length: stamp.0,
-            stamp,
+            length: seen.size(),
+            seen,
         })
     }
 
@@ -100,12 +93,13 @@ impl<'a> Replacement<'a> {
     /// [`ImageError::Transfer`] if it cannot be looked at.
     pub fn of_partition(partition: &'a PartitionFile) -> Result<Self, ImageError> {
         let (file, base, length) = (&partition.file, partition.base, partition.size());
-        let stamp = stamp(file).map_err(|source| partition.error("reading", 0, length, source))?;
+        let seen =
+            Seen::of(file).map_err(|source| partition.error("reading", 0, length, source))?;
         Ok(Self {
             file,
             base,
             length,
-            stamp,
+            seen,
         })
     }
 
@@ -117,12 +111,11 @@ impl<'a> Replacement<'a> {
 
     /// Refuses a file that has been written to since it was looked at.
     fn check(&self) -> io::Result<()> {
-        if stamp(self.file)? == self.stamp {
-            Ok(())
-        } else {
-            Err(io::Error::other(
-                "the file with its new content changed while it was copied",
-            ))
+        match self.seen.change(self.file)? {
+            None => Ok(()),
+            Some(how) => Err(io::Error::other(format!(
+                "the file with its new content changed while it was copied: {how}"
+            ))),
         }
     }
 }
@@ -247,12 +240,6 @@ impl Existing {
         }
         let file = OpenOptions::new().read(true).write(true).open(&target);
         Self::from_file(&target, file)
-    }
-
-    /// The bytes in it.
-    #[must_use]
-    pub fn length(&self) -> u64 {
-        self.size
     }
 
     /// Where its bytes are, and their number.

@@ -40,7 +40,7 @@ fn take(disk: &Path, to: &Path, name: &str, text: &str) {
 fn assert_read(made: &Path, disk: &Path, what: &str) {
     let made = Existing::open(made).unwrap().with_disk(&here()).unwrap();
     let disk = fs::read(disk).unwrap();
-    assert_eq!(made.length(), disk.len() as u64, "{what}");
+    assert_eq!(made.size(), disk.len() as u64, "{what}");
     let mut found = vec![0; disk.len()];
     made.read_at(0, &mut found).unwrap();
     assert!(found == disk, "{what}");

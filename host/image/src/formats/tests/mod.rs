@@ -114,7 +114,7 @@ fn try_export(
     let how = conversion(jobs, &decoders, &watch);
     let format = choose(name, text).unwrap();
     let made = image.convert(&Scratch::beside(to), &format, &how)?;
-    assert_eq!(done.get(), image.length(), "{name},{text}");
+    assert_eq!(done.get(), image.size(), "{name},{text}");
     made.publish(to, Durability::Written).unwrap();
     Ok(())
 }
