@@ -17,6 +17,9 @@ use super::state::{Answer, Services};
 use cellblock_tree::Tree;
 use cellblock_tree::source::SourceError;
 
+/// The most placements that are handed on at once; between two such parts the guest's time is looked at.
+pub(super) const HANDED_ON: usize = 4096;
+
 /// The services of this process, which holds the tree and the partition.
 pub(super) struct Local {
     pub(super) tree: Arc<Tree>,

@@ -1,12 +1,9 @@
 //! The contract's `placement`: every request is checked here, on the cell's thread, before it is handed on.
 
 use super::bindings::cellblock::format::placement::{Host, PlaceError, Placement as Requested};
-use super::local::Local;
+use super::local::{HANDED_ON, Local};
 use cellblock_contract::{Placement, Run};
-use cellblock_tree::{Kind, NodeId, Tree};
-
-/// The most placements that are handed on at once; between two such parts the guest's time is looked at.
-const HANDED_ON: usize = 4096;
+use cellblock_tree::NodeId;
 
 impl Host for Local {
     fn place(&mut self, batch: Vec<Requested>) -> wasmtime::Result<Result<(), PlaceError>> {
@@ -14,9 +11,9 @@ impl Host for Local {
             return Ok(Err(PlaceError::Failed));
         };
         let tree = &self.tree;
-        let taken = self
-            .ledger
-            .place(&batch, partition.size(), |file| file_size(tree, file));
+        let taken = self.ledger.place(&batch, partition.size(), |file| {
+            tree.file_size(NodeId(file))
+        });
         if let Err(error) = taken {
             return Ok(Err(error));
         }
@@ -47,7 +44,7 @@ impl Host for Local {
         let taken = self
             .ledger
             .compose(offset, own.len(), &batch, size, |file| {
-                file_size(tree, file)
+                tree.file_size(NodeId(file))
             });
         if let Err(error) = taken {
             return Ok(Err(error));
@@ -65,14 +62,6 @@ impl Host for Local {
             }
         }
         Ok(Ok(()))
-    }
-}
-
-/// The size in bytes of a file of the tree; none of what is no file.
-pub(super) fn file_size(tree: &Tree, file: u32) -> Option<u64> {
-    match (file < tree.len()).then(|| tree.node(NodeId(file)).kind) {
-        Some(Kind::File { size, .. }) => Some(*size),
-        _ => None,
     }
 }
 

@@ -5,7 +5,6 @@ use super::bindings::cellblock::format::tree::{
     Totals as ContractTotals,
 };
 use super::local::Local;
-use super::placement::file_size;
 use cellblock_tree::source::SourceError;
 use cellblock_tree::{Kind, Node, NodeId};
 
@@ -79,7 +78,7 @@ impl Host for Local {
 
 impl Local {
     fn file_size(&self, file: Id) -> Result<u64, ReadError> {
-        file_size(&self.tree, file).ok_or(ReadError::NotAFile)
+        self.tree.file_size(NodeId(file)).ok_or(ReadError::NotAFile)
     }
 
     fn read_file(&mut self, file: Id, offset: u64, length: u32) -> Result<Vec<u8>, ReadError> {

@@ -224,6 +224,15 @@ impl Tree {
         }
     }
 
+    /// The size in bytes of the file `id`; none of what is no file, or not in the tree.
+    #[must_use]
+    pub fn file_size(&self, id: NodeId) -> Option<u64> {
+        match (id.0 < self.len()).then(|| self.node(id).kind) {
+            Some(Kind::File { size, .. }) => Some(*size),
+            _ => None,
+        }
+    }
+
     /// The node that a hard link is another name of, or the node itself.
     ///
     /// # Panics

@@ -12,10 +12,8 @@ use super::task::Span;
 use crate::bindings::cellblock::format::tree::ReadError;
 use crate::bindings::encoding::cellblock::format::digests::{self, Digest};
 use crate::bindings::encoding::cellblock::format::encoding::{self as wire, EncodeError};
-use crate::local::Local;
+use crate::local::{HANDED_ON, Local};
 
-/// The most placements that are handed on at once; between two such parts the guest's time is looked at.
-const HANDED_ON: usize = 4096;
 /// The most pieces in one answer.
 const MOST_PIECES: u32 = 1 << 20;
 

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use cellblock_codec::{BLOCK_LIMIT, Settings};
 use cellblock_contract::PiecePlacement;
-use cellblock_tree::{Kind, NodeId};
+use cellblock_tree::NodeId;
 
 use super::Failure;
 use super::hashing::{Hash, Hashing, Run};
@@ -152,20 +152,11 @@ impl Session {
         }
     }
 
-    /// The size of a regular file.
-    fn size(&self, file: NodeId) -> Option<u64> {
-        let tree = self.pool.tree();
-        match (file.0 < tree.len()).then(|| tree.node(file).kind) {
-            Some(Kind::File { size, .. }) => Some(*size),
-            _ => None,
-        }
-    }
-
     /// The bytes of a block, if it can be.
     fn check(&self, spans: &[Span]) -> Option<u64> {
         let mut bytes: u64 = 0;
         for span in spans {
-            let size = self.size(span.file)?;
+            let size = self.pool.tree().file_size(span.file)?;
             let end = span.offset.checked_add(span.length)?;
             bytes = bytes.checked_add(span.length)?;
             if span.length == 0 || end > size || bytes > BLOCK_LIMIT as u64 {
@@ -350,7 +341,7 @@ impl Session {
         }
         let mut unknown = BTreeMap::new();
         for file in files.iter().copied().map(NodeId) {
-            let size = self.size(file).ok_or(Unhashed::NotAFile)?;
+            let size = self.pool.tree().file_size(file).ok_or(Unhashed::NotAFile)?;
             if !self.pool.lock().digests.contains_key(&file) {
                 unknown.insert(file, Run::whole(file, size));
             }
@@ -376,7 +367,11 @@ impl Session {
         block: u32,
         deadline: Option<Instant>,
     ) -> Result<Vec<Hash>, Unhashed> {
-        let size = self.size(NodeId(file)).ok_or(Unhashed::NotAFile)?;
+        let size = self
+            .pool
+            .tree()
+            .file_size(NodeId(file))
+            .ok_or(Unhashed::NotAFile)?;
         let run = Run {
             block: u64::from(block),
             ..Run::whole(NodeId(file), size)

@@ -17,7 +17,7 @@ use crate::local::Local;
 use crate::state::State;
 use cellblock_contract::Limits;
 use cellblock_contract::LogLine;
-use cellblock_tree::{Kind, NodeId, Tree};
+use cellblock_tree::{NodeId, Tree};
 
 /// A call of a guest.
 #[derive(Debug, Deserialize)]
@@ -267,11 +267,7 @@ impl Cell {
     }
 
     fn file_size(&self, file: u32) -> Option<u64> {
-        let known = file < self.tree.len();
-        match known.then(|| self.tree.node(NodeId(file)).kind) {
-            Some(Kind::File { size, .. }) => Some(*size),
-            _ => None,
-        }
+        self.tree.file_size(NodeId(file))
     }
 
     /// Holds the nodes against the tree's, in order and each once.

@@ -405,17 +405,17 @@ mod tests {
         served
     }
 
+    fn ask<Q: Question>(channel: &mut Channel, question: Q, bytes: &[u8]) -> Q::Answer {
+        let asked = FromCell::Asked(question.into());
+        channel.send(&asked, bytes).unwrap();
+        let (answer, bytes) = channel.receive().unwrap();
+        assert!(bytes.is_empty());
+        answer
+    }
+
     #[test]
     fn a_process_that_is_taken_over_gets_no_further_than_a_guest() {
         let served = taken_over(|channel| {
-            fn ask<Q: Question>(channel: &mut Channel, question: Q, bytes: &[u8]) -> Q::Answer {
-                channel
-                    .send(&FromCell::Asked(question.into()), bytes)
-                    .unwrap();
-                let (answer, bytes) = channel.receive().unwrap();
-                assert!(bytes.is_empty());
-                answer
-            }
             for offset in [1, SIZE as u64, u64::MAX - 1, u64::MAX] {
                 let answer = ask(channel, message::WritePartition { offset }, &[7; SIZE]);
                 assert!(answer == Err(ErrorCode::InsufficientSpace));
@@ -454,14 +454,6 @@ mod tests {
     #[test]
     fn a_process_whose_guest_does_not_encode_gets_nothing_encoded() {
         let served = taken_over(|channel| {
-            fn ask<Q: Question>(channel: &mut Channel, question: Q, bytes: &[u8]) -> Q::Answer {
-                channel
-                    .send(&FromCell::Asked(question.into()), bytes)
-                    .unwrap();
-                let (answer, bytes) = channel.receive().unwrap();
-                assert!(bytes.is_empty());
-                answer
-            }
             let settings = || encoding::Settings {
                 method: encoding::Method::Zstd,
                 level: 3,

@@ -26,6 +26,7 @@ use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use sha2::{Digest as _, Sha256};
 use zerocopy::{FromBytes, IntoBytes};
 
 use cellblock_text::PathBytes;
@@ -442,6 +443,9 @@ impl VirtualDisk {
     }
 }
 
+/// The bytes that are read at a time for a digest.
+const READ: usize = 1 << 20;
+
 /// Where the bytes of a disk are.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Bytes<'a> {
@@ -457,6 +461,26 @@ impl Bytes<'_> {
             Self::File(file) => file.read_exact_at(buffer, offset),
             Self::Disk(disk) => disk.read(offset, buffer),
         }
+    }
+
+    /// The SHA-256 digest of the bytes in `range`. `failed` makes an error of one in reading from an offset.
+    pub(crate) fn digest<E>(
+        self,
+        range: Range<u64>,
+        failed: impl Fn(u64, io::Error) -> E,
+    ) -> Result<[u8; 32], E> {
+        let mut hash = Sha256::new();
+        let mut buffer = vec![0; READ];
+        let mut offset = range.start;
+        while offset < range.end {
+            let count = crate::copy::at_most(range.end - offset, READ);
+            let bytes = &mut buffer[..count];
+            self.read(offset, bytes)
+                .map_err(|error| failed(offset, error))?;
+            hash.update(&*bytes);
+            offset += count as u64;
+        }
+        Ok(hash.finalize().into())
     }
 
     /// Where among the first `length` bytes there is data, ascending.

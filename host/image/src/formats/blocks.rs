@@ -328,7 +328,30 @@ pub(super) fn in_order<T: Send>(
     in_groups(disk, watch, block, 1, each, take)
 }
 
-/// The same with `work` for several blocks where they are small: it is given their offsets, and makes something of each.
+/// The same of a disk whose blocks all become parts of the output, one behind the other: `put` gets each, and nothing where the block
+/// is all zeros.
+pub(super) fn parts_in_order<T: Send>(
+    disk: &Disk<'_>,
+    watch: &dyn Fn(u64),
+    part: u64,
+    work: impl Fn(&mut Hand<'_>, u64) -> Result<Option<T>, ImageError> + Sync,
+    mut put: impl FnMut(u64, Option<T>) -> Result<(), ImageError>,
+) -> Result<(), ImageError> {
+    let mut next = 0;
+    in_order(disk, watch, part, work, |index, made| {
+        for hole in next..index {
+            put(hole, None)?;
+        }
+        next = index + 1;
+        put(index, made)
+    })?;
+    for hole in next..disk.size.div_ceil(part) {
+        put(hole, None)?;
+    }
+    Ok(())
+}
+
+/// As [`in_order`], with `work` for several blocks where they are small: it is given their offsets, and makes something of each.
 pub(super) fn in_order_together<T: Send>(
     disk: &Disk<'_>,
     watch: &dyn Fn(u64),

@@ -10,7 +10,7 @@ use cellblock_text::hexadecimal;
 use sha2::{Digest as _, Sha256};
 
 use super::{Disk, Format, Kind, Writer};
-use crate::{ImageError, copy};
+use crate::ImageError;
 
 pub(super) static KIND: Kind = Kind {
     name: "bmap",
@@ -25,8 +25,6 @@ pub(super) static KIND: Kind = Kind {
 
 /// The bytes of a block.
 const BLOCK: u64 = 4096;
-/// The bytes that are read at a time.
-const READ: usize = 1 << 20;
 
 #[derive(Debug)]
 struct Bmap;
@@ -77,18 +75,9 @@ fn blocks(extents: &[Range<u64>]) -> Vec<Range<u64>> {
 }
 
 fn digest(disk: &Disk<'_>, range: Range<u64>) -> Result<[u8; 32], ImageError> {
-    let mut hash = Sha256::new();
-    let mut buffer = vec![0; READ];
-    let mut offset = range.start;
-    let end = range.end.min(disk.size);
-    while offset < end {
-        let count = copy::at_most(end - offset, READ);
-        let read = disk.bytes.read(offset, &mut buffer[..count]);
-        read.map_err(|source| ImageError::Read { offset, source })?;
-        hash.update(&buffer[..count]);
-        offset += count as u64;
-    }
-    Ok(hash.finalize().into())
+    let range = range.start..range.end.min(disk.size);
+    disk.bytes
+        .digest(range, |offset, source| ImageError::Read { offset, source })
 }
 
 fn text(size: u64, mapped: u64, digest: &str, ranges: &str) -> String {

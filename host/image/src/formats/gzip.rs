@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use cellblock_codec::{Method, Settings};
 
-use super::blocks::{Hand, Packed, encode_once, in_order};
+use super::blocks::{Hand, Packed, encode_once, parts_in_order};
 use super::{Disk, Format, Kind, Writer, stored};
 use crate::ImageError;
 
@@ -49,21 +49,10 @@ impl Format for Gzip {
                 Packed::Plain(bytes) => Some(member(&stored::deflate(&bytes), sum, length)),
             })
         };
-        let mut next = 0;
-        in_order(disk, watch, MEMBER, work, |index, made| {
-            for hole in next..index {
-                to.append(zeros.member(disk, &settings, hole)?)?;
-            }
-            next = index + 1;
-            match made {
-                Some(member) => to.append(&member),
-                None => to.append(zeros.member(disk, &settings, index)?),
-            }
-        })?;
-        for hole in next..disk.size.div_ceil(MEMBER) {
-            to.append(zeros.member(disk, &settings, hole)?)?;
-        }
-        Ok(())
+        parts_in_order(disk, watch, MEMBER, work, |index, made| match made {
+            Some(member) => to.append(&member),
+            None => to.append(zeros.member(disk, &settings, index)?),
+        })
     }
 }
 

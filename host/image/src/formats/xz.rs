@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use cellblock_codec::{Method, Settings};
 
-use super::blocks::{Hand, Packed, encode_once, in_order};
+use super::blocks::{Hand, Packed, encode_once, parts_in_order};
 use super::{Disk, Format, Kind, Writer, stored};
 use crate::ImageError;
 
@@ -76,20 +76,10 @@ impl Format for Xz {
                 Packed::Plain(bytes) => Ok(Some(plain(&bytes, sum))),
             }
         };
-        let mut next = 0;
-        in_order(disk, watch, PART, work, |index, made| {
-            for hole in next..index {
-                stream.hole(disk, &settings, hole)?;
-            }
-            next = index + 1;
-            match made {
-                Some(block) => stream.put(&block),
-                None => stream.hole(disk, &settings, index),
-            }
+        parts_in_order(disk, watch, PART, work, |index, made| match made {
+            Some(block) => stream.put(&block),
+            None => stream.hole(disk, &settings, index),
         })?;
-        for hole in next..disk.size.div_ceil(PART) {
-            stream.hole(disk, &settings, hole)?;
-        }
         stream.finish()
     }
 }

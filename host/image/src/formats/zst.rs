@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use cellblock_codec::{Method, Settings};
 
-use super::blocks::{Hand, Packed, encode_once, in_order};
+use super::blocks::{Hand, Packed, encode_once, parts_in_order};
 use super::{Disk, Format, Kind, Writer, stored};
 use crate::ImageError;
 
@@ -65,24 +65,20 @@ impl Format for Zst {
         };
         let work = |hand: &mut Hand<'_>, offset: u64| {
             let length = usize::try_from(length_at(offset)).expect("a frame has at most 16 MiB");
-            hand.encoded(offset, length, &settings, &mut |_| {})
+            let packed = hand.encoded(offset, length, &settings, &mut |_| {})?;
+            Ok(match packed {
+                Packed::Zeros => None,
+                Packed::Kept(bytes) => Some(bytes),
+                Packed::Plain(bytes) => Some(stored::zstd(&bytes)),
+            })
         };
-        let mut next = 0;
-        in_order(disk, watch, frame, work, |index, packed| {
-            for hole in next..index {
-                stream.hole(disk, &settings, length_at(hole * frame))?;
-            }
-            next = index + 1;
+        parts_in_order(disk, watch, frame, work, |index, made| {
             let length = length_at(index * frame);
-            match packed {
-                Packed::Zeros => stream.hole(disk, &settings, length),
-                Packed::Kept(bytes) => stream.put(&bytes, length),
-                Packed::Plain(bytes) => stream.put(&stored::zstd(&bytes), length),
+            match made {
+                Some(bytes) => stream.put(&bytes, length),
+                None => stream.hole(disk, &settings, length),
             }
         })?;
-        for hole in next..disk.size.div_ceil(frame) {
-            stream.hole(disk, &settings, length_at(hole * frame))?;
-        }
         stream.finish()
     }
 }

@@ -59,8 +59,6 @@ pub(super) static KIND: Kind = Kind {
 
 /// The blocks that end an archive (POSIX.1-2017, pax, "ustar Interchange Format").
 const END: usize = 2 * pax::BLOCK;
-/// How much of the disk's file is read at a time for its digest.
-const BUFFER: usize = 1 << 20;
 
 #[derive(Debug)]
 struct Ova {
@@ -126,7 +124,10 @@ impl Format for Ova {
         let length = inner.position;
         let digest = inner.digest(length)?;
         to.append(&archive.before(length, &digest))?;
-        debug_assert_eq!(to.position, before);
+        assert_eq!(
+            to.position, before,
+            "what stands before the disk has one length"
+        );
         to.position += length;
         to.append(&vec![0; pax::padding(length) + END])
     }
@@ -231,21 +232,11 @@ impl<'a> Writer<'a> {
 
     /// The SHA-256 of the first `length` bytes.
     fn digest(&self, length: u64) -> Result<[u8; 32], ImageError> {
-        let mut hash = Sha256::new();
-        let mut buffer = vec![0; BUFFER];
-        let mut done = 0;
-        while done < length {
-            let step = crate::copy::at_most(length - done, BUFFER);
-            let bytes = &mut buffer[..step];
-            let read = Bytes::File(self.file).read(self.start + done, bytes);
-            read.map_err(|source| {
-                self.scratch
-                    .transfer_error("reading", done, step as u64, source)
-            })?;
-            hash.update(&*bytes);
-            done += step as u64;
-        }
-        Ok(hash.finalize().into())
+        let range = self.start..self.start + length;
+        Bytes::File(self.file).digest(range, |offset, source| {
+            let left = self.start + length - offset;
+            self.scratch.transfer_error("reading", offset, left, source)
+        })
     }
 }
 
