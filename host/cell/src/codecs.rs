@@ -10,7 +10,7 @@ use super::CellError;
 use super::encode::{Threads, Worker, WorkerError, Workers};
 use super::reading::DecoderHere;
 use super::wall::{Compressor, Decompressor, NoProcess, Starter, Unpacking};
-use super::walls::Walls;
+use super::walls::{CodecPlace, Walls};
 use cellblock_contract::Limits;
 use cellblock_tree::recognise::Compression;
 use cellblock_tree::source::{Decompressors, InProcess};
@@ -20,8 +20,8 @@ use cellblock_tree::volume::{Decoder, Decoders};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct CodecWall {
-    /// `process`, which can do nothing but compress and decompress; or `thread`, of this process.
-    pub codecs: &'static str,
+    /// Where they run.
+    pub codecs: CodecPlace,
     /// What kept a process from standing where it was wished for.
     #[serde(rename = "no-codec-process", skip_serializing_if = "Option::is_none")]
     pub missing: Option<String>,
@@ -67,16 +67,16 @@ impl Codecs {
         start: impl FnOnce(&Arc<Starter>) -> Result<T, NoProcess>,
     ) -> Result<Option<T>, CellError> {
         let Some(starter) = &self.starter else {
-            self.note("thread", None);
+            self.note(CodecPlace::Thread, None);
             return Ok(None);
         };
         match start(starter) {
             Ok(started) => {
-                self.note("process", None);
+                self.note(CodecPlace::Process, None);
                 Ok(Some(started))
             }
             Err(NoProcess::Missing(missing)) if self.walls != Walls::Process => {
-                self.note("thread", Some(missing));
+                self.note(CodecPlace::Thread, Some(missing));
                 Ok(None)
             }
             Err(no) => Err(no.into()),
@@ -84,9 +84,10 @@ impl Codecs {
     }
 
     /// The weakest wall is the one that counts.
-    fn note(&self, codecs: &'static str, missing: Option<String>) {
+    fn note(&self, codecs: CodecPlace, missing: Option<String>) {
         let mut wall = self.lock();
-        if wall.as_ref().is_none_or(|wall| wall.codecs == "process") {
+        let is_process = |wall: &CodecWall| wall.codecs == CodecPlace::Process;
+        if wall.as_ref().is_none_or(is_process) {
             *wall = Some(CodecWall { codecs, missing });
         }
     }

@@ -15,7 +15,7 @@ use super::engine::{self, Compiled, Home, LoadFailure, Ticker};
 use super::guest::{Guest, Location};
 use super::local::Local;
 use super::wall::{self, Attempt, CallTried, Confined, NoProcess, Starter};
-use super::walls::{Wall, Walls};
+use super::walls::{GuestPlace, Wall, Walls};
 use cellblock_contract::{CommandLine, Limits};
 
 /// How the runtime is set up.
@@ -49,8 +49,9 @@ pub struct Runtime {
     missing_wall: Mutex<Option<String>>,
 }
 
-/// The largest component in bytes: a real one has a few MiB.
-const COMPONENT_LIMIT: usize = 128 << 20;
+/// The most bytes of a component that a [`Runtime`] loads; a real one has a few MiB. Whoever reads one from a file or a registry need
+/// read no more.
+pub const LARGEST_COMPONENT: usize = 128 << 20;
 
 impl Runtime {
     /// How it is set up.
@@ -156,11 +157,11 @@ impl Runtime {
         line: Option<&CommandLine>,
         origin: Origin,
     ) -> Result<Guest, CellError> {
-        if bytes.len() > COMPONENT_LIMIT {
+        if bytes.len() > LARGEST_COMPONENT {
             return Err(CellError::Malformed {
                 guest: name.to_owned(),
                 reason: format!(
-                    "it has {} bytes, and the most is {COMPONENT_LIMIT}",
+                    "it has {} bytes, and the most is {LARGEST_COMPONENT}",
                     bytes.len()
                 ),
             });
@@ -181,8 +182,8 @@ impl Runtime {
             },
         };
         let (wall, layers) = match &place {
-            Location::Here(..) => ("wasm", Vec::new()),
-            Location::Behind(confined) => ("process", confined.layers().to_vec()),
+            Location::Here(..) => (GuestPlace::Wasm, Vec::new()),
+            Location::Behind(confined) => (GuestPlace::Process, confined.layers().to_vec()),
         };
         let wall = Wall {
             wall,

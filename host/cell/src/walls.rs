@@ -1,6 +1,8 @@
 //! What stands around a cell: what is wished for, and what came of it.
 
-use serde::Serialize;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
 
 /// What is to stand around a cell.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -15,12 +17,42 @@ pub enum Walls {
     Strongest,
 }
 
+/// Where a guest runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum GuestPlace {
+    /// In WebAssembly alone.
+    Wasm,
+    /// In WebAssembly, in a process that can do nothing.
+    Process,
+}
+
+/// Where codecs run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CodecPlace {
+    /// In threads of this process.
+    Thread,
+    /// In processes that can do nothing but compress and decompress.
+    Process,
+}
+
+impl fmt::Display for GuestPlace {
+    /// As records have it.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Wasm => "wasm",
+            Self::Process => "process",
+        })
+    }
+}
+
 /// What stands around a cell.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Wall {
-    /// `wasm`, or `process`, which is WebAssembly in a process that can do nothing.
-    pub wall: &'static str,
+    /// Where the guest runs.
+    pub wall: GuestPlace,
     /// What kept the process from standing where it was wished for.
     #[serde(rename = "no-process", skip_serializing_if = "Option::is_none")]
     pub missing: Option<String>,

@@ -2,7 +2,7 @@
 //!
 //! Both begin with a line that names their form, and go on in postcard's.
 
-use cellblock_cell::{CodecWall, Guest, Wall, Walls};
+use cellblock_cell::{CodecPlace, CodecWall, Guest, GuestPlace, Wall, Walls};
 use cellblock_contract::{Argument, CommandLine, Limits, Request, Word};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -79,16 +79,12 @@ pub(super) struct Made {
 /// What stood around the cell.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct StoodWalls {
-    /// Whether a process stood around it.
-    is_process: bool,
+    place: GuestPlace,
     missing: Option<String>,
     layers: Vec<String>,
-    /// Whether codecs ran in processes, if any ran, and what kept them from it.
-    codecs: Option<(bool, Option<String>)>,
+    /// Where codecs ran, if any ran, and what kept them from processes.
+    codecs: Option<(CodecPlace, Option<String>)>,
 }
-
-/// What walls are called where a process stands.
-const PROCESS: &str = "process";
 
 impl Action {
     pub(super) fn to_bytes(&self) -> Vec<u8> {
@@ -188,24 +184,23 @@ impl WantedWalls {
 impl StoodWalls {
     pub(super) fn of(wall: &Wall, codecs: Option<CodecWall>) -> Self {
         Self {
-            is_process: wall.wall == PROCESS,
+            place: wall.wall,
             missing: wall.missing.clone(),
             layers: wall.layers.clone(),
-            codecs: codecs.map(|codecs| (codecs.codecs == PROCESS, codecs.missing)),
+            codecs: codecs.map(|codecs| (codecs.codecs, codecs.missing)),
         }
     }
 
     /// The same in the words of the record.
     pub(super) fn told(self) -> (Wall, Option<CodecWall>) {
         let wall = Wall {
-            wall: if self.is_process { PROCESS } else { "wasm" },
+            wall: self.place,
             missing: self.missing,
             layers: self.layers,
         };
-        let codecs = self.codecs.map(|(is_process, missing)| CodecWall {
-            codecs: if is_process { PROCESS } else { "thread" },
-            missing,
-        });
+        let codecs = self
+            .codecs
+            .map(|(codecs, missing)| CodecWall { codecs, missing });
         (wall, codecs)
     }
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use cellblock_cache::{Chunk, cut, encode_list};
-use cellblock_cell::{Guest, Runtime, RuntimeOptions, Wall};
+use cellblock_cell::{Guest, LARGEST_COMPONENT, Runtime, RuntimeOptions, Wall};
 use cellblock_image::{ImageError, PartitionFile, Scratch};
 use cellblock_text::hexadecimal;
 use cellblock_tree::Tree;
@@ -24,9 +24,6 @@ use crate::error::PartitionError;
 use crate::filesystem::format;
 use crate::key::{FillInputs, FillKey, GuestInputs};
 use crate::notes::Notes;
-
-/// The most bytes of a formatter: what a runtime loads.
-const MOST_GUEST: usize = 128 << 20;
 
 /// How an action is performed; nothing of it changes a byte of what comes of it.
 #[derive(Clone, Debug)]
@@ -185,12 +182,12 @@ fn guest(folder: &Path, action: &Action, runtime: &Runtime) -> Result<Guest, Act
             runtime.load_built_in(name, built_in.bytes)
         }
         NamedGuest::Component(name) => {
-            let bytes = read(&folder.join(GUEST), MOST_GUEST)?;
+            let bytes = read(&folder.join(GUEST), LARGEST_COMPONENT)?;
             runtime.load(name, &bytes)
         }
         NamedGuest::Command(name, arguments) => {
             let line = command_line(arguments).map_err(faulty)?;
-            let bytes = read(&folder.join(GUEST), MOST_GUEST)?;
+            let bytes = read(&folder.join(GUEST), LARGEST_COMPONENT)?;
             runtime.load_command(name, &bytes, &line)
         }
     };

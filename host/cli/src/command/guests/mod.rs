@@ -141,7 +141,7 @@ fn identifiers(kinds: &[KindDescription]) -> String {
 fn walls(wall: &Wall) -> String {
     match &wall.missing {
         Some(missing) => format!("{}, without {missing}", wall.wall),
-        None => wall.wall.to_owned(),
+        None => wall.wall.to_string(),
     }
 }
 
