@@ -38,7 +38,7 @@ impl Hit<'_> {
 
     /// Says that it turned out to be wrong: the cache is not used any more.
     pub fn refute(&self, why: &str) {
-        let error = StoreError::Http(why.to_owned());
+        let error = StoreError::Wrong(why.to_owned());
         self.cache.give_up(self.shelf, &error);
     }
 

@@ -13,14 +13,12 @@ use thiserror::Error;
 use ureq::http::{HeaderMap, StatusCode, Uri, header};
 use ureq::{Agent, Body, http::Response};
 
-use crate::store::agent;
+use crate::store::{agent, patience_for};
 
 /// How often a registry may send somebody elsewhere for one blob.
 const MOST_REDIRECTS: u32 = 3;
 /// The most bytes of what a token comes in.
 const MOST_TOKEN: u64 = 64 << 10;
-/// What a request may take beyond the patience for each of so many bytes: 256 KiB/s are enough.
-const BYTES_A_SECOND: usize = 256 << 10;
 
 /// A repository of a registry.
 pub struct Registry {
@@ -215,7 +213,7 @@ impl Registry {
         accept: Option<&str>,
         most: usize,
     ) -> Result<Response<Body>, RegistryError> {
-        let patience = self.patience + Duration::from_secs((most / BYTES_A_SECOND) as u64);
+        let patience = patience_for(most, self.patience);
         let mut address = url.to_owned();
         // Whoever the registry sends somebody to gets no token.
         let mut token = self.token();

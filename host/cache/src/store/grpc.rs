@@ -25,7 +25,7 @@ impl Grpc {
 fn failed(error: ReapiError) -> StoreError {
     match error {
         ReapiError::Slow => StoreError::Slow,
-        other => StoreError::Http(other.to_string()),
+        other => StoreError::Server(other.to_string()),
     }
 }
 

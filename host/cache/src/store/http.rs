@@ -30,6 +30,11 @@ pub(crate) fn agent(connections: usize, patience: Duration) -> Agent {
     config.build().into()
 }
 
+/// What a request for so many bytes may take where `patience` is enough for one of none.
+pub(crate) fn patience_for(bytes: usize, patience: Duration) -> Duration {
+    patience + Duration::from_secs((bytes / BYTES_A_SECOND) as u64)
+}
+
 /// A cache behind HTTP.
 pub(crate) struct Http {
     agent: Agent,
@@ -65,7 +70,7 @@ impl Http {
     }
 
     fn patience(&self, bytes: usize) -> Duration {
-        self.patience + Duration::from_secs((bytes / BYTES_A_SECOND) as u64)
+        patience_for(bytes, self.patience)
     }
 
     /// A request with what all have in common.
@@ -106,7 +111,7 @@ fn failed(error: ureq::Error) -> StoreError {
     match error {
         ureq::Error::Timeout(_) => StoreError::Slow,
         ureq::Error::Io(error) => StoreError::Io(error),
-        other => StoreError::Http(other.to_string()),
+        other => StoreError::Server(other.to_string()),
     }
 }
 

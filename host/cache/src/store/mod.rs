@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 pub use folder::{Collected, Counts};
 pub(crate) use folder::{Folder, LOCKS};
 pub(crate) use grpc::Grpc;
-pub(crate) use http::{Http, agent};
+pub(crate) use http::{Http, agent, patience_for};
 
 /// What a store tells apart: what is found by a key, and what is found by its own digest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,7 +45,10 @@ pub(crate) enum StoreError {
     Io(#[from] io::Error),
     /// The server could not be asked, or answered nonsense.
     #[error("{0}")]
-    Http(String),
+    Server(String),
+    /// What it gave is wrong.
+    #[error("{0}")]
+    Wrong(String),
     /// The server refused.
     #[error("it answers {status}{}", hint(*.status))]
     Status {
