@@ -12,19 +12,19 @@ use super::place::{Files, Place};
 use super::size::parse_size;
 use super::value::{
     ValueError, parse_choice, parse_disk_id, parse_filesystem_id, parse_partition_id, parse_seed,
-    parse_sha256, parse_time, seconds_since_1970,
+    parse_time, seconds_since_1970,
 };
 use super::{
-    DiskSize, DiskSpec, FilesystemSpec, GuestFile, GuestSpec, PartitionSpec, Placed, SelinuxSpec,
-    SizeRule, Spec, TableName, TableSpec, VeritySpec,
+    DiskSize, DiskSpec, FilesystemSpec, PartitionSpec, Placed, SelinuxSpec, SizeRule, Spec,
+    TableName, TableSpec, VeritySpec,
 };
-use cellblock_contract::{Argument, CommandLine, Word};
 use cellblock_table::{Attributes, PartitionType, Scheme};
 
 mod beside;
 mod boot;
 mod cache;
 mod content;
+mod guests;
 mod raw;
 mod sign;
 mod table;
@@ -34,6 +34,7 @@ pub(super) use beside::read_beside;
 use boot::boot;
 use cache::cache;
 use content::content;
+use guests::guests;
 use raw::raw;
 use sign::verity_signature;
 use verity::verity;
@@ -294,44 +295,6 @@ fn selinux(
     Some(SelinuxSpec { place, contexts })
 }
 
-fn guests(fields: &mut Fields<'_, '_>) -> BTreeMap<String, GuestSpec> {
-    let mut guests = BTreeMap::new();
-    for (name, value) in fields.entries() {
-        let within = Within::Guest {
-            name: name.to_owned(),
-        };
-        let guest = match value.get_ref().as_table() {
-            Some(table) => {
-                let place = fields.at(value);
-                let mut inner = fields.inner(table, place, within);
-                let file = inner.require("file", "file = \"minix.wasm\"", guest_file);
-                let file = file.map(|file| inner.beside(file));
-                let sha256 = inner
-                    .take("sha256", parsed(parse_sha256))
-                    .map(|digest| digest.value);
-                let command = command(&mut inner);
-                inner.finish();
-                file.map(|file| GuestSpec {
-                    file,
-                    sha256,
-                    command,
-                })
-            }
-            None => fields.read(name, value, guest_file).map(|file| GuestSpec {
-                file: fields.beside(file),
-                sha256: None,
-                command: None,
-            }),
-        };
-        guests.extend(guest.map(|guest| (name.to_owned(), guest)));
-    }
-    guests
-}
-
-fn guest_file(value: &DeValue<'_>) -> Result<GuestFile, ValueError> {
-    parsed(|text| Ok(GuestFile::parse(text)?))(value)
-}
-
 fn table_name(text: &str) -> Result<TableName, ValueError> {
     let names = [
         ("gpt", TableName::Gpt),
@@ -450,44 +413,6 @@ fn options(fields: &mut Fields<'_, '_>) -> BTreeMap<String, Placed<String>> {
         .into_iter()
         .filter_map(|(key, value)| Some((key.to_owned(), table.read(key, value, option_value)?)))
         .collect()
-}
-
-/// How a guest is called: words, and lists of words that stay or go together.
-fn command(fields: &mut Fields<'_, '_>) -> Option<CommandLine> {
-    let value = fields.get("command")?;
-    let place = fields.at(value);
-    let read = fields.take_list("command", argument);
-    let count = read.len();
-    let arguments = read.into_iter().map(|argument| argument.value).collect();
-    match CommandLine::new(arguments) {
-        Ok(line) => Some(line),
-        Err(error) => {
-            // With a word that could not be read, that is the problem to show.
-            let written = fields
-                .get("command")
-                .and_then(|value| value.get_ref().as_array());
-            if written.is_some_and(|written| written.len() == count) {
-                let key = "command".to_owned();
-                let error = error.into();
-                fields.problem(ProblemKind::Value { key, error }, place);
-            }
-            None
-        }
-    }
-}
-
-fn argument(value: &DeValue<'_>) -> Result<Argument, ValueError> {
-    match value {
-        DeValue::Array(words) => {
-            let words: Result<_, _> = words.iter().map(|value| word(value.get_ref())).collect();
-            words.map(Argument::Group)
-        }
-        value => word(value).map(Argument::Word),
-    }
-}
-
-fn word(value: &DeValue<'_>) -> Result<Word, ValueError> {
-    parsed(|text| Ok(Word::parse(text)?))(value)
 }
 
 fn option_value(value: &DeValue<'_>) -> Result<String, ValueError> {
