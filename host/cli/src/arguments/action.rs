@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::jobs;
+
 /// The command `action`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -20,7 +22,7 @@ pub struct Action {
     #[arg(short, long, value_name = "FOLDER")]
     pub output: PathBuf,
     /// How many threads copy and compress; without it, one for each processor
-    #[arg(short, long, value_name = "N")]
+    #[arg(short, long, value_name = "N", value_parser = jobs)]
     pub jobs: Option<NonZeroUsize>,
     /// The folder of compiled formatters, which saves a quarter of a second: one that nobody can write to but actions of
     /// cellblock. Without it, the one in CELLBLOCK_GUEST_CACHE, or none

@@ -207,7 +207,7 @@ pub struct Repair {
     /// Write a record of the faults and of what mends them, as JSON, to FILE, or to standard output for `-`
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
-    /// Print nothing but errors
+    /// Show no result; warnings and errors are still shown
     #[arg(short, long)]
     pub quiet: bool,
 }

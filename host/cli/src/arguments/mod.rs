@@ -46,7 +46,7 @@ pub use reading::{Cat, Cp, Diff, Du, ImagePlace, Ls, ReadBy, Reading, Report, St
 #[cfg(feature = "cache")]
 pub use remote::Remotes;
 pub use run::{Limits, Run, TypedGuest};
-use run::{TypedWalls, chosen_walls};
+use run::{TypedWalls, chosen_walls, jobs};
 pub use tools::{Completions, Guests, Init, Manual, Show, Walls};
 pub use verify::Verify;
 

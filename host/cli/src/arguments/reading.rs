@@ -10,7 +10,7 @@ use clap::builder::{
     MapValueParser, OsStringValueParser, TypedValueParser as _, ValueParserFactory,
 };
 
-use super::{Limits, TypedGuest, TypedWalls, chosen_walls, sector_size};
+use super::{Limits, TypedGuest, TypedWalls, chosen_walls, jobs, sector_size};
 use cellblock_build::catalogue::Foreign;
 use cellblock_build::cell;
 use cellblock_build::reading::{Readers, Wanted};
@@ -303,7 +303,7 @@ pub struct Tar {
     #[arg(short, long, value_name = "FILE")]
     pub output: PathBuf,
     /// How many threads read; without it, one for each processor
-    #[arg(short, long, value_name = "N")]
+    #[arg(short, long, value_name = "N", value_parser = jobs)]
     pub jobs: Option<std::num::NonZeroUsize>,
     /// Write a record of what was made, as JSON, to FILE, or to standard output for `-`
     #[arg(long, value_name = "FILE")]

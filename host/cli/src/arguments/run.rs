@@ -16,7 +16,8 @@ use super::size;
 #[cfg(feature = "cache")]
 use super::{Caches, Remotes};
 
-fn jobs(text: &str) -> Result<NonZeroUsize, String> {
+/// A number of threads or cells.
+pub(super) fn jobs(text: &str) -> Result<NonZeroUsize, String> {
     let no_number =
         |_| "it is no number: write how many, such as 2, or leave it out for one a processor";
     let number: usize = text.parse().map_err(no_number)?;

@@ -111,6 +111,9 @@ fn wrong_values_are_refused_with_what_to_write() {
         (&["mkfs", "ext4"], "--output"),
         (&["build", "x", "--jobs", "0"], "write 1 or more"),
         (&["build", "x", "-j", "two"], "it is no number"),
+        (&["tar", "x", "-o", "y", "-j", "0"], "write 1 or more"),
+        #[cfg(feature = "cache")]
+        (&["action", "x", "-o", "y", "-j", "0"], "write 1 or more"),
     ] {
         let error = parse(line).unwrap_err();
         assert_eq!(error.exit_code(), 2);

@@ -22,8 +22,6 @@ const HEADERS: usize = 256;
 const SPARE: u64 = 2;
 /// Bytes of one path.
 const PATH_LIMIT: u64 = 64 * 1024;
-/// Bytes that all members of a kind of header may need in a path, as `usize`.
-const LONGEST_PATH: usize = 64 * 1024;
 
 /// A member, its numbers checked and its names as the archive has them.
 #[derive(Debug)]
@@ -48,7 +46,7 @@ pub(in super::super) enum MemberKind {
     },
     /// The path of an earlier member.
     HardLink(Vec<u8>),
-    /// MemberKind has no content.
+    /// What has no content.
     Other(Kind),
 }
 
@@ -218,7 +216,7 @@ impl<'a, R: ReadAt> Members<'a, R> {
     }
 
     fn limited(&self, path: Vec<u8>) -> Result<Vec<u8>, ArchiveError> {
-        if path.len() <= LONGEST_PATH {
+        if long(path.len()) <= PATH_LIMIT {
             return Ok(path);
         }
         Err(ArchiveError::TooLong {
