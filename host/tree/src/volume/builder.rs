@@ -17,7 +17,7 @@ use crate::{Attribute, Kind, Tree};
 pub(super) const PATH_LIMIT: u32 = 16 << 10;
 /// The most bytes of memory that a tree takes.
 pub(super) const MEMORY: u64 = 3 << 30;
-/// What a node takes beside its name, and what an extent takes.
+/// What a node takes beside its name, its target and its attributes, and what an extent takes.
 const NODE_BYTES: u64 = 200;
 const EXTENT_BYTES: u64 = 48;
 /// What an encoded extent takes more.
@@ -80,7 +80,11 @@ impl VolumeBuilder {
             .iter()
             .map(|it| it.name.len() + it.value.len() + size_of::<Attribute>())
             .sum();
-        self.take_memory(NODE_BYTES + (told.name.len() + attributes) as u64)?;
+        let target = match &told.kind {
+            Kind::Symlink(target) => target.len(),
+            _ => 0,
+        };
+        self.take_memory(NODE_BYTES + (told.name.len() + target + attributes) as u64)?;
         if self.inodes.is_empty() {
             return self.root(told);
         }
@@ -399,4 +403,58 @@ fn is_name(name: &[u8]) -> bool {
     !matches!(name, b"" | b"." | b"..")
         && name.len() <= NAME_LIMIT
         && !name.iter().any(|byte| matches!(byte, b'/' | 0))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::Timestamp;
+
+    fn told(name: &[u8], kind: Kind) -> ToldNode<'_> {
+        ToldNode {
+            parent: 0,
+            name,
+            kind,
+            mode: 0o755,
+            uid: 0,
+            gid: 0,
+            modified: Timestamp {
+                seconds: 0,
+                nanoseconds: 0,
+            },
+            attributes: Vec::new(),
+        }
+    }
+
+    /// All that is kept of a node counts: of a link that is its target, which a file system may tell at each of many names.
+    #[test]
+    fn what_takes_more_memory_than_there_may_be_is_refused() {
+        let target = || vec![b't'; TARGET_LIMIT];
+        let attribute = || Attribute {
+            name: b"user.a".to_vec(),
+            value: target(),
+        };
+        let file = Kind::File {
+            size: 1,
+            sparse: false,
+        };
+        for (kind, attributes) in [
+            (Kind::Symlink(target().into()), Vec::new()),
+            (file, vec![attribute()]),
+        ] {
+            let mut builder = VolumeBuilder::new(1 << 20);
+            builder.node(told(b"", Kind::Directory)).unwrap();
+            let mut node = |name: &'static [u8], left| {
+                builder.memory = MEMORY - left;
+                builder.node(ToldNode {
+                    attributes: attributes.clone(),
+                    ..told(name, kind.clone())
+                })
+            };
+            assert_eq!(node(b"a", 2 * TARGET_LIMIT as u64), Ok(()));
+            assert_eq!(node(b"b", TARGET_LIMIT as u64), Err(VolumeFault::Memory));
+        }
+    }
 }
