@@ -412,6 +412,49 @@ fn an_exfat_is_looked_into_and_taken_as_content() {
     assert!(outcome.stderr.contains(expected), "{}", outcome.stderr);
 }
 
+/// In a cell, addresses have 32 bits, and a chunk of 4 GiB does not fit into one.
+#[test]
+fn a_file_in_chunks_of_4_gib_is_read() {
+    const CHUNK: u64 = 4 << 30;
+    const SIZE: u64 = 2 * 4096 + 7;
+    let (Some(mkfs), Some(fsck)) = (judge("mkfs.erofs"), judge("fsck.erofs")) else {
+        return;
+    };
+    let bench = Bench::new();
+    // Equal chunks are stored once, so that their places do not follow each other, and they do not become one.
+    bench.write("root/file", [&[b'a'; 2 * 4096][..], b"the end"].concat());
+    let output = mkfs
+        .command()
+        .args(["-E", "nosbcrc,force-inode-extended,force-inode-blockmap"])
+        .arg("--chunksize=4096")
+        .args([bench.path("disk.img"), bench.path("root")])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", crate::support::text(&output));
+    let mut image = fs::read(bench.path("disk.img")).unwrap();
+    // Its inode: the size, behind that the form of its chunks, and behind all of it their places.
+    let size = image
+        .windows(8)
+        .position(|eight| eight == SIZE.to_le_bytes())
+        .unwrap();
+    let (form, places) = (size + 8, size + 56);
+    assert_eq!(image[form..][..4], [0; 4]);
+    image[size..][..8].copy_from_slice(&(2 * CHUNK + 7).to_le_bytes());
+    // Of 2^20 blocks, the first two of which are holes.
+    image[form] = 20;
+    image[places..][..8].fill(0xFF);
+    bench.write("disk.img", image);
+    let output = fsck.run(&[], &bench.path("disk.img"));
+    assert!(output.status.success(), "{}", crate::support::text(&output));
+    bench.create_folder("out");
+    bench.done(&["cp", "disk.img:/file", "out"]);
+    let file = fs::File::open(bench.path("out/file")).unwrap();
+    assert_eq!(file.metadata().unwrap().len(), 2 * CHUNK + 7);
+    let mut end = [1; 16];
+    file.read_exact_at(&mut end, 2 * CHUNK - 9).unwrap();
+    assert_eq!(&end, b"\0\0\0\0\0\0\0\0\0the end");
+}
+
 #[test]
 fn an_archive_of_nothing_is_one_by_its_name() {
     let bench = bench();

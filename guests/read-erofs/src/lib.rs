@@ -211,7 +211,7 @@ impl Walk<'_> {
             inode::Kind::Directory => Kind::Directory,
             inode::Kind::File => Kind::File {
                 size: inode.size,
-                sparse: inode.layout == inode::Layout::Chunks,
+                sparse: false,
             },
             inode::Kind::Symlink => {
                 if inode.size > TARGET_LIMIT {

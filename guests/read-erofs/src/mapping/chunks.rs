@@ -18,14 +18,16 @@ pub(super) fn map(open: &Open<'_>, inode: &Inode) -> Result<Vec<Mapped>, ReaderE
     }
     let chunk = 1_u64 << (open.superblock.block_bits + (format & BITS));
     let entry: u64 = if format & HAS_INDEXES == 0 { 4 } else { 8 };
-    let length = inode.size.div_ceil(chunk).saturating_mul(entry);
+    let count = inode.size.div_ceil(chunk);
+    let length = count.saturating_mul(entry);
     let owner = inode.name();
     open.spend(length, &owner)?;
     let length = usize::try_from(length).map_err(|_| inode.damaged("has too many chunks"))?;
     let list = open.bytes(inode.end.next_multiple_of(entry), length, &owner)?;
     let mut fields = Fields(&list);
     let mut mapped = Vec::new();
-    for offset in (0..inode.size).step_by(usize::try_from(chunk).unwrap_or(usize::MAX)) {
+    for number in 0..count {
+        let offset = number * chunk;
         let length = chunk.min(inode.size - offset);
         let block = match entry {
             4 => fields.u32().map(|block| (block, u64::from(block))),
