@@ -136,10 +136,10 @@ impl<'a> Table<'a> {
             .ok_or_else(|| ReaderError::damaged("the table", self.boot.table, "ends early"))
     }
 
-    /// How many clusters are free, as the table says, or FAT32's word for it.
+    /// How many clusters are free: by FAT32's word for it, or by the table where there is none.
     pub(crate) fn free(&mut self) -> Result<u32, ReaderError> {
-        if self.boot.width == Width::ThirtyTwo {
-            return self.free_of_information();
+        if let Some(free) = self.free_of_information()? {
+            return Ok(free);
         }
         let mut free = 0;
         for cluster in 0..self.boot.clusters {
@@ -148,9 +148,10 @@ impl<'a> Table<'a> {
         Ok(free)
     }
 
-    fn free_of_information(&self) -> Result<u32, ReaderError> {
+    /// The number that FAT32 keeps; none if it keeps none, or says that it does not know (0xFFFFFFFF).
+    fn free_of_information(&self) -> Result<Option<u32>, ReaderError> {
         let Some(place) = self.boot.information else {
-            return Ok(0);
+            return Ok(None);
         };
         let bytes = self.partition.bytes(place, 512)?;
         let word = |at: usize| {
@@ -159,10 +160,6 @@ impl<'a> Table<'a> {
         };
         let is_valid = word(0) == 0x4161_5252 && word(484) == 0x6141_7272;
         let free = word(488);
-        Ok(if is_valid && free <= self.boot.clusters {
-            free
-        } else {
-            0
-        })
+        Ok((is_valid && free <= self.boot.clusters).then_some(free))
     }
 }

@@ -214,7 +214,7 @@ fn what_a_kernel_filled_is_told() {
         *kind,
         Kind::File {
             size: 2000,
-            sparse: true
+            sparse: false
         }
     );
     let told: u64 = listing.extents[&part].iter().map(|it| it.length).sum();

@@ -115,6 +115,47 @@ fn what_mtools_wrote_is_read() {
     }
 }
 
+/// FAT32 keeps the number of free clusters beside the table, unless it says that it does not know, or keeps none.
+#[test]
+fn what_is_free_is_counted_where_nobody_says_it() {
+    let folder = Folder::empty();
+    fill(folder.path());
+    let (_, options, kilobytes) = KINDS[4];
+    let Some(made) = copied(folder.path(), options, kilobytes) else {
+        return;
+    };
+    let image = fs::read(&made.0).unwrap();
+    let information = usize::from(u16::from_le_bytes([image[48], image[49]])) * 512;
+    let free = |at: usize, bytes: &[u8]| {
+        let mut image = image.clone();
+        image[at..][..bytes.len()].copy_from_slice(bytes);
+        let changed = Temporary::new("fat");
+        fs::write(&changed.0, image).unwrap();
+        let (volume, _, partition) = read::<Fat>(&changed.0);
+        assert_eq!(Fat::probe(&partition).as_ref(), Ok(&volume));
+        volume.free
+    };
+    let said = free(0, &[]);
+    assert!(said > 0);
+    let count = information + 488;
+    for (at, bytes) in [
+        // It is not known.
+        (count, &[0xFF; 4][..]),
+        // There are not as many.
+        (count, &[0, 0, 0, 1]),
+        // A signature is wrong.
+        (information, &[0]),
+        (information + 484, &[0]),
+        // It is nowhere, or behind all that is reserved.
+        (48, &[0, 0]),
+        (48, &[0xFF, 0xFF]),
+    ] {
+        assert_eq!(free(at, bytes), said, "{bytes:?} at {at}");
+    }
+    // What is said is believed.
+    assert_eq!(free(count, &[3, 0, 0, 0]), 3 * 512);
+}
+
 #[test]
 fn what_is_read_only_has_such_a_mode() {
     let folder = Folder::empty();

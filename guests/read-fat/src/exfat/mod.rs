@@ -209,7 +209,7 @@ impl Walk<'_, '_, '_> {
         let size = entry.allocation.length;
         let kind = Kind::File {
             size,
-            sparse: entry.valid < size,
+            sparse: false,
         };
         let is_locked = entry.is_read_only;
         let told = told::file(parent, &entry.name, kind, is_locked, entry.modified);
