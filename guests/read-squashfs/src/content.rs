@@ -12,12 +12,6 @@ const PLAIN: u32 = 1 << 24;
 /// The bytes of an entry of the table of fragments.
 const FRAGMENT: usize = 16;
 
-/// Whether a file has holes.
-pub(crate) fn has_holes(file: &File<'_>) -> bool {
-    let (blocks, _) = file.blocks.as_chunks::<4>();
-    blocks.contains(&[0; 4])
-}
-
 /// Tells where the bytes of `file` are.
 pub(crate) fn tell(
     superblock: &Superblock,

@@ -287,7 +287,7 @@ fn kind<'a>(inode: &Inode<'a>) -> Result<Kind<'a>, ReaderError> {
         Content::Directory(_) => Kind::Directory,
         Content::File(file) => Kind::File {
             size: file.size,
-            sparse: content::has_holes(file),
+            sparse: false,
         },
         Content::Symlink(target) => {
             if target.is_empty() || target.contains(&0) {
