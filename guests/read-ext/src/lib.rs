@@ -23,6 +23,7 @@
 mod acl;
 mod attributes;
 mod content;
+mod crc32;
 mod directory;
 mod field;
 mod inode;
@@ -222,7 +223,7 @@ impl Walk<'_, '_> {
             inode::Kind::Directory => Kind::Directory,
             inode::Kind::File => Kind::File {
                 size: self.file_size(inode)?,
-                sparse: self.has_holes(inode),
+                sparse: false,
             },
             inode::Kind::Symlink => Kind::symlink(self.target(inode)?),
             inode::Kind::CharacterDevice => Kind::CharacterDevice(inode.device()),
@@ -238,10 +239,6 @@ impl Walk<'_, '_> {
             return Err(inode.damaged(format!("has {} bytes", inode.size)));
         }
         Ok(inode.size)
-    }
-
-    fn has_holes(&self, inode: &Inode) -> bool {
-        !inode.flags.contains(Flags::INLINE_DATA) && inode.sectors.saturating_mul(512) < inode.size
     }
 
     /// Whether a link's target stands in the inode, where the map is: as the kernel's `ext4_inode_is_fast_symlink` decides. What
