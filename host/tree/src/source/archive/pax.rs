@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use base64ct::{Base64Unpadded, Encoding as _};
+
 use super::super::acl;
 use super::super::error::ArchiveError;
 use super::blocks::BLOCK_BYTES;
@@ -258,32 +260,9 @@ fn percent_decoded(text: &[u8]) -> Option<Vec<u8>> {
 
 /// Decodes Base64 (RFC 4648, section 4), whose padding may be missing.
 fn base64(text: &[u8]) -> Option<Vec<u8>> {
-    let end = text
-        .iter()
-        .rposition(|byte| *byte != b'=')
-        .map_or(0, |last| last + 1);
-    let mut decoded = Vec::new();
-    for group in text[..end].chunks(4) {
-        let mut bits: u32 = 0;
-        for place in 0..4 {
-            let value = match group.get(place) {
-                None => 0,
-                Some(letter @ b'A'..=b'Z') => letter - b'A',
-                Some(letter @ b'a'..=b'z') => letter - b'a' + 26,
-                Some(digit @ b'0'..=b'9') => digit - b'0' + 52,
-                Some(b'+') => 62,
-                Some(b'/') => 63,
-                Some(_) => return None,
-            };
-            bits = (bits << 6) | u32::from(value);
-        }
-        let [_, bytes @ ..] = bits.to_be_bytes();
-        match group.len() {
-            1 => return None,
-            length => decoded.extend_from_slice(&bytes[..length - 1]),
-        }
-    }
-    Some(decoded)
+    let end = text.iter().rposition(|byte| *byte != b'=');
+    let text = &text[..end.map_or(0, |last| last + 1)];
+    Base64Unpadded::decode_vec(std::str::from_utf8(text).ok()?).ok()
 }
 
 #[cfg(test)]
