@@ -11,10 +11,13 @@ use std::ops::Range;
 
 use sha2::{Digest as _, Sha256};
 use thiserror::Error;
-use zerocopy::little_endian::{U16, U32};
-use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
+use zerocopy::FromBytes as _;
+use zerocopy::little_endian::U32;
 
-use super::pe::{checksum, headers_at};
+use super::pe::{
+    CERTIFICATES, CHECKSUM, CoffHeader, Directory, HEADERS_SIZE, SectionHeader, checksum,
+    headers_at,
+};
 
 /// Why an application cannot be signed.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -45,26 +48,8 @@ const ALIGNMENT: usize = 8;
 /// Before each signature: its length, its revision (2.0) and its type (PKCS #7).
 const ENTRY_HEAD: usize = 8;
 const REVISION_AND_TYPE: [u8; 4] = [0, 2, 2, 0];
-
-/// In the optional header: where its fields are, in bytes.
-const HEADERS_SIZE: usize = 60;
-const CHECKSUM: usize = 64;
-/// Of its directories, the one with the signatures.
-const CERTIFICATES: usize = 4;
-const DIRECTORY_BYTES: usize = 8;
-
-/// As much of the header of a section as matters here.
-#[derive(FromBytes, Immutable, KnownLayout, Unaligned)]
-#[repr(C)]
-struct Section {
-    name: [u8; 8],
-    memory: [U32; 2],
-    size: U32,
-    offset: U32,
-    rest: [U32; 4],
-}
-
-const _: () = assert!(size_of::<Section>() == 40);
+/// Where signatures are, as the optional header has it.
+const DIRECTORY_BYTES: usize = size_of::<Directory>();
 
 /// An application that is to be signed.
 pub struct Application {
@@ -152,7 +137,7 @@ struct Headers<'a> {
     checksum_at: usize,
     directory_at: usize,
     size: usize,
-    sections: &'a [Section],
+    sections: &'a [SectionHeader],
     /// Where its signatures are.
     signed: Option<Range<usize>>,
 }
@@ -162,12 +147,10 @@ impl<'a> Headers<'a> {
         let fault = SignFault::NotAnApplication;
         let short = || fault("it ends in its headers");
         let at = headers_at(file).ok_or_else(|| fault("it is no PE image"))?;
-        let coff = file.get(at..at + 24).ok_or_else(short)?;
-        let optional_at = at + 24;
-        let [count, optional_size] = [6, 20].map(|at| {
-            let (value, _) = U16::read_from_prefix(&coff[at..]).expect("24 bytes were cut out");
-            usize::from(value.get())
-        });
+        let (coff, _) = CoffHeader::ref_from_prefix(&file[at..]).map_err(|_| short())?;
+        let optional_at = at + size_of::<CoffHeader>();
+        let [count, optional_size] =
+            [&coff.sections, &coff.optional_size].map(|field| usize::from(field.get()));
         let optional = file
             .get(optional_at..optional_at + optional_size)
             .ok_or_else(short)?;
@@ -190,7 +173,7 @@ impl<'a> Headers<'a> {
         }
         let table = file.get(optional_at + optional_size..).ok_or_else(short)?;
         let (sections, _) =
-            <[Section]>::ref_from_prefix_with_elems(table, count).map_err(|_| short())?;
+            <[SectionHeader]>::ref_from_prefix_with_elems(table, count).map_err(|_| short())?;
         let size = bits32(optional, HEADERS_SIZE).ok_or_else(short)?;
         let table_end = optional_at + optional_size + size_of_val(sections);
         if size < table_end || size > file.len() {
@@ -210,7 +193,12 @@ impl<'a> Headers<'a> {
         let mut places: Vec<(u64, u64)> = self
             .sections
             .iter()
-            .map(|section| (section.offset.get().into(), section.size.get().into()))
+            .map(|section| {
+                (
+                    section.raw_offset.get().into(),
+                    section.raw_size.get().into(),
+                )
+            })
             .filter(|(_, size)| *size > 0)
             .collect();
         places.sort_unstable();

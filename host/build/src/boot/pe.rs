@@ -1,7 +1,7 @@
 //! EFI applications, as far as their paths depend on them: the headers of a PE image (PE/COFF 3.1 to 3.4).
 
-use zerocopy::FromBytes as _;
 use zerocopy::little_endian::{U16, U32};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 /// The most bytes from the beginning that [`architecture`] looks at.
 pub const HEAD_BYTES: usize = 64 << 10;
@@ -17,7 +17,54 @@ const MACHINE: usize = 4;
 /// Where in the headers the subsystem is, 16 bits: at 68 in the optional header, which follows 24 bytes.
 const SUBSYSTEM: usize = 24 + 68;
 /// The subsystem of EFI applications, which boot loaders and kernels are.
-const EFI_APPLICATION: u16 = 10;
+pub(super) const EFI_APPLICATION: u16 = 10;
+
+/// Where in the optional header the checksum is, 32 bits, and where the size of all headers.
+pub(super) const CHECKSUM: usize = 64;
+pub(super) const HEADERS_SIZE: usize = 60;
+/// Of the directories, the one with the signatures.
+pub(super) const CERTIFICATES: usize = 4;
+
+/// What every image begins with behind the program for DOS.
+#[derive(Clone, Debug, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub(super) struct CoffHeader {
+    pub(super) signature: [u8; 4],
+    pub(super) machine: U16,
+    pub(super) sections: U16,
+    pub(super) time: U32,
+    pub(super) symbols: U32,
+    pub(super) symbol_count: U32,
+    pub(super) optional_size: U16,
+    pub(super) characteristics: U16,
+}
+
+const _: () = assert!(size_of::<CoffHeader>() == 24);
+
+/// Where something is that the optional header points to.
+#[derive(Clone, Debug, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub(super) struct Directory {
+    pub(super) address: U32,
+    pub(super) size: U32,
+}
+
+/// Where a section is, in the file and in memory.
+#[derive(Clone, Debug, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub(super) struct SectionHeader {
+    pub(super) name: [u8; 8],
+    pub(super) virtual_size: U32,
+    pub(super) address: U32,
+    pub(super) raw_size: U32,
+    pub(super) raw_offset: U32,
+    pub(super) relocations: U32,
+    pub(super) line_numbers: U32,
+    pub(super) counts: U32,
+    pub(super) characteristics: U32,
+}
+
+const _: () = assert!(size_of::<SectionHeader>() == 40);
 
 /// Machines that there is firmware for, with their name in file names (UEFI 2.10, 3.5.1.1).
 const ARCHITECTURES: [(u16, Architecture); 6] = [

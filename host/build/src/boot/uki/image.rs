@@ -4,7 +4,10 @@ use thiserror::Error;
 use zerocopy::little_endian::{U16, U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
-use crate::boot::pe::checksum;
+use crate::boot::pe::{
+    CERTIFICATES, CHECKSUM, CoffHeader, Directory, EFI_APPLICATION, SectionHeader, checksum,
+    headers_at,
+};
 
 /// Why a unified kernel image cannot be assembled.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -26,8 +29,6 @@ pub enum ImageFault {
     TooLarge,
 }
 
-/// The head of the program for DOS, as far as it matters.
-const PE_OFFSET: usize = 0x3c;
 /// Sections are added at multiples of a page, whatever the stub's own alignment.
 const PAGE: u32 = 4096;
 /// Sections begin at multiples of at most this many bytes in a file (PE/COFF 3.4.2).
@@ -36,21 +37,6 @@ const MOST_FILE_ALIGNMENT: u32 = 64 << 10;
 const DATA: u32 = 0x4000_0040;
 /// A PE32+ optional header.
 const PE32_PLUS: u16 = 0x020b;
-
-#[derive(Clone, Debug, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
-#[repr(C)]
-struct CoffHeader {
-    signature: [u8; 4],
-    machine: U16,
-    sections: U16,
-    time: U32,
-    symbols: U32,
-    symbol_count: U32,
-    optional_size: U16,
-    characteristics: U16,
-}
-
-const _: () = assert!(size_of::<CoffHeader>() == 24);
 
 /// The optional header of PE32+, up to its directories.
 #[derive(Clone, Debug, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
@@ -80,34 +66,8 @@ struct OptionalHeader {
 
 const _: () = assert!(size_of::<OptionalHeader>() == 112);
 
-/// Where the checksum is in the optional header.
-const CHECKSUM: usize = 64;
-/// The directories that hold offsets in the file: certificates and debugging.
-const CERTIFICATES: usize = 4;
+/// The directory of debugging information, which holds offsets in the file as that of certificates does.
 const DEBUG: usize = 6;
-
-#[derive(Clone, Debug, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
-#[repr(C)]
-struct Directory {
-    address: U32,
-    size: U32,
-}
-
-#[derive(Clone, Debug, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
-#[repr(C)]
-struct SectionHeader {
-    name: [u8; 8],
-    virtual_size: U32,
-    address: U32,
-    raw_size: U32,
-    raw_offset: U32,
-    relocations: U32,
-    line_numbers: U32,
-    counts: U32,
-    characteristics: U32,
-}
-
-const _: () = assert!(size_of::<SectionHeader>() == 40);
 
 /// An image that is being assembled.
 pub(super) struct Image {
@@ -128,26 +88,16 @@ impl Image {
     /// The image of a stub.
     pub(super) fn of(stub: &[u8]) -> Result<Self, ImageFault> {
         let short = || ImageFault::NotAStub("it ends in its headers");
-        if !stub.starts_with(b"MZ") {
-            return Err(ImageFault::NotAStub("it is no PE image"));
-        }
-        let (offset, _) = stub
-            .get(PE_OFFSET..)
-            .and_then(|rest| U32::read_from_prefix(rest).ok())
-            .ok_or_else(short)?;
-        let coff_at = usize::try_from(offset.get()).map_err(|_| short())?;
-        let rest = stub.get(coff_at..).ok_or_else(short)?;
-        let (coff, rest) = CoffHeader::read_from_prefix(rest).map_err(|_| short())?;
-        if coff.signature != *b"PE\0\0" {
-            return Err(ImageFault::NotAStub("it is no PE image"));
-        }
+        let coff_at = headers_at(stub).ok_or(ImageFault::NotAStub("it is no PE image"))?;
+        let headers = &stub[coff_at..];
+        let (coff, rest) = CoffHeader::read_from_prefix(headers).map_err(|_| short())?;
         let optional_size = usize::from(coff.optional_size.get());
         let (own, rest) = rest.split_at_checked(optional_size).ok_or_else(short)?;
         let (optional, own) = OptionalHeader::read_from_prefix(own).map_err(|_| short())?;
         if optional.magic.get() != PE32_PLUS {
             return Err(ImageFault::NotAStub("it is no 64-bit image"));
         }
-        if optional.subsystem.get() != 10 {
+        if optional.subsystem.get() != EFI_APPLICATION {
             return Err(ImageFault::NotAStub("it is no EFI application"));
         }
         let alignments = [&optional.section_alignment, &optional.file_alignment];
@@ -343,4 +293,60 @@ fn read_all<T: FromBytes>(bytes: &[u8], count: usize) -> Option<Vec<T>> {
         .chunks_exact(size_of::<T>())
         .map(|chunk| T::read_from_bytes(chunk).ok())
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use zerocopy::FromZeros as _;
+
+    use super::*;
+
+    /// A stub with one section, at multiples of `file_alignment` in its file.
+    fn stub(file_alignment: u32) -> Vec<u8> {
+        let mut bytes = vec![0; 0x40];
+        bytes[..2].copy_from_slice(b"MZ");
+        bytes[0x3c] = 0x40;
+        let mut coff = CoffHeader::new_zeroed();
+        coff.signature = *b"PE\0\0";
+        coff.sections.set(1);
+        coff.optional_size.set(112);
+        let mut optional = OptionalHeader::new_zeroed();
+        optional.magic.set(PE32_PLUS);
+        optional.subsystem.set(EFI_APPLICATION);
+        optional.section_alignment.set(PAGE);
+        optional.file_alignment.set(file_alignment);
+        optional.headers_size.set(0x400);
+        let mut section = SectionHeader::new_zeroed();
+        section.name = *b".text\0\0\0";
+        section.address.set(PAGE);
+        section.virtual_size.set(16);
+        section.raw_size.set(0x200);
+        section.raw_offset.set(0x400);
+        bytes.extend_from_slice(coff.as_bytes());
+        bytes.extend_from_slice(optional.as_bytes());
+        bytes.extend_from_slice(section.as_bytes());
+        bytes.resize(0x600, 0);
+        bytes
+    }
+
+    #[test]
+    fn sections_begin_where_the_stubs_alignment_says() {
+        for (alignment, end) in [(0x200, 0x800), (0x1000, 0x2000), (64 << 10, 128 << 10)] {
+            let mut image = Image::of(&stub(alignment)).unwrap();
+            image.add(".cmdline", b"quiet").unwrap();
+            let bytes = image.finished().unwrap();
+            assert_eq!(bytes.len(), end, "{alignment}");
+        }
+    }
+
+    /// A few bytes of such a stub would make GiB of zeros.
+    #[test]
+    fn a_stub_whose_sections_lie_farther_apart_than_pe_allows_is_none() {
+        for alignment in [128 << 10, 1 << 31] {
+            let fault = Image::of(&stub(alignment)).err().unwrap();
+            assert!(fault.to_string().contains("64 KiB"), "{fault}");
+        }
+        assert!(Image::of(&stub(0x300)).is_err());
+    }
 }
