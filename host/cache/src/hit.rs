@@ -171,7 +171,8 @@ impl Hit<'_> {
             Ok(Some(_)) => {
                 let text = "it has other bytes than the entry says";
                 if shelf.store.mends(Kind::Blob, name) {
-                    cache.say_once(shelf, format_args!("a chunk is not used: {text}"));
+                    let what = format!("a chunk is not used: {text}");
+                    cache.say_once(shelf, &what, Some((Kind::Blob, name)));
                 } else {
                     self.refute(text);
                 }

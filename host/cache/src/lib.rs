@@ -19,14 +19,12 @@ use std::io;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use cellblock_sign::{SigningKey, VerifyingKey};
 use cellblock_text::hexadecimal;
-use rustix::fs::FlockOperation;
-use rustix::io::Errno;
 use thiserror::Error;
 
 mod cut;
@@ -46,7 +44,7 @@ pub use hit::{Hit, groups};
 pub use place::{Address, Place, PlaceError};
 pub use registry::{Registry, RegistryError};
 pub use store::{Collected, Counts};
-use store::{Folder, Grpc, Http, Kind, Store, StoreError};
+use store::{Directory, Folder, Grpc, Http, Kind, Store, StoreError};
 
 #[doc(hidden)]
 pub use entry::fuzz;
@@ -57,8 +55,6 @@ pub const DEFAULT_LIMIT: u64 = 20 << 30;
 pub const DEFAULT_PATIENCE: Duration = Duration::from_secs(10);
 /// What restoring a partition may take, beside three times the patience: at least so many bytes come in a second.
 const SLOWEST_BYTES_A_SECOND: u64 = 1 << 20;
-/// How often whoever waits for a lock looks.
-const LOOK: Duration = Duration::from_millis(20);
 /// How long somebody else may make a partition before it is made here too.
 const LONGEST_LOCK: Duration = Duration::from_secs(30 * 60);
 
@@ -139,7 +135,7 @@ pub enum CacheError {
 pub struct Cache {
     shelves: Vec<Shelf>,
     options: Options,
-    locks: Option<PathBuf>,
+    locks: Option<Arc<Directory>>,
     warnings: Mutex<Vec<String>>,
 }
 
@@ -182,7 +178,11 @@ impl Cache {
     pub fn open(options: Options) -> Result<Self, CacheError> {
         let mut cache = Self {
             shelves: Vec::new(),
-            locks: options.locks.clone(),
+            locks: options
+                .locks
+                .as_ref()
+                .and_then(|path| Directory::open(path).ok())
+                .map(Arc::new),
             warnings: Mutex::default(),
             options,
         };
@@ -200,7 +200,7 @@ impl Cache {
             Place::Folder(path) => match Folder::open(path, options.limit, options.mode.writes()) {
                 Ok(folder) => {
                     if options.mode.writes() {
-                        self.locks = Some(path.join(store::LOCKS));
+                        self.locks = folder.locks();
                     }
                     let is_private = folder.is_private();
                     (Box::new(folder), is_private)
@@ -290,7 +290,8 @@ impl Cache {
                 if fault == EntryFault::Damaged {
                     shelf.store.mends(Kind::Entry, &key.0);
                 }
-                self.say_once(shelf, format_args!("an entry is not used: {fault}"));
+                let what = format!("an entry is not used: {fault}");
+                self.say_once(shelf, &what, Some((Kind::Entry, &key.0)));
                 None
             }
         }
@@ -306,10 +307,13 @@ impl Cache {
         }
     }
 
-    fn say_once(&self, shelf: &Shelf, what: std::fmt::Arguments<'_>) {
-        let text = what.to_string();
-        if locked(&shelf.said).insert(text.clone()) {
-            self.warn(format!("the cache {}: {text}", shelf.place));
+    /// Says what has happened for the first time, and with which file; that it happened with another is no news.
+    fn say_once(&self, shelf: &Shelf, what: &str, file: Option<(Kind, &[u8; 32])>) {
+        if locked(&shelf.said).insert(what.to_owned()) {
+            let file =
+                file.map(|(kind, name)| format!(" ({}/{})", kind.folder(), hexadecimal(name)));
+            let file = file.unwrap_or_default();
+            self.warn(format!("the cache {}: {what}{file}", shelf.place));
         }
     }
 
@@ -317,25 +321,12 @@ impl Cache {
     #[must_use]
     pub fn begin(&self, key: &Key) -> Making {
         // One in 256 partitions waits for another one, and no file is left for each.
-        let path = match (&self.locks, self.options.mode) {
-            (Some(folder), Mode::ReadWrite) => folder.join(hexadecimal(&key.0[..1])),
-            _ => return Making::unlocked(),
+        let (folder, name) = match (&self.locks, self.options.mode) {
+            (Some(folder), Mode::ReadWrite) => (folder, hexadecimal(&key.0[..1])),
+            _ => return Making { lock: None },
         };
-        let Ok(file) = File::create(&path) else {
-            return Making::unlocked();
-        };
-        let begun = Instant::now();
-        loop {
-            match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
-                Ok(()) => {
-                    return Making { lock: Some(file) };
-                }
-                Err(Errno::AGAIN) if begun.elapsed() < LONGEST_LOCK => {
-                    thread::sleep(LOOK);
-                }
-                Err(Errno::INTR) => {}
-                Err(_) => return Making::unlocked(),
-            }
+        Making {
+            lock: folder.lock(&name, LONGEST_LOCK),
         }
     }
 
@@ -349,9 +340,8 @@ impl Cache {
                 Ok(true) => {}
                 Ok(false) => self.say_once(
                     shelf,
-                    format_args!(
-                        "a partition has too many chunks, or too much was said of it, to be stored"
-                    ),
+                    "a partition has too many chunks, or too much was said of it, to be stored",
+                    None,
                 ),
                 Err(error) => self.give_up(shelf, &error),
             }
@@ -525,10 +515,6 @@ impl Shelf {
 }
 
 impl Making {
-    fn unlocked() -> Self {
-        Self { lock: None }
-    }
-
     /// Whether others would have waited for this. What they made before it could be had is in the cache now.
     #[must_use]
     pub fn is_locked(&self) -> bool {

@@ -203,7 +203,7 @@ fn one_waits_for_another_that_makes_the_same() {
             is_made.load(Ordering::SeqCst)
         });
         // Whoever begins later sees what the first one did, however long either takes.
-        thread::sleep(LOOK * 3);
+        thread::sleep(Duration::from_millis(60));
         is_made.store(true, Ordering::SeqCst);
         drop(first);
         assert!(second.join().unwrap());

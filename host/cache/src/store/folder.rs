@@ -3,39 +3,44 @@
 //! A file appears under its name once it is complete. What was used last is told by its time of modification; the rest goes first
 //! when there is too much.
 
-use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use cellblock_text::hexadecimal;
-use rustix::fs::FlockOperation;
-use rustix::io::Errno;
+use rustix::fs::{FileType, Mode, Stat};
 use rustix::process::geteuid;
 
+use super::directory::{Directory, Found};
 use super::{Kind, Store, StoreError};
 
 /// Where files are written before they have their names.
 const UNFINISHED: &str = "new";
 /// Where locks are.
-pub(crate) const LOCKS: &str = "lock";
+const LOCKS: &str = "lock";
+/// How long somebody else may collect before it is done here too.
+const LONGEST_COLLECTION: Duration = Duration::from_secs(60);
 /// What a killed process has left there is removed after this time.
 const ABANDONED: Duration = Duration::from_secs(24 * 60 * 60);
 /// Whoever may write to a folder besides its owner.
-const OTHERS_WRITE: u32 = 0o022;
-/// In such a folder only its owner may rename or remove an entry.
-const STICKY: u32 = 0o1000;
+const OTHERS_WRITE: Mode = Mode::WGRP.union(Mode::WOTH);
 
 /// A cache in a folder.
 #[derive(Debug)]
 pub(crate) struct Folder {
     path: PathBuf,
+    root: Directory,
+    entries: Option<Directory>,
+    blobs: Option<Directory>,
+    unfinished: Option<Directory>,
+    locks: Option<Arc<Directory>>,
     /// The most bytes that it may hold.
     limit: u64,
     has_grown: AtomicBool,
-    unfinished: AtomicU64,
+    /// The number of the next file that is begun.
+    next: AtomicU64,
     /// Whether something that an entry names was missing or wrong: what is there may be wrong too.
     is_suspect: AtomicBool,
 }
@@ -63,75 +68,90 @@ pub struct Collected {
 /// A file of the cache.
 struct Kept {
     kind: Kind,
-    path: PathBuf,
+    name: String,
     bytes: u64,
-    used: SystemTime,
+    /// In seconds and nanoseconds since 1970.
+    used: (i64, u64),
 }
 
 impl Folder {
     /// The folder at `path`, which is made if it is missing and `writes` says so.
     pub(crate) fn open(path: &Path, limit: u64, writes: bool) -> io::Result<Self> {
+        let root = if writes {
+            Directory::make(path)?
+        } else {
+            Directory::open(path)?
+        };
         if writes {
-            for name in [Kind::Entry.folder(), Kind::Blob.folder(), UNFINISHED, LOCKS] {
-                let mut builder = fs::DirBuilder::new();
-                builder.recursive(true).mode(0o700);
-                builder.create(path.join(name))?;
-            }
+            let names = [Kind::Entry.folder(), Kind::Blob.folder(), UNFINISHED, LOCKS];
+            names
+                .into_iter()
+                .try_for_each(|name| root.make_inner(name))?;
         }
         Ok(Self {
             path: path.canonicalize()?,
+            entries: root.inner(Kind::Entry.folder())?,
+            blobs: root.inner(Kind::Blob.folder())?,
+            unfinished: root.inner(UNFINISHED)?,
+            locks: root.inner(LOCKS)?.map(Arc::new),
+            root,
             limit,
             has_grown: AtomicBool::new(false),
-            unfinished: AtomicU64::new(0),
+            next: AtomicU64::new(0),
             is_suspect: AtomicBool::new(false),
         })
     }
 
     /// Whether it has the folders of a cache, or nothing.
     pub(crate) fn is_cache(&self) -> bool {
-        let mut folders = [Kind::Entry, Kind::Blob].into_iter();
-        folders.any(|kind| self.path.join(kind.folder()).is_dir())
-            || fs::read_dir(&self.path).is_ok_and(|mut entries| entries.next().is_none())
+        self.entries.is_some()
+            || self.blobs.is_some()
+            || self.root.names().is_ok_and(|names| names.is_empty())
     }
 
-    /// Whether nobody but this user and root can have put anything there.
+    /// Where its locks are.
+    pub(crate) fn locks(&self) -> Option<Arc<Directory>> {
+        self.locks.clone()
+    }
+
+    /// Whether nobody but this user and root can have put anything there. What is written begins among the unfinished, and whoever can
+    /// put a lock there decides who waits.
     pub(crate) fn is_private(&self) -> bool {
-        let user = geteuid().as_raw();
-        let folders = [Kind::Entry.folder(), Kind::Blob.folder()];
-        let inner = folders.iter().map(|name| self.path.join(name));
-        let ancestors = self.path.ancestors().skip(1).map(Path::to_owned);
-        let own = |path: &Path, sticky_is_enough: bool| match fs::symlink_metadata(path) {
-            Ok(found) => {
-                let is_owned = [user, 0].contains(&found.uid());
-                let is_closed = found.mode() & OTHERS_WRITE == 0;
-                let is_sticky = sticky_is_enough && found.mode() & STICKY != 0;
-                found.is_dir() && is_owned && (is_closed || is_sticky)
-            }
-            Err(error) => error.kind() == io::ErrorKind::NotFound,
+        let locks = self.locks.as_deref();
+        let inner = [&self.entries, &self.blobs, &self.unfinished].map(Option::as_ref);
+        let mut all = inner.into_iter().chain([locks, Some(&self.root)]).flatten();
+        let is_own = |found: io::Result<Stat>, sticky_is_enough| {
+            found.is_ok_and(|found| is_own(&found, sticky_is_enough))
         };
-        own(&self.path, false)
-            && inner.into_iter().all(|path| own(&path, false))
-            && ancestors.into_iter().all(|path| own(&path, true))
+        let mut ancestors = self.path.ancestors().skip(1);
+        all.all(|directory| is_own(directory.stat(), false))
+            && ancestors.all(|path| {
+                let found = rustix::fs::lstat(path);
+                is_own(found.map_err(io::Error::from), true)
+            })
     }
 
-    fn file(&self, kind: Kind, name: &[u8; 32]) -> PathBuf {
-        self.path.join(kind.folder()).join(hexadecimal(name))
+    fn directory(&self, kind: Kind) -> io::Result<&Directory> {
+        let found = match kind {
+            Kind::Entry => self.entries.as_ref(),
+            Kind::Blob => self.blobs.as_ref(),
+        };
+        found.ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))
     }
 
     fn write(&self, kind: Kind, name: &[u8; 32], bytes: &[u8]) -> io::Result<()> {
-        let number = self.unfinished.fetch_add(1, Ordering::Relaxed);
-        let unfinished = self.path.join(UNFINISHED);
-        let unfinished = unfinished.join(format!("{}.{number}", std::process::id()));
-        let _ = fs::remove_file(&unfinished);
-        let written = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&unfinished)
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let called = format!("{}.{number}", std::process::id());
+        let missing = || io::Error::from(io::ErrorKind::NotFound);
+        let unfinished = self.unfinished.as_ref().ok_or_else(missing)?;
+        let directory = self.directory(kind)?;
+        let _ = unfinished.remove(&called);
+        let written = unfinished
+            .create(&called)
             .and_then(|mut file| file.write_all(bytes))
-            .and_then(|()| fs::rename(&unfinished, self.file(kind, name)));
+            .and_then(|()| unfinished.rename(&called, directory, &hexadecimal(name)));
         if written.is_err() {
-            let _ = fs::remove_file(&unfinished);
+            let _ = unfinished.remove(&called);
         }
         written
     }
@@ -139,27 +159,28 @@ impl Folder {
     fn all(&self) -> io::Result<Vec<Kept>> {
         let mut all = Vec::new();
         for kind in [Kind::Entry, Kind::Blob] {
-            let entries = match fs::read_dir(self.path.join(kind.folder())) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                entries => entries?,
+            let Ok(directory) = self.directory(kind) else {
+                continue;
             };
-            for entry in entries {
-                let entry = entry?;
+            for name in directory.names()? {
                 // Files of others are nobody's business.
-                if !is_ours(entry.file_name().as_encoded_bytes()) {
+                if !is_ours(name.as_bytes()) {
                     continue;
                 }
                 // Whoever else collects may have removed it meanwhile.
-                let Ok(metadata) = entry.metadata() else {
+                let Ok(found) = directory.stat_of(&name) else {
                     continue;
                 };
-                if metadata.is_file() {
+                if FileType::from_raw_mode(found.st_mode) == FileType::RegularFile {
+                    let number = |size: i64| u64::try_from(size).unwrap_or(0);
                     all.push(Kept {
                         kind,
-                        path: entry.path(),
-                        // What a small file takes of the disk counts.
-                        bytes: metadata.len().max(metadata.blocks() * 512),
-                        used: metadata.modified()?,
+                        name,
+                        // What a small file takes of the disk counts, and an empty one is a file too.
+                        bytes: number(found.st_size)
+                            .max(number(found.st_blocks).saturating_mul(512))
+                            .max(1),
+                        used: (found.st_mtime, found.st_mtime_nsec),
                     });
                 }
             }
@@ -174,24 +195,21 @@ impl Folder {
 
     /// Removes what was used longest ago until at most `limit` bytes are left.
     pub(crate) fn collect(&self, limit: u64) -> io::Result<Collected> {
-        let lock = File::create(self.path.join(LOCKS).join("gc"));
         // Where it cannot be locked, two may collect at a time: each file is removed once all the same.
-        let _lock = lock.and_then(|file| {
-            rustix::fs::flock(&file, FlockOperation::LockExclusive)?;
-            Ok(file)
-        });
+        let locks = self.locks.as_ref();
+        let _lock = locks.and_then(|locks| locks.lock("gc", LONGEST_COLLECTION));
         self.remove_abandoned();
         let mut all = self.all()?;
         let before = count(&all);
         let mut bytes = before.bytes;
-        all.sort_by(|a, b| (a.used, &a.path).cmp(&(b.used, &b.path)));
+        all.sort_by(|a, b| (a.used, &a.name).cmp(&(b.used, &b.name)));
         let mut kept = Vec::new();
         for file in all {
             if bytes <= limit {
                 kept.push(file);
                 continue;
             }
-            match fs::remove_file(&file.path) {
+            match self.directory(file.kind)?.remove(&file.name) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                 _ => bytes -= file.bytes,
             }
@@ -203,22 +221,34 @@ impl Folder {
     }
 
     fn remove_abandoned(&self) {
-        let Ok(entries) = fs::read_dir(self.path.join(UNFINISHED)) else {
+        let Some(unfinished) = &self.unfinished else {
             return;
         };
-        let is_unfinished = |entry: &fs::DirEntry| {
-            let name = entry.file_name();
-            let mut bytes = name.as_encoded_bytes().iter();
-            bytes.all(|byte| byte.is_ascii_digit() || *byte == b'.')
+        let names = unfinished.names().unwrap_or_default();
+        let is_unfinished = |name: &String| {
+            let mut bytes = name.bytes();
+            bytes.all(|byte| byte.is_ascii_digit() || byte == b'.')
         };
-        for entry in entries.flatten().filter(is_unfinished) {
-            let modified = entry.metadata().and_then(|it| it.modified());
-            let age = modified.ok().and_then(|it| it.elapsed().ok());
+        let since = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
+        for name in names.into_iter().filter(is_unfinished) {
+            let modified = unfinished.stat_of(&name).ok();
+            let modified = modified.and_then(|it| u64::try_from(it.st_mtime).ok());
+            let age = modified.map(|modified| since.saturating_sub(Duration::from_secs(modified)));
             if age.is_some_and(|age| age > ABANDONED) {
-                let _ = fs::remove_file(entry.path());
+                let _ = unfinished.remove(&name);
             }
         }
     }
+}
+
+/// Whether a directory is this user's or root's, and nobody else writes to it.
+fn is_own(found: &Stat, sticky_is_enough: bool) -> bool {
+    let mode = Mode::from_raw_mode(found.st_mode);
+    let is_owned = [geteuid().as_raw(), 0].contains(&found.st_uid);
+    let is_directory = FileType::from_raw_mode(found.st_mode) == FileType::Directory;
+    // In a sticky folder only its owner may rename or remove an entry.
+    let is_sticky = sticky_is_enough && mode.contains(Mode::SVTX);
+    is_directory && is_owned && (is_sticky || !mode.intersects(OTHERS_WRITE))
 }
 
 /// Whether a file has the name of an entry or a chunk, 64 hexadecimal digits.
@@ -238,7 +268,12 @@ fn count(all: &[Kept]) -> Counts {
 
 impl Folder {
     fn has(&self, kind: Kind, name: &[u8; 32]) -> Result<bool, StoreError> {
-        Ok(self.file(kind, name).try_exists()?)
+        let found = self.directory(kind)?.stat_of(&hexadecimal(name));
+        match found {
+            Ok(_) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Whether a blob is there: looked at where there is reason to, and else as its name says.
@@ -266,23 +301,15 @@ impl Folder {
         name: &[u8; 32],
         most: usize,
     ) -> Result<Option<Vec<u8>>, StoreError> {
-        let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
-        let flags = i32::try_from(flags.bits()).expect("flags of open(2) are an int");
-        let opened = OpenOptions::new()
-            .read(true)
-            .custom_flags(flags)
-            .open(self.file(kind, name));
-        let file = match opened {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            // A link is damage, as other bytes are, and no reason to leave all else alone.
-            Err(error) if error.raw_os_error() == Some(Errno::LOOP.raw_os_error()) => {
-                return Ok(Some(Vec::new()));
-            }
-            opened => opened?,
+        let Ok(directory) = self.directory(kind) else {
+            return Ok(None);
         };
-        if !file.metadata()?.is_file() {
-            return Ok(Some(Vec::new()));
-        }
+        let file = match directory.read(&hexadecimal(name))? {
+            Found::File(file) => file,
+            Found::Nothing => return Ok(None),
+            // Damage, as other bytes are, and no reason to leave all else alone.
+            Found::Other => return Ok(Some(Vec::new())),
+        };
         let mut bytes = Vec::new();
         // One byte too many has no right digest.
         (&file).take(most as u64 + 1).read_to_end(&mut bytes)?;
@@ -322,9 +349,20 @@ impl Store for Folder {
     fn mends(&self, kind: Kind, name: &[u8; 32]) -> bool {
         // Restoring stops at the first that is wrong: storing looks for the others.
         self.is_suspect.store(true, Ordering::Relaxed);
-        let removed = fs::remove_file(self.file(kind, name));
-        // A folder in its place stays, and nothing else of the cache is worse for it.
-        removed.is_ok() || self.file(kind, name).is_dir()
+        let Ok(directory) = self.directory(kind) else {
+            return false;
+        };
+        let name = hexadecimal(name);
+        match directory.remove(&name) {
+            // Somebody else has found the same, or was quicker.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => true,
+            // A folder in its place stays, and nothing else of the cache is worse for it.
+            removed => {
+                let is_directory =
+                    |found: Stat| FileType::from_raw_mode(found.st_mode) == FileType::Directory;
+                removed.is_ok() || directory.stat_of(&name).is_ok_and(is_directory)
+            }
+        }
     }
 
     fn settle(&self) -> Result<(), StoreError> {
@@ -339,9 +377,15 @@ impl Store for Folder {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use std::fs::{self, File};
     use std::os::unix::fs::PermissionsExt as _;
 
     use super::*;
+
+    fn path(folder: &Folder, kind: Kind, name: u8) -> PathBuf {
+        let name = hexadecimal(&[name; 32]);
+        folder.path.join(kind.folder()).join(name)
+    }
 
     fn later() -> Instant {
         Instant::now() + Duration::from_secs(60)
@@ -354,7 +398,7 @@ mod tests {
         for name in 0..10 {
             folder.put(Kind::Blob, &[name; 32], &[name; 8192]).unwrap();
             let used = SystemTime::UNIX_EPOCH + Duration::from_secs(u64::from(name));
-            let file = File::open(folder.file(Kind::Blob, &[name; 32])).unwrap();
+            let file = File::open(path(&folder, Kind::Blob, name)).unwrap();
             file.set_modified(used).unwrap();
         }
         // The oldest is used once more.
@@ -374,7 +418,11 @@ mod tests {
         let path = base.path().join("cache");
         let folder = Folder::open(&path, 0, true).unwrap();
         assert!(folder.is_private());
-        for open in [path.clone(), path.join("cas"), base.path().to_owned()] {
+        let inner = ["ac", "cas", "new", "lock"].map(|name| path.join(name));
+        for open in inner
+            .into_iter()
+            .chain([path.clone(), base.path().to_owned()])
+        {
             fs::set_permissions(&open, fs::Permissions::from_mode(0o777)).unwrap();
             assert!(!folder.is_private(), "{}", open.display());
             fs::set_permissions(&open, fs::Permissions::from_mode(0o755)).unwrap();
@@ -388,8 +436,8 @@ mod tests {
         folder.put(Kind::Entry, &[1; 32], &[0; 100]).unwrap();
         let found = folder.get(Kind::Entry, &[1; 32], 10, later());
         assert_eq!(found.unwrap(), Some(vec![0; 11]));
-        std::os::unix::fs::symlink("/etc/passwd", folder.file(Kind::Entry, &[2; 32])).unwrap();
-        fs::create_dir(folder.file(Kind::Entry, &[4; 32])).unwrap();
+        std::os::unix::fs::symlink("/etc/passwd", path(&folder, Kind::Entry, 2)).unwrap();
+        fs::create_dir(path(&folder, Kind::Entry, 4)).unwrap();
         for name in [2, 4] {
             let found = folder.get(Kind::Entry, &[name; 32], 1 << 20, later());
             assert_eq!(found.unwrap(), Some(Vec::new()));
@@ -420,11 +468,31 @@ mod tests {
             let file = File::create(base.path().join(name)).unwrap();
             file.set_modified(SystemTime::UNIX_EPOCH).unwrap();
         }
-        assert_eq!(folder.counts().unwrap().chunks, 1);
+        // As a power cut may leave one.
+        File::create(path(&folder, Kind::Blob, 2)).unwrap();
+        assert_eq!(folder.counts().unwrap().chunks, 2);
         assert_eq!(folder.collect(0).unwrap().after, Counts::default());
         for name in theirs {
             assert!(base.path().join(name).exists(), "{name}");
         }
         assert!(!folder.has(Kind::Blob, &[1; 32]).unwrap());
+        assert!(!folder.has(Kind::Blob, &[2; 32]).unwrap());
+        // What is gone already was mended by somebody else.
+        assert!(folder.mends(Kind::Blob, &[1; 32]));
+    }
+
+    #[test]
+    fn a_folder_in_which_links_lead_elsewhere_is_not_used() {
+        for name in ["ac", "cas", "new", "lock"] {
+            let base = tempfile::tempdir().unwrap();
+            let elsewhere = tempfile::tempdir().unwrap();
+            std::os::unix::fs::symlink(elsewhere.path(), base.path().join(name)).unwrap();
+            for writes in [false, true] {
+                let error = Folder::open(base.path(), 0, writes).unwrap_err();
+                let error = error.to_string();
+                assert_eq!(error, format!("`{name}` in it is no directory"));
+            }
+            assert_eq!(fs::read_dir(elsewhere.path()).unwrap().count(), 0);
+        }
     }
 }

@@ -1,6 +1,8 @@
 //! HTTP, as bazel-remote speaks it and any WebDAV server does: `GET`, `HEAD` and `PUT` of `/ac/HEX` and `/cas/HEX`.
 
+use std::collections::BTreeSet;
 use std::fmt;
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use base64ct::{Base64, Encoding as _};
@@ -9,10 +11,12 @@ use ureq::Agent;
 use ureq::tls::{RootCerts, TlsConfig};
 
 use super::{Kind, Store, StoreError, left};
-use crate::Address;
+use crate::{Address, locked};
 
 /// What a request may take beyond the patience for each of so many bytes: 256 KiB/s are enough.
 const BYTES_A_SECOND: usize = 256 << 10;
+/// A server that gives more wrong blobs than these is not asked again.
+const MOST_WRONG: usize = 16;
 
 /// Who asks servers.
 pub(crate) fn agent(connections: usize, patience: Duration) -> Agent {
@@ -42,6 +46,8 @@ pub(crate) struct Http {
     /// The header that says who asks.
     authorization: Option<String>,
     patience: Duration,
+    /// The blobs that had other bytes than their names say.
+    wrong: Mutex<BTreeSet<[u8; 32]>>,
 }
 
 impl fmt::Debug for Http {
@@ -62,6 +68,7 @@ impl Http {
             base: address.base.clone(),
             authorization,
             patience,
+            wrong: Mutex::default(),
         }
     }
 
@@ -143,9 +150,19 @@ impl Store for Http {
     }
 
     fn put_blob(&self, name: &[u8; 32], bytes: &[u8]) -> Result<(), StoreError> {
-        if self.has(Kind::Blob, name)? {
+        let is_wrong = locked(&self.wrong).contains(name);
+        if !is_wrong && self.has(Kind::Blob, name)? {
             return Ok(());
         }
         self.put(Kind::Blob, name, bytes)
+    }
+
+    /// What is wrong cannot be removed, but is written anew by whoever makes it.
+    fn mends(&self, kind: Kind, name: &[u8; 32]) -> bool {
+        let mut wrong = locked(&self.wrong);
+        if kind == Kind::Blob {
+            wrong.insert(*name);
+        }
+        wrong.len() <= MOST_WRONG
     }
 }

@@ -1,5 +1,6 @@
 //! Where entries and chunks are kept.
 
+mod directory;
 mod folder;
 mod grpc;
 mod http;
@@ -8,8 +9,9 @@ use std::fmt;
 use std::io;
 use std::time::{Duration, Instant};
 
+pub(crate) use directory::Directory;
+pub(crate) use folder::Folder;
 pub use folder::{Collected, Counts};
-pub(crate) use folder::{Folder, LOCKS};
 pub(crate) use grpc::Grpc;
 pub(crate) use http::{Http, agent, patience_for};
 
