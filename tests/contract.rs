@@ -100,7 +100,7 @@ fn a_guest_on_the_command_line_can_be_pinned() {
             "error: old.wasm: the guest 'old' has the SHA-256 digest {digest}, and is pinned to {other}\n"
         )
     );
-    assert_eq!(outcome.code, Some(1));
+    assert_eq!(outcome.code, Some(2));
 
     let outcome = mkfs(&bench, "old.wasm,sha256=0f", "wasm");
     assert_eq!(outcome.code, Some(2), "{}", outcome.stderr);

@@ -89,7 +89,7 @@ fn a_function_that_an_interface_does_not_have_is_refused_by_name() {
 fn what_is_no_component_is_refused() {
     let bench = Bench::new();
     bench.write("text.wasm", "no component");
-    let error = refused(&bench, "text", &[]);
+    let error = refused_as(2, &bench, "text", &[]);
     let start = "error: the guest 'hostile' is not a WebAssembly component that can run here: ";
     assert!(error.starts_with(start), "{error}");
 }
@@ -113,7 +113,7 @@ fn a_guest_that_the_spec_does_not_pin_is_refused() {
         format!("{SPEC}\n[guests]\nhostile = {{ file = \"write-everywhere.wasm\", sha256 = \"{pinned}\" }}\n"),
     );
     let outcome = bench.run(&["build", "image.toml", "-o", "disk.img"]);
-    assert_eq!(outcome.code, Some(1), "{}", outcome.stderr);
+    assert_eq!(outcome.code, Some(2), "{}", outcome.stderr);
     let start = "error: write-everywhere.wasm: the guest 'hostile' has the SHA-256 digest ";
     assert!(outcome.stderr.starts_with(start), "{}", outcome.stderr);
     assert!(outcome.stderr.contains(&pinned), "{}", outcome.stderr);

@@ -222,7 +222,7 @@ fn what_cannot_be_exported_is_refused_and_nothing_is_written() {
     bench.write("bad/.wh.file", "");
     bench.done(&["mkfs", "erofs", "-q", "--content", "bad", "-o", "bad.img"]);
     for (line, code, expected) in [
-        (&["new.img", "-o", "full"][..], 1, "not empty"),
+        (&["new.img", "-o", "full"][..], 2, "not empty"),
         (&["bad.img", "-o", "out/"], 1, "/.wh.file"),
         (
             &["new.img", "-o", "new.img", "--output-format", "tar"],

@@ -233,7 +233,7 @@ fn every_format_is_what_went_in() {
     let record = fs::read_to_string(bench.path("record.json")).unwrap();
     assert_eq!(record.matches("\"verified-by\"").count(), 5, "{record}");
     let told = bench.done(&["verify", "disk.img", "image.toml"]);
-    assert_eq!(told.matches(": equal, ").count(), 9, "{told}");
+    assert_eq!(told.matches(": equal, ").count(), 10, "{told}");
     let told = bench.done(&["verify", "disk.img", "--record", "record.json"]);
     assert_eq!(told.matches(": equal, by its digest").count(), 9, "{told}");
 }
@@ -266,7 +266,7 @@ fn what_there_is_to_say_of_what_was_read_is_said() {
     assert!(outcome.stdout.contains("root: equal"), "{}", outcome.stdout);
     let told = fs::read_to_string(bench.path("told.json")).unwrap();
     let told: Value = serde_json::from_str(&told).unwrap();
-    let warnings = told["partitions"][1]["warnings"].as_array().unwrap();
+    let warnings = told["partitions"][2]["warnings"].as_array().unwrap();
     assert!(warnings.iter().any(|it| it == warning), "{told}");
 }
 
@@ -397,9 +397,14 @@ fn raw_bytes_and_boot_code_are_compared() {
     );
     bench.done(&["build", "image.toml", "-q", "-o", "disk.img"]);
     let told = bench.done(&["verify", "disk.img", "image.toml"]);
-    assert!(told.contains("raw bytes and boot code: equal"), "{told}");
+    assert!(
+        told.contains("what lies outside of partitions: equal"),
+        "{told}"
+    );
     let image = fs::read(bench.path("disk.img")).unwrap();
-    for at in [0, 439, 8192, 8192 + 22] {
+    // Of the code and the loader, and zeros: behind both, before the first partition, and behind the last.
+    let last = (1 << 20) + (16 << 20);
+    for at in [0, 439, 8192, 8192 + 22, 8192 + 23, (1 << 20) - 1, last] {
         let mut other = image.clone();
         other[at] ^= 1;
         bench.write("other.img", other);
@@ -407,6 +412,33 @@ fn raw_bytes_and_boot_code_are_compared() {
         assert_eq!(outcome.code, Some(1), "{at}: {}", outcome.stdout);
         let expected = format!("others from byte {at} on");
         assert!(outcome.stdout.contains(&expected), "{}", outcome.stdout);
+    }
+    let mut longer = image.clone();
+    longer.extend([0; 512]);
+    bench.write("other.img", longer);
+    let outcome = bench.run(&["verify", "other.img", "image.toml"]);
+    assert_eq!(outcome.code, Some(1), "{}", outcome.stdout);
+    let expected = format!("image: size {} -> {}", image.len(), image.len() + 512);
+    assert!(outcome.stdout.contains(&expected), "{}", outcome.stdout);
+}
+
+#[test]
+fn boot_code_that_a_spec_does_not_have_is_a_difference() {
+    let bench = bench();
+    for table in ["gpt", "mbr"] {
+        bench.write(
+            "image.toml",
+            format!("[disk]\ntable = \"{table}\"\n[[partition]]\nname = \"a\"\ntype = \"linux-generic\"\nsize = \"1MiB\"\nfilesystem = \"ext2\"\n"),
+        );
+        bench.done(&["build", "image.toml", "-q", "-o", "disk.img"]);
+        bench.done(&["verify", "disk.img", "image.toml"]);
+        let mut image = fs::read(bench.path("disk.img")).unwrap();
+        image[..3].copy_from_slice(b"\xeb\x63\x90");
+        bench.write("other.img", image);
+        let outcome = bench.run(&["verify", "other.img", "image.toml"]);
+        assert_eq!(outcome.code, Some(1), "{}", outcome.stdout);
+        let expected = "others from byte 0 on";
+        assert!(outcome.stdout.contains(expected), "{}", outcome.stdout);
     }
 }
 
@@ -465,7 +497,7 @@ fn what_has_no_table_is_verified_too() {
     ];
     bench.done(&build);
     let told = bench.done(&["verify", "disk.img", "image.toml"]);
-    assert!(told.starts_with("root: equal, path by path"), "{told}");
+    assert!(told.contains("\nroot: equal, path by path"), "{told}");
     bench.done(&["verify", "disk.img", "--record", "record.json"]);
     let content = ["mkfs", "ext4", "--content", "root", "--size", "16MiB", "-q"];
     bench.done(&[&content[..], &["-o", "one.img", "--json", "one.json"]].concat());

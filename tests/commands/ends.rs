@@ -230,7 +230,7 @@ fn a_command_without_its_command_line_is_told_so() {
         "--guest",
         "silent=silent.wasm",
     ]);
-    assert_eq!(outcome.code, Some(1));
+    assert_eq!(outcome.code, Some(2));
     let hint = "--guest-command silent='mkfs {partition}'";
     assert!(outcome.stderr.contains(hint), "{}", outcome.stderr);
 }

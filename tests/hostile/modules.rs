@@ -61,7 +61,7 @@ pub(super) fn with_instances(number: usize) -> Vec<u8> {
 
 fn malformed(name: &str, component: impl Into<Vec<u8>>) -> Attack {
     bytes(name, "validation", component.into())
-        .not_loaded("is not a WebAssembly component that can run here: ")
+        .no_guest("is not a WebAssembly component that can run here: ")
 }
 
 #[test]
@@ -88,7 +88,7 @@ fn modules() {
                 "validation",
                 EMPTY_MODULE.to_vec(),
             )
-            .not_loaded("is a WASI command and no component of the contract"),
+            .no_guest("is a WebAssembly module and no component of the contract"),
             malformed("half of a component", &sound[..sound.len() / 2]),
             malformed("a component with 64 bytes of 255", flipped),
             malformed("a section of 4 GiB that is not there", short),

@@ -28,6 +28,8 @@ enum End {
     Refused(String),
     /// With an error of the guest, before any partition is made, that has this in it.
     NotLoaded(String),
+    /// As one whose file is no guest.
+    NotAGuest(String),
     /// With an error of the plan, which places the partition as the formatter measured it.
     Unplanned,
     /// With an image in which nothing but its own partition is the formatter's, and with this among the warnings.
@@ -76,6 +78,12 @@ impl Attack {
     /// It must not come to a partition.
     pub fn not_loaded(mut self, cause: impl Into<String>) -> Self {
         self.end = End::NotLoaded(cause.into());
+        self
+    }
+
+    /// Its file must be taken for no guest.
+    pub fn no_guest(mut self, cause: impl Into<String>) -> Self {
+        self.end = End::NotAGuest(cause.into());
         self
     }
 
@@ -228,6 +236,7 @@ fn judge(attack: &Attack, bench: &Bench, status: ExitStatus, said: &str) -> Resu
     let (code, parts) = match &attack.end {
         End::Refused(cause) => (refused, ["error: partition 'victim': ", cause]),
         End::NotLoaded(cause) => (1, ["the guest 'hostile'", cause]),
+        End::NotAGuest(cause) => (2, ["the guest 'hostile'", cause]),
         End::Unplanned => (2, ["error: ", "victim"]),
         End::Harmless(warning) => (0, ["", *warning]),
     };

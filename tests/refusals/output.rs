@@ -8,10 +8,15 @@ use crate::support::bench::{copy_program, names};
 use crate::support::mount::Mount;
 use crate::support::{Ability, Bench, is_root, judge, lacks, text};
 
-/// Builds into `output`, which must fail with exit code 1; what it says.
+/// Builds into `output`, which must fail as a wrong name; what it says.
 fn refused(bench: &Bench, output: &str) -> String {
+    refused_as(2, bench, output)
+}
+
+/// The same, with this exit code.
+fn refused_as(code: i32, bench: &Bench, output: &str) -> String {
     let outcome = bench.run(&["build", "image.toml", "-o", output]);
-    assert_eq!(outcome.code, Some(1), "{}", outcome.stderr);
+    assert_eq!(outcome.code, Some(code), "{}", outcome.stderr);
     outcome.stderr
 }
 
@@ -75,7 +80,7 @@ fn a_full_disk_is_refused() {
     let Some(_disk) = small_disk(&bench) else {
         return;
     };
-    let error = refused(&bench, "small/disk.img");
+    let error = refused_as(1, &bench, "small/disk.img");
     let start = "error: partition 'data': small: the disk is full: ";
     assert!(error.starts_with(start), "{error}");
     let end = " more are to be written; free some space, or build somewhere else\n";

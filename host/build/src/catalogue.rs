@@ -7,6 +7,7 @@ use std::sync::Arc;
 use sha2::{Digest as _, Sha256};
 
 use crate::component::{self, ComponentError, Fetch};
+use crate::named_file;
 use crate::parallel;
 use crate::plan::{FilesystemRequest, PlanError, Reason, leaves_attributes_out};
 use crate::progress::Progress;
@@ -420,7 +421,7 @@ fn read_guest(name: &str, file: &GuestFile, fetch: Fetch) -> Result<Vec<u8>, Gue
 }
 
 fn read_component(name: &str, file: &Path) -> Result<Vec<u8>, GuestError> {
-    std::fs::read(file).map_err(|source| GuestError::Read {
+    named_file::whole(file, component::LARGEST).map_err(|source| GuestError::Read {
         name: name.to_owned(),
         file: file.to_owned(),
         source,

@@ -109,8 +109,11 @@ impl Error {
             Self::Spec(_)
             | Self::Plan(_)
             | Self::Split(_)
-            | Self::Guest(GuestError::Unknown { .. } | GuestError::Read { .. }) => true,
+            | Self::Guest(
+                GuestError::Unknown { .. } | GuestError::Read { .. } | GuestError::Digest { .. },
+            ) => true,
             Self::Guest(GuestError::Component { source, .. }) => source.is_usage(),
+            Self::Guest(GuestError::Cell(error)) => error.is_of_the_file(),
             Self::Disk(error) => error.is_usage(),
             Self::Image(error) | Self::Output { reason: error, .. } => error.is_of_what_was_named(),
             Self::Partition { reason, .. } | Self::Filesystem(reason) => reason.is_usage(),
@@ -128,11 +131,15 @@ impl PartitionError {
             Self::Reading(error) => return error.is_usage(),
             Self::Source(source) => source,
             Self::Cell(CellError::Source(source)) => source,
+            Self::Cell(error) if error.is_of_the_file() => return true,
             Self::Cell(CellError::Refused(refusal)) => {
                 return refusal.shortage().is_some()
                     || matches!(
                         refusal.error(),
-                        FormatError::Kind | FormatError::Label(_) | FormatError::Setting(_)
+                        FormatError::Kind
+                            | FormatError::Label(_)
+                            | FormatError::Setting(_)
+                            | FormatError::TooLarge(_)
                     );
             }
             _ => return false,

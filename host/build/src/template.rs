@@ -7,6 +7,7 @@ use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use crate::named_file;
 use crate::plan::Facts;
 use cellblock_spec::diagnostic::{Diagnostic, render as draw};
 use cellblock_spec::{Files, Place, Template};
@@ -184,17 +185,8 @@ fn read(file: &Path) -> Result<String, TemplateError> {
         file: file.to_owned(),
         why,
     };
-    let metadata = std::fs::metadata(file).map_err(|error| failed(error.to_string()))?;
-    if !metadata.is_file() {
-        return Err(failed("it is no regular file".to_owned()));
-    }
-    if metadata.len() > LARGEST {
-        let is = metadata.len();
-        return Err(failed(format!(
-            "it has {is} bytes; at most {LARGEST} are taken"
-        )));
-    }
-    std::fs::read_to_string(file).map_err(|error| failed(error.to_string()))
+    let bytes = named_file::whole(file, LARGEST).map_err(|error| failed(error.to_string()))?;
+    String::from_utf8(bytes).map_err(|error| failed(error.to_string()))
 }
 
 /// The name in the first placeholder of a text that names a value which there is.

@@ -42,6 +42,8 @@ pub(super) const MEMORY_GUARD: u64 = 32 << 20;
 /// The interface in which a formatter may tell what its kinds are, without its version.
 const KINDS: &str = "cellblock:format/kinds";
 
+/// How all WebAssembly begins.
+const MAGIC: &[u8] = b"\0asm";
 /// How a core module begins; a component has another version.
 const MODULE: &[u8] = b"\0asm\x01\0\0\0";
 
@@ -81,6 +83,8 @@ pub(super) enum LoadFailure {
     Version(String),
     /// It is a command, and was to be a formatter of the contract.
     IsCommand,
+    /// It is a module without a beginning.
+    IsModule,
     /// The first import that it does not get.
     Import(Role, String),
     /// It does not fit the contract: what is missing or of another type.
@@ -96,6 +100,7 @@ impl LoadFailure {
             Self::Malformed(reason) => Self::Malformed(rewrite(&reason)),
             Self::Version(version) => Self::Version(rewrite(&version)),
             Self::IsCommand => Self::IsCommand,
+            Self::IsModule => Self::IsModule,
             Self::Import(role, import) => Self::Import(role, rewrite(&import)),
             Self::Contract(reason) => Self::Contract(rewrite(&reason)),
             Self::Stale(reason) => Self::Stale(rewrite(&reason)),
@@ -112,6 +117,7 @@ impl LoadFailure {
                 ours: version::ours().to_string(),
             },
             Self::IsCommand => CellError::IsCommand { guest },
+            Self::IsModule => CellError::IsModule { guest },
             Self::Import(Role::Formatter, import) => CellError::Import { guest, import },
             Self::Import(Role::Reader, import) => CellError::ReaderImport { guest, import },
             Self::Import(Role::Command, import) => CellError::CommandImport { guest, import },
@@ -163,9 +169,27 @@ pub(super) enum Home {
 
 /// Compiles the guest in `bytes`: what [`Compiled::link`] takes.
 pub(super) fn compile(engine: &Engine, role: Role, bytes: &[u8]) -> Result<Vec<u8>, LoadFailure> {
+    if !bytes.starts_with(MAGIC) {
+        let shown: String = bytes
+            .iter()
+            .take(4)
+            .map(|byte| format!(" {byte:02x}"))
+            .collect();
+        let why = format!("its first bytes are{shown}, and those of WebAssembly 00 61 73 6d");
+        return Err(LoadFailure::Malformed(match bytes {
+            [] => "it is empty".to_owned(),
+            _ => why,
+        }));
+    }
     if is_module(bytes) {
         return match role {
-            Role::Formatter | Role::Reader => Err(LoadFailure::IsCommand),
+            Role::Formatter | Role::Reader => {
+                let module = Module::new(engine, bytes).map_err(malformed)?;
+                Err(match module.get_export_index("_start") {
+                    Some(_) => LoadFailure::IsCommand,
+                    None => LoadFailure::IsModule,
+                })
+            }
             Role::Command => engine.precompile_module(bytes).map_err(malformed),
         };
     }

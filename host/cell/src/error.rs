@@ -81,6 +81,15 @@ pub enum CellError {
         /// The guest's name.
         guest: String,
     },
+    /// The guest is a WebAssembly module without a beginning: neither a component nor a command.
+    #[error(
+        "the guest '{guest}' is a WebAssembly module and no component of the contract: `cargo guests --crate DIR` makes a component of a \
+         crate, and `wasm-tools component new` one of a module that was built for the contract"
+    )]
+    IsModule {
+        /// The guest's name.
+        guest: String,
+    },
     /// The command wants more than a command gets.
     #[error(
         "the command '{guest}' imports {import}, which it does not get: \
@@ -242,6 +251,17 @@ pub enum CellError {
     /// The content failed while the guest read it.
     #[error(transparent)]
     Source(#[from] Box<SourceError>),
+}
+
+impl CellError {
+    /// Whether the file that was named as a guest is something else. One that wants more than it gets is a fault that was found.
+    #[must_use]
+    pub fn is_of_the_file(&self) -> bool {
+        matches!(
+            self,
+            Self::Malformed { .. } | Self::IsCommand { .. } | Self::IsModule { .. }
+        )
+    }
 }
 
 impl CellError {

@@ -214,8 +214,13 @@ impl ImageError {
     #[must_use]
     pub fn is_of_what_was_named(&self) -> bool {
         match self {
-            Self::Open { source, .. } => leads_nowhere(source),
-            Self::NotChangeable { .. } | Self::Base { .. } => true,
+            Self::Open { source, .. } | Self::Create { source, .. } => leads_nowhere(source),
+            Self::IsDirectory { .. }
+            | Self::NotAFile { .. }
+            | Self::FolderTaken { .. }
+            | Self::Dangling { .. }
+            | Self::NotChangeable { .. }
+            | Self::Base { .. } => true,
             _ => false,
         }
     }

@@ -524,6 +524,9 @@ impl ProblemKind {
                 known.join(", ")
             )),
             Self::Volume(fault) => fault.help(),
+            Self::Syntax { message } if message.contains("leading zero") => Some(
+                "a number has no leading zero; a mode goes in quotes, as in mode = \"0644\"".to_owned(),
+            ),
             Self::Syntax { .. } | Self::Yaml(_) | Self::Value { .. } => None,
         }
     }

@@ -1,6 +1,6 @@
 //! The known word that is spelled most like a given one.
 
-/// The candidate with the fewest edits from `word`, if it is near enough to be what was meant.
+/// The candidate with the fewest edits from `word`, if it is near enough to be what was meant. The case of letters is no edit.
 pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let length = word.chars().count();
     let allowed = length.div_ceil(3).min(3).min(length.saturating_sub(1));
@@ -21,7 +21,7 @@ fn edits(from: &str, to: &str) -> usize {
     for (row, left) in from.chars().enumerate() {
         let mut current = vec![row + 1];
         for (column, right) in to.iter().enumerate() {
-            let replaced = previous[column] + usize::from(left != *right);
+            let replaced = previous[column] + usize::from(!left.eq_ignore_ascii_case(right));
             let edited = previous[column + 1].min(current[column]) + 1;
             current.push(replaced.min(edited));
         }
@@ -40,6 +40,7 @@ mod tests {
         assert_eq!(nearest("filesytem", keys), Some("filesystem"));
         assert_eq!(nearest("sise", keys), Some("size"));
         assert_eq!(nearest("compression", keys), None);
+        assert_eq!(nearest("SIZE", keys), Some("size"));
         assert_eq!(nearest("x", ["y"]), None);
     }
 }

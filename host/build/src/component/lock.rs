@@ -1,14 +1,16 @@
 //! `cellblock.lock`: which manifests the tags of a spec's guests led to when somebody looked.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::{self, Read as _, Write as _};
+use std::fs;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use cellblock_spec::{GuestFile, OciPlace, OciReference, Spec, parse_oci_digest};
 use cellblock_text::{excerpt, hexadecimal};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
+
+use crate::named_file;
 
 /// The name of the file, beside the spec.
 pub const NAME: &str = "cellblock.lock";
@@ -64,32 +66,20 @@ impl Lock {
     /// [`LockError`].
     pub fn beside(spec: &Path) -> Result<Self, LockError> {
         let path = spec.parent().unwrap_or(Path::new("")).join(NAME);
-        let mut text = String::new();
-        let most = LARGEST + 1;
-        // Anything but a file could have no end, or nobody at its other end.
-        let opened = fs::metadata(&path).and_then(|found| match found.is_file() {
-            true => File::open(&path),
-            false => Err(io::Error::other("it is no regular file")),
-        });
-        let read = opened.and_then(|file| file.take(most).read_to_string(&mut text));
-        match read {
-            Ok(length) if length as u64 > LARGEST => {
-                let why = format!("it has more than the {LARGEST} bytes that it may have");
-                return Err(LockError::Form { path, why });
-            }
-            Ok(_) => {}
+        let text = match named_file::whole(&path, LARGEST) {
+            Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let pinned = BTreeMap::new();
                 return Ok(Self { path, pinned });
             }
             Err(source) => return Err(LockError::File { path, source }),
-        }
+        };
         let wrong = |why: String| LockError::Form {
             path: path.clone(),
             why,
         };
         let document: Document =
-            serde_json::from_str(&text).map_err(|error| wrong(error.to_string()))?;
+            serde_json::from_slice(&text).map_err(|error| wrong(error.to_string()))?;
         if document.version != VERSION {
             let why = format!(
                 "it has version {}, and {VERSION} is known",
@@ -147,7 +137,10 @@ impl Lock {
         let written = serde_json::to_string_pretty(&document)
             .map_err(io::Error::from)
             .and_then(|text| {
-                let mut file = File::options().write(true).create_new(true).open(&new)?;
+                let mut file = fs::File::options()
+                    .write(true)
+                    .create_new(true)
+                    .open(&new)?;
                 file.write_all(text.as_bytes())?;
                 file.write_all(b"\n")?;
                 fs::rename(&new, &self.path)

@@ -27,7 +27,7 @@ use kept::Kept;
 use layout::Layout;
 
 /// The most bytes of a component.
-const LARGEST: u64 = 64 << 20;
+pub(crate) const LARGEST: u64 = 64 << 20;
 
 /// How far somebody goes to have a component.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -105,6 +105,14 @@ pub enum DiskError {
         /// Why.
         source: io::Error,
     },
+    /// The file is no record of a build, or of others than this image.
+    #[error("{}: {reason}", path.display())]
+    Record {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// The file is a directory, a device, a fifo or a socket.
     #[error("{}: is no regular file", file.display())]
     NotAFile {
@@ -159,6 +167,7 @@ impl DiskError {
             | Self::Recognised { .. }
             | Self::TooLong { .. }
             | Self::NotAFile { .. }
+            | Self::Record { .. }
             | Self::SameFile { .. } => true,
             Self::File { source, .. } => leads_nowhere(source),
             Self::Table { source, .. }

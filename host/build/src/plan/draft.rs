@@ -346,6 +346,10 @@ fn filesystem_plan(
                 .at(filesystem.uuid.as_ref().map(|uuid| uuid.place.clone()))
                 .of(identity.named())
         })?;
+    if let Some(label) = &filesystem.label {
+        identity::check_label(&label.value)
+            .map_err(|reason| reason.at(Some(label.place.clone())).of(identity.named()))?;
+    }
     let mut drop = filesystem.drop.clone();
     drop.sort_unstable();
     drop.dedup();

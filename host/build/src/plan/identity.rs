@@ -160,6 +160,7 @@ pub(super) fn identities(spec: &Spec, seed: [u8; 16]) -> Result<Vec<Identity>, P
         })
         .collect();
     check_ids(spec, disk_id(spec, seed), &identities)?;
+    check_active(spec, &identities)?;
     Ok(identities)
 }
 
@@ -365,6 +366,30 @@ fn check_name(name: &str, scheme: Scheme) -> Result<(), Reason> {
             units,
             most: MAX_NAME_UNITS,
         });
+    }
+    Ok(())
+}
+
+/// Refuses a label that has a control character. What else a format does not take, its formatter says.
+pub(super) fn check_label(label: &str) -> Result<(), Reason> {
+    match label.chars().find(|character| character.is_control()) {
+        Some(character) => Err(Reason::LabelHasControl { character }),
+        None => Ok(()),
+    }
+}
+
+/// Refuses two partitions that a BIOS is to boot.
+fn check_active(spec: &Spec, identities: &[Identity]) -> Result<(), PlanError> {
+    let mut found: Option<(&Identity, &Place)> = None;
+    for (partition, identity) in spec.partitions.iter().zip(identities) {
+        let Some(active) = partition.active.as_ref().filter(|active| active.value) else {
+            continue;
+        };
+        if let Some((other, place)) = found.replace((identity, &active.place)) {
+            let other = other.name.clone();
+            let error = Reason::DuplicateActive { other }.at(Some(active.place.clone()));
+            return Err(error.of(identity.named()).with_related(place.clone()));
+        }
     }
     Ok(())
 }

@@ -110,6 +110,7 @@ pub fn filesystem_alone(
         .unwrap_or_else(|| identity::seed_of_text(&request.identity()));
     let uuid = identity::filesystem_id(seed, number, &request.kind, kinds, request.uuid)
         .map_err(|reason| reason.at(None))?;
+    identity::check_label(&request.label).map_err(|reason| reason.at(None))?;
     let mut drop = request.drop;
     drop.sort_unstable();
     drop.dedup();

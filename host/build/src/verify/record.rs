@@ -1,6 +1,5 @@
 //! An image that exists, held against the record of its build.
 
-use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,19 +13,28 @@ use crate::DiskError;
 use crate::compare::Difference;
 use crate::error::Error;
 use crate::existing::OpenedImage;
+use crate::named_file;
 
+/// The most bytes of a record that are read: those of a thousand images with a thousand partitions are fewer.
+const LARGEST: u64 = 1 << 30;
 /// What the digest of all bytes is called that of.
 const WHOLE: &str = "the image";
 
 /// What a build writes: the record of one image, or of each that a gadget describes.
-#[derive(Debug, Deserialize)]
-#[serde(untagged)]
+#[derive(Debug)]
 enum Documents {
     One(Recorded),
     Several(Vec<Recorded>),
 }
 
 impl Documents {
+    fn parse(text: &[u8]) -> Result<Self, serde_json::Error> {
+        match text.trim_ascii_start().first() {
+            Some(b'[') => serde_json::from_slice(text).map(Self::Several),
+            _ => serde_json::from_slice(text).map(Self::One),
+        }
+    }
+
     /// The record of an image with this name: of several, the one that names a file that is called so.
     fn of(self, image: &Path) -> Result<Recorded, String> {
         let mut several = match self {
@@ -86,20 +94,24 @@ struct RecordedPartition {
 /// reads is read back, too.
 ///
 /// # Errors
-/// [`Error`] if the image cannot be read, or a partition not be read back; the record's own are [`io::Error`]s.
+/// [`Error`] if the image or the record cannot be read, or a partition not be read back.
 pub fn verify_record(
     record: &Path,
     image: &Arc<OpenedImage>,
     runtime: &Runtime,
 ) -> Result<Vec<Checked>, Error> {
-    let failed = |source| {
+    let invalid = |reason: String| {
+        let path = PathBuf::from(record);
+        Error::Disk(DiskError::Record { path, reason })
+    };
+    let text = named_file::whole(record, LARGEST).map_err(|source| {
         let file = PathBuf::from(record);
         Error::Disk(DiskError::File { file, source })
-    };
-    let text = std::fs::read(record).map_err(failed)?;
-    let documents: Documents = serde_json::from_slice(&text)
-        .map_err(|error| failed(io::Error::new(io::ErrorKind::InvalidData, error)))?;
-    let invalid = |what| failed(io::Error::new(io::ErrorKind::InvalidData, what));
+    })?;
+    let documents = Documents::parse(&text).map_err(|error| {
+        let what = "it is no record of a build, which `build --json FILE` writes";
+        invalid(format!("{what}: {error}"))
+    })?;
     let recorded = documents.of(&image.path).map_err(invalid)?;
     if recorded.sha256.is_none() && recorded.partitions.is_empty() {
         let what = "the record has no digest and no partition to compare the image with";

@@ -2,16 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
+use std::ops::Range;
 use std::sync::Arc;
 
 use cellblock_cell::Runtime;
 use cellblock_contract::Losses;
 use cellblock_image::{PartitionFile, Scratch};
 use cellblock_spec::Spec;
-use cellblock_table::Scheme;
+use cellblock_table::{Scheme, gaps};
 use cellblock_tree::Tree;
 
-use super::subject::{Subject, other_bytes};
+use super::subject::{Subject, behind_boot_code, changed, other_bytes};
 use super::{Checked, Held, How, itself};
 use crate::BuildOptions;
 use crate::catalogue::{Catalog, is_read};
@@ -30,7 +31,7 @@ use crate::staging::GrubImages;
 /// What the table is called.
 const TABLE: &str = "the partition table";
 /// What is called that lies outside of partitions, and a boot loader's image.
-const AROUND: &str = "raw bytes and boot code";
+const AROUND: &str = "what lies outside of partitions";
 /// The most differences of a partition that are kept.
 const KEPT: usize = 1_000_000;
 
@@ -92,7 +93,7 @@ pub fn verify_image(
             ..Checked::new(TABLE)
         });
     }
-    checked.extend(check_around(&subject, &scratch, spec, &plan)?);
+    checked.push(check_around(&subject, &scratch, spec, &plan)?);
     for (index, partition) in plan.partitions.iter().enumerate() {
         let raw = match &partition.fill {
             Fill::Raw(pieces) if made[index].partition().is_none() => {
@@ -107,37 +108,57 @@ pub fn verify_image(
     Ok(checked)
 }
 
-/// Holds what is written around the partitions against the spec, or where a boot loader's image goes; none if there is nothing.
+/// Holds what lies outside of partitions against the spec: raw bytes, boot code, zeros where neither is, and the length of the image.
 fn check_around(
     subject: &Subject<'_>,
     scratch: &Scratch,
     spec: &Spec,
     plan: &Plan,
-) -> Result<Option<Checked>, Error> {
+) -> Result<Checked, Error> {
     let mut pieces = plan.raw.clone();
     if let (Some(images), Some(grub)) = (GrubImages::read(spec)?, plan.grub) {
         pieces.extend(images.pieces(grub));
     }
-    if pieces.is_empty() {
-        return Ok(None);
-    }
+    let expected = making::plain(scratch, &pieces, plan.size)?;
+    let size = subject.image.existing.size();
     let mut differences = Vec::new();
-    for piece in pieces {
-        let (start, length) = (piece.offset, piece.length);
-        let alone = RawPiece { offset: 0, ..piece };
-        let expected = making::plain(scratch, &[alone], length)?;
-        let is_there = start.saturating_add(length) <= subject.image.existing.size();
-        let other = match is_there {
-            true => subject.first_other_byte(start, &expected)?,
-            false => Some(0),
-        };
-        differences.extend(other.map(|at| other_bytes(start + at)));
+    for range in around(plan, &pieces)? {
+        let there = range.start.min(size)..range.end.min(size);
+        let other = subject.first_other_byte_of(there.clone(), 0, &expected)?;
+        let other = other.or((there != range).then_some(there.end));
+        differences.extend(other.map(other_bytes));
     }
-    Ok(Some(Checked {
+    if size != plan.size {
+        let (was, is) = (plan.size.to_string(), size.to_string());
+        differences.push(changed("image", "size", was, is));
+    }
+    Ok(Checked {
         by: How::Bytes,
         differences,
         ..Checked::new(AROUND)
-    }))
+    })
+}
+
+/// The ranges of a disk that lie outside of partitions and the table, and raw pieces wherever they lie.
+fn around(plan: &Plan, pieces: &[RawPiece]) -> Result<Vec<Range<u64>>, Error> {
+    let table: Vec<Range<u64>> = match plan.scheme {
+        Scheme::None => Vec::new(),
+        _ => {
+            let regions = plan.table()?.encode()?;
+            regions.iter().map(behind_boot_code).collect()
+        }
+    };
+    let partitions = plan.partitions.iter();
+    let partitions = partitions.map(|one| one.start..one.start + one.size);
+    let outside = gaps(table.iter().cloned().chain(partitions), 0..plan.size);
+    let taken: Vec<Range<u64>> = table.into_iter().chain(outside.iter().cloned()).collect();
+    let inside = pieces.iter().flat_map(|piece| {
+        gaps(
+            taken.iter().cloned(),
+            piece.offset..piece.offset + piece.length,
+        )
+    });
+    Ok(outside.iter().cloned().chain(inside).collect())
 }
 
 /// What goes into a file system, and what of it may be lost.

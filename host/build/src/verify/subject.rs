@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use cellblock_cell::Runtime;
 use cellblock_image::{PartitionFile, Superblock};
-use cellblock_table::{BOOT_CODE, Selector, Table};
+use cellblock_table::{BOOT_CODE, Region, Selector, Table};
 use cellblock_text::hexadecimal;
 use sha2::{Digest as _, Sha256};
 
@@ -116,9 +116,19 @@ impl<'a> Subject<'a> {
         start: u64,
         made: &PartitionFile,
     ) -> Result<Option<u64>, Error> {
+        self.first_other_byte_of(0..made.size(), start, made)
+    }
+
+    /// The first byte of a range of what was made in which the image, from `start` on, differs from it.
+    pub(super) fn first_other_byte_of(
+        &self,
+        range: Range<u64>,
+        start: u64,
+        made: &PartitionFile,
+    ) -> Result<Option<u64>, Error> {
         use cellblock_table::ReadAt as _;
         differing::first(
-            0..made.size(),
+            range,
             |at, bytes| Ok(made.read(at, bytes)?),
             |at, bytes| {
                 let read = self.image.existing.read_at(start + at, bytes);
@@ -132,11 +142,10 @@ impl<'a> Subject<'a> {
         use cellblock_table::ReadAt as _;
         let mut differences = Vec::new();
         for region in plan.table()?.encode()? {
-            let skip = if region.offset == 0 { BOOT_CODE } else { 0 };
-            let Some(expected) = region.bytes.get(skip..) else {
-                continue;
-            };
-            let at = region.offset + skip as u64;
+            let place = behind_boot_code(&region);
+            let at = place.start;
+            let skip = usize::try_from(at - region.offset).expect("boot code is short");
+            let expected = &region.bytes[skip..];
             let mut found = vec![0; expected.len()];
             let is_there = at.saturating_add(found.len() as u64) <= self.image.existing.size();
             if is_there {
@@ -166,6 +175,17 @@ impl<'a> Subject<'a> {
         }
         Ok(hexadecimal(&hash.finalize()))
     }
+}
+
+/// Where a part of a table lies, without the boot code before the first.
+pub(super) fn behind_boot_code(region: &Region) -> Range<u64> {
+    let length = region.bytes.len();
+    let skip = if region.offset == 0 {
+        BOOT_CODE.min(length)
+    } else {
+        0
+    };
+    region.offset + skip as u64..region.offset + length as u64
 }
 
 /// That the bytes from `at` on are others.

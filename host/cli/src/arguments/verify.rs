@@ -14,7 +14,8 @@ compared with what the spec's sources hold. What no reader reads, such as swap, 
 made once more and compared byte by byte, and so is the partition table. What a format cannot store is not a difference: FAT has no \
 owners or modes, and times in steps of two seconds; squashfs has whole seconds. Nor is what the spec drops.
 
-Against a spec, kind, label and identifier of each file system, the table, raw bytes and boot code are compared too. Against a record, the \
+Against a spec, kind, label and identifier of each file system, the table, raw bytes, boot code, the zeros between partitions and the \
+length of the image are compared too. A partition that the spec leaves empty may hold anything, and is told as not compared. Against a record, the \
 digest of all bytes, the places of partitions and the digests of their bytes are compared, and what a reader reads is read.
 
 Extra paths are shown with +, missing ones with -, and others that differ with ~ and what of them. The exit code is \

@@ -149,7 +149,7 @@ fn write(
             return Ok((Written::Stdout, (told, String::new())));
         }
         (Output::File(path), TreeForm::Tar) => {
-            let document = Document::prepare(path).map_err(Failure::failed)?;
+            let document = Document::prepare(path)?;
             let (document, written) = into_document(tree, document, jobs)?;
             warn_of_sockets(opened, written.sockets);
             let line = line(path, written.members, opened);
@@ -159,7 +159,7 @@ fn write(
         }
         (Output::File(path), TreeForm::Oci) => path,
     };
-    let mut folder = Folder::prepare(path).map_err(Failure::failed)?;
+    let mut folder = Folder::prepare(path)?;
     let platform = platform(export, opened)?;
     let base = base.map(|base| &base.tree);
     let written = write_layout(base, tree, &platform, &mut folder, jobs)

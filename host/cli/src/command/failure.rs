@@ -6,6 +6,7 @@ use cellblock_build::catalogue::GuestError;
 use cellblock_build::cell::CellError;
 use cellblock_build::error::{Error, PartitionError};
 use cellblock_build::footprint::Overlap;
+use cellblock_build::image::ImageError;
 use cellblock_build::spec::{Files, Place};
 use serde::Serialize;
 
@@ -129,6 +130,12 @@ impl From<Overlap> for Failure {
 impl From<GuestError> for Failure {
     fn from(error: GuestError) -> Self {
         Error::Guest(error).into()
+    }
+}
+
+impl From<ImageError> for Failure {
+    fn from(error: ImageError) -> Self {
+        Error::Image(error).into()
     }
 }
 

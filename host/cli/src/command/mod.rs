@@ -560,8 +560,9 @@ fn text_of(input: impl io::Read) -> io::Result<String> {
         let what = format!("it has more than the {LARGEST_SPEC} bytes that a spec may have");
         return Err(io::Error::other(what));
     }
-    String::from_utf8(bytes).map_err(|_| {
-        let what = "stream did not contain valid UTF-8";
+    String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        let what = format!("it is no text: what begins at byte {at} is not UTF-8");
         io::Error::new(io::ErrorKind::InvalidData, what)
     })
 }

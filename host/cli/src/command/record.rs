@@ -57,10 +57,7 @@ impl RecordFile {
             Some(path) => {
                 footprint.writes(what, path);
                 footprint.check()?;
-                Ok(Self::File(
-                    Document::prepare(path).map_err(Failure::failed)?,
-                    Durability::Written,
-                ))
+                Ok(Self::File(Document::prepare(path)?, Durability::Written))
             }
         }
     }

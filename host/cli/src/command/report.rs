@@ -50,7 +50,7 @@ pub(super) fn run(report: &Report) -> Result<(), Failure> {
     footprint.check()?;
     let document = match to_stdout {
         true => None,
-        false => Some(Document::prepare(&report.output).map_err(Failure::failed)?),
+        false => Some(Document::prepare(&report.output)?),
     };
     let page = page(report)?;
     let html = page.html();

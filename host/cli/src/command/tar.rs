@@ -62,7 +62,7 @@ pub(super) fn run(export: &Tar) -> Result<(), Failure> {
         warn_of_sockets(&opened, written.sockets);
         (None, written.members, size, None)
     } else {
-        let document = Document::prepare(&export.output).map_err(Failure::failed)?;
+        let document = Document::prepare(&export.output)?;
         let (document, written) = into_document(tree, document, jobs)?;
         warn_of_sockets(&opened, written.sockets);
         let (size, digest) = digest_of(&document, export.json.is_some())?;

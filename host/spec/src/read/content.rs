@@ -8,13 +8,15 @@ use toml::de::DeValue;
 
 use super::super::content::{Content, SingleFile};
 use super::super::error::ProblemKind;
-use super::super::fields::{Fields, boolean, integer, parsed, text};
+use super::super::fields::{Fields, boolean, integer, parsed, text, wrong_type};
 use super::super::place::{Place, Placed};
 use super::super::value::{
-    parse_destination, parse_hard_links, parse_mode, parse_owner, parse_part, parse_platform,
-    parse_times,
+    ValueError, parse_destination, parse_hard_links, parse_mode, parse_owner, parse_part,
+    parse_platform, parse_times,
 };
-use cellblock_tree::source::{Disk, Dump, HardLinks, Image, ImagePlatform, Source, Times, What};
+use cellblock_tree::source::{
+    Disk, Dump, HardLinks, Image, ImagePlatform, ModeRule, Source, Times, What,
+};
 
 /// What a source is, before its other keys are looked at.
 enum Kind {
@@ -36,9 +38,7 @@ pub(super) fn content(
     let owner = fields
         .take("owner", parsed(parse_owner))
         .map(|owner| owner.value);
-    let mode = fields
-        .take("mode", parsed(parse_mode))
-        .map(|mode| mode.value);
+    let mode = fields.take("mode", mode_text).map(|mode| mode.value);
     let exclude = fields.take_list("exclude", text);
     let times = fields.take("times", parsed(parse_times));
     let from = fields.take("from", parsed(parse_part));
@@ -112,6 +112,17 @@ pub(super) fn content(
 }
 
 /// Adds the folder of objects to a dumpfile; beside anything else it is a mistake.
+/// A mode: a string, since digits without quotes would be decimal.
+fn mode_text(value: &DeValue<'_>) -> Result<ModeRule, ValueError> {
+    match value {
+        DeValue::Integer(_) => Err(wrong_type(
+            "octal digits in quotes, such as \"0644\"",
+            value,
+        )),
+        _ => parsed(parse_mode)(value),
+    }
+}
+
 fn with_basedir(kind: Kind, basedir: Option<Placed<PathBuf>>, fields: &mut Fields<'_, '_>) -> Kind {
     match (kind, basedir) {
         (Kind::Tree(What::Composefs(dump)), Some(basedir)) => Kind::Tree(What::Composefs(Dump {

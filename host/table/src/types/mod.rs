@@ -304,30 +304,14 @@ fn refusal(text: &str, scheme: Scheme) -> TypeError {
     }
 }
 
-/// The known name that differs in the fewest letters, if at most a third of the letters differ.
+/// The known name that is spelled most like a text, or begins with it: `root` is none, but `root-x86-64` is.
 fn nearest(text: &str, scheme: Scheme) -> Option<String> {
     let text = text.to_ascii_lowercase().replace('_', "-");
+    let begins = format!("{text}-x86-64");
     names(scheme)
-        .map(|name| (edits(&text, name), name))
-        .min_by_key(|(distance, _)| *distance)
-        .filter(|(distance, name)| *distance * 3 <= name.len().max(3))
-        .map(|(_, name)| name.to_owned())
-}
-
-/// The number of letters to insert, remove or replace to make one text the other (Levenshtein's
-/// distance).
-fn edits(left: &str, right: &str) -> usize {
-    let mut row: Vec<usize> = (0..=right.chars().count()).collect();
-    for (above, letter) in left.chars().enumerate() {
-        let mut diagonal = above;
-        row[0] = above + 1;
-        for (column, other) in right.chars().enumerate() {
-            let replaced = diagonal + usize::from(letter != other);
-            diagonal = row[column + 1];
-            row[column + 1] = replaced.min(diagonal + 1).min(row[column] + 1);
-        }
-    }
-    row[row.len() - 1]
+        .find(|name| *name == begins)
+        .or_else(|| cellblock_text::nearest(&text, names(scheme)))
+        .map(str::to_owned)
 }
 
 #[cfg(test)]
@@ -399,6 +383,8 @@ mod tests {
         assert!(refused("root-arm64", Scheme::None).contains("write none: nothing stores it"));
         assert!(refused("0x00", Scheme::Mbr).contains("marks an unused entry"));
         assert!(refused("0x+8", Scheme::Mbr).contains("unknown MBR partition type"));
+        let root = refused("root", Scheme::Gpt);
+        assert!(root.contains("did you mean 'root-x86-64'?"), "{root}");
         assert!(refused("qqqq", Scheme::Gpt).starts_with("unknown GPT partition type 'qqqq';"));
     }
 }

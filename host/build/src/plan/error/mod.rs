@@ -10,6 +10,7 @@ use cellblock_spec::diagnostic::{Diagnostic, render};
 use cellblock_spec::{Files, Place, Placed};
 
 mod reason;
+mod words;
 
 pub use reason::Reason;
 

@@ -1,15 +1,15 @@
 //! The reasons, each with its numbers and what to change.
 
-use std::fmt;
 use std::ops::Range;
 use std::path::PathBuf;
 
 use thiserror::Error;
 use uuid::Uuid;
 
+use super::words::{Bytes, DidYouMean, Multiples};
 use crate::plan::space::{Named, Occupant};
 use cellblock_table::{MAX_HYBRID, Scheme};
-use cellblock_text::{exact, grouped};
+use cellblock_text::exact;
 
 /// Why a spec cannot become a plan.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -58,6 +58,22 @@ pub enum Reason {
     NameHasControl {
         /// The character.
         character: char,
+    },
+    /// A label with a control character in it.
+    #[error(
+        "the label contains the control character {character:?}: remove it, since what lists disks prints it"
+    )]
+    LabelHasControl {
+        /// The character.
+        character: char,
+    },
+    /// Two partitions that a BIOS is to boot.
+    #[error(
+        "partition '{other}' is `active` too: the boot code of an MBR starts the only one, and takes two for a damaged table"
+    )]
+    DuplicateActive {
+        /// The name of the other one.
+        other: String,
     },
     /// A number that this kind of table does not have.
     #[error("number {number} does not exist in {scheme}, which has numbers 1 to {most}")]
@@ -577,38 +593,4 @@ pub enum Reason {
     /// A file system of its own has nothing to take the rest of.
     #[error("a file system in a file of its own has no \"rest\": write a size, or \"minimum\"")]
     RestOfFile,
-}
-
-/// A range of bytes, for people.
-struct Bytes<'a>(&'a Range<u64>);
-
-impl fmt::Display for Bytes<'_> {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (start, end) = (grouped(self.0.start), grouped(self.0.end));
-        write!(formatter, "bytes {start} to {end}")
-    }
-}
-
-/// The multiples to choose from. Zero is none of them, but for a distance into a partition.
-struct Multiples(u64, u64, bool);
-
-impl fmt::Display for Multiples {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self(0, above, false) => write!(formatter, "{above}"),
-            Self(below, above, _) => write!(formatter, "{below} or {above}"),
-        }
-    }
-}
-
-/// A name that is spelled nearly the same, as a question.
-struct DidYouMean<'a>(&'a Option<String>);
-
-impl fmt::Display for DidYouMean<'_> {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Some(name) => write!(formatter, ": did you mean '{name}'?"),
-            None => Ok(()),
-        }
-    }
 }

@@ -46,6 +46,22 @@ fn contradictions_are_refused() {
             "partition 'a' (number 2): partition 1 has the same name",
         ),
         (
+            two(
+                "table = \"mbr\"",
+                &sized("active = true"),
+                &sized("active = true"),
+            ),
+            "partition 'linux' is `active` too",
+        ),
+        (
+            two(
+                "",
+                &sized("filesystem = \"ext4\"\nlabel = \"a\\nb\""),
+                &sized(""),
+            ),
+            "the label contains the control character '\\n': remove it",
+        ),
+        (
             two("", &sized("number = 2"), &sized("number = 2")),
             "number 2 is also asked for by partition '1'",
         ),
