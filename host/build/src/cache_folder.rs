@@ -1,6 +1,9 @@
 //! Where compiled guests are kept.
 
-use std::path::PathBuf;
+use std::fs::DirBuilder;
+use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
 
 /// The folder of compiled guests of this user: `$XDG_CACHE_HOME/cellblock`, or `~/.cache/cellblock`; none if the environment
 /// names no such folder. A [`Runtime`](crate::cell::Runtime) makes it, and leaves it alone where somebody else could write
@@ -19,4 +22,13 @@ pub fn cache_folder() -> Option<PathBuf> {
     };
     let base = absolute("XDG_CACHE_HOME").or_else(home_cache)?;
     Some(base.join("cellblock"))
+}
+
+/// Makes a folder within [`cache_folder`], and what is missing above it, for this user alone: where the umask lets others write to new
+/// folders, a [`Runtime`](crate::cell::Runtime) would leave the whole of it alone from then on.
+///
+/// # Errors
+/// It cannot be made.
+pub fn make_private_folder(folder: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(folder)
 }

@@ -11,7 +11,7 @@ use crate::named_file;
 use crate::parallel;
 use crate::plan::{FilesystemRequest, PlanError, Reason, leaves_attributes_out};
 use crate::progress::Progress;
-use cellblock_cell::{CellError, Guest, Runtime, Wall};
+use cellblock_cell::{CellError, Guest, LARGEST_COMPONENT, Runtime, Wall};
 use cellblock_contract::{CommandLine, Description, KindDescription, Kinds, Loss, Losses};
 use cellblock_spec::{GuestFile, Spec};
 use cellblock_text::hexadecimal;
@@ -421,7 +421,7 @@ fn read_guest(name: &str, file: &GuestFile, fetch: Fetch) -> Result<Vec<u8>, Gue
 }
 
 fn read_component(name: &str, file: &Path) -> Result<Vec<u8>, GuestError> {
-    named_file::whole(file, component::LARGEST).map_err(|source| GuestError::Read {
+    named_file::whole(file, LARGEST_COMPONENT).map_err(|source| GuestError::Read {
         name: name.to_owned(),
         file: file.to_owned(),
         source,

@@ -109,7 +109,7 @@ pub use cellblock_table as table;
 pub use cellblock_text as text;
 pub use cellblock_tree as tree;
 
-pub use cache_folder::cache_folder;
+pub use cache_folder::{cache_folder, make_private_folder};
 pub use catalogue::Catalog;
 pub use derive::{Derived, derive_image};
 pub use disk::{Assembled, assemble_filesystem, assemble_image, build_image};

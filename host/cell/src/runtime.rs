@@ -51,7 +51,7 @@ pub struct Runtime {
 
 /// The most bytes of a component that a [`Runtime`] loads; a real one has a few MiB. Whoever reads one from a file or a registry need
 /// read no more.
-pub const LARGEST_COMPONENT: usize = 128 << 20;
+pub const LARGEST_COMPONENT: u64 = 64 << 20;
 
 impl Runtime {
     /// How it is set up.
@@ -157,7 +157,7 @@ impl Runtime {
         line: Option<&CommandLine>,
         origin: Origin,
     ) -> Result<Guest, CellError> {
-        if bytes.len() > LARGEST_COMPONENT {
+        if bytes.len() as u64 > LARGEST_COMPONENT {
             return Err(CellError::Malformed {
                 guest: name.to_owned(),
                 reason: format!(

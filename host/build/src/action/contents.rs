@@ -1,18 +1,17 @@
 //! The pieces of an action: files that are held to their digests whenever they are read.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::fs::File;
 use std::io::{self, Read as _};
 use std::os::fd::BorrowedFd;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use cellblock_text::hexadecimal;
 use cellblock_tree::volume::Blocks;
-use rustix::fs::{Mode, OFlags};
 use sha2::{Digest as _, Sha256};
 
 use super::tree::Piece;
+use crate::named_file;
 
 /// The bytes of pieces that are kept for whoever reads on.
 const KEPT: usize = 32 << 20;
@@ -40,16 +39,6 @@ struct Kept {
 pub(super) fn path_of(digest: &[u8; 32]) -> String {
     let name = hexadecimal(digest);
     format!("{}/{name}", &name[..2])
-}
-
-/// Opens what has to be a plain file: whoever waits at a pipe waits for ever.
-pub(super) fn open(path: &Path) -> io::Result<File> {
-    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
-    let file = File::from(rustix::fs::open(path, flags, Mode::empty())?);
-    if !file.metadata()?.is_file() {
-        return Err(io::Error::other("it is no plain file"));
-    }
-    Ok(file)
 }
 
 impl Contents {
@@ -95,7 +84,7 @@ impl Contents {
             let folder = super::CONTENT;
             io::Error::other(format!("its piece {folder}/{path} is not used: {why}"))
         };
-        let file = open(&self.folder.join(&path)).map_err(|error| failed(&error))?;
+        let file = named_file::open(&self.folder.join(&path)).map_err(|error| failed(&error))?;
         let mut bytes = Vec::with_capacity(piece.length as usize);
         let most = u64::from(piece.length) + 1;
         let read = file.take(most).read_to_end(&mut bytes);

@@ -18,7 +18,7 @@ const MADE_FORM: &[u8] = b"cellblock made 1\n";
 /// The size that a request has which asks for the smallest one.
 pub(super) const MEASURE: u64 = 0;
 /// The most bytes of an action's file.
-pub(super) const MOST_ACTION: usize = 4 << 20;
+pub(super) const MOST_ACTION: u64 = 4 << 20;
 /// The most bytes of what came of it: a list of chunks, and what was said.
 pub(super) const MOST_MADE: usize = 72 << 20;
 

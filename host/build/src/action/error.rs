@@ -26,7 +26,7 @@ pub enum ActionError {
         /// The file.
         file: PathBuf,
         /// The most bytes that it may have.
-        limit: usize,
+        limit: u64,
     },
     /// One of its files says what cannot be.
     #[error("{}: {fault}", file.display())]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::{self, Read as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use cellblock_tree::Tree;
 use cellblock_tree::volume::Decoders;
 use sha2::{Digest as _, Sha256};
 
-use super::contents::{Contents, open, path_of};
+use super::contents::{Contents, path_of};
 use super::document::{Action, MEASURE, MOST_ACTION, Made, NamedGuest, StoodWalls, command_line};
 use super::error::{ActionError, ActionFault};
 use super::tree::{self, MOST_TREE};
@@ -23,6 +23,7 @@ use crate::catalogue::BUILT_IN;
 use crate::error::PartitionError;
 use crate::filesystem::format;
 use crate::key::{FillInputs, FillKey, GuestInputs};
+use crate::named_file;
 use crate::notes::Notes;
 
 /// How an action is performed; nothing of it changes a byte of what comes of it.
@@ -151,22 +152,18 @@ fn check(action: &Action, guest: &Guest, tree: &Tree) -> Result<(), ActionError>
     })
 }
 
-fn read(file: &Path, limit: usize) -> Result<Vec<u8>, ActionError> {
+fn read(file: &Path, limit: u64) -> Result<Vec<u8>, ActionError> {
     let failed = |source| ActionError::Read {
         file: file.to_owned(),
         source,
     };
-    let mut bytes = Vec::new();
-    let opened = open(file).map_err(failed)?;
-    let most = u64::try_from(limit).expect("a limit fits 64 bits") + 1;
-    opened.take(most).read_to_end(&mut bytes).map_err(failed)?;
-    if bytes.len() > limit {
-        return Err(ActionError::Long {
+    named_file::whole(file, limit).map_err(|error| match error.kind() {
+        io::ErrorKind::FileTooLarge => ActionError::Long {
             file: file.to_owned(),
             limit,
-        });
-    }
-    Ok(bytes)
+        },
+        _ => failed(error),
+    })
 }
 
 fn guest(folder: &Path, action: &Action, runtime: &Runtime) -> Result<Guest, ActionError> {

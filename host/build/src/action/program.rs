@@ -1,11 +1,12 @@
 //! The program that workers run: this one, or one that is named.
 
-use std::fs::File;
-use std::io::{self, Read as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use cellblock_cache::reapi::BlobName;
 use sha2::{Digest as _, Sha256};
+
+use crate::named_file;
 
 /// The most bytes of a program.
 const MOST: u64 = 1 << 30;
@@ -58,9 +59,7 @@ impl Program {
 }
 
 fn read(path: &Path) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    File::open(path)?.take(MOST).read_to_end(&mut bytes)?;
-    Ok(bytes)
+    named_file::whole(path, MOST)
 }
 
 /// Whether an ELF file of 64 bits asks nobody to load it. Of what is none, nothing is known.
@@ -88,7 +87,20 @@ fn is_static(bytes: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::fs::File;
+
     use super::*;
+
+    /// Workers would be given the beginning of it.
+    #[test]
+    fn a_program_that_is_too_long_is_refused_and_not_cut() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("program");
+        File::create(&path).unwrap().set_len(MOST + 1).unwrap();
+        let error = Program::open(Some(&path)).unwrap_err().to_string();
+        assert!(error.contains("more than the 1073741824 bytes"), "{error}");
+    }
 
     #[test]
     fn what_names_a_loader_is_not_static() {

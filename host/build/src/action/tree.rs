@@ -16,7 +16,7 @@ use super::error::ActionFault;
 /// What the file begins with: another number where it changes its form.
 const FORM: &[u8] = b"cellblock tree 1\n";
 /// The most bytes of the file: several million nodes.
-pub(super) const MOST_TREE: usize = 256 << 20;
+pub(super) const MOST_TREE: u64 = 256 << 20;
 /// The most bytes of a piece.
 pub(super) const PIECE: u32 = 1 << 20;
 /// The most pieces that files are of, each counted as often as it is used: 16 TiB of content.

@@ -6,7 +6,8 @@ use sha2::{Digest as _, Sha256};
 
 use super::document::Manifest;
 use super::layout::chosen;
-use super::{ComponentError, LARGEST, Source, taken};
+use super::{ComponentError, Source, taken};
+use cellblock_cell::LARGEST_COMPONENT;
 
 /// What every blob of the made-up registry is.
 const BLOB: &[u8] = b"component";
@@ -20,7 +21,7 @@ impl Source for MadeUp<'_> {
     }
 
     fn blob(&self, _digest: &[u8; 32], size: u64) -> Result<Vec<u8>, ComponentError> {
-        assert!(size <= LARGEST, "{size} bytes are asked for");
+        assert!(size <= LARGEST_COMPONENT, "{size} bytes are asked for");
         Ok(BLOB.to_vec())
     }
 }

@@ -1,15 +1,14 @@
 //! What was fetched before, by its digest: in the folder of compiled guests of this user. It is no more believed than a registry
 //! is: whoever takes it holds it against the digest that it was asked by.
 
-use std::fs::{self, File};
-use std::io::{Read as _, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
+use cellblock_cell::LARGEST_COMPONENT;
 use cellblock_text::hexadecimal;
 use sha2::{Digest as _, Sha256};
 
-use super::{Fetch, LARGEST};
-use crate::cache_folder;
+use super::Fetch;
+use crate::{cache_folder, make_private_folder, named_file};
 
 /// The folder in that of compiled guests.
 const FOLDER: &str = "components";
@@ -30,7 +29,7 @@ impl Kept {
     }
 
     #[cfg(test)]
-    fn at(folder: &Path) -> Self {
+    fn at(folder: &std::path::Path) -> Self {
         Self {
             folder: Some(folder.to_owned()),
             is_written: true,
@@ -40,12 +39,7 @@ impl Kept {
     /// What has this digest, if it is there and has it.
     pub(super) fn get(&self, digest: &[u8; 32]) -> Option<Vec<u8>> {
         let path = self.folder.as_ref()?.join(hexadecimal(digest));
-        if !fs::symlink_metadata(&path).ok()?.is_file() {
-            return None;
-        }
-        let mut bytes = Vec::new();
-        let mut limited = File::open(&path).ok()?.take(LARGEST + 1);
-        limited.read_to_end(&mut bytes).ok()?;
+        let bytes = named_file::whole(&path, LARGEST_COMPONENT).ok()?;
         let is: [u8; 32] = Sha256::digest(&bytes).into();
         (is == *digest).then_some(bytes)
     }
@@ -55,31 +49,34 @@ impl Kept {
         if let Some(folder) = self.folder.as_ref().filter(|_| self.is_written)
             && self.get(digest).is_none()
         {
-            // Whoever writes the same at the same time writes the same bytes under another name.
-            let name = hexadecimal(digest);
-            let new = folder.join(format!("{name}.{}", std::process::id()));
-            let written =
-                write(folder, &new, bytes).and_then(|()| fs::rename(&new, folder.join(name)));
-            if written.is_err() {
-                let _ = fs::remove_file(&new);
-            }
+            // Whoever writes the same at the same time writes the same bytes.
+            let path = folder.join(hexadecimal(digest));
+            let _ = make_private_folder(folder).and_then(|()| named_file::replace(&path, bytes));
         }
     }
-}
-
-fn write(folder: &Path, new: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    fs::create_dir_all(folder)?;
-    File::options()
-        .write(true)
-        .create_new(true)
-        .open(new)?
-        .write_all(bytes)
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
+
+    /// Where others may write to the folder above, nothing compiled is ever kept there.
+    #[test]
+    fn the_folders_that_are_made_are_this_users_alone() {
+        let base = tempfile::tempdir().unwrap();
+        let cache = base.path().join("cellblock");
+        let folder = cache.join(FOLDER);
+        Kept::at(&folder).put(&[1; 32], b"component");
+        for made in [&cache, &folder] {
+            let mode = fs::metadata(made).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o700, "{made:?}");
+        }
+        cellblock_cell::Kept::open(&cache).unwrap();
+    }
 
     #[test]
     fn what_was_changed_is_not_taken_and_is_mended() {

@@ -1,15 +1,17 @@
 //! A component in an OCI image layout on the disk (OCI Image Format Specification 1.1, "OCI Image Layout Specification").
 
-use std::fs::{self, File};
-use std::io::{self, Read as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
+use cap_std::ambient_authority;
+use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt as _};
 use cellblock_spec::{OciReference, parse_oci_digest};
 use cellblock_text::hexadecimal;
 use serde::Deserialize;
 
 use super::document::{self, Descriptor};
 use super::{ComponentError, Source};
+use crate::named_file;
 
 /// A layout.
 pub(super) struct Layout<'a> {
@@ -35,10 +37,9 @@ impl<'a> Layout<'a> {
     }
 
     fn read(&self, name: &Path, most: u64) -> Result<Vec<u8>, ComponentError> {
-        let path = self.folder.join(name);
-        read(&path, most).map_err(|source| ComponentError::Layout {
+        read(self.folder, name, most).map_err(|source| ComponentError::Layout {
             reference: self.reference.to_string(),
-            path,
+            path: self.folder.join(name),
             source,
         })
     }
@@ -88,19 +89,13 @@ pub(super) fn chosen(index: &[u8], reference: &OciReference) -> Result<[u8; 32],
 /// How many images of a layout an error names.
 const MOST_LISTED: usize = 10;
 
-/// A regular file of at most `most` bytes.
-fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
-    // Anything else could have no end, or nobody at its other end.
-    if !fs::metadata(path)?.is_file() {
-        return Err(io::Error::other("it is no regular file"));
-    }
-    let mut bytes = Vec::new();
-    File::open(path)?.take(most + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > most {
-        let why = format!("it has more than the {most} bytes that it may have");
-        return Err(io::Error::other(why));
-    }
-    Ok(bytes)
+/// A regular file of at most `most` bytes in the folder: a link that leads out of it is not followed.
+fn read(folder: &Path, name: &Path, most: u64) -> io::Result<Vec<u8>> {
+    let folder = Dir::open_ambient_dir(folder, ambient_authority())?;
+    let mut options = OpenOptions::new();
+    let flags = named_file::FLAGS.bits().cast_signed();
+    let file = folder.open_with(name, options.read(true).custom_flags(flags))?;
+    named_file::whole_of(&named_file::regular(file.into_std())?, most)
 }
 
 fn blob(digest: &[u8; 32]) -> PathBuf {
@@ -114,5 +109,39 @@ impl Source for Layout<'_> {
 
     fn blob(&self, digest: &[u8; 32], size: u64) -> Result<Vec<u8>, ComponentError> {
         self.read(&blob(digest), size)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn a_link_is_followed_within_the_layout_alone() {
+        let base = tempfile::tempdir().unwrap();
+        let folder = base.path().join("layout");
+        fs::create_dir_all(folder.join("blobs/sha256")).unwrap();
+        fs::write(base.path().join("secret"), "secret").unwrap();
+        fs::write(folder.join("here"), "here").unwrap();
+        let links = [
+            ("in", "../../here"),
+            ("out", "../../../secret"),
+            ("absolute", "/dev/null"),
+        ];
+        for (name, to) in links {
+            symlink(to, folder.join("blobs/sha256").join(name)).unwrap();
+        }
+        symlink("..", folder.join("up")).unwrap();
+        let read = |name: &str| read(&folder, Path::new(name), 10);
+        assert_eq!(read("blobs/sha256/in").unwrap(), b"here");
+        for name in ["blobs/sha256/out", "blobs/sha256/absolute", "up/secret"] {
+            assert!(read(name).is_err(), "{name}");
+        }
+        let error = read("blobs").unwrap_err().to_string();
+        assert_eq!(error, "it is no regular file");
     }
 }

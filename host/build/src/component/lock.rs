@@ -1,8 +1,7 @@
 //! `cellblock.lock`: which manifests the tags of a spec's guests led to when somebody looked.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use cellblock_spec::{GuestFile, OciPlace, OciReference, Spec, parse_oci_digest};
@@ -131,27 +130,12 @@ impl Lock {
                 .map(|(name, digest)| (name.clone(), format!("sha256:{}", hexadecimal(digest))))
                 .collect(),
         };
-        let new = self
-            .path
-            .with_file_name(format!("{NAME}.{}", std::process::id()));
-        let written = serde_json::to_string_pretty(&document)
-            .map_err(io::Error::from)
-            .and_then(|text| {
-                let mut file = fs::File::options()
-                    .write(true)
-                    .create_new(true)
-                    .open(&new)?;
-                file.write_all(text.as_bytes())?;
-                file.write_all(b"\n")?;
-                fs::rename(&new, &self.path)
-            });
-        written.map_err(|source| {
-            let _ = fs::remove_file(&new);
-            LockError::File {
+        let text = serde_json::to_string_pretty(&document).map_err(io::Error::from);
+        text.and_then(|text| named_file::replace(&self.path, (text + "\n").as_bytes()))
+            .map_err(|source| LockError::File {
                 path: self.path.clone(),
                 source,
-            }
-        })
+            })
     }
 }
 
@@ -174,6 +158,7 @@ pub fn references(spec: &Spec) -> impl Iterator<Item = (&str, &OciReference)> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use std::fs;
 
     use super::*;
 

@@ -15,6 +15,7 @@ pub mod lock;
 
 use std::path::PathBuf;
 
+use cellblock_cell::LARGEST_COMPONENT;
 use cellblock_spec::{GuestFileError, OciPlace, OciReference, parse_oci_digest};
 use cellblock_text::{excerpt, hexadecimal};
 use sha2::{Digest as _, Sha256};
@@ -25,9 +26,6 @@ use document::Manifest;
 pub use fuzz::fuzz;
 use kept::Kept;
 use layout::Layout;
-
-/// The most bytes of a component.
-pub(crate) const LARGEST: u64 = 64 << 20;
 
 /// How far somebody goes to have a component.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -216,8 +214,11 @@ fn taken(
         .map_err(no_component)?;
     let named = parse_oci_digest(&layer.digest);
     let named = named.map_err(|error: GuestFileError| no_component(error.to_string()))?;
-    if layer.size > LARGEST {
-        let why = format!("it has {} bytes; at most {LARGEST} are taken", layer.size);
+    if layer.size > LARGEST_COMPONENT {
+        let why = format!(
+            "it has {} bytes; at most {LARGEST_COMPONENT} are taken",
+            layer.size
+        );
         return Err(no_component(why));
     }
     let bytes = source.blob(&named, layer.size)?;

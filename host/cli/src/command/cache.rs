@@ -1,6 +1,6 @@
 //! `--cache` and `--spec-cache` of those commands that make file systems, and `cellblock cache`.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use cellblock_build::footprint::Footprint;
 use cellblock_build::sign::{MOST_BYTES, SigningKey, VerifyingKey};
 use cellblock_build::spec::{CachePlace, CacheSpec, Spec};
 use cellblock_build::text::{human, printable};
-use cellblock_build::{BuildOptions, KnownDigests, cache_folder};
+use cellblock_build::{BuildOptions, KnownDigests, cache_folder, make_private_folder};
 use serde_json::{Value, json};
 
 use super::{Failure, print, print_json};
@@ -146,7 +146,7 @@ fn known() -> Option<Arc<KnownDigests>> {
 /// The folder of locks, which is made if it can be.
 fn locks() -> Option<PathBuf> {
     let folder = cache_folder()?.join(LOCKS);
-    fs::create_dir_all(&folder).ok()?;
+    make_private_folder(&folder).ok()?;
     Some(folder)
 }
 
