@@ -247,9 +247,14 @@ fn a_server_that_fails_or_lies_costs_time_and_not_the_build() {
         let said = built.said();
         assert_eq!(said.len(), 1, "{manner:?}: {said:?}");
         assert!(said[0].contains(&*url), "{manner:?}: {said:?}");
-        // It is left alone: an entry, a list, and the first chunk.
+        // It is left alone: an entry, a list, and the first chunk. A chunk that is wrong may be the only one: the file system that it is
+        // of is made, and the others are asked for.
+        let most = match manner {
+            Manner::Lies | Manner::Swaps => 3 * FILESYSTEMS.len() as u64,
+            _ => 4,
+        };
         let requests = server.state.lock().unwrap().requests;
-        assert!(requests <= 4, "{manner:?}: {requests} requests");
+        assert!(requests <= most, "{manner:?}: {requests} requests");
     }
     server.behaves(Manner::Honest);
     assert_eq!(build(&bench, &with(&url, &[])).cached(), FILESYSTEMS);
