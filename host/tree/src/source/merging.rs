@@ -1,11 +1,12 @@
 //! Sources into one tree.
 //!
 //! Directories of the same path merge, and the later one's metadata holds. Otherwise the later source replaces what was
-//! there, be it a directory over a file or a file over a directory with all that is in it; only a directory over a
+//! there, be it a directory over a file or, with a warning, a file over a directory with all that is in it; only a directory over a
 //! symbolic link is refused, because what lies behind the link would be lost to its users. Hard links outlive
 //! it: when one name is replaced, the others still share their file. Missing parents are root's, of mode 0755, with the
 //! default time, or else the newest time of the tree, or else 1980-01-01.
 
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
@@ -16,7 +17,7 @@ use super::budget::Kept;
 use super::contexts::{self, FileContexts};
 use super::directory::{self, Selection};
 use super::earlier::may_be_an_output;
-use super::forest::{Blocked, Body, Forest, Inode, InodeId, Metadata};
+use super::forest::{Blocked, Body, Forest, HiddenDirectory, Inode, InodeId, Metadata};
 use super::pattern::Patterns;
 use super::store::{MemoryStore, Store};
 use super::{
@@ -261,7 +262,17 @@ impl Merging<'_> {
         })?;
         self.expanded -= read.expanded;
         self.stores.push(Box::new(read.store));
+        self.warn_of_unknown(path, read.unknown);
         self.selected(path, source, read.forest, &patterns)
+    }
+
+    fn warn_of_unknown(&mut self, path: &Path, keywords: BTreeSet<String>) {
+        if !keywords.is_empty() {
+            self.warnings.push(Warning::UnknownRecords {
+                root: path.into(),
+                keywords: keywords.into_iter().collect(),
+            });
+        }
     }
 
     /// The image that comes next, with what is taken of it.
@@ -332,7 +343,8 @@ impl Merging<'_> {
         mut forest: Forest,
     ) -> Result<Forest, SourceError> {
         let was_empty = forest.is_bare();
-        forest.strip(source.strip)?;
+        let hidden = forest.strip(source.strip)?;
+        self.warn_of_hidden(source, &[], hidden);
         if forest.is_bare() && !was_empty {
             self.warnings.push(Warning::Stripped {
                 root: path.into(),
@@ -340,6 +352,26 @@ impl Merging<'_> {
             });
         }
         Ok(forest)
+    }
+
+    /// Tells of directories that something of a source has taken the place of, below the directory of these names.
+    fn warn_of_hidden(&mut self, source: &Source, at: &[&[u8]], hidden: Vec<HiddenDirectory>) {
+        let others = hidden.len().saturating_sub(1);
+        let Some(first) = hidden
+            .into_iter()
+            .min_by(|one, other| one.path.cmp(&other.path))
+        else {
+            return;
+        };
+        let names = at.iter().copied();
+        let path = names.flat_map(|name| [b"/", name].concat());
+        self.warnings.push(Warning::DirectoriesHidden {
+            root: source.name(),
+            path: PathBytes(path.chain(first.path).collect()),
+            by: first.by,
+            entries: first.entries,
+            others,
+        });
     }
 
     fn warn_of_unmatched(&mut self, path: &Path, patterns: &Patterns) {
@@ -385,8 +417,11 @@ impl Merging<'_> {
         }
         self.settle(source, &mut forest)?;
         let to = source.to.as_deref().unwrap_or(b"/");
-        let at = self.directory_at(to, &destination(to)?)?;
-        Ok(self.forest.graft(at, forest)?)
+        let names = destination(to)?;
+        let at = self.directory_at(to, &names)?;
+        let hidden = self.forest.graft(at, forest)?;
+        self.warn_of_hidden(source, &names, hidden);
+        Ok(())
     }
 
     /// Adds a single file.
@@ -417,7 +452,9 @@ impl Merging<'_> {
         single.insert(InodeId::ROOT, name, inode)?;
         self.settle(source, &mut single)?;
         let parent = self.directory_at(to, parents)?;
-        Ok(self.forest.graft(parent, single)?)
+        let hidden = self.forest.graft(parent, single)?;
+        self.warn_of_hidden(source, parents, hidden);
+        Ok(())
     }
 
     /// Gives a source's nodes the owners and modes that it is to have, and holds them against the kernel's rules.

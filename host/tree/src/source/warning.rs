@@ -61,6 +61,26 @@ pub enum Warning {
         /// The keywords, sorted.
         keywords: Vec<String>,
     },
+    /// Pax headers of an archive have keywords that say nothing to this program.
+    UnknownRecords {
+        /// The archive, or the image whose layers they are in.
+        root: PathBuf,
+        /// The keywords, sorted.
+        keywords: Vec<String>,
+    },
+    /// A source has something else where one before it has a directory, with all that is in that.
+    DirectoriesHidden {
+        /// The source.
+        root: PathBytes,
+        /// The first directory's path.
+        path: PathBytes,
+        /// What takes its place.
+        by: &'static str,
+        /// How many entries it has, those in its directories included.
+        entries: u64,
+        /// How many other directories are replaced.
+        others: usize,
+    },
     /// A policy has different contexts for two names of one file.
     LabelsDiffer {
         /// The policy's file.
@@ -114,6 +134,32 @@ impl fmt::Display for Warning {
                     "{}: its keywords {keywords} change nothing: owners are taken from uid and gid, and names of users are looked up \
                      nowhere",
                     metadata.display()
+                )
+            }
+            Self::UnknownRecords { root, keywords } => {
+                let keywords = keywords.join(", ");
+                write!(
+                    formatter,
+                    "{}: its pax headers have {keywords}, which is not understood and left",
+                    root.display()
+                )
+            }
+            Self::DirectoriesHidden {
+                root,
+                path,
+                by,
+                entries,
+                others,
+            } => {
+                let noun = if *entries == 1 { "entry" } else { "entries" };
+                let others = match others {
+                    0 => String::new(),
+                    1 => "; so it is with another directory".to_owned(),
+                    others => format!("; so it is with {others} other directories"),
+                };
+                write!(
+                    formatter,
+                    "{root}: has {by} at {path}, which hides the directory there with {entries} {noun}{others}"
                 )
             }
             Self::LabelsDiffer {

@@ -10,15 +10,30 @@ use tar::Header;
 /// Where the checksum is; for the sum its bytes count as spaces (POSIX.1-2017, pax, "ustar Header Block").
 const CHECKSUM: std::ops::Range<usize> = 148..156;
 
+/// The magic of ustar (POSIX.1-2017, pax, "ustar Header Block"), and the version behind it.
+const MAGIC: std::ops::Range<usize> = 257..263;
+const VERSION: std::ops::Range<usize> = 263..265;
+
 /// Views a block as a header once its checksum is right.
-pub(super) fn check(block: &[u8; BLOCK], offset: u64) -> Result<&Header, ArchiveError> {
+///
+/// The magic alone tells a ustar header, as it does for GNU tar and bsdtar; the `tar` crate asks for version `00` too, without
+/// which a header would lose its prefix and its device numbers. So any other version becomes that one.
+pub(super) fn check(block: &mut [u8; BLOCK], offset: u64) -> Result<&Header, ArchiveError> {
+    check_sum(block, offset)?;
+    if &block[MAGIC] == b"ustar\0" {
+        block[VERSION].copy_from_slice(b"00");
+    }
+    Ok(Header::from_byte_slice(block))
+}
+
+fn check_sum(block: &[u8; BLOCK], offset: u64) -> Result<(), ArchiveError> {
     let header = Header::from_byte_slice(block);
     let stated = number(&header.as_old().cksum).ok();
     let computed = i64::from(sum(block));
     // Some old writers summed signed characters: each of 128 and more counts 256 less.
     let historical = || computed - 256 * high_bytes(block);
     if stated == Some(computed) || stated == Some(historical()) {
-        return Ok(header);
+        return Ok(());
     }
     if offset == 0 {
         return Err(ArchiveError::NotAnArchive { hint: None });

@@ -6,7 +6,7 @@ use super::super::error::ArchiveError;
 use super::super::store::{Span, long};
 use super::blocks::{BLOCK, Blocks, ReadAt};
 use super::header::{check, field, name};
-use super::pax::{AttributeError, Extensions};
+use super::pax::{AttributeError, Extensions, Unknown};
 use super::sparse;
 use crate::{Attribute, Kind, Timestamp};
 use cellblock_text::PathBytes;
@@ -34,6 +34,8 @@ pub(in super::super) struct Member {
     /// One and the same for members that follow each other and have none of their own.
     pub(in super::super) attributes: Arc<[Attribute]>,
     pub(in super::super) kind: MemberKind,
+    /// Keywords of pax headers that no member before has had, and that say nothing to this program.
+    pub(in super::super) unknown: Vec<String>,
 }
 
 #[derive(Debug)]
@@ -74,6 +76,10 @@ pub(in super::super) struct Members<'a, R> {
     /// Stretches of data that the maps of holes to come may have.
     stretches: usize,
     extensions: Extensions,
+    /// Whether there was a pax header, and so is no ustar archive of before 2001.
+    is_pax: bool,
+    /// Keywords of pax headers that say nothing to this program, and that no member has been given yet.
+    unknown: Unknown,
     /// The attributes that global headers give to all.
     of_all: Option<Arc<[Attribute]>>,
     /// From GNU's own headers for long names.
@@ -97,6 +103,8 @@ impl<'a, R: ReadAt> Members<'a, R> {
             stored: 0,
             stretches: sparse::STRETCHES,
             extensions: Extensions::default(),
+            is_pax: false,
+            unknown: Unknown::default(),
             of_all: None,
             long_path: None,
             long_link: None,
@@ -108,23 +116,28 @@ impl<'a, R: ReadAt> Members<'a, R> {
         let mut extended = false;
         for _ in 0..=HEADERS {
             let offset = self.blocks.offset();
-            let block = match self.blocks.header()? {
+            let mut block = match self.blocks.header()? {
                 Some(block) if block != [0; BLOCK] => block,
                 end if extended => return Err(self.missing_member(end.is_some())),
                 _ => return Ok(None),
             };
-            let header = check(&block, offset)?;
+            let header = check(&mut block, offset)?;
             let type_flag = header.as_old().linkflag[0];
             match type_flag {
                 b'g' => {
                     let data = self.extension(header, PAX_LIMIT, "global pax header")?;
                     self.extensions.add_global(&data, offset, GLOBAL_LIMIT)?;
+                    self.unknown.note(self.extensions.global());
+                    self.is_pax = true;
                     self.of_all = None;
                     continue;
                 }
                 b'x' | b'X' => {
                     let data = self.extension(header, PAX_LIMIT, "pax header")?;
                     self.extensions.set_local(&data, offset)?;
+                    let local = self.extensions.local().iter();
+                    self.unknown.note(local.map(|(key, _)| &key[..]));
+                    self.is_pax = true;
                 }
                 b'L' => self.long_path = Some(self.long_name(header, "long name")?),
                 b'K' => self.long_link = Some(self.long_name(header, "long link target")?),
@@ -192,6 +205,7 @@ impl<'a, R: ReadAt> Members<'a, R> {
             modified: self.modified(header, &path)?,
             attributes: self.attributes(&path)?,
             kind: self.kind(header, type_flag, &path)?,
+            unknown: self.unknown.take(),
             path,
         })
     }
@@ -300,8 +314,8 @@ impl<'a, R: ReadAt> Members<'a, R> {
         })
     }
 
-    /// Of links, directories and special files the size says nothing: they have no data (POSIX.1-2017, pax, "ustar Header
-    /// Block"; for links as GNU tar reads them).
+    /// Of symbolic links, directories and special files the size says nothing: they have no data (POSIX.1-2017, pax, "ustar
+    /// Header Block"). Hard links may have some in pax archives.
     fn kind(
         &mut self,
         header: &Header,
@@ -312,7 +326,10 @@ impl<'a, R: ReadAt> Members<'a, R> {
             // Before POSIX a directory was a file whose name ends in a slash.
             0 | b'0' if path.ends_with(b"/") => MemberKind::Directory,
             0 | b'0' | b'7' | b'S' => self.file(header, type_flag, path)?,
-            b'1' => MemberKind::HardLink(self.link_target(header)?),
+            b'1' => {
+                self.skip_data_of_link(header, path)?;
+                MemberKind::HardLink(self.link_target(header)?)
+            }
             b'2' => self.symlink(header, path)?,
             b'3' => {
                 let (major, minor) = self.device(header, path)?;
@@ -336,6 +353,19 @@ impl<'a, R: ReadAt> Members<'a, R> {
                 });
             }
         })
+    }
+
+    /// In a pax archive a hard link may bring its data along, once more (POSIX.1-2017, pax, "ustar Header Block", `typeflag` 1). In
+    /// those without pax headers old writers give links the size of the file, and no data. This is how bsdtar tells them.
+    fn skip_data_of_link(&mut self, header: &Header, path: &[u8]) -> Result<(), ArchiveError> {
+        if !self.is_pax || header.as_ustar().is_none() {
+            return Ok(());
+        }
+        let own_size = field(&header.as_old().size, "size", path)?;
+        let size = self.overridden(b"size", "size", path)?.unwrap_or(own_size);
+        self.count(size, path)?;
+        self.blocks.skip(size, "the data")?;
+        Ok(())
     }
 
     fn symlink(&self, header: &Header, path: &[u8]) -> Result<MemberKind, ArchiveError> {

@@ -22,6 +22,7 @@ mod sparse;
 pub use compression::{BeyondWindow, Decompressors, InProcess, decompressor};
 pub(super) use packed::open;
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io;
 use std::path::Path;
@@ -51,6 +52,8 @@ pub(super) struct Archive {
     pub(super) store: FileStore,
     /// Bytes that it was decompressed to.
     pub(super) expanded: u64,
+    /// Keywords of its pax headers that say nothing to this program, sorted.
+    pub(super) unknown: BTreeSet<String>,
 }
 
 /// Reads the headers of an archive. What is compressed, or comes through a pipe, goes into a file from `spool`, as far as
@@ -80,6 +83,7 @@ pub(super) fn read(
                     spans: planted.spans,
                 },
                 expanded: 0,
+                unknown: planted.unknown,
             })
         }
         Opened::Packed(packed) => {
@@ -98,6 +102,7 @@ pub(super) fn read(
                     spans: planted.spans,
                 },
                 expanded,
+                unknown: planted.unknown,
             })
         }
     }
@@ -107,6 +112,7 @@ pub(super) fn read(
 struct Planted {
     forest: Forest,
     spans: Vec<Span>,
+    unknown: BTreeSet<String>,
 }
 
 fn plant(
@@ -119,8 +125,12 @@ fn plant(
     for member in members {
         planting.add(member?)?;
     }
-    let spans = planting.spans;
-    Ok(Planted { forest, spans })
+    let (spans, unknown) = (planting.spans, planting.unknown);
+    Ok(Planted {
+        forest,
+        spans,
+        unknown,
+    })
 }
 
 /// The growing forest of an archive.
@@ -133,6 +143,8 @@ pub(super) struct Planting<'a> {
     /// Where the archive begins in its store, in bytes.
     pub(super) base: u64,
     pub(super) spans: Vec<Span>,
+    /// Keywords of pax headers that say nothing to this program.
+    pub(super) unknown: BTreeSet<String>,
     members: u64,
     /// Directories that were needed before they were members, if they ever are.
     implied: u64,
@@ -156,6 +168,7 @@ impl<'a> Planting<'a> {
             lower: None,
             base: 0,
             spans: Vec::new(),
+            unknown: BTreeSet::new(),
             members: 0,
             implied: 0,
             store,
@@ -167,6 +180,7 @@ impl<'a> Planting<'a> {
     pub(super) fn add(&mut self, member: Member) -> Result<(), ArchiveError> {
         let path = names(&member.path, &member.path)?;
         self.members += 1;
+        self.unknown.extend(member.unknown);
         let metadata = Metadata {
             mode: member.mode,
             uid: member.uid,
@@ -190,6 +204,9 @@ impl<'a> Planting<'a> {
             return self.root(&member.path, &body, metadata);
         };
         let parent = self.directory(&member.path, parents)?;
+        if !matches!(body, Body::Directory(_)) {
+            self.keep_full(&member.path, parent, name)?;
+        }
         let inode = Inode {
             metadata: Some(metadata),
             body,
@@ -262,8 +279,28 @@ impl<'a> Planting<'a> {
             });
         };
         let parent = self.directory(member, parents)?;
+        self.keep_full(member, parent, name)?;
         self.forest.link(parent, name, inode);
         Ok(())
+    }
+
+    /// Refuses that what is no directory takes the name of a directory with something in it, which would be lost: tar and bsdtar
+    /// remove an empty one only. In layers it is another rule.
+    fn keep_full(&self, member: &[u8], parent: InodeId, name: &[u8]) -> Result<(), ArchiveError> {
+        if self.lower.is_some() {
+            return Ok(());
+        }
+        let existing = self.forest.lookup_in(parent, &[name]);
+        let Some(Body::Directory(children)) = existing.map(|it| self.forest.body(it)) else {
+            return Ok(());
+        };
+        match children.first_key_value() {
+            None => Ok(()),
+            Some((first, _)) => Err(ArchiveError::OverDirectory {
+                member: member.into(),
+                kept: PathBytes([member, b"/", first].concat()),
+            }),
+        }
     }
 
     fn directory(&mut self, member: &[u8], parents: &[&[u8]]) -> Result<InodeId, ArchiveError> {

@@ -1,7 +1,7 @@
 //! Pax extended headers (POSIX.1-2017, pax, "pax Extended Header"): records `LENGTH KEY=VALUE\n` that override a header's
 //! fields or add to them, for the next member or, in a global header, for all that follow.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use base64ct::{Base64Unpadded, Encoding as _};
 
@@ -9,6 +9,7 @@ use super::super::acl;
 use super::super::error::ArchiveError;
 use super::blocks::BLOCK_BYTES;
 use crate::{Attribute, Timestamp};
+use cellblock_text::PathBytes;
 
 /// Where extended attributes are: the prefix of their keys, as star and GNU tar write them.
 const ATTRIBUTE: &[u8] = b"SCHILY.xattr.";
@@ -56,6 +57,11 @@ impl Extensions {
     pub(super) fn set_local(&mut self, data: &[u8], offset: u64) -> Result<(), ArchiveError> {
         self.local = parse(data, offset)?;
         Ok(())
+    }
+
+    /// The keywords of the records that hold for all.
+    pub(super) fn global(&self) -> impl Iterator<Item = &[u8]> {
+        self.global.keys().map(Vec::as_slice)
     }
 
     pub(super) fn clear_local(&mut self) {
@@ -131,6 +137,79 @@ impl Extensions {
             .map(|(name, value)| Attribute { name, value })
             .collect())
     }
+}
+
+/// Keywords that say nothing to this program and may matter, each told once.
+#[derive(Debug, Default)]
+pub(super) struct Unknown {
+    told: BTreeSet<String>,
+    new: Vec<String>,
+}
+
+/// How many unknown keywords are told.
+const MOST_TOLD: usize = 16;
+
+impl Unknown {
+    pub(super) fn note<'k>(&mut self, keys: impl Iterator<Item = &'k [u8]>) {
+        for key in keys.filter(|key| !is_known(key)) {
+            let key = PathBytes(key.to_vec()).to_string();
+            if self.told.len() < MOST_TOLD && self.told.insert(key.clone()) {
+                self.new.push(key);
+            }
+        }
+    }
+
+    /// Those that were noted since.
+    pub(super) fn take(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.new)
+    }
+}
+
+/// Whether a keyword is read, or never says anything of what a file is: who wrote the archive, when something was read, where
+/// it lay.
+fn is_known(key: &[u8]) -> bool {
+    const BEGINNINGS: [&[u8]; 5] = [
+        ATTRIBUTE,
+        ENCODED_ATTRIBUTE,
+        b"GNU.sparse.",
+        b"GNU.volume.",
+        b"SCHILY.volhdr.",
+    ];
+    const WHOLE: [&[u8]; 31] = [
+        b"path",
+        b"linkpath",
+        b"size",
+        b"uid",
+        b"gid",
+        b"mtime",
+        // Names of users, which are looked up nowhere.
+        b"uname",
+        b"gname",
+        LABEL,
+        b"SCHILY.acl.access",
+        b"SCHILY.acl.default",
+        b"SCHILY.devmajor",
+        b"SCHILY.devminor",
+        b"SCHILY.realsize",
+        b"SUN.holesdata",
+        b"comment",
+        b"charset",
+        b"hdrcharset",
+        b"atime",
+        b"ctime",
+        b"LIBARCHIVE.creationtime",
+        b"LIBARCHIVE.symlinktype",
+        b"GNU.dumpdir",
+        b"SCHILY.dev",
+        b"SCHILY.ino",
+        b"SCHILY.nlink",
+        b"SCHILY.filetype",
+        b"SCHILY.tarfiletype",
+        b"SCHILY.dir",
+        b"SCHILY.archtype",
+        b"SCHILY.release",
+    ];
+    BEGINNINGS.iter().any(|it| key.starts_with(it)) || WHOLE.contains(&key)
 }
 
 /// Why a member's attributes cannot be used.

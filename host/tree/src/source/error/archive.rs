@@ -122,6 +122,18 @@ pub enum ArchiveError {
         found: &'static str,
     },
 
+    /// A member would replace a directory that has members in it.
+    #[error(
+        "member '{member}' is no directory, and an earlier one, which has '{kept}', is: that would be lost; leave one of them out of \
+         the archive"
+    )]
+    OverDirectory {
+        /// The member's name.
+        member: PathBytes,
+        /// What lies in the directory: its first name.
+        kept: PathBytes,
+    },
+
     /// A pax extended header is malformed.
     #[error("the pax header at byte {offset}: {reason}; the archive is damaged")]
     Pax {

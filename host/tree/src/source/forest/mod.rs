@@ -116,6 +116,17 @@ impl From<Ungraftable> for SourceError {
     }
 }
 
+/// A directory with something in it whose place something else has taken.
+#[derive(Debug)]
+pub(crate) struct HiddenDirectory {
+    /// Its path, from where the merging began.
+    pub(crate) path: Vec<u8>,
+    /// What took its place.
+    pub(crate) by: &'static str,
+    /// How many entries it has, those in its directories included.
+    pub(crate) entries: u64,
+}
+
 /// Something on the way to a path is no directory.
 #[derive(Debug)]
 pub(crate) enum Blocked {
@@ -414,8 +425,9 @@ impl Forest {
     }
 
     /// Takes `count` names off the beginning of every path; what has no more than those goes. Directories that become one
-    /// are merged in the order of their names.
-    pub(crate) fn strip(&mut self, count: u32) -> Result<(), Ungraftable> {
+    /// are merged in the order of their names. Returns what that hides.
+    pub(crate) fn strip(&mut self, count: u32) -> Result<Vec<HiddenDirectory>, Ungraftable> {
+        let mut hidden = Vec::new();
         for _ in 0..count {
             let children = std::mem::take(self.children_mut(InodeId::ROOT));
             if children.is_empty() {
@@ -426,10 +438,10 @@ impl Forest {
                 .filter(|id| self.is_directory(*id))
                 .collect::<Vec<_>>()
             {
-                self.merge(InodeId::ROOT, directory)?;
+                hidden.extend(self.merge(InodeId::ROOT, directory)?);
             }
         }
-        Ok(())
+        Ok(hidden)
     }
 
     /// Sets owners and modes of everything that the source says something about. Times that are later than `latest` become it.
@@ -461,11 +473,15 @@ impl Forest {
         }
     }
 
-    /// Merges `other`'s root directory into the directory `at`.
-    pub(crate) fn graft(&mut self, at: InodeId, other: Self) -> Result<(), Ungraftable> {
+    /// Merges `other`'s root directory into the directory `at`. Returns what that hides.
+    pub(crate) fn graft(
+        &mut self,
+        at: InodeId,
+        other: Self,
+    ) -> Result<Vec<HiddenDirectory>, Ungraftable> {
         if at == InodeId::ROOT && self.inodes.len() == 1 && self.inodes[0].metadata.is_none() {
             *self = other;
-            return Ok(());
+            return Ok(Vec::new());
         }
         let base = u32::try_from(self.inodes.len()).map_err(|_| Ungraftable::Full)?;
         let total = self.inodes.len() + other.inodes.len();
@@ -503,20 +519,21 @@ impl Forest {
 
     /// A directory does not replace a symbolic link: what lies behind the link would be lost to its users, as all of
     /// `/usr/lib` where `/lib` points there.
-    fn merge(&mut self, into: InodeId, from: InodeId) -> Result<(), Ungraftable> {
+    fn merge(&mut self, into: InodeId, from: InodeId) -> Result<Vec<HiddenDirectory>, Ungraftable> {
         self.merge_with(into, from, |path, target, _| {
             Err(Ungraftable::DirectoryOverSymlink { path, target })
         })
     }
 
     /// Merges two directories. `over_link` decides where a directory would replace a symbolic link: it is given the path, the link's
-    /// target, and whether nothing is known of the directory.
+    /// target, and whether nothing is known of the directory. Returns the directories that are replaced by something else.
     fn merge_with(
         &mut self,
         into: InodeId,
         from: InodeId,
         mut over_link: impl FnMut(Vec<u8>, Vec<u8>, bool) -> Result<(), Ungraftable>,
-    ) -> Result<(), Ungraftable> {
+    ) -> Result<Vec<HiddenDirectory>, Ungraftable> {
+        let mut hidden = Vec::new();
         let mut pairs = vec![(into, from, Vec::new())];
         while let Some((into, from, path)) = pairs.pop() {
             if let Some(metadata) = self.inodes[from.index()].metadata.take() {
@@ -536,12 +553,33 @@ impl Forest {
                         self.children_mut(into).insert(name, id);
                     }
                     _ => {
+                        let entries = existing.map_or(0, |it| self.entries_below(it));
+                        if entries > 0 {
+                            hidden.push(HiddenDirectory {
+                                path: below(&path, &name),
+                                by: self.body(id).noun(),
+                                entries,
+                            });
+                        }
                         self.children_mut(into).insert(name, id);
                     }
                 }
             }
         }
-        Ok(())
+        Ok(hidden)
+    }
+
+    /// How many names there are below a directory; none below anything else.
+    fn entries_below(&self, id: InodeId) -> u64 {
+        let mut entries = 0;
+        let mut pending = vec![id];
+        while let Some(id) = pending.pop() {
+            if let Body::Directory(children) = self.body(id) {
+                entries += u64::try_from(children.len()).expect("a length fits 64 bits");
+                pending.extend(children.values());
+            }
+        }
+        entries
     }
 
     /// Puts the nodes into their final order.

@@ -4,6 +4,8 @@
 //! last it is merged into them. So a marker hides nothing of its own layer, wherever it stands, and what a layer's hard link leads
 //! to in a lower layer keeps its inode, though its name may go.
 
+use std::collections::BTreeSet;
+
 use super::super::archive::blocks::Blocks;
 use super::super::archive::member::{Member, MemberKind, Members};
 use super::super::archive::{Planting, names};
@@ -29,6 +31,8 @@ pub(super) struct Planted {
     opaque: Vec<Path>,
     /// Where the bytes of its files are.
     pub(super) spans: Vec<Span>,
+    /// Keywords of pax headers that say nothing to this program.
+    pub(super) unknown: BTreeSet<String>,
 }
 
 /// The names of a path.
@@ -78,12 +82,13 @@ pub(super) fn plant(
         }
         planting.add(member)?;
     }
-    let spans = planting.spans;
+    let (spans, unknown) = (planting.spans, planting.unknown);
     Ok(Planted {
         root,
         whiteouts,
         opaque,
         spans,
+        unknown,
     })
 }
 

@@ -31,6 +31,7 @@ pub use config::{ImageConfig, ImageInfo};
 pub use error::ImageError;
 pub use layout::looks_like_image;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::fs::File;
 use std::io;
@@ -215,6 +216,7 @@ pub(super) fn read(
     if opened.image.recognised {
         warnings.push(Warning::TakenForImage { root: path.clone() });
     }
+    let mut unknown = BTreeSet::new();
     let mut number = store;
     let spent = abreast::in_order(layers, means.decompressors, left, |layer, flow| {
         let planted = layer::plant(flow, &mut forest, (number, kept), overlay)?;
@@ -228,6 +230,7 @@ pub(super) fn read(
                 others: hidden.len() - 1,
             });
         }
+        unknown.extend(planted.unknown);
         number = number.checked_add(1).expect("layers are few");
         stores.push(planted.spans);
         Ok(())
@@ -240,9 +243,16 @@ pub(super) fn read(
         reach,
         spans,
     });
+    let stores = stores.collect();
+    if !unknown.is_empty() {
+        warnings.push(Warning::UnknownRecords {
+            root: path,
+            keywords: unknown.into_iter().collect(),
+        });
+    }
     Ok(ReadImage {
         forest,
-        stores: stores.collect(),
+        stores,
         warnings,
         expanded: spent + opened.expanded,
     })

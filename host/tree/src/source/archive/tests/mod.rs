@@ -1,6 +1,7 @@
 //! Archives made by hand.
 #![allow(clippy::unwrap_used)]
 
+mod as_tar;
 mod builder;
 mod judged;
 mod sparse;
