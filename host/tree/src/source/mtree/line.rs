@@ -3,6 +3,7 @@
 use super::words::unescaped;
 use super::{MOST_LINE, MOST_TOLD, MtreeError, Unheeded, parse_time};
 use crate::source::forest::Body;
+use crate::source::mode::ModeRule;
 use crate::{Kind, Timestamp};
 
 /// Lines put together: a backslash at the end has the next one continue it.
@@ -30,11 +31,11 @@ impl Lines {
         }
         let line = line.strip_suffix(b"\n").unwrap_or(line);
         let line = line.strip_suffix(b"\r").unwrap_or(line);
-        let is_comment = line.trim_ascii_start().starts_with(b"#");
+        let line = without_comment(line);
         // Two of them are one that was escaped.
         let backslashes = line.iter().rev().take_while(|byte| **byte == b'\\');
         let is_continued = backslashes.count() % 2 == 1;
-        if is_continued && !is_comment {
+        if is_continued {
             self.begun.extend_from_slice(&line[..line.len() - 1]);
             self.begun.push(b' ');
             return Ok(None);
@@ -49,6 +50,16 @@ impl Lines {
         let left = std::mem::take(&mut self.begun);
         (!left.is_empty()).then_some((self.first, left))
     }
+}
+
+/// A line up to a word that begins with a `#`, as NetBSD's mtree reads it; in a name it is escaped.
+fn without_comment(line: &[u8]) -> &[u8] {
+    let mut places = line.iter().enumerate();
+    let end = places.find(|(place, byte)| {
+        let begins = *place == 0 || line[place - 1].is_ascii_whitespace();
+        **byte == b'#' && begins
+    });
+    &line[..end.map_or(line.len(), |(place, _)| place)]
 }
 
 /// One line.
@@ -68,7 +79,7 @@ impl Line {
     pub(super) fn parse(text: &[u8], unheeded: &mut Unheeded) -> Result<Option<Self>, MtreeError> {
         let mut words = text.split(u8::is_ascii_whitespace);
         let mut words = words.by_ref().filter(|word| !word.is_empty());
-        let Some(first) = words.next().filter(|word| !word.starts_with(b"#")) else {
+        let Some(first) = words.next() else {
             return Ok(None);
         };
         Ok(Some(match first {
@@ -183,7 +194,8 @@ impl Facts {
             "uid" => self.uid = Some(text("uid", value, number, "is no user's number")?),
             "gid" => self.gid = Some(text("gid", value, number, "is no group's number")?),
             "mode" => {
-                let reason = "is no mode in octal";
+                let reason =
+                    "is no mode: write octal digits up to 7777, or clauses such as u=rwx,go=rx";
                 self.mode = Some(text("mode", value, mode, reason)?);
             }
             "time" => {
@@ -258,7 +270,12 @@ fn number(text: &str) -> Option<u32> {
     text.parse().ok()
 }
 
+/// Octal digits, or clauses, which change a mode of 0 as in NetBSD's mtree.
 fn mode(text: &str) -> Option<u16> {
+    if !text.starts_with(|first: char| first.is_ascii_digit()) {
+        let rule = text.parse::<ModeRule>().ok()?;
+        return Some(rule.apply(0, false));
+    }
     let mode = u16::from_str_radix(text, 8).ok()?;
     (mode <= 0o7777).then_some(mode)
 }

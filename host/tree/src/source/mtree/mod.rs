@@ -101,6 +101,8 @@ struct Laying<'a> {
     at: Vec<Vec<u8>>,
     /// What `/set` says.
     defaults: Facts,
+    /// What is optional and not there: the directory in which it would be, and its name. Nor is what would be in it.
+    absent: BTreeSet<(InodeId, Box<[u8]>)>,
     unheeded: Unheeded,
 }
 
@@ -112,6 +114,7 @@ impl<'a> Laying<'a> {
             sets,
             at: Vec::new(),
             defaults: Facts::default(),
+            absent: BTreeSet::new(),
             unheeded: Unheeded::default(),
         }
     }
@@ -168,7 +171,7 @@ impl<'a> Laying<'a> {
         let names: Vec<&[u8]> = path.iter().map(Vec::as_slice).collect();
         let shown = || PathBytes(crate::join_path(names.iter().copied()));
         let Some(id) = self.forest.lookup(&names) else {
-            if facts.optional || self.is_excluded(path, facts) {
+            if self.may_be_missing(&names, facts.optional) || self.is_excluded(path, facts) {
                 return Ok(());
             }
             return Err(MtreeError::Missing { path: shown() });
@@ -186,6 +189,24 @@ impl<'a> Laying<'a> {
             self.apply(id, facts);
         }
         Ok(())
+    }
+
+    /// Whether what is not there need not be: it is optional, or lies in what was.
+    fn may_be_missing(&mut self, names: &[&[u8]], optional: bool) -> bool {
+        let mut at = InodeId::ROOT;
+        for (depth, name) in names.iter().enumerate() {
+            if let Some(found) = self.forest.lookup_in(at, &[name]) {
+                at = found;
+                continue;
+            }
+            let first_absent = (at, Box::from(*name));
+            if optional && depth + 1 == names.len() {
+                self.absent.insert(first_absent);
+                return true;
+            }
+            return optional || self.absent.contains(&first_absent);
+        }
+        optional
     }
 
     fn is_excluded(&self, path: &[Vec<u8>], facts: &Facts) -> bool {

@@ -128,8 +128,8 @@ fn a_line_that_cannot_be_is_named() {
         ("\n./etc/../file", 2, "'..' in it"),
         ("./etc/file uid=-1", 1, "uid=-1, which is no user's number"),
         ("./etc/file gid=", 1, "gid=, which is no group's number"),
-        ("./etc/file mode=u+x", 1, "is no mode in octal"),
-        ("./etc/file mode=17777", 1, "is no mode in octal"),
+        ("./etc/file mode=u+q", 1, "is no mode: write octal"),
+        ("./etc/file mode=17777", 1, "is no mode: write octal"),
         ("./etc/file time=1.x", 1, "is no time"),
         ("./etc/link link=\\400", 1, "octal escape above 377"),
         ("./etc/fi\\qle", 1, "an escape that vis(3) does not have"),
@@ -196,6 +196,56 @@ fn an_escaped_backslash_at_the_end_of_a_line_continues_nothing() {
     // Three are one that was escaped, and one that has the next line continue.
     let continued = b"./etc/link type=link link=x\\\\\\\n mode=0777\n";
     read(continued).unwrap();
+}
+
+#[test]
+fn a_word_that_begins_with_a_number_sign_ends_the_line() {
+    let folder = root();
+    fs::write(folder.path().join("root/#a#b"), "").unwrap();
+    let lines = "./etc/file mode=0400 # uid=9 as the mtree of NetBSD reads it \\\n\\#a#b mode=0401\n  # nothing \\\n./etc/deep mode=0500\t#gid=7\n";
+    let gathered = laid(folder.path(), lines, &[]).unwrap();
+    assert_eq!(gathered.warnings, []);
+    let shown = shown(&gathered);
+    let of = |path: &str| shown.iter().find(|line| line.starts_with(path)).unwrap();
+    assert!(of("/etc/file ").contains(" 0400 ") && !of("/etc/file ").contains("9:"));
+    assert!(of("/#a#b ").contains(" 0401 "), "{shown:?}");
+    assert!(of("/etc/deep ").contains(" 0500 "), "{shown:?}");
+}
+
+#[test]
+fn what_would_be_in_an_optional_directory_is_no_error_without_it() {
+    let folder = root();
+    let nested = ". type=dir\n  none type=dir optional\n    inner type=dir\n      file type=file\n    ..\n  ..\n  \
+                  etc type=dir\n    file mode=0400\n";
+    let gathered = laid(folder.path(), nested, &[]).unwrap();
+    assert!(
+        shown(&gathered)
+            .iter()
+            .any(|line| line.starts_with("/etc/file ") && line.contains(" 0400 "))
+    );
+    let flat = "./none type=dir optional\n./none/inner type=dir\n./none/inner/file type=file\n";
+    laid(folder.path(), flat, &[]).unwrap();
+    for other in [
+        "./none type=dir optional\n./nine/file type=file\n",
+        "./etc/none type=dir optional\n./etc/deep/none type=file\n",
+    ] {
+        assert!(laid(folder.path(), other, &[]).is_err(), "{other}");
+    }
+}
+
+#[test]
+fn modes_in_clauses_begin_with_none() {
+    let folder = root();
+    for (clauses, mode) in [
+        ("u=rw,go=", "0600"),
+        ("u=rwx,g=rx,o=", "0750"),
+        ("a+r,u+s", "4444"),
+    ] {
+        let line = format!("./etc/file mode={clauses}\n");
+        let shown = shown(&laid(folder.path(), &line, &[]).unwrap());
+        let file = shown.iter().find(|line| line.starts_with("/etc/file "));
+        assert!(file.unwrap().contains(mode), "{clauses}: {file:?}");
+    }
 }
 
 /// A root with names and modes of all kinds, some of them root's alone to give.
