@@ -26,7 +26,7 @@ use super::super::archive::packed::{decompress_error, detect, fill};
 use super::super::error::ArchiveError;
 use super::super::store::{Reach, long, small};
 use super::Means;
-use super::choose::{Check, Chosen};
+use super::choose::{Check, Chosen, LayerBlob};
 use super::digest::{Digest, Hasher};
 use super::error::{ImageError, LayerFault, LayerName};
 use super::layout::Blob;
@@ -61,7 +61,10 @@ pub(super) fn open_layers(chosen: &Chosen, means: &Means<'_>) -> Result<Vec<Laye
             .again()
             .map_err(|error| failed(ArchiveError::Read(error)))?;
         let packed = match compression(&blob).map_err(failed)? {
-            None => None,
+            None => {
+                hold_to_diff_id(found)?;
+                None
+            }
             Some(compression) => {
                 let file = (means.spool)();
                 Some((
@@ -78,6 +81,24 @@ pub(super) fn open_layers(chosen: &Chosen, means: &Means<'_>) -> Result<Vec<Laye
         })
     });
     layers.collect()
+}
+
+/// A layer that is not compressed has one digest, which manifest and configuration both state.
+fn hold_to_diff_id(layer: &LayerBlob) -> Result<(), ImageError> {
+    match (&layer.check, &layer.diff_id) {
+        (Check::Blob(digest), Some(diff_id))
+            if digest.algorithm == diff_id.algorithm && digest != diff_id =>
+        {
+            Err(ImageError::UnusableLayer {
+                number: layer.name.number,
+                digest: digest.to_string(),
+                reason: format!(
+                    "is not compressed, and the configuration has the digest {diff_id} for it: make or fetch the image again"
+                ),
+            })
+        }
+        _ => Ok(()),
+    }
 }
 
 fn compression(blob: &Blob) -> Result<Option<Compression>, ArchiveError> {

@@ -7,9 +7,9 @@ use serde::de::DeserializeOwned;
 
 use super::config::{ImageConfig, ImageInfo};
 use super::digest::Digest;
-use super::document::{Configuration, Descriptor, Document};
+use super::document::{Configuration, Descriptor, Document, LayoutMark};
 use super::error::{ImageError, LayerName};
-use super::layout::{Blob, INDEX, Layout, SAVED};
+use super::layout::{Blob, INDEX, Layout, MARK, SAVED};
 use super::{Image, ImagePlatform, saved};
 
 /// The most documents that are read to find an image.
@@ -44,6 +44,9 @@ pub(super) struct LayerBlob {
     pub(super) blob: Blob,
     /// What its bytes must be.
     pub(super) check: Check,
+    /// The digest that the configuration has of it without its compression, beside that of the manifest. It is compared where
+    /// there is no compression: the digest of the blob says as much, and another one of all bytes would have to be computed.
+    pub(super) diff_id: Option<Digest>,
 }
 
 /// The digest that a layer is held to.
@@ -158,7 +161,12 @@ impl Search<'_> {
 
     /// All manifests that the reference may mean.
     fn candidates(&mut self) -> Result<Vec<Candidate>, ImageError> {
+        self.check_mark()?;
         let index: Document = parse(&self.layout.open(INDEX)?)?;
+        if let Some(reason) = index.contradiction() {
+            let name = INDEX.as_bytes().into();
+            return Err(ImageError::Malformed { name, reason });
+        }
         let all = index.manifests.unwrap_or_default();
         let mut found = Found::default();
         let reference = self.image.reference.as_deref();
@@ -188,6 +196,26 @@ impl Search<'_> {
             self.descend(descriptor, &names_of(descriptor), &mut found, 0)?;
         }
         Ok(found.candidates)
+    }
+
+    /// Holds the layout to its version. Without the mark, which old writers leave out, it is of the first one.
+    fn check_mark(&self) -> Result<(), ImageError> {
+        if !self.layout.has(MARK) {
+            return Ok(());
+        }
+        let blob = self.layout.open(MARK)?;
+        let mark: LayoutMark = parse(&blob)?;
+        if mark.is_known() {
+            return Ok(());
+        }
+        let version = mark.image_layout_version.unwrap_or_default();
+        let version = cellblock_text::printable(&version);
+        Err(ImageError::Malformed {
+            name: blob.name,
+            reason: format!(
+                "its `imageLayoutVersion` is '{version}', and layouts of version 1 are read"
+            ),
+        })
     }
 
     fn descend(
@@ -268,6 +296,12 @@ impl Search<'_> {
                 what: "a manifest of Docker's first form (schema 1)".to_owned(),
             });
         }
+        if let Some(reason) = document.contradiction() {
+            return Err(ImageError::Malformed {
+                name: digest.path().as_bytes().into(),
+                reason,
+            });
+        }
         Ok(document)
     }
 
@@ -302,13 +336,20 @@ impl Search<'_> {
         let (manifest, config_digest, configuration) = self.manifest(candidate)?;
         let layers = manifest.layers.unwrap_or_default();
         let count = counted(layers.len())?;
+        let diff_ids = configuration
+            .diff_ids(count)
+            .map_err(|reason| ImageError::Malformed {
+                name: config_digest.path().as_bytes().into(),
+                reason,
+            })?;
         let layers = layers.iter().enumerate().map(|(index, descriptor)| {
             let name = LayerName {
                 number: index + 1,
                 of: count,
                 digest: descriptor.digest.clone(),
             };
-            self.layer(descriptor, name)
+            let diff_id = diff_ids.get(index).map(|text| Digest::parse(text));
+            self.layer(descriptor, name, diff_id.transpose()?)
         });
         let layers = layers.collect::<Result<_, _>>()?;
         let platform = candidate.platform.clone();
@@ -323,7 +364,12 @@ impl Search<'_> {
         })
     }
 
-    fn layer(&self, descriptor: &Descriptor, name: LayerName) -> Result<LayerBlob, ImageError> {
+    fn layer(
+        &self,
+        descriptor: &Descriptor,
+        name: LayerName,
+        diff_id: Option<Digest>,
+    ) -> Result<LayerBlob, ImageError> {
         let kind = descriptor.media_type.as_deref().unwrap_or_default();
         let is_foreign = kind.contains("nondistributable") || kind.contains(".foreign.");
         let digest = Digest::parse(&descriptor.digest)?;
@@ -354,6 +400,7 @@ impl Search<'_> {
             name,
             blob,
             check: Check::Blob(digest),
+            diff_id,
         })
     }
 }
@@ -381,6 +428,26 @@ impl Found {
 }
 
 impl Configuration {
+    /// The digests of the layers without their compression, which an image of `layers` layers has as many of; none if it has no
+    /// list of them.
+    fn diff_ids(&self, layers: usize) -> Result<&[String], String> {
+        let Some(rootfs) = &self.rootfs else {
+            return Ok(&[]);
+        };
+        if let Some(kind) = rootfs.kind.as_deref().filter(|kind| *kind != "layers") {
+            let kind = cellblock_text::printable(kind);
+            return Err(format!("its `rootfs.type` is '{kind}' and not 'layers'"));
+        }
+        let diff_ids = rootfs.diff_ids.as_deref().unwrap_or_default();
+        if diff_ids.len() == layers {
+            return Ok(diff_ids);
+        }
+        let count = diff_ids.len();
+        Err(format!(
+            "its `rootfs.diff_ids` are {count}, and the manifest has {layers} layers"
+        ))
+    }
+
     pub(super) fn platform(&self) -> Option<ImagePlatform> {
         platform(
             self.os.as_deref()?,

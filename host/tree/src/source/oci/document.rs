@@ -47,6 +47,8 @@ pub(super) struct Document {
     #[serde(default)]
     pub(super) schema_version: Option<u64>,
     #[serde(default)]
+    pub(super) media_type: Option<String>,
+    #[serde(default)]
     pub(super) artifact_type: Option<String>,
     /// An index has these.
     #[serde(default)]
@@ -56,6 +58,55 @@ pub(super) struct Document {
     pub(super) config: Option<Descriptor>,
     #[serde(default)]
     pub(super) layers: Option<Vec<Descriptor>>,
+}
+
+/// The media types of an index, and of a manifest.
+const OF_INDEXES: [&str; 2] = [
+    "application/vnd.oci.image.index.v1+json",
+    "application/vnd.docker.distribution.manifest.list.v2+json",
+];
+const OF_MANIFESTS: [&str; 2] = [
+    "application/vnd.oci.image.manifest.v1+json",
+    "application/vnd.docker.distribution.manifest.v2+json",
+];
+
+impl Document {
+    /// What is wrong with a document that others could take for something else than it is taken for here (OCI Image Format
+    /// Specification 1.1, "OCI Image Manifest Specification" and "OCI Image Index Specification", `mediaType`; CVE-2021-41190).
+    pub(super) fn contradiction(&self) -> Option<String> {
+        let is_manifest = self.config.is_some() || self.layers.is_some();
+        let (noun, types) = match (&self.manifests, is_manifest) {
+            (Some(_), true) => {
+                let reason = "it has `manifests`, as an index, and `config` or `layers`, as a manifest: it may be one of them only";
+                return Some(reason.to_owned());
+            }
+            (Some(_), false) => ("an index", OF_INDEXES),
+            (None, true) => ("a manifest", OF_MANIFESTS),
+            (None, false) => return None,
+        };
+        let own = self.media_type.as_deref().filter(|own| !own.is_empty())?;
+        let own = own.split(';').next().unwrap_or_default().trim_end();
+        (!types.contains(&own)).then(|| {
+            let own = cellblock_text::printable(own);
+            format!("it is {noun}, and its `mediaType` is {own}")
+        })
+    }
+}
+
+/// The file that tells a layout.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct LayoutMark {
+    #[serde(default)]
+    pub(super) image_layout_version: Option<String>,
+}
+
+impl LayoutMark {
+    /// Whether it tells one that is read here: of version 1.
+    pub(super) fn is_known(&self) -> bool {
+        let version = self.image_layout_version.as_deref().unwrap_or_default();
+        version.split('.').next() == Some("1")
+    }
 }
 
 /// The configuration of an image.
@@ -75,6 +126,8 @@ pub(super) struct Configuration {
 
 #[derive(Debug, Deserialize)]
 pub(super) struct RootFs {
+    #[serde(default, rename = "type")]
+    pub(super) kind: Option<String>,
     #[serde(default)]
     pub(super) diff_ids: Option<Vec<String>>,
 }

@@ -107,6 +107,7 @@ fn saved_layers(
             },
             blob: layout.open(path)?,
             check: Check::Content(Digest::parse(digest)?),
+            diff_id: None,
         })
     });
     layers.collect()

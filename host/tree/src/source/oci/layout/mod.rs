@@ -24,7 +24,7 @@ use tar::TarLayout;
 /// The entry points of an image.
 pub(super) const INDEX: &str = "index.json";
 /// What tells a layout.
-const MARK: &str = "oci-layout";
+pub(super) const MARK: &str = "oci-layout";
 /// The entry point of what `docker save` writes.
 pub(super) const SAVED: &str = "manifest.json";
 

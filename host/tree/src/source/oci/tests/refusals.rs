@@ -340,3 +340,132 @@ fn a_value_that_no_program_can_be_given_is_refused() {
     layout.write_index();
     refused(&layout.image(), &["its `Cmd` has a NUL byte"]);
 }
+
+/// An image of one layer whose configuration and manifest `edit` changes.
+fn edited(packing: Packing, edit: impl FnOnce(&mut Value, &mut Value)) -> Layout {
+    let mut layout = Layout::new();
+    let tar = tar().member(b"a", b'0', b"x").end();
+    let layer = layout.layer(packing, &tar);
+    let mut config = config("amd64");
+    let diff_id = Digest::of(Algorithm::Sha256, &tar).to_string();
+    config["rootfs"] = json!({ "type": "layers", "diff_ids": [diff_id] });
+    let mut manifest = json!({ "schemaVersion": 2, "layers": [layer] });
+    edit(&mut config, &mut manifest);
+    let bytes = serde_json::to_vec(&config).unwrap();
+    manifest["config"] = layout.blob("application/vnd.oci.image.config.v1+json", &bytes);
+    let manifest = layout.blob(
+        "application/vnd.oci.image.manifest.v1+json",
+        &serde_json::to_vec(&manifest).unwrap(),
+    );
+    layout.add(manifest, "", None);
+    layout.write_index();
+    layout
+}
+
+#[test]
+fn a_document_that_could_be_taken_for_something_else_is_refused() {
+    for kind in [
+        "application/vnd.oci.image.manifest.v1+json",
+        "application/vnd.docker.distribution.manifest.v2+json",
+    ] {
+        let sound = edited(Packing::Plain, |_, manifest| {
+            manifest["mediaType"] = json!(kind)
+        });
+        assert_eq!(paths(&tree_of(&sound.image())), ["/a"]);
+    }
+    for manifests in [json!([]), json!([{ "digest": "sha256:00", "size": 1 }])] {
+        let both = edited(Packing::Plain, |_, manifest| {
+            manifest["manifests"] = manifests
+        });
+        refused(
+            &both.image(),
+            &["blobs/sha256/", "it may be one of them only"],
+        );
+    }
+    for kind in [
+        "application/vnd.oci.image.index.v1+json",
+        "application/vnd.oci.image.config.v1+json",
+    ] {
+        let other = edited(Packing::Plain, |_, manifest| {
+            manifest["mediaType"] = json!(kind)
+        });
+        refused(
+            &other.image(),
+            &[
+                "blobs/sha256/",
+                &format!("it is a manifest, and its `mediaType` is {kind}"),
+            ],
+        );
+    }
+    let layout = Layout::of(&[tar().end()], Packing::Plain);
+    let index = |extra: Value| {
+        let mut index = json!({ "schemaVersion": 2, "manifests": layout.manifests });
+        index
+            .as_object_mut()
+            .unwrap()
+            .extend(extra.as_object().unwrap().clone());
+        fs::write(layout.path().join("index.json"), index.to_string()).unwrap();
+    };
+    index(json!({ "layers": [] }));
+    refused(&layout.image(), &["index.json: it has `manifests`"]);
+    index(json!({ "mediaType": "application/vnd.oci.image.manifest.v1+json" }));
+    refused(
+        &layout.image(),
+        &["index.json: it is an index, and its `mediaType` is"],
+    );
+    index(json!({ "mediaType": "application/vnd.oci.image.index.v1+json" }));
+    tree_of(&layout.image());
+}
+
+#[test]
+fn a_layout_of_another_version_is_refused() {
+    let layout = Layout::of(&[tar().end()], Packing::Plain);
+    let mark = layout.path().join("oci-layout");
+    for (text, shown) in [
+        (r#"{"imageLayoutVersion":"9.0.0"}"#, "'9.0.0'"),
+        (r#"{"imageLayoutVersion":"10"}"#, "'10'"),
+        ("{}", "''"),
+    ] {
+        fs::write(&mark, text).unwrap();
+        let expected = format!("oci-layout: its `imageLayoutVersion` is {shown}");
+        refused(&layout.image(), &[&expected]);
+    }
+    fs::write(&mark, r#"{"imageLayoutVersion":"1.7"}"#).unwrap();
+    tree_of(&layout.image());
+    fs::remove_file(mark).unwrap();
+    tree_of(&layout.image());
+}
+
+#[test]
+fn the_digests_of_a_configuration_belong_to_the_layers() {
+    let zero = format!("sha256:{}", "0".repeat(64));
+    for packing in Packing::ALL {
+        let sound = edited(packing, |_, _| ());
+        assert_eq!(paths(&tree_of(&sound.image())), ["/a"]);
+        for diff_ids in [json!(null), json!([]), json!([zero, zero])] {
+            let count = diff_ids.as_array().map_or(0, Vec::len);
+            let layout = edited(packing, |config, _| config["rootfs"]["diff_ids"] = diff_ids);
+            let expected =
+                format!("its `rootfs.diff_ids` are {count}, and the manifest has 1 layers");
+            refused(&layout.image(), &[&expected]);
+        }
+        let layout = edited(packing, |config, _| {
+            config["rootfs"]["type"] = json!("base")
+        });
+        refused(
+            &layout.image(),
+            &["its `rootfs.type` is 'base' and not 'layers'"],
+        );
+        // Of a compressed one it would have to be computed beside that of the blob.
+        let other = edited(packing, |config, _| {
+            config["rootfs"]["diff_ids"] = json!([zero])
+        });
+        if packing == Packing::Plain {
+            let expected =
+                format!("is not compressed, and the configuration has the digest {zero}");
+            refused(&other.image(), &["layer 1 (sha256:", &expected]);
+        } else {
+            tree_of(&other.image());
+        }
+    }
+}
