@@ -1,5 +1,6 @@
 //! One line of a file of contexts.
 
+use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use regex::bytes::Regex;
@@ -79,9 +80,44 @@ pub(super) struct Written {
     /// The bytes that all it matches begin with; for a path that is written out, the path.
     pub(super) beginning: Box<[u8]>,
     is_literal: bool,
+    /// The expression as it is written.
+    text: Box<str>,
 }
 
 impl Written {
+    /// Refuses what `setfiles` refuses: one expression with different contexts for what both lines are for. Each comes with its
+    /// line.
+    pub(super) fn hold_apart(written: &[(usize, Self)]) -> Result<(), (usize, ContextsError)> {
+        let mut by_text: BTreeMap<&str, Vec<&(usize, Self)>> = BTreeMap::new();
+        for new in written {
+            let (line, this) = new;
+            let same = by_text.entry(&this.text).or_default();
+            let overlaps = |other: &Entry| {
+                other.kind.is_none() || this.entry.kind.is_none() || other.kind == this.entry.kind
+            };
+            let mut others = same.iter();
+            let differs = others.find(|(_, other)| {
+                overlaps(&other.entry) && other.entry.context != this.entry.context
+            });
+            if let Some((first, other)) = differs {
+                let shown = |entry: &Entry| entry.context.as_deref().unwrap_or(NONE).to_owned();
+                let (here, there) = (shown(&this.entry), shown(&other.entry));
+                let error = ContextsError::Expression {
+                    text: this.text.to_string(),
+                    reason: format!(
+                        "has the context {here} here and {there} in line {first}: setfiles refuses that; keep one of the lines"
+                    ),
+                };
+                return Err((*line, error));
+            }
+            // Of those that say the same, one is enough.
+            if same.iter().all(|(_, it)| it.entry.kind != this.entry.kind) {
+                same.push(new);
+            }
+        }
+        Ok(())
+    }
+
     pub(super) fn is_literal(&self) -> bool {
         self.is_literal
     }
@@ -116,13 +152,17 @@ impl Written {
             },
             beginning,
             is_literal,
+            text: expression.into(),
         })
     }
 }
 
+/// What stands for no context.
+const NONE: &str = "<<none>>";
+
 /// A context, or nothing for `<<none>>`.
 fn parse_context(text: &str) -> Result<Option<Box<str>>, ContextsError> {
-    if text == "<<none>>" {
+    if text == NONE {
         return Ok(None);
     }
     // USER:ROLE:TYPE, and a range may have colons of its own.

@@ -1,8 +1,12 @@
 //! Expressions of PCRE, as `file_contexts` has them, in the syntax of the crate `regex`. Bytes are matched, and `.` is any of
 //! them.
 //!
+//! libselinux compiles `^EXPR$`, without a group: of a `|` outside of all groups, the first alternative is anchored at the
+//! beginning alone, and the last one at the end. Where the expression has a first name without meaningful characters, paths must
+//! begin with it all the same.
+//!
 //! What is written the same and means another thing is translated: `[`, `&` and `~` in a class, and `\<`. What the crate does not
-//! have, references to groups and looking ahead, is an error.
+//! have, references to groups, looking ahead and possessive quantifiers, is an error.
 
 use regex::bytes::{Regex, RegexBuilder};
 
@@ -39,13 +43,13 @@ impl Expression {
             reason,
         };
         let (translated, has_choice) = translate(text).map_err(|it| refused(it.to_owned()))?;
-        compiled(&translated).map_err(refused)?;
         let mut beginning = literal;
         if has_choice {
-            beginning.clear();
+            beginning = stem(text);
         } else if b"?*{".contains(&meta) {
             beginning.pop();
         }
+        compiled(&translated).map_err(refused)?;
         Ok(Self {
             translated,
             beginning: beginning.into(),
@@ -54,9 +58,22 @@ impl Expression {
     }
 }
 
-/// The expression over whole paths.
+/// The first name of an expression and the slash behind it, if nothing in it has a meaning: libselinux looks at no path that
+/// begins otherwise, whatever the alternatives are.
+fn stem(text: &str) -> Vec<u8> {
+    let second = text.get(1..).and_then(|rest| rest.find('/'));
+    let stem = &text.as_bytes()[..second.map_or(0, |place| place + 2)];
+    let is_plain = |byte: &u8| *byte != b'\\' && !META.contains(byte);
+    if stem.iter().all(is_plain) {
+        stem.to_vec()
+    } else {
+        Vec::new()
+    }
+}
+
+/// The expression as libselinux anchors it.
 pub(super) fn compiled(translated: &str) -> Result<Regex, String> {
-    RegexBuilder::new(&format!("^(?:{translated})$"))
+    RegexBuilder::new(&format!("^{translated}$"))
         .unicode(false)
         .dot_matches_new_line(true)
         .size_limit(MOST_COMPILED)
@@ -101,9 +118,11 @@ fn translate(text: &str) -> Result<(String, bool), &'static str> {
     let mut translated = String::with_capacity(text.len());
     let mut has_choice = false;
     let mut depth = 0_u32;
+    let mut repeated = Repeated::No;
     let mut rest = text;
     while let Some(character) = rest.chars().next() {
         rest = &rest[character.len_utf8()..];
+        repeated = repeated.after(character)?;
         match character {
             '\\' => rest = escape(rest, &mut translated)?,
             '[' => rest = class(rest, &mut translated)?,
@@ -119,6 +138,37 @@ fn translate(text: &str) -> Result<(String, bool), &'static str> {
         }
     }
     Ok((translated, has_choice))
+}
+
+/// Whether what stands before a character repeats something already.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Repeated {
+    No,
+    /// It opens a group, of which a `?` tells something.
+    Opened,
+    /// As often as it can.
+    Greedily,
+    /// As seldom as it can.
+    Lazily,
+}
+
+impl Repeated {
+    /// The same after another character, which is in no class and behind no backslash.
+    fn after(self, character: char) -> Result<Self, &'static str> {
+        match (self, character) {
+            (Self::Opened, '?') => Ok(Self::No),
+            (Self::Greedily, '?') => Ok(Self::Lazily),
+            (Self::Greedily, '+') => Err(
+                "has a possessive quantifier (*+, ++, ?+ or }+), which is not read: leave its last '+' out if that matches the same",
+            ),
+            (Self::Greedily | Self::Lazily, '*' | '+' | '?' | '{') => {
+                Err("repeats what is repeated already: put a group around it")
+            }
+            (_, '*' | '+' | '?' | '}') => Ok(Self::Greedily),
+            (_, '(') => Ok(Self::Opened),
+            _ => Ok(Self::No),
+        }
+    }
 }
 
 /// What follows a backslash.

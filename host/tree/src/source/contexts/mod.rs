@@ -6,7 +6,7 @@
 //! ```
 //!
 //! A line is a regular expression, perhaps a type (`--`, `-d`, `-l`, `-c`, `-b`, `-p`, `-s`), and a context or `<<none>>`. The
-//! expression is anchored at both ends. Entries with characters that mean something in an expression come first, then those
+//! expression is anchored at both ends, as libselinux does it. Entries with characters that mean something in an expression come first, then those
 //! without, each in the order of the files; of all that match, the last one counts. Aliases put another beginning before a path
 //! that is looked up: one of `.subs`, then one of `.subs_dist`, and in each the last line that fits.
 
@@ -67,11 +67,11 @@ impl FileContexts {
     /// # Errors
     /// [`SourceError`] if a file cannot be read, or a line of it is malformed.
     pub fn read(path: &Path) -> Result<Self, SourceError> {
-        let mut written = entries_of(path, &read(path)?)?;
+        let mut written = distinct_entries_of(path, &read(path)?)?;
         for ending in ENTRIES_BESIDE {
             let file = with_ending(path, ending);
             if let Some(bytes) = read_if_there(&file)? {
-                written.extend(entries_of(&file, &bytes)?);
+                written.extend(entries_of(&file, &bytes)?.into_iter().map(|(_, it)| it));
             }
         }
         let mut contexts = Self::of(written);
@@ -89,7 +89,7 @@ impl FileContexts {
     /// # Errors
     /// [`SourceError::Contexts`] if a line is malformed.
     pub fn parse(path: &Path, text: &[u8]) -> Result<Self, SourceError> {
-        Ok(Self::of(entries_of(path, text)?))
+        Ok(Self::of(distinct_entries_of(path, text)?))
     }
 
     fn of(written: Vec<Written>) -> Self {
@@ -209,13 +209,26 @@ fn lines(text: &[u8]) -> impl Iterator<Item = (usize, Vec<&[u8]>)> {
     })
 }
 
-fn entries_of(path: &Path, text: &[u8]) -> Result<Vec<Written>, SourceError> {
+/// The entries of the first file, in which no two may contradict each other; those of the files beside it may.
+fn distinct_entries_of(path: &Path, text: &[u8]) -> Result<Vec<Written>, SourceError> {
+    let entries = entries_of(path, text)?;
+    Written::hold_apart(&entries).map_err(|(line, error)| SourceError::Contexts {
+        path: path.into(),
+        line,
+        error,
+    })?;
+    Ok(entries.into_iter().map(|(_, written)| written).collect())
+}
+
+/// The entries of a file, each with its line.
+fn entries_of(path: &Path, text: &[u8]) -> Result<Vec<(usize, Written)>, SourceError> {
     let entries = lines(text).map(|(line, words)| {
-        Written::parse(&words).map_err(|error| SourceError::Contexts {
+        let written = Written::parse(&words).map_err(|error| SourceError::Contexts {
             path: path.into(),
             line,
             error,
-        })
+        })?;
+        Ok((line, written))
     });
     entries.collect()
 }

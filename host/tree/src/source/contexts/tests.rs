@@ -77,9 +77,11 @@ fn what_the_crate_reads_otherwise_is_translated() {
     assert_eq!(context(b"/c]"), None);
     assert_eq!(context(b"/d1_2"), Some("u:r:digits"));
     assert_eq!(context(b"/e<f>gh"), Some("u:r:angle"));
-    assert_eq!(context(b"/f"), Some("u:r:choice"));
-    assert_eq!(context(b"/g"), Some("u:r:choice"));
-    assert_eq!(context(b"/fx"), None);
+    // The first alternative is anchored at the beginning alone, the last one at the end.
+    for path in [&b"/f"[..], b"/g", b"/fx", b"/x/g"] {
+        assert_eq!(context(path), Some("u:r:choice"));
+    }
+    assert_eq!(context(b"/gx"), None);
     assert_eq!(context(b"/h\xff\nj"), Some("u:r:bytes"));
 }
 
@@ -103,7 +105,36 @@ fn a_line_that_cannot_be_is_named() {
         ("/a[+--]b u:r:t", 1, "'--' in a class"),
         ("/a.\\ u:r:t", 1, "ends with a backslash"),
         (&long, 1, "bytes of memory"),
+        (
+            "/ok.* u:r:t\n/a.*+b u:r:t",
+            2,
+            "has a possessive quantifier",
+        ),
+        ("/a.++b u:r:t", 1, "has a possessive quantifier"),
+        ("/a.?+b u:r:t", 1, "has a possessive quantifier"),
+        ("/a.{2}+b u:r:t", 1, "has a possessive quantifier"),
+        ("/a.** u:r:t", 1, "repeats what is repeated already"),
+        ("/a.*?+ u:r:t", 1, "repeats what is repeated already"),
+        (
+            "/a.* u:r:t\n/b u:r:t\n/a.* u:r:t\n/a.* u:r:x",
+            4,
+            "'/a.*', which has the context u:r:x here and u:r:t in line 1",
+        ),
+        (
+            "/a -d u:r:t\n/a -- u:r:x\n/a -d <<none>>",
+            3,
+            "'/a', which has the context <<none>> here and u:r:t in line 1",
+        ),
+        (
+            "/a -- u:r:t\n/a u:r:x",
+            2,
+            "'/a', which has the context u:r:x here and u:r:t in line 1",
+        ),
     ];
+    // What is no quantifier stays.
+    parse(
+        "/a.*?b u:r:t\n/(?:a)+ u:r:t\n/c[*+]+ u:r:t\n/d\\*+ u:r:t\n/e u:r:t\n/e u:r:t\n/f -d u:r:t\n/f -- u:r:x\n",
+    );
     for (text, line, reason) in faults {
         let (at, error) = refused(text);
         let told = error.to_string();
@@ -294,13 +325,33 @@ fn every_kind_of_entry_is_as_matchpathcon_has_it() {
             "fc",
             "/a(/.*)? u:r:a:s0\n/a/[[:digit:]]+ u:r:digits:s0\n/a/[^x]* -- u:r:nox:s0\n/lit u:r:early:s0\n/l.t u:r:late:s0\n\
              /a/esc\\.d/.* u:r:esc:s0\n/a/plus\\+ u:r:plus:s0\n/a/b? -d u:r:opt:s0\n/a/none <<none>>\n/a/n{2} u:r:twice:s0\n\
-             /(u|v)(/.*)? u:r:choice:s0\n/a/[[x]y u:r:open:s0\n/a/[]x]y u:r:close:s0\n",
+             /(u|v)(/.*)? u:r:choice:s0\n/a/[[x]y u:r:open:s0\n/a/[]x]y u:r:close:s0\n\
+             /m|/n u:r:alt:s0\n/stem/a|/other/b u:r:stem:s0\n/w/a|/w/.b|/w/c u:r:three:s0\n",
         ),
         ("fc.homedirs", "/a/home/.* u:r:home:s0\n"),
         ("fc.local", "/a/home/l.* u:r:local:s0\n"),
         ("fc.subs_dist", "/alias /a\n/alias/home /u\n/top /\n"),
     ];
-    const PATHS: [&str; 24] = [
+    const PATHS: [&str; 43] = [
+        "/m",
+        "/mx",
+        "/m/x",
+        "/n",
+        "/nx",
+        "/x/n",
+        "/stem/a",
+        "/stem/ab",
+        "/stem/x/other/b",
+        "/stem",
+        "/other/b",
+        "/w/ax",
+        "/w/q/w/.b",
+        "/w/xb",
+        "/w/x/w/c",
+        "/w/c",
+        "/x/w/c",
+        "/m/",
+        "/q/stem/a",
         "/a",
         "/a/12",
         "/a/1x",
@@ -357,5 +408,35 @@ fn every_kind_of_entry_is_as_matchpathcon_has_it() {
                 "{mode} {path}"
             );
         }
+    }
+}
+
+#[test]
+fn files_that_setfiles_refuses_are_refused_and_what_it_takes_is_taken() {
+    let Some(setfiles) = judge("setfiles") else {
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("fc");
+    std::fs::create_dir(folder.path().join("root")).unwrap();
+    for text in [
+        "/a u:o:x:s0\n/b u:o:y:s0\n",
+        "/a u:o:x:s0\n/a u:o:y:s0\n",
+        "/a.* -d u:o:x:s0\n/a.* -- u:o:y:s0\n",
+        "/a.* u:o:x:s0\n/a.* -- u:o:y:s0\n",
+        "/a.* <<none>>\n/a.* u:o:y:s0\n",
+        "/a.** u:o:y:s0\n",
+    ] {
+        std::fs::write(&file, text).unwrap();
+        let mut command = setfiles.command();
+        let root = folder.path().join("root");
+        command.args(["-n", "-r"]).args([&root, &file, &root]);
+        let output = command.output().unwrap();
+        assert_eq!(
+            FileContexts::read(&file).is_ok(),
+            output.status.success(),
+            "{text}: {}",
+            cellblock_judges::text(&output)
+        );
     }
 }
