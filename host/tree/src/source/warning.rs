@@ -54,6 +54,19 @@ pub enum Warning {
         /// How many others there are in the layer.
         others: usize,
     },
+    /// A layer of an image hides names below what is a symbolic link in a lower one, and so nothing.
+    WhiteoutBelowLink {
+        /// The image.
+        root: PathBuf,
+        /// The layer.
+        layer: String,
+        /// The link's path.
+        path: PathBytes,
+        /// Where it leads.
+        target: PathBytes,
+        /// How many others there are in the layer.
+        others: usize,
+    },
     /// A specification of owners and modes says what is left.
     Unheeded {
         /// The specification.
@@ -176,6 +189,24 @@ impl fmt::Display for Warning {
                     formatter,
                     "{}: has different contexts for {first} and {second}, which are one file; it has that of the first{others}",
                     contexts.display()
+                )
+            }
+            Self::WhiteoutBelowLink {
+                root,
+                layer,
+                path,
+                target,
+                others,
+            } => {
+                let root = root.display();
+                let others = match others {
+                    0 => String::new(),
+                    others => format!("; so it is with {others} other links"),
+                };
+                write!(
+                    formatter,
+                    "{root}: layer {layer} has whiteouts below {path}, in a lower layer a symbolic link to {target}: they hide nothing \
+                     that the link leads to{others}"
                 )
             }
             Self::OfReader { root, text } => write!(formatter, "{}: {text}", root.display()),

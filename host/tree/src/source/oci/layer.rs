@@ -4,7 +4,7 @@
 //! last it is merged into them. So a marker hides nothing of its own layer, wherever it stands, and what a layer's hard link leads
 //! to in a lower layer keeps its inode, though its name may go.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::archive::blocks::Blocks;
 use super::super::archive::member::{Member, MemberKind, Members};
@@ -21,6 +21,8 @@ use crate::{Attribute, Kind};
 const WHITEOUT: &[u8] = b".wh.";
 /// What hides all that lower layers have in a directory.
 const OPAQUE: &[u8] = b".wh..wh..opq";
+/// Where AUFS keeps what has several names.
+const LINKED: &[u8] = b".wh..wh.plnk";
 /// What names of AUFS begin with that mean nothing to others.
 const OF_AUFS: &[u8] = b".wh..wh.";
 
@@ -57,6 +59,11 @@ pub(super) fn plant(
         match marker(&path, &member.path)? {
             Marker::None => {}
             Marker::Ignored => continue,
+            Marker::Linked if matches!(member.kind, MemberKind::File { .. }) => {
+                planting.add(member)?;
+                continue;
+            }
+            Marker::Linked => continue,
             Marker::Whiteout(hidden) => {
                 planting.note(&member)?;
                 whiteouts.push(hidden);
@@ -83,6 +90,7 @@ pub(super) fn plant(
         planting.add(member)?;
     }
     let (spans, unknown) = (planting.spans, planting.unknown);
+    forest.unname(root, LINKED);
     Ok(Planted {
         root,
         whiteouts,
@@ -92,16 +100,48 @@ pub(super) fn plant(
     })
 }
 
-/// Puts a layer over those below it. Returns the symbolic links of theirs that give way to a directory of which the layer has no
-/// member, by path, with their targets.
-pub(super) fn apply(forest: &mut Forest, planted: &Planted) -> Vec<(Vec<u8>, Vec<u8>)> {
+/// What somebody should know of a layer over those below it.
+pub(super) struct Hidden {
+    /// The symbolic links of lower layers that give way to a directory of which the layer has no member, by path, with their
+    /// targets.
+    pub(super) links: Vec<(Vec<u8>, Vec<u8>)>,
+    /// The symbolic links that whiteouts would have to lead through, and so hide nothing, likewise.
+    pub(super) passed: Vec<(Vec<u8>, Vec<u8>)>,
+}
+
+/// Puts a layer over those below it.
+pub(super) fn apply(forest: &mut Forest, planted: &Planted) -> Hidden {
+    let passed = passed_links(forest, planted);
     for path in &planted.opaque {
         forest.empty(&borrowed(path));
     }
     for path in &planted.whiteouts {
         forest.remove(&borrowed(path));
     }
-    forest.merge_layer(planted.root)
+    Hidden {
+        links: forest.merge_layer(planted.root),
+        passed,
+    }
+}
+
+/// The symbolic links of lower layers on the way to what a layer's markers name, each once. Where the layer has something of its own
+/// in the place of a link, that takes its place.
+fn passed_links(forest: &Forest, planted: &Planted) -> Vec<(Vec<u8>, Vec<u8>)> {
+    // A whiteout hides a link itself as anything else; an opaque marker is in what it names.
+    let above = planted.whiteouts.iter().map(|path| &path[..path.len() - 1]);
+    let within = planted.opaque.iter().map(|path| &path[..]);
+    let mut passed = BTreeMap::new();
+    for path in above.chain(within) {
+        let path = borrowed(path);
+        let Some((count, target)) = forest.symlink_in(InodeId::ROOT, &path) else {
+            continue;
+        };
+        let link = &path[..count];
+        if forest.lookup_in(planted.root, link).is_none() {
+            passed.insert(crate::join_path(link.iter().copied()), target.to_vec());
+        }
+    }
+    passed.into_iter().collect()
 }
 
 /// What a member's name means.
@@ -109,6 +149,8 @@ enum Marker {
     None,
     /// It is for AUFS alone.
     Ignored,
+    /// It is no part of the tree, but what has several names is kept there by AUFS, and they are hard links to it.
+    Linked,
     Whiteout(Path),
     Opaque(Path),
 }
@@ -122,6 +164,9 @@ fn marker(path: &[&[u8]], member: &[u8]) -> Result<Marker, LayerFault> {
     let Some((name, parents)) = path.split_last() else {
         return Ok(Marker::None);
     };
+    if let [LINKED] = parents {
+        return Ok(Marker::Linked);
+    }
     if parents.iter().any(|name| name.starts_with(OF_AUFS)) {
         return Ok(Marker::Ignored);
     }
@@ -196,6 +241,6 @@ fn owned(path: &[&[u8]]) -> Path {
     path.iter().map(|name| Box::from(*name)).collect()
 }
 
-fn borrowed(path: &Path) -> Vec<&[u8]> {
+fn borrowed(path: &[Box<[u8]>]) -> Vec<&[u8]> {
     path.iter().map(|name| &**name).collect()
 }

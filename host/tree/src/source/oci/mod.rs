@@ -14,7 +14,7 @@
 //!
 //! A path in a layer is what it says, by its real directories. Where a lower layer has a symbolic link and this one a name below it,
 //! the link gives way to a directory, as it does for containerd and Docker, which keep each layer in a folder of its own; a
-//! warning says so. A whiteout, too, hides the path that it names and nothing that a link leads to. Whiteouts and opaque
+//! warning says so. A whiteout, too, hides the path that it names and nothing that a link leads to, and a warning says so. Whiteouts and opaque
 //! markers hide what lower layers have, never what their own layer has, wherever they stand in it.
 
 mod abreast;
@@ -221,13 +221,22 @@ pub(super) fn read(
     let spent = abreast::in_order(layers, means.decompressors, left, |layer, flow| {
         let planted = layer::plant(flow, &mut forest, (number, kept), overlay)?;
         let hidden = layer::apply(&mut forest, &planted);
-        if let Some((first, target)) = hidden.first() {
+        if let Some((first, target)) = hidden.links.first() {
             warnings.push(Warning::LinkHidden {
                 root: path.clone(),
                 layer: layer.to_string(),
                 path: first.as_slice().into(),
                 target: target.as_slice().into(),
-                others: hidden.len() - 1,
+                others: hidden.links.len() - 1,
+            });
+        }
+        if let Some((first, target)) = hidden.passed.first() {
+            warnings.push(Warning::WhiteoutBelowLink {
+                root: path.clone(),
+                layer: layer.to_string(),
+                path: first.as_slice().into(),
+                target: target.as_slice().into(),
+                others: hidden.passed.len() - 1,
             });
         }
         unknown.extend(planted.unknown);

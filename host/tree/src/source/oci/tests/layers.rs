@@ -109,6 +109,22 @@ fn what_is_of_aufs_alone_is_left_out() {
 }
 
 #[test]
+fn what_aufs_keeps_for_hard_links_is_what_they_lead_to() {
+    let tree = layered(&[
+        dir(b".wh..wh.plnk/")
+            .member(b".wh..wh.plnk/1.2", b'0', b"data")
+            .link(b"a", b'1', b".wh..wh.plnk/1.2")
+            .link(b"b", b'1', b".wh..wh.plnk/1.2")
+            .end(),
+        tar().member(b"c", b'0', b"c").end(),
+    ]);
+    assert_eq!(paths(&tree), ["/a", "/b", "/c"]);
+    assert_eq!(contents(&tree, "/a"), b"data");
+    let first = find(&tree, "/a");
+    assert_eq!(*tree.node(find(&tree, "/b")).kind, Kind::HardLink(first));
+}
+
+#[test]
 fn a_path_is_real_and_leads_not_through_a_lower_layers_symlink() {
     let lower = || {
         dir(b"usr/")
@@ -142,7 +158,32 @@ fn a_path_is_real_and_leads_not_through_a_lower_layers_symlink() {
         Kind::Symlink(_)
     ));
     let opaque = tar().member(b"lib/.wh..wh..opq", b'0', b"").end();
-    assert_eq!(paths(&layered(&[lower(), opaque])), paths(&tree));
+    assert_eq!(paths(&layered(&[lower(), opaque.clone()])), paths(&tree));
+    // That is told, once.
+    let whiteouts = tar()
+        .member(b"lib/.wh.a", b'0', b"")
+        .member(b"lib/.wh.b", b'0', b"")
+        .end();
+    for layer in [opaque, whiteouts] {
+        let gathered = gather(&Layout::of(&[lower(), layer], Packing::Plain).image()).unwrap();
+        let warnings: Vec<String> = gathered.warnings.iter().map(ToString::to_string).collect();
+        assert_eq!(warnings.len(), 1, "{warnings:?}");
+        assert!(
+            warnings[0].contains("layer 2 of 2")
+                && warnings[0].ends_with(
+                    "has whiteouts below /lib, in a lower layer a symbolic link to usr/lib: they hide nothing that the link leads to"
+                ),
+            "{warnings:?}"
+        );
+    }
+    // A whiteout of the link itself hides it, and a directory of the layer's own takes its place.
+    for layer in [
+        tar().member(b".wh.lib", b'0', b"").end(),
+        dir(b"lib/").member(b"lib/.wh.a", b'0', b"").end(),
+    ] {
+        let gathered = gather(&Layout::of(&[lower(), layer], Packing::Plain).image()).unwrap();
+        assert_eq!(gathered.warnings, []);
+    }
 }
 
 #[test]

@@ -1,0 +1,152 @@
+//! One forest into another, and the layers of an image into each other.
+
+use cellblock_text::PathBytes;
+
+use super::super::error::SourceError;
+use super::{Body, Forest, Full, InodeId, below, implied_directory};
+use crate::Kind;
+
+/// One source cannot be merged into what is there.
+#[derive(Debug)]
+pub(crate) enum Ungraftable {
+    Full,
+    DirectoryOverSymlink { path: Vec<u8>, target: Vec<u8> },
+}
+
+impl From<Ungraftable> for SourceError {
+    fn from(ungraftable: Ungraftable) -> Self {
+        match ungraftable {
+            Ungraftable::Full => Self::TooManyNodes,
+            Ungraftable::DirectoryOverSymlink { path, target } => Self::DirectoryOverSymlink {
+                path: PathBytes(path),
+                target: PathBytes(target),
+            },
+        }
+    }
+}
+
+/// A directory with something in it whose place something else has taken.
+#[derive(Debug)]
+pub(crate) struct HiddenDirectory {
+    /// Its path, from where the merging began.
+    pub(crate) path: Vec<u8>,
+    /// What took its place.
+    pub(crate) by: &'static str,
+    /// How many entries it has, those in its directories included.
+    pub(crate) entries: u64,
+}
+
+impl Forest {
+    /// Merges `other`'s root directory into the directory `at`. Returns what that hides.
+    pub(crate) fn graft(
+        &mut self,
+        at: InodeId,
+        other: Self,
+    ) -> Result<Vec<HiddenDirectory>, Ungraftable> {
+        if at == InodeId::ROOT && self.inodes.len() == 1 && self.inodes[0].metadata.is_none() {
+            *self = other;
+            return Ok(Vec::new());
+        }
+        let base = u32::try_from(self.inodes.len()).map_err(|_| Ungraftable::Full)?;
+        let total = self.inodes.len() + other.inodes.len();
+        u32::try_from(total).map_err(|_| Ungraftable::Full)?;
+        self.inodes
+            .extend(other.inodes.into_iter().map(|mut inode| {
+                if let Body::Directory(children) = &mut inode.body {
+                    for id in children.values_mut() {
+                        id.0 += base;
+                    }
+                }
+                inode
+            }));
+        self.merge(at, InodeId(base))
+    }
+
+    /// A root directory that is not yet part of anything, for what is merged later.
+    pub(crate) fn add_root(&mut self) -> Result<InodeId, Full> {
+        self.add(implied_directory())
+    }
+
+    /// Merges what is below `layer`, a root of its own, into this root, as the layer of a container image: a directory replaces a
+    /// symbolic link too. Returns the paths at which one did that of which the layer has no member, with the targets.
+    pub(crate) fn merge_layer(&mut self, layer: InodeId) -> Vec<(Vec<u8>, Vec<u8>)> {
+        let mut hidden = Vec::new();
+        let merged = self.merge_with(InodeId::ROOT, layer, |path, target, is_implied| {
+            if is_implied {
+                hidden.push((path, target));
+            }
+            Ok(())
+        });
+        merged.expect("links are replaced");
+        hidden
+    }
+
+    /// A directory does not replace a symbolic link: what lies behind the link would be lost to its users, as all of
+    /// `/usr/lib` where `/lib` points there.
+    pub(super) fn merge(
+        &mut self,
+        into: InodeId,
+        from: InodeId,
+    ) -> Result<Vec<HiddenDirectory>, Ungraftable> {
+        self.merge_with(into, from, |path, target, _| {
+            Err(Ungraftable::DirectoryOverSymlink { path, target })
+        })
+    }
+
+    /// Merges two directories. `over_link` decides where a directory would replace a symbolic link: it is given the path, the link's
+    /// target, and whether nothing is known of the directory. Returns the directories that are replaced by something else.
+    fn merge_with(
+        &mut self,
+        into: InodeId,
+        from: InodeId,
+        mut over_link: impl FnMut(Vec<u8>, Vec<u8>, bool) -> Result<(), Ungraftable>,
+    ) -> Result<Vec<HiddenDirectory>, Ungraftable> {
+        let mut hidden = Vec::new();
+        let mut pairs = vec![(into, from, Vec::new())];
+        while let Some((into, from, path)) = pairs.pop() {
+            if let Some(metadata) = self.inodes[from.index()].metadata.take() {
+                self.inodes[into.index()].metadata = Some(metadata);
+            }
+            for (name, id) in std::mem::take(self.children_mut(from)) {
+                let existing = self.children_mut(into).get(&name).copied();
+                match existing {
+                    Some(existing) if self.is_directory(existing) && self.is_directory(id) => {
+                        pairs.push((existing, id, below(&path, &name)));
+                    }
+                    Some(existing) if self.is_directory(id) => {
+                        if let Body::Other(Kind::Symlink(target)) = self.body(existing) {
+                            let is_implied = self.inode(id).metadata.is_none();
+                            over_link(below(&path, &name), target.to_vec(), is_implied)?;
+                        }
+                        self.children_mut(into).insert(name, id);
+                    }
+                    _ => {
+                        let entries = existing.map_or(0, |it| self.entries_below(it));
+                        if entries > 0 {
+                            hidden.push(HiddenDirectory {
+                                path: below(&path, &name),
+                                by: self.body(id).noun(),
+                                entries,
+                            });
+                        }
+                        self.children_mut(into).insert(name, id);
+                    }
+                }
+            }
+        }
+        Ok(hidden)
+    }
+
+    /// How many names there are below a directory; none below anything else.
+    fn entries_below(&self, id: InodeId) -> u64 {
+        let mut entries = 0;
+        let mut pending = vec![id];
+        while let Some(id) = pending.pop() {
+            if let Body::Directory(children) = self.body(id) {
+                entries += u64::try_from(children.len()).expect("a length fits 64 bits");
+                pending.extend(children.values());
+            }
+        }
+        entries
+    }
+}
