@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::super::error::ArchiveError;
 use super::super::store::{Span, long};
+use super::WITHOUT;
 use super::blocks::{BLOCK, Blocks, ReadAt};
 use super::header::{check, field, name};
 use super::pax::{AttributeError, Extensions, Unknown};
@@ -380,6 +381,7 @@ impl<'a, R: ReadAt> Members<'a, R> {
         Err(ArchiveError::Name {
             member: path.into(),
             reason,
+            advice: WITHOUT,
         })
     }
 

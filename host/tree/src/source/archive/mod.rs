@@ -251,10 +251,19 @@ impl<'a> Planting<'a> {
             return Err(ArchiveError::Name {
                 member: member.into(),
                 reason: "names the root, but is no directory",
+                advice: "make the archive of a directory (tar -C DIR -cf ARCHIVE .)",
             });
         }
         self.forest.set_metadata(self.root, metadata);
         Ok(())
+    }
+
+    /// The symbolic link that a path leads through, here or in what lies below.
+    fn symlink_of(&self, names: &[&[u8]]) -> Option<Vec<u8>> {
+        let roots = [Some(self.root), self.lower];
+        let mut found = roots.into_iter().flatten();
+        let (count, _) = found.find_map(|root| self.forest.symlink_in(root, names))?;
+        Some(names[..count].join(&b'/'))
     }
 
     fn link(&mut self, member: &[u8], path: &[&[u8]], target: &[u8]) -> Result<(), ArchiveError> {
@@ -268,7 +277,14 @@ impl<'a> Planting<'a> {
         let in_lower = |lower| self.forest.lookup_in(lower, &target_names);
         let inode = found
             .or_else(|| self.lower.and_then(in_lower))
-            .ok_or_else(|| refuse("no earlier member"))?;
+            .ok_or_else(|| match self.symlink_of(&target_names) {
+                None => refuse("no earlier member"),
+                Some(link) => ArchiveError::LinkThroughSymlink {
+                    member: member.into(),
+                    target: target.into(),
+                    link: PathBytes(link),
+                },
+            })?;
         if matches!(self.forest.body(inode), Body::Directory(_)) {
             return Err(refuse(Kind::Directory.noun()));
         }
@@ -276,6 +292,7 @@ impl<'a> Planting<'a> {
             return Err(ArchiveError::Name {
                 member: member.into(),
                 reason: "names the root, but is no directory",
+                advice: "make the archive of a directory (tar -C DIR -cf ARCHIVE .)",
             });
         };
         let parent = self.directory(member, parents)?;
@@ -336,18 +353,22 @@ impl From<Full> for ArchiveError {
     }
 }
 
+/// What helps against members that no file system can have.
+const WITHOUT: &str = "make the archive again without it";
+
 /// The names of a member's path, or of its link target; `.`, doubled slashes and those at the beginning do not count.
 pub(super) fn names<'p>(path: &'p [u8], member: &[u8]) -> Result<Vec<&'p [u8]>, ArchiveError> {
     let names: Vec<&[u8]> = path
         .split(|byte| *byte == b'/')
         .filter(|name| !matches!(*name, b"" | b"."))
         .collect();
-    let reason = if path.is_empty() {
-        "is empty"
+    let (reason, advice) = if path.is_empty() {
+        ("is empty", WITHOUT)
     } else if names.contains(&&b".."[..]) {
-        "has '..' in it"
+        let advice = "make the archive with relative names (tar -C DIR -cf ARCHIVE .)";
+        ("has '..' in it", advice)
     } else if path.contains(&0) {
-        "has a NUL byte in it"
+        ("has a NUL byte in it", WITHOUT)
     } else {
         return Ok(names);
     };
@@ -356,7 +377,11 @@ pub(super) fn names<'p>(path: &'p [u8], member: &[u8]) -> Result<Vec<&'p [u8]>, 
     } else {
         PathBytes([member, b" -> ", path].concat())
     };
-    Err(ArchiveError::Name { member, reason })
+    Err(ArchiveError::Name {
+        member,
+        reason,
+        advice,
+    })
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use super::super::error::{ArchiveError, SourceError};
 use super::super::single::noun;
 use super::super::stamp::{Stamp, status};
 use super::blocks::{Plain, ReadAt};
-use super::compression::{BeyondWindow, Decompressors, WINDOW};
+use super::compression::{BeyondWindow, Decompressors, Following, WINDOW};
 use crate::recognise::{Class, Compression, HEAD, recognise};
 
 /// Bytes decompressed at a time.
@@ -130,6 +130,7 @@ impl Packed {
             rest: RefCell::new(Rest {
                 output,
                 format,
+                is_compressed: self.compression.is_some(),
                 done: 0,
                 limit,
                 ended: false,
@@ -150,6 +151,7 @@ pub(in super::super) struct Unpacking {
 struct Rest {
     output: Box<dyn Read>,
     format: &'static str,
+    is_compressed: bool,
     /// Bytes that have been.
     done: u64,
     /// Bytes that may be.
@@ -169,7 +171,12 @@ impl Rest {
             return Err(ArchiveError::SpoolLimit { limit: self.limit });
         }
         if self.done == 0 {
-            return Err(ArchiveError::Empty);
+            return Err(match self.is_compressed {
+                true => ArchiveError::Nothing {
+                    format: self.format,
+                },
+                false => ArchiveError::Empty,
+            });
         }
         Ok(&self.buffer[..filled])
     }
@@ -227,10 +234,13 @@ pub(in super::super) fn decompress_error(
             wanted,
             limit: WINDOW,
         },
-        None => ArchiveError::Decompress {
-            format,
-            decompressed,
-            error,
+        None => match Following::of(&error) {
+            Some(Following { offset }) => ArchiveError::Follows { format, offset },
+            None => ArchiveError::Decompress {
+                format,
+                decompressed,
+                error,
+            },
         },
     }
 }

@@ -53,14 +53,14 @@ pub enum ArchiveError {
     },
 
     /// A member's name is not a relative path that stays inside.
-    #[error(
-        "member '{member}': {reason}; make the archive with relative names (tar -C DIR -cf ARCHIVE .)"
-    )]
+    #[error("member '{member}': {reason}; {advice}")]
     Name {
         /// The member's name.
         member: PathBytes,
         /// What is wrong with it.
         reason: &'static str,
+        /// What helps.
+        advice: &'static str,
     },
 
     /// A numeric field of a header does not hold a number that can be used.
@@ -109,6 +109,20 @@ pub enum ArchiveError {
         target: PathBytes,
         /// What was found there.
         found: &'static str,
+    },
+
+    /// A hard link's target is named through a symbolic link, which is not followed.
+    #[error(
+        "member '{member}' is a hard link to '{target}', and '{link}' is a symbolic link, which is not followed; name the target by \
+         the directory that it is in"
+    )]
+    LinkThroughSymlink {
+        /// The member's name.
+        member: PathBytes,
+        /// The name that it links to.
+        target: PathBytes,
+        /// The beginning of that which is a symbolic link.
+        link: PathBytes,
     },
 
     /// A member lies below another that is no directory.
@@ -260,6 +274,27 @@ pub enum ArchiveError {
         decompressed: u64,
         /// The decompressor's reason.
         error: io::Error,
+    },
+
+    /// What is compressed is nothing.
+    #[error(
+        "the {format} data decompresses to nothing (0 bytes), not even an end mark; make the archive again"
+    )]
+    Nothing {
+        /// The compression.
+        format: &'static str,
+    },
+
+    /// Behind the compressed data is something else.
+    #[error(
+        "something follows the {format} data at byte {offset}, and it is no more of that, and no zeros; cut it off, or make or fetch \
+         the archive again"
+    )]
+    Follows {
+        /// The compression.
+        format: &'static str,
+        /// Where it begins in the compressed archive.
+        offset: u64,
     },
 
     /// The compressed data refers further back than memory is given for.

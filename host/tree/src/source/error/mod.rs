@@ -322,7 +322,10 @@ impl SourceError {
             | Self::Dump { path, .. }
             | Self::Archive {
                 path,
-                error: ArchiveError::Empty | ArchiveError::NotAnArchive { .. },
+                error:
+                    ArchiveError::Empty
+                    | ArchiveError::Nothing { .. }
+                    | ArchiveError::NotAnArchive { .. },
             } => Some(path),
             Self::Image { path, error } if error.is_of_what_was_named() => Some(path),
             _ => None,

@@ -12,6 +12,8 @@ pub(super) struct Input<R> {
     buffer: Vec<u8>,
     /// What of the buffer is filled and has not been taken.
     unread: std::ops::Range<usize>,
+    /// Bytes that have been taken.
+    taken: u64,
 }
 
 impl<R: Read> Input<R> {
@@ -20,7 +22,13 @@ impl<R: Read> Input<R> {
             inner,
             buffer: vec![0; CHUNK],
             unread: 0..0,
+            taken: 0,
         }
+    }
+
+    /// How many bytes have been taken.
+    pub(super) fn offset(&self) -> u64 {
+        self.taken
     }
 
     /// The next bytes: at least `wanted`, which is at most [`CHUNK`], or all that there are.
@@ -70,6 +78,7 @@ impl<R: Read> BufRead for Input<R> {
 
     fn consume(&mut self, count: usize) {
         self.unread.start += count;
+        self.taken += u64::try_from(count).expect("a length fits 64 bits");
         if self.unread.is_empty() {
             self.unread = 0..0;
         }

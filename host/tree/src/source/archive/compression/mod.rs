@@ -94,6 +94,29 @@ impl BeyondWindow {
     }
 }
 
+/// Something behind compressed data that is none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Following {
+    /// Where it begins in the input, in bytes.
+    pub(super) offset: u64,
+}
+
+impl Following {
+    const TEXT: &str = "something follows the compressed data at byte ";
+
+    fn error(self) -> io::Error {
+        io::Error::other(format!("{}{}", Self::TEXT, self.offset))
+    }
+
+    /// What of it is in the error of a reader. It is read from the text, which is all that comes of an error where another process
+    /// decompresses.
+    pub(super) fn of(error: &io::Error) -> Option<Self> {
+        let text = error.to_string();
+        let offset = text.strip_prefix(Self::TEXT)?.parse().ok()?;
+        Some(Self { offset })
+    }
+}
+
 /// The error for data that ends in the middle.
 fn ended_early() -> io::Error {
     io::Error::new(

@@ -5,12 +5,15 @@ use std::io::{self, Read};
 use bzip2::bufread::BzDecoder;
 use flate2::bufread::GzDecoder;
 
+use super::Following;
 use super::input::Input;
 
 /// Decompresses one stream after the other.
 pub(super) struct Repeated<R, D> {
     /// `None` once all is read, or when reading on has failed.
     decoder: Option<D>,
+    /// What each stream begins with.
+    mark: &'static [u8],
     begin: fn(Input<R>) -> D,
     end: fn(D) -> Input<R>,
 }
@@ -18,6 +21,8 @@ pub(super) struct Repeated<R, D> {
 pub(super) fn gzip<R: Read>(input: Input<R>) -> Repeated<R, GzDecoder<Input<R>>> {
     Repeated {
         decoder: Some(GzDecoder::new(input)),
+        // RFC 1952, section 2.3.1.
+        mark: b"\x1f\x8b",
         begin: GzDecoder::new,
         end: GzDecoder::into_inner,
     }
@@ -26,6 +31,7 @@ pub(super) fn gzip<R: Read>(input: Input<R>) -> Repeated<R, GzDecoder<Input<R>>>
 pub(super) fn bzip2<R: Read>(input: Input<R>) -> Repeated<R, BzDecoder<Input<R>>> {
     Repeated {
         decoder: Some(BzDecoder::new(input)),
+        mark: b"BZh",
         begin: BzDecoder::new,
         end: BzDecoder::into_inner,
     }
@@ -43,9 +49,16 @@ impl<R: Read, D: Read> Read for Repeated<R, D> {
             };
             let mut input = (self.end)(decoder);
             input.skip_zeros()?;
-            if !input.peek(1)?.is_empty() {
-                self.decoder = Some((self.begin)(input));
+            let offset = input.offset();
+            let next = input.peek(self.mark.len())?;
+            if next.is_empty() {
+                return Ok(0);
             }
+            let length = next.len().min(self.mark.len());
+            if next[..length] != self.mark[..length] {
+                return Err(Following { offset }.error());
+            }
+            self.decoder = Some((self.begin)(input));
         }
         Ok(0)
     }

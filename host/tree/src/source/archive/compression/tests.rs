@@ -79,7 +79,9 @@ fn zeros_that_fill_up_a_block_are_no_data_of_gzip_and_bzip2() {
         bytes.resize(10_240, 0);
         assert_eq!(decompress(compression, bytes.clone()).unwrap(), TEXT);
         bytes.push(b'x');
-        assert!(decompress(compression, bytes).is_err(), "{compression:?}");
+        let error = decompress(compression, bytes).unwrap_err();
+        let there = Some(Following { offset: 10_240 });
+        assert_eq!(Following::of(&error), there, "{compression:?}");
     }
 }
 
