@@ -153,7 +153,7 @@ impl fmt::Display for Warning {
                 let keywords = keywords.join(", ");
                 write!(
                     formatter,
-                    "{}: its pax headers have {keywords}, which is not understood and left",
+                    "{}: its pax headers have keywords that are not understood, and nothing is made of them: {keywords}",
                     root.display()
                 )
             }

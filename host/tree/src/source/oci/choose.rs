@@ -444,7 +444,7 @@ impl Configuration {
         }
         let count = diff_ids.len();
         Err(format!(
-            "its `rootfs.diff_ids` are {count}, and the manifest has {layers} layers"
+            "its `rootfs.diff_ids` are the digests of {count} layers, and the manifest names {layers}"
         ))
     }
 

@@ -445,8 +445,9 @@ fn the_digests_of_a_configuration_belong_to_the_layers() {
         for diff_ids in [json!(null), json!([]), json!([zero, zero])] {
             let count = diff_ids.as_array().map_or(0, Vec::len);
             let layout = edited(packing, |config, _| config["rootfs"]["diff_ids"] = diff_ids);
-            let expected =
-                format!("its `rootfs.diff_ids` are {count}, and the manifest has 1 layers");
+            let expected = format!(
+                "its `rootfs.diff_ids` are the digests of {count} layers, and the manifest names 1;"
+            );
             refused(&layout.image(), &[&expected]);
         }
         let layout = edited(packing, |config, _| {
