@@ -15,7 +15,8 @@ pub(crate) fn extents(
     node: NodeId,
 ) -> Result<Vec<FileExtent>, ReaderError> {
     if inode.flags.contains(Flags::INLINE_DATA) {
-        let bytes = inline(ext, inode)?;
+        // A file may go on behind what it holds in itself: kernels read zeros there.
+        let bytes = held(ext, inode)?;
         return Ok(vec![FileExtent {
             file: node,
             offset: 0,
@@ -93,10 +94,9 @@ pub(crate) fn bytes(ext: &Ext<'_>, inode: &Inode, limit: u64) -> Result<Vec<u8>,
     Ok(bytes)
 }
 
-/// What stands inside the inode: in the place of its map, and in an attribute of its own.
+/// All of a directory or of a link's target that stands inside the inode.
 pub(crate) fn inline(ext: &Ext<'_>, inode: &Inode) -> Result<Vec<u8>, ReaderError> {
-    let mut bytes = inode.map.to_vec();
-    bytes.extend(attributes::inline_data(ext, inode)?);
+    let bytes = held(ext, inode)?;
     if inode.size > bytes.len() as u64 {
         return Err(inode.damaged(format!(
             "has {} bytes, and {} in itself",
@@ -104,7 +104,14 @@ pub(crate) fn inline(ext: &Ext<'_>, inode: &Inode) -> Result<Vec<u8>, ReaderErro
             bytes.len()
         )));
     }
-    bytes.truncate(index(inode.size));
+    Ok(bytes)
+}
+
+/// What stands inside the inode, up to its size: in the place of its map, and in an attribute of its own.
+fn held(ext: &Ext<'_>, inode: &Inode) -> Result<Vec<u8>, ReaderError> {
+    let mut bytes = inode.map.to_vec();
+    bytes.extend(attributes::inline_data(ext, inode)?);
+    bytes.truncate(usize::try_from(inode.size).unwrap_or(usize::MAX));
     Ok(bytes)
 }
 

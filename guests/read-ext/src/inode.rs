@@ -18,6 +18,8 @@ pub(crate) const MAP: usize = 60;
 bitflags! {
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub(crate) struct Flags: u32 {
+        const IMMUTABLE = 0x10;
+        const APPEND = 0x20;
         const ENCRYPTED = 0x800;
         const INDEXED = 0x1000;
         const EXTENTS = 0x8_0000;

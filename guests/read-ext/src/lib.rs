@@ -86,6 +86,7 @@ impl Reader for Ext {
             linked: BTreeMap::new(),
             encrypted: 0,
             verity: 0,
+            locked: Locked::default(),
         };
         walk.all()?;
         Ok(volume(&ext))
@@ -141,6 +142,34 @@ struct Walk<'a, 'b> {
     encrypted: u32,
     /// How many files have a hash tree of fs-verity, which is not told.
     verity: u32,
+    locked: Locked,
+}
+
+/// What the file system keeps from changes, which no copy of it is.
+#[derive(Debug, Default)]
+struct Locked {
+    count: u32,
+    /// What the first one is called.
+    first: String,
+}
+
+impl Locked {
+    fn note(&mut self, inode: &Inode, name: &[u8]) {
+        if !inode.flags.intersects(Flags::IMMUTABLE | Flags::APPEND) {
+            return;
+        }
+        if self.count == 0 {
+            self.first = match name {
+                b"" => "the root directory".to_owned(),
+                _ => format!(
+                    "'{}' in inode {}",
+                    String::from_utf8_lossy(name).escape_debug(),
+                    inode.number
+                ),
+            };
+        }
+        self.count += 1;
+    }
 }
 
 impl Walk<'_, '_> {
@@ -176,6 +205,12 @@ impl Walk<'_, '_> {
                 "{files} files are sealed by fs-verity: their content is told, and their hash trees are not"
             ));
         }
+        if self.locked.count > 0 {
+            self.teller.warn(&format!(
+                "files and directories that are immutable or append-only: {}, the first of them {}; copies of them are neither",
+                self.locked.count, self.locked.first
+            ));
+        }
         self.teller.finish();
         Ok(())
     }
@@ -193,6 +228,9 @@ impl Walk<'_, '_> {
         let id = self
             .teller
             .node(node(&inode, parent, name, kind, &attributes))?;
+        if self.wants_extents {
+            self.locked.note(&inode, name);
+        }
         match inode.kind {
             inode::Kind::Directory => {
                 if !self.directories.insert(inode.number) {

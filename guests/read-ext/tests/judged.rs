@@ -6,7 +6,9 @@ use std::fs::{self, File};
 use std::os::unix::fs::{FileExt as _, PermissionsExt as _, symlink};
 use std::path::Path;
 
-use cellblock_guest::reader::ReaderError;
+use cellblock_guest::Kind;
+use cellblock_guest::memory::MemoryListing;
+use cellblock_guest::reader::{Reader as _, ReaderError, ReaderRequest};
 use cellblock_judges::{judge, text};
 use cellblock_read_ext::Ext;
 use cellblock_readers_judged::{
@@ -263,6 +265,75 @@ fn what_the_file_system_is_called_is_told() {
     assert_eq!(volume.identifier, uuid);
     assert_eq!(volume.size, 16 << 20);
     assert!(volume.free > 8 << 20 && volume.free < 16 << 20);
+}
+
+/// mke2fs puts a file without any block into its inode, however long it is.
+#[test]
+fn a_file_goes_on_behind_what_its_inode_holds() {
+    let folder = Folder::empty();
+    let file = File::create(folder.path().join("hole")).unwrap();
+    file.set_len(5 << 20).unwrap();
+    let from = folder.path().to_str().unwrap();
+    let options = ["-t", "ext4", "-O", "inline_data", "-d", from];
+    let Some(image) = make(&options, 16) else {
+        return;
+    };
+    let (_, listing, partition) = read::<Ext>(&image.0);
+    let hole = listing.find(b"/hole").unwrap();
+    assert_eq!(
+        listing.nodes[hole.index()].kind,
+        Kind::File {
+            size: 5 << 20,
+            sparse: false
+        }
+    );
+    // All of it is read, and not only its size.
+    seen::of_listing(&listing, &partition);
+    compare::<Ext>(&image.0, "ext4");
+}
+
+#[test]
+fn what_copies_are_not_kept_from_is_warned_of_once() {
+    let folder = Folder::empty();
+    for name in ["append", "immutable", "no-dump"] {
+        fs::write(folder.path().join(name), "x").unwrap();
+    }
+    let from = folder.path().to_str().unwrap();
+    let (Some(image), Some(debugfs)) = (make(&["-t", "ext4", "-d", from], 16), judge("debugfs"))
+    else {
+        return;
+    };
+    let (_, listing, _) = read::<Ext>(&image.0);
+    assert_eq!(listing.warnings, [""; 0]);
+    // EXT4_NODUMP_FL is a wish, and no protection.
+    for (name, flags) in [
+        ("append", 0x8_0020),
+        ("immutable", 0x8_0010),
+        ("no-dump", 0x8_0040),
+    ] {
+        let output = debugfs
+            .command()
+            .args(["-w", "-R"])
+            .arg(format!("set_inode_field /{name} flags {flags:#x}"))
+            .arg(&image.0)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", text(&output));
+    }
+    let (_, listing, partition) = read::<Ext>(&image.0);
+    let [warning] = &listing.warnings[..] else {
+        panic!("{:?}", listing.warnings);
+    };
+    assert!(
+        warning.starts_with(
+            "files and directories that are immutable or append-only: 2, the first of them '"
+        ) && warning.ends_with("; copies of them are neither"),
+        "{warning}"
+    );
+    // Nothing is copied by who does not ask for content.
+    let mut listing = MemoryListing::new();
+    Ext::read(&ReaderRequest { extents: false }, &partition, &mut listing).unwrap();
+    assert_eq!(listing.warnings, [""; 0]);
 }
 
 /// A copy of a file system that is mounted and written to: its last writes are in the journal.
