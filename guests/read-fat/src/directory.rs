@@ -7,6 +7,8 @@ use crate::names;
 
 const LENGTH: usize = 32;
 const READ_ONLY: u8 = 0x01;
+const HIDDEN: u8 = 0x02;
+const SYSTEM: u8 = 0x04;
 const VOLUME: u8 = 0x08;
 const DIRECTORY: u8 = 0x10;
 /// What stands for a part of a long name.
@@ -22,6 +24,8 @@ pub(crate) struct Entry {
     pub(crate) name: Vec<u8>,
     pub(crate) is_directory: bool,
     pub(crate) is_read_only: bool,
+    /// Whether it is hidden, or of the system.
+    pub(crate) is_marked: bool,
     pub(crate) cluster: u32,
     pub(crate) size: u32,
     pub(crate) modified: Timestamp,
@@ -35,6 +39,8 @@ pub(crate) struct Entries {
     pub(crate) label: Option<[u8; 11]>,
     /// Whether the end was seen.
     is_over: bool,
+    /// How many entries at the beginning may still be the directory itself and the one above it: the root has neither.
+    dots_left: u8,
     long: Long,
 }
 
@@ -48,6 +54,19 @@ struct Long {
 }
 
 impl Entries {
+    /// Those of the root.
+    pub(crate) fn of_root() -> Self {
+        Self::default()
+    }
+
+    /// Those of any other directory.
+    pub(crate) fn of_another() -> Self {
+        Self {
+            dots_left: 2,
+            ..Self::default()
+        }
+    }
+
     /// Takes in bytes of the directory: whole entries.
     ///
     /// # Errors
@@ -71,6 +90,8 @@ impl Entries {
     fn take_one(&mut self, entry: &[u8; LENGTH]) -> Result<(), String> {
         let (stored, rest) = entry.split_first_chunk::<11>().expect("it has 32 bytes");
         let kind = rest[0];
+        let may_be_dots = self.dots_left > 0;
+        self.dots_left = self.dots_left.saturating_sub(1);
         match stored[0] {
             0 => self.is_over = true,
             0xE5 => self.long = Long::default(),
@@ -79,14 +100,24 @@ impl Entries {
                 self.long = Long::default();
                 self.label.get_or_insert(*stored);
             }
-            _ => self.take_file(stored, entry)?,
+            _ => self.take_file(stored, entry, may_be_dots)?,
         }
         Ok(())
     }
 
-    fn take_file(&mut self, stored: &[u8; 11], entry: &[u8; LENGTH]) -> Result<(), String> {
+    fn take_file(
+        &mut self,
+        stored: &[u8; 11],
+        entry: &[u8; LENGTH],
+        may_be_dots: bool,
+    ) -> Result<(), String> {
         let long = std::mem::take(&mut self.long);
         if matches!(stored, b".          " | b"..         ") {
+            // Kernels show it as the directory itself, or the one above it: what it holds is out of reach.
+            if !may_be_dots || entry[11] & DIRECTORY == 0 {
+                let name = stored.trim_ascii_end().escape_ascii();
+                return Err(format!("has a file called '{name}'"));
+            }
             return Ok(());
         }
         let half = |at: usize| u16::from_le_bytes([entry[at], entry[at + 1]]);
@@ -102,6 +133,7 @@ impl Entries {
             name,
             is_directory: entry[11] & DIRECTORY != 0,
             is_read_only: entry[11] & READ_ONLY != 0,
+            is_marked: entry[11] & (HIDDEN | SYSTEM) != 0,
             cluster: u32::from(half(20)) << 16 | u32::from(half(26)),
             size: u32::from_le_bytes([entry[28], entry[29], entry[30], entry[31]]),
             modified: moment(half(24), half(22)),

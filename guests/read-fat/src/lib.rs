@@ -39,6 +39,7 @@ use cellblock_guest::{Kind, NodeId};
 use boot::{Boot, Width};
 use directory::{Entries, Entry};
 use table::Table;
+use told::Marked;
 
 /// The reader.
 #[derive(Clone, Copy, Debug)]
@@ -122,18 +123,22 @@ impl Walk<'_> {
     fn root(&mut self) -> Result<Entries, ReaderError> {
         const NAME: &str = "the root directory";
         if self.boot.width == Width::ThirtyTwo {
-            return self.entries(self.boot.root_cluster, NAME);
+            return self.entries(self.boot.root_cluster, Entries::of_root(), NAME);
         }
         let length = usize::try_from(self.boot.root_size).expect("it is at most 2 MiB");
         let bytes = self.partition.bytes(self.boot.root, length)?;
-        let mut entries = Entries::default();
+        let mut entries = Entries::of_root();
         let damaged = |problem| ReaderError::damaged(NAME, self.boot.root, problem);
         entries.take(&bytes).map_err(damaged)?;
         Ok(entries)
     }
 
-    fn entries(&mut self, cluster: u32, owner: &str) -> Result<Entries, ReaderError> {
-        let mut entries = Entries::default();
+    fn entries(
+        &mut self,
+        cluster: u32,
+        mut entries: Entries,
+        owner: &str,
+    ) -> Result<Entries, ReaderError> {
         for run in self.table.chain(cluster, None, owner)? {
             let mut at = 0;
             while at < run.length && !entries.is_over() {
@@ -155,15 +160,18 @@ impl Walk<'_> {
         mut teller: Teller<'_>,
     ) -> Result<(), ReaderError> {
         let id = teller.node(told::root())?;
+        let mut marked = Marked::default();
         let mut waiting = vec![(root, id)];
         while let Some((entries, parent)) = waiting.pop() {
             for entry in entries.all {
                 let cluster = self.cluster(&entry);
+                marked.note(entry.is_marked, &entry.name);
                 if entry.is_directory {
                     let told = told::directory(parent, &entry.name, entry.modified);
                     let id = teller.node(told)?;
                     let owner = format!("the directory at cluster {cluster}");
-                    waiting.push((self.entries(cluster, &owner)?, id));
+                    let entries = self.entries(cluster, Entries::of_another(), &owner)?;
+                    waiting.push((entries, id));
                     continue;
                 }
                 let kind = Kind::File {
@@ -177,6 +185,9 @@ impl Walk<'_> {
                     self.extents(&entry, cluster, id, &mut teller)?;
                 }
             }
+        }
+        if wants_extents && let Some(warning) = marked.warning() {
+            teller.warn(&warning);
         }
         teller.finish();
         Ok(())

@@ -50,6 +50,35 @@ fn node<'a>(
     }
 }
 
+/// What is hidden, or of the system: marks that are not told.
+#[derive(Debug, Default)]
+pub(crate) struct Marked {
+    count: u64,
+    /// The name of the first.
+    first: String,
+}
+
+impl Marked {
+    /// Counts one, if it is marked.
+    pub(crate) fn note(&mut self, is_marked: bool, name: &[u8]) {
+        if !is_marked {
+            return;
+        }
+        if self.count == 0 {
+            self.first = String::from_utf8_lossy(name).escape_debug().to_string();
+        }
+        self.count += 1;
+    }
+
+    /// What is to be said of them to who copies them.
+    pub(crate) fn warning(&self) -> Option<String> {
+        let Self { count, first } = self;
+        (*count > 0).then(|| {
+            format!("files and folders that are marked as hidden or system: {count}, the first of them '{first}'; copies of them have no such marks")
+        })
+    }
+}
+
 /// A serial number as it is usually written: `1A2B-3C4D`.
 pub(crate) fn serial(number: u32) -> String {
     format!("{:04X}-{:04X}", number >> 16, number & 0xFFFF)

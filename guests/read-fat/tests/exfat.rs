@@ -535,3 +535,17 @@ fn what_vendors_add_is_passed_over_and_halves_of_pairs_are_kept() {
     let (_, listing) = image.told().unwrap();
     assert!(listing.find(b"/a name of 16 uni").is_none());
 }
+
+#[test]
+fn marks_that_copies_lose_are_warned_of() {
+    let mut image = Image::small();
+    let at = image.set("locked");
+    image.0[at + 4] |= 4;
+    image.mend_set(at);
+    assert_eq!(
+        image.warnings(),
+        [
+            "files and folders that are marked as hidden or system: 1, the first of them 'locked'; copies of them have no such marks"
+        ]
+    );
+}

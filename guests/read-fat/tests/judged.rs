@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
-use cellblock_guest::reader::{Reader as _, ReaderError, Volume};
+use cellblock_guest::memory::MemoryListing;
+use cellblock_guest::reader::{Reader as _, ReaderError, ReaderRequest, Volume};
 use cellblock_judges::{judge, text};
 use cellblock_read_fat::Fat;
 use cellblock_readers_judged::{Folder, Temporary, outcome, read, seen, survives_flips};
@@ -181,6 +182,78 @@ fn what_is_read_only_has_such_a_mode() {
         (mode(b"/locked"), mode(b"/open"), mode(b"/")),
         (0o444, 0o644, 0o755)
     );
+}
+
+#[test]
+fn marks_that_copies_lose_are_warned_of_once() {
+    let folder = Folder::empty();
+    fs::create_dir(folder.path().join("System Volume Information")).unwrap();
+    fs::write(folder.path().join("plain"), "x").unwrap();
+    fs::write(folder.path().join("System Volume Information/hidden"), "x").unwrap();
+    let Some(image) = copied(folder.path(), &["-F", "12"], 2880) else {
+        return;
+    };
+    let Some(mattrib) = judge("mattrib") else {
+        return;
+    };
+    // The label is no file.
+    let (_, listing, _) = read::<Fat>(&image.0);
+    assert_eq!(listing.warnings, [""; 0]);
+    for (mark, name) in [
+        ("+h", "::System Volume Information/hidden"),
+        ("+s", "::System Volume Information"),
+    ] {
+        let output = mattrib
+            .command()
+            .args([mark, "-i"])
+            .arg(&image.0)
+            .arg(name)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", text(&output));
+    }
+    let (_, listing, partition) = read::<Fat>(&image.0);
+    assert_eq!(
+        listing.warnings,
+        [
+            "files and folders that are marked as hidden or system: 2, the first of them 'System Volume Information'; \
+          copies of them have no such marks"
+        ]
+    );
+    // Nothing is copied by who does not ask for content.
+    let mut listing = MemoryListing::new();
+    Fat::read(&ReaderRequest { extents: false }, &partition, &mut listing).unwrap();
+    assert_eq!(listing.warnings, [""; 0]);
+}
+
+#[test]
+fn dots_are_names_at_the_beginning_of_a_directory_alone() {
+    let folder = Folder::empty();
+    fs::create_dir(folder.path().join("SUB")).unwrap();
+    for name in ["AAAA", "SUB/BBBB"] {
+        fs::write(folder.path().join(name), "x").unwrap();
+    }
+    for (kind, kilobytes) in [("12", 2880), ("32", 64 << 10)] {
+        let Some(image) = copied(folder.path(), &["-F", kind], kilobytes) else {
+            return;
+        };
+        let image = fs::read(&image.0).unwrap();
+        outcome::<Fat>(&image).unwrap();
+        let place = |name: &[u8]| image.windows(11).position(|it| it == name).unwrap();
+        let (file, inner) = (place(b"AAAA       "), place(b"BBBB       "));
+        for (at, name) in [(file, "."), (file, ".."), (inner, "."), (inner, "..")] {
+            let mut image = image.clone();
+            image[at..at + 11].copy_from_slice(format!("{name:11}").as_bytes());
+            let Err(ReaderError::Damaged { problem, .. }) = outcome::<Fat>(&image) else {
+                panic!("a file called {name} is passed over");
+            };
+            assert_eq!(problem, format!("has a file called '{name}'"));
+        }
+        // The directory itself stands first in it, and cannot be a file.
+        let mut image = image.clone();
+        image[inner - 64 + 11] = 0;
+        assert!(outcome::<Fat>(&image).is_err());
+    }
 }
 
 #[test]

@@ -26,6 +26,8 @@ const BENIGN: u8 = 0x20;
 
 /// Attributes of files (section 7.4.4).
 const READ_ONLY: u16 = 0x01;
+const HIDDEN: u16 = 0x02;
+const SYSTEM: u16 = 0x04;
 const DIRECTORY: u16 = 0x10;
 /// Flags of an allocation (section 6.4.2).
 const ALLOCATION_POSSIBLE: u8 = 1;
@@ -40,6 +42,8 @@ pub(crate) struct Entry {
     pub(crate) name: Vec<u8>,
     pub(crate) is_directory: bool,
     pub(crate) is_read_only: bool,
+    /// Whether it is hidden, or of the system.
+    pub(crate) is_marked: bool,
     pub(crate) modified: Timestamp,
     pub(crate) allocation: Allocation,
     /// The bytes that were written; those behind them are zeros, whatever stands in the clusters.
@@ -312,6 +316,7 @@ impl Set {
             name,
             is_directory,
             is_read_only: self.attributes & READ_ONLY != 0,
+            is_marked: self.attributes & (HIDDEN | SYSTEM) != 0,
             modified: self.modified,
             allocation: stream.allocation,
             valid: stream.valid,

@@ -22,7 +22,7 @@ use cellblock_guest::reader::{
 };
 use cellblock_guest::{Kind, NodeId};
 
-use crate::told;
+use crate::told::{self, Marked};
 use bitmap::Bitmap;
 use boot::Boot;
 use clusters::{Allocation, Clusters, Run};
@@ -66,8 +66,14 @@ pub(crate) fn read(
         wants_extents: request.extents,
         teller: Teller::new(listing),
         waiting: Vec::new(),
+        marked: Marked::default(),
     };
     walk.all(&head.root)?;
+    if request.extents
+        && let Some(warning) = walk.marked.warning()
+    {
+        walk.teller.warn(&warning);
+    }
     walk.teller.finish();
     let Some(bitmap) = &head.bitmap else {
         listing.warn("it has no allocation bitmap, so that nobody knows what is free");
@@ -165,6 +171,7 @@ struct Walk<'a, 'c, 't> {
     teller: Teller<'t>,
     /// Directories that were told, and not looked into.
     waiting: Vec<(NodeId, Allocation)>,
+    marked: Marked,
 }
 
 impl Walk<'_, '_, '_> {
@@ -200,6 +207,7 @@ impl Walk<'_, '_, '_> {
     }
 
     fn entry(&mut self, parent: NodeId, entry: &Entry) -> Result<(), ReaderError> {
+        self.marked.note(entry.is_marked, &entry.name);
         if entry.is_directory {
             let told = told::directory(parent, &entry.name, entry.modified);
             let id = self.teller.node(told)?;
