@@ -20,7 +20,7 @@ const fn kind(name: &'static str) -> KindDescription {
 pub(crate) const DESCRIPTION: Description = Description {
     name: "vfat",
     version: env!("CARGO_PKG_VERSION"),
-    summary: "FAT12, FAT16 and FAT32 with long names",
+    summary: "FAT12, FAT16 and FAT32 with long names; of permissions, what it refuses are set-ID and sticky bits, and others are left out",
     kinds: &[kind("vfat"), kind("fat12"), kind("fat16"), kind("fat32")],
     options: &[
         OptionDescription {
