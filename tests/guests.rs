@@ -1,6 +1,6 @@
 //! Guests that want more than they get.
 
-use crate::support::bench::{Outcome, case};
+use crate::support::bench::{Outcome, case, repository};
 use crate::support::{Bench, component};
 
 /// A disk with a partition of 1 MiB that the hostile guest makes, and one after it.
@@ -92,6 +92,19 @@ fn what_is_no_component_is_refused() {
     let error = refused_as(2, &bench, "text", &[]);
     let start = "error: the guest 'hostile' is not a WebAssembly component that can run here: ";
     assert!(error.starts_with(start), "{error}");
+}
+
+#[test]
+fn a_guest_is_not_taken_for_the_maker_of_a_file_system_that_it_does_not_make() {
+    let bench = Bench::new();
+    let erofs = repository("guests/dist/erofs.wasm");
+    let guest = format!("squashfs={}", erofs.display());
+    let size = ["--size", "4MiB", "-o", "made.img"];
+    let outcome = bench.run(&[&["mkfs", "squashfs", "--guest", &guest][..], &size].concat());
+    assert_eq!(outcome.code, Some(2), "{}", outcome.stderr);
+    let expected = "error: the guest 'squashfs' makes erofs, and no squashfs";
+    assert!(outcome.stderr.starts_with(expected), "{}", outcome.stderr);
+    assert!(bench.names().is_empty());
 }
 
 #[test]

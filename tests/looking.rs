@@ -216,6 +216,39 @@ fn whole_disks_differ_in_what_was_changed() {
         said,
         "~ partition 2 'swap': content from byte 1048576 on, in 1 of 2048 blocks of 4 KiB\n"
     );
+    // What the table says is the same: its backup, the mark of the MBR, a byte that nothing reads; and the boot code of a partition.
+    let end = fs::metadata(bench.path("one.img")).unwrap().len();
+    for (at, bytes, expected) in [
+        (end - 512, &[0; 8][..], "~ partition table: content bytes "),
+        (
+            510,
+            &[0; 2],
+            "~ partition table: content bytes 440 to 17407: from byte 70 on",
+        ),
+        (
+            604,
+            &[1],
+            "~ partition table: content bytes 440 to 17407: from byte 164 on",
+        ),
+        (
+            (1 << 20) + 5,
+            &[1],
+            "~ partition 1 'root': boot code from byte 5 on",
+        ),
+    ] {
+        copy();
+        write(at, bytes);
+        let (code, said) = differences("other.img");
+        assert_eq!(code, Some(1), "{at}: {said}");
+        assert!(said.starts_with(expected), "{at}: {said}");
+        assert_eq!(said.lines().count(), 1, "{at}: {said}");
+    }
+    // One that is no disk any more is told by its name.
+    bench.write("other.img", vec![0; 1 << 20]);
+    let outcome = bench.run(&["diff", "other.img", "one.img"]);
+    assert_eq!(outcome.code, Some(2));
+    let expected = "error: one.img is a disk with partitions, and other.img is no whole disk";
+    assert!(outcome.stderr.starts_with(expected), "{}", outcome.stderr);
     if let Some(sgdisk) = judge("sgdisk") {
         copy();
         let changes = ["--change-name=2:spare", "--attributes=1:set:2"];

@@ -195,6 +195,18 @@ fn keys_are_taken_in_all_forms_that_openssl_writes() {
     done(&bench, &openssl, &certificate);
     let (image, _) = built(&bench, &SPEC.replace("test.crt", "test.der"), &[]);
     assert_same_bytes(&bench.path("first.img"), &image);
+    // Both in one file, with what `openssl x509 -text` and `openssl pkcs12` say around them.
+    let texts = ["test.key", "test.crt"].map(|name| fs::read_to_string(bench.path(name)).unwrap());
+    let [key, certificate] = texts;
+    let both = format!(
+        "Bag Attributes\n    friendlyName: x\n{key}subject=CN = x\nCertificate:\n    Data:\n{certificate}"
+    );
+    bench.write("both.pem", both);
+    let spec = SPEC
+        .replace("test.crt", "both.pem")
+        .replace("test.key", "both.pem");
+    let (image, _) = built(&bench, &spec, &[]);
+    assert_same_bytes(&bench.path("first.img"), &image);
 }
 
 /// The bytes that hexadecimal digits stand for.

@@ -375,3 +375,25 @@ fn what_differs_from_a_base_is_written_beside_it() {
         assert_eq!(size("a.qcow2"), 0, "{option}");
     }
 }
+
+#[test]
+fn what_no_disk_can_be_is_refused_and_nothing_is_cut_off() {
+    let bench = Bench::new();
+    bench.write("odd.img", vec![1; 1025]);
+    for format in ["qcow2", "vmdk", "vhd", "vhdx"] {
+        let outcome = bench.run(&["export", "odd.img", "-o", &format!("odd.{format}")]);
+        assert_ne!(outcome.code, Some(0), "{format}");
+        assert!(
+            outcome.stderr.contains("no multiple of "),
+            "{}",
+            outcome.stderr
+        );
+    }
+    for device in ["/dev/zero", "/dev/null"] {
+        let outcome = bench.run(&["export", device, "-o", "made.img"]);
+        assert_eq!(outcome.code, Some(2), "{}", outcome.stderr);
+        let expected = format!("error: {device}: is neither a file nor a disk");
+        assert!(outcome.stderr.starts_with(&expected), "{}", outcome.stderr);
+    }
+    assert_eq!(bench.names(), ["odd.img"]);
+}

@@ -3,9 +3,10 @@
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
+use std::process::Stdio;
 
 use super::{MEBIBYTE, assert_rest_is, lived_in, noise, place};
-use crate::support::bench::{assert_same_bytes, names, program};
+use crate::support::bench::{Outcome, assert_same_bytes, names, program};
 use crate::support::{Ability, Bench, judge, lacks};
 
 /// The bytes of a file that are on the disk.
@@ -72,6 +73,25 @@ fn a_smaller_file_leaves_zeros_behind_it() {
         );
         assert_rest_is(&image, &before, two);
     }
+}
+
+#[test]
+fn standard_input_without_a_byte_wipes_nothing() {
+    let bench = Bench::new();
+    let image = lived_in(&bench);
+    let before = fs::read(&image).unwrap();
+    let mut command = bench.cellblock();
+    let command = command
+        .args(["splice", "disk.img", "two", "-"])
+        .stdin(Stdio::null());
+    let outcome = Outcome::of(command);
+    assert_eq!(outcome.code, Some(2), "{}", outcome.stderr);
+    assert!(
+        outcome.stderr.contains("gave no byte"),
+        "{}",
+        outcome.stderr
+    );
+    assert!(fs::read(&image).unwrap() == before);
 }
 
 #[test]

@@ -112,6 +112,16 @@ pub enum GuestError {
         /// The digest that it must have.
         pinned: String,
     },
+    /// It is to make a known file system, and makes others.
+    #[error(
+        "the guest '{name}' makes {kinds}, and no {name}: name it after what it makes, or give it a name that no file system has"
+    )]
+    OtherKind {
+        /// What it is to make.
+        name: String,
+        /// What it makes.
+        kinds: String,
+    },
     /// A registry or a layout does not give it.
     #[error("the guest '{name}': {source}")]
     Component {
@@ -352,6 +362,18 @@ impl Catalog {
                 let guest = runtime.load(name, &bytes)?;
                 let description = guest.describe()?;
                 let described = &description.kinds;
+                // What one that says otherwise makes is its own affair, and read back.
+                let is_known = |kind: &str| makers(kind).next().is_some();
+                if offered(described, name).is_none()
+                    && is_known(name)
+                    && described.iter().any(|kind| is_known(&kind.name))
+                {
+                    let kinds: Vec<&str> = described.iter().map(|kind| &*kind.name).collect();
+                    return Err(GuestError::OtherKind {
+                        name: name.to_owned(),
+                        kinds: kinds.join(", "),
+                    });
+                }
                 let kind = offered(described, name).or(described.first());
                 (guest, kind.cloned(), Some(description.lacks))
             }

@@ -108,12 +108,10 @@ impl Comparing<'_> {
             let called = format!("{called}, outside partitions");
             changed(&called, aspects.into_iter().collect(), listener);
         }
-        let numbers: BTreeSet<u32> = first
-            .table
-            .with_content()
-            .chain(second.table.with_content())
-            .map(|one| one.number)
-            .collect();
+        let numbers = numbers(first, second);
+        if let Some(aspect) = other_table(first, second, &numbers)? {
+            changed("partition table", vec![aspect], listener);
+        }
         for number in numbers {
             match (first.numbered(number), second.numbered(number)) {
                 (Some(one), Some(other)) => {
@@ -136,6 +134,18 @@ impl Comparing<'_> {
         let mut aspects = entry_aspects(first, second);
         let found = [first.0.superblock(first.1)?, second.0.superblock(second.1)?];
         aspects.extend(superblock_aspects(&found));
+        if let [Some(one), Some(other)] = &found
+            && one.kind == other.kind
+            && let Some(code) = boot_code(one.kind)
+        {
+            let starts = [first, second].map(|(disk, one)| disk.table.place_of(one).start);
+            let places = starts.map(|start| start + code.start..start + code.end);
+            let others = bytes([first.0, second.0], [&places[0], &places[1]])?;
+            aspects.extend(others.map(|aspect| Aspect {
+                name: "boot code",
+                ..aspect
+            }));
+        }
         let kinds = found.each_ref().map(|one| one.as_ref().map(|one| one.kind));
         let trees = match kinds {
             [Some(_), Some(_)] => self.trees(first, second)?,
@@ -300,12 +310,58 @@ fn superblock_aspects(found: &[Option<Superblock>; 2]) -> impl Iterator<Item = A
     [kind, label, uuid].into_iter().flatten()
 }
 
+/// Where a file system leaves room for boot code; none of one that leaves none. A FAT's parameters are before it.
+fn boot_code(kind: &str) -> Option<Range<u64>> {
+    match kind {
+        "vfat" => Some(90..510),
+        "ext2" | "ext3" | "ext4" | "erofs" => Some(0..1024),
+        _ => None,
+    }
+}
+
+/// The numbers of the partitions of both.
+fn numbers(first: &Disk, second: &Disk) -> BTreeSet<u32> {
+    let both = [first, second].into_iter();
+    both.flat_map(|disk| disk.table.with_content().map(|one| one.number))
+        .collect()
+}
+
+/// How the bytes of two tables differ that say the same: a copy that is missing, a checksum, what nothing reads.
+fn other_table(
+    first: &Disk,
+    second: &Disk,
+    numbers: &BTreeSet<u32>,
+) -> Result<Option<Aspect>, ReadingError> {
+    let is_same = |number: &u32| match (first.numbered(*number), second.numbered(*number)) {
+        (Some(one), Some(other)) => entry_aspects((first, one), (second, other)).is_empty(),
+        _ => false,
+    };
+    let has_none = first.table.scheme() == Scheme::None;
+    if has_none || !disk_aspects(first, second).is_empty() || !numbers.iter().all(is_same) {
+        return Ok(None);
+    }
+    let head = BOOT_CODE as u64..first.table.sector_size.bytes();
+    let partitions = first.table.with_content();
+    let partitions: Vec<_> = partitions.map(|one| first.table.place_of(one)).collect();
+    for part in table_parts(&first.table).into_iter().chain([head]) {
+        let part = part.start.max(BOOT_CODE as u64)..part.end.min(first.image.existing.size());
+        // Of a table that breaks rules, more is taken for a part than is one.
+        for place in gaps(partitions.iter().cloned(), part) {
+            if let Some(other) = bytes([first, second], [&place, &place])? {
+                let is = format!("bytes {} to {}: {}", place.start, place.end - 1, other.is);
+                return Ok(Some(Aspect { is, ..other }));
+            }
+        }
+    }
+    Ok(None)
+}
+
 /// The ranges that lie in no partition and no part of a table of either disk.
 fn between(first: &Disk, second: &Disk) -> Vec<Range<u64>> {
     let tables = [&first.table, &second.table];
     let partitions = tables
         .into_iter()
-        .flat_map(|table| table.partitions.iter().map(|it| table.place_of(it)));
+        .flat_map(|table| table.with_content().map(|it| table.place_of(it)));
     let parts = tables.into_iter().flat_map(table_parts);
     let sizes = [first, second].map(|disk| disk.image.existing.size());
     gaps(partitions.chain(parts), 0..sizes[0].min(sizes[1]))

@@ -83,9 +83,6 @@ pub enum PartitionError {
     /// Its file.
     #[error(transparent)]
     Image(#[from] ImageError),
-    /// The temporary file for what its formatter has compressed.
-    #[error("no temporary file can be made beside the image for what is compressed: {0}")]
-    Spool(std::io::Error),
     /// The program that workers run.
     #[error("the program that workers run cannot be read: {0}")]
     Program(std::io::Error),
@@ -110,7 +107,10 @@ impl Error {
             | Self::Plan(_)
             | Self::Split(_)
             | Self::Guest(
-                GuestError::Unknown { .. } | GuestError::Read { .. } | GuestError::Digest { .. },
+                GuestError::Unknown { .. }
+                | GuestError::Read { .. }
+                | GuestError::Digest { .. }
+                | GuestError::OtherKind { .. },
             ) => true,
             Self::Guest(GuestError::Component { source, .. }) => source.is_usage(),
             Self::Guest(GuestError::Cell(error)) => error.is_of_the_file(),

@@ -211,7 +211,8 @@ impl Cache {
                 }
             },
             Place::Http(address) => {
-                let http = Http::new(address, options.jobs, options.patience);
+                let is_written = options.mode.writes();
+                let http = Http::new(address, options.jobs, options.patience, is_written);
                 (Box::new(http), false)
             }
             Place::Grpc(address) => match Grpc::new(address, options.patience) {

@@ -56,6 +56,14 @@ pub enum ImageError {
         /// Where it leads.
         to: PathBuf,
     },
+    /// No file can be so long.
+    #[error("a file of {} is longer than the file system of the folder {} holds one, or than `ulimit -f` allows", exact(*length), folder.display())]
+    TooLong {
+        /// The folder.
+        folder: PathBuf,
+        /// The length in bytes.
+        length: u64,
+    },
     /// The disk is full.
     #[error(
         "{}: the disk is full: {} are free, and {} more are to be written; \
@@ -214,6 +222,7 @@ impl ImageError {
     #[must_use]
     pub fn is_of_what_was_named(&self) -> bool {
         match self {
+            Self::Open { source, .. } if source.kind() == io::ErrorKind::InvalidInput => true,
             Self::Open { source, .. } | Self::Create { source, .. } => leads_nowhere(source),
             Self::IsDirectory { .. }
             | Self::NotAFile { .. }

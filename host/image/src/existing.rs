@@ -254,9 +254,14 @@ impl Existing {
     fn from_file(path: &Path, file: io::Result<File>) -> Result<Self, ImageError> {
         // The end of a device is found by seeking, not by asking for its length.
         let opened = file.and_then(|file| {
-            if file.metadata()?.is_dir() {
+            let kind = file.metadata()?.file_type();
+            if kind.is_dir() {
                 let why = "is a directory, and an image is a file";
                 return Err(io::Error::new(io::ErrorKind::IsADirectory, why));
+            }
+            if !kind.is_file() && !kind.is_block_device() {
+                let why = "is neither a file nor a disk; write what it gives into a file first";
+                return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
             }
             let size = io::Seek::seek(&mut &file, io::SeekFrom::End(0))?;
             Ok((file, size))

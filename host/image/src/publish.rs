@@ -334,6 +334,12 @@ pub fn target(path: &Path) -> Result<PathBuf, ImageError> {
         Ok(metadata) if metadata.is_symlink() => {
             path.canonicalize()
                 .map_err(|error| match (error.kind(), fs::read_link(path)) {
+                    // Where the link of a process leads to a pipe, it has a text that is no path.
+                    (io::ErrorKind::NotFound, Ok(_)) if fs::metadata(path).is_ok() => {
+                        ImageError::NotAFile {
+                            path: path.to_owned(),
+                        }
+                    }
                     (io::ErrorKind::NotFound, Ok(to)) => ImageError::Dangling {
                         path: path.to_owned(),
                         to,

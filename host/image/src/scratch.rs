@@ -87,6 +87,9 @@ impl Scratch {
                 length,
             };
         }
+        if source.kind() == io::ErrorKind::FileTooLarge {
+            return ImageError::TooLong { folder, length };
+        }
         ImageError::Transfer {
             folder,
             action,

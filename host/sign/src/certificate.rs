@@ -3,12 +3,15 @@
 use std::time::SystemTime;
 
 use der::asn1::ObjectIdentifier;
+use der::pem::PemLabel as _;
 use der::{DateTime, DecodePem as _, Encode as _};
 use ring::signature::{RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey};
 use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 use x509_cert::Certificate as X509;
 use x509_cert::der::Decode as _;
+
+use crate::armour;
 
 /// RSA keys (RFC 8017, appendix A.1).
 const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
@@ -72,12 +75,14 @@ impl Certificate {
     /// [`CertificateError`].
     pub fn read(bytes: &[u8]) -> Result<Self, CertificateError> {
         let none = |error: der::Error| CertificateError::NotACertificate(error.to_string());
-        let text = bytes.trim_ascii_start();
-        let read = if text.starts_with(b"-----") {
-            X509::from_pem(first_pem(text)).map_err(none)?
-        } else {
-            X509::from_der(bytes).map_err(none)?
+        let blocks = armour::blocks(bytes);
+        let label = X509::PEM_LABEL.as_bytes();
+        let own = blocks.iter().find(|block| block.label == label);
+        let read = match own.or(blocks.first()) {
+            Some(block) => X509::from_pem(block.text),
+            None => X509::from_der(bytes),
         };
+        let read = read.map_err(none)?;
         let inner = read.tbs_certificate();
         let info = inner.subject_public_key_info();
         if info.algorithm.oid != RSA {
@@ -140,13 +145,6 @@ impl Certificate {
             Validity::Valid
         }
     }
-}
-
-/// The first of several PEM texts.
-fn first_pem(text: &[u8]) -> &[u8] {
-    const END: &[u8] = b"-----END CERTIFICATE-----";
-    let end = text.windows(END.len()).position(|window| window == END);
-    end.map_or(text, |end| &text[..end + END.len()])
 }
 
 /// The bits of the modulus of a key as PKCS #1 has it.

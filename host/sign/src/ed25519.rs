@@ -6,6 +6,8 @@ use der::pem;
 use ring::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey};
 use thiserror::Error;
 
+use crate::armour;
+
 /// A public key as a SubjectPublicKeyInfo begins (RFC 8410): the 32 bytes of the key follow.
 const PUBLIC_PREFIX: [u8; 12] = [
     0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00,
@@ -90,12 +92,14 @@ impl VerifyingKey {
 
 /// The DER in a file, which may be PEM with this label.
 fn decoded(bytes: &[u8], label: &str) -> Option<Vec<u8>> {
-    let text = bytes.trim_ascii_start();
-    if !text.starts_with(b"-----") {
+    let blocks = armour::blocks(bytes);
+    if blocks.is_empty() {
         return Some(bytes.to_vec());
     }
-    let (found, der) = pem::decode_vec(text).ok()?;
-    (found == label).then_some(der)
+    let own = blocks
+        .iter()
+        .find(|block| block.label == label.as_bytes())?;
+    Some(pem::decode_vec(own.text).ok()?.1)
 }
 
 #[cfg(test)]

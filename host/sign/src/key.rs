@@ -9,6 +9,7 @@ use ring::signature::RSA_PKCS1_SHA256;
 use thiserror::Error;
 
 use crate::Certificate;
+use crate::armour;
 use crate::pkcs7::public_key_info;
 
 /// Why a private key cannot be used. Nothing of the key is in it.
@@ -67,13 +68,13 @@ impl PrivateKey {
     /// # Errors
     /// [`KeyError`].
     pub fn read(bytes: &[u8]) -> Result<Self, KeyError> {
-        let text = bytes.trim_ascii_start();
-        let key = if text.starts_with(b"-----") {
-            of_pem(text)?
-        } else {
-            KeyPair::from_pkcs8(bytes)
+        let blocks = armour::blocks(bytes);
+        let is_key = |block: &&armour::Block<'_>| block.label.ends_with(b"PRIVATE KEY");
+        let key = match blocks.iter().find(is_key).or(blocks.first()) {
+            Some(block) => of_pem(block.text)?,
+            None => KeyPair::from_pkcs8(bytes)
                 .or_else(|_| KeyPair::from_der(bytes))
-                .map_err(|_| KeyError::NotAKey)?
+                .map_err(|_| KeyError::NotAKey)?,
         };
         Ok(Self(key))
     }

@@ -19,6 +19,7 @@
 
 #![forbid(unsafe_code)]
 
+mod armour;
 mod certificate;
 mod ed25519;
 mod key;

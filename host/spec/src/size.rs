@@ -185,8 +185,13 @@ pub fn parse_size(text: &str) -> Result<u64, SizeError> {
     let unit_in_bytes = parse_unit(text, number, unit.trim_start())?;
     let bytes = decimal
         .scaled_by(u128::from(unit_in_bytes))
-        .ok_or_else(|| SizeError::NotWhole {
-            text: text.to_owned(),
+        .ok_or_else(|| {
+            let text = text.to_owned();
+            // A whole number of a unit is one of bytes, too, unless there are too many.
+            match number.contains('.') {
+                true => SizeError::NotWhole { text },
+                false => SizeError::TooLarge { text },
+            }
         })?;
     u64::try_from(bytes).map_err(|_| SizeError::TooLarge {
         text: text.to_owned(),
@@ -293,6 +298,10 @@ mod tests {
         assert_eq!(parse_size("16383PiB"), Ok(16383 * MIB * MIB * KIB));
         assert!(matches!(
             parse_size("16384PiB"),
+            Err(SizeError::TooLarge { .. })
+        ));
+        assert!(matches!(
+            parse_size("99999999999999999999999999999999999TiB"),
             Err(SizeError::TooLarge { .. })
         ));
         assert!(matches!(

@@ -82,6 +82,9 @@ impl Format {
             Class::ReadDiskImage => {
                 Some("make a raw disk of it first: cellblock export FILE -o DISK.img")
             }
+            Class::DiskImage if self.name == ANDROID => {
+                Some("make a raw disk of it first: simg2img FILE DISK.img")
+            }
             Class::DiskImage => {
                 Some("make a raw disk of it first: qemu-img convert -O raw FILE DISK.img")
             }
@@ -96,6 +99,9 @@ impl Format {
         }
     }
 }
+
+/// What no program makes a disk of but its own.
+const ANDROID: &str = "an Android sparse image";
 
 /// As many bytes of a file's beginning are looked at: the marks of Btrfs and ISO 9660 lie deep.
 pub const HEAD: usize = 65_600 + 8;
@@ -258,11 +264,7 @@ static FORMATS: [Format; 47] = [
         Class::DiskImage,
         &[(0, b"WithoutFreeSpace"), (0, b"WithouFreSpacExt")],
     ),
-    format(
-        "an Android sparse image",
-        Class::DiskImage,
-        &[(0, &[0x3a, 0xff, 0x26, 0xed])],
-    ),
+    format(ANDROID, Class::DiskImage, &[(0, &[0x3a, 0xff, 0x26, 0xed])]),
     format(
         "a squashfs file system",
         Class::Filesystem,

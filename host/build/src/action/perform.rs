@@ -81,7 +81,7 @@ pub fn perform_action(
     let codecs = guest.codecs();
     let mut cell = guest.cell(&tree);
     if guest.encodes() {
-        let spool = scratch.file().map_err(PartitionError::Spool)?;
+        let spool = scratch.create().map_err(PartitionError::Image)?;
         cell = cell.encoding_on(&codecs, options.jobs, spool);
     }
     let size = action.request.size;

@@ -274,6 +274,10 @@ pub fn splice_partition(asked: &Asked, file: Option<&Path>) -> Result<Changed, E
         return Err(DiskError::SameFile { file }.into());
     }
     let new = Replacement::of_file(&content).map_err(failed)?;
+    if file.is_none() && new.length() == 0 {
+        let file = file_name.to_owned();
+        return Err(DiskError::Nothing { file }.into());
+    }
     if new.length() > located.size() {
         return Err(Error::Disk(DiskError::TooLong {
             path: asked.image.clone(),

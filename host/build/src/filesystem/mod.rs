@@ -186,7 +186,7 @@ impl Preparation<'_> {
         if !formatter.guest.encodes() {
             return Ok(cell);
         }
-        let spool = self.scratch.file().map_err(PartitionError::Spool)?;
+        let spool = self.scratch.create()?;
         Ok(cell.encoding_on(codecs, self.options.jobs, spool))
     }
 

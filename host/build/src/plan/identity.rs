@@ -95,6 +95,8 @@ pub(super) fn filesystem_id(
         (Some(_), Identifier::None) => Err(Reason::NoFilesystemId {
             kind: kind.to_owned(),
         }),
+        (Some(FilesystemId::Uuid(uuid)), _) if uuid.is_nil() => Err(Reason::NilFilesystemId),
+        (Some(FilesystemId::Serial(0)), _) => Err(Reason::NilFilesystemId),
         (Some(FilesystemId::Uuid(_)), Identifier::Serial) => {
             Err(wrong("a serial number, such as \"ABCD-1234\""))
         }

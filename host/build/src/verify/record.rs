@@ -17,6 +17,8 @@ use crate::named_file;
 
 /// The most bytes of a record that are read: those of a thousand images with a thousand partitions are fewer.
 const LARGEST: u64 = 1 << 30;
+/// What a record says nothing of that has no digest of all bytes, as that of a `fill`.
+const REST: &str = "what lies outside of the recorded partitions";
 /// What the digest of all bytes is called that of.
 const WHOLE: &str = "the image";
 
@@ -113,13 +115,17 @@ pub fn verify_record(
         invalid(format!("{what}: {error}"))
     })?;
     let recorded = documents.of(&image.path).map_err(invalid)?;
-    if recorded.sha256.is_none() && recorded.partitions.is_empty() {
-        let what = "the record has no digest and no partition to compare the image with";
+    let mut partitions = recorded.partitions.iter();
+    if recorded.sha256.is_none() && partitions.all(|one| one.sha256.is_none()) {
+        let what = "the record has no digest to compare the image with";
         return Err(invalid(what.to_owned()));
     }
     let is_disk = recorded.table.is_some_and(|table| table != "none");
     let subject = Subject::of(image, is_disk, runtime, None)?;
     let mut all = Vec::with_capacity(recorded.partitions.len() + 1);
+    if recorded.sha256.is_none() {
+        all.push(Checked::new(REST));
+    }
     if let Some(expected) = &recorded.sha256 {
         let mut checked = Checked {
             by: How::Digest,

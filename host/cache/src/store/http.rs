@@ -16,7 +16,7 @@ use crate::{Address, locked};
 /// What a request may take beyond the patience for each of so many bytes: 256 KiB/s are enough.
 const BYTES_A_SECOND: usize = 256 << 10;
 /// A server that gives more wrong blobs than these is not asked again.
-const MOST_WRONG: usize = 16;
+const MOST_WRONG: usize = 3;
 
 /// Who asks servers.
 pub(crate) fn agent(connections: usize, patience: Duration) -> Agent {
@@ -46,6 +46,8 @@ pub(crate) struct Http {
     /// The header that says who asks.
     authorization: Option<String>,
     patience: Duration,
+    /// Whether what is made is put there.
+    is_written: bool,
     /// The blobs that had other bytes than their names say.
     wrong: Mutex<BTreeSet<[u8; 32]>>,
 }
@@ -58,7 +60,13 @@ impl fmt::Debug for Http {
 }
 
 impl Http {
-    pub(crate) fn new(address: &Address, connections: usize, patience: Duration) -> Self {
+    /// A cache at an address, in which what is made is put if it `is_written`.
+    pub(crate) fn new(
+        address: &Address,
+        connections: usize,
+        patience: Duration,
+        is_written: bool,
+    ) -> Self {
         let authorization = address.user.as_ref().map(|user| {
             let encoded = Base64::encode_string(user.as_bytes());
             format!("Basic {encoded}")
@@ -68,6 +76,7 @@ impl Http {
             base: address.base.clone(),
             authorization,
             patience,
+            is_written,
             wrong: Mutex::default(),
         }
     }
@@ -159,6 +168,9 @@ impl Store for Http {
 
     /// What is wrong cannot be removed, but is written anew by whoever makes it.
     fn mends(&self, kind: Kind, name: &[u8; 32]) -> bool {
+        if !self.is_written {
+            return false;
+        }
         let mut wrong = locked(&self.wrong);
         if kind == Kind::Blob {
             wrong.insert(*name);

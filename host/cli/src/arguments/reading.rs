@@ -351,8 +351,9 @@ pub struct Report {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Each of A and B is an image with a partition, as for `ls`, a directory, or a tar archive. Two whole disks are compared with \
-their partition tables, boot code and what lies outside partitions; partitions of the same number are compared, file by file where a \
-reader reads both, else byte by byte. Paths that only B has are shown with +, \
+their partition tables, the boot code of disks and partitions, and what lies outside partitions; partitions of the same number are compared, file by file where a \
+reader reads both, else byte by byte. Of file systems that are read, their files are compared and not where these lie, nor settings and free space; of two \
+that are named alone, not their labels and UUIDs. Paths that only B has are shown with +, \
 those that only A has with -, and others that differ with ~ and what of them: type, mode, owner, time, attributes, size, \
 content. The exit code is 0 if they are equal, and 1 if not.
 

@@ -16,11 +16,19 @@ use super::size;
 #[cfg(feature = "cache")]
 use super::{Caches, Remotes};
 
+/// The most threads or cells that may be asked for: the system ends a program that starts more threads than it has room for.
+const MOST_JOBS: usize = 1024;
+
 /// A number of threads or cells.
 pub(super) fn jobs(text: &str) -> Result<NonZeroUsize, String> {
     let no_number =
         |_| "it is no number: write how many, such as 2, or leave it out for one a processor";
     let number: usize = text.parse().map_err(no_number)?;
+    if number > MOST_JOBS {
+        return Err(format!(
+            "a machine starts no more than {MOST_JOBS} threads for it"
+        ));
+    }
     NonZeroUsize::new(number).ok_or_else(|| {
         "nothing would be made: write 1 or more, or leave it out for one a processor".to_owned()
     })

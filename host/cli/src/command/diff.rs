@@ -140,15 +140,23 @@ fn disks(diff: &Diff, runtime: &Runtime) -> Result<Option<[Disk; 2]>, Failure> {
         let disk = Disk::of(&image)?;
         Ok::<_, Failure>(disk.map(|disk| (image, disk)))
     };
-    let Some((first, one)) = open(&diff.first)? else {
-        return Ok(None);
-    };
-    let Some((second, other)) = open(&diff.second)? else {
-        return Ok(None);
+    let (first, one, second, other) = match (open(&diff.first)?, open(&diff.second)?) {
+        (Some((first, one)), Some((second, other))) => (first, one, second, other),
+        (None, None) => return Ok(None),
+        (Some(_), None) => return Err(one_disk(&diff.first, &diff.second)),
+        (None, Some(_)) => return Err(one_disk(&diff.second, &diff.first)),
     };
     super::warn_of_image(&first);
     super::warn_of_image(&second);
     Ok(Some([one, other]))
+}
+
+/// A disk, and something else that is none.
+fn one_disk(disk: &ImagePlace, other: &ImagePlace) -> Failure {
+    let (disk, other) = (disk.image.display(), other.image.display());
+    Failure::usage(format_args!(
+        "{disk} is a disk with partitions, and {other} is no whole disk with a table that can be read: name a partition, as {disk}:1"
+    ))
 }
 
 /// The tree of a directory, an archive, or a file system of an image.

@@ -13,13 +13,24 @@ mod text;
 use std::fmt;
 use std::io::{self, Write as _};
 
+use cellblock_build::text::acts_on_terminal;
+
 pub use holds::{describe_held, list_held};
 pub use lines::LineProgress;
 pub use picture::draw;
 pub use progress::TerminalProgress;
 
-/// What [`tell!`](crate::tell) does.
+/// What [`tell!`](crate::tell) does. Nothing that was typed or read gives the terminal commands: names of files are somebody else's.
 pub fn say(words: fmt::Arguments<'_>) {
+    let said: String = words
+        .to_string()
+        .chars()
+        .map(|letter| match letter {
+            '\n' | '\t' => letter,
+            _ if acts_on_terminal(letter) => char::REPLACEMENT_CHARACTER,
+            _ => letter,
+        })
+        .collect();
     // In one piece, so that it is not torn apart by what others say.
-    let _ = io::stderr().write_all(format!("{words}\n").as_bytes());
+    let _ = io::stderr().write_all(format!("{said}\n").as_bytes());
 }

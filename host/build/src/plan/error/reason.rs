@@ -584,6 +584,11 @@ pub enum Reason {
         /// What it stores, with an example.
         expected: &'static str,
     },
+    /// An identifier of zeros, which stands for none.
+    #[error(
+        "a `uuid` of zeros stands for none, and nothing finds a file system by it: write another, or leave it out"
+    )]
+    NilFilesystemId,
     /// An identifier for a file system that stores none.
     #[error("the file system {kind} stores no identifier: remove `uuid`")]
     NoFilesystemId {

@@ -47,6 +47,14 @@ fn contradictions_are_refused() {
         ),
         (
             two(
+                "",
+                &sized("filesystem = \"ext4\"\nuuid = \"00000000-0000-0000-0000-000000000000\""),
+                &sized(""),
+            ),
+            "a `uuid` of zeros stands for none",
+        ),
+        (
+            two(
                 "table = \"mbr\"",
                 &sized("active = true"),
                 &sized("active = true"),

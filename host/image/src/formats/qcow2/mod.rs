@@ -153,6 +153,11 @@ impl Format for Qcow2 {
     }
 
     fn write(&self, disk: &Disk<'_>, to: &mut Writer<'_>) -> Result<(), ImageError> {
+        disk.in_units(
+            KIND.name,
+            512,
+            "give it a size in whole sectors of 512 bytes",
+        )?;
         let cluster = 1_u64 << self.cluster_bits;
         // What one cluster of the second level maps, for each entry of the first.
         disk.at_most(
