@@ -14,6 +14,8 @@ fn the_manual_fits_a_terminal() {
     bench.done(&["manual", "man"]);
     let pages = crate::support::bench::names(&bench.path("man"));
     assert!(pages.contains(&"cellblock-repair.1".to_owned()));
+    // What a farm's workers run is no command for people.
+    assert!(!pages.contains(&"cellblock-action.1".to_owned()));
     let Some(groff) = judge("groff") else {
         return;
     };

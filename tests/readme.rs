@@ -227,6 +227,11 @@ fn the_page_on_imagecraft_does_what_it_says() {
 }
 
 #[test]
+fn the_page_for_those_who_come_from_other_tools_does_what_it_says() {
+    assert!(run_page(&prepared(), "docs/coming-from.md") > 1);
+}
+
+#[test]
 fn an_output_is_compared() {
     let shown = ["one", "…", "4 … 6", "…end"].map(str::to_owned);
     assert!(lines_match(

@@ -5,6 +5,7 @@ use std::io::{ErrorKind, Write as _};
 use std::path::Path;
 
 use cellblock_build::spec::EXAMPLE;
+use cellblock_build::text::printable;
 use serde_json::json;
 
 use super::{Failure, print, print_json};
@@ -29,7 +30,8 @@ pub(super) fn run(init: &Init) -> Result<(), Failure> {
             }
             _ => failed(error),
         })?;
-    file.write_all(EXAMPLE.as_bytes()).map_err(failed)?;
+    let example = EXAMPLE.replace("image.toml", &printable(&name.to_string()));
+    file.write_all(example.as_bytes()).map_err(failed)?;
     if init.json {
         return print_json(&json!({ "file": init.file }));
     }

@@ -46,7 +46,8 @@ fn write(path: &PathBuf, page: &[u8]) -> Result<(), Failure> {
 fn pages_of() -> io::Result<Vec<(PathBuf, Vec<u8>)>> {
     let mut program = Arguments::command().disable_help_subcommand(true);
     program.build();
-    let commands = program.get_subcommands().cloned().collect::<Vec<_>>();
+    let shown = program.get_subcommands().filter(|it| !it.is_hide_set());
+    let commands = shown.cloned().collect::<Vec<_>>();
     [program].into_iter().chain(commands).map(page).collect()
 }
 
