@@ -487,3 +487,37 @@ fn a_disk_without_a_table_is_what_its_partitions_are() {
     );
     assert_eq!(record["partitions"][1]["start"], 8192);
 }
+
+#[test]
+fn several_partitions_may_have_one_name_in_the_gpt() {
+    let bench = Bench::new();
+    bench.write(
+        "image.toml",
+        "[[partition]]\nname = \"usr\"\ntype = \"usr-x86-64\"\nsize = \"1MiB\"\n\
+         [[partition]]\nname = \"slot-a\"\ngpt-name = \"_empty\"\ntype = \"usr-x86-64\"\nsize = \"1MiB\"\n\
+         [[partition]]\nname = \"slot-b\"\ngpt-name = \"_empty\"\ntype = \"usr-x86-64\"\nsize = \"1MiB\"\n",
+    );
+    bench.done(&["build", "image.toml", "-q", "-o", "disk.img"]);
+    bench.done(&["verify", "disk.img", "image.toml"]);
+    let told = bench.done(&["show", "disk.img", "--json"]);
+    assert_eq!(told.matches("\"_empty\"").count(), 2, "{told}");
+    if let Some(sfdisk) = judge("sfdisk") {
+        let dumped = sfdisk.content_with(&["--dump"], &bench.path("disk.img"));
+        let dumped = format!("{dumped:?}");
+        assert_eq!(dumped.matches("_empty").count(), 2, "{dumped}");
+    }
+    // Another one is printed as it is read, and stands in no MBR.
+    let printed = bench.done(&["convert", "image.toml"]);
+    assert_eq!(
+        printed.matches("gpt-name = \"_empty\"").count(),
+        2,
+        "{printed}"
+    );
+    bench.write(
+        "mbr.toml",
+        "[disk]\ntable = \"mbr\"\n[[partition]]\nname = \"a\"\ngpt-name = \"b\"\ntype = \"linux\"\nsize = \"1MiB\"\n",
+    );
+    let outcome = bench.run(&["build", "mbr.toml", "-o", "mbr.img"]);
+    assert_eq!(outcome.code, Some(2), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("gpt-name"), "{}", outcome.stderr);
+}

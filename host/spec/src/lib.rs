@@ -215,6 +215,10 @@ pub struct PartitionSpec {
     /// Whether the name in the GPT is empty.
     #[schemars(skip)]
     pub is_unnamed: bool,
+    /// The name in the GPT where it is another than `name`: several partitions may have one, such as "_empty", by which systemd-sysupdate
+    /// finds free slots.
+    #[schemars(with = "Option<String>")]
+    pub gpt_name: Option<Placed<String>>,
     /// The type: a Discoverable Partitions name ("esp", "root-x86-64"), a GUID, or for an MBR a name or byte ("0x83").
     /// Only without a table there is none.
     #[schemars(rename = "type", with = "Option<schema::TypeName>")]

@@ -308,6 +308,15 @@ fn check_order(spec: &Spec, numbers: &[u32], primaries: u32) -> Result<(), PlanE
 fn names(spec: &Spec, scheme: Scheme, numbers: &[u32]) -> Result<Vec<String>, PlanError> {
     let mut taken: BTreeMap<String, (u32, Place)> = BTreeMap::new();
     for (partition, number) in spec.partitions.iter().zip(numbers.iter().copied()) {
+        if let Some(name) = &partition.gpt_name {
+            let called = given_or_default_name(partition, number);
+            let named = Named {
+                number,
+                name: called,
+            };
+            check_name(&name.value, scheme)
+                .map_err(|reason| reason.at(Some(name.place.clone())).of(named))?;
+        }
         let Some(name) = &partition.name else {
             continue;
         };

@@ -102,8 +102,8 @@ pub struct PlannedPartition {
     pub number: u32,
     /// Its name in a GPT, and what errors call it.
     pub name: String,
-    /// Whether the name in the GPT is empty all the same.
-    pub is_unnamed: bool,
+    /// Its name in the GPT, which may be empty, and that of several.
+    pub gpt_name: String,
     /// What it is for.
     pub kind: PartitionType,
     /// Where it begins, in bytes from the start of the disk; a whole sector.
@@ -302,7 +302,11 @@ impl PlannedPartition {
             id_of,
             number: identity.number,
             name: identity.name.clone(),
-            is_unnamed: partition.is_unnamed,
+            gpt_name: match &partition.gpt_name {
+                Some(name) => name.value.clone(),
+                None if partition.is_unnamed => String::new(),
+                None => identity.name.clone(),
+            },
             kind: partition.kind.value,
             start: span.start,
             size: span.size,
@@ -335,9 +339,7 @@ impl PlannedPartition {
             self.kind,
         );
         entry.id = self.id;
-        if !self.is_unnamed {
-            entry.name.clone_from(&self.name);
-        }
+        entry.name.clone_from(&self.gpt_name);
         entry.attributes = self.attributes;
         entry.mbr_type = self.mbr_type;
         entry.active = self.active;

@@ -166,6 +166,7 @@ fn print_partition(partition: &PartitionSpec) -> Result<String, PathError> {
         place: _,
         name,
         is_unnamed,
+        gpt_name,
         kind,
         size,
         offset,
@@ -183,6 +184,10 @@ fn print_partition(partition: &PartitionSpec) -> Result<String, PathError> {
     let empty = is_unnamed.then(|| quoted(""));
     let name = name.as_ref().map(|name| quoted(&name.value));
     lines.add("name", name.or(empty));
+    lines.add(
+        "gpt-name",
+        gpt_name.as_ref().map(|name| quoted(&name.value)),
+    );
     let is_stored = kind.value != PartitionType::None;
     lines.add("type", is_stored.then(|| quoted(&kind.value.to_string())));
     lines.add("size", size.as_ref().map(|size| print_rule(size.value)));

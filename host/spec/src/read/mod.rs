@@ -139,6 +139,7 @@ fn partition(
     let name = fields.take("name", parsed(|name| Ok(name.to_owned())));
     let is_unnamed = name.as_ref().is_some_and(|name| name.value.is_empty());
     let name = name.filter(|_| !is_unnamed);
+    let gpt_name = fields.take("gpt-name", parsed(|name| Ok(name.to_owned())));
     let called = name.as_ref().map(|name| name.value.clone());
     fields.set_within(Within::Partition {
         position: index + 1,
@@ -192,6 +193,7 @@ fn partition(
         place,
         name,
         is_unnamed,
+        gpt_name,
         kind: kind?,
         size,
         offset,
@@ -445,6 +447,7 @@ fn check_table_keys(fields: &mut Fields<'_, '_>, partition: &PartitionSpec, tabl
     const NO_MBR_TYPE: &str = "remove it: the type of a partition in an MBR is its `type`";
     let active = partition.active.as_ref().map(place_of);
     let mbr_type = partition.mbr_type.as_ref().map(place_of);
+    let gpt_name = partition.gpt_name.as_ref().map(place_of);
     let foreign = match table {
         TableName::Gpt => vec![
             ("active", active, NO_ACTIVE),
@@ -460,6 +463,7 @@ fn check_table_keys(fields: &mut Fields<'_, '_>, partition: &PartitionSpec, tabl
                 NO_ATTRIBUTES,
             ),
             ("mbr-type", mbr_type, NO_MBR_TYPE),
+            ("gpt-name", gpt_name, NOT_STORED),
         ],
         TableName::None => {
             if partition.offset.is_none() {
@@ -478,6 +482,7 @@ fn check_table_keys(fields: &mut Fields<'_, '_>, partition: &PartitionSpec, tabl
                     NOT_STORED,
                 ),
                 ("mbr-type", mbr_type, NOT_STORED),
+                ("gpt-name", gpt_name, NOT_STORED),
                 ("active", active, NOT_STORED),
             ]
         }

@@ -126,6 +126,7 @@ fn partition(place: Place, kind: Placed<PartitionType>) -> PartitionSpec {
         place,
         name: None,
         is_unnamed: false,
+        gpt_name: None,
         kind,
         size: None,
         offset: None,

@@ -519,6 +519,7 @@ impl Structure {
         };
         Some(PartitionSpec {
             is_unnamed: self.name.is_none(),
+            gpt_name: None,
             name: self.name,
             size: Some(Placed {
                 value: SizeRule::Fixed(self.size),
