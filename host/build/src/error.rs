@@ -134,6 +134,7 @@ impl PartitionError {
             Self::Cell(error) if error.is_of_the_file() => return true,
             Self::Cell(CellError::Refused(refusal)) => {
                 return refusal.shortage().is_some()
+                    || refusal.is_of_the_stamp()
                     || matches!(
                         refusal.error(),
                         FormatError::Kind

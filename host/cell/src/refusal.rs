@@ -46,6 +46,8 @@ pub struct Refusal {
     other: Option<String>,
     /// Its time is later than what the format counts, as far as that is known.
     is_late: Option<bool>,
+    /// Its time is the one that the file system is stamped with.
+    is_stamp: bool,
     /// The times that the format counts, where it is known.
     times: Option<Times>,
     /// The formatter's options where a setting is wrong.
@@ -95,6 +97,7 @@ impl Refusal {
             is_late: node
                 .zip(times)
                 .map(|(id, times)| tree.node(id).modified.seconds >= times.first),
+            is_stamp: node.is_some_and(|id| tree.node(id).modified == request.time),
             times,
             node: node.map(|id| (path(id), What::of(tree.node(id).kind))),
             other,
@@ -103,6 +106,16 @@ impl Refusal {
             label: request.label.clone(),
             error,
         }
+    }
+
+    /// Whether the time cannot be that the file system is to be stamped with.
+    #[must_use]
+    pub fn is_of_the_stamp(&self) -> bool {
+        let of_time = match &self.error {
+            FormatError::Node(node) => node.problem == NodeProblem::Time,
+            _ => false,
+        };
+        of_time && self.is_stamp
     }
 
     /// The bytes that are needed and that are there, if the partition is too small.
@@ -221,14 +234,23 @@ impl Refusal {
 
     fn time_problem(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kind = &self.kind;
-        write!(f, "its modification time is outside what {kind} can count")?;
+        f.write_str("its modification time")?;
+        if self.is_stamp {
+            f.write_str(", which is the one that the file system is stamped with,")?;
+        }
+        write!(f, " is outside what {kind} can count")?;
         if let Some(times) = self.times {
             write!(f, ", {}", times.words)?;
         }
         f.write_str("; ")?;
         if self.is_late != Some(false) {
+            f.write_str(if self.is_stamp {
+                "give another "
+            } else {
+                "give "
+            })?;
             f.write_str(
-                "give time, --time or SOURCE_DATE_EPOCH, which newer files are dated back to, ",
+                "time, --time or SOURCE_DATE_EPOCH, which newer files are dated back to, ",
             )?;
             f.write_str(if self.is_late.is_some() {
                 "or "
@@ -458,11 +480,14 @@ mod tests {
         };
         let late = said("squashfs");
         assert!(
-            late.contains("1970-01-01 to 2106-02-07; give time, --time or SOURCE_DATE_EPOCH"),
+            late.contains(
+                "1970-01-01 to 2106-02-07; give another time, --time or SOURCE_DATE_EPOCH"
+            ),
             "{late}"
         );
         assert!(
-            said("mine").contains("can count; give time"),
+            said("mine")
+                .contains("stamped with, is outside what mine can count; give another time"),
             "{}",
             said("mine")
         );
