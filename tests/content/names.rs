@@ -100,6 +100,15 @@ fn members_that_contradict_each_other() {
                 "member 'a/b' lies below 'a', which is a file",
             ),
             refused(
+                "a file in the place of a directory that is not empty",
+                Archive::new()
+                    .with("a/", b'5', b"")
+                    .with("a/b", b'0', b"")
+                    .with("a", b'0', b"")
+                    .bytes(),
+                "member 'a' is no directory, and an earlier one, which has '…b', is: that would be lost; …",
+            ),
+            refused(
                 "a directory below a symbolic link",
                 Archive::new()
                     .link("a", b'2', "/etc")
@@ -118,7 +127,6 @@ fn members_that_contradict_each_other() {
                 filesystem,
                 Archive::new()
                     .with("a/", b'5', b"")
-                    .with("a/b", b'0', b"")
                     .with("a", b'0', b"first")
                     .with("a", b'0', b"last")
                     .bytes(),
