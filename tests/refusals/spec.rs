@@ -57,7 +57,7 @@ error: partition 'data': unknown key `lable`
 6 | lable = \"X\"
   | ^^^^^ did you mean `label`?
   |
-  = help: the keys here are name, type, size, offset, number, id, attributes, mbr-type, active, filesystem, selinux, label, uuid, content, options, drop, raw, verity, verity-signature",
+  = help: the keys here are name, gpt-name, type, size, offset, number, id, attributes, mbr-type, active, filesystem, selinux, label, uuid, content, options, drop, raw, verity, verity-signature",
     );
 }
 

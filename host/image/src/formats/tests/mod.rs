@@ -477,7 +477,7 @@ fn a_qcow2_over_a_base_stores_what_differs_and_qemu_sees_the_disk() {
             fs::copy(&disk, &base).unwrap();
             let file = File::options().write(true).open(&base).unwrap();
             file.set_len(if seed == 4 {
-                size / 2
+                size / 2 / 512 * 512
             } else {
                 size + (1 << 20)
             })
