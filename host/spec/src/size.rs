@@ -301,7 +301,7 @@ mod tests {
             Err(SizeError::TooLarge { .. })
         ));
         assert!(matches!(
-            parse_size("99999999999999999999999999999999999TiB"),
+            parse_size("99999999999999999999999999TiB"),
             Err(SizeError::TooLarge { .. })
         ));
         assert!(matches!(

@@ -198,7 +198,7 @@ error: partition 'root': unknown key `filesytem`
 4 | filesytem = \"ext4\"
   | ^^^^^^^^^ did you mean `filesystem`?
   |
-  = help: the keys here are name, type, size, offset, number, id, attributes, mbr-type, active, filesystem, label, uuid, content, options, drop, selinux, raw, verity, verity-signature";
+  = help: the keys here are name, gpt-name, type, size, offset, number, id, attributes, mbr-type, active, filesystem, label, uuid, content, options, drop, selinux, raw, verity, verity-signature";
     assert_eq!(rendered(source), expected);
 }
 
