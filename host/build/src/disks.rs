@@ -95,7 +95,9 @@ impl Comparing<'_> {
         second: &Disk,
         listener: &mut dyn Listener,
     ) -> Result<(), ReadingError> {
-        changed("partition table", disk_aspects(first, second), listener);
+        let aspects = disk_aspects(first, second);
+        let says_the_same = aspects.is_empty();
+        changed("partition table", aspects, listener);
         let has_code = |disk: &Disk| disk.table.scheme() != Scheme::None;
         if has_code(first) && has_code(second) {
             let place = 0..BOOT_CODE as u64;
@@ -109,8 +111,13 @@ impl Comparing<'_> {
             changed(&called, aspects.into_iter().collect(), listener);
         }
         let numbers = numbers(first, second);
-        if let Some(aspect) = other_table(first, second, &numbers)? {
-            changed("partition table", vec![aspect], listener);
+        if says_the_same
+            && numbers
+                .iter()
+                .all(|number| is_same_entry(first, second, *number))
+        {
+            let aspects = other_table(first, second)?;
+            changed("partition table", aspects.into_iter().collect(), listener);
         }
         for number in numbers {
             match (first.numbered(number), second.numbered(number)) {
@@ -326,18 +333,15 @@ fn numbers(first: &Disk, second: &Disk) -> BTreeSet<u32> {
         .collect()
 }
 
+/// Whether two tables say the same of a partition.
+fn is_same_entry(first: &Disk, second: &Disk, number: u32) -> bool {
+    let both = first.numbered(number).zip(second.numbered(number));
+    both.is_some_and(|(one, other)| entry_aspects((first, one), (second, other)).is_empty())
+}
+
 /// How the bytes of two tables differ that say the same: a copy that is missing, a checksum, what nothing reads.
-fn other_table(
-    first: &Disk,
-    second: &Disk,
-    numbers: &BTreeSet<u32>,
-) -> Result<Option<Aspect>, ReadingError> {
-    let is_same = |number: &u32| match (first.numbered(*number), second.numbered(*number)) {
-        (Some(one), Some(other)) => entry_aspects((first, one), (second, other)).is_empty(),
-        _ => false,
-    };
-    let has_none = first.table.scheme() == Scheme::None;
-    if has_none || !disk_aspects(first, second).is_empty() || !numbers.iter().all(is_same) {
+fn other_table(first: &Disk, second: &Disk) -> Result<Option<Aspect>, ReadingError> {
+    if first.table.scheme() == Scheme::None {
         return Ok(None);
     }
     let head = BOOT_CODE as u64..first.table.sector_size.bytes();

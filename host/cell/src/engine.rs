@@ -172,13 +172,12 @@ pub(super) fn compile(engine: &Engine, role: Role, bytes: &[u8]) -> Result<Vec<u
     if !bytes.starts_with(MAGIC) {
         let shown: String = bytes
             .iter()
-            .take(4)
+            .take(MAGIC.len())
             .map(|byte| format!(" {byte:02x}"))
             .collect();
-        let why = format!("its first bytes are{shown}, and those of WebAssembly 00 61 73 6d");
         return Err(LoadFailure::Malformed(match bytes {
             [] => "it is empty".to_owned(),
-            _ => why,
+            _ => format!("its first bytes are{shown}, and those of WebAssembly 00 61 73 6d"),
         }));
     }
     if is_module(bytes) {

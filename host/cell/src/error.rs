@@ -262,9 +262,7 @@ impl CellError {
             Self::Malformed { .. } | Self::IsCommand { .. } | Self::IsModule { .. }
         )
     }
-}
 
-impl CellError {
     /// Whether a guest ended a call by itself, perhaps because the host had failed it.
     #[must_use]
     pub fn is_of_guest(&self) -> bool {

@@ -111,11 +111,9 @@ impl Refusal {
     /// Whether the time cannot be that the file system is to be stamped with.
     #[must_use]
     pub fn is_of_the_stamp(&self) -> bool {
-        let of_time = match &self.error {
-            FormatError::Node(node) => node.problem == NodeProblem::Time,
-            _ => false,
-        };
-        of_time && self.is_stamp
+        let is_of_time =
+            matches!(&self.error, FormatError::Node(node) if node.problem == NodeProblem::Time);
+        is_of_time && self.is_stamp
     }
 
     /// The bytes that are needed and that are there, if the partition is too small.
@@ -471,25 +469,19 @@ mod tests {
 
     #[test]
     fn a_time_that_cannot_be_counted_is_told_with_those_that_can_and_what_helps() {
-        let said = |kind: &str| {
+        let tree = crate::fuzzing::tree();
+        let refusal = |request: &Request| {
             let error = FormatError::Node(NodeError {
                 node: 0,
                 problem: NodeProblem::Time,
             });
-            Refusal::new(error, &request(kind), &crate::fuzzing::tree(), Vec::new).to_string()
+            Refusal::new(error, request, &tree, Vec::new)
         };
-        let of_stamp = {
-            let tree = crate::fuzzing::tree();
-            let error = FormatError::Node(NodeError {
-                node: 0,
-                problem: NodeProblem::Time,
-            });
-            let request = Request {
-                time: tree.node(NodeId::ROOT).modified,
-                ..request("squashfs")
-            };
-            Refusal::new(error, &request, &tree, Vec::new)
-        };
+        let said = |kind: &str| refusal(&request(kind)).to_string();
+        let of_stamp = refusal(&Request {
+            time: tree.node(NodeId::ROOT).modified,
+            ..request("squashfs")
+        });
         assert!(of_stamp.is_of_the_stamp());
         let said_of_stamp = of_stamp.to_string();
         assert!(

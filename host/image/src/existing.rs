@@ -251,6 +251,15 @@ impl Existing {
         (bytes, self.size)
     }
 
+    /// The SHA-256 digest of the bytes in `range`.
+    ///
+    /// # Errors
+    /// If they cannot be read.
+    pub fn digest(&self, range: Range<u64>) -> io::Result<[u8; 32]> {
+        let (bytes, _) = self.whole();
+        bytes.digest(range, |_, source| source)
+    }
+
     fn from_file(path: &Path, file: io::Result<File>) -> Result<Self, ImageError> {
         // The end of a device is found by seeking, not by asking for its length.
         let opened = file.and_then(|file| {

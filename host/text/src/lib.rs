@@ -21,4 +21,4 @@ pub use hexadecimal::hexadecimal;
 pub use nearest::nearest;
 pub use number::{exact, grouped, human};
 pub use path::PathBytes;
-pub use printable::{acts_on_terminal, excerpt, printable};
+pub use printable::{acts_on_terminal, excerpt, printable, printable_lines};

@@ -71,6 +71,18 @@ impl Timestamp {
         seconds: 315_532_800,
         nanoseconds: 0,
     };
+
+    /// Seconds since the epoch with nine digits behind the point: -1.25 is a quarter of a second before -1.
+    #[must_use]
+    pub fn decimal(self) -> String {
+        match (self.seconds, self.nanoseconds) {
+            (whole @ ..0, fraction @ 1..) => {
+                let whole = (whole + 1).unsigned_abs();
+                format!("-{whole}.{:09}", 1_000_000_000 - fraction)
+            }
+            (whole, fraction) => format!("{whole}.{fraction:09}"),
+        }
+    }
 }
 
 /// An extended attribute in the kernel's own encoding.
@@ -404,4 +416,27 @@ pub(crate) fn join_path<'n>(names: impl Iterator<Item = &'n [u8]>) -> Vec<u8> {
         path.push(b'/');
     }
     path
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_before_1970_are_told_as_they_are() {
+        for (whole, fraction, expected) in [
+            (0, 0, "0.000000000"),
+            (-1, 500_000_000, "-0.500000000"),
+            (-2, 500_000_000, "-1.500000000"),
+            (-2, 0, "-2.000000000"),
+            (1, 5, "1.000000005"),
+            (i64::MIN, 1, "-9223372036854775807.999999999"),
+        ] {
+            let time = Timestamp {
+                seconds: whole,
+                nanoseconds: fraction,
+            };
+            assert_eq!(time.decimal(), expected);
+        }
+    }
 }

@@ -14,7 +14,7 @@ use contents::{Contents, Files};
 use crate::verify::Held;
 use cellblock_text::PathBytes;
 use cellblock_tree::source::SourceError;
-use cellblock_tree::{Kind, Node, NodeId, Timestamp, Tree};
+use cellblock_tree::{Kind, Node, NodeId, Tree};
 
 /// One path that differs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -262,7 +262,7 @@ impl Comparison<'_> {
         let time = held.map_or(Some(a.modified), |held| held.time(a));
         let time = time.filter(|_| !self.compared.ignore_times);
         if let Some(time) = time.filter(|time| *time != b.modified) {
-            aspects.push(aspect("time", seconds(time), seconds(b.modified)));
+            aspects.push(aspect("time", time.decimal(), b.modified.decimal()));
         }
         let has_attributes = match held {
             Some(held) => held.attributes(a, b),
@@ -341,37 +341,4 @@ fn names(node: &Node<'_>) -> String {
         .map(|it| PathBytes(it.name.clone()).to_string())
         .collect();
     names.join(",")
-}
-/// Seconds since 1970 with nine digits behind the point. Nanoseconds count forwards, also before 1970.
-fn seconds(time: Timestamp) -> String {
-    match (time.seconds, time.nanoseconds) {
-        (whole @ ..0, fraction @ 1..) => {
-            let whole = (whole + 1).unsigned_abs();
-            format!("-{whole}.{:09}", 1_000_000_000 - fraction)
-        }
-        (whole, fraction) => format!("{whole}.{fraction:09}"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_before_1970_are_told_as_they_are() {
-        for (whole, fraction, expected) in [
-            (0, 0, "0.000000000"),
-            (-1, 500_000_000, "-0.500000000"),
-            (-2, 500_000_000, "-1.500000000"),
-            (-2, 0, "-2.000000000"),
-            (1, 5, "1.000000005"),
-            (i64::MIN, 1, "-9223372036854775807.999999999"),
-        ] {
-            let time = Timestamp {
-                seconds: whole,
-                nanoseconds: fraction,
-            };
-            assert_eq!(seconds(time), expected);
-        }
-    }
 }

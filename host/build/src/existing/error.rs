@@ -114,11 +114,10 @@ pub enum DiskError {
         reason: String,
     },
     /// Standard input gave nothing, as when what writes it has failed.
-    #[error("{}: gave no byte, and no partition is wiped by that; if it is to be wiped, name an empty file", file.display())]
-    Nothing {
-        /// The file.
-        file: PathBuf,
-    },
+    #[error(
+        "standard input: gave no byte, and no partition is wiped by that; if it is to be wiped, name an empty file"
+    )]
+    Nothing,
     /// The file is a directory, a device, a fifo or a socket.
     #[error("{}: is no regular file", file.display())]
     NotAFile {
@@ -173,7 +172,7 @@ impl DiskError {
             | Self::Recognised { .. }
             | Self::TooLong { .. }
             | Self::NotAFile { .. }
-            | Self::Nothing { .. }
+            | Self::Nothing
             | Self::Record { .. }
             | Self::SameFile { .. } => true,
             Self::File { source, .. } => leads_nowhere(source),

@@ -275,8 +275,7 @@ pub fn splice_partition(asked: &Asked, file: Option<&Path>) -> Result<Changed, E
     }
     let new = Replacement::of_file(&content).map_err(failed)?;
     if file.is_none() && new.length() == 0 {
-        let file = file_name.to_owned();
-        return Err(DiskError::Nothing { file }.into());
+        return Err(DiskError::Nothing.into());
     }
     if new.length() > located.size() {
         return Err(Error::Disk(DiskError::TooLong {

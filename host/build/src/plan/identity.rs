@@ -308,24 +308,17 @@ fn check_order(spec: &Spec, numbers: &[u32], primaries: u32) -> Result<(), PlanE
 fn names(spec: &Spec, scheme: Scheme, numbers: &[u32]) -> Result<Vec<String>, PlanError> {
     let mut taken: BTreeMap<String, (u32, Place)> = BTreeMap::new();
     for (partition, number) in spec.partitions.iter().zip(numbers.iter().copied()) {
-        if let Some(name) = &partition.gpt_name {
-            let called = given_or_default_name(partition, number);
-            let named = Named {
-                number,
-                name: called,
-            };
+        let named = Named {
+            number,
+            name: given_or_default_name(partition, number),
+        };
+        for name in [&partition.gpt_name, &partition.name].into_iter().flatten() {
             check_name(&name.value, scheme)
-                .map_err(|reason| reason.at(Some(name.place.clone())).of(named))?;
+                .map_err(|reason| reason.at(Some(name.place.clone())).of(named.clone()))?;
         }
         let Some(name) = &partition.name else {
             continue;
         };
-        let named = Named {
-            number,
-            name: name.value.clone(),
-        };
-        check_name(&name.value, scheme)
-            .map_err(|reason| reason.at(Some(name.place.clone())).of(named.clone()))?;
         if let Some((other, place)) = taken.insert(name.value.clone(), (number, name.place.clone()))
         {
             let error = Reason::DuplicateName { other }.at(Some(name.place.clone()));
@@ -368,7 +361,7 @@ fn unused_name(base: String, used: &BTreeSet<String>) -> String {
 }
 
 fn check_name(name: &str, scheme: Scheme) -> Result<(), Reason> {
-    if let Some(character) = name.chars().find(|character| character.is_control()) {
+    if let Some(character) = control_character(name) {
         return Err(Reason::NameHasControl { character });
     }
     let units = name.encode_utf16().count();
@@ -381,9 +374,13 @@ fn check_name(name: &str, scheme: Scheme) -> Result<(), Reason> {
     Ok(())
 }
 
+fn control_character(text: &str) -> Option<char> {
+    text.chars().find(|character| character.is_control())
+}
+
 /// Refuses a label that has a control character. What else a format does not take, its formatter says.
 pub(super) fn check_label(label: &str) -> Result<(), Reason> {
-    match label.chars().find(|character| character.is_control()) {
+    match control_character(label) {
         Some(character) => Err(Reason::LabelHasControl { character }),
         None => Ok(()),
     }

@@ -123,22 +123,22 @@ pub fn verify_record(
     let is_disk = recorded.table.is_some_and(|table| table != "none");
     let subject = Subject::of(image, is_disk, runtime, None)?;
     let mut all = Vec::with_capacity(recorded.partitions.len() + 1);
-    if recorded.sha256.is_none() {
-        all.push(Checked::new(REST));
-    }
-    if let Some(expected) = &recorded.sha256 {
-        let mut checked = Checked {
-            by: How::Digest,
-            ..Checked::new(WHOLE)
-        };
-        let size = image.existing.size();
-        checked.differences = other_digest(&subject, "image", &(0..size), expected)?;
-        if size != recorded.size {
-            let (was, is) = (recorded.size.to_string(), size.to_string());
-            checked.differences.push(changed("image", "size", was, is));
+    all.push(match &recorded.sha256 {
+        None => Checked::new(REST),
+        Some(expected) => {
+            let size = image.existing.size();
+            let mut differences = other_digest(&subject, "image", &(0..size), expected)?;
+            if size != recorded.size {
+                let (was, is) = (recorded.size.to_string(), size.to_string());
+                differences.push(changed("image", "size", was, is));
+            }
+            Checked {
+                by: How::Digest,
+                differences,
+                ..Checked::new(WHOLE)
+            }
         }
-        all.push(checked);
-    }
+    });
     for (index, partition) in (1..).zip(recorded.partitions) {
         let number = partition.number.unwrap_or(index);
         let wanted = partition.start..partition.start.saturating_add(partition.size);

@@ -9,7 +9,7 @@ use cellblock_cell::Runtime;
 use cellblock_contract::Losses;
 use cellblock_image::{PartitionFile, Scratch};
 use cellblock_spec::Spec;
-use cellblock_table::{Scheme, gaps};
+use cellblock_table::{Region, Scheme, gaps};
 use cellblock_tree::Tree;
 
 use super::subject::{Subject, behind_boot_code, changed, other_bytes};
@@ -86,14 +86,16 @@ pub fn verify_image(
     let made = making.some(prepared, &wanted)?;
     making::identify(&mut plan, &made);
     let mut checked = Vec::with_capacity(plan.partitions.len() + 2);
+    let mut table = Vec::new();
     if is_disk {
+        table = plan.table()?.encode()?;
         checked.push(Checked {
             by: How::Bytes,
-            differences: subject.other_table(&plan)?,
+            differences: subject.other_table(&table)?,
             ..Checked::new(TABLE)
         });
     }
-    checked.push(check_around(&subject, &scratch, spec, &plan)?);
+    checked.push(check_around(&subject, &scratch, spec, &plan, &table)?);
     for (index, partition) in plan.partitions.iter().enumerate() {
         let raw = match &partition.fill {
             Fill::Raw(pieces) if made[index].partition().is_none() => {
@@ -114,6 +116,7 @@ fn check_around(
     scratch: &Scratch,
     spec: &Spec,
     plan: &Plan,
+    table: &[Region],
 ) -> Result<Checked, Error> {
     let mut pieces = plan.raw.clone();
     if let (Some(images), Some(grub)) = (GrubImages::read(spec)?, plan.grub) {
@@ -122,7 +125,7 @@ fn check_around(
     let expected = making::plain(scratch, &pieces, plan.size)?;
     let size = subject.image.existing.size();
     let mut differences = Vec::new();
-    for range in around(plan, &pieces)? {
+    for range in around(plan, table, &pieces) {
         let there = range.start.min(size)..range.end.min(size);
         let other = subject.first_other_byte_of(there.clone(), 0, &expected)?;
         let other = other.or((there != range).then_some(there.end));
@@ -140,14 +143,8 @@ fn check_around(
 }
 
 /// The ranges of a disk that lie outside of partitions and the table, and raw pieces wherever they lie.
-fn around(plan: &Plan, pieces: &[RawPiece]) -> Result<Vec<Range<u64>>, Error> {
-    let table: Vec<Range<u64>> = match plan.scheme {
-        Scheme::None => Vec::new(),
-        _ => {
-            let regions = plan.table()?.encode()?;
-            regions.iter().map(behind_boot_code).collect()
-        }
-    };
+fn around(plan: &Plan, table: &[Region], pieces: &[RawPiece]) -> Vec<Range<u64>> {
+    let table: Vec<Range<u64>> = table.iter().map(behind_boot_code).collect();
     let partitions = plan.partitions.iter();
     let partitions = partitions.map(|one| one.start..one.start + one.size);
     let outside = gaps(table.iter().cloned().chain(partitions), 0..plan.size);
@@ -158,7 +155,7 @@ fn around(plan: &Plan, pieces: &[RawPiece]) -> Result<Vec<Range<u64>>, Error> {
             piece.offset..piece.offset + piece.length,
         )
     });
-    Ok(outside.iter().cloned().chain(inside).collect())
+    outside.iter().cloned().chain(inside).collect()
 }
 
 /// What goes into a file system, and what of it may be lost.

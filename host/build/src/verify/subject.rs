@@ -9,7 +9,6 @@ use cellblock_cell::Runtime;
 use cellblock_image::{PartitionFile, Superblock};
 use cellblock_table::{BOOT_CODE, Region, Selector, Table};
 use cellblock_text::hexadecimal;
-use sha2::{Digest as _, Sha256};
 
 use crate::DiskError;
 use crate::catalogue::is_read;
@@ -18,11 +17,7 @@ use crate::differing;
 use crate::error::Error;
 use crate::existing::OpenedImage;
 use crate::filesystem::partition_error;
-use crate::plan::Plan;
 use crate::reading::{Opened, Readers};
-
-/// The bytes that are hashed at once.
-const PIECE: usize = 1 << 20;
 
 /// An image, and its table.
 pub(super) struct Subject<'a> {
@@ -138,11 +133,11 @@ impl<'a> Subject<'a> {
     }
 
     /// How the image's partition table differs from the planned one, without boot code before it.
-    pub(super) fn other_table(&self, plan: &Plan) -> Result<Vec<Difference>, Error> {
+    pub(super) fn other_table(&self, planned: &[Region]) -> Result<Vec<Difference>, Error> {
         use cellblock_table::ReadAt as _;
         let mut differences = Vec::new();
-        for region in plan.table()?.encode()? {
-            let place = behind_boot_code(&region);
+        for region in planned {
+            let place = behind_boot_code(region);
             let at = place.start;
             let skip = usize::try_from(at - region.offset).expect("boot code is short");
             let expected = &region.bytes[skip..];
@@ -162,18 +157,9 @@ impl<'a> Subject<'a> {
 
     /// The SHA-256 digest of the bytes of a place.
     pub(super) fn digest(&self, place: &Range<u64>) -> Result<String, Error> {
-        use cellblock_table::ReadAt as _;
-        let mut hash = Sha256::new();
-        let mut bytes = vec![0; PIECE];
-        let mut at = place.start;
-        while at < place.end {
-            let count = usize::try_from((place.end - at).min(PIECE as u64)).expect("at most PIECE");
-            let read = self.image.existing.read_at(at, &mut bytes[..count]);
-            read.map_err(|source| self.failed(source))?;
-            hash.update(&bytes[..count]);
-            at += count as u64;
-        }
-        Ok(hexadecimal(&hash.finalize()))
+        let digest = self.image.existing.digest(place.clone());
+        let digest = digest.map_err(|source| self.failed(source))?;
+        Ok(hexadecimal(&digest))
     }
 }
 

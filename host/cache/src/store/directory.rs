@@ -1,11 +1,9 @@
 //! A directory that was opened once, and files in it by name. Nothing is done through a link, and nobody at the other end of a pipe is
 //! waited for: what is in a shared folder is whatever somebody else wants it to be.
 
-use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::ffi::OsStringExt as _;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 use std::thread;
@@ -120,10 +118,11 @@ impl Directory {
     pub(super) fn names(&self) -> io::Result<Vec<String>> {
         let mut names = Vec::new();
         for entry in Dir::read_from(&self.0)? {
-            let name = OsString::from_vec(entry?.file_name().to_bytes().to_vec());
-            names.extend(name.into_string().ok());
+            match entry?.file_name().to_str() {
+                Ok("." | "..") | Err(_) => {}
+                Ok(name) => names.push(name.to_owned()),
+            }
         }
-        names.retain(|name| name != "." && name != "..");
         Ok(names)
     }
 

@@ -13,7 +13,7 @@ mod text;
 use std::fmt;
 use std::io::{self, Write as _};
 
-use cellblock_build::text::acts_on_terminal;
+use cellblock_build::text::printable_lines;
 
 pub use holds::{describe_held, list_held};
 pub use lines::LineProgress;
@@ -22,15 +22,7 @@ pub use progress::TerminalProgress;
 
 /// What [`tell!`](crate::tell) does. Nothing that was typed or read gives the terminal commands: names of files are somebody else's.
 pub fn say(words: fmt::Arguments<'_>) {
-    let said: String = words
-        .to_string()
-        .chars()
-        .map(|letter| match letter {
-            '\n' | '\t' => letter,
-            _ if acts_on_terminal(letter) => char::REPLACEMENT_CHARACTER,
-            _ => letter,
-        })
-        .collect();
+    let said = printable_lines(&words.to_string());
     // In one piece, so that it is not torn apart by what others say.
     let _ = io::stderr().write_all(format!("{said}\n").as_bytes());
 }

@@ -5,6 +5,7 @@
 
 pub mod write;
 
+use crate::Timestamp;
 use crate::source::acl;
 
 /// What a member is.
@@ -230,14 +231,13 @@ fn record(records: &mut Vec<u8>, key: &[u8], value: &[u8]) {
 /// Seconds with their fraction, perhaps negative.
 fn time(member: &Member) -> String {
     let (seconds, nanoseconds) = (member.seconds, member.nanoseconds);
-    match (seconds < 0, nanoseconds) {
-        (_, 0) => seconds.to_string(),
-        (false, _) => format!("{seconds}.{nanoseconds:09}"),
-        // -1.25 is a quarter of a second before -1.
-        (true, _) => {
-            let whole = (seconds + 1).unsigned_abs();
-            format!("-{whole}.{:09}", 1_000_000_000 - nanoseconds)
+    match nanoseconds {
+        0 => seconds.to_string(),
+        _ => Timestamp {
+            seconds,
+            nanoseconds,
         }
+        .decimal(),
     }
 }
 

@@ -107,6 +107,14 @@ pub enum Warning {
     },
 }
 
+/// That it is so with others too, if there are any.
+fn so_it_is_with(others: usize, nouns: &str) -> String {
+    match others {
+        0 => String::new(),
+        others => format!("; so it is with {others} other {nouns}"),
+    }
+}
+
 impl fmt::Display for Warning {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -181,10 +189,7 @@ impl fmt::Display for Warning {
                 second,
                 others,
             } => {
-                let others = match others {
-                    0 => String::new(),
-                    others => format!("; so it is with {others} other names"),
-                };
+                let others = so_it_is_with(*others, "names");
                 write!(
                     formatter,
                     "{}: has different contexts for {first} and {second}, which are one file; it has that of the first{others}",
@@ -199,10 +204,7 @@ impl fmt::Display for Warning {
                 others,
             } => {
                 let root = root.display();
-                let others = match others {
-                    0 => String::new(),
-                    others => format!("; so it is with {others} other links"),
-                };
+                let others = so_it_is_with(*others, "links");
                 write!(
                     formatter,
                     "{root}: layer {layer} has whiteouts below {path}, in a lower layer a symbolic link to {target}: they hide nothing \

@@ -71,12 +71,13 @@ impl Forest {
     /// symbolic link too. Returns the paths at which one did that of which the layer has no member, with the targets.
     pub(crate) fn merge_layer(&mut self, layer: InodeId) -> Vec<(Vec<u8>, Vec<u8>)> {
         let mut hidden = Vec::new();
-        let merged = self.merge_with(InodeId::ROOT, layer, |path, target, is_implied| {
+        let over_link = |path, target, is_implied| {
             if is_implied {
                 hidden.push((path, target));
             }
             Ok(())
-        });
+        };
+        let merged = self.merge_with(InodeId::ROOT, layer, over_link, |_, _, _, _| {});
         merged.expect("links are replaced");
         hidden
     }
@@ -88,20 +89,27 @@ impl Forest {
         into: InodeId,
         from: InodeId,
     ) -> Result<Vec<HiddenDirectory>, Ungraftable> {
-        self.merge_with(into, from, |path, target, _| {
-            Err(Ungraftable::DirectoryOverSymlink { path, target })
-        })
+        let mut hidden = Vec::new();
+        let over_link = |path, target, _| Err(Ungraftable::DirectoryOverSymlink { path, target });
+        self.merge_with(into, from, over_link, |forest, directory, path, by| {
+            let entries = forest.entries_below(directory);
+            if entries > 0 {
+                hidden.push(HiddenDirectory { path, by, entries });
+            }
+        })?;
+        Ok(hidden)
     }
 
     /// Merges two directories. `over_link` decides where a directory would replace a symbolic link: it is given the path, the link's
-    /// target, and whether nothing is known of the directory. Returns the directories that are replaced by something else.
+    /// target, and whether nothing is known of the directory. `over_directory` is told of each directory that is replaced by something
+    /// else: it is given the forest, the directory, its path, and what replaces it.
     fn merge_with(
         &mut self,
         into: InodeId,
         from: InodeId,
         mut over_link: impl FnMut(Vec<u8>, Vec<u8>, bool) -> Result<(), Ungraftable>,
-    ) -> Result<Vec<HiddenDirectory>, Ungraftable> {
-        let mut hidden = Vec::new();
+        mut over_directory: impl FnMut(&Self, InodeId, Vec<u8>, &'static str),
+    ) -> Result<(), Ungraftable> {
         let mut pairs = vec![(into, from, Vec::new())];
         while let Some((into, from, path)) = pairs.pop() {
             if let Some(metadata) = self.inodes[from.index()].metadata.take() {
@@ -121,23 +129,19 @@ impl Forest {
                         self.children_mut(into).insert(name, id);
                     }
                     _ => {
-                        let entries = existing.map_or(0, |it| self.entries_below(it));
-                        if entries > 0 {
-                            hidden.push(HiddenDirectory {
-                                path: below(&path, &name),
-                                by: self.body(id).noun(),
-                                entries,
-                            });
+                        if let Some(existing) = existing.filter(|it| self.is_directory(*it)) {
+                            let by = self.body(id).noun();
+                            over_directory(self, existing, below(&path, &name), by);
                         }
                         self.children_mut(into).insert(name, id);
                     }
                 }
             }
         }
-        Ok(hidden)
+        Ok(())
     }
 
-    /// How many names there are below a directory; none below anything else.
+    /// How many names there are below a directory.
     fn entries_below(&self, id: InodeId) -> u64 {
         let mut entries = 0;
         let mut pending = vec![id];

@@ -130,12 +130,7 @@ fn one_source_over_a_full_directory_of_another_is_told_once() {
         .member(b"d", b'0', b"x")
         .member(b"empty", b'0', b"x")
         .end();
-    let file = |bytes: &[u8]| {
-        let file = NamedTempFile::new().unwrap();
-        fs::write(file.path(), bytes).unwrap();
-        file
-    };
-    let (below, above) = (file(&below), file(&above));
+    let (below, above) = (file_of(&below), file_of(&above));
     let mut upper = Source::new(Content::Archive(above.path().into()));
     upper.to = Some(b"/srv/".to_vec());
     let sources = [Source::new(Content::Archive(below.path().into())), upper];
@@ -167,12 +162,7 @@ fn keywords_of_pax_headers_that_may_matter_are_told_once() {
             ],
         )
         .member(b"a", b'0', b"1");
-    let archive = |builder: Builder| {
-        let file = NamedTempFile::new().unwrap();
-        fs::write(file.path(), builder.end()).unwrap();
-        file
-    };
-    let quiet = archive(Builder(silent.0.clone()));
+    let quiet = file_of(&Builder(silent.0.clone()).end());
     assert_eq!(
         warnings_of(&[Source::new(Content::Archive(quiet.path().into()))]),
         []
@@ -191,7 +181,7 @@ fn keywords_of_pax_headers_that_may_matter_are_told_once() {
             ],
         )
         .member(b"c", b'0', b"1");
-    let told = archive(told);
+    let told = file_of(&told.end());
     let expected = Warning::UnknownRecords {
         root: told.path().into(),
         keywords: ["SCHILY.acl.ace", "SCHILY.fflags", "VENDOR.key"]

@@ -27,9 +27,14 @@ fn parse(archive: &[u8]) -> Result<Forest, ArchiveError> {
     .map(|planted| planted.forest)
 }
 
-fn tree_of(archive: &[u8]) -> Result<Tree, SourceError> {
+fn file_of(bytes: &[u8]) -> NamedTempFile {
     let file = NamedTempFile::new().unwrap();
-    fs::write(file.path(), archive).unwrap();
+    fs::write(file.path(), bytes).unwrap();
+    file
+}
+
+fn tree_of(archive: &[u8]) -> Result<Tree, SourceError> {
+    let file = file_of(archive);
     read_sources(&[Source::new(Content::Archive(file.path().into()))])
 }
 
@@ -293,8 +298,7 @@ fn excluded_target_leaves_its_link() {
         .member(b"cache/file", b'0', b"data")
         .link(b"link", b'1', b"cache/file")
         .end();
-    let file = NamedTempFile::new().unwrap();
-    fs::write(file.path(), &archive).unwrap();
+    let file = file_of(&archive);
     let tree = read_sources(&[Source {
         exclude: vec!["/cache".into()],
         to: Some(b"/srv".into()),
@@ -308,8 +312,7 @@ fn excluded_target_leaves_its_link() {
 #[test]
 fn archive_that_changes_is_an_error() {
     let archive = Builder::default().member(b"a", b'0', b"data").end();
-    let file = NamedTempFile::new().unwrap();
-    fs::write(file.path(), &archive).unwrap();
+    let file = file_of(&archive);
     let tree = read_sources(&[Source::new(Content::Archive(file.path().into()))]).unwrap();
     fs::write(file.path(), &archive[..700]).unwrap();
     let message = tree
@@ -365,8 +368,7 @@ fn compressed_archives_read_as_plain_ones_in_one_piece_or_two() {
 fn decompression_stops_at_the_limit() {
     let archive = Builder::default().member(b"a", b'0', &[0; 1 << 20]).end();
     for (_, bytes) in compressed(&archive) {
-        let file = NamedTempFile::new().unwrap();
-        fs::write(file.path(), &bytes).unwrap();
+        let file = file_of(&bytes);
         let sources = [Source::new(Content::Archive(file.path().into()))];
         let result = super::super::read_sources(&sources, &spool, &ReadOptions::within(1 << 20));
         let message = result.unwrap_err().to_string();
@@ -492,8 +494,7 @@ fn a_part_of_an_archive_is_taken() {
         .link(b"app-1.0/rootfs/sh", b'1', b"app-1.0/rootfs/bin/sh")
         .member(b"README", b'0', b"read me")
         .end();
-    let file = NamedTempFile::new().unwrap();
-    fs::write(file.path(), archive).unwrap();
+    let file = file_of(&archive);
     let taken = |from: Option<&str>, strip: u32, exclude: &[&str]| {
         let exclude = exclude.iter().map(|pattern| (*pattern).to_owned());
         let source = Source {
