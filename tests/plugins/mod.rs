@@ -84,7 +84,7 @@ fn a_plugin_is_what_the_spec_pins_and_what_the_record_tells() {
     let other = "0".repeat(64);
     bench.write("image.toml", pinned(&other));
     let refused = bench.run(&["build", "image.toml", "-o", "other.img"]);
-    assert_eq!(refused.code, Some(1), "{}", refused.stderr);
+    assert_eq!(refused.code, Some(2), "{}", refused.stderr);
     assert!(refused.stderr.contains(&digest), "{}", refused.stderr);
     assert!(refused.stderr.contains(&other), "{}", refused.stderr);
     assert!(!bench.path("other.img").exists());
