@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 use super::size::written;
+use super::value::written_time;
 use super::{
     CachePlace, CacheSpec, DiskSize, DiskSpec, FilesystemId, FilesystemSpec, GuestSpec, Margin,
     PartitionSpec, Placed, RawSpec, RawWhat, Seed, SelinuxSpec, SignSpec, SignedBy, SizeRule, Spec,
@@ -130,7 +131,7 @@ fn print_disk(disk: &DiskSpec) -> Result<String, PathError> {
         }),
     );
     lines.add("id", id.as_ref().map(|id| quoted(&id.value.to_string())));
-    lines.add("time", time.as_ref().map(|time| time.value.to_string()));
+    lines.add("time", time.as_ref().map(|time| written_time(time.value)));
     lines.add(
         "alignment",
         alignment

@@ -105,6 +105,20 @@ fn what_only_one_kind_of_table_has_is_read_as_it_was() {
     }
 }
 
+/// As `SOURCE_DATE_EPOCH` may say it, from which it comes into a provenance.
+#[test]
+fn seconds_that_look_like_a_date_are_read_as_they_were() {
+    let rest = "[[partition]]\ntype = \"linux-generic\"\nsize = \"1MiB\"\n";
+    let printed = format!("[disk]\ntime = \"+20000101\"\n\n{rest}");
+    let spec = Spec::parse(&printed, Path::new("")).unwrap();
+    assert_eq!(spec.to_toml().unwrap(), printed);
+    for date in ["20000101", "2000_01_01", "\"20000101000000\""] {
+        let spec = Spec::parse(&format!("[disk]\ntime = {date}\n{rest}"), Path::new(""));
+        let error = spec.unwrap_err().to_string();
+        assert!(error.contains("write \"2000-01-01T00:00:00Z\""), "{error}");
+    }
+}
+
 #[test]
 fn other_forms_come_to_the_same() {
     let other = "disk = { }\n[[partition]]\nfilesystem = 'ext4'\ntype = '0FC63DAF-8483-4772-8E79-3D69D8477DE4'\n\

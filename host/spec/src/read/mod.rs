@@ -11,8 +11,8 @@ use super::joined::joined;
 use super::place::{Files, Place};
 use super::size::parse_size;
 use super::value::{
-    ValueError, parse_choice, parse_disk_id, parse_filesystem_id, parse_partition_id, parse_seed,
-    parse_time, seconds_since_1970,
+    ValueError, date_in_digits, looks_like_a_date, parse_choice, parse_disk_id,
+    parse_filesystem_id, parse_partition_id, parse_seed, parse_time, seconds_since_1970,
 };
 use super::{
     DiskSize, DiskSpec, FilesystemSpec, PartitionSpec, Placed, SelinuxSpec, SizeRule, Spec,
@@ -343,6 +343,11 @@ fn size_rule(value: &DeValue<'_>) -> Result<SizeRule, ValueError> {
 fn time(value: &DeValue<'_>) -> Result<i64, ValueError> {
     match value {
         DeValue::String(text) => parse_time(text),
+        DeValue::Integer(integer)
+            if integer.radix() == 10 && looks_like_a_date(integer.as_str()) =>
+        {
+            Err(date_in_digits(integer.as_str()))
+        }
         DeValue::Integer(integer) => i64::from_str_radix(integer.as_str(), integer.radix())
             .map_err(|_| ValueError::NotATime {
                 text: integer.to_string(),

@@ -166,9 +166,9 @@ pub enum ValueError {
         /// What was written.
         text: String,
     },
-    /// A partition's UUID that a GPT has no place for.
+    /// A partition's UUID that tells it from no other.
     #[error(
-        "a UUID of zeros marks an entry of the table that is not used: write another one, or none to have one made"
+        "a UUID of zeros is what partitions without one have, and UEFI asks for one of each: write another one, or none to have one made"
     )]
     ZeroId,
     /// Not a seed.
@@ -212,6 +212,17 @@ pub enum ValueError {
     NotATime {
         /// What was written.
         text: String,
+    },
+    /// A number that other tools take for a date.
+    #[error(
+        "`{text}` may be a date, or seconds since 1970: write \"{}\", or \"+{text}\" if it is seconds",
+        .date.as_deref().unwrap_or("2024-01-31T12:00:00Z")
+    )]
+    DateInDigits {
+        /// What was written: 8 or 14 digits.
+        text: String,
+        /// The time that it is as a date, in UTC, if there is such a one.
+        date: Option<String>,
     },
     /// Not a SHA-256 digest.
     #[error("`{}` is not a SHA-256 digest: write 64 hexadecimal digits", excerpt(.text))]

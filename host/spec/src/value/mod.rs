@@ -56,7 +56,7 @@ pub fn parse_uuid(text: &str) -> Result<Uuid, ValueError> {
     })
 }
 
-/// The UUID of a partition: that of zeros marks an entry of a GPT that is not used.
+/// The UUID of a partition: not that of zeros, which names none, as UEFI 2.10 (5.3.3) asks for one that no other partition has.
 ///
 /// # Errors
 /// When the text is anything else.
@@ -285,12 +285,16 @@ pub fn parse_destination(text: &str) -> Result<Vec<u8>, ValueError> {
         })
 }
 
-/// Reads a time in seconds since 1970: RFC 3339 with an offset, or a whole number.
+/// Reads a time in seconds since 1970: RFC 3339 with an offset, or a whole number. One of 8 or 14 digits, which other tools
+/// take for `YYYYMMDD` or `YYYYMMDDhhmmss`, needs a sign.
 ///
 /// # Errors
-/// When the text is neither, names a day that does not exist, or has a fraction of a second.
+/// When the text is neither, names a day that does not exist, has a fraction of a second, or may be a date in digits.
 pub fn parse_time(text: &str) -> Result<i64, ValueError> {
     let trimmed = text.trim();
+    if looks_like_a_date(trimmed) {
+        return Err(date_in_digits(trimmed));
+    }
     if let Ok(seconds) = trimmed.parse() {
         return Ok(seconds);
     }
@@ -301,6 +305,39 @@ pub fn parse_time(text: &str) -> Result<i64, ValueError> {
         .ok_or_else(|| ValueError::NotATime {
             text: text.to_owned(),
         })
+}
+
+/// Whether digits may be `YYYYMMDD` or `YYYYMMDDhhmmss`, of whatever day.
+pub(super) fn looks_like_a_date(text: &str) -> bool {
+    matches!(text.len(), 8 | 14) && text.bytes().all(|digit| digit.is_ascii_digit())
+}
+
+/// Seconds since 1970 as [`parse_time`] takes them.
+pub(super) fn written_time(seconds: i64) -> String {
+    let digits = seconds.to_string();
+    match looks_like_a_date(&digits) {
+        true => format!("\"+{digits}\""),
+        false => digits,
+    }
+}
+
+/// The refusal of what [looks like a date](looks_like_a_date).
+pub(super) fn date_in_digits(digits: &str) -> ValueError {
+    let (day, time) = digits.split_at(8);
+    let time = if time.is_empty() { "000000" } else { time };
+    let date = format!(
+        "{}-{}-{}T{}:{}:{}Z",
+        &day[..4],
+        &day[4..6],
+        &day[6..],
+        &time[..2],
+        &time[2..4],
+        &time[4..]
+    );
+    ValueError::DateInDigits {
+        text: digits.to_owned(),
+        date: Some(date).filter(|date| date.parse::<Datetime>().is_ok()),
+    }
 }
 
 /// The seconds since 1970 of a date with a time and an offset; `None` when one of them is absent
@@ -372,8 +409,14 @@ mod tests {
             ("2446-05-10T22:38:55Z", 15_032_385_535),
             ("0000-03-01T00:00:00Z", -62_162_035_200),
             ("-5", -5),
+            ("1704067200", 1_704_067_200),
+            ("+20000101", 20_000_101),
         ] {
             assert_eq!(parse_time(text), Ok(seconds), "{text}");
+        }
+        for seconds in [0, -5, 20_000_101, 1_704_067_200, 20_000_101_000_000] {
+            let written = written_time(seconds);
+            assert_eq!(parse_time(written.trim_matches('"')), Ok(seconds));
         }
         for text in [
             "2024-01-01",
@@ -384,6 +427,17 @@ mod tests {
         ] {
             assert!(parse_time(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_date_in_digits_is_not_taken_for_seconds() {
+        let refused = |text| parse_time(text).unwrap_err().to_string();
+        assert_eq!(
+            refused("20000101123000"),
+            "`20000101123000` may be a date, or seconds since 1970: write \"2000-01-01T12:30:00Z\", or \"+20000101123000\" if it is seconds"
+        );
+        assert!(refused("20000101").contains("write \"2000-01-01T00:00:00Z\","));
+        assert!(refused("20001301").contains("write \"2024-01-31T12:00:00Z\","));
     }
 
     #[test]
