@@ -66,6 +66,36 @@ const ALIASES: &[(&str, &str)] = &[
     ("msftres", "microsoft-reserved"),
 ];
 
+/// What sfdisk, genimage and the tables of MBRs call types of a GPT, with their names here: hints, not names.
+const ELSEWHERE: &[(&str, &str)] = &[
+    ("l", "linux-generic"),
+    ("s", "swap"),
+    ("h", "home"),
+    ("u", "esp"),
+    ("r", "raid"),
+    ("v", "lvm"),
+    ("f", "basic-data"),
+    ("fat12", "basic-data"),
+    ("fat16", "basic-data"),
+    ("fat32", "basic-data"),
+    ("vfat", "basic-data"),
+    ("ntfs", "basic-data"),
+    ("exfat", "basic-data"),
+    ("u-boot-env", "uboot-env"),
+];
+
+/// What other tools call architectures, with their names here. `secondary` is systemd-repart's second one of an x86-64.
+const ARCHITECTURES_ELSEWHERE: &[(&str, &str)] = &[
+    ("", "x86-64"),
+    ("amd64", "x86-64"),
+    ("x64", "x86-64"),
+    ("secondary", "x86"),
+    ("i386", "x86"),
+    ("i686", "x86"),
+    ("aarch64", "arm64"),
+    ("armhf", "arm"),
+];
+
 /// MBR types by name; of several names for one byte the first is the one shown.
 const MBR: &[(&str, u8)] = &[
     ("fat12", 0x01),
@@ -121,8 +151,8 @@ pub enum TypeError {
     },
     /// The text names a type that this kind of table cannot store.
     #[error(
-        "partition type '{text}' exists in {other} tables, not in {scheme} tables; write {}",
-        scheme.format().type_forms()
+        "partition type '{text}' exists in {other} tables, not in {scheme} tables{}; write {}",
+        did_you_mean(nearest.as_deref()), scheme.format().type_forms()
     )]
     OtherScheme {
         /// What was written.
@@ -131,6 +161,8 @@ pub enum TypeError {
         scheme: Scheme,
         /// The table that knows it.
         other: Scheme,
+        /// The name of what it is here, where it is something.
+        nearest: Option<String>,
     },
     /// The text is the type that marks a partition as unused.
     #[error("partition type '{text}' marks an unused entry; write {}", scheme.format().type_forms())]
@@ -295,6 +327,7 @@ fn refusal(text: &str, scheme: Scheme) -> TypeError {
             text: text.to_owned(),
             scheme,
             other,
+            nearest: meant(text, scheme).map(str::to_owned),
         },
         None => TypeError::Unknown {
             text: text.to_owned(),
@@ -304,14 +337,36 @@ fn refusal(text: &str, scheme: Scheme) -> TypeError {
     }
 }
 
-/// The known name that is spelled most like a text, or begins with it: `root` is none, but `root-x86-64` is.
+/// The known name that is spelled most like a text, if it is not clear which one is meant.
 fn nearest(text: &str, scheme: Scheme) -> Option<String> {
-    let text = text.to_ascii_lowercase().replace('_', "-");
-    let begins = format!("{text}-x86-64");
-    names(scheme)
-        .find(|name| *name == begins)
-        .or_else(|| cellblock_text::nearest(&text, names(scheme)))
+    let here = text.to_ascii_lowercase().replace('_', "-");
+    meant(text, scheme)
+        .or_else(|| cellblock_text::nearest(&here, names(scheme)))
         .map(str::to_owned)
+}
+
+/// The name of what other tools call this: `root` of no architecture is x86-64's, and `root-amd64` is, too.
+fn meant(text: &str, scheme: Scheme) -> Option<&'static str> {
+    if scheme != Scheme::Gpt {
+        return None;
+    }
+    let text = text.to_ascii_lowercase().replace('_', "-");
+    if let Some((_, here)) = ELSEWHERE.iter().find(|(there, _)| *there == text) {
+        return names(scheme).find(|name| name == here);
+    }
+    let (first, rest) = text.split_once('-').unwrap_or((&text, ""));
+    let (rest, suffix) = ["verity-sig", "verity"]
+        .iter()
+        .find_map(|suffix| Some((rest.strip_suffix(suffix)?.trim_end_matches('-'), *suffix)))
+        .unwrap_or((rest, ""));
+    let architecture = ARCHITECTURES_ELSEWHERE
+        .iter()
+        .find(|(there, _)| *there == rest)
+        .map_or(rest, |(_, here)| here);
+    let parts = [first, architecture, suffix];
+    let parts: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+    let whole = parts.join("-");
+    names(scheme).find(|name| *name == whole)
 }
 
 #[cfg(test)]
@@ -385,6 +440,26 @@ mod tests {
         assert!(refused("0x+8", Scheme::Mbr).contains("unknown MBR partition type"));
         let root = refused("root", Scheme::Gpt);
         assert!(root.contains("did you mean 'root-x86-64'?"), "{root}");
+        for (text, means) in [
+            ("root-verity", "root-x86-64-verity"),
+            ("usr-verity-sig", "usr-x86-64-verity-sig"),
+            ("root-secondary", "root-x86"),
+            ("root-secondary-verity", "root-x86-verity"),
+            ("root-amd64", "root-x86-64"),
+            ("root-aarch64", "root-arm64"),
+            ("root_arm64x", "root-arm64"),
+            ("fat32", "basic-data"),
+            ("F", "basic-data"),
+            ("L", "linux-generic"),
+            ("u-boot-env", "uboot-env"),
+        ] {
+            let said = refused(text, Scheme::Gpt);
+            assert!(
+                said.contains(&format!("(did you mean '{means}'?)")),
+                "{said}"
+            );
+        }
+        assert!(!refused("0x83", Scheme::Gpt).contains("did you mean"));
         assert!(refused("qqqq", Scheme::Gpt).starts_with("unknown GPT partition type 'qqqq';"));
     }
 }
