@@ -1,7 +1,7 @@
 //! What a run says beside its result: what is done, what makes no difference, and which wall is missing.
 
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::process::Stdio;
 
 use crate::support::Bench;
@@ -42,6 +42,29 @@ fn a_loss_of_what_the_format_stores_is_no_loss() {
         let outcome = bench.run(&["mkfs", kind, "-o", "it", "--size", "4MiB", "--drop", loss]);
         assert_eq!((outcome.code, &*outcome.stderr), (Some(0), ""));
     }
+}
+
+/// The folder's own mode and owner go in, too, and `mktemp -d` makes one of mode 0700.
+#[test]
+fn a_root_directory_that_only_its_owner_can_enter_is_told_of() {
+    let bench = Bench::new();
+    bench.write("root/file", "x");
+    let root = bench.folder().join("root");
+    fs::set_permissions(root, fs::Permissions::from_mode(0o700)).unwrap();
+    let run = |kind, more: &[&str]| {
+        let content = "root,owner=1000:1000";
+        let arguments = ["mkfs", kind, "-o", "it", "--content", content];
+        let outcome = bench.run(&[&arguments[..], more].concat());
+        assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+        outcome.stderr
+    };
+    let expected = "the root directory has the mode 0700 and the owner 1000:1000, as its source has, and lets nobody \
+                    else in: where others are to enter, make the mode of the source 0755\n";
+    for kind in ["ext4", "squashfs"] {
+        assert!(run(kind, &[]).ends_with(expected), "{}", run(kind, &[]));
+    }
+    let fat = run("vfat", &["--drop", "owners"]);
+    assert!(!fat.contains("root directory"), "{fat}");
 }
 
 /// A pipe whose reader has gone, as behind `2>&1 | head`, and a full disk.

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use cellblock_cell::Codecs;
 use cellblock_contract::Loss;
 use cellblock_spec::Content;
-use cellblock_tree::Timestamp;
 use cellblock_tree::source::{
     self, Counter, Gathered, ImageInfo, OpenedSources, ReadOptions, Room, Source, What,
 };
+use cellblock_tree::{Timestamp, Tree};
 
 use super::Preparation;
 use crate::catalogue::Formatter;
@@ -93,7 +93,12 @@ impl Preparation<'_> {
             .collect::<Result<Vec<_>, PartitionError>>()?;
         let disks = reading::open_disks(self.runtime, sources.iter()).map_err(Box::new)?;
         let opened = OpenedSources { images, disks };
-        let gathered = source::read_opened(&sources, opened, &spool, &options)?;
+        let mut gathered = source::read_opened(&sources, opened, &spool, &options)?;
+        if stores_modes(formatter) {
+            gathered
+                .warnings
+                .extend(closed_root(&sources, &gathered.tree));
+        }
         Ok(ReadContent {
             gathered,
             kernels,
@@ -145,6 +150,30 @@ impl Preparation<'_> {
     }
 }
 
+/// Whether a formatter is known to store modes: a FAT has none, and of a command nobody knows.
+fn stores_modes(formatter: &Formatter) -> bool {
+    let lacks = formatter.lacks;
+    lacks.is_some_and(|lacks| !lacks.contains(Loss::Permissions))
+}
+
+/// What is to be said of a root directory that lets others not in, where it has that from a directory or an archive: few know
+/// that the mode of the folder itself goes in, and that of `mktemp -d` is 0700. Of an image it is taken for meant.
+fn closed_root(sources: &[Source], tree: &Tree) -> Option<source::Warning> {
+    const OTHERS_ENTER: u16 = 0o001;
+    let root = tree.nodes().next()?;
+    let is_root_of = |source: &Source| {
+        let names = source.to.iter().flatten();
+        matches!(source.what, What::Directory(_) | What::Archive(_))
+            && names.copied().all(|byte| matches!(byte, b'/' | b'.'))
+    };
+    let is_closed = root.mode & OTHERS_ENTER == 0 && sources.iter().any(is_root_of);
+    is_closed.then_some(source::Warning::ClosedRoot {
+        mode: root.mode,
+        uid: root.uid,
+        gid: root.gid,
+    })
+}
+
 /// The derived values that the templates of a file system name, known before its content is read.
 pub(crate) fn awaited(filesystem: &FilesystemPlan, facts: &Facts) -> Awaited {
     let mut awaited = Awaited::default();
@@ -156,4 +185,39 @@ pub(crate) fn awaited(filesystem: &FilesystemPlan, facts: &Facts) -> Awaited {
         }
     }
     awaited
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn a_root_directory_that_lets_others_not_in_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let of = |to: Option<&[u8]>, mode: u32| {
+            fs::set_permissions(folder.path(), fs::Permissions::from_mode(mode)).unwrap();
+            let source = Source {
+                to: to.map(Into::into),
+                owner: Some((1000, 7)),
+                ..Source::new(What::Directory(folder.path().into()))
+            };
+            let sources = [source];
+            let none = || Err(std::io::ErrorKind::Unsupported.into());
+            let read = source::read_sources(&sources, &none, &ReadOptions::within(0)).unwrap();
+            closed_root(&sources, &read.tree).map(|warning| warning.to_string())
+        };
+        assert_eq!(
+            of(None, 0o700).unwrap(),
+            "the root directory has the mode 0700 and the owner 1000:7, as its source has, and lets nobody else in: \
+             where others are to enter, make the mode of the source 0755"
+        );
+        assert!(of(Some(b"/"), 0o750).is_some());
+        assert_eq!(of(None, 0o711), None);
+        assert_eq!(of(Some(b"/srv"), 0o700), None);
+    }
 }

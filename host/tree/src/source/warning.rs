@@ -94,6 +94,15 @@ pub enum Warning {
         /// How many other directories are replaced.
         others: usize,
     },
+    /// Others cannot enter the root directory, and so nothing of the file system.
+    ClosedRoot {
+        /// Its permission bits.
+        mode: u16,
+        /// Its owner.
+        uid: u32,
+        /// Its group.
+        gid: u32,
+    },
     /// A policy has different contexts for two names of one file.
     LabelsDiffer {
         /// The policy's file.
@@ -183,6 +192,11 @@ impl fmt::Display for Warning {
                     "{root}: has {by} at {path}, which hides the directory there with {entries} {noun}{others}"
                 )
             }
+            Self::ClosedRoot { mode, uid, gid } => write!(
+                formatter,
+                "the root directory has the mode {mode:04o} and the owner {uid}:{gid}, as its source has, and lets nobody else in: \
+                 where others are to enter, make the mode of the source 0755"
+            ),
             Self::LabelsDiffer {
                 contexts,
                 first,
