@@ -137,7 +137,7 @@ error: partition 'second stage' (number 2): there is no partition 'swab': did yo
         refused(&text.replace("\"32KiB\"", "\"1000KiB\"")),
         "\
 error: loader.bin at bytes 1 024 000 to 1 089 536 overlaps partition 'swap' (number 1) at bytes 1 048 576 to 2 097 152: \
-what goes into a partition is written in the partition's own `raw`
+what goes into a partition is written in the partition's own `raw`; to have the partition begin behind this, give it an `offset` of \"2MiB\" or more
  --> image.toml:7:14
   |
 7 |     { file = \"loader.bin\", offset = \"1000KiB\", size = \"64KiB\" },

@@ -54,6 +54,9 @@ impl fmt::Display for Named {
     }
 }
 
+/// The unit in which an offset is proposed. Bytes.
+const MEBIBYTE: u64 = 1 << 20;
+
 /// What takes room on a disk, as errors call it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Occupant {
@@ -85,17 +88,19 @@ impl fmt::Display for Occupant {
 }
 
 impl Occupant {
-    /// What to do about something else where this one is.
-    pub(super) fn advice(&self, range: &Range<u64>) -> String {
+    /// What to do about something else where this one is, at `range`; that other one ends at `other_end`. Bytes.
+    pub(super) fn advice(&self, range: &Range<u64>, other_end: u64) -> String {
         match self {
             Self::Table if range.start == BOOT_CODE => format!(
                 "there is room for {BOOT_CODE} bytes before it, and from {} on behind it",
                 range.end
             ),
             Self::Table | Self::BootRecord(_) => "move it elsewhere".to_owned(),
-            Self::Partition(_) => {
-                "what goes into a partition is written in the partition's own `raw`".to_owned()
-            }
+            Self::Partition(_) => format!(
+                "what goes into a partition is written in the partition's own `raw`; to have the partition begin behind this, \
+                 give it an `offset` of \"{}MiB\" or more",
+                other_end.div_ceil(MEBIBYTE)
+            ),
             Self::File(_) | Self::Address | Self::AddressOf(_) => "move one of them".to_owned(),
         }
     }

@@ -383,7 +383,7 @@ pub enum Reason {
     /// Something is written where something else is.
     #[error(
         "{first} at {} overlaps {second} at {}: {}",
-        Bytes(.first_range), Bytes(.second_range), .second.advice(.second_range)
+        Bytes(.first_range), Bytes(.second_range), .second.advice(.second_range, .first_range.end)
     )]
     RawOverlap {
         /// What is written.

@@ -124,7 +124,8 @@ fn what_would_be_written_over_is_named() {
             "",
             "{ file = \"x\", offset = 1048000 }",
             "/specs/x at bytes 1 048 000 to 1 053 000 overlaps partition 'a' (number 1) at bytes 1 048 576 to \
-             2 097 152: what goes into a partition is written in the partition's own `raw`",
+             2 097 152: what goes into a partition is written in the partition's own `raw`; to have the partition begin behind \
+             this, give it an `offset` of \"2MiB\" or more",
         ),
         (
             "",
