@@ -55,7 +55,7 @@ pub struct Build {
     /// systemd-sysupdate. SHA256SUMS names those of this build, and no others that are in DIR
     #[arg(long, value_name = "DIR")]
     pub split: Option<PathBuf>,
-    /// The names of the files of --split: text with {name}, {number}, {type}, {uuid} and {version}. Without it,
+    /// The names of the files of --split: text with {name}, {number}, {type} (its GUID, or MBR byte), {uuid} and {version}. Without it,
     /// {name}_{version}_{uuid}.raw, which systemd-sysupdate expects, or {name}_{uuid}.raw if no version is given
     #[arg(long, value_name = "PATTERN", requires = "split")]
     split_name: Option<String>,
