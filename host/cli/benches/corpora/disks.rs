@@ -11,7 +11,7 @@ use cellblock_codec::{Method, Settings};
 use crate::Arguments;
 use crate::contender::{self, CELLBLOCK};
 use crate::corpus::Corpus;
-use crate::formats::floor::{AllBytes, Floor};
+use crate::floor::{AllBytes, Floor};
 use crate::report::{median, median_ratio, table};
 use crate::trial::wait;
 
@@ -84,6 +84,8 @@ pub(crate) fn measure(corpora: &[Corpus], folder: &Path, arguments: &Arguments) 
                 "theirs / ours",
                 "codec alone, s",
                 "ours / codec",
+                "read, codec, written, s",
+                "ours / that",
                 "size, ours / theirs"
             ],
             converted
@@ -163,7 +165,7 @@ impl Stage<'_> {
                 block: CLUSTER,
                 ends_alone: false,
             };
-            let (mut ours, mut theirs, mut alone) = (Vec::new(), Vec::new(), Vec::new());
+            let [mut ours, mut theirs, mut alone, mut least] = [const { Vec::new() }; 4];
             for _ in 0..self.rounds {
                 clear(&self.path(pair.ours))?;
                 let mut command = Command::new(CELLBLOCK);
@@ -177,6 +179,7 @@ impl Stage<'_> {
                 command.args(pair.theirs).args(["raw.img", "theirs"]);
                 theirs.push(self.seconds(&mut command)?);
                 alone.push(content.compress(floor)?);
+                least.push(content.compress_into(floor, self.folder)?);
             }
             let size = |name: &str| fs::metadata(self.path(name)).map(|it| it.len());
             #[allow(clippy::cast_precision_loss)] // far below 2^52
@@ -187,6 +190,8 @@ impl Stage<'_> {
                 median_ratio(&theirs, &ours),
                 median(alone.clone()),
                 median_ratio(&ours, &alone),
+                median(least.clone()),
+                median_ratio(&ours, &least),
                 Some(sizes),
             ];
             rows.push(self.row(pair.title, &numbers));

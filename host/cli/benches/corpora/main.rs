@@ -19,6 +19,7 @@
 mod contender;
 mod corpus;
 mod disks;
+mod floor;
 mod formats;
 mod layers;
 mod machine;

@@ -15,7 +15,7 @@ use cellblock_codec::{Method, Settings};
 use crate::Arguments;
 use crate::contender::{self, CELLBLOCK};
 use crate::corpus::Corpus;
-use crate::formats::floor::{AllBytes, Floor};
+use crate::floor::{AllBytes, Floor};
 use crate::report::{median, table};
 use crate::trial::wait;
 
@@ -115,6 +115,7 @@ impl Stage<'_> {
         let content = AllBytes::read(&self.corpus.directory)?;
         let blocks = content.compressed(floor)?;
         let decoding = || blocks.decompress();
+        let least = || blocks.decompress_into(self.folder);
         let mounted = || {
             let (at, tar) = (self.path("mounted"), self.path("theirs.tar"));
             fs::create_dir_all(&at)?;
@@ -183,7 +184,10 @@ impl Stage<'_> {
             (
                 "squashfs zstd to a tar",
                 &export("squashfs"),
-                &[("decoding alone", &decoding)],
+                &[
+                    ("decoding alone", &decoding),
+                    ("read, decoded, written", &least),
+                ],
             ),
             (
                 "squashfs zstd to a directory",
@@ -193,7 +197,10 @@ impl Stage<'_> {
             (
                 "erofs zstd to a tar",
                 &export("erofs"),
-                &[("decoding alone", &decoding)],
+                &[
+                    ("decoding alone", &decoding),
+                    ("read, decoded, written", &least),
+                ],
             ),
             (
                 "erofs zstd to a directory",

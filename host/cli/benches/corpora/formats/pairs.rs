@@ -5,7 +5,7 @@ use std::process::Command;
 
 use cellblock_codec::{Method, Settings};
 
-use super::floor::Floor;
+use crate::floor::Floor;
 
 /// A format as ours and as its own program make it.
 pub(super) struct Pair {
@@ -16,10 +16,21 @@ pub(super) struct Pair {
     pub(super) ours: &'static [&'static str],
     /// Those of the other program.
     theirs: &'static [&'static str],
-    /// What the codec alone does.
-    pub(super) floor: Option<Floor>,
+    /// What every program has to do.
+    pub(super) least: Least,
     /// Ours gets a dm-verity hash tree in a partition behind it; theirs does not.
     pub(super) verity: bool,
+}
+
+/// What every program has to do that makes a format.
+#[derive(Clone, Copy)]
+pub(super) enum Least {
+    /// Content is stored as it is.
+    Copying,
+    /// Content is cut into blocks and compressed.
+    Compressing(Floor),
+    /// What is compressed hangs on what the program finds.
+    Unknown,
 }
 
 #[derive(Clone, Copy)]
@@ -68,7 +79,7 @@ const fn erofs(
     title: &'static str,
     ours: &'static [&'static str],
     theirs: &'static [&'static str],
-    floor: Option<Floor>,
+    least: Least,
 ) -> Pair {
     Pair {
         title,
@@ -76,7 +87,7 @@ const fn erofs(
         from_archive: false,
         ours,
         theirs,
-        floor,
+        least,
         verity: false,
     }
 }
@@ -94,7 +105,7 @@ const fn squashfs(
         from_archive: false,
         ours,
         theirs,
-        floor: Some(Floor {
+        least: Least::Compressing(Floor {
             settings: Settings::new(method, level),
             block: 128 << 10,
             ends_alone: false,
@@ -104,8 +115,8 @@ const fn squashfs(
 }
 
 /// Pieces of at most `limit` bytes in blocks of 4 KiB, cut out of runs of a mebibyte of one file.
-const fn clusters(method: Method, level: u32, limit: u32) -> Option<Floor> {
-    Some(Floor {
+const fn clusters(method: Method, level: u32, limit: u32) -> Least {
+    Least::Compressing(Floor {
         settings: Settings {
             limit,
             unit: 4096,
@@ -117,10 +128,10 @@ const fn clusters(method: Method, level: u32, limit: u32) -> Option<Floor> {
 }
 
 pub(super) const PAIRS: &[Pair] = &[
-    erofs("erofs", &[], &[], None),
+    erofs("erofs", &[], &[], Least::Copying),
     Pair {
         from_archive: true,
-        ..erofs("erofs, tar", &[], &[], None)
+        ..erofs("erofs, tar", &[], &[], Least::Copying)
     },
     erofs(
         "erofs lz4",
@@ -134,7 +145,7 @@ pub(super) const PAIRS: &[Pair] = &[
             "erofs lz4, and its hash tree",
             &["compression=lz4"],
             &["-zlz4"],
-            None,
+            Least::Unknown,
         )
     },
     erofs(
@@ -157,7 +168,7 @@ pub(super) const PAIRS: &[Pair] = &[
             "features=fragments,dedupe",
         ],
         &["-zzstd", "-C65536", "-Efragments,dedupe"],
-        None,
+        Least::Unknown,
     ),
     squashfs(
         "squashfs lz4",

@@ -1,7 +1,8 @@
 //! An OCI image layout of a tar archive: its members, in order, as layers of about the same size.
 
 use std::fs::{self, File};
-use std::io::{self, BufReader, Read as _, Seek as _, SeekFrom};
+use std::hint::black_box;
+use std::io::{self, BufReader, BufWriter, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
@@ -18,6 +19,8 @@ pub(super) enum Packing {
 
 /// The blocks of a tar archive.
 const BLOCK: u64 = 512;
+/// What passes at once. Bytes.
+const PIECE: usize = 1 << 20;
 
 impl Packing {
     pub(super) fn name(self) -> &'static str {
@@ -52,19 +55,65 @@ impl Packing {
         Ok(())
     }
 
-    /// Decompresses a layer, and throws away what comes out.
-    pub(super) fn unpack(self, layer: &Path) -> io::Result<()> {
-        let mut file = BufReader::with_capacity(1 << 20, File::open(layer)?);
-        let mut sink = io::sink();
+    /// Decompresses what is in a layer.
+    pub(super) fn unpack(self, layer: impl io::Read, into: &mut dyn io::Write) -> io::Result<()> {
+        let mut layer = BufReader::with_capacity(PIECE, layer);
         match self {
-            Self::Plain => io::copy(&mut file, &mut sink)?,
-            Self::Gzip => io::copy(&mut flate2::bufread::MultiGzDecoder::new(file), &mut sink)?,
-            Self::Zstd => io::copy(
-                &mut zstd::stream::read::Decoder::with_buffer(file)?,
-                &mut sink,
-            )?,
+            Self::Plain => io::copy(&mut layer, into)?,
+            Self::Gzip => io::copy(&mut flate2::bufread::MultiGzDecoder::new(layer), into)?,
+            Self::Zstd => io::copy(&mut zstd::stream::read::Decoder::with_buffer(layer)?, into)?,
         };
         Ok(())
+    }
+
+    /// Does what nobody can leave out who takes a layer from strangers: it is read, hashed, decompressed, hashed again, and written.
+    pub(super) fn check_into(self, layer: &Path, into: &File) -> io::Result<()> {
+        let file = BufReader::with_capacity(PIECE, File::open(layer)?);
+        let mut packed = Hashed::new(file);
+        let mut plain = BufWriter::with_capacity(PIECE, Hashed::new(into));
+        self.unpack(&mut packed, &mut plain)?;
+        plain.flush()?;
+        // The digests are taken and not compared: this only takes the time.
+        black_box((
+            packed.hash.finalize(),
+            plain.get_ref().hash.clone().finalize(),
+        ));
+        Ok(())
+    }
+}
+
+/// What passes through, hashed.
+struct Hashed<T> {
+    inner: T,
+    hash: Sha256,
+}
+
+impl<T> Hashed<T> {
+    fn new(inner: T) -> Self {
+        Self {
+            inner,
+            hash: Sha256::new(),
+        }
+    }
+}
+
+impl<T: io::Read> io::Read for Hashed<T> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.inner.read(buffer)?;
+        self.hash.update(&buffer[..count]);
+        Ok(count)
+    }
+}
+
+impl<T: io::Write> io::Write for Hashed<T> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let count = self.inner.write(bytes)?;
+        self.hash.update(&bytes[..count]);
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
     }
 }
 

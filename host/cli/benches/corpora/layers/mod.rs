@@ -3,18 +3,18 @@
 
 mod layout;
 
-use std::collections::VecDeque;
-use std::fs;
-use std::path::Path;
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::Mutex;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Result, bail};
 
 use crate::Arguments;
 use crate::contender::{self, CELLBLOCK};
 use crate::corpus::Corpus;
+use crate::floor::{Outputs, on_all_threads};
 use crate::report::{median, table};
 use crate::trial::wait;
 use layout::{Layout, Packing};
@@ -32,6 +32,8 @@ pub(crate) fn measure(corpora: &[Corpus], folder: &Path, arguments: &Arguments) 
         "one tar, s",
         "ours / one tar",
         "decompressing alone, s",
+        "ours / that",
+        "hashed, decompressed, written, s",
         "ours / that",
         "umoci and mke2fs, s",
         "theirs / ours",
@@ -79,8 +81,7 @@ impl Stage<'_> {
         let umoci = contender::program("umoci").zip(contender::program("mke2fs"));
         let umoci =
             umoci.filter(|_| self.file_system == "ext4" && self.layout.packing != Packing::Zstd);
-        let (mut ours, mut one, mut alone, mut theirs) =
-            (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let [mut ours, mut one, mut alone, mut least, mut theirs] = [const { Vec::new() }; 5];
         self.ours("archive", self.archive)?;
         for _ in 0..rounds {
             ours.push(self.ours("oci", &self.layout.folder)?);
@@ -88,6 +89,7 @@ impl Stage<'_> {
             if is_packed {
                 alone.push(self.alone()?);
             }
+            least.push(self.least()?);
             if let Some((umoci, mke2fs)) = &umoci {
                 theirs.push(self.theirs(umoci, mke2fs)?);
             }
@@ -102,6 +104,8 @@ impl Stage<'_> {
             ratio(&ours, &one),
             median(alone.clone()),
             ratio(&ours, &alone),
+            median(least.clone()),
+            ratio(&ours, &least),
             median(theirs.clone()),
             ratio(&theirs, &ours),
         ];
@@ -143,28 +147,19 @@ impl Stage<'_> {
 
     /// The seconds that decompressing the layers takes, on all processors, with the libraries that we have.
     fn alone(&self) -> Result<f64> {
-        let layers: VecDeque<&Path> = self.layout.layers.iter().map(|it| &**it).collect();
-        let layers = Mutex::new(layers);
-        let begun = Instant::now();
-        let worker = || -> Result<()> {
-            loop {
-                let next = layers.lock().ok().and_then(|mut it| it.pop_front());
-                let Some(layer) = next else { return Ok(()) };
-                self.layout.packing.unpack(layer)?;
-            }
-        };
-        let threads = std::thread::available_parallelism()?.get();
-        std::thread::scope(|scope| {
-            let running: Vec<_> = (0..threads).map(|_| scope.spawn(worker)).collect();
-            for thread in running {
-                match thread.join() {
-                    Ok(done) => done?,
-                    Err(_) => bail!("a thread has panicked"),
-                }
-            }
-            Ok(())
-        })?;
-        Ok(begun.elapsed().as_secs_f64())
+        let packing = self.layout.packing;
+        on_all_threads(&self.layout.layers, |_| {
+            move |layer: &PathBuf| Ok(packing.unpack(File::open(layer)?, &mut io::sink())?)
+        })
+    }
+
+    /// The seconds that it takes if each layer is hashed before and behind that, and written.
+    fn least(&self) -> Result<f64> {
+        let outputs = Outputs::new(self.folder)?;
+        on_all_threads(&self.layout.layers, |thread| {
+            let output = outputs.of(thread);
+            move |layer: &PathBuf| Ok(self.layout.packing.check_into(layer, output)?)
+        })
     }
 
     fn theirs(&self, umoci: &Path, mke2fs: &Path) -> Result<f64> {
