@@ -130,6 +130,39 @@ fn what_a_formatter_leaves_out_or_changes_is_caught_before_anything_is_published
     }
 }
 
+/// Others find a file system by its label and identifier.
+#[test]
+fn a_formatter_that_writes_another_label_or_identifier_is_caught() {
+    let bench = bench();
+    let content = "root,owner=0:0";
+    let made = |label: &str, uuid: &str| {
+        let named = ["--label", label, "--uuid", uuid, "-o", "made.img"];
+        let mkfs = ["mkfs", "ext4", "-q", "--size", "1MiB", "--content", content];
+        bench.done(&[&mkfs[..], &named].concat());
+        writes_always(&fs::read(bench.path("made.img")).unwrap())
+    };
+    let [asked, other] = [
+        "11111111-2222-4333-8444-555555555555",
+        "42424242-4242-4242-8242-424242424242",
+    ];
+    let spec = format!(
+        "[[partition]]\nname = \"root\"\ntype = \"linux-generic\"\nsize = \"1MiB\"\nfilesystem = \"ext4\"\n\
+         label = \"asked\"\nuuid = \"{asked}\"\n\
+         content = [{{ directory = \"root\", owner = \"0:0\" }}]\n[guests]\next4 = \"mine.wasm\"\n"
+    );
+    bench.write("image.toml", spec);
+    bench.write("mine.wasm", made("asked", asked));
+    bench.done(&["build", "image.toml", "-q", "-o", "right.img"]);
+    for (label, uuid, expected) in [("other", asked, "label"), ("asked", other, "identifier")] {
+        bench.write("mine.wasm", made(label, uuid));
+        let outcome = bench.run(&["build", "image.toml", "-o", "disk.img"]);
+        assert_eq!(outcome.code, Some(1), "{}", outcome.stderr);
+        let told = format!("file system: {expected}");
+        assert!(outcome.stderr.contains(&told), "{}", outcome.stderr);
+        assert!(!bench.path("disk.img").exists());
+    }
+}
+
 #[test]
 fn what_is_no_file_system_of_its_name_is_caught() {
     let bench = bench();

@@ -1,6 +1,8 @@
 //! The contract's generated types to and from the plain ones of `cellblock_contract`: every field and variant is named, so
 //! that one that is added and not translated does not compile.
 
+use std::collections::BTreeMap;
+
 use cellblock_contract::{
     Description, FormatError, Identifier, KindDescription, LabelProblem, Loss, Losses, NodeError,
     NodeProblem, OptionDescription, PlaceError, Property, ReadError, ReaderDescription,
@@ -214,11 +216,12 @@ impl From<wire::Description> for Description {
 
 /// Adds to a description what the formatter tells of its kinds; one that it does not make is none of them.
 pub(super) fn tell(description: &mut Description, told: Vec<kinds::KindDescription>) {
-    for kind in told {
-        let told = KindDescription::from(kind);
-        let named = description.kinds.iter_mut();
-        for kind in named.filter(|kind| kind.name == told.name) {
-            kind.clone_from(&told);
+    let told = told.into_iter().map(KindDescription::from);
+    let told: BTreeMap<String, KindDescription> =
+        told.map(|kind| (kind.name.clone(), kind)).collect();
+    for kind in &mut description.kinds {
+        if let Some(told) = told.get(&kind.name) {
+            kind.clone_from(told);
         }
     }
 }

@@ -8,6 +8,7 @@ use crate::error::PartitionError;
 use crate::progress::{Phase, watched};
 use crate::reading::ReadingError;
 use crate::verify::{self, Verify, VerifyError};
+
 /// What came of reading a file system back.
 pub(super) enum Verified {
     /// Nobody asked for it.
@@ -39,14 +40,14 @@ impl Preparation<'_> {
             None,
             |_| {
                 let lost = prepared.lost();
-                // A command of somebody's own need not know what it is to be called.
-                let is_ours = !prepared.formatter.is_foreign;
+                // A component is told label and identifier. A command need not be, and a kind of somebody's own is not the reader's.
+                let is_told = prepared.formatter.lacks.is_some() && is_read(kind);
                 verify::read_back(
                     self.runtime,
                     &prepared.name,
                     partition,
                     (&prepared.tree, lost),
-                    is_ours.then_some(&prepared.filesystem),
+                    is_told.then_some(&prepared.filesystem),
                     self.options.jobs,
                 )
             },

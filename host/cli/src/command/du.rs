@@ -1,9 +1,9 @@
 //! `cellblock du`: how many bytes the files of each directory of an image have.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::looking::{below, node_of, open, shown};
-use super::{Failure, print, print_json};
+use super::{Failure, print, print_json_list};
 use crate::arguments::Du;
 use cellblock_build::tree::{Kind, Node, NodeId};
 
@@ -18,7 +18,7 @@ pub(super) fn run(du: &Du) -> Result<(), Failure> {
     let directories: Vec<NodeId> = [top].into_iter().chain(directories).collect();
     if du.json {
         let of = |id: &NodeId| json!({ "path": shown(&tree.path(*id)), "bytes": sums[index(*id)] });
-        return print_json(&directories.iter().map(of).collect::<Vec<Value>>());
+        return print_json_list(directories.iter().map(of));
     }
     let width = sums[index(top)].to_string().len();
     let lines: String = directories

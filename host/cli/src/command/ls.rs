@@ -1,9 +1,7 @@
 //! `cellblock ls`: what is in a directory of an image.
 
-use serde_json::Value;
-
 use super::looking::{as_value, below, kind, long, node_of, open, shown, size};
-use super::{Failure, print, print_json};
+use super::{Failure, print, print_json_list};
 use crate::arguments::Ls;
 use cellblock_build::tree::{Kind, Node};
 
@@ -19,8 +17,7 @@ pub(super) fn run(ls: &Ls) -> Result<(), Failure> {
         vec![node]
     };
     if ls.json {
-        let nodes: Vec<Value> = nodes.iter().map(|node| as_value(tree, node)).collect();
-        return print_json(&nodes);
+        return print_json_list(nodes.iter().map(|node| as_value(tree, node)));
     }
     let width = |of: &dyn Fn(&Node<'_>) -> String| {
         let lengths = nodes.iter().map(|node| of(node).len());

@@ -457,6 +457,27 @@ fn print_json(value: &impl serde::Serialize) -> Result<(), Failure> {
     print(&as_json(value)?)
 }
 
+/// Prints a list that may be longer than what fits into memory.
+fn print_json_list(items: impl Iterator<Item = serde_json::Value>) -> Result<(), Failure> {
+    let mut text = String::from("[");
+    let mut is_empty = true;
+    for item in items {
+        text.push_str(if is_empty { "\n" } else { ",\n" });
+        is_empty = false;
+        let item = serde_json::to_string_pretty(&item).map_err(Failure::failed)?;
+        for (number, line) in item.lines().enumerate() {
+            text.push_str(if number == 0 { "  " } else { "\n  " });
+            text.push_str(line);
+        }
+        if text.len() > 1 << 20 {
+            print(&text)?;
+            text.clear();
+        }
+    }
+    text.push_str(if is_empty { "]\n" } else { "\n]\n" });
+    print(&text)
+}
+
 /// The failure for programs, where the record would have been.
 pub fn print_failure(failure: &Failure) {
     // There is nobody to tell if even that cannot be written.

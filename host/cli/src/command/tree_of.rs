@@ -1,9 +1,7 @@
 //! `cellblock tree`: a directory of an image as a drawing.
 
-use serde_json::Value;
-
 use super::looking::{as_value, below, kind, node_of, open, shown};
-use super::{Failure, print, print_json};
+use super::{Failure, print, print_json_list};
 use crate::arguments::TreeOf;
 use cellblock_build::tree::{Kind, NodeId};
 
@@ -13,8 +11,7 @@ pub(super) fn run(typed: &TreeOf) -> Result<(), Failure> {
     let top = node_of(&opened, &typed.place)?;
     let nodes: Vec<_> = below(tree, top).collect();
     if typed.json {
-        let nodes: Vec<Value> = nodes.iter().map(|node| as_value(tree, node)).collect();
-        return print_json(&nodes);
+        return print_json_list(nodes.iter().map(|node| as_value(tree, node)));
     }
     // The last child of each directory, by their numbers.
     let mut last = vec![NodeId::ROOT; tree.len() as usize];
