@@ -96,12 +96,7 @@ impl Qcow2 {
         qcow2.first_level = places.collect();
         let there = || qcow2.first_level.iter().copied().filter(|it| *it != 0);
         if let Some(offset) = there().find(|it| it % qcow2.cluster() != 0) {
-            let fault = DiskFault::Number {
-                what: "the offset of a second-level table",
-                value: offset,
-                expected: "a multiple of a cluster's bytes".to_owned(),
-            };
-            return Err(fault.into());
+            return Err(Self::unaligned("the offset of a second-level table", offset).into());
         }
         each_once("a second-level table", there())?;
         Ok(qcow2)
@@ -118,6 +113,14 @@ impl Qcow2 {
             0
         };
         Ok((features, compression))
+    }
+
+    fn unaligned(what: &'static str, offset: u64) -> DiskFault {
+        DiskFault::Number {
+            what,
+            value: offset,
+            expected: "a multiple of a cluster's bytes".to_owned(),
+        }
     }
 
     /// Refuses what leads out of the file, and what is not known.
@@ -242,6 +245,9 @@ impl Layout for Qcow2 {
             return Ok(whole(Mapping::Packed(self.packed(entry, stored.length)?)));
         }
         let data = entry & OFFSET;
+        if !data.is_multiple_of(cluster) {
+            return Err(Self::unaligned("the offset of a cluster", data).into());
+        }
         if self.has_subclusters {
             let bits = u64::from_be_bytes(stored.entry(what, offset + 8)?);
             return Ok(subcluster(start, cluster, data, bits, at));

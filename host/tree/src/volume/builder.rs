@@ -156,7 +156,9 @@ impl VolumeBuilder {
         };
         if !self.forest.name_once(parent, told.name, inode) {
             let mut path = self.path(parent).0;
-            path.push(b'/');
+            if path != b"/" {
+                path.push(b'/');
+            }
             path.extend_from_slice(told.name);
             return Err(VolumeFault::Twice {
                 path: PathBytes(path),

@@ -210,8 +210,12 @@ fn a_damaged_qcow2_is_refused_whatever_its_numbers_claim() {
         ),
         // Behind the end: plain, and compressed.
         (
-            &[(second, &[0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xf0, 0])],
+            &[(second, &[0, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0])],
             "data would be at byte",
+        ),
+        (
+            &[(second, &[0x80, 0, 0, 0, 0, 6, 2, 0])],
+            "the offset of a cluster is 393728, and has to be a multiple",
         ),
         (
             &[(second, &[0x43, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff])],
