@@ -8,7 +8,7 @@ use cellblock_spec::Content;
 use cellblock_tree::source::{
     self, Counter, Gathered, ImageInfo, OpenedSources, ReadOptions, Room, Source, What,
 };
-use cellblock_tree::{Timestamp, Tree};
+use cellblock_tree::{NodeId, Timestamp, Tree};
 
 use super::Preparation;
 use crate::catalogue::Formatter;
@@ -160,7 +160,7 @@ fn stores_modes(formatter: &Formatter) -> bool {
 /// that the mode of the folder itself goes in, and that of `mktemp -d` is 0700. Of an image it is taken for meant.
 fn closed_root(sources: &[Source], tree: &Tree) -> Option<source::Warning> {
     const OTHERS_ENTER: u16 = 0o001;
-    let root = tree.nodes().next()?;
+    let root = tree.node(NodeId::ROOT);
     let is_root_of = |source: &Source| {
         let names = source.to.iter().flatten();
         matches!(source.what, What::Directory(_) | What::Archive(_))

@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs::{self, File};
+use std::ops::Range;
 use std::os::fd::AsFd as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 
 use crate::corpus::{BLOCK, Corpus};
 use crate::peer;
@@ -197,7 +198,7 @@ fn copy_below(
             let file = File::open(entry.path())?;
             let metadata = file.metadata()?;
             if metadata.nlink() == 1 || linked.insert((metadata.dev(), metadata.ino())) {
-                copy(&file, metadata.len(), output, *position)?;
+                copy(&file, 0..metadata.len(), output, *position)?;
                 *position += metadata.len().next_multiple_of(BLOCK);
             }
         }
@@ -205,10 +206,11 @@ fn copy_below(
     Ok(())
 }
 
-fn copy(file: &File, length: u64, output: &File, position: u64) -> Result<()> {
-    let (mut from, mut to) = (0, position);
-    while from < length {
-        let most = usize::try_from(length - from)?.min(1 << 30);
+/// Has the kernel copy a range of a file to a position of another.
+pub(crate) fn copy(file: &File, range: Range<u64>, output: &File, position: u64) -> Result<()> {
+    let (mut from, mut to) = (range.start, position);
+    while from < range.end {
+        let most = usize::try_from(range.end - from)?.min(1 << 30);
         let count = rustix::fs::copy_file_range(
             file.as_fd(),
             Some(&mut from),
@@ -216,9 +218,7 @@ fn copy(file: &File, length: u64, output: &File, position: u64) -> Result<()> {
             Some(&mut to),
             most,
         )?;
-        if count == 0 {
-            break;
-        }
+        ensure!(count > 0, "a file became shorter");
     }
     Ok(())
 }

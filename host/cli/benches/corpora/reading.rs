@@ -16,7 +16,7 @@ use crate::Arguments;
 use crate::contender::{self, CELLBLOCK};
 use crate::corpus::Corpus;
 use crate::floor::{AllBytes, Floor};
-use crate::report::{median, table};
+use crate::report::{median, median_ratio, table};
 use crate::trial::wait;
 
 /// Both file systems have blocks of 64 KiB of zstd, of the same level.
@@ -234,17 +234,13 @@ impl Stage<'_> {
         }
         let number = |it: Option<f64>| it.map_or_else(|| "–".to_owned(), |it| format!("{it:.2}"));
         let row = |peer: &str, theirs: &[f64]| {
-            let ratios = theirs
-                .iter()
-                .zip(&times)
-                .map(|(theirs, ours)| theirs / ours);
             let row = vec![
                 self.corpus.name.to_owned(),
                 what.to_owned(),
                 number(median(times.clone())),
                 peer.to_owned(),
                 number(median(theirs.to_vec())),
-                number(median(ratios.collect())),
+                number(median_ratio(theirs, &times)),
             ];
             eprintln!("{}", row.join(" | "));
             row

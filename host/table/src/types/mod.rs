@@ -339,10 +339,14 @@ fn refusal(text: &str, scheme: Scheme) -> TypeError {
 
 /// The known name that is spelled most like a text, if it is not clear which one is meant.
 fn nearest(text: &str, scheme: Scheme) -> Option<String> {
-    let here = text.to_ascii_lowercase().replace('_', "-");
     meant(text, scheme)
-        .or_else(|| cellblock_text::nearest(&here, names(scheme)))
+        .or_else(|| cellblock_text::nearest(&spelled(text), names(scheme)))
         .map(str::to_owned)
+}
+
+/// A text as names are spelled.
+fn spelled(text: &str) -> String {
+    text.to_ascii_lowercase().replace('_', "-")
 }
 
 /// The name of what other tools call this: `root` of no architecture is x86-64's, and `root-amd64` is, too.
@@ -350,7 +354,7 @@ fn meant(text: &str, scheme: Scheme) -> Option<&'static str> {
     if scheme != Scheme::Gpt {
         return None;
     }
-    let text = text.to_ascii_lowercase().replace('_', "-");
+    let text = spelled(text);
     if let Some((_, here)) = ELSEWHERE.iter().find(|(there, _)| *there == text) {
         return names(scheme).find(|name| name == here);
     }

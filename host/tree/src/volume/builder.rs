@@ -110,14 +110,7 @@ impl VolumeBuilder {
                 directory: self.path(parent),
             });
         }
-        let path = || {
-            let mut path = self.path(parent).0;
-            if path != b"/" {
-                path.push(b'/');
-            }
-            path.extend_from_slice(told.name);
-            PathBytes(path)
-        };
+        let path = || self.path_in(parent, told.name);
         let inode = match &told.kind {
             Kind::HardLink(first) => {
                 let found = self.inodes.get(first.0 as usize).copied();
@@ -155,13 +148,8 @@ impl VolumeBuilder {
             }
         };
         if !self.forest.name_once(parent, told.name, inode) {
-            let mut path = self.path(parent).0;
-            if path != b"/" {
-                path.push(b'/');
-            }
-            path.extend_from_slice(told.name);
             return Err(VolumeFault::Twice {
-                path: PathBytes(path),
+                path: self.path_in(parent, told.name),
             });
         }
         self.inodes.push(inode);
@@ -274,6 +262,16 @@ impl VolumeBuilder {
             return Err(VolumeFault::Memory);
         }
         Ok(())
+    }
+
+    /// The path of a name in a directory.
+    fn path_in(&self, directory: InodeId, name: &[u8]) -> PathBytes {
+        let mut path = self.path(directory).0;
+        if path != b"/" {
+            path.push(b'/');
+        }
+        path.extend_from_slice(name);
+        PathBytes(path)
     }
 
     /// The path of an inode, by its first name.

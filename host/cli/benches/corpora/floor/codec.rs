@@ -1,5 +1,6 @@
 //! The codec alone: the same blocks, the same library, all threads, from memory, and the results thrown away.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fs;
 use std::ops::Range;
@@ -76,7 +77,7 @@ impl AllBytes {
         on_all_threads(&self.blocks(floor), |_| {
             let mut codec = Codec::new();
             let mut output = Vec::new();
-            move |block: &Vec<u8>| {
+            move |block: &Cow<'_, [u8]>| {
                 output.clear();
                 let made = codec.encode(&floor.settings, block, &mut output);
                 made.map(drop).map_err(|failure| anyhow!("{failure}"))
@@ -103,15 +104,18 @@ impl AllBytes {
         })
     }
 
-    fn blocks(&self, floor: Floor) -> Vec<Vec<u8>> {
-        let joined = |parts: Vec<Part>| {
-            let bytes = parts.into_iter().map(|part| self.bytes(&part));
-            bytes.collect::<Vec<_>>().concat()
+    fn blocks(&self, floor: Floor) -> Vec<Cow<'_, [u8]>> {
+        let joined = |parts: Vec<Part>| match &parts[..] {
+            [part] => Cow::Borrowed(self.bytes(part)),
+            parts => {
+                let bytes = parts.iter().map(|part| self.bytes(part));
+                Cow::Owned(bytes.collect::<Vec<_>>().concat())
+            }
         };
         self.cut(floor).into_iter().map(joined).collect()
     }
 
-    pub(super) fn bytes(&self, part: &Part) -> &[u8] {
+    fn bytes(&self, part: &Part) -> &[u8] {
         &self.0[part.content].bytes[part.range.clone()]
     }
 

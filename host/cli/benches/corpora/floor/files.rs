@@ -3,8 +3,8 @@
 //! name to write to.
 
 use std::fs::File;
-use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
-use std::os::fd::AsFd as _;
+use std::io::Write as _;
+use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
@@ -13,6 +13,7 @@ use cellblock_codec::Codec;
 
 use super::codec::{AllBytes, Blocks, Part};
 use super::{Floor, on_all_threads, threads};
+use crate::contender::copy;
 
 /// How much one thread copies at once, so that all have work to the end. Bytes.
 const STEP: u64 = 4 << 20;
@@ -58,15 +59,12 @@ impl AllBytes {
 
     fn read_part(&self, part: &Part, into: &mut Vec<u8>) -> Result<()> {
         let content = &self.0[part.content];
-        let mut file = File::open(&content.path)?;
+        let file = File::open(&content.path)?;
         let start = content.offset + part.range.start as u64;
-        if start > 0 {
-            file.seek(SeekFrom::Start(start))?;
-        }
         let length = part.range.len();
         let end = into.len();
         into.resize(end + length, 0);
-        file.read_exact(&mut into[end..])
+        file.read_exact_at(&mut into[end..], start)
             .with_context(|| content.path.display().to_string())
     }
 
@@ -117,23 +115,12 @@ pub(crate) fn copied(files: &[(PathBuf, u64)], folder: &Path) -> Result<f64> {
     }
     on_all_threads(&pieces, |thread| {
         let output = outputs.of(thread);
-        move |(path, range): &(&PathBuf, std::ops::Range<u64>)| {
-            let file = File::open(path)?;
-            let (mut from, end) = (range.start, range.end);
-            while from < end {
-                let most = usize::try_from(end - from)?;
-                let some = rustix::fs::copy_file_range(
-                    file.as_fd(),
-                    Some(&mut from),
-                    output.as_fd(),
-                    None,
-                    most,
-                )?;
-                if some == 0 {
-                    return Err(anyhow!("{} is shorter than it was", path.display()));
-                }
-            }
-            Ok(())
+        let mut end = 0;
+        move |(path, range): &(&PathBuf, Range<u64>)| {
+            let at = end;
+            end += range.end - range.start;
+            copy(&File::open(path)?, range.clone(), output, at)
+                .with_context(|| path.display().to_string())
         }
     })
 }

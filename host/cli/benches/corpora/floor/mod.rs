@@ -1,5 +1,5 @@
 //! What nothing can be faster than: the codec alone, from memory, its results thrown away; and the same with the least that a program
-//! has to do beside it, where content comes out of files and the results go into one.
+//! has to do beside it, where content comes out of files and the results go into files.
 
 mod codec;
 mod files;

@@ -68,8 +68,7 @@ impl Packing {
 
     /// Does what nobody can leave out who takes a layer from strangers: it is read, hashed, decompressed, hashed again, and written.
     pub(super) fn check_into(self, layer: &Path, into: &File) -> io::Result<()> {
-        let file = BufReader::with_capacity(PIECE, File::open(layer)?);
-        let mut packed = Hashed::new(file);
+        let mut packed = Hashed::new(File::open(layer)?);
         let mut plain = BufWriter::with_capacity(PIECE, Hashed::new(into));
         self.unpack(&mut packed, &mut plain)?;
         plain.flush()?;

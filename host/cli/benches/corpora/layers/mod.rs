@@ -15,7 +15,7 @@ use crate::Arguments;
 use crate::contender::{self, CELLBLOCK};
 use crate::corpus::Corpus;
 use crate::floor::{Outputs, on_all_threads};
-use crate::report::{median, table};
+use crate::report::{median, median_ratio, table};
 use crate::trial::wait;
 use layout::{Layout, Packing};
 
@@ -94,20 +94,16 @@ impl Stage<'_> {
                 theirs.push(self.theirs(umoci, mke2fs)?);
             }
         }
-        let ratio = |above: &[f64], below: &[f64]| {
-            let pairs = above.iter().zip(below);
-            median(pairs.map(|(above, below)| above / below).collect())
-        };
         let numbers = [
             median(ours.clone()),
             median(one.clone()),
-            ratio(&ours, &one),
+            median_ratio(&ours, &one),
             median(alone.clone()),
-            ratio(&ours, &alone),
+            median_ratio(&ours, &alone),
             median(least.clone()),
-            ratio(&ours, &least),
+            median_ratio(&ours, &least),
             median(theirs.clone()),
-            ratio(&theirs, &ours),
+            median_ratio(&theirs, &ours),
         ];
         let mut row = vec![
             self.corpus.name.to_owned(),
