@@ -270,6 +270,7 @@ impl Groundwork {
         let measured = Measurements {
             partitions: &draft.measurements_wanted(),
             sector_size: draft.sector_size(),
+            time: draft.time(options.time),
         };
         let prepared = preparation.prepare(draft.filesystems(), &names, &measured)?;
         let sizes = prepared
@@ -315,6 +316,7 @@ pub fn assemble_filesystem(
     let measured = Measurements {
         partitions: if plan.wants_measurement() { &[0] } else { &[] },
         sector_size,
+        time: plan.time,
     };
     let prepared = preparation
         .prepare(&filesystems, &names, &measured)

@@ -21,7 +21,7 @@ use crate::BuildOptions;
 use crate::error::Error;
 use crate::filesystem::{Filled, Measurements, Preparation, Prepared, Slot, partition_error};
 use crate::making::{Made, Making, Needs, Ready};
-use crate::plan::{Draft, FilesystemPlan, Fill, Plan, TimeRule};
+use crate::plan::{Draft, FilesystemPlan, Fill, Plan};
 use crate::steps;
 use crate::template::{Awaited, TemplateError};
 
@@ -169,9 +169,9 @@ impl Graph<'_> {
             measured: Measurements {
                 partitions: &wanted,
                 sector_size: draft.sector_size(),
+                time: draft.time(self.preparation.options.time),
             },
             host: draft.host(),
-            time: draft.time(self.preparation.options.time),
             filesystems,
             settled,
             draft: Mutex::new(Some(draft)),
@@ -200,7 +200,6 @@ struct Growing<'a, 's> {
     measured: Measurements<'a>,
     /// The partition that is made where it belongs.
     host: Option<usize>,
-    time: TimeRule,
     filesystems: BTreeMap<usize, FilesystemPlan>,
     /// The places that no measurement moves, in bytes of the disk.
     settled: BTreeMap<usize, Range<u64>>,
@@ -299,7 +298,12 @@ impl Growing<'_, '_> {
     /// Where a file system goes that is settled.
     fn settled_place(&self, index: usize, sector_size: SectorSize) -> Slot {
         let range = self.settled[&index].clone();
-        Slot::on_disk(range, self.host == Some(index), sector_size, self.time)
+        Slot::on_disk(
+            range,
+            self.host == Some(index),
+            sector_size,
+            self.measured.time,
+        )
     }
 }
 

@@ -217,6 +217,7 @@ pub fn fill_partition(
     let unmeasured = Measurements {
         partitions: &[],
         sector_size: located.table.sector_size,
+        time,
     };
     let prepared = preparation.prepare(&BTreeMap::from([(0, filesystem)]), &[name], &unmeasured)?;
     let place = Slot {

@@ -96,6 +96,8 @@ pub(crate) struct Measurements<'a> {
     /// The indexes of their partitions.
     pub(crate) partitions: &'a [usize],
     pub(crate) sector_size: SectorSize,
+    /// That of the build: how much a format takes for a file may depend on it.
+    pub(crate) time: TimeRule,
 }
 
 impl Preparation<'_> {
@@ -124,7 +126,7 @@ impl Preparation<'_> {
     ) -> Result<Prepared, Error> {
         let mut prepared = self.prepare_one(index, filesystem, name)?;
         if wanted.partitions.contains(&index) {
-            prepared.smallest = Some(self.measure(&prepared, wanted.sector_size)?);
+            prepared.smallest = Some(self.measure(&prepared, wanted)?);
         }
         Ok(prepared)
     }
@@ -197,13 +199,13 @@ impl Preparation<'_> {
     }
 
     /// The smallest size of a file system, in bytes.
-    fn measure(&self, prepared: &Prepared, sector_size: SectorSize) -> Result<u64, Error> {
+    fn measure(&self, prepared: &Prepared, wanted: &Measurements<'_>) -> Result<u64, Error> {
         let place = Slot {
             disk_offset: 0,
             base: 0,
             size: 0,
-            sector_size,
-            time: TimeRule::NewestFile,
+            sector_size: wanted.sector_size,
+            time: wanted.time,
         };
         let request = prepared.request(&place);
         let progress = &*self.options.progress;
