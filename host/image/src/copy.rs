@@ -17,6 +17,8 @@ use cellblock_tree::source::Seen;
 const BUFFER: usize = 1 << 20;
 /// The bytes that the kernel is asked to copy at a time, so that who watches learns of it.
 const STEP: usize = 64 << 20;
+/// File systems on this machine's disks and in its memory, by the numbers of `statfs(2)`: ext2 to ext4, XFS, tmpfs, overlayfs.
+const LOCAL: [i128; 4] = [0xef53, 0x5846_5342, 0x0102_1994, 0x794c_7630];
 /// The zeros that are written at a time.
 const ZEROS: usize = 1 << 20;
 
@@ -48,7 +50,17 @@ pub(super) fn range(
             most,
         );
         match copied {
-            Ok(0) => return by_hand(source, from, target, to, done..length, watch),
+            Ok(0) => {
+                return by_hand(
+                    source,
+                    from,
+                    target,
+                    to,
+                    done..length,
+                    &mut Vec::new(),
+                    watch,
+                );
+            }
             Ok(count) => {
                 done += count as u64;
                 watch(count as u64);
@@ -62,23 +74,38 @@ pub(super) fn range(
                 | Errno::PERM
                 | Errno::BADF
                 | Errno::TXTBSY,
-            ) => return by_hand(source, from, target, to, done..length, watch),
+            ) => {
+                return by_hand(
+                    source,
+                    from,
+                    target,
+                    to,
+                    done..length,
+                    &mut Vec::new(),
+                    watch,
+                );
+            }
             Err(error) => return Err(error.into()),
         }
     }
     Ok(done)
 }
 
+/// Copies the `rest` of what begins at `from` and at `to`, through `buffer`. Returns where it ended.
 fn by_hand(
     source: BorrowedFd<'_>,
     from: u64,
     target: &File,
     to: u64,
     rest: Range<u64>,
+    buffer: &mut Vec<u8>,
     watch: Watch<'_>,
 ) -> io::Result<u64> {
     let (mut done, length) = (rest.start, rest.end);
-    let mut buffer = vec![0; at_most(length - done, BUFFER)];
+    let room = at_most(length - done, BUFFER);
+    if buffer.len() < room {
+        buffer.resize(room, 0);
+    }
     while done < length {
         let most = at_most(length - done, BUFFER);
         let count = match rustix::io::pread(source, &mut buffer[..most], from + done) {
@@ -92,6 +119,49 @@ fn by_hand(
         watch(count as u64);
     }
     Ok(done)
+}
+
+/// How threads copy ranges of large files into one file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    /// The kernel copies: it clones where the disk can, and one thread is at its fastest.
+    Kernel,
+    /// Each thread reads and writes. Where the kernel cannot clone, it would copy under the lock of the file, where only one
+    /// thread can be, in pages of 4 KiB.
+    Buffer,
+}
+
+impl Way {
+    /// The faster one for several threads that copy into `target` side by side.
+    pub(super) fn of_threads(target: &File) -> Self {
+        // Servers of files copy by themselves, whether they clone or not.
+        let is_local = rustix::fs::fstatfs(target)
+            .is_ok_and(|about| LOCAL.iter().any(|magic| i128::from(about.f_type) == *magic));
+        // A file is never cloned into itself: a file system that can clone has another error.
+        let cannot_clone = || rustix::fs::ioctl_ficlone(target, target) == Err(Errno::OPNOTSUPP);
+        if is_local && cannot_clone() {
+            Self::Buffer
+        } else {
+            Self::Kernel
+        }
+    }
+
+    /// Copies `length` bytes at `from` of `source` to `to` of `target`. Returns how many there were, fewer if `source` ends
+    /// before.
+    pub(super) fn copy(
+        self,
+        source: BorrowedFd<'_>,
+        from: u64,
+        target: &File,
+        to: u64,
+        length: u64,
+        buffer: &mut Vec<u8>,
+    ) -> io::Result<u64> {
+        match self {
+            Self::Kernel => range(source, from, target, to, length, UNWATCHED),
+            Self::Buffer => by_hand(source, from, target, to, 0..length, buffer, UNWATCHED),
+        }
+    }
 }
 
 /// Copies the data among the `length` bytes at `from` of `source` to `to` of `target`, whose bytes there are zeros:

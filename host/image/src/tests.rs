@@ -60,13 +60,14 @@ fn whole(file: u32, partition_offset: u64, length: u64, padding: u32) -> Placeme
 fn placements_land_where_they_belong_whatever_their_size() {
     let small = vec![1; 700];
     let odd = vec![2; 300 * 1024 + 7];
-    let large: Vec<u8> = (0..3_000_001_u32).map(|at| at.to_le_bytes()[0]).collect();
+    let large: Vec<u8> = (0..6_000_001_u32).map(|at| at.to_le_bytes()[0]).collect();
     let (_content, tree) = tree_of(&[&small, &odd, &large]);
     let folder = TempDir::new().unwrap();
     let scratch = scratch(folder.path());
-    for base in [0, 8192] {
+    // One thread has the kernel copy large files; several do it themselves where it cannot clone.
+    for (base, threads) in [(0, 3), (8192, 3), (8192, 1)] {
         let partition = PartitionFile::within(&scratch, base, 8 << 20).unwrap();
-        let filling = Arc::new(Filling::new(partition, Arc::clone(&tree), 3, |_| {}));
+        let filling = Arc::new(Filling::new(partition, Arc::clone(&tree), threads, |_| {}));
         filling.write(0, b"superblock").unwrap();
         filling
             .place(vec![

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use cellblock_tree::source::SourceError;
-use cellblock_tree::{NodeId, Range, Reader};
+use cellblock_tree::{NodeId, Portion, Range, Reader};
 
 /// 256 bits.
 pub(super) type Hash = [u8; 32];
@@ -17,8 +17,10 @@ pub(super) const BLOCK: u64 = 1 << 20;
 /// A file has no more blocks than this: those of larger files are larger.
 const MOST_BLOCKS: u64 = 1 << 20;
 /// One part of the work has so many bytes, or so many files.
-const PART_BYTES: u64 = 16 << 20;
-const PART_FILES: usize = 1024;
+const PART_BYTES: u64 = 4 << 20;
+const PART_FILES: usize = 256;
+/// Files of at most so many bytes are read together, up to [`BLOCK`] bytes at a time.
+const SMALL: u64 = 64 << 10;
 /// More parts than this need not be for one file.
 const MOST_PARTS: u64 = 1024;
 
@@ -138,9 +140,10 @@ impl Hashing {
     pub(super) fn run(&self, reader: &mut Reader<'_>, part: usize) {
         let mut digests = Vec::new();
         let mut buffer = Vec::new();
-        let hashed = self.parts[part]
-            .iter()
-            .try_for_each(|run| self.hash(reader, run, &mut buffer, &mut digests));
+        let hashed = together(&self.parts[part]).try_for_each(|runs| match runs {
+            [run] => self.hash(reader, run, &mut buffer, &mut digests),
+            small => self.hash_small(reader, small, &mut buffer, &mut digests),
+        });
         let mut results = self.results.lock().unwrap_or_else(PoisonError::into_inner);
         results[part] = Some(hashed.map(|()| digests));
         drop(results);
@@ -172,6 +175,45 @@ impl Hashing {
         Ok(())
     }
 
+    /// Hashes runs of one block each, which are read together.
+    fn hash_small(
+        &self,
+        reader: &mut Reader<'_>,
+        runs: &[Run],
+        buffer: &mut Vec<u8>,
+        digests: &mut Vec<Hash>,
+    ) -> Result<(), SourceError> {
+        if self.stopped.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let mut end = 0;
+        let portions: Vec<Portion> = runs
+            .iter()
+            .map(|run| {
+                let start = end;
+                end += usize::try_from(run.length).expect("small");
+                Portion {
+                    file: run.file,
+                    offset: run.offset,
+                    into: start..end,
+                }
+            })
+            .collect();
+        if buffer.len() < end {
+            buffer.resize(end, 0);
+        }
+        reader.read_joined(&portions, buffer)?;
+        digests.extend(portions.iter().zip(runs).map(|(portion, run)| {
+            let bytes = &buffer[portion.into.clone()];
+            if bytes.iter().all(|byte| *byte == 0) {
+                zeros(run.length)
+            } else {
+                *blake3::hash(bytes).as_bytes()
+            }
+        }));
+        Ok(())
+    }
+
     fn block(
         &self,
         reader: &mut Reader<'_>,
@@ -197,6 +239,21 @@ impl Hashing {
             *hash.finalize().as_bytes()
         })
     }
+}
+
+/// Shares a part out: small runs of one block together, every other one alone.
+fn together(mut rest: &[Run]) -> impl Iterator<Item = &[Run]> {
+    std::iter::from_fn(move || {
+        let mut bytes = 0;
+        let small = rest.iter().take_while(|run| {
+            bytes += run.length;
+            (1..=SMALL.min(run.block)).contains(&run.length) && bytes <= BLOCK
+        });
+        let count = small.count().max(1).min(rest.len());
+        let (now, later) = rest.split_at(count);
+        rest = later;
+        (!now.is_empty()).then_some(now)
+    })
 }
 
 /// Whether one of `data`, which is ascending, has bytes from `start` to `end`.

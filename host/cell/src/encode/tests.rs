@@ -533,6 +533,34 @@ fn equal_contents_have_equal_digests() {
 }
 
 #[test]
+fn files_that_are_hashed_together_have_the_digests_of_each_alone() {
+    let mut files: Vec<(String, Vec<u8>)> = (0..700)
+        .map(|at| (format!("{at:04}"), text(at * 37 % 9000)))
+        .collect();
+    let around = [(64 << 10) - 1, 64 << 10, (64 << 10) + 1, 1 << 20];
+    files.extend(around.map(|size| (format!("text of {size}"), text(size))));
+    files.extend(around.map(|size| (format!("zeros of {size}"), vec![0; size])));
+    let named: Vec<(&str, &[u8])> = files.iter().map(|(name, it)| (&**name, &**it)).collect();
+    let (_folder, tree) = tree(&named);
+    let ids: Vec<u32> = files.iter().map(|(name, _)| find(&tree, name).0).collect();
+    let alone: Vec<_> = ids
+        .chunks(1)
+        .flat_map(|one| {
+            let pool = pool(&tree, 1);
+            Session::new(&pool).digests(one, soon()).unwrap()
+        })
+        .collect();
+    for jobs in [1, 2] {
+        let pool = pool(&tree, jobs);
+        let together = Session::new(&pool).digests(&ids, soon()).unwrap();
+        assert!(together == alone);
+    }
+    let different: std::collections::BTreeSet<_> = alone.iter().collect();
+    let contents: std::collections::BTreeSet<_> = files.iter().map(|(_, it)| it).collect();
+    assert_eq!(different.len(), contents.len());
+}
+
+#[test]
 fn a_sparse_file_of_many_terabytes_takes_no_longer_than_its_data() {
     let (folder, _) = tree(&[]);
     let sparse = File::create(folder.path().join("huge")).unwrap();

@@ -14,13 +14,14 @@ pub(super) const BLOCK: usize = 512;
 pub(super) const BLOCK_BYTES: u64 = 512;
 
 /// Bytes read ahead after a long skip: between headers is the data of files, so that more would mostly be wasted.
-const WINDOW: usize = 8 * 1024;
+const WINDOW: usize = 4 * 1024;
 
-/// Bytes read ahead among small files, where skipping would save less than another read costs.
-const WIDE_WINDOW: usize = 256 * 1024;
+/// Bytes read ahead among small files, where skipping would save less than another read costs: a read costs as much as copying
+/// some 10 KiB. The kernel reads ahead of either from a disk.
+const WIDE_WINDOW: usize = 16 * 1024;
 
 /// A skip of at most so many bytes is short.
-const SHORT_SKIP: u64 = 64 * 1024;
+const SHORT_SKIP: u64 = 8 * 1024;
 
 /// The bytes of an archive, which can be read anywhere.
 pub(in super::super) trait ReadAt {

@@ -1,5 +1,7 @@
 //! Fills a partition file for a cell: writes at once, placements on threads of their own.
 
+mod sharing;
+
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
@@ -7,6 +9,7 @@ use std::os::unix::fs::FileExt as _;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
+use self::sharing::{Job, Joined, Sharing, jobs, joined_pieces, small};
 use super::{ImageError, PartitionFile, copy};
 use cellblock_contract::{Part, Partition, PiecePlacement, Placement, Run};
 use cellblock_tree::{Data, Portion, Reader, Tree};
@@ -25,6 +28,8 @@ struct Shared {
     filled: Condvar,
     /// Signalled when a job is taken or done.
     drained: Condvar,
+    /// How ranges of large files get into the partition.
+    way: copy::Way,
     /// Told of bytes that have been placed.
     progress: Box<dyn Fn(u64) + Send + Sync>,
 }
@@ -41,55 +46,10 @@ struct Queue {
     failure: Option<ImageError>,
 }
 
-/// Placements that one thread copies together.
-enum Job {
-    /// Neighbours in the partition, of at most [`JOINED`] bytes, which are read one by one and written at once.
-    Joined(Joined),
-    /// A range of a large file, which the kernel copies.
-    Large(Placement),
-    /// Pieces of this file, neighbours in the partition of at most [`JOINED`] bytes or one that is longer.
-    Pieces(Arc<File>, Vec<PiecePlacement>),
-}
-
-/// Content, and bytes of the guest's own around it.
-#[derive(Default)]
-struct Joined {
-    /// Where it begins and ends in the partition.
-    start: u64,
-    end: u64,
-    /// What stands wherever nothing is placed, in order.
-    own: Vec<u8>,
-    placements: Vec<Placement>,
-}
-
-/// The bytes that are written at once.
-const JOINED: u64 = 1 << 20;
-/// From this many bytes on, the kernel copies.
-const LARGE: u64 = 256 << 10;
-/// A large file is shared out among the threads in pieces of this many bytes.
-const PIECE: u64 = 64 << 20;
 /// As many placements as this, and one more for each node, can wait before the cell waits as well.
 const WAITING: usize = 4096;
 /// So many bytes of the guest's own can.
 const OWN_WAITING: usize = 8 << 20;
-
-impl Job {
-    fn placements(&self) -> usize {
-        match self {
-            Self::Joined(joined) => joined.placements.len(),
-            Self::Large(_) => 1,
-            Self::Pieces(_, placements) => placements.len(),
-        }
-    }
-
-    /// The bytes of the guest's own.
-    fn own(&self) -> usize {
-        match self {
-            Self::Joined(joined) => joined.own.len(),
-            Self::Large(_) | Self::Pieces(..) => 0,
-        }
-    }
-}
 
 impl Queue {
     fn push(&mut self, job: Job) {
@@ -121,12 +81,17 @@ impl Filling {
         threads: usize,
         progress: impl Fn(u64) + Send + Sync + 'static,
     ) -> Self {
+        let way = match threads {
+            0 | 1 => copy::Way::Kernel,
+            _ => copy::Way::of_threads(&partition.file),
+        };
         let shared = Arc::new(Shared {
             partition,
             tree,
             queue: Mutex::default(),
             filled: Condvar::new(),
             drained: Condvar::new(),
+            way,
             progress: Box::new(progress),
         });
         let mut workers = Vec::new();
@@ -241,143 +206,6 @@ impl Partition for Filling {
     }
 }
 
-/// Shares a batch out.
-fn jobs(batch: Vec<Placement>) -> Vec<Job> {
-    let mut sharing = Sharing::default();
-    for placement in batch {
-        sharing.place(placement);
-    }
-    sharing.finish()
-}
-
-/// Shares out what is to be done: neighbours together, large files in pieces.
-#[derive(Default)]
-struct Sharing {
-    jobs: Vec<Job>,
-    joined: Joined,
-}
-
-impl Sharing {
-    fn place(&mut self, placement: Placement) {
-        let placement = with_bounded_padding(placement);
-        if placement.length >= LARGE {
-            self.flush(placement.end());
-            self.jobs.extend(pieces(placement).map(Job::Large));
-            return;
-        }
-        let length = placement.end() - placement.partition_offset;
-        if !self.joined.has_room(placement.partition_offset, length) {
-            self.flush(placement.partition_offset);
-        }
-        self.joined.end = placement.end();
-        self.joined.placements.push(placement);
-    }
-
-    fn write(&mut self, mut offset: u64, mut bytes: &[u8]) {
-        while !bytes.is_empty() {
-            if !self.joined.has_room(offset, 1) {
-                self.flush(offset);
-            }
-            let room = JOINED - (offset - self.joined.start);
-            let (now, later) = bytes.split_at(bytes.len().min(small(room)));
-            self.joined.own.extend_from_slice(now);
-            offset += now.len() as u64;
-            self.joined.end = offset;
-            bytes = later;
-        }
-    }
-
-    /// What follows begins at `next`.
-    fn flush(&mut self, next: u64) {
-        let empty = Joined {
-            start: next,
-            end: next,
-            ..Joined::default()
-        };
-        let joined = std::mem::replace(&mut self.joined, empty);
-        if joined.start < joined.end {
-            self.jobs.push(Job::Joined(joined));
-        }
-    }
-
-    fn finish(mut self) -> Vec<Job> {
-        self.flush(0);
-        self.jobs
-    }
-}
-
-impl Joined {
-    /// Whether so many bytes at `offset` follow it and fit beside it.
-    fn has_room(&self, offset: u64, length: u64) -> bool {
-        offset == self.end && self.end - self.start + length <= JOINED
-    }
-}
-
-/// Pieces as they are written at once: neighbours in the partition together, and their outermost zeros left out if these are
-/// more than that, since the partition reads as zeros there.
-fn joined_pieces(batch: Vec<PiecePlacement>) -> Vec<Vec<PiecePlacement>> {
-    let mut jobs: Vec<Vec<PiecePlacement>> = Vec::new();
-    let mut bytes = 0;
-    for piece in batch.into_iter().map(with_bounded_zeros) {
-        let total = piece.end() - piece.partition_offset;
-        match jobs.last_mut() {
-            Some(job)
-                if bytes + total <= JOINED
-                    && job.last().map(PiecePlacement::end) == Some(piece.partition_offset) =>
-            {
-                bytes += total;
-                job.push(piece);
-            }
-            _ => {
-                bytes = total;
-                jobs.push(vec![piece]);
-            }
-        }
-    }
-    jobs
-}
-
-/// The piece without its leading zeros or its padding if these are more than is written at once.
-fn with_bounded_zeros(piece: PiecePlacement) -> PiecePlacement {
-    let bounded = |zeros: u32| if u64::from(zeros) > JOINED { 0 } else { zeros };
-    let leading = bounded(piece.leading);
-    PiecePlacement {
-        partition_offset: piece.partition_offset + u64::from(piece.leading - leading),
-        leading,
-        padding: bounded(piece.padding),
-        ..piece
-    }
-}
-
-/// The placement without its padding if that is more than is written at once: the partition reads as zeros there, where
-/// nothing was written.
-fn with_bounded_padding(placement: Placement) -> Placement {
-    let padding = if u64::from(placement.padding) > JOINED {
-        0
-    } else {
-        placement.padding
-    };
-    Placement {
-        padding,
-        ..placement
-    }
-}
-
-fn pieces(placement: Placement) -> impl Iterator<Item = Placement> {
-    let count = placement.length.div_ceil(PIECE);
-    (0..count).map(move |index| {
-        let skip = index * PIECE;
-        Placement {
-            file_offset: placement.file_offset + skip,
-            partition_offset: placement.partition_offset + skip,
-            length: PIECE.min(placement.length - skip),
-            // The partition reads as zeros, and nothing was written there: the padding of a large file is there already.
-            padding: 0,
-            ..placement
-        }
-    })
-}
-
 fn wait<'a>(condition: &Condvar, queue: MutexGuard<'a, Queue>) -> MutexGuard<'a, Queue> {
     condition
         .wait(queue)
@@ -422,7 +250,7 @@ impl Shared {
             let running = Running(self);
             let result = match &job {
                 Job::Joined(joined) => self.join(&mut reader, joined, &mut buffer),
-                Job::Large(placement) => self.copy(&mut reader, placement),
+                Job::Large(placement) => self.copy(&mut reader, placement, &mut buffer),
                 Job::Pieces(spool, pieces) => self.join_pieces(spool, pieces, &mut buffer),
             };
             if let Err(error) = result {
@@ -541,7 +369,12 @@ impl Shared {
         Ok(())
     }
 
-    fn copy(&self, reader: &mut Reader<'_>, placement: &Placement) -> Result<(), ImageError> {
+    fn copy(
+        &self,
+        reader: &mut Reader<'_>,
+        placement: &Placement,
+        buffer: &mut Vec<u8>,
+    ) -> Result<(), ImageError> {
         let partition = &self.partition;
         let failed = |source| {
             partition.error(
@@ -561,15 +394,9 @@ impl Shared {
                 Data::Descriptor { fd, position } => {
                     let to = partition.base + offset;
                     // A source that ends early has changed, which `verify` tells.
-                    copy::range(
-                        fd,
-                        position,
-                        &partition.file,
-                        to,
-                        extent.length,
-                        copy::UNWATCHED,
-                    )
-                    .map_err(failed)?;
+                    self.way
+                        .copy(fd, position, &partition.file, to, extent.length, buffer)
+                        .map_err(failed)?;
                 }
             }
         }
@@ -592,9 +419,4 @@ impl Drop for Running<'_> {
         drop(queue);
         self.0.drained.notify_all();
     }
-}
-
-/// A length of at most [`JOINED`] bytes, or of a piece with at most as many zeros on both sides.
-fn small(length: u64) -> usize {
-    usize::try_from(length).expect("what is joined has a bound that fits memory")
 }
