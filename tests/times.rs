@@ -136,6 +136,75 @@ fn a_given_time_is_the_latest_unless_a_source_keeps_its_times() {
     }
 }
 
+/// As genimage writes 2000-01-01, taken for seconds.
+#[test]
+fn a_time_that_a_format_cannot_have_is_refused_with_its_seconds() {
+    const LATE: &str = "+20000101000000";
+    let bench = Bench::new();
+    bench.write("one/hello.txt", "hello");
+    let counted_by_ext =
+        "1970-01-01 to 2446-05-10 but for what e2fsck doubts, 2310-04-04 to 2378-04-22";
+    for (kind, more, counted) in [
+        ("ext4", &[][..], counted_by_ext),
+        (
+            "ext2",
+            &["--option", "inode-size=128"],
+            "1970-01-01 to 2038-01-19 in inodes of 128 bytes",
+        ),
+        ("squashfs", &[], "1970-01-01 to 2106-02-07"),
+        (
+            "erofs",
+            &["--option", "features=48bit"],
+            "1970-01-01 to 2106-02-07 with the feature 48bit",
+        ),
+        (
+            "vfat",
+            &["--drop", "permissions"],
+            "1980-01-01 to 2107-12-31",
+        ),
+    ] {
+        for content in [&[][..], &["--content", "one"]] {
+            let line = [
+                "mkfs", kind, "--time", LATE, "--size", "8MiB", "-o", "out.img",
+            ];
+            let outcome = bench.run(&[&line[..], more, content].concat());
+            assert_eq!(outcome.code, Some(2), "{kind}: {}", outcome.stderr);
+            let told = format!(
+                "error: the time that the file system is stamped with, 20000101000000 seconds after 1970, is outside what \
+                 {kind} can count, {counted}; give another time, --time or SOURCE_DATE_EPOCH\n"
+            );
+            assert_eq!(outcome.stderr, told);
+            assert!(!bench.path("out.img").exists());
+        }
+    }
+}
+
+/// How large an inode is may depend on whether it has that time.
+#[test]
+fn what_is_measured_has_the_time_that_is_given() {
+    let bench = Bench::new();
+    for index in 0..300 {
+        let path = format!("many/{index}");
+        bench.write(&path, "x");
+        set_time(&bench.path(&path), 1_000_000_000, 0);
+    }
+    for kind in ["erofs", "ext4"] {
+        for time in ["1000000000", "1200000000"] {
+            let line = [
+                "mkfs",
+                kind,
+                "--content",
+                "many",
+                "--time",
+                time,
+                "-o",
+                "out.img",
+            ];
+            bench.run(&line).done();
+        }
+    }
+}
+
 /// As in a store of Nix, where everything is of 1970.
 #[test]
 fn files_older_than_a_format_counts_are_dated_to_its_first_time_or_refused_with_a_way_out() {

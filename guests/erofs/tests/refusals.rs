@@ -149,6 +149,27 @@ fn nodes_that_cannot_be_stored_are_named() {
     }
 }
 
+/// Elsewhere all 64 bits of seconds are stored.
+#[test]
+fn a_time_of_the_whole_that_the_feature_48bit_has_no_room_for_is_refused() {
+    for (features, seconds, is_taken) in [
+        ("48bit", -1, false),
+        ("48bit", 0, true),
+        ("48bit", u32::MAX.into(), true),
+        ("48bit", 1 << 32, false),
+        ("none", -1, true),
+        ("none", 20_000_101_000_000, true),
+    ] {
+        let mut tree = MemoryTree::new();
+        tree.insert("a", Entry::file("x"));
+        let mut request = request(1 << 20, &[("features", features)]);
+        request.time.seconds = seconds;
+        let refused = FormatError::node(NodeId::ROOT, NodeProblem::Time);
+        let made = make_request(&mut tree, &request);
+        assert_eq!(made.err(), (!is_taken).then_some(refused), "{seconds}");
+    }
+}
+
 #[test]
 fn attributes_that_cannot_be_stored_may_be_left_out() {
     let mut tree = MemoryTree::new();

@@ -81,7 +81,7 @@ mod tests {
             settings: vec![("block-size".into(), block_size.to_string())],
             ..Request::default()
         };
-        let options = Options::new(&request).unwrap();
+        let options = Options::new(&request, 0).unwrap();
         let totals = tree.totals(block_size);
         let census = Census::take(&options, &totals, &mut tree, |_| Ok(())).unwrap();
         let forecast = Forecast::new(&options, &totals).unwrap();

@@ -34,6 +34,8 @@ mod layout;
 mod mapping;
 mod options;
 mod space;
+mod times;
+mod usage;
 mod write;
 
 #[cfg(target_arch = "wasm32")]
@@ -45,12 +47,13 @@ mod component;
 
 use cellblock_guest::{
     Description, FormatError, Formatter, Identifier, KindDescription, Losses, Output, Request,
-    SettingProblem, Summary, Tree,
+    Summary, Tree,
 };
 
 use crate::census::Census;
 use crate::layout::Layout;
 use crate::options::Options;
+use crate::usage::Planned;
 use crate::write::Contents;
 
 const KINDS: &[KindDescription] = &[
@@ -76,10 +79,8 @@ impl Formatter for Ext4 {
     }
 
     fn measure(request: &Request, tree: &mut dyn Tree) -> Result<u64, FormatError> {
-        let options = checked_options(request)?;
-        let totals = tree.totals(options.block_size);
-        let census = Census::take(&options, &totals, tree, |_| Ok(()))?;
-        Ok(Layout::smallest(&options, &census)?.geometry.bytes())
+        request.check_settings(&Self::describe())?;
+        usage::smallest(request, tree)
     }
 
     fn format(
@@ -87,7 +88,8 @@ impl Formatter for Ext4 {
         tree: &mut dyn Tree,
         output: &mut dyn Output,
     ) -> Result<Summary, FormatError> {
-        let options = checked_options(request)?;
+        request.check_settings(&Self::describe())?;
+        let options = Options::new(request, request.size)?;
         if options.is_ext2_by_features {
             output.warn(
                 "an ext3 without a journal is an ext2 by its features: blkid calls it that, and mount -t ext3 refuses it; \
@@ -101,19 +103,8 @@ impl Formatter for Ext4 {
             let census = Census::take(&options, &totals, tree, |census| contents.follow(census))?;
             return write::write(&options, &census, &layout, contents);
         }
-        let census = Census::take(&options, &totals, tree, |_| Ok(()))?;
-        let layout = Layout::for_size(&options, &census, request.size)?;
-        let contents = Contents::new(&options, &layout, output);
-        write::write(&options, &census, &layout, contents)
+        let planned = Planned::new(options, request, tree)?;
+        let contents = Contents::new(&planned.options, &planned.layout, output);
+        write::write(&planned.options, &planned.census, &planned.layout, contents)
     }
-}
-
-fn checked_options(request: &Request) -> Result<Options, FormatError> {
-    request.check_settings(&Ext4::describe())?;
-    let options = Options::new(request)?;
-    if options.block_size < request.sector_size {
-        let bounds = SettingProblem::OutOfRange(u64::from(request.sector_size), 4096);
-        return Err(FormatError::setting("block-size", bounds));
-    }
-    Ok(options)
 }

@@ -36,6 +36,7 @@ struct Choice<'a> {
     kind: &'a str,
     /// Whose configuration mke2fs reads.
     profile: &'a str,
+    /// Empty for what follows from the size.
     block_size: &'a str,
     inode_size: &'a str,
     features: &'a str,
@@ -59,10 +60,11 @@ impl Choice<'_> {
         let mut settings = vec![
             ("kind", self.kind),
             ("profile", self.profile),
-            ("block-size", self.block_size),
             ("inode-size", self.inode_size),
             ("features", self.features),
         ];
+        let block_size = Some(("block-size", self.block_size));
+        settings.extend(block_size.filter(|(_, value)| !value.is_empty()));
         settings.extend(self.more.iter().map(|(ours, _)| *ours));
         make(&mut MemoryTree::new(), size, &settings).unwrap()
     }
@@ -85,9 +87,12 @@ impl Choice<'_> {
                 format!("{directory}/{}.conf", self.profile),
             )
             .args(["-q", "-t", self.kind, "-L", "root"])
-            .args(["-b", self.block_size, "-I", self.inode_size])
+            .args(["-I", self.inode_size])
             .args(["-U", "11111111-2222-4333-8444-555555555555"])
             .args(["-E", "hash_seed=30313233-3435-3637-3839-616263646566"]);
+        if !self.block_size.is_empty() {
+            command.args(["-b", self.block_size]);
+        }
         if !self.features.is_empty() {
             command.args(["-O", self.features]);
         }
@@ -184,6 +189,39 @@ fn each_kind_of_each_release_is_described_as_that_of_mke2fs() {
                     ..USUAL
                 };
                 choice.is_that_of_mke2fs(&mke2fs, &[smallest(kind), 33, 700]);
+            }
+        }
+    }
+}
+
+#[test]
+fn each_kind_of_each_release_has_blocks_inodes_and_a_journal_as_that_of_mke2fs_by_its_size() {
+    const MEBIBYTE: u64 = 1 << 20;
+    let Some(mke2fs) = mke2fs() else { return };
+    for profile in ["debian-12", "debian-13", "ubuntu-22.04", "ubuntu-24.04"] {
+        for kind in ["ext2", "ext3", "ext4"] {
+            let choice = Choice {
+                kind,
+                profile,
+                block_size: "",
+                ..USUAL
+            };
+            for size in [
+                2 * MEBIBYTE,
+                3 * MEBIBYTE - 4096,
+                3 * MEBIBYTE,
+                8 * MEBIBYTE,
+                64 * MEBIBYTE,
+                511 * MEBIBYTE,
+                512 * MEBIBYTE - 4096,
+                512 * MEBIBYTE,
+                700 * MEBIBYTE,
+            ] {
+                // The smallest ext3 that mke2fs makes is an ext2.
+                let is_small = profile.starts_with("ubuntu") && size < 8 * MEBIBYTE;
+                if kind != "ext3" || !is_small {
+                    choice.is_that_of_mke2fs_at(&mke2fs, size, &[]);
+                }
             }
         }
     }

@@ -85,7 +85,8 @@ fn settings(limits: Limits) -> impl Strategy<Value = Settings> {
     } else {
         prop_oneof![4 => Just("256"), 1 => Just("512"), 1 => Just("1024")].boxed()
     };
-    let block_size = prop_oneof![Just("1024"), Just("2048"), Just("4096")];
+    // Without one it follows from the size, in some profiles.
+    let block_size = prop_oneof![Just(""), Just("1024"), Just("2048"), Just("4096")];
     let names = [
         "none",
         "has_journal",
@@ -141,17 +142,22 @@ fn settings(limits: Limits) -> impl Strategy<Value = Settings> {
         let has_journal = !features
             .iter()
             .any(|feature| feature.contains("^has_journal"));
-        let block: u64 = block_size.parse().unwrap();
+        let block: u64 = match block_size {
+            "" if profile.starts_with("debian") => 1024,
+            "" => 4096,
+            _ => block_size.parse().unwrap(),
+        };
         let journal = journal.filter(|_| has_journal).map(|blocks| blocks * block);
         let mut settings = vec![
             ("kind", kind.to_owned()),
             ("profile", profile.to_owned()),
-            ("block-size", block_size.to_owned()),
             ("inode-size", inode_size.to_owned()),
             ("features", features.join(",")),
             ("reserved-blocks", reserved.to_owned()),
             ("hash-seed", format!("{hash_seed:032x}")),
         ];
+        let block_size = (!block_size.is_empty()).then(|| block_size.to_owned());
+        settings.extend(block_size.map(|bytes| ("block-size", bytes)));
         settings.extend(ratio.map(|ratio| ("inode-ratio", ratio.to_string())));
         settings.extend(journal.map(|bytes| ("journal", bytes.to_string())));
         settings
@@ -171,7 +177,7 @@ fn trees_are_clean(limits: Limits) {
                 .map(|(name, value)| (*name, value.as_str()))
                 .collect();
             if reserved {
-                let error = make(&mut tree, 1 << 30, &settings).err();
+                let error = make(&mut tree, 256 << 20, &settings).err();
                 let is_refused = matches!(
                     error,
                     Some(FormatError::Node(error)) if error.problem == NodeProblem::NameReserved

@@ -62,6 +62,38 @@ fn nodes_without_room_are_refused() {
     }
 }
 
+/// As those of files are: the superblock has it, and what the format makes itself.
+#[test]
+fn times_of_the_whole_that_cannot_be_told_are_refused() {
+    const ENDLESS: i64 = 20_000_101_000_000;
+    for (inode_size, seconds, is_taken) in [
+        ("128", -1, false),
+        ("128", 0, true),
+        ("128", (1 << 31) - 1, true),
+        ("128", 1 << 31, false),
+        ("128", ENDLESS, false),
+        ("256", -1, false),
+        ("256", 0, true),
+        ("256", 1 << 31, true),
+        ("256", (3 << 32) - (1 << 31), false),
+        ("256", (1 << 34) - (1 << 31) - 1, true),
+        ("256", (1 << 34) - (1 << 31), false),
+        ("256", ENDLESS, false),
+        ("256", i64::MIN, false),
+    ] {
+        let mut tree = MemoryTree::new();
+        tree.insert("file", Entry::file("content"));
+        let mut request = request(4 << 20, &[("inode-size", inode_size)]);
+        request.time.seconds = seconds;
+        let refused = FormatError::node(NodeId::ROOT, NodeProblem::Time);
+        let expected = (!is_taken).then_some(refused);
+        let measured = Ext4::measure(&request, &mut tree);
+        assert_eq!(measured.err(), expected, "{inode_size}, {seconds}");
+        let made = make_request(&mut tree, &request);
+        assert_eq!(made.err(), expected, "{inode_size}, {seconds}");
+    }
+}
+
 #[test]
 fn times_beyond_small_inodes_are_refused() {
     for seconds in [i64::from(i32::MIN) - 1, i64::from(i32::MAX) + 1] {

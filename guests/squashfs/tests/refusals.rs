@@ -6,7 +6,7 @@ mod trees;
 
 use cellblock_guest::memory::{Entry, MemoryTree};
 use cellblock_guest::{
-    Device, FormatError, Kind, LabelProblem, Losses, NodeProblem, SettingProblem, Timestamp,
+    Device, FormatError, Kind, LabelProblem, Losses, NodeId, NodeProblem, SettingProblem, Timestamp,
 };
 use judge::{make, make_request, measure_request, mount, request};
 use trees::attribute;
@@ -36,6 +36,28 @@ fn times_outside_32_bits_are_refused() {
             nanoseconds: 0,
         };
         assert_eq!(problem(entry), NodeProblem::Time);
+    }
+}
+
+#[test]
+fn a_time_of_the_whole_outside_32_bits_is_refused() {
+    for (seconds, is_taken) in [
+        (-1, false),
+        (0, true),
+        (u32::MAX.into(), true),
+        (i64::from(u32::MAX) + 1, false),
+        (20_000_101_000_000, false),
+    ] {
+        let mut tree = MemoryTree::new();
+        tree.insert("node", Entry::file("content"));
+        let mut request = request(1 << 20, &[]);
+        request.time.seconds = seconds;
+        let refused = FormatError::node(NodeId::ROOT, NodeProblem::Time);
+        let expected = (!is_taken).then_some(refused);
+        let measured = measure_request(&mut tree, &request);
+        assert_eq!(measured.err(), expected, "{seconds}");
+        let made = make_request(&mut tree, &request);
+        assert_eq!(made.err(), expected, "{seconds}");
     }
 }
 

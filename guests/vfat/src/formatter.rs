@@ -6,6 +6,7 @@ use cellblock_guest::{
 
 use crate::contents::Contents;
 use crate::layout::{Candidates, Chains};
+use crate::moment::Moment;
 use crate::options::{DESCRIPTION, Options};
 use crate::write::Writer;
 
@@ -33,11 +34,17 @@ impl Formatter for VfatFormatter {
             output
                 .warn("the label has lower-case letters, which some systems show or match wrongly");
         }
-        if contents.redated > 0 {
+        let has_redated_label = options.label.is_some() && !Moment::counts(request.time);
+        let redated = match (contents.redated, has_redated_label) {
+            (0, false) => None,
+            (0, true) => Some("the label".to_owned()),
+            (count, false) => Some(count.to_string()),
+            (count, true) => Some(format!("{count} and the label")),
+        };
+        if let Some(redated) = redated {
             output.warn(&format!(
-                "files and folders dated before 1980-01-01 or after 2107-12-31, which is all that FAT counts: {}; \
-                 they are dated to the nearer end of that",
-                contents.redated
+                "files and folders dated before 1980-01-01 or after 2107-12-31, which is all that FAT counts: {redated}; \
+                 they are dated to the nearer end of that"
             ));
         }
         let chains = Chains::new(&volume, &contents);

@@ -25,6 +25,11 @@ impl Moment {
         (FIRST_SECOND..=LAST_SECOND).contains(&timestamp.seconds)
     }
 
+    /// Whether FAT never comes so far.
+    pub(crate) fn is_too_late(timestamp: Timestamp) -> bool {
+        timestamp.seconds > LAST_SECOND
+    }
+
     /// `timestamp`, or the nearest that FAT counts.
     pub(crate) fn nearest(timestamp: Timestamp) -> Self {
         let seconds = timestamp.seconds.clamp(FIRST_SECOND, LAST_SECOND);

@@ -1,12 +1,13 @@
 //! What was asked for, with every value checked.
 
 use cellblock_guest::{
-    Description, FormatError, Identifier, KindDescription, Losses, OptionDescription, Request,
-    SettingProblem,
+    Description, FormatError, Identifier, KindDescription, Losses, NodeId, NodeProblem,
+    OptionDescription, Request, SettingProblem,
 };
 
 use crate::label::{LABEL_LIMIT, Label};
 use crate::layout::{MAXIMUM_CLUSTER_BYTES, MINIMUM_RESERVED_SECTORS_32};
+use crate::moment::Moment;
 
 const fn kind(name: &'static str) -> KindDescription {
     KindDescription {
@@ -91,6 +92,9 @@ pub(crate) struct Options {
 
 impl Options {
     /// Checks `request`.
+    ///
+    /// # Errors
+    /// [`FormatError`] for what cannot be; that of the root's time for the one of the whole, if that is too late.
     pub(crate) fn new(request: &Request) -> Result<Self, FormatError> {
         request.check_settings(&DESCRIPTION)?;
         let kind = match request.kind.as_str() {
@@ -104,6 +108,10 @@ impl Options {
         if !sector_bytes.is_power_of_two() || !(512..=4096).contains(&sector_bytes) {
             let problem = SettingProblem::OutOfRange(512, 4096);
             return Err(FormatError::setting("sector-size", problem));
+        }
+        // One before 1980 is taken as files of such times are, since a disk is often stamped with 1970.
+        if Moment::is_too_late(request.time) {
+            return Err(FormatError::node(NodeId::ROOT, NodeProblem::Time));
         }
         let cluster_bytes = number(request, CLUSTER_SIZE, sector_bytes, MAXIMUM_CLUSTER_BYTES)?;
         if cluster_bytes.is_some_and(|bytes| !bytes.is_power_of_two()) {

@@ -233,6 +233,37 @@ fn times_outside_become_the_nearest_and_are_counted_but_for_the_root() {
 }
 
 #[test]
+fn a_time_of_the_whole_is_refused_if_it_is_too_late_and_told_if_a_label_has_it_and_it_is_too_early()
+{
+    let tree = with("file", Entry::file(*b"x"));
+    let with = |label: &str, seconds| {
+        let mut request = request("vfat", 8 * MIB);
+        request.label = label.to_owned();
+        request.time.seconds = seconds;
+        request
+    };
+    let refused = FormatError::node(NodeId::ROOT, NodeProblem::Time);
+    for label in ["", "LABEL"] {
+        for seconds in [4_354_819_200, 20_000_101_000_000] {
+            let made = format(&with(label, seconds), &tree);
+            assert_eq!(made.err(), Some(refused.clone()));
+        }
+    }
+    for (label, seconds, expected) in [
+        ("LABEL", 315_532_799, ": the label;"),
+        ("", 0, ""),
+        ("LABEL", 315_532_800, ""),
+        ("LABEL", 4_354_819_199, ""),
+    ] {
+        let volume = format(&with(label, seconds), &tree).unwrap();
+        volume.fsck();
+        let told = volume.warnings.concat();
+        assert!(told.contains(expected), "{told}");
+        assert_eq!(told.is_empty(), expected.is_empty(), "{told}");
+    }
+}
+
+#[test]
 fn a_request_that_cannot_be_is_refused() {
     let tree = MemoryTree::new();
     let with = |name: &str, value: &str| {

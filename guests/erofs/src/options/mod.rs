@@ -5,7 +5,8 @@ mod features;
 mod rules;
 
 use cellblock_guest::{
-    FormatError, LabelProblem, Losses, OptionDescription, Request, SettingProblem, Timestamp,
+    FormatError, LabelProblem, Losses, NodeId, NodeProblem, OptionDescription, Request,
+    SettingProblem, Timestamp,
 };
 
 use crate::attributes::{self, Prefix};
@@ -102,7 +103,7 @@ pub(crate) struct Options {
 
 impl Options {
     /// # Errors
-    /// [`FormatError`] for what cannot be.
+    /// [`FormatError`] for what cannot be; that of the root's time for the one of the whole, if that is none.
     pub(crate) fn new(request: &Request) -> Result<Self, FormatError> {
         let block_bits = block_bits(request)?;
         let features = Features::new(request)?;
@@ -114,6 +115,11 @@ impl Options {
         let rules = Rules::new(request, 1 << block_bits)?;
         if features.fragments && rules.shared().is_none() {
             return Err(conflict("features", "fragments need compression"));
+        }
+        // Where compact inodes have times of their own, both count from 1970 to 2106.
+        let is_counted = !features.wide || u32::try_from(request.time.seconds).is_ok();
+        if !is_counted || request.time.nanoseconds >= 1_000_000_000 {
+            return Err(FormatError::node(NodeId::ROOT, NodeProblem::Time));
         }
         Ok(Self {
             block_bits,

@@ -73,9 +73,9 @@ fn superblock(
     let narrow_root = u16::try_from(root).expect("the root is the first inode");
     let seconds = options.time.seconds;
     let (epoch_seconds, epoch_nanoseconds, build_time) = if features.wide {
-        // Compact inodes count from 1970; a time beyond what they count is only told of the whole.
-        let limited = seconds.clamp(0, u32::MAX.into());
-        (0, 0, u32::try_from(limited).expect("it was just bounded"))
+        // Compact inodes count from 1970, and the whole as they do.
+        let build_time = u32::try_from(seconds).expect("the options refuse another one");
+        (0, 0, build_time)
     } else {
         (seconds, options.time.nanoseconds, 0)
     };

@@ -4,6 +4,7 @@ use cellblock_guest::{FormatError, NodeId, NodeProblem, Timestamp};
 
 use crate::indirect;
 use crate::options::Options;
+use crate::times;
 
 /// The kernel takes no longer target, whatever the size of blocks.
 const TARGET_LIMIT: u32 = 4095;
@@ -42,20 +43,11 @@ pub(super) fn target(options: &Options, node: NodeId, target: &[u8]) -> Result<(
     Ok(())
 }
 
-/// Times that e2fsck takes for mistaken ones before 1970, and changes: from 2310-04-04 to 2378-04-22.
-const DOUBTED: std::ops::Range<i64> = (3 << 32) - (1 << 31)..3 << 32;
-
-/// Seconds have 32 bits and a sign, and in large inodes two bits more.
+/// A node's time has to be one that its inode counts.
 pub(super) fn time(options: &Options, node: NodeId, time: Timestamp) -> Result<(), FormatError> {
-    let first = i64::from(i32::MIN);
-    let length = if options.inode_size > crate::format::Inode::BASE_SIZE {
-        1_i64 << 34
+    if times::counts(options.inode_size, time) {
+        Ok(())
     } else {
-        1_i64 << 32
-    };
-    let counted = (first..first + length).contains(&time.seconds);
-    if counted && !DOUBTED.contains(&time.seconds) && time.nanoseconds < 1_000_000_000 {
-        return Ok(());
+        Err(FormatError::node(node, NodeProblem::Time))
     }
-    Err(FormatError::node(node, NodeProblem::Time))
 }

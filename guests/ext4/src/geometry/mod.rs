@@ -3,7 +3,7 @@
 mod heads;
 
 use crate::format::{InodeNumber, Superblock};
-use crate::options::{BackupPolicy, InodeCount, Journal, Options, Reserved};
+use crate::options::{BackupPolicy, InodeCount, Journal, Options, Reserved, SMALL_END};
 
 pub(crate) use heads::Backups;
 
@@ -56,7 +56,7 @@ pub(crate) struct Geometry {
 /// The sizes at which mke2fs changes to another usage type: the bytes up to where it goes, and the bytes for an inode.
 const USAGE_TYPES: [(u64, u64); 5] = [
     (3 << 20, 8192),
-    (512 << 20, 4096),
+    (SMALL_END, 4096),
     (4 << 40, 16384),
     (16 << 40, 32768),
     (u64::MAX, 65536),

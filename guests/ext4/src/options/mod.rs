@@ -5,17 +5,19 @@ mod profile;
 
 use cellblock_guest::htree::{Method, NameHash};
 use cellblock_guest::{
-    FormatError, LabelProblem, Losses, OptionDescription, Request, SettingProblem, Timestamp,
+    FormatError, LabelProblem, Losses, NodeId, NodeProblem, OptionDescription, Request,
+    SettingProblem, Timestamp,
 };
 
 use crate::format::{
     Compatible, GroupDescriptor, Incompatible, Inode, InodeNumber, ReadOnlyCompatible,
 };
+use crate::times;
 
 use profile::Profile;
 
 pub(crate) use features::Features;
-pub(crate) use profile::Generation;
+pub(crate) use profile::{Generation, SMALL_END};
 
 /// The longest label. Bytes.
 pub(crate) const LABEL_LIMIT: u32 = 16;
@@ -25,7 +27,7 @@ pub(crate) const DESCRIPTIONS: &[OptionDescription] = &[
     OptionDescription {
         name: "block-size",
         value: "1024|2048|4096",
-        default: "4096",
+        default: "4096; in a profile of Debian 1024 below 512 MiB",
         documentation: "The size of a block in bytes.",
     },
     OptionDescription {
@@ -79,7 +81,7 @@ pub(crate) const DESCRIPTIONS: &[OptionDescription] = &[
         name: "profile",
         value: "debian-12|debian-13|ubuntu-22.04|ubuntu-24.04",
         default: "ubuntu-24.04",
-        documentation: "The release whose features are the default. The file systems of debian-13 need GRUB 2.12, \
+        documentation: "The release whose features and sizes of blocks are the default. The file systems of debian-13 need GRUB 2.12, \
                         e2fsprogs 1.47 and, after a crash, Linux 5.15.",
     },
     OptionDescription {
@@ -153,31 +155,35 @@ pub(crate) struct Options {
     pub(crate) uuid: [u8; 16],
     pub(crate) label: [u8; 16],
     pub(crate) last_mounted: [u8; 64],
-    /// Seconds since 1970, what 34 bits hold.
-    pub(crate) time: u64,
-    /// Nanoseconds after `time`.
-    pub(crate) nanoseconds: u32,
+    /// From 1970 on, and what inodes can tell.
+    pub(crate) time: Timestamp,
     /// Whether attributes that cannot be stored are left out.
     pub(crate) drop_attributes: bool,
 }
 
 impl Options {
-    /// What `request` asks for.
+    /// What `request` asks for in a partition of `size` bytes, whatever size it has itself.
     ///
     /// # Errors
-    /// [`FormatError::Kind`], [`FormatError::Label`] or [`FormatError::Setting`].
-    pub(crate) fn new(request: &Request) -> Result<Self, FormatError> {
+    /// [`FormatError::Kind`], [`FormatError::Label`] or [`FormatError::Setting`]; that of the root's time for the one of the
+    /// whole, if that is none.
+    pub(crate) fn new(request: &Request, size: u64) -> Result<Self, FormatError> {
         let generation = Generation::named(&request.kind).ok_or(FormatError::Kind)?;
-        let block_size = setting(request, "block-size", |value| {
-            matches!(value, "1024" | "2048" | "4096")
-                .then(|| value.parse().ok())
-                .flatten()
-        })?
-        .unwrap_or(4096);
-        let profile = setting(request, "profile", Profile::named)?.unwrap_or(Profile::DEFAULT);
+        let profile = profile(request)?;
+        let block_size = match given_block_size(request)? {
+            Some(block_size) => block_size,
+            None => profile.block_size(size, request.sector_size),
+        };
         let features = Features::of(request, generation, profile)?;
         let inode_size = inode_size(request, features)?;
         let journal = journal(request, generation, block_size, features)?;
+        if block_size < request.sector_size {
+            let bounds = SettingProblem::OutOfRange(u64::from(request.sector_size), 4096);
+            return Err(FormatError::setting("block-size", bounds));
+        }
+        if !times::counts_for_the_whole(inode_size, request.time) {
+            return Err(FormatError::node(NodeId::ROOT, NodeProblem::Time));
+        }
         Ok(Self {
             may_add_large_directories: generation == Generation::Ext4
                 && features::choice(request, "large_dir") != Some(false),
@@ -194,26 +200,19 @@ impl Options {
             label: label(request)?,
             last_mounted: setting(request, "last-mounted", |value| padded(value.as_bytes()))?
                 .unwrap_or([0; 64]),
-            // What a superblock counts is from 1970 on.
-            time: request.time.seconds.max(0).cast_unsigned().min(LAST_SECOND),
-            nanoseconds: request.time.nanoseconds,
+            time: request.time,
             drop_attributes: request.drop.contains(Losses::ATTRIBUTES),
         })
     }
 
     /// The time of what the format makes itself, as far as inodes can tell it.
     pub(crate) fn own_time(&self) -> Timestamp {
-        let seconds =
-            i64::try_from(self.time).expect("the last second that is counted has 34 bits");
         if self.inode_size > Inode::BASE_SIZE {
-            return Timestamp {
-                seconds,
-                nanoseconds: self.nanoseconds,
-            };
+            return self.time;
         }
         Timestamp {
-            seconds: seconds.min(i64::from(i32::MAX)),
             nanoseconds: 0,
+            ..self.time
         }
     }
 
@@ -348,8 +347,28 @@ impl Options {
     }
 }
 
-/// The last moment that an inode can tell: 34 bits, less those before 1970.
-const LAST_SECOND: u64 = (1 << 34) - (1 << 31) - 1;
+/// Whether the size of a partition decides that of blocks: at [`SMALL_END`].
+///
+/// # Errors
+/// [`FormatError::Setting`].
+pub(crate) fn block_size_depends(request: &Request) -> Result<bool, FormatError> {
+    let profile = profile(request)?;
+    let [small, usual] = [0, SMALL_END].map(|size| profile.block_size(size, request.sector_size));
+    Ok(given_block_size(request)?.is_none() && small != usual)
+}
+
+fn profile(request: &Request) -> Result<Profile, FormatError> {
+    Ok(setting(request, "profile", Profile::named)?.unwrap_or(Profile::DEFAULT))
+}
+
+/// Bytes.
+fn given_block_size(request: &Request) -> Result<Option<u32>, FormatError> {
+    setting(request, "block-size", |value| {
+        matches!(value, "1024" | "2048" | "4096")
+            .then(|| value.parse().ok())
+            .flatten()
+    })
+}
 
 /// The value of the option `name`, as `parse` understands it.
 fn setting<T>(

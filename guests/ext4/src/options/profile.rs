@@ -3,10 +3,11 @@
 //! | Profile | e2fsprogs | beyond what all have |
 //! |---|---|---|
 //! | `ubuntu-22.04` | 1.46.5 | |
-//! | `debian-12` | 1.47.0 | |
+//! | `debian-12` | 1.47.0 | blocks of 1 KiB below 512 MiB |
 //! | `ubuntu-24.04` | 1.47.0 | |
-//! | `debian-13` | 1.47.2 | ext4: `metadata_csum_seed`, `orphan_file` |
+//! | `debian-13` | 1.47.2 | blocks of 1 KiB below 512 MiB; ext4: `metadata_csum_seed`, `orphan_file` |
 //!
+//! Ubuntu takes the `blocksize` out of the usage types `floppy` and `small`; Debian has it as upstream.
 //! e2fsprogs 1.47.0 itself has `metadata_csum_seed` and `orphan_file` too, but both releases with it leave them out.
 //! After a crash, an `orphan_file` keeps kernels before 5.15 from mounting a file system for writing, and e2fsprogs before 1.47
 //! from checking it; GRUB before 2.12 cannot read one with `metadata_csum_seed`.
@@ -40,6 +41,9 @@ pub(super) enum Profile {
     Ubuntu2404,
 }
 
+/// Where file systems are no longer `small`. Bytes.
+pub(crate) const SMALL_END: u64 = 512 << 20;
+
 /// What every file system has.
 const BASE: &str = "sparse_super,large_file,filetype,resize_inode,dir_index,ext_attr";
 /// What ext3 has as well.
@@ -61,6 +65,14 @@ impl Profile {
             "ubuntu-22.04" => Some(Self::Ubuntu2204),
             "ubuntu-24.04" => Some(Self::Ubuntu2404),
             _ => None,
+        }
+    }
+
+    /// The bytes of a block in a partition of `size` bytes, on a disk with sectors of so many.
+    pub(super) fn block_size(self, size: u64, sector_size: u32) -> u32 {
+        match self {
+            Self::Debian12 | Self::Debian13 if size < SMALL_END && sector_size <= 1024 => 1024,
+            Self::Debian12 | Self::Debian13 | Self::Ubuntu2204 | Self::Ubuntu2404 => 4096,
         }
     }
 

@@ -100,7 +100,7 @@ impl Writer<'_> {
 
     /// Of times, 40 bits are kept.
     fn fill_times(&self, superblock: &mut Superblock) {
-        let time = self.options.time;
+        let time = self.options.time.seconds.cast_unsigned();
         let above = high(time).to_le_bytes()[0];
         superblock.made_time = low(time).into();
         superblock.made_time_high = above;

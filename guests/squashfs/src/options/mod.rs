@@ -4,7 +4,9 @@ mod codec;
 mod describe;
 
 use bitflags::bitflags;
-use cellblock_guest::{FormatError, LabelProblem, Losses, Request, SettingProblem};
+use cellblock_guest::{
+    FormatError, LabelProblem, Losses, NodeId, NodeProblem, Request, SettingProblem,
+};
 
 use crate::format::SuperblockFlags;
 
@@ -81,7 +83,8 @@ impl Options {
     /// What `request` asks for.
     ///
     /// # Errors
-    /// [`FormatError::Kind`], [`FormatError::Label`] or [`FormatError::Setting`].
+    /// [`FormatError::Kind`], [`FormatError::Label`] or [`FormatError::Setting`]; that of the root's time for the one of the
+    /// whole, if that is none.
     pub(crate) fn new(request: &Request) -> Result<Self, FormatError> {
         request.check_settings(&DESCRIPTION)?;
         if !DESCRIPTION.makes(&request.kind) {
@@ -126,7 +129,8 @@ impl Options {
             priorities: priorities(request)?,
             unit: u64::from(padding.max(sector).max(KERNEL_UNIT)),
             // What is counted is from 1970 to 2106.
-            time: u32::try_from(request.time.seconds.max(0)).unwrap_or(u32::MAX),
+            time: u32::try_from(request.time.seconds)
+                .map_err(|_| FormatError::node(NodeId::ROOT, NodeProblem::Time))?,
         })
     }
 

@@ -1,13 +1,17 @@
 //! What a formatter's refusal means to the user: with paths instead of ids, and what to change.
 
+mod times;
+
 use std::fmt;
 
 use cellblock_contract::{
     FormatError, LabelProblem, Loss, NodeProblem, OptionDescription, PlaceError, ReadError,
-    Request, Setting, SettingProblem,
+    Request, SettingProblem,
 };
 use cellblock_text::{PathBytes, exact, grouped};
 use cellblock_tree::{Kind, NodeId, Tree};
+
+use times::{Stamp, Times};
 
 /// What a node is called, and what stands for leaving all such nodes out.
 #[derive(Clone, Copy, Debug)]
@@ -46,10 +50,10 @@ pub struct Refusal {
     other: Option<String>,
     /// Its time is later than what the format counts, as far as that is known.
     is_late: Option<bool>,
-    /// Its time is the one that the file system is stamped with.
-    is_stamp: bool,
-    /// The times that the format counts, where it is known.
+    /// The times that an inode counts, where it is known.
     times: Option<Times>,
+    /// The time that the file system is stamped with, if it is that one that cannot be.
+    stamp: Option<Stamp>,
     /// The formatter's options where a setting is wrong.
     options: Vec<OptionDescription>,
 }
@@ -87,7 +91,7 @@ impl Refusal {
             _ => None,
         };
         let node = node_error.and_then(|node| known(node.node));
-        let times = Times::of(request);
+        let times = Times::of_files(request);
         let options = match &error {
             FormatError::Setting(_) => options(),
             _ => Vec::new(),
@@ -95,9 +99,14 @@ impl Refusal {
         Self {
             options,
             is_late: node
-                .zip(times)
-                .map(|(id, times)| tree.node(id).modified.seconds >= times.first),
-            is_stamp: node.is_some_and(|id| tree.node(id).modified == request.time),
+                .zip(times.as_ref())
+                .map(|(id, times)| !times.begin_after(tree.node(id).modified.seconds)),
+            stamp: match node_error {
+                Some(error) if error.problem == NodeProblem::Time => {
+                    node.and_then(|id| Stamp::of(request, tree, id))
+                }
+                _ => None,
+            },
             times,
             node: node.map(|id| (path(id), What::of(tree.node(id).kind))),
             other,
@@ -111,9 +120,7 @@ impl Refusal {
     /// Whether the time cannot be that the file system is to be stamped with.
     #[must_use]
     pub fn is_of_the_stamp(&self) -> bool {
-        let is_of_time =
-            matches!(&self.error, FormatError::Node(node) if node.problem == NodeProblem::Time);
-        is_of_time && self.is_stamp
+        self.stamp.is_some()
     }
 
     /// The bytes that are needed and that are there, if the partition is too small.
@@ -132,6 +139,9 @@ impl Refusal {
 
     fn node_problem(&self, f: &mut fmt::Formatter<'_>, problem: &NodeProblem) -> fmt::Result {
         let kind = &self.kind;
+        if let Some(stamp) = &self.stamp {
+            return stamp.explain(f, kind);
+        }
         let unknown = What {
             noun: "a node",
             loss: None,
@@ -232,23 +242,14 @@ impl Refusal {
 
     fn time_problem(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kind = &self.kind;
-        f.write_str("its modification time")?;
-        if self.is_stamp {
-            f.write_str(", which is the one that the file system is stamped with,")?;
-        }
-        write!(f, " is outside what {kind} can count")?;
-        if let Some(times) = self.times {
+        write!(f, "its modification time is outside what {kind} can count")?;
+        if let Some(times) = &self.times {
             write!(f, ", {}", times.words)?;
         }
         f.write_str("; ")?;
         if self.is_late != Some(false) {
-            f.write_str(if self.is_stamp {
-                "give another "
-            } else {
-                "give "
-            })?;
             f.write_str(
-                "time, --time or SOURCE_DATE_EPOCH, which newer files are dated back to, ",
+                "give time, --time or SOURCE_DATE_EPOCH, which newer files are dated back to, ",
             )?;
             f.write_str(if self.is_late.is_some() {
                 "or "
@@ -308,36 +309,6 @@ impl Refusal {
                 reason.escape_debug()
             ),
         }
-    }
-}
-
-/// The times that a format counts.
-#[derive(Clone, Copy, Debug)]
-struct Times {
-    /// The first of them. Seconds since 1970.
-    first: i64,
-    /// All of them, in words.
-    words: &'static str,
-}
-
-impl Times {
-    /// Those of the kind that is asked for, if it is one that we know.
-    fn of(request: &Request) -> Option<Self> {
-        let is_small = |setting: &Setting| setting.name == "inode-size" && setting.value == "128";
-        let (first, words) = match &*request.kind {
-            "squashfs" => (0, "1970-01-01 to 2106-02-07"),
-            "vfat" | "fat12" | "fat16" | "fat32" => (315_532_800, "1980-01-01 to 2107-12-31"),
-            "ext2" | "ext3" | "ext4" if request.settings.iter().any(is_small) => (
-                i32::MIN.into(),
-                "1901-12-13 to 2038-01-19 in inodes of 128 bytes",
-            ),
-            "ext2" | "ext3" | "ext4" => (
-                i32::MIN.into(),
-                "1901-12-13 to 2446-05-10 but for what e2fsck doubts, 2310-04-04 to 2378-04-22",
-            ),
-            _ => return None,
-        };
-        Some(Self { first, words })
     }
 }
 
@@ -414,13 +385,13 @@ impl std::error::Error for Refusal {}
 #[cfg(test)]
 mod tests {
     use super::*;
-    use cellblock_contract::{Losses, NodeError, SettingError};
+    use cellblock_contract::{Losses, NodeError, Setting, SettingError};
 
     fn conflict(other: &str) -> String {
         refused(SettingProblem::Conflict(other.to_owned()))
     }
 
-    fn request(kind: &str) -> Request {
+    pub(super) fn request(kind: &str) -> Request {
         Request {
             kind: kind.to_owned(),
             size: 0,
@@ -485,8 +456,8 @@ mod tests {
         assert!(of_stamp.is_of_the_stamp());
         let said_of_stamp = of_stamp.to_string();
         assert!(
-            said_of_stamp.contains("stamped with, is outside what squashfs can count")
-                && said_of_stamp.contains("give another time"),
+            said_of_stamp.starts_with("the time that the file system is stamped with, ")
+                && said_of_stamp.contains("is outside what squashfs can count, 1970-01-01 to 2106-02-07; give another time"),
             "{said_of_stamp}"
         );
         let late = said("squashfs");
