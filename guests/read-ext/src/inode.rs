@@ -6,6 +6,7 @@ use cellblock_guest::reader::ReaderError;
 use cellblock_guest::{Device, Timestamp};
 
 use crate::field::{array, joined, u16, u32};
+use crate::superblock::ReadOnlyCompatible;
 use crate::volume::{Block, Ext};
 
 /// The root directory's.
@@ -18,14 +19,28 @@ pub(crate) const MAP: usize = 60;
 bitflags! {
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub(crate) struct Flags: u32 {
+        const SECURE_DELETION = 0x1;
+        const UNDELETABLE = 0x2;
+        const COMPRESSED = 0x4;
+        const SYNCHRONOUS = 0x8;
         const IMMUTABLE = 0x10;
         const APPEND = 0x20;
+        const NO_DUMP = 0x40;
+        const NO_ACCESS_TIME = 0x80;
+        const NO_COMPRESSION = 0x400;
         const ENCRYPTED = 0x800;
         const INDEXED = 0x1000;
+        const JOURNALED_DATA = 0x4000;
+        const NO_TAIL = 0x8000;
+        const SYNCHRONOUS_DIRECTORY = 0x1_0000;
+        const TOP_DIRECTORY = 0x2_0000;
         const EXTENTS = 0x8_0000;
         const VERITY = 0x10_0000;
         const EA_INODE = 0x20_0000;
+        const NO_COPY_ON_WRITE = 0x80_0000;
+        const DIRECT_ACCESS = 0x200_0000;
         const INLINE_DATA = 0x1000_0000;
+        const PROJECT_INHERIT = 0x2000_0000;
         const CASEFOLD = 0x4000_0000;
         const _ = !0;
     }
@@ -57,6 +72,8 @@ pub(crate) struct Inode {
     /// What it takes on the disk, in sectors or blocks; 0 for nothing.
     pub(crate) sectors: u64,
     pub(crate) flags: Flags,
+    /// The project that it counts to, for quotas; 0 for none.
+    pub(crate) project: u32,
     pub(crate) map: [u8; MAP],
     /// The block of its attributes, or 0.
     pub(crate) attributes: Block,
@@ -104,6 +121,7 @@ impl Inode {
             modified: modified(&bytes, extra),
             sectors: joined(word(0x1C), u16(&bytes, 0x74).into()),
             flags: Flags::from_bits_retain(word(0x20)),
+            project: project(ext, &bytes, extra),
             map: array(&bytes, 0x28),
             attributes: joined(word(0x68), u16(&bytes, 0x76).into()),
             inner_attributes: inner_attributes(&bytes, extra),
@@ -206,6 +224,20 @@ fn modified(bytes: &[u8], extra: usize) -> Timestamp {
     Timestamp {
         seconds: seconds + (i64::from(more & 3) << 32),
         nanoseconds: (more >> 2).min(999_999_999),
+    }
+}
+
+/// It counts where the file system has projects, and the inode has room for one.
+fn project(ext: &Ext<'_>, bytes: &[u8], extra: usize) -> u32 {
+    const PROJECT: usize = 0x9C;
+    let has_projects = ext
+        .superblock
+        .read_only
+        .contains(ReadOnlyCompatible::PROJECT);
+    if has_projects && BASE + extra >= PROJECT + 4 {
+        u32(bytes, PROJECT)
+    } else {
+        0
     }
 }
 

@@ -16,7 +16,7 @@
 //!
 //! Checksums are checked where the file system has them (`metadata_csum`): a wrong one is an error, since what it covers may be
 //! anything. What the journal has and the disk has not is laid over it in memory, as a mount would write it. Names that are
-//! encrypted are shown as the kernel shows them without the key, and what is in encrypted files as it stands.
+//! encrypted are shown as the kernel shows them without the key, and what is in encrypted files as it stands, with a warning.
 
 #![deny(unsafe_code)]
 
@@ -32,6 +32,7 @@ mod mapping;
 mod names;
 mod shared;
 mod superblock;
+mod untold;
 mod volume;
 
 #[cfg(target_arch = "wasm32")]
@@ -52,6 +53,7 @@ use cellblock_guest::{Kind, Node, NodeId, Uuid};
 
 use inode::{Flags, Inode};
 use superblock::Incompatible;
+use untold::Untold;
 use volume::Ext as Open;
 
 /// The reader.
@@ -84,9 +86,7 @@ impl Reader for Ext {
             teller: Teller::new(listing),
             directories: BTreeSet::new(),
             linked: BTreeMap::new(),
-            encrypted: 0,
-            verity: 0,
-            locked: Locked::default(),
+            untold: Untold::default(),
         };
         walk.all()?;
         Ok(volume(&ext))
@@ -138,38 +138,7 @@ struct Walk<'a, 'b> {
     directories: BTreeSet<u32>,
     /// The first names of inodes that have several.
     linked: BTreeMap<u32, NodeId>,
-    /// How many directories have encrypted names.
-    encrypted: u32,
-    /// How many files have a hash tree of fs-verity, which is not told.
-    verity: u32,
-    locked: Locked,
-}
-
-/// What the file system keeps from changes, which no copy of it is.
-#[derive(Debug, Default)]
-struct Locked {
-    count: u32,
-    /// What the first one is called.
-    first: String,
-}
-
-impl Locked {
-    fn note(&mut self, inode: &Inode, name: &[u8]) {
-        if !inode.flags.intersects(Flags::IMMUTABLE | Flags::APPEND) {
-            return;
-        }
-        if self.count == 0 {
-            self.first = match name {
-                b"" => "the root directory".to_owned(),
-                _ => format!(
-                    "'{}' in inode {}",
-                    String::from_utf8_lossy(name).escape_debug(),
-                    inode.number
-                ),
-            };
-        }
-        self.count += 1;
-    }
+    untold: Untold,
 }
 
 impl Walk<'_, '_> {
@@ -181,7 +150,6 @@ impl Walk<'_, '_> {
         let mut waiting = Vec::new();
         self.tell(root, NodeId::ROOT, b"", &mut waiting)?;
         while let Some((directory, id)) = waiting.pop() {
-            self.encrypted += u32::from(directory.flags.contains(Flags::ENCRYPTED));
             let owner = directory.name();
             for entry in directory::entries(self.ext, &directory)? {
                 let inode = Inode::read(self.ext, entry.inode, &owner)?;
@@ -193,23 +161,8 @@ impl Walk<'_, '_> {
                 self.tell(inode, id, &entry.name, &mut waiting)?;
             }
         }
-        if self.encrypted > 0 {
-            let directories = self.encrypted;
-            self.teller.warn(&format!(
-                "{directories} directories are encrypted: their names are shown in base64, and content as it stands"
-            ));
-        }
-        if self.verity > 0 {
-            let files = self.verity;
-            self.teller.warn(&format!(
-                "{files} files are sealed by fs-verity: their content is told, and their hash trees are not"
-            ));
-        }
-        if self.locked.count > 0 {
-            self.teller.warn(&format!(
-                "files and directories that are immutable or append-only: {}, the first of them {}; copies of them are neither",
-                self.locked.count, self.locked.first
-            ));
+        for warning in self.untold.warnings(self.wants_extents) {
+            self.teller.warn(&warning);
         }
         self.teller.finish();
         Ok(())
@@ -228,9 +181,7 @@ impl Walk<'_, '_> {
         let id = self
             .teller
             .node(node(&inode, parent, name, kind, &attributes))?;
-        if self.wants_extents {
-            self.locked.note(&inode, name);
-        }
+        self.untold.note(&inode, name);
         match inode.kind {
             inode::Kind::Directory => {
                 if !self.directories.insert(inode.number) {
@@ -240,7 +191,6 @@ impl Walk<'_, '_> {
                 return Ok(());
             }
             inode::Kind::File if self.wants_extents => {
-                self.verity += u32::from(inode.flags.contains(Flags::VERITY));
                 for extent in content::extents(self.ext, &inode, id)? {
                     self.teller.extent(extent);
                 }

@@ -50,6 +50,7 @@ bitflags! {
         const HUGE_FILE = 0x8;
         const BIGALLOC = 0x200;
         const METADATA_CSUM = 0x400;
+        const PROJECT = 0x2000;
         const _ = !0;
     }
 }

@@ -7,7 +7,7 @@ use std::os::unix::fs::{FileExt as _, PermissionsExt as _, symlink};
 use std::path::Path;
 
 use cellblock_guest::Kind;
-use cellblock_guest::memory::MemoryListing;
+use cellblock_guest::memory::{FilePartition, MemoryListing};
 use cellblock_guest::reader::{Reader as _, ReaderError, ReaderRequest};
 use cellblock_judges::{judge, text};
 use cellblock_read_ext::Ext;
@@ -292,48 +292,102 @@ fn a_file_goes_on_behind_what_its_inode_holds() {
     compare::<Ext>(&image.0, "ext4");
 }
 
-#[test]
-fn what_copies_are_not_kept_from_is_warned_of_once() {
+/// A file system of files with these names, of which debugfs then sets fields; none, with a word, where a program is missing.
+fn with_fields(features: &str, names: &[&str], fields: &[(&str, &str)]) -> Option<Temporary> {
     let folder = Folder::empty();
-    for name in ["append", "immutable", "no-dump"] {
-        fs::write(folder.path().join(name), "x").unwrap();
+    for name in names {
+        fs::write(folder.path().join(name), format!("this is {name}")).unwrap();
     }
+    fs::create_dir(folder.path().join("folder")).unwrap();
+    symlink("elsewhere", folder.path().join("link")).unwrap();
     let from = folder.path().to_str().unwrap();
-    let (Some(image), Some(debugfs)) = (make(&["-t", "ext4", "-d", from], 16), judge("debugfs"))
-    else {
+    let image = make(&["-t", "ext4", "-O", features, "-d", from], 16)?;
+    let debugfs = judge("debugfs")?;
+    for (name, field) in fields {
+        let request = format!("set_inode_field /{name} {field}");
+        let mut command = debugfs.command();
+        let output = command.args(["-w", "-R", &request]).arg(&image.0).output();
+        let output = output.unwrap();
+        assert!(output.status.success(), "{}", text(&output));
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(said.lines().count() <= 1, "{request}: {said}");
+    }
+    Some(image)
+}
+
+fn warnings(image: &Path, extents: bool) -> Vec<String> {
+    let partition = FilePartition::new(File::open(image).unwrap()).unwrap();
+    let mut listing = MemoryListing::new();
+    Ext::read(&ReaderRequest { extents }, &partition, &mut listing).unwrap();
+    listing.warnings
+}
+
+/// Without the number, which mke2fs chooses.
+fn without_inode(warning: &str) -> String {
+    let (before, behind) = warning.split_once(" in inode ").unwrap();
+    let digits = behind.chars().take_while(char::is_ascii_digit).count();
+    format!("{before}{}", &behind[digits..])
+}
+
+#[test]
+fn what_copies_have_not_is_warned_of_once() {
+    let names = ["append", "immutable", "plain", "project", "several"];
+    let features = "project,quota";
+    if let Some(image) = with_fields(features, &names, &[]) {
+        assert_eq!(warnings(&image.0, true), [""; 0]);
+    }
+    let fields = [
+        ("append", "flags 0x80020"),
+        ("immutable", "flags 0x80010"),
+        ("folder", "flags 0xB0000"),
+        ("project", "projid 7"),
+        // Not to be dumped, no time of access, synchronous, and immutable.
+        ("several", "flags 0x800D8"),
+    ];
+    let Some(image) = with_fields(features, &names, &fields) else {
         return;
     };
-    let (_, listing, _) = read::<Ext>(&image.0);
-    assert_eq!(listing.warnings, [""; 0]);
-    // EXT4_NODUMP_FL is a wish, and no protection.
-    for (name, flags) in [
-        ("append", 0x8_0020),
-        ("immutable", 0x8_0010),
-        ("no-dump", 0x8_0040),
-    ] {
-        let output = debugfs
-            .command()
-            .args(["-w", "-R"])
-            .arg(format!("set_inode_field /{name} flags {flags:#x}"))
-            .arg(&image.0)
-            .output()
-            .unwrap();
-        assert!(output.status.success(), "{}", text(&output));
-    }
-    let (_, listing, partition) = read::<Ext>(&image.0);
-    let [warning] = &listing.warnings[..] else {
-        panic!("{:?}", listing.warnings);
+    let [warning] = &warnings(&image.0, true)[..] else {
+        panic!("{:?}", warnings(&image.0, true));
     };
-    assert!(
-        warning.starts_with(
-            "files and directories that are immutable or append-only: 2, the first of them '"
-        ) && warning.ends_with("; copies of them are neither"),
-        "{warning}"
+    assert_eq!(
+        without_inode(warning),
+        "files and directories with marks of chattr: 5 (2 immutable, 1 append-only, 1 no dump, 1 no access time, 1 synchronous, \
+         1 synchronous directory, 1 top of directories, 1 of a project, such as 7), the first of them 'append'; \
+         copies of them have no such marks, and comparisons leave these out"
     );
     // Nothing is copied by who does not ask for content.
-    let mut listing = MemoryListing::new();
-    Ext::read(&ReaderRequest { extents: false }, &partition, &mut listing).unwrap();
-    assert_eq!(listing.warnings, [""; 0]);
+    assert_eq!(warnings(&image.0, false), [""; 0]);
+}
+
+/// A file that was moved out of an encrypted directory stays encrypted, as does one whose directory lost its flag.
+#[test]
+fn what_is_encrypted_is_told_of_wherever_it_is() {
+    let fields = [
+        ("secret", "flags 0x80800"),
+        ("another", "flags 0x80800"),
+        ("folder", "flags 0x80800"),
+    ];
+    let names = ["another", "plain", "secret"];
+    let Some(image) = with_fields("encrypt", &names, &fields) else {
+        return;
+    };
+    // Names are told to everybody.
+    for extents in [true, false] {
+        let [warning] = &warnings(&image.0, extents)[..] else {
+            panic!("{:?}", warnings(&image.0, extents));
+        };
+        assert_eq!(
+            without_inode(warning),
+            "encrypted: 1 directories, 2 files, the first of them 'another'; without their keys, names and targets of links are shown \
+             in base64, and content is told as it stands, encrypted"
+        );
+    }
+    let alone = with_fields("encrypt", &names, &fields[..1]).unwrap();
+    let [warning] = &warnings(&alone.0, true)[..] else {
+        panic!("{:?}", warnings(&alone.0, true));
+    };
+    assert!(warning.starts_with("encrypted: 1 files, the first of them 'secret' in inode "));
 }
 
 /// A copy of a file system that is mounted and written to: its last writes are in the journal.
