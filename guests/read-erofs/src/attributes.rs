@@ -9,11 +9,22 @@ use crate::meta::Open;
 
 /// The bit of an index that says that the prefix is one of the file system's own.
 const LONG: u8 = 0x80;
+/// The index of no namespace.
+const HIDDEN: u8 = 0;
 /// The most bytes of values that inodes share, for all of them together.
 const SHARED_LIMIT: u64 = 1 << 30;
 
 /// The prefixes that the file system has of its own.
-pub(crate) type Prefixes = Vec<Vec<u8>>;
+pub(crate) type Prefixes = Vec<Prefix>;
+
+/// What the name of an attribute begins with.
+#[derive(Clone, Debug)]
+pub(crate) struct Prefix {
+    pub(crate) name: Vec<u8>,
+    /// Whether it is in none of the kernel's namespaces: the kernel shows such attributes to nobody. mkfs.erofs keeps digests of
+    /// content in one (`--xattr-inode-digest`).
+    is_hidden: bool,
+}
 
 /// Reads the prefixes of `bytes`, a row of lengths and strings.
 pub(crate) fn prefixes(bytes: &[u8], count: u8) -> Result<Prefixes, ReaderError> {
@@ -32,14 +43,19 @@ pub(crate) fn prefixes(bytes: &[u8], count: u8) -> Result<Prefixes, ReaderError>
         let Some([base, infix @ ..]) = prefix else {
             return Err(damaged(format!("ends within number {number}")));
         };
+        let is_hidden = *base == HIDDEN;
         let base = short(*base).ok_or_else(|| damaged(format!("has a base of {base}")))?;
-        prefixes.push([base, infix].concat());
+        prefixes.push(Prefix {
+            name: [base, infix].concat(),
+            is_hidden,
+        });
     }
     Ok(prefixes)
 }
 
 fn short(index: u8) -> Option<&'static [u8]> {
     Some(match index {
+        HIDDEN => b"",
         1 => b"user.",
         2 => b"system.posix_acl_access",
         3 => b"system.posix_acl_default",
@@ -83,7 +99,7 @@ pub(crate) fn attributes(
         }
         let entry = open.bytes(offset, 4 + length, "the shared attributes")?;
         let attribute = attribute(&mut Fields(&entry), prefixes).ok_or_else(ends)?;
-        all.push(attribute.map_err(|problem| inode.damaged(problem))?);
+        all.extend(attribute.map_err(|problem| inode.damaged(problem))?);
     }
     while !fields.0.is_empty() {
         // Room that is left is zeros.
@@ -92,7 +108,7 @@ pub(crate) fn attributes(
         }
         let before = fields.0.len();
         let attribute = attribute(&mut fields, prefixes).ok_or_else(ends)?;
-        all.push(attribute.map_err(|problem| inode.damaged(problem))?);
+        all.extend(attribute.map_err(|problem| inode.damaged(problem))?);
         let padding = (before - fields.0.len()).next_multiple_of(4) - (before - fields.0.len());
         fields.bytes(padding).ok_or_else(ends)?;
     }
@@ -103,22 +119,28 @@ pub(crate) fn attributes(
     Ok(all)
 }
 
-fn attribute(fields: &mut Fields<'_>, prefixes: &Prefixes) -> Option<Result<Attribute, String>> {
+/// The next attribute; none of one that is hidden.
+fn attribute(
+    fields: &mut Fields<'_>,
+    prefixes: &Prefixes,
+) -> Option<Result<Option<Attribute>, String>> {
     let lengths = fields.u16()?;
     let [length, index] = lengths.to_le_bytes();
     let size = fields.u16()?;
     let name = fields.bytes(length.into())?;
     let value = fields.bytes(size.into())?;
     let prefix = if index & LONG == 0 {
-        short(index)
+        short(index).map(|prefix| (prefix, index == HIDDEN))
     } else {
-        prefixes.get(usize::from(index & !LONG)).map(|it| &**it)
+        let own = prefixes.get(usize::from(index & !LONG));
+        own.map(|own| (&*own.name, own.is_hidden))
     };
-    let Some(prefix) = prefix else {
+    let Some((prefix, is_hidden)) = prefix else {
         return Some(Err(format!("has an attribute with prefix {index}")));
     };
-    Some(Ok(Attribute {
+    let attribute = Attribute {
         name: [prefix, name].concat(),
         value: value.to_vec(),
-    }))
+    };
+    Some(Ok((!is_hidden).then_some(attribute)))
 }

@@ -61,7 +61,9 @@ impl Reader for Erofs {
     }
 
     fn probe(partition: &dyn Partition) -> Result<Volume, ReaderError> {
-        Superblock::read(partition).map(|superblock| volume(&superblock))
+        let open = Open::new(partition)?;
+        let packed = Packed::read(&open)?;
+        volume(&open.superblock, &prefixes(&open, &packed)?)
     }
 
     fn read(
@@ -71,8 +73,10 @@ impl Reader for Erofs {
     ) -> Result<Volume, ReaderError> {
         let open = Open::new(partition)?;
         let packed = Packed::read(&open)?;
+        let prefixes = prefixes(&open, &packed)?;
+        let volume = volume(&open.superblock, &prefixes)?;
         let walk = Walk {
-            prefixes: prefixes(&open, &packed)?,
+            prefixes,
             open: &open,
             packed: &packed,
             wants_extents: request.extents,
@@ -82,13 +86,25 @@ impl Reader for Erofs {
             extents: 0,
         };
         walk.all()?;
-        Ok(volume(&open.superblock))
+        Ok(volume)
     }
 }
 
-fn volume(superblock: &Superblock) -> Volume {
+fn volume(superblock: &Superblock, prefixes: &Prefixes) -> Result<Volume, ReaderError> {
     let uuid = superblock.uuid;
-    Volume {
+    let mut properties = vec![("inodes".to_owned(), superblock.inodes.to_string())];
+    if let Some(number) = superblock.digests {
+        let prefix = prefixes.get(usize::from(number)).ok_or_else(|| {
+            let problem = format!(
+                "names the digests of files by prefix {number} of {}",
+                prefixes.len()
+            );
+            ReaderError::damaged("the superblock", None, problem)
+        })?;
+        let name = prefix.name.escape_ascii().to_string();
+        properties.push(("digests of files".to_owned(), name));
+    }
+    Ok(Volume {
         kind: "erofs".to_owned(),
         label: superblock.label.clone(),
         identifier: match uuid == [0; 16] {
@@ -98,8 +114,8 @@ fn volume(superblock: &Superblock) -> Volume {
         block_size: 1 << superblock.block_bits,
         size: superblock.size(),
         free: 0,
-        properties: vec![("inodes".to_owned(), superblock.inodes.to_string())],
-    }
+        properties,
+    })
 }
 
 /// The prefixes of attributes that the file system has of its own.

@@ -13,6 +13,7 @@ const PART: usize = 16;
 
 const HAS_CHECKSUM: u32 = 1;
 const PLAIN_PREFIXES: u32 = 0x10;
+const DIGESTS: u32 = 0x20;
 
 const ZERO_PADDING: u32 = 1;
 const FRAGMENTS: u32 = 0x20;
@@ -45,6 +46,8 @@ pub(crate) struct Superblock {
     pub(crate) prefixes: (u8, u32),
     /// Whether they stand in the packed inode.
     pub(crate) prefixes_are_packed: bool,
+    /// The prefix that is the name of the attribute with a digest of a file's content, if there are such.
+    pub(crate) digests: Option<u8>,
     pub(crate) is_wide: bool,
 }
 
@@ -107,7 +110,7 @@ impl Superblock {
         );
         let prefixes_at = fields.u32()?;
         let packed = fields.u64()?;
-        let _filter_and_more = fields.u32()?;
+        let [_filter, digests, ..] = fields.u32()?.to_le_bytes();
         let _built = fields.u32()?;
         let unsupported = |what: String| Some(Err(ReaderError::Unsupported(what)));
         if incompatible & !KNOWN != 0 {
@@ -143,6 +146,7 @@ impl Superblock {
             zero_padding: incompatible & ZERO_PADDING != 0,
             prefixes: (if has_prefixes { prefix_count } else { 0 }, prefixes_at),
             prefixes_are_packed: packed.is_some() && compatible & PLAIN_PREFIXES == 0,
+            digests: (compatible & DIGESTS != 0).then_some(digests),
             is_wide,
         }))
     }

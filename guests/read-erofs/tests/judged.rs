@@ -64,6 +64,8 @@ fn what_is_not_encoded_reads_as_the_kernel_shows_it() {
             "user.overlay.",
         ],
         &["-E", "xattr-name-filter"],
+        &["--xattr-inode-digest"],
+        &["--xattr-inode-digest=trusted.digest", "-x", "-1"],
         &["-E", "dot-omitted"],
         &["-E", "48bit"],
     ]);
@@ -156,6 +158,60 @@ fn what_the_file_system_is_called_is_told() {
             (uuid, 4096)
         );
         assert_eq!(listing.nodes.len(), 1);
+    }
+}
+
+/// Where mkfs.erofs keeps the digests of files in a namespace, they are attributes as others; where in none, kernels show them to
+/// nobody, and so does this.
+#[test]
+fn digests_of_files_are_understood() {
+    // Of "abc".
+    const DIGEST: &str = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+    let folder = Folder::empty();
+    fs::write(folder.path().join("file"), "abc").unwrap();
+    for (option, name, is_shown) in [
+        ("--xattr-inode-digest", "erofs.fingerprint.v1", false),
+        ("--xattr-inode-digest=of.mine", "of.mine", false),
+        ("--xattr-inode-digest=trusted.mine", "trusted.mine", true),
+        ("--xattr-inode-digest=user.mine", "user.mine", true),
+    ] {
+        for more in [
+            &[][..],
+            &["-E", "all-fragments", "-z", "lz4"],
+            &["-x", "-1"],
+        ] {
+            println!("{option} {more:?}");
+            let Some(image) = make(folder.path(), &[&[option], more].concat()) else {
+                return;
+            };
+            let (volume, listing, partition) = read::<Erofs>(&image.0);
+            let property = ("digests of files".to_owned(), name.to_owned());
+            assert!(volume.properties.contains(&property), "{volume:?}");
+            assert_eq!(Erofs::probe(&partition), Ok(volume));
+            let file = listing.find(b"/file").unwrap();
+            let told = listing.nodes[file.index()].attributes.iter();
+            let told: Vec<(&[u8], String)> = told
+                .map(|it| {
+                    let digest = it.value.strip_prefix(b"sha256:").unwrap();
+                    let digits = digest.iter().map(|byte| format!("{byte:02x}"));
+                    (&*it.name, digits.collect())
+                })
+                .collect();
+            if is_shown {
+                assert_eq!(told, [(name.as_bytes(), DIGEST.to_owned())]);
+            } else {
+                assert_eq!(told, []);
+            }
+        }
+    }
+    // A prefix that there is not.
+    if let Some(image) = make(folder.path(), &["--xattr-inode-digest", "-E", "nosbcrc"]) {
+        let mut image = fs::read(&image.0).unwrap();
+        assert_eq!(image[1024 + 105], 0);
+        image[1024 + 105] = 1;
+        let problem = "names the digests of files by prefix 1 of 1";
+        let damaged = ReaderError::damaged("the superblock", None, problem);
+        assert_eq!(outcome::<Erofs>(&image), Err(damaged));
     }
 }
 
