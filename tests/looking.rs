@@ -520,6 +520,43 @@ fn names_that_are_no_text_can_be_typed() {
     assert_eq!(output.stdout, b"coffee\n", "{output:?}");
 }
 
+/// mkfs.vfat's own, of which Linux needs neither.
+#[test]
+fn a_fat_without_jump_and_signature_is_looked_into() {
+    let (Some(mkfs), Some(mcopy)) = (judge("mkfs.vfat"), judge("mcopy")) else {
+        return;
+    };
+    let bench = bench();
+    let image = bench.path("disk.img");
+    for (kind, megabytes) in [("12", 4), ("16", 16), ("32", 64)] {
+        fs::File::create(&image)
+            .unwrap()
+            .set_len(megabytes << 20)
+            .unwrap();
+        let output = mkfs.run(&["-F", kind], &image);
+        assert!(output.status.success(), "{}", crate::support::text(&output));
+        let output = mcopy
+            .command()
+            .arg("-i")
+            .args([&image, &bench.path("root/etc/motd")])
+            .arg("::")
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", crate::support::text(&output));
+        let file = fs::File::options().write(true).open(&image).unwrap();
+        for (offset, length) in [(0, 3), (510, 2)] {
+            file.write_all_at(&vec![0; length], offset).unwrap();
+            assert_eq!(
+                said(&bench, &["cat", "disk.img:/motd"]),
+                "hello\n",
+                "{kind}, {offset}"
+            );
+            let shown = said(&bench, &["show", "disk.img"]);
+            assert!(shown.contains("vfat"), "{shown}");
+        }
+    }
+}
+
 #[test]
 fn a_limit_of_handles_is_named() {
     let bench = bench();

@@ -109,10 +109,10 @@ impl Raw {
         })
     }
 
-    /// Nothing but these says that it is a FAT.
-    fn is_fat(&self, jump: u8) -> bool {
-        matches!(jump, 0xEB | 0xE9)
-            && self.sector.is_power_of_two()
+    /// What Linux holds a FAT to (`fat_read_bpb` of fs/fat/inode.c), and that there are sectors: it needs neither a jump at the
+    /// beginning nor a signature at the end.
+    fn is_fat(&self) -> bool {
+        self.sector.is_power_of_two()
             && (512..=4096).contains(&self.sector)
             && self.per_cluster.is_power_of_two()
             && self.reserved > 0
@@ -130,7 +130,7 @@ impl Boot {
         }
         let bytes = partition.bytes(0, SECTOR)?;
         let raw = Raw::parse(&bytes)
-            .filter(|raw| raw.is_fat(bytes[0]))
+            .filter(Raw::is_fat)
             .ok_or(ReaderError::Unrecognised)?;
         Self::lay_out(&raw, partition.size())
             .map_err(|problem| ReaderError::damaged("the boot sector", 0, problem))?

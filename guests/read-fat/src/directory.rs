@@ -37,6 +37,9 @@ pub(crate) struct Entries {
     pub(crate) all: Vec<Entry>,
     /// The label, which stands in the root.
     pub(crate) label: Option<[u8; 11]>,
+    /// How many files have parts of a long name that are none together, and the short name of the first.
+    pub(crate) torn: u64,
+    pub(crate) first_torn: Vec<u8>,
     /// Whether the end was seen.
     is_over: bool,
     /// How many entries at the beginning may still be the directory itself and the one above it: the root has neither.
@@ -51,6 +54,8 @@ struct Long {
     /// The number of the part that is to come next.
     next: u8,
     checksum: u8,
+    /// Whether a part did not follow the one before.
+    is_torn: bool,
 }
 
 impl Entries {
@@ -80,6 +85,14 @@ impl Entries {
             self.take_one(entry)?;
         }
         Ok(())
+    }
+
+    /// A name that two entries have.
+    pub(crate) fn twice(&self) -> Option<&[u8]> {
+        let mut names: Vec<&[u8]> = self.all.iter().map(|entry| &*entry.name).collect();
+        names.sort_unstable();
+        let twice = names.windows(2).find(|two| two[0] == two[1]);
+        twice.map(|two| two[0])
     }
 
     /// Whether the end was seen: nothing behind it counts.
@@ -121,9 +134,17 @@ impl Entries {
             return Ok(());
         }
         let half = |at: usize| u16::from_le_bytes([entry[at], entry[at + 1]]);
-        let name = long
-            .name(*stored)
-            .unwrap_or_else(|| names::short(*stored, entry[12]));
+        let is_torn = long.is_torn || !long.units.is_empty();
+        let name = long.name(*stored).unwrap_or_else(|| {
+            let name = names::short(*stored, entry[12]);
+            if is_torn {
+                self.torn += 1;
+                if self.torn == 1 {
+                    self.first_torn.clone_from(&name);
+                }
+            }
+            name
+        });
         let is_name = !matches!(&*name, b"" | b"." | b"..")
             && !name.iter().any(|byte| matches!(byte, b'/' | 0));
         if !is_name {
@@ -143,11 +164,19 @@ impl Entries {
 }
 
 impl Long {
+    /// Of which a part does not follow the one before.
+    fn torn() -> Self {
+        Self {
+            is_torn: true,
+            ..Self::default()
+        }
+    }
+
     /// Parts stand from the last to the first; what does not follow is no name.
     fn take(&mut self, entry: &[u8; LENGTH]) {
         let number = entry[0] & !FIRST_PART;
         if !(1..=PARTS_LIMIT).contains(&number) {
-            *self = Self::default();
+            *self = Self::torn();
             return;
         }
         if entry[0] & FIRST_PART != 0 {
@@ -155,10 +184,11 @@ impl Long {
                 units: Vec::new(),
                 next: number,
                 checksum: entry[13],
+                is_torn: false,
             };
         }
         if number != self.next || entry[13] != self.checksum {
-            *self = Self::default();
+            *self = Self::torn();
             return;
         }
         self.next = number - 1;

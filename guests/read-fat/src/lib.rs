@@ -39,7 +39,7 @@ use cellblock_guest::{Kind, NodeId};
 use boot::{Boot, Width};
 use directory::{Entries, Entry};
 use table::Table;
-use told::Marked;
+use told::{Marked, Torn};
 
 /// The reader.
 #[derive(Clone, Copy, Debug)]
@@ -109,6 +109,14 @@ fn volume(boot: &Boot, root: &Entries, table: &mut Table<'_>) -> Result<Volume, 
     })
 }
 
+/// Linux would open one of two entries of a name, and never the other.
+fn of_different_names(entries: Entries, owner: &str) -> Result<Entries, ReaderError> {
+    match entries.twice() {
+        None => Ok(entries),
+        Some(name) => Err(told::twice(owner, name)),
+    }
+}
+
 /// A way through all directories.
 struct Walk<'a> {
     partition: &'a dyn Partition,
@@ -130,7 +138,7 @@ impl Walk<'_> {
         let mut entries = Entries::of_root();
         let damaged = |problem| ReaderError::damaged(NAME, self.boot.root, problem);
         entries.take(&bytes).map_err(damaged)?;
-        Ok(entries)
+        of_different_names(entries, NAME)
     }
 
     fn entries(
@@ -150,7 +158,7 @@ impl Walk<'_> {
                 at += length;
             }
         }
-        Ok(entries)
+        of_different_names(entries, owner)
     }
 
     fn tell(
@@ -161,8 +169,10 @@ impl Walk<'_> {
     ) -> Result<(), ReaderError> {
         let id = teller.node(told::root())?;
         let mut marked = Marked::default();
+        let mut torn = Torn::default();
         let mut waiting = vec![(root, id)];
         while let Some((entries, parent)) = waiting.pop() {
+            torn.note(entries.torn, &entries.first_torn);
             for entry in entries.all {
                 let cluster = self.cluster(&entry);
                 marked.note(entry.is_marked, &entry.name);
@@ -185,6 +195,9 @@ impl Walk<'_> {
                     self.extents(&entry, cluster, id, &mut teller)?;
                 }
             }
+        }
+        if let Some(warning) = torn.warning() {
+            teller.warn(&warning);
         }
         if wants_extents && let Some(warning) = marked.warning() {
             teller.warn(&warning);

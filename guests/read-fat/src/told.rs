@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use cellblock_guest::reader::ReaderError;
 use cellblock_guest::{Kind, Node, NodeId, Timestamp};
 
 /// The mode of a directory.
@@ -77,6 +78,39 @@ impl Marked {
             format!("files and folders that are marked as hidden or system: {count}, the first of them '{first}'; copies of them have no such marks")
         })
     }
+}
+
+/// Files with parts of a long name that are none together: Linux, too, shows their short names.
+#[derive(Debug, Default)]
+pub(crate) struct Torn {
+    count: u64,
+    /// The short name of the first.
+    first: String,
+}
+
+impl Torn {
+    /// Counts those of a directory, of which this is the first.
+    pub(crate) fn note(&mut self, count: u64, first: &[u8]) {
+        if count > 0 && self.count == 0 {
+            self.first = String::from_utf8_lossy(first).escape_debug().to_string();
+        }
+        self.count += count;
+    }
+
+    /// What is to be said of them.
+    pub(crate) fn warning(&self) -> Option<String> {
+        let Self { count, first } = self;
+        (*count > 0).then(|| {
+            format!("files and folders whose long names are damaged: {count}, the first of them '{first}'; they are told by their short names")
+        })
+    }
+}
+
+/// That a directory has two entries of a name.
+pub(crate) fn twice(directory: &str, name: &[u8]) -> ReaderError {
+    let name = String::from_utf8_lossy(name);
+    let problem = format!("has two entries called '{}'", name.escape_debug());
+    ReaderError::damaged(directory, None, problem)
 }
 
 /// A serial number as it is usually written: `1A2B-3C4D`.

@@ -10,7 +10,7 @@ use cellblock_guest::memory::MemoryListing;
 use cellblock_guest::reader::{Reader as _, ReaderError, ReaderRequest, Volume};
 use cellblock_judges::{judge, text};
 use cellblock_read_fat::Fat;
-use cellblock_readers_judged::{Folder, Temporary, outcome, read, seen, survives_flips};
+use cellblock_readers_judged::{Folder, Temporary, mount, outcome, read, seen, survives_flips};
 
 /// An empty file system of `kilobytes`; none, with a word, where mkfs.fat is missing.
 fn make(options: &[&str], kilobytes: u64) -> Option<Temporary> {
@@ -256,6 +256,128 @@ fn dots_are_names_at_the_beginning_of_a_directory_alone() {
     }
 }
 
+/// As the kernel has it: `fat_read_bpb` of fs/fat/inode.c looks at neither.
+#[test]
+fn a_boot_sector_needs_neither_a_jump_nor_a_signature() {
+    let folder = Folder::empty();
+    fs::write(folder.path().join("file"), "content").unwrap();
+    for (kind, kilobytes) in [("12", 2880), ("16", 16 << 10), ("32", 64 << 10)] {
+        let Some(image) = copied(folder.path(), &["-F", kind], kilobytes) else {
+            return;
+        };
+        let whole = fs::read(&image.0).unwrap();
+        for range in [0..3, 510..512, 0..11, 54..62] {
+            let mut bytes = whole.clone();
+            bytes[range.clone()].fill(0);
+            if range.end == 512 {
+                bytes[..11].fill(0);
+            }
+            fs::write(&image.0, bytes).unwrap();
+            let (_, listing, _) = read::<Fat>(&image.0);
+            assert!(listing.find(b"/file").is_some(), "{kind}, {range:?}");
+            if let Some(mount) = mount(&image.0, "vfat", "loop,ro") {
+                assert_eq!(fs::read(mount.path().join("file")).unwrap(), b"content");
+            }
+        }
+    }
+}
+
+#[test]
+fn torn_long_names_are_counted() {
+    let folder = Folder::empty();
+    fs::create_dir(folder.path().join("below")).unwrap();
+    for name in ["a first long name", "below/a second long name", "SHORT"] {
+        fs::write(folder.path().join(name), "x").unwrap();
+    }
+    let Some(image) = copied(folder.path(), &["-F", "12"], 2880) else {
+        return;
+    };
+    let whole = fs::read(&image.0).unwrap();
+    let names = |bytes: &[u8]| {
+        let changed = Temporary::new("fat");
+        fs::write(&changed.0, bytes).unwrap();
+        let (_, listing, partition) = read::<Fat>(&changed.0);
+        // Names are told to everybody.
+        let mut looked = MemoryListing::new();
+        Fat::read(&ReaderRequest { extents: false }, &partition, &mut looked).unwrap();
+        assert_eq!(looked.warnings, listing.warnings);
+        if let Some(mount) = mount(&changed.0, "vfat", "loop,ro") {
+            let shown = seen::of_mount(mount.path());
+            let told = seen::of_listing(&listing, &partition);
+            assert_eq!(told.len(), shown.len());
+        }
+        listing.warnings
+    };
+    assert_eq!(names(&whole), [""; 0]);
+    let place = |name: &[u8]| whole.windows(11).position(|it| it == name).unwrap();
+    let (first, second) = (place(b"AFIRST~1   "), place(b"ASECON~1   "));
+    let warning = |count: u32, name: &str| {
+        format!(
+            "files and folders whose long names are damaged: {count}, the first of them '{name}'; they are told by their short names"
+        )
+    };
+    // The part before it has another checksum, is another number, or is the first one; the part before that is no part.
+    for (at, byte) in [
+        (first - 19, 0),
+        (first - 32, 7),
+        (first - 32, 0x41),
+        (first - 64 + 11, 0x20),
+    ] {
+        let mut bytes = whole.clone();
+        bytes[at] = byte;
+        if byte == 0x41 {
+            // All of it is there, and is of another file.
+            bytes[at + 13] ^= 1;
+        }
+        if at % 32 == 11 {
+            // It is a file itself now, and needs a name and no bytes.
+            bytes[at - 11..at].copy_from_slice(b"OTHER      ");
+            bytes[at + 17..at + 21].fill(0);
+        }
+        assert_eq!(names(&bytes), [warning(1, "AFIRST~1")], "{at}");
+    }
+    let mut bytes = whole.clone();
+    bytes[first - 19] ^= 1;
+    bytes[second - 19] ^= 1;
+    assert_eq!(names(&bytes), [warning(2, "AFIRST~1")]);
+    // What was removed has left its parts, of which the first byte says so.
+    let mut bytes = whole.clone();
+    bytes[first] = 0xE5;
+    assert_eq!(names(&bytes), [""; 0]);
+}
+
+#[test]
+fn a_name_twice_in_a_directory_is_its_damage() {
+    let folder = Folder::empty();
+    fs::create_dir(folder.path().join("BELOW")).unwrap();
+    for name in ["AAAA", "BBBB", "BELOW/CCCC", "BELOW/DDDD"] {
+        fs::write(folder.path().join(name), "x").unwrap();
+    }
+    for (kind, kilobytes) in [("12", 2880), ("32", 64 << 10)] {
+        let Some(image) = copied(folder.path(), &["-F", kind], kilobytes) else {
+            return;
+        };
+        let whole = fs::read(&image.0).unwrap();
+        let place = |name: &[u8]| whole.windows(11).position(|it| it == name).unwrap();
+        for (old, new, is_root) in [
+            (b"AAAA       ", b"BBBB       ", true),
+            (b"CCCC       ", b"DDDD       ", false),
+        ] {
+            let mut image = whole.clone();
+            image[place(old)..][..11].copy_from_slice(new);
+            let Err(ReaderError::Damaged {
+                structure, problem, ..
+            }) = outcome::<Fat>(&image)
+            else {
+                panic!("a name is there twice");
+            };
+            assert_eq!(structure == "the root directory", is_root, "{structure}");
+            let name = String::from_utf8_lossy(&new[..4]);
+            assert_eq!(problem, format!("has two entries called '{name}'"));
+        }
+    }
+}
+
 #[test]
 fn flipped_bytes_are_read_or_refused() {
     let folder = Folder::empty();
@@ -303,7 +425,8 @@ fn a_chain_that_bites_its_tail_is_refused() {
         panic!("a file that ends early is read");
     };
     assert_eq!(structure, "the file at cluster 2");
-    image[0] = 0;
+    // No media descriptor.
+    image[21] = 0xF1;
     assert_eq!(outcome::<Fat>(&image), Err(ReaderError::Unrecognised));
     image.truncate(100);
     assert_eq!(outcome::<Fat>(&image), Err(ReaderError::Unrecognised));

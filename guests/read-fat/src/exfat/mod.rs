@@ -17,6 +17,8 @@ mod moment;
 mod owned;
 mod up_case;
 
+use std::collections::BTreeSet;
+
 use cellblock_guest::reader::{
     FileExtent, Listing, Partition, Place, ReaderError, ReaderRequest, Teller, Volume,
 };
@@ -201,8 +203,16 @@ impl Walk<'_, '_, '_> {
     ) -> Result<(), ReaderError> {
         let partition = self.partition;
         let mut entries = Entries::new(is_root);
+        let mut names = BTreeSet::new();
         scan(partition, runs, &mut entries, owner, &mut |found| {
-            found.drain(..).try_for_each(|entry| self.entry(id, &entry))
+            found.drain(..).try_for_each(|entry| {
+                if names.contains(&entry.name) {
+                    return Err(told::twice(owner, &entry.name));
+                }
+                self.entry(id, &entry)?;
+                names.insert(entry.name);
+                Ok(())
+            })
         })
     }
 

@@ -8,12 +8,9 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use super::{Superblock, Volume, padded, serial};
 
-/// The last bytes of the boot sector.
-const SIGNATURE: u16 = 0xaa55;
-/// The first bytes: a short or a near jump over the parameters.
-const JUMPS: [u8; 2] = [0xeb, 0xe9];
-/// The least media descriptor.
-const LEAST_MEDIA: u8 = 0xf0;
+/// The media descriptors that there are: this one, and from the second one on.
+const FLOPPY: u8 = 0xf0;
+const LEAST_MEDIA: u8 = 0xf8;
 /// A serial number and a label follow.
 const EXTENDED: u8 = 0x29;
 /// A serial number alone follows.
@@ -144,18 +141,18 @@ struct Geometry {
 }
 
 impl Geometry {
+    /// Of a sector that Linux takes for that of a FAT (`fat_read_bpb` of fs/fat/inode.c): it needs neither a jump at the beginning
+    /// nor a signature at the end.
     fn of(sector: &BootSector) -> Option<Self> {
         let sector_bytes = u64::from(sector.sector_bytes.get());
         let cluster_sectors = u64::from(sector.cluster_sectors);
         let reserved_sectors = u64::from(sector.reserved_sectors.get());
-        let is_fat = sector.signature.get() == SIGNATURE
-            && JUMPS.contains(&sector.jump[0])
-            && sector_bytes.is_power_of_two()
+        let is_fat = sector_bytes.is_power_of_two()
             && (512..=4096).contains(&sector_bytes)
             && cluster_sectors.is_power_of_two()
             && reserved_sectors > 0
             && sector.tables > 0
-            && sector.media >= LEAST_MEDIA;
+            && (sector.media == FLOPPY || sector.media >= LEAST_MEDIA);
         if !is_fat {
             return None;
         }

@@ -214,6 +214,33 @@ fn a_directory_that_leads_around_or_away_ends() {
     assert_eq!(find(&disk).unwrap().label.as_deref(), Some("IN ROOT"));
 }
 
+/// Linux mounts it without, and blkid needs one of the three.
+#[test]
+fn a_fat_needs_neither_a_jump_nor_a_signature_nor_a_word() {
+    for range in [0..3, 510..512, 82..90] {
+        let mut disk = fat32(2, &[(2, 2)]);
+        disk[range].fill(0);
+        assert_eq!(find(&disk).unwrap().kind, "vfat");
+        disk[..11].fill(0);
+        disk[510..512].fill(0);
+        assert_eq!(find(&disk).unwrap().kind, "vfat");
+        // What is no media descriptor, no number of sectors, or no size of one is no FAT all the same.
+        for (at, byte) in [
+            (21, 0),
+            (21, 0xf1),
+            (13, 0),
+            (13, 3),
+            (12, 0),
+            (14, 0),
+            (16, 0),
+        ] {
+            let mut other = disk.clone();
+            other[at] = byte;
+            assert_eq!(find(&other), None, "{at}");
+        }
+    }
+}
+
 #[test]
 fn a_disk_that_ends_anywhere_is_read_as_far_as_it_goes() {
     let whole = [
