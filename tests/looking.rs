@@ -520,6 +520,84 @@ fn names_that_are_no_text_can_be_typed() {
     assert_eq!(output.stdout, b"coffee\n", "{output:?}");
 }
 
+/// As in the upper layers of containers, and in all of a composefs.
+#[test]
+fn files_whose_content_is_elsewhere_are_told_of_wherever_content_is_read() {
+    const SPEC: &str = "
+        [[partition]]
+        name = 'root'
+        type = 'linux-generic'
+        filesystem = 'erofs'
+        content = [{ image = 'disk.img' }]
+    ";
+    let (Some(mke2fs), Some(debugfs)) = (judge("mke2fs"), judge("debugfs")) else {
+        return;
+    };
+    let bench = bench();
+    fs::File::create(bench.path("root/usr/one"))
+        .unwrap()
+        .set_len(20_000)
+        .unwrap();
+    fs::File::create(bench.path("root/usr/two"))
+        .unwrap()
+        .set_len(20_000)
+        .unwrap();
+    fs::File::create(bench.path("disk.img"))
+        .unwrap()
+        .set_len(16 << 20)
+        .unwrap();
+    let root = bench.path("root");
+    let options = ["-q", "-F", "-t", "ext4", "-d", root.to_str().unwrap()];
+    let output = mke2fs.run(&options, &bench.path("disk.img"));
+    assert!(output.status.success(), "{}", crate::support::text(&output));
+    let warning = |line: &[&str]| {
+        let outcome = bench.run(line);
+        let said = outcome
+            .stderr
+            .lines()
+            .filter(|line| line.contains("overlayfs"));
+        let said: Vec<String> = said.map(str::to_owned).collect();
+        assert!(said.len() <= 1, "{line:?}: {}", outcome.stderr);
+        assert!(
+            outcome.code.is_some_and(|code| code < 2),
+            "{line:?}: {}",
+            outcome.stderr
+        );
+        said.into_iter().next()
+    };
+    assert_eq!(warning(&["cat", "disk.img:/usr/one"]), None);
+    // That of a whole file is no mark, if its bytes are there all the same.
+    for (file, value) in [("usr/one", "x"), ("usr/two", "x"), ("usr/numbers", "x")] {
+        let request = format!("ea_set /{file} trusted.overlay.metacopy {value}");
+        let output = debugfs.run(&["-w", "-R", &request], &bench.path("disk.img"));
+        assert!(output.status.success(), "{}", crate::support::text(&output));
+    }
+    bench.write("image.toml", SPEC);
+    bench.create_folder("out");
+    for line in [
+        &["cat", "disk.img:/usr/one"][..],
+        &["cp", "disk.img:/", "out"],
+        &["tar", "disk.img", "-o", "all.tar"],
+        &["export", "disk.img", "-o", "again.tar"],
+        &["diff", "disk.img", "root"],
+        &["build", "image.toml", "-o", "made.img"],
+        &["cat", "made.img:root:/usr/one"],
+    ] {
+        let said = warning(line).unwrap_or_else(|| panic!("{line:?}"));
+        assert!(
+            said.contains("2 files have no content of their own here")
+                && said.contains("the first of them /usr/one:"),
+            "{said}"
+        );
+    }
+    for line in [
+        &["ls", "-R", "disk.img"][..],
+        &["stat", "disk.img:/usr/one"],
+    ] {
+        assert_eq!(warning(line), None);
+    }
+}
+
 /// mkfs.vfat's own, of which Linux needs neither.
 #[test]
 fn a_fat_without_jump_and_signature_is_looked_into() {

@@ -65,6 +65,7 @@ mod derive;
 mod differing;
 mod disk;
 pub mod disks;
+mod elsewhere;
 pub mod error;
 mod existing;
 mod filesystem;

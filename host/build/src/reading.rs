@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use crate::DiskError;
 use crate::catalogue::{BUILT_IN_READERS, Foreign, GuestError};
+pub use crate::elsewhere::Elsewhere;
 use crate::existing::{OpenedImage, is_without_table};
 use cellblock_cell::{CellError, Guest, ReadVolume, Runtime};
 use cellblock_contract::{Level, LogLine, ReaderError, Volume};
@@ -51,6 +52,8 @@ pub struct Opened {
     pub missing: u64,
     /// What is to be said of the image's file, if that was opened for this file system alone.
     pub of_image: Vec<String>,
+    /// The files whose content is not in it, if somebody wants content.
+    pub elsewhere: Option<Elsewhere>,
 }
 
 /// Why a file system is not read.
@@ -154,10 +157,12 @@ impl Opened {
             .filter(|line| line.level == Level::Warning)
             .map(|line| format!("its reader says: {}", line.text));
         let of_image = self.of_image.iter().cloned();
+        let elsewhere = self.elsewhere.as_ref().map(ToString::to_string);
         of_image
             .chain(findings)
             .chain(missing)
             .chain(told)
+            .chain(elsewhere)
             .collect()
     }
 }
@@ -287,8 +292,10 @@ impl Readers {
         let name = Path::new(&called);
         let read = guest.read_volume(&blocks, name, extents).map_err(failed)?;
         let ReadVolume { volume, tree, log } = read;
+        let elsewhere = if extents { Elsewhere::of(&tree) } else { None };
         Ok(Opened {
             reader: guest.name().to_owned(),
+            elsewhere,
             called,
             volume,
             tree,
@@ -320,6 +327,7 @@ impl Readers {
         Ok(Opened {
             called: called.to_owned(),
             volume,
+            elsewhere: Elsewhere::of(&tree),
             tree,
             reader: guest.name().to_owned(),
             log,

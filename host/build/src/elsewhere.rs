@@ -1,0 +1,44 @@
+//! Files of a file system whose content is not in it: overlayfs takes it from another layer, and that of a composefs from its objects.
+
+use std::fmt;
+
+use cellblock_text::PathBytes;
+use cellblock_tree::{Kind, Node, Tree};
+
+/// What marks them (Documentation/filesystems/overlayfs.rst, "Metadata only copy up"): for mounts of root, and for those of users.
+const MARKS: [&[u8]; 2] = [b"trusted.overlay.metacopy", b"user.overlay.metacopy"];
+
+/// Files of which zeros are read, as of any hole, since their content is elsewhere.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Elsewhere {
+    /// How many there are.
+    pub files: u64,
+    /// The path of the first.
+    pub first: PathBytes,
+}
+
+impl Elsewhere {
+    /// Those of a tree, whose extents were told; none if there are none.
+    pub(crate) fn of(tree: &Tree) -> Option<Self> {
+        let is_marked = |node: &Node<'_>| {
+            matches!(node.kind, Kind::File { sparse: true, .. })
+                && (node.attributes.iter()).any(|it| MARKS.contains(&&*it.name))
+        };
+        let mut marked = tree.nodes().filter(is_marked);
+        let first = marked.next()?;
+        Some(Self {
+            first: PathBytes(tree.path(first.id)),
+            files: 1 + marked.count() as u64,
+        })
+    }
+}
+
+impl fmt::Display for Elsewhere {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} files have no content of their own here, and zeros are read of them, the first of them {}: overlayfs takes it from elsewhere (overlay.metacopy); of a composefs, use `composefs-info dump` and a source {{ composefs = \"DUMP\", basedir = \"OBJECTS\" }}",
+            self.files, self.first
+        )
+    }
+}
