@@ -43,7 +43,7 @@ pub use disk::{DiskFault, Snapshots, VirtualDisk};
 pub use document::Document;
 pub use error::{ImageError, leads_nowhere};
 pub use existing::{Atomic, Change, Existing, Replacement};
-pub use extract::{ExtractError, Extracted, Taking, extract};
+pub use extract::{Altered, ExtractError, Extracted, Left, Taking, extract};
 pub use filling::Filling;
 pub use folder::Folder;
 pub use formats::{Conversion, FormatError, OutputFormat};

@@ -11,7 +11,8 @@ use tempfile::TempDir;
 
 use super::publish::own_name;
 use super::{
-    Document, Durability, Filling, Image, ImageError, PartitionFile, Scratch, copy, target,
+    Document, Durability, ExtractError, Filling, Image, ImageError, PartitionFile, Scratch, Taking,
+    copy, extract, target,
 };
 use cellblock_contract::{Partition as _, PiecePlacement, Placement, Run};
 use cellblock_judges::{Ability, lacks};
@@ -378,4 +379,74 @@ fn a_copy_has_a_name_of_its_own_and_takes_that_of_one_that_was_left() {
     let (third, new) = own_name(&target).unwrap();
     assert_eq!((&third, new.metadata().unwrap().len()), (&first, 0));
     drop((other, new));
+}
+
+/// ext4 ends with the year 2446, and others elsewhere: they keep the nearest time, and no call fails.
+#[test]
+fn times_that_the_target_cannot_hold_are_counted() {
+    const LATE: u64 = 1 << 36;
+    let entries = "mode=644 uid=0 gid=0";
+    let (folder, target) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    let sheet = folder.path().join("sheet");
+    let lines = format!(
+        "#mtree\n. type=dir mode=755 uid=0 gid=0 time=1.0\n./a type=file {entries} time=1.500000000\n./b type=file {entries} time={LATE}.0\n./c type=link link=a mode=777 uid=0 gid=0 time={LATE}.0\n"
+    );
+    fs::write(&sheet, lines).unwrap();
+    let top = folder.path().join("top");
+    fs::create_dir(&top).unwrap();
+    for name in ["a", "b"] {
+        fs::write(top.join(name), name).unwrap();
+    }
+    symlink("a", top.join("c")).unwrap();
+    let source = Source {
+        metadata: Some(sheet),
+        ..Source::new(What::Directory(top))
+    };
+    let no_spool = || Err(std::io::ErrorKind::Unsupported.into());
+    let read = read_sources(&[source], &no_spool, &ReadOptions::within(0));
+    let tree = read.unwrap().tree;
+    let done = extract(&tree, NodeId::ROOT, target.path(), Taking::default(), 2).unwrap();
+    let is = |name: &str| {
+        fs::symlink_metadata(target.path().join(name))
+            .unwrap()
+            .mtime()
+    };
+    assert_eq!(is("a"), 1);
+    let late = i64::try_from(LATE).unwrap();
+    let altered = ["b", "c"].into_iter().filter(|name| is(name) != late);
+    assert_eq!(done.times.count, altered.count() as u64);
+    let first = (is("b") != late).then_some(NodeId(2));
+    assert_eq!(done.times.first, first);
+    assert_eq!(done.modes.count, 0);
+}
+
+#[test]
+fn a_copy_that_stops_says_what_it_leaves() {
+    let (folder, tree) = tree_of(&[b"first", &[1; 3 << 20], b"last"]);
+    let target = TempDir::new().unwrap();
+    fs::write(folder.path().join("b"), "now it is short").unwrap();
+    let stopped = extract(&tree, NodeId::ROOT, target.path(), Taking::default(), 1).unwrap_err();
+    let ExtractError::Stopped { left, .. } = &stopped else {
+        panic!("{stopped}");
+    };
+    let made = names(target.path()).len();
+    assert_eq!(left.made, made as u64);
+    let holds = |name: &str| fs::read(target.path().join(name)).unwrap_or_default();
+    let whole = [("a", &b"first"[..]), ("c", b"last")];
+    let whole = whole.iter().filter(|(name, bytes)| holds(name) == *bytes);
+    assert_eq!(left.empty, (made - whole.count()) as u64);
+    assert_eq!(
+        left.first.as_ref().map(ToString::to_string),
+        Some("/b".to_owned())
+    );
+    let said = stopped.to_string();
+    let end = format!(
+        "{made} files, directories and links are left there, {} of them without all of their bytes, the first /b",
+        left.empty
+    );
+    assert!(said.ends_with(&end), "{said}");
+    // Where nothing was made, nothing is left.
+    let again = extract(&tree, NodeId::ROOT, target.path(), Taking::default(), 1).unwrap_err();
+    assert!(matches!(again, ExtractError::Make { .. }), "{again}");
+    assert_eq!(names(target.path()).len(), made);
 }

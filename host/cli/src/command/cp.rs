@@ -5,7 +5,7 @@ use std::thread::available_parallelism;
 
 use serde_json::json;
 
-use super::looking::{node_of, open};
+use super::looking::{node_of, open, shown};
 use super::{Failure, print, print_json};
 use crate::arguments::Cp;
 use cellblock_build::image::{Taking, extract};
@@ -42,6 +42,27 @@ pub(super) fn run(cp: &Cp) -> Result<(), Failure> {
             tell!("warning: {count} {what}: {how}");
         }
     }
+    for (altered, what, why) in [
+        (
+            done.times,
+            "another time than in the image",
+            "the file system there cannot hold it",
+        ),
+        (
+            done.modes,
+            "another mode than in the image",
+            "set-group-ID bits are for members of the group, and some file systems have no modes",
+        ),
+    ] {
+        if let Some(first) = altered.first {
+            tell!(
+                "warning: {}: {} files, directories and links have {what}, the first of them {}: {why}",
+                cp.folder.display(),
+                altered.count,
+                shown(&opened.tree.path(first))
+            );
+        }
+    }
     if cp.json {
         return print_json(&json!({
             "folder": cp.folder.display().to_string(),
@@ -51,6 +72,10 @@ pub(super) fn run(cp: &Cp) -> Result<(), Failure> {
                 "special-files": done.special_files,
                 "special-bits": done.special_bits,
                 "attributes": done.attributes,
+            },
+            "altered": {
+                "times": done.times.count,
+                "modes": done.modes.count,
             },
         }));
     }

@@ -6,92 +6,27 @@
 //!
 //! One thread makes names, in the order of the tree; others fill the files that it has opened, which takes reading and decoding.
 
+mod outcome;
+
+pub use outcome::{Altered, ExtractError, Extracted, Left, Taking};
+
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::FileExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use rustix::fs::{
-    AtFlags, CWD, FileType, Gid, Mode, OFlags, ResolveFlags, Timespec, Timestamps, Uid,
+    AtFlags, CWD, FileType, Gid, Mode, OFlags, ResolveFlags, Stat, Timespec, Timestamps, Uid,
 };
 use rustix::io::Errno;
 
 use cellblock_text::PathBytes;
-use cellblock_tree::source::SourceError;
 use cellblock_tree::{Kind, Node, NodeId, Portion, Reader, Tree};
-
-/// What is taken along beside bytes, names, the permissions of users, and times.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Taking {
-    /// Set-user-ID, set-group-ID and sticky bits.
-    pub special_bits: bool,
-    /// Devices, fifos and sockets.
-    pub special_files: bool,
-    /// Owners and groups.
-    pub owners: bool,
-}
-
-impl Taking {
-    /// The bits of a mode that are taken along.
-    fn bits(self) -> u16 {
-        if self.special_bits { 0o7777 } else { 0o777 }
-    }
-}
-
-/// What was written, and what was left out.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Extracted {
-    /// Files, directories and links that were made.
-    pub made: u64,
-    /// The bytes of data of the files.
-    pub bytes: u64,
-    /// Devices, fifos and sockets that were left out.
-    pub special_files: u64,
-    /// Files and directories whose special bits were left out.
-    pub special_bits: u64,
-    /// Files and directories whose extended attributes were left out.
-    pub attributes: u64,
-}
-
-/// Why it stopped. What was made until then is left.
-#[derive(Debug, thiserror::Error)]
-pub enum ExtractError {
-    /// The directory cannot be opened.
-    #[error("{}: {source}", folder.display())]
-    Folder {
-        /// The directory.
-        folder: PathBuf,
-        /// What the kernel says.
-        source: io::Error,
-    },
-    /// Something cannot be made.
-    #[error("{}: {path}: {source}{}", folder.display(), hint(source))]
-    Make {
-        /// The directory.
-        folder: PathBuf,
-        /// The path beneath it.
-        path: PathBytes,
-        /// What the kernel says.
-        source: io::Error,
-    },
-    /// The tree cannot be read.
-    #[error(transparent)]
-    Source(#[from] SourceError),
-}
-
-fn hint(error: &io::Error) -> &'static str {
-    match error.kind() {
-        io::ErrorKind::AlreadyExists => {
-            "; nothing that is there is replaced: name an empty directory"
-        }
-        _ => "",
-    }
-}
 
 /// The bytes that are copied at once.
 const PIECE: u64 = 1 << 20;
@@ -145,15 +80,39 @@ pub fn extract(
         };
         (extraction.all(), extraction.extracted)
     });
-    let Ended { bytes, failed } = filling
+    let Ended {
+        bytes,
+        times,
+        modes,
+        failed,
+        unfilled,
+    } = filling
         .ended
         .into_inner()
         .unwrap_or_else(PoisonError::into_inner);
     // What fails first in the order of the tree is told: a name comes behind all files that were given to others.
-    if let Some((_, error)) = failed {
+    let error = match (failed, made) {
+        (Some((_, error)), _) | (None, Err(error)) => error,
+        (None, Ok(())) => {
+            return Ok(Extracted {
+                bytes,
+                times: extracted.times.and(times),
+                modes: extracted.modes.and(modes),
+                ..extracted
+            });
+        }
+    };
+    if extracted.made == 0 {
         return Err(error);
     }
-    made.map(|()| Extracted { bytes, ..extracted })
+    Err(ExtractError::Stopped {
+        error: Box::new(error),
+        left: Left {
+            made: extracted.made,
+            empty: unfilled.count,
+            first: unfilled.first.map(|first| PathBytes(tree.path(first))),
+        },
+    })
 }
 
 /// A file that was made, and has no bytes yet.
@@ -174,8 +133,12 @@ struct Filling<'t> {
 #[derive(Default)]
 struct Ended {
     bytes: u64,
+    times: Altered,
+    modes: Altered,
     /// The first file, in the order of the tree, that could not be filled.
     failed: Option<(NodeId, ExtractError)>,
+    /// The files that were not filled.
+    unfilled: Altered,
 }
 
 impl Filling<'_> {
@@ -255,25 +218,32 @@ impl Filling<'_> {
             let bytes = &buffer[into];
             let written = file.write_all_at(bytes, 0);
             let finished = written.and_then(|()| self.finish(*node, file));
-            let filled = finished.map(|()| bytes.len() as u64);
+            let filled = finished.map(|took| (bytes.len() as u64, took));
             self.end(*node, filled.map_err(|error| self.failed(*node, error)));
         }
         true
     }
 
     fn fill_one(&self, reader: &mut Reader<'_>, empty: &Empty, buffer: &mut Vec<u8>) {
-        if !self.has_failed() {
-            let filled = self.fill(reader, empty.node, &empty.file, buffer);
-            self.end(empty.node, filled);
+        if self.has_failed() {
+            self.ended().unfilled.note(empty.node, true);
+            return;
         }
+        let filled = self.fill(reader, empty.node, &empty.file, buffer);
+        self.end(empty.node, filled);
     }
 
     /// Counts the bytes of a file, or keeps why it was not filled.
-    fn end(&self, node: NodeId, filled: Result<u64, ExtractError>) {
+    fn end(&self, node: NodeId, filled: Result<(u64, Took), ExtractError>) {
         let mut ended = self.ended();
         match filled {
-            Ok(bytes) => ended.bytes += bytes,
+            Ok((bytes, took)) => {
+                ended.bytes += bytes;
+                ended.times.note(node, !took.time);
+                ended.modes.note(node, !took.mode);
+            }
             Err(error) => {
+                ended.unfilled.note(node, true);
                 if ended.failed.as_ref().is_none_or(|(first, _)| node < *first) {
                     ended.failed = Some((node, error));
                 }
@@ -304,7 +274,7 @@ impl Filling<'_> {
         id: NodeId,
         file: &File,
         buffer: &mut Vec<u8>,
-    ) -> Result<u64, ExtractError> {
+    ) -> Result<(u64, Took), ExtractError> {
         let failed = |source: io::Error| self.failed(id, source);
         let (mut copied, mut end) = (0, 0);
         for range in reader.ranges(id)? {
@@ -327,11 +297,11 @@ impl Filling<'_> {
             // It ends with a hole.
             file.set_len(size).map_err(failed)?;
         }
-        self.finish(id, file).map_err(failed)?;
-        Ok(copied)
+        let took = self.finish(id, file).map_err(failed)?;
+        Ok((copied, took))
     }
 
-    fn finish(&self, id: NodeId, file: &File) -> io::Result<()> {
+    fn finish(&self, id: NodeId, file: &File) -> io::Result<Took> {
         Ok(finish(file, &self.tree.node(id), self.taking)?)
     }
 }
@@ -344,15 +314,35 @@ fn room(buffer: &mut Vec<u8>, length: usize) -> &mut [u8] {
     &mut buffer[..length]
 }
 
+/// Whether something has what it was given. A file system that cannot hold a time keeps the nearest, and the kernel takes the
+/// set-group-ID bit from whoever is not of the group, both without an error.
+#[derive(Clone, Copy)]
+struct Took {
+    time: bool,
+    mode: bool,
+}
+
+impl Took {
+    fn of(node: &Node<'_>, mode: Option<Mode>, is: &Stat) -> Self {
+        let Timespec { tv_sec, tv_nsec } = times(node).last_modification;
+        Self {
+            time: i128::from(is.st_mtime) == tv_sec.into()
+                && i128::from(is.st_mtime_nsec) == tv_nsec.into(),
+            mode: mode.is_none_or(|mode| Mode::from_raw_mode(is.st_mode) == mode),
+        }
+    }
+}
+
 /// Gives what is open its owner, mode and time.
-fn finish(file: &impl std::os::fd::AsFd, node: &Node<'_>, taking: Taking) -> Result<(), Errno> {
+fn finish(file: &impl std::os::fd::AsFd, node: &Node<'_>, taking: Taking) -> Result<Took, Errno> {
     if taking.owners {
         let (uid, gid) = (Uid::from_raw(node.uid), Gid::from_raw(node.gid));
         rustix::fs::fchown(file, Some(uid), Some(gid))?;
     }
-    let mode = node.mode & taking.bits();
-    rustix::fs::fchmod(file, Mode::from_raw_mode(mode.into()))?;
-    rustix::fs::futimens(file, &times(node))
+    let mode = Mode::from_raw_mode((node.mode & taking.bits()).into());
+    rustix::fs::fchmod(file, mode)?;
+    rustix::fs::futimens(file, &times(node))?;
+    Ok(Took::of(node, Some(mode), &rustix::fs::fstat(file)?))
 }
 
 struct Extraction<'t> {
@@ -428,6 +418,9 @@ impl<'t> Extraction<'t> {
                     self.own(self.parent(), name, node)
                         .map_err(|error| failed(self, error))?;
                 }
+                let is = rustix::fs::statat(self.parent(), name, flags);
+                let is = is.map_err(|error| failed(self, error))?;
+                self.note(node.id, Took::of(node, None, &is));
             }
             Kind::HardLink(first) => return self.link(node, *first),
             Kind::CharacterDevice { major, minor } => {
@@ -464,6 +457,11 @@ impl<'t> Extraction<'t> {
                 io::Error::other("the threads that fill files ended"),
             )
         })
+    }
+
+    fn note(&mut self, node: NodeId, took: Took) {
+        self.extracted.times.note(node, !took.time);
+        self.extracted.modes.note(node, !took.mode);
     }
 
     fn count_special_bits(&mut self, node: &Node<'_>) {
@@ -543,14 +541,16 @@ impl<'t> Extraction<'t> {
             Mode::RUSR | Mode::WUSR,
             device,
         );
-        made.and_then(|()| self.finish_special(node))
+        let took = made
+            .and_then(|()| self.finish_special(node))
             .map_err(|error| self.failed(node.id, error))?;
+        self.note(node.id, took);
         self.extracted.made += 1;
         Ok(())
     }
 
     /// Gives what cannot be opened its owner, mode and time. A link that somebody puts in its place is not followed.
-    fn finish_special(&self, node: &Node<'_>) -> Result<(), Errno> {
+    fn finish_special(&self, node: &Node<'_>) -> Result<Took, Errno> {
         let taking = self.filling.taking;
         if taking.owners {
             self.own(self.parent(), node.name, node)?;
@@ -562,7 +562,8 @@ impl<'t> Extraction<'t> {
             rustix::fs::chmod(format!("/proc/self/fd/{}", made.as_raw_fd()), mode)?;
         }
         let flags = AtFlags::SYMLINK_NOFOLLOW;
-        rustix::fs::utimensat(self.parent(), node.name, &times(node), flags)
+        rustix::fs::utimensat(self.parent(), node.name, &times(node), flags)?;
+        Ok(Took::of(node, Some(mode), &rustix::fs::fstat(&made)?))
     }
 
     /// Finishes the innermost directory.
@@ -572,7 +573,10 @@ impl<'t> Extraction<'t> {
         };
         let node = self.filling.tree.node(open.node);
         self.count_special_bits(&node);
-        finish(&open.fd, &node, self.filling.taking).map_err(|error| self.failed(open.node, error))
+        let took = finish(&open.fd, &node, self.filling.taking)
+            .map_err(|error| self.failed(open.node, error))?;
+        self.note(open.node, took);
+        Ok(())
     }
 }
 
