@@ -598,6 +598,62 @@ fn files_whose_content_is_elsewhere_are_told_of_wherever_content_is_read() {
     }
 }
 
+/// systemd's units have such names.
+#[test]
+fn no_name_looks_like_another_one_that_is_escaped() {
+    let bench = Bench::new();
+    for name in [
+        &b"a\n"[..],
+        br"a\n",
+        b"a\xff",
+        br"a\xff",
+        br"system\x2dgetty.slice",
+    ] {
+        let path = bench.create_folder("root").join(OsStr::from_bytes(name));
+        fs::write(path, name).unwrap();
+    }
+    mkfs(&bench, "ext4", &[]);
+    let expected = [
+        r"a\\n",
+        r"a\\xff",
+        r"a\n",
+        r"a\xff",
+        r"system\\x2dgetty.slice",
+    ];
+    let listed = said(&bench, &["ls", "disk.img"]);
+    let mut listed: Vec<&str> = listed
+        .lines()
+        .filter(|line| *line != "lost+found")
+        .collect();
+    listed.sort_unstable();
+    assert_eq!(listed, expected);
+    let drawn = said(&bench, &["tree", "disk.img"]);
+    bench.create_folder("empty");
+    let differing = bench.run(&["diff", "empty", "disk.img"]).stdout;
+    for name in expected {
+        assert!(
+            drawn
+                .lines()
+                .any(|line| line.ends_with(&format!(" {name}"))),
+            "{drawn}"
+        );
+        let added = format!("+ /{name}");
+        assert!(differing.lines().any(|line| line == added), "{differing}");
+    }
+    let named = said(&bench, &["cat", r"disk.img:/system\x2dgetty.slice"]);
+    assert_eq!(named, r"system\x2dgetty.slice");
+    let json = said(&bench, &["ls", "--json", "disk.img"]);
+    let json: Vec<Value> = serde_json::from_str(&json).unwrap();
+    for one in json {
+        let path = one["path"].as_str().unwrap();
+        assert_eq!(
+            path.contains('\\'),
+            one.get("path-bytes").is_some(),
+            "{one}"
+        );
+    }
+}
+
 /// mkfs.vfat's own, of which Linux needs neither.
 #[test]
 fn a_fat_without_jump_and_signature_is_looked_into() {

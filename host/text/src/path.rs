@@ -4,8 +4,8 @@ use std::fmt;
 
 use crate::acts_on_terminal;
 
-/// A path as bytes, shown on one line: text as it is, control characters and other bytes escaped. Of one that no system
-/// call takes, its beginning and its end are shown.
+/// A path as bytes, shown on one line: text as it is, control characters and other bytes escaped as `ls -b` does, and a backslash
+/// as two, so that no name looks like another. Of one that no system call takes, its beginning and its end are shown.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PathBytes(pub Vec<u8>);
 
@@ -29,7 +29,7 @@ impl fmt::Display for PathBytes {
 fn escaped(bytes: &[u8], f: &mut fmt::Formatter<'_>) -> fmt::Result {
     for chunk in bytes.utf8_chunks() {
         for character in chunk.valid().chars() {
-            if acts_on_terminal(character) {
+            if acts_on_terminal(character) || character == '\\' {
                 write!(f, "{}", character.escape_default())?;
             } else {
                 write!(f, "{character}")?;
@@ -51,5 +51,30 @@ impl fmt::Debug for PathBytes {
 impl From<&[u8]> for PathBytes {
     fn from(bytes: &[u8]) -> Self {
         Self(bytes.to_vec())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::PathBytes;
+
+    fn shown(bytes: &[u8]) -> String {
+        PathBytes::from(bytes).to_string()
+    }
+
+    #[test]
+    fn no_name_looks_like_another() {
+        assert_eq!(shown("/usr/ünï 根".as_bytes()), "/usr/ünï 根");
+        for (name, expected) in [
+            (&b"a\n"[..], r"a\n"),
+            (br"a\n", r"a\\n"),
+            (b"a\xff", r"a\xff"),
+            (br"a\xff", r"a\\xff"),
+            ("a\u{202e}".as_bytes(), r"a\u{202e}"),
+            (br"a\u{202e}", r"a\\u{202e}"),
+            (br"system\x2dgetty.slice", r"system\\x2dgetty.slice"),
+        ] {
+            assert_eq!(shown(name), expected);
+        }
     }
 }
