@@ -662,7 +662,7 @@ fn a_fat_without_jump_and_signature_is_looked_into() {
     };
     let bench = bench();
     let image = bench.path("disk.img");
-    for (kind, megabytes) in [("12", 4), ("16", 16), ("32", 64)] {
+    for (kind, megabytes, word) in [("12", 4, 54), ("16", 16, 54), ("32", 64, 82)] {
         fs::File::create(&image)
             .unwrap()
             .set_len(megabytes << 20)
@@ -678,7 +678,7 @@ fn a_fat_without_jump_and_signature_is_looked_into() {
             .unwrap();
         assert!(output.status.success(), "{}", crate::support::text(&output));
         let file = fs::File::options().write(true).open(&image).unwrap();
-        for (offset, length) in [(0, 3), (510, 2)] {
+        for (offset, length) in [(word, 8), (0, 3), (510, 2)] {
             file.write_all_at(&vec![0; length], offset).unwrap();
             assert_eq!(
                 said(&bench, &["cat", "disk.img:/motd"]),

@@ -24,7 +24,15 @@ pub(crate) fn entries<'a>(
                 ReaderError::damaged(format!("block {number} of {}", inode.name()), None, problem)
             })?;
     }
-    Ok(all)
+    let mut names: Vec<&[u8]> = all.iter().map(|(name, _)| *name).collect();
+    names.sort_unstable();
+    match names.windows(2).find(|two| two[0] == two[1]) {
+        None => Ok(all),
+        Some(two) => {
+            let name = two[0].escape_ascii();
+            Err(inode.damaged(format!("has two entries '{name}'")))
+        }
+    }
 }
 
 fn take<'a>(block: &'a [u8], all: &mut Vec<(&'a [u8], u64)>) -> Option<Result<(), String>> {

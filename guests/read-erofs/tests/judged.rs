@@ -216,6 +216,25 @@ fn digests_of_files_are_understood() {
 }
 
 #[test]
+fn a_name_twice_in_a_directory_is_its_damage() {
+    let folder = Folder::empty();
+    for name in ["name-a", "name-b", "name-c"] {
+        fs::write(folder.path().join(name), name).unwrap();
+    }
+    let Some(image) = make(folder.path(), &["-E", "nosbcrc"]) else {
+        return;
+    };
+    let mut image = fs::read(&image.0).unwrap();
+    // Names stand side by side.
+    let at = image.windows(18).position(|it| it == b"name-aname-bname-c");
+    image[at.unwrap() + 17] = b'a';
+    let Err(ReaderError::Damaged { problem, .. }) = outcome::<Erofs>(&image) else {
+        panic!("a name is there twice");
+    };
+    assert_eq!(problem, "has two entries 'name-a'");
+}
+
+#[test]
 fn flipped_bytes_are_read_or_refused() {
     let folder = Folder::filled();
     for options in [

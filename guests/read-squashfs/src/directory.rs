@@ -49,7 +49,15 @@ pub(crate) fn entries<'a>(
             .ok_or_else(|| damaged("has a list that ends within an entry".to_owned()))?
             .map_err(damaged)?;
     }
-    Ok(entries)
+    let mut names: Vec<&[u8]> = entries.iter().map(|entry| entry.name).collect();
+    names.sort_unstable();
+    match names.windows(2).find(|two| two[0] == two[1]) {
+        None => Ok(entries),
+        Some(two) => {
+            let name = two[0].escape_ascii();
+            Err(damaged(format!("has two entries '{name}'")))
+        }
+    }
 }
 
 /// A header and the entries behind it.

@@ -57,6 +57,24 @@ fn every_feature_reads_as_the_kernel_shows_it() {
 }
 
 #[test]
+fn a_name_twice_in_a_directory_is_its_damage() {
+    let folder = Folder::empty();
+    for name in ["name-a", "name-b", "name-c"] {
+        fs::write(folder.path().join(name), "").unwrap();
+    }
+    let Some(image) = make(folder.path(), &["-noI", "-noId"]) else {
+        return;
+    };
+    let mut image = fs::read(&image.0).unwrap();
+    let at = image.windows(6).position(|it| it == b"name-c").unwrap();
+    image[at + 5] = b'a';
+    let Err(ReaderError::Damaged { problem, .. }) = outcome::<Squashfs>(&image) else {
+        panic!("a name is there twice");
+    };
+    assert_eq!(problem, "has two entries 'name-a'");
+}
+
+#[test]
 fn nothing_in_it_is_read() {
     let folder = Folder::empty();
     if let Some(image) = make(folder.path(), &["-comp", "gzip"]) {

@@ -34,7 +34,8 @@ impl BootRecord {
             return Some(Absence::NoSignature);
         }
         let marked = |(at, name): (usize, &[u8])| self.code.get(at..at + name.len()) == Some(name);
-        if self.entries_in_use() == 0 && FILE_SYSTEM_MARKS.into_iter().any(marked) {
+        let is_file_system = FILE_SYSTEM_MARKS.into_iter().any(marked) || self.is_fat();
+        if self.entries_in_use() == 0 && is_file_system {
             return Some(Absence::FileSystem);
         }
         let indicators = self.entries.iter().map(|entry| entry.indicator);
@@ -42,6 +43,19 @@ impl BootRecord {
             .into_iter()
             .find(|byte| ![0, ACTIVE].contains(byte));
         odd.map(|byte| Absence::BootIndicator { byte })
+    }
+
+    /// Whether Linux would mount it as a FAT, which need not carry a name (`fat_read_bpb` of fs/fat/inode.c).
+    fn is_fat(&self) -> bool {
+        let half = |at: usize| u16::from_le_bytes([self.code[at], self.code[at + 1]]);
+        let (sector, cluster, media) = (half(11), self.code[13], self.code[21]);
+        let (reserved, tables) = (half(14), self.code[16]);
+        sector.is_power_of_two()
+            && (512..=4096).contains(&sector)
+            && cluster.is_power_of_two()
+            && reserved > 0
+            && tables > 0
+            && (media == 0xf0 || media >= 0xf8)
     }
 }
 

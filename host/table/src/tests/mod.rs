@@ -340,7 +340,17 @@ fn what_is_no_table_is_said() {
     sector[0x1fe..0x200].copy_from_slice(&[0x55, 0xaa]);
     sector[0x36..0x3e].copy_from_slice(b"FAT12   ");
     assert_eq!(absence(&sector), Absence::FileSystem);
-    sector[0x1be] = 0x7f;
+    // A FAT need not say that it is one: sectors of 512 bytes, clusters of 4, one reserved, two tables, a medium.
     sector[0x36] = 0;
+    let fat = [0, 2, 4, 1, 0, 2, 0, 2, 0, 0, 0xf8];
+    sector[11..22].copy_from_slice(&fat);
+    assert_eq!(absence(&sector), Absence::FileSystem);
+    for at in [12, 13, 14, 16, 21] {
+        sector[at] = 0;
+        assert!(decode(&sector).unwrap().table.partitions.is_empty());
+        sector[11..22].copy_from_slice(&fat);
+    }
+    sector[11..22].fill(0);
+    sector[0x1be] = 0x7f;
     assert_eq!(absence(&sector), Absence::BootIndicator { byte: 0x7f });
 }
