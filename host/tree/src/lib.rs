@@ -16,6 +16,7 @@
 
 mod digest;
 mod known;
+pub mod overlayfs;
 pub mod pax;
 mod reader;
 pub mod recognise;

@@ -13,11 +13,13 @@ mod machine;
 
 pub use machine::architecture_of;
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 
 use cellblock_image::{Folder, ImageError};
 use cellblock_text::{PathBytes, hexadecimal};
+use cellblock_tree::overlayfs::Mark;
 use cellblock_tree::pax::write::{Layer, PaxError, write_layer};
 use cellblock_tree::source::{ImagePlatform, SourceError};
 use cellblock_tree::{Kind, Tree};
@@ -68,6 +70,19 @@ pub struct WrittenLayout {
     pub members: Vec<u64>,
     /// Sockets, which layers have no type for, and which are left out.
     pub sockets: u64,
+    /// What whoever mounts the layers by overlayfs sees as a mark of that, and not as the file that it is.
+    pub marks: Option<Marks>,
+}
+
+/// Files in layers that overlayfs takes for marks of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Marks {
+    /// The first one.
+    pub first: PathBytes,
+    /// What it is.
+    pub what: &'static str,
+    /// How many there are.
+    pub count: usize,
 }
 
 /// Writes an image of `tree` into a folder, which is not published yet. With a base it has two layers: the base, and what differs from
@@ -95,6 +110,7 @@ pub fn write_layout(
         manifest: String::new(),
         members: Vec::new(),
         sockets: 0,
+        marks: marks(&layers),
     };
     let mut described = Vec::new();
     for (tree, layer) in layers {
@@ -210,6 +226,21 @@ fn document(
     let mut output = Hashed::new(folder.create()?);
     output.write_all(value.to_string().as_bytes())?;
     Ok(output.finish(media_type, folder)?)
+}
+
+/// What overlayfs takes for its own in these layers. What two of them have is one file.
+fn marks(layers: &[(&Tree, Layer)]) -> Option<Marks> {
+    let mut marked: BTreeMap<Vec<u8>, Mark> = BTreeMap::new();
+    for (tree, layer) in layers {
+        let held = tree.nodes().filter(|node| layer.holds(node.id));
+        marked.extend(held.filter_map(|node| Some((tree.path(node.id), Mark::of(&node)?))));
+    }
+    let (first, mark) = marked.first_key_value()?;
+    Some(Marks {
+        first: first.as_slice().into(),
+        what: mark.noun(),
+        count: marked.len(),
+    })
 }
 
 fn refuse_whiteouts(tree: &Tree, layer: &Layer) -> Result<(), LayoutError> {

@@ -5,7 +5,7 @@ use std::time::Instant;
 use cellblock_build::export_image;
 use cellblock_build::footprint::Footprint;
 use cellblock_build::image::{Document, Folder};
-use cellblock_build::layout::{architecture_of, write_layout};
+use cellblock_build::layout::{Marks, architecture_of, write_layout};
 use cellblock_build::reading::Opened;
 use cellblock_build::text::printable;
 use cellblock_build::tree::source::ImagePlatform;
@@ -165,6 +165,7 @@ fn write(
     let written = write_layout(base, tree, &platform, &mut folder, jobs)
         .map_err(|error| Failure::failed(format_args!("{}: {error}", printable(&opened.called))))?;
     warn_of_sockets(opened, written.sockets);
+    warn_of_marks(opened, written.marks.as_ref());
     let members: Vec<String> = written.members.iter().map(u64::to_string).collect();
     let line = format!(
         "{}: an image for {platform} with {} members of {}, sha256:{}\n",
@@ -175,6 +176,22 @@ fn write(
     );
     let told = told(output, written.size, Some(written.manifest));
     Ok((Written::Layout(folder), (told, line)))
+}
+
+/// Where layers are mounted and not unpacked, overlayfs makes something else of what it takes for its own.
+fn warn_of_marks(opened: &Opened, marks: Option<&Marks>) {
+    if let Some(Marks { first, what, count }) = marks {
+        let others = match count - 1 {
+            0 => String::new(),
+            1 => "; so it is with another file".to_owned(),
+            others => format!("; so it is with {others} other files"),
+        };
+        tell!(
+            "warning: {}: {first} is {what}: where the layers are mounted by overlayfs, that is a mark by which it hides what lower \
+             layers have, and no file{others}",
+            printable(&opened.called)
+        );
+    }
 }
 
 fn told(output: &TreeOutput, size: u64, sha256: Option<String>) -> OutputRecord {

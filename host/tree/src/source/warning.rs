@@ -67,6 +67,19 @@ pub enum Warning {
         /// How many others there are in the layer.
         others: usize,
     },
+    /// Layers of an image have what overlayfs takes for marks of its own, and nobody has asked that they be heeded.
+    OverlayMarks {
+        /// The image.
+        root: PathBuf,
+        /// The first layer that has one.
+        layer: String,
+        /// The first member that has one, as the layer has it.
+        path: PathBytes,
+        /// What that is.
+        what: &'static str,
+        /// How many other members have one.
+        others: usize,
+    },
     /// A specification of owners and modes says what is left.
     Unheeded {
         /// The specification.
@@ -223,6 +236,21 @@ impl fmt::Display for Warning {
                     formatter,
                     "{root}: layer {layer} has whiteouts below {path}, in a lower layer a symbolic link to {target}: they hide nothing \
                      that the link leads to{others}"
+                )
+            }
+            Self::OverlayMarks {
+                root,
+                layer,
+                path,
+                what,
+                others,
+            } => {
+                let root = root.display();
+                let others = so_it_is_with(*others, "members");
+                write!(
+                    formatter,
+                    "{root}: layer {layer} has the member {path}, {what}: most likely a mark by which overlayfs hides what lower layers have, \
+                     but it is taken as it is{others}; `overlay-whiteouts` has such marks hide"
                 )
             }
             Self::OfReader { root, text } => write!(formatter, "{}: {text}", root.display()),

@@ -15,7 +15,8 @@ use super::super::forest::{Forest, InodeId};
 use super::super::store::Span;
 use super::abreast::Flow;
 use super::error::LayerFault;
-use crate::{Attribute, Kind};
+use crate::Attribute;
+use crate::overlayfs::{self, Mark};
 
 /// What a whiteout's name begins with.
 const WHITEOUT: &[u8] = b".wh.";
@@ -35,6 +36,9 @@ pub(super) struct Planted {
     pub(super) spans: Vec<Span>,
     /// Keywords of pax headers that say nothing to this program.
     pub(super) unknown: BTreeSet<String>,
+    /// The first member with a mark of overlayfs that was not heeded, and how many have one.
+    pub(super) unheeded: Option<(Vec<u8>, Mark)>,
+    pub(super) unheeded_count: usize,
 }
 
 /// The names of a path.
@@ -53,6 +57,7 @@ pub(super) fn plant(
     planting.lower = Some(InodeId::ROOT);
     planting.base = flow.base();
     let (mut whiteouts, mut opaque) = (Vec::new(), Vec::new());
+    let (mut unheeded, mut unheeded_count) = (None, 0);
     for member in Members::new(Blocks::new(flow), None) {
         let mut member = member?;
         let path = names(&member.path, &member.path)?;
@@ -75,17 +80,29 @@ pub(super) fn plant(
                 continue;
             }
         }
-        if overlay {
-            let path = owned(&path);
-            match overlay_marker(&mut member)? {
-                OverlayMarker::None => {}
-                OverlayMarker::Whiteout => {
-                    planting.note(&member)?;
-                    whiteouts.push(path);
-                    continue;
-                }
-                OverlayMarker::Opaque => opaque.push(path),
+        match mark(&member) {
+            Some(mark) if !overlay => {
+                unheeded_count += 1;
+                unheeded.get_or_insert_with(|| (member.path.clone(), mark));
             }
+            None => {}
+            Some(Mark::Device | Mark::Whiteout) => {
+                let path = owned(&path);
+                planting.note(&member)?;
+                whiteouts.push(path);
+                continue;
+            }
+            Some(Mark::Opaque) => opaque.push(owned(&path)),
+            Some(Mark::Elsewhere) => {
+                return Err(LayerFault::Whiteout {
+                    member: member.path.as_slice().into(),
+                    reason: "is renamed, or has its content, in another layer by overlayfs (redirect_dir, metacopy), which is not \
+                             read; make the layers without these",
+                });
+            }
+        }
+        if overlay {
+            hide_own_attributes(&mut member);
         }
         planting.add(member)?;
     }
@@ -97,6 +114,8 @@ pub(super) fn plant(
         opaque,
         spans,
         unknown,
+        unheeded,
+        unheeded_count,
     })
 }
 
@@ -191,50 +210,26 @@ fn marker(path: &[&[u8]], member: &[u8]) -> Result<Marker, LayerFault> {
 }
 
 /// What a member means to overlayfs.
-enum OverlayMarker {
-    None,
-    Whiteout,
-    Opaque,
+fn mark(member: &Member) -> Option<Mark> {
+    let kind = match &member.kind {
+        MemberKind::Other(kind) => Some(kind),
+        _ => None,
+    };
+    let is_empty = matches!(member.kind, MemberKind::File { size: 0, .. });
+    Mark::on(kind, is_empty, &member.attributes)
 }
 
-/// The attributes of overlayfs, as it writes them for root and for others.
-const OVERLAY: [&[u8]; 2] = [b"trusted.overlay.", b"user.overlay."];
-
-/// Reads what overlayfs says of a member, and takes its attributes away (Linux, "Overlay Filesystem", "whiteouts and opaque
-/// directories").
-fn overlay_marker(member: &mut Member) -> Result<OverlayMarker, LayerFault> {
-    if let MemberKind::Other(Kind::CharacterDevice { major: 0, minor: 0 }) = member.kind {
-        return Ok(OverlayMarker::Whiteout);
+/// Takes away the attributes that overlayfs keeps to itself, and one escape of those for an overlayfs above it.
+fn hide_own_attributes(member: &mut Member) {
+    if member.attributes.iter().any(|it| overlayfs::is_own(&it.name)) {
+        let shown = member.attributes.iter().filter_map(|attribute| {
+            Some(Attribute {
+                name: overlayfs::shown(&attribute.name)?,
+                value: attribute.value.clone(),
+            })
+        });
+        member.attributes = shown.collect();
     }
-    let own_name = |attribute: &Attribute| {
-        let name = OVERLAY
-            .iter()
-            .find_map(|it| attribute.name.strip_prefix(*it));
-        name.map(<[u8]>::to_vec)
-    };
-    let mut found = OverlayMarker::None;
-    for attribute in member.attributes.iter() {
-        match own_name(attribute).as_deref() {
-            Some(b"opaque") if attribute.value == b"y" => found = OverlayMarker::Opaque,
-            Some(b"whiteout") if matches!(member.kind, MemberKind::File { size: 0, .. }) => {
-                return Ok(OverlayMarker::Whiteout);
-            }
-            Some(b"redirect" | b"metacopy") => {
-                return Err(LayerFault::Whiteout {
-                    member: member.path.as_slice().into(),
-                    reason: "is renamed, or has its content, in another layer by overlayfs (redirect_dir, metacopy), which is not \
-                             read; make the layers without these",
-                });
-            }
-            _ => {}
-        }
-    }
-    if member.attributes.iter().any(|it| own_name(it).is_some()) {
-        let others = member.attributes.iter();
-        let others = others.filter(|it| own_name(it).is_none()).cloned();
-        member.attributes = others.collect();
-    }
-    Ok(found)
 }
 
 fn owned(path: &[&[u8]]) -> Path {

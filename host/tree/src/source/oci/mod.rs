@@ -217,6 +217,7 @@ pub(super) fn read(
         warnings.push(Warning::TakenForImage { root: path.clone() });
     }
     let mut unknown = BTreeSet::new();
+    let mut unheeded: Option<Warning> = None;
     let mut number = store;
     let spent = abreast::in_order(layers, means.decompressors, left, |layer, flow| {
         let planted = layer::plant(flow, &mut forest, (number, kept), overlay)?;
@@ -240,10 +241,24 @@ pub(super) fn read(
             });
         }
         unknown.extend(planted.unknown);
+        match (&mut unheeded, planted.unheeded) {
+            (Some(Warning::OverlayMarks { others, .. }), _) => *others += planted.unheeded_count,
+            (_, Some((first, mark))) => {
+                unheeded = Some(Warning::OverlayMarks {
+                    root: path.clone(),
+                    layer: layer.to_string(),
+                    path: first.as_slice().into(),
+                    what: mark.noun(),
+                    others: planted.unheeded_count - 1,
+                });
+            }
+            (_, None) => {}
+        }
         number = number.checked_add(1).expect("layers are few");
         stores.push(planted.spans);
         Ok(())
     });
+    warnings.extend(unheeded);
     let (files, spent) = spent.map_err(|error| failure(&path, error))?;
     let stores = files.into_iter().zip(stores);
     let stores = stores.map(|((file, reach), spans)| FileStore {

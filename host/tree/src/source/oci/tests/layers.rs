@@ -358,14 +358,83 @@ fn attributes_capabilities_set_id_bits_and_devices_come_through() {
     );
 }
 
+/// A whiteout as overlayfs has it.
+fn whiteout(tar: Builder, name: &[u8]) -> Builder {
+    tar.raw(name, b'3', 0, |header| {
+        header.set_device_major(0).unwrap();
+        header.set_device_minor(0).unwrap();
+    })
+}
+
+#[test]
+fn overlayfss_own_marks_that_nobody_asked_for_are_told_once() {
+    let opaque: &[(&str, &[u8])] = &[("SCHILY.xattr.trusted.overlay.opaque", b"y")];
+    let layers = [
+        dir(b"d/").member(b"a", b'0', b"").end(),
+        whiteout(whiteout(tar(), b"a"), b"b").end(),
+        whiteout(tar().pax(b'x', opaque).member(b"d/", b'5', b""), b"c").end(),
+    ];
+    let layout = Layout::of(&layers, Packing::Plain);
+    let gathered = gather(&layout.image()).unwrap();
+    assert_eq!(paths(&gathered.tree), ["/a", "/b", "/c", "/d"]);
+    let [warning] = &gathered.warnings[..] else {
+        panic!("{:?}", gathered.warnings)
+    };
+    let told = warning.to_string();
+    for part in [
+        "layer 2 of 3 (sha256:",
+        "has the member a, a device 0:0",
+        "so it is with 3 other members",
+        "`overlay-whiteouts`",
+    ] {
+        assert!(told.contains(part), "{told}");
+    }
+    // An attribute that is kept is kept whole.
+    let attributes = gathered.tree.node(find(&gathered.tree, "/d")).attributes;
+    assert_eq!(attributes[0].name, b"trusted.overlay.opaque");
+    let image = Image {
+        overlay_whiteouts: true,
+        ..layout.image()
+    };
+    assert_eq!(gather(&image).unwrap().warnings, []);
+}
+
+#[test]
+fn attributes_for_an_overlayfs_on_top_lose_one_escape_as_when_mounted() {
+    let escaped: &[(&str, &[u8])] = &[
+        ("SCHILY.xattr.trusted.overlay.overlay.opaque", b"y"),
+        ("SCHILY.xattr.trusted.overlay.overlay.overlay.redirect", b"/x"),
+        ("SCHILY.xattr.user.overlay.overlay.whiteout", b""),
+        ("SCHILY.xattr.trusted.overlay.origin", b"o"),
+        ("SCHILY.xattr.user.a", b"b"),
+    ];
+    let layers = [
+        dir(b"d/").member(b"d/kept", b'0', b"").end(),
+        tar().pax(b'x', escaped).member(b"d/", b'5', b"").end(),
+    ];
+    let layout = Layout::of(&layers, Packing::Plain);
+    let names = |image: &Image| {
+        let gathered = gather(image).unwrap();
+        assert_eq!(gathered.warnings, []);
+        assert_eq!(paths(&gathered.tree), ["/d", "/d/kept"]);
+        let attributes = gathered.tree.node(find(&gathered.tree, "/d")).attributes;
+        let names = attributes.iter().map(|it| String::from_utf8(it.name.clone()).unwrap());
+        names.collect::<Vec<_>>()
+    };
+    let mut image = layout.image();
+    assert_eq!(names(&image).len(), 5);
+    image.overlay_whiteouts = true;
+    let expected = [
+        "trusted.overlay.opaque",
+        "trusted.overlay.overlay.redirect",
+        "user.a",
+        "user.overlay.whiteout",
+    ];
+    assert_eq!(names(&image), expected);
+}
+
 #[test]
 fn overlayfss_own_whiteouts_hide_when_asked_for() {
-    let whiteout = |tar: Builder, name: &[u8]| {
-        tar.raw(name, b'3', 0, |header| {
-            header.set_device_major(0).unwrap();
-            header.set_device_minor(0).unwrap();
-        })
-    };
     let opaque: &[(&str, &[u8])] = &[
         ("SCHILY.xattr.trusted.overlay.opaque", b"y"),
         ("SCHILY.xattr.trusted.overlay.origin", b""),
