@@ -347,17 +347,29 @@ fn what_a_socket_stands_in_for_is_taken_away() {
 fn what_overlayfs_takes_for_its_own_mark_is_told_of_layers() {
     let bench = Bench::new();
     bench.write("upper.dump", "/ 0 40755 2 0 0 0 1.0 - - -\n/gone 0 20000 1 0 0 0 1.0 - - -\n/out 0 20000 1 0 0 0 1.0 - - -\n");
-    bench.write("lower.dump", "/ 0 40755 2 0 0 0 1.0 - - -\n/gone 0 100644 1 0 0 0 1.0 - - -\n");
+    bench.write(
+        "lower.dump",
+        "/ 0 40755 2 0 0 0 1.0 - - -\n/gone 0 100644 1 0 0 0 1.0 - - -\n",
+    );
     for name in ["upper", "lower"] {
         let (content, image) = (format!("composefs:{name}.dump"), format!("{name}.img"));
         bench.done(&["mkfs", "erofs", "-q", "--content", &content, "-o", &image]);
     }
     let done = bench.run(&[
-        "export", "upper.img", "--base", "lower.img", "-o", "layout/", "-q", "--platform", "linux/amd64",
+        "export",
+        "upper.img",
+        "--base",
+        "lower.img",
+        "-o",
+        "layout/",
+        "-q",
+        "--platform",
+        "linux/amd64",
     ]);
     assert_eq!(done.code, Some(0), "{}", done.stderr);
     assert!(
-        done.stderr.contains("/gone is a device 0:0: where the layers are mounted by overlayfs")
+        done.stderr
+            .contains("/gone is a device 0:0: where the layers are mounted by overlayfs")
             && done.stderr.contains("so it is with another file"),
         "{}",
         done.stderr

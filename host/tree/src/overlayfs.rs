@@ -93,14 +93,21 @@ mod tests {
 
     #[test]
     fn an_escaped_attribute_loses_one_escape() {
-        let told = |name: &str| shown(name.as_bytes()).map(|it| String::from_utf8_lossy(&it).into_owned());
+        let told =
+            |name: &str| shown(name.as_bytes()).map(|it| String::from_utf8_lossy(&it).into_owned());
         for (name, expected) in [
             ("user.a", Some("user.a")),
             ("trusted.overlay", Some("trusted.overlay")),
             ("trusted.overlay.opaque", None),
             ("user.overlay.origin", None),
-            ("trusted.overlay.overlay.opaque", Some("trusted.overlay.opaque")),
-            ("user.overlay.overlay.overlay.opaque", Some("user.overlay.overlay.opaque")),
+            (
+                "trusted.overlay.overlay.opaque",
+                Some("trusted.overlay.opaque"),
+            ),
+            (
+                "user.overlay.overlay.overlay.opaque",
+                Some("user.overlay.overlay.opaque"),
+            ),
         ] {
             assert_eq!(told(name).as_deref(), expected, "{name}");
         }

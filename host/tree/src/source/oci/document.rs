@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::config::ImageConfig;
+use super::platform::ImagePlatform;
 
 /// The most bytes of one document: what registries take of a manifest (OCI Distribution Specification 1.1, "Pushing Manifests").
 pub(super) const LARGEST: u64 = 4 << 20;
@@ -25,6 +26,11 @@ pub(super) struct Descriptor {
 }
 
 impl Descriptor {
+    /// Its media type without parameters; empty if it has none.
+    pub(super) fn kind(&self) -> &str {
+        without_parameters(self.media_type.as_deref().unwrap_or_default())
+    }
+
     pub(super) fn annotation(&self, key: &str) -> Option<&str> {
         self.annotations.as_ref()?.get(key).map(String::as_str)
     }
@@ -38,6 +44,12 @@ pub(super) struct Platform {
     pub(super) architecture: String,
     #[serde(default)]
     pub(super) variant: Option<String>,
+    #[serde(default, rename = "os.version")]
+    pub(super) os_version: Option<String>,
+}
+
+fn without_parameters(media_type: &str) -> &str {
+    media_type.split(';').next().unwrap_or_default().trim_end()
 }
 
 /// An index or a manifest: what it has tells which.
@@ -61,13 +73,19 @@ pub(super) struct Document {
 }
 
 /// The media types of an index, and of a manifest.
-const OF_INDEXES: [&str; 2] = [
+pub(super) const OF_INDEXES: [&str; 2] = [
     "application/vnd.oci.image.index.v1+json",
     "application/vnd.docker.distribution.manifest.list.v2+json",
 ];
 const OF_MANIFESTS: [&str; 2] = [
     "application/vnd.oci.image.manifest.v1+json",
     "application/vnd.docker.distribution.manifest.v2+json",
+];
+
+/// The media types of the configuration of an image.
+const OF_CONFIGURATIONS: [&str; 2] = [
+    "application/vnd.oci.image.config.v1+json",
+    "application/vnd.docker.container.image.v1+json",
 ];
 
 impl Document {
@@ -85,11 +103,25 @@ impl Document {
             (None, false) => return None,
         };
         let own = self.media_type.as_deref().filter(|own| !own.is_empty())?;
-        let own = own.split(';').next().unwrap_or_default().trim_end();
+        let own = without_parameters(own);
         (!types.contains(&own)).then(|| {
             let own = cellblock_text::printable(own);
             format!("it is {noun}, and its `mediaType` is {own}")
         })
+    }
+
+    /// What it is, if it is neither an index nor the manifest of an image.
+    pub(super) fn other_than_an_image(&self) -> Option<String> {
+        let Some(config) = &self.config else {
+            return Some("no manifest of an image".to_owned());
+        };
+        let kind = config.kind();
+        if kind.is_empty() || OF_CONFIGURATIONS.contains(&kind) {
+            return None;
+        }
+        let kind = self.artifact_type.as_deref().unwrap_or(kind);
+        let kind = cellblock_text::printable(kind);
+        Some(format!("an artifact of the kind {kind}"))
     }
 }
 
@@ -118,10 +150,19 @@ pub(super) struct Configuration {
     pub(super) architecture: Option<String>,
     #[serde(default)]
     pub(super) variant: Option<String>,
+    #[serde(default, rename = "os.version")]
+    pub(super) os_version: Option<String>,
     #[serde(default)]
     pub(super) config: Option<ImageConfig>,
     #[serde(default)]
     pub(super) rootfs: Option<RootFs>,
+}
+
+impl Configuration {
+    pub(super) fn platform(&self) -> Option<ImagePlatform> {
+        let (os, architecture) = (self.os.as_deref()?, self.architecture.as_deref()?);
+        ImagePlatform::stated(os, architecture, self.variant.as_deref())
+    }
 }
 
 #[derive(Debug, Deserialize)]

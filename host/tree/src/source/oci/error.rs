@@ -6,6 +6,7 @@ use std::io;
 use cellblock_text::PathBytes;
 
 use super::super::error::ArchiveError;
+use super::digest::Digest;
 
 /// Why an image cannot be taken as content.
 #[derive(Debug, thiserror::Error)]
@@ -131,8 +132,11 @@ pub enum ImageError {
     },
 
     /// There are no images in it.
-    #[error("has no image in it")]
-    Empty,
+    #[error("has no image in it{}", beside(there))]
+    Empty {
+        /// What there is in place of one.
+        there: Vec<String>,
+    },
 
     /// More documents than are read to find one image.
     #[error(
@@ -192,8 +196,19 @@ impl ImageError {
                 | Self::NoReference { .. }
                 | Self::NoPlatform { .. }
                 | Self::Ambiguous { .. }
-                | Self::Empty
+                | Self::Empty { .. }
         )
+    }
+
+    /// Whether something is not in the layout.
+    pub(super) fn is_absence(&self) -> bool {
+        matches!(self, Self::Open { error, .. } if error.kind() == io::ErrorKind::NotFound)
+    }
+
+    /// Whether this blob is not in the layout.
+    pub(super) fn is_absence_of(&self, digest: &Digest) -> bool {
+        let is_of = |name: &PathBytes| name.0 == digest.path().as_bytes();
+        self.is_absence() && matches!(self, Self::Open { name, .. } if is_of(name))
     }
 }
 
@@ -243,6 +258,13 @@ pub enum LayerFault {
 
 /// At most so many of a list are shown.
 const SHOWN: usize = 20;
+
+fn beside(there: &[String]) -> String {
+    if there.is_empty() {
+        return String::new();
+    }
+    format!("; it has {}", listed(there))
+}
 
 fn listed(there: &[String]) -> String {
     if there.is_empty() {

@@ -221,7 +221,11 @@ fn mark(member: &Member) -> Option<Mark> {
 
 /// Takes away the attributes that overlayfs keeps to itself, and one escape of those for an overlayfs above it.
 fn hide_own_attributes(member: &mut Member) {
-    if member.attributes.iter().any(|it| overlayfs::is_own(&it.name)) {
+    if member
+        .attributes
+        .iter()
+        .any(|it| overlayfs::is_own(&it.name))
+    {
         let shown = member.attributes.iter().filter_map(|attribute| {
             Some(Attribute {
                 name: overlayfs::shown(&attribute.name)?,

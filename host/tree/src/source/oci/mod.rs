@@ -25,20 +25,20 @@ mod document;
 mod error;
 mod layer;
 mod layout;
+mod parse;
+mod platform;
 mod saved;
+mod search;
 
 pub use config::{ImageConfig, ImageInfo};
 pub use error::ImageError;
 pub use layout::looks_like_image;
+pub use platform::{ImagePlatform, NotAPlatform};
 
 use std::collections::BTreeSet;
-use std::fmt;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
-
-use serde::Serialize;
 
 use super::archive::Decompressors;
 use super::budget::Kept;
@@ -75,78 +75,6 @@ impl Image {
             recognised: false,
         }
     }
-}
-
-/// What an image is for, such as `linux/arm64/v8`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(into = "String")]
-pub struct ImagePlatform {
-    /// The operating system, as Go calls it.
-    pub os: String,
-    /// The processor, as Go calls it.
-    pub architecture: String,
-    /// Which of its kinds, if that is said.
-    pub variant: Option<String>,
-}
-
-impl ImagePlatform {
-    /// Whether this, as it is asked for, means `found`: a variant that is not named may be any.
-    fn means(&self, found: &Self) -> bool {
-        self.os == found.os
-            && self.architecture == found.architecture
-            && (self.variant.is_none() || self.variant == found.variant)
-    }
-}
-
-impl fmt::Display for ImagePlatform {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}/{}", self.os, self.architecture)?;
-        match &self.variant {
-            Some(variant) => write!(formatter, "/{variant}"),
-            None => Ok(()),
-        }
-    }
-}
-
-impl From<ImagePlatform> for String {
-    fn from(platform: ImagePlatform) -> Self {
-        platform.to_string()
-    }
-}
-
-/// A text that is no platform.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "is no platform: write it as OS/ARCHITECTURE or OS/ARCHITECTURE/VARIANT, such as linux/arm64"
-)]
-pub struct NotAPlatform;
-
-impl FromStr for ImagePlatform {
-    type Err = NotAPlatform;
-
-    fn from_str(text: &str) -> Result<Self, NotAPlatform> {
-        let mut parts = text.split('/');
-        let mut part = || parts.next().filter(|part| is_word(part)).map(str::to_owned);
-        let (os, architecture) = (part().ok_or(NotAPlatform)?, part().ok_or(NotAPlatform)?);
-        let variant = text
-            .split('/')
-            .nth(2)
-            .map(|_| part().ok_or(NotAPlatform))
-            .transpose()?;
-        if text.split('/').count() > 3 {
-            return Err(NotAPlatform);
-        }
-        Ok(Self {
-            os,
-            architecture,
-            variant,
-        })
-    }
-}
-
-fn is_word(part: &str) -> bool {
-    let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
-    !part.is_empty() && part.bytes().all(is_letter)
 }
 
 /// An image that was found and chosen; of its layers nothing has been read yet.

@@ -2,13 +2,14 @@
 //! are known by the digests of what they are without compression, which the configuration lists.
 
 use super::Image;
-use super::choose::{
-    Check, Chosen, LayerBlob, counted, is_called, parse, parse_bytes, usable, wrong_digest,
-};
+use super::choose::{Check, Chosen, LayerBlob, counted, usable};
 use super::digest::{Algorithm, Digest};
 use super::document::{Configuration, SavedImage};
 use super::error::{ImageError, LayerName};
 use super::layout::{Blob, Layout, SAVED};
+use super::parse::{parse, parse_bytes, wrong_digest};
+use super::platform::Fit;
+use super::search::is_called;
 
 /// One image of what `docker save` wrote in its older form.
 pub(super) fn choose(layout: &Layout, image: &Image) -> Result<Chosen, ImageError> {
@@ -39,7 +40,7 @@ pub(super) fn choose(layout: &Layout, image: &Image) -> Result<Chosen, ImageErro
                 there: all.iter().map(describe).collect(),
             });
         }
-        ([], None) => return Err(ImageError::Empty),
+        ([], None) => return Err(ImageError::Empty { there: Vec::new() }),
         (several, _) => {
             return Err(ImageError::Ambiguous {
                 there: several.iter().map(|saved| describe(saved)).collect(),
@@ -57,7 +58,9 @@ pub(super) fn choose(layout: &Layout, image: &Image) -> Result<Chosen, ImageErro
     let configuration: Configuration = parse_bytes(&blob, &bytes)?;
     let platform = configuration.platform();
     if let Some(wanted) = &image.platform
-        && !platform.as_ref().is_some_and(|found| wanted.means(found))
+        && platform
+            .as_ref()
+            .is_none_or(|found| wanted.fit(found) == Fit::No)
     {
         return Err(ImageError::NoPlatform {
             wanted: wanted.to_string(),

@@ -144,22 +144,199 @@ fn a_platform_that_only_the_configuration_says_counts() {
 }
 
 #[test]
-fn a_variant_that_is_not_asked_for_may_be_any() {
-    let mut layout = Layout::new();
-    for variant in ["v6", "v7"] {
-        let layer = layout.layer(Packing::Plain, &root(variant.as_bytes()));
-        let manifest = layout.manifest(&config("arm"), &[layer]);
-        layout.add(manifest, "a", Some(&format!("linux/arm/{variant}")));
-    }
-    layout.write_index();
-    let image = |text: &str| Image {
+fn a_variant_that_is_not_asked_for_is_the_usual_one_or_else_any() {
+    let of = |variants: &[&str]| {
+        let mut layout = Layout::new();
+        for variant in variants {
+            let layer = layout.layer(Packing::Plain, &root(variant.as_bytes()));
+            let manifest = layout.manifest(&config("arm"), &[layer]);
+            layout.add(manifest, "a", Some(&format!("linux/arm/{variant}")));
+        }
+        layout.write_index();
+        layout
+    };
+    let image = |layout: &Layout, text: &str| Image {
         platform: Some(platform(text)),
         ..layout.image()
     };
-    assert_eq!(which(&image("linux/arm/v7")), "v7");
-    assert!(refusal(&image("linux/arm")).contains("linux/arm/v6"));
+    let layout = of(&["v6", "v7"]);
+    assert_eq!(which(&image(&layout, "linux/arm/v6")), "v6");
+    for usual in ["linux/arm", "linux/arm/v7", "linux/armhf"] {
+        assert_eq!(which(&image(&layout, usual)), "v7", "{usual}");
+    }
+    assert_eq!(which(&image(&of(&["v6"]), "linux/arm")), "v6");
+    let message = refusal(&image(&of(&["v5", "v6"]), "linux/arm"));
+    assert!(
+        message.contains("several images: a linux/arm/v5"),
+        "{message}"
+    );
     for text in ["linux", "linux/", "/arm", "linux/arm/v7/x", "linux/a m", ""] {
         assert!(text.parse::<ImagePlatform>().is_err(), "{text}");
+    }
+}
+
+#[test]
+fn one_manifest_for_two_platforms_is_found_under_each() {
+    let mut layout = Layout::new();
+    let layer = layout.layer(Packing::Plain, &root(b"both"));
+    let manifest = layout.manifest(&config("arm64"), &[layer]);
+    for platform in ["linux/arm64", "linux/amd64"] {
+        layout.add(manifest.clone(), "a", Some(platform));
+    }
+    layout.write_index();
+    for wanted in ["linux/amd64", "linux/arm64", "linux/arm64/v8"] {
+        let image = Image {
+            platform: Some(platform(wanted)),
+            ..layout.image()
+        };
+        assert_eq!(which(&image), "both", "{wanted}");
+    }
+    // It is one image.
+    assert_eq!(which(&layout.image()), "both");
+}
+
+/// What is beside an image for `linux/amd64` in an index, and is none: by what it is called in errors.
+fn others(layout: &Layout) -> Vec<(&'static str, Value)> {
+    let manifest = |config: &str, more: Value| {
+        let config = layout.blob(config, b"{}");
+        let mut manifest = json!({ "schemaVersion": 2, "config": config, "layers": [] });
+        manifest
+            .as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
+        layout.blob(
+            "application/vnd.oci.image.manifest.v1+json",
+            manifest.to_string().as_bytes(),
+        )
+    };
+    let absent = |kind: &str, text: &str| {
+        let digest = Digest::of(Algorithm::Sha256, text.as_bytes()).to_string();
+        json!({ "mediaType": kind, "size": 5, "digest": digest })
+    };
+    let mut attested = absent("application/vnd.oci.image.manifest.v1+json", "unknown");
+    attested["platform"] = json!({ "os": "unknown", "architecture": "unknown" });
+    vec![
+        (
+            "an artifact of the kind application/vnd.example+type",
+            manifest(
+                "application/vnd.oci.empty.v1+json",
+                json!({ "artifactType": "application/vnd.example+type" }),
+            ),
+        ),
+        (
+            "an artifact of the kind application/vnd.cncf.helm.config.v1+json",
+            manifest("application/vnd.cncf.helm.config.v1+json", json!({})),
+        ),
+        (
+            "of the media type application/vnd.example.thing",
+            absent("application/vnd.example.thing", "thing"),
+        ),
+        ("for no platform, as what is attested of an image", attested),
+    ]
+}
+
+#[test]
+fn what_is_no_image_is_passed_over_and_listed() {
+    let layer = |layout: &Layout| layout.layer(Packing::Plain, &root(b"image"));
+    for count in [1, 4] {
+        let mut layout = Layout::new();
+        let others: Vec<_> = others(&layout).into_iter().take(count).collect();
+        for (_, other) in &others {
+            layout.add(other.clone(), "", None);
+        }
+        let layer = layer(&layout);
+        let manifest = layout.manifest(&config("amd64"), &[layer]);
+        layout.add(manifest, "", None);
+        layout.write_index();
+        assert_eq!(which(&layout.image()), "image");
+        let mut image = layout.image();
+        image.platform = Some(platform("linux/amd64"));
+        assert_eq!(which(&image), "image");
+        image.platform = Some(platform("linux/riscv64"));
+        let message = refusal(&image);
+        assert!(
+            message.contains("nothing for the platform linux/riscv64; it has linux/amd64 sha256:"),
+            "{message}"
+        );
+        for (what, _) in &others {
+            assert!(message.contains(what), "{message}");
+        }
+    }
+    let mut layout = Layout::new();
+    for (_, other) in others(&layout) {
+        layout.add(other, "", None);
+    }
+    layout.write_index();
+    let message = refusal(&layout.image());
+    assert!(
+        message.contains("has no image in it; it has sha256:")
+            && message.contains("(an artifact of the kind application/vnd.example+type)"),
+        "{message}"
+    );
+}
+
+#[test]
+fn what_is_not_in_a_layout_matters_where_it_is_meant() {
+    let mut layout = Layout::new();
+    let layer = layout.layer(Packing::Plain, &root(b"there"));
+    let there = layout.manifest(&config("amd64"), &[layer]);
+    let gone = |kind: &str| {
+        let digest = Digest::of(Algorithm::Sha256, kind.as_bytes()).to_string();
+        json!({ "mediaType": kind, "size": 5, "digest": digest })
+    };
+    let index = gone("application/vnd.oci.image.index.v1+json");
+    let manifest = gone("application/vnd.oci.image.manifest.v1+json");
+    // Its configuration is not there.
+    let half = layout.manifest(&config("riscv64"), &[]);
+    let bytes = fs::read(layout.blob_path(&half)).unwrap();
+    let config: Value = serde_json::from_slice(&bytes).unwrap();
+    fs::remove_file(layout.blob_path(&config["config"])).unwrap();
+    for other in [&index, &manifest, &half] {
+        layout.manifests.clear();
+        layout.add(other.clone(), "other", None);
+        layout.add(there.clone(), "this", None);
+        layout.write_index();
+        let mut image = layout.image();
+        image.platform = Some(platform("linux/amd64"));
+        assert_eq!(which(&image), "there");
+        image.platform = Some(platform("linux/arm64"));
+        let message = refusal(&image);
+        let digest = other["digest"].as_str().unwrap();
+        assert!(
+            message.contains("it has this linux/amd64 sha256:")
+                && message.contains(&format!("other {digest} (not in the layout)")),
+            "{message}"
+        );
+        // Nobody has said that the other one is not meant.
+        let message = refusal(&layout.image());
+        assert!(
+            message.contains("several images: other sha256:"),
+            "{message}"
+        );
+        image.platform = None;
+        image.reference = Some("this".to_owned());
+        assert_eq!(which(&image), "there");
+        image.reference = Some("other".to_owned());
+        let message = refusal(&image);
+        assert!(message.contains("cannot open blobs/sha256/"), "{message}");
+    }
+}
+
+#[test]
+fn images_for_windows_are_told_apart_by_its_version() {
+    let mut layout = Layout::new();
+    for version in ["10.0.17763.1", "10.0.20348.1"] {
+        let layer = layout.layer(Packing::Plain, &root(version.as_bytes()));
+        let mut manifest = layout.manifest(&config("amd64"), &[layer]);
+        manifest["platform"] =
+            json!({ "os": "windows", "architecture": "amd64", "os.version": version });
+        layout.manifests.push(manifest);
+    }
+    layout.write_index();
+    let message = refusal(&layout.image());
+    for version in ["10.0.17763.1", "10.0.20348.1"] {
+        let part = format!("windows/amd64 (os.version {version}) sha256:");
+        assert!(message.contains(&part), "{message}");
     }
 }
 

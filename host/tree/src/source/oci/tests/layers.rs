@@ -403,7 +403,10 @@ fn overlayfss_own_marks_that_nobody_asked_for_are_told_once() {
 fn attributes_for_an_overlayfs_on_top_lose_one_escape_as_when_mounted() {
     let escaped: &[(&str, &[u8])] = &[
         ("SCHILY.xattr.trusted.overlay.overlay.opaque", b"y"),
-        ("SCHILY.xattr.trusted.overlay.overlay.overlay.redirect", b"/x"),
+        (
+            "SCHILY.xattr.trusted.overlay.overlay.overlay.redirect",
+            b"/x",
+        ),
         ("SCHILY.xattr.user.overlay.overlay.whiteout", b""),
         ("SCHILY.xattr.trusted.overlay.origin", b"o"),
         ("SCHILY.xattr.user.a", b"b"),
@@ -418,7 +421,9 @@ fn attributes_for_an_overlayfs_on_top_lose_one_escape_as_when_mounted() {
         assert_eq!(gathered.warnings, []);
         assert_eq!(paths(&gathered.tree), ["/d", "/d/kept"]);
         let attributes = gathered.tree.node(find(&gathered.tree, "/d")).attributes;
-        let names = attributes.iter().map(|it| String::from_utf8(it.name.clone()).unwrap());
+        let names = attributes
+            .iter()
+            .map(|it| String::from_utf8(it.name.clone()).unwrap());
         names.collect::<Vec<_>>()
     };
     let mut image = layout.image();
