@@ -42,7 +42,8 @@ pub(super) struct ContentTable {
     /// Where it goes inside the file system: the directory for a directory or an archive; for a file its full path, or
     /// with a `/` at the end the directory that it goes into. The root when absent.
     to: Option<String>,
-    /// The owner of everything that comes from here, `"USER:GROUP"` in numbers. As found when absent.
+    /// The owner of everything that comes from here, `"USER:GROUP"` in numbers, but of what `metadata` has another one for. As found when
+    /// absent.
     owner: Option<Owner>,
     /// The modes of what comes from here: octal for the files ("0644"), or clauses ("u=rwX,go=rX"). As found when absent.
     mode: Option<Mode>,

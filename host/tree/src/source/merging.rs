@@ -170,8 +170,11 @@ impl Merging<'_> {
             What::Composefs(dump) => {
                 let patterns = Patterns::parse(&source.exclude)?;
                 let read = dump::read(dump, self.next_store()?, &mut self.kept)?;
-                self.stores.extend(read.stores);
-                let forest = self.selected(&dump.file, source, read.forest, &patterns)?;
+                self.stores.push(Box::new(read.written));
+                let mut forest = self.selected(&dump.file, source, read.forest, &patterns)?;
+                if let Some(objects) = read.objects.find(&mut forest)? {
+                    self.stores.push(Box::new(objects));
+                }
                 self.graft(source, &dump.file, forest)
             }
             What::Disk(disk) => {
@@ -405,6 +408,7 @@ impl Merging<'_> {
         if source.hard_links == HardLinks::Break {
             forest.break_links()?;
         }
+        self.own(source, &mut forest);
         if let Some(metadata) = &source.metadata {
             let excluded = Patterns::parse(&source.exclude)?;
             let unheeded = mtree::overlay(metadata, &mut forest, &excluded, &mut self.kept.sets)?;
@@ -450,6 +454,7 @@ impl Merging<'_> {
         }
         let mut single = Forest::new();
         single.insert(InodeId::ROOT, name, inode)?;
+        self.own(source, &mut single);
         self.settle(source, &mut single)?;
         let parent = self.directory_at(to, parents)?;
         let hidden = self.forest.graft(parent, single)?;
@@ -457,14 +462,16 @@ impl Merging<'_> {
         Ok(())
     }
 
-    /// Gives a source's nodes the owners and modes that it is to have, and holds them against the kernel's rules.
+    /// Gives a source's nodes the owner and the modes that all of it is to have.
+    fn own(&mut self, source: &Source, forest: &mut Forest) {
+        forest.apply(source.owner, source.mode.as_ref(), &mut self.kept.sets);
+    }
+
+    /// Gives a source's nodes no later times than they may have, and holds them against the kernel's rules.
     fn settle(&mut self, source: &Source, forest: &mut Forest) -> Result<(), SourceError> {
-        forest.apply(
-            source.owner,
-            source.mode.as_ref(),
-            self.latest(source),
-            &mut self.kept.sets,
-        );
+        if let Some(latest) = self.latest(source) {
+            forest.clamp(latest);
+        }
         validate::check(forest, &mut self.kept.sets, source.drop_attributes).map_err(
             |(path, fault)| SourceError::Invalid {
                 source_name: source.name(),

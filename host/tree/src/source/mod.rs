@@ -95,7 +95,8 @@ pub struct Source {
     /// What becomes of hard links in a directory or an archive.
     pub hard_links: HardLinks,
     /// A specification in the words of mtree(5), whose owners, modes, times and link targets are those of a directory, an archive
-    /// or an image, by the paths that are left after `from` and `strip`. [`Source::owner`] and [`Source::mode`] go over it.
+    /// or an image, by the paths that are left after `from` and `strip`. It goes over [`Source::owner`] and [`Source::mode`], which
+    /// are for what it does not tell of.
     pub metadata: Option<PathBuf>,
 }
 

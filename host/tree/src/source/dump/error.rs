@@ -22,6 +22,14 @@ pub enum DumpError {
         /// How many there are.
         found: usize,
     },
+    /// A field of no bytes.
+    #[error(
+        "has an empty {field}: one space is between two fields, and - is for one that says nothing"
+    )]
+    EmptyField {
+        /// Which.
+        field: &'static str,
+    },
     /// A field that cannot be read.
     #[error("has the {field} '{value}', which {reason}")]
     Field {
@@ -78,7 +86,7 @@ pub enum DumpError {
         /// The payload.
         payload: PathBytes,
     },
-    /// An object that is something else than was written down.
+    /// An object, or content in the line, that is something else than was written down.
     #[error(
         "says that {payload} has the fs-verity digest {said}, and it has {found}; it is damaged, or another one"
     )]

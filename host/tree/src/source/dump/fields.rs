@@ -1,6 +1,6 @@
 //! The fields of a line.
 
-use super::{DumpError, block, character};
+use super::{DumpError, block, character, fsverity};
 use crate::{Attribute, Kind, Timestamp};
 
 /// Fields before the attributes.
@@ -66,6 +66,21 @@ impl Row {
             found: fields.len(),
         })?;
         let path = parse_path("path", path)?;
+        for (field, text) in [
+            ("size", size),
+            ("mode", mode),
+            ("number of links", links),
+            ("user", uid),
+            ("group", gid),
+            ("device", rdev),
+            ("time", time),
+            ("payload", payload),
+            ("digest", digest),
+        ] {
+            if text.is_empty() {
+                return Err(DumpError::EmptyField { field });
+            }
+        }
         let payload = optional("payload", payload)?;
         let (mode, is_link) = match mode.strip_prefix(b"@") {
             Some(mode) => (mode, true),
@@ -144,6 +159,7 @@ struct Sayings<'a> {
 impl Sayings<'_> {
     fn of_type(self, mode: u32) -> Result<RowKind, DumpError> {
         let rdev = self.rdev;
+        self.check_use(mode & TYPE)?;
         Ok(match mode & TYPE {
             DIRECTORY => RowKind::Directory,
             FILE => self.of_file()?,
@@ -171,6 +187,25 @@ impl Sayings<'_> {
         })
     }
 
+    /// Refuses what nothing would be made of.
+    fn check_use(&self, kind: u32) -> Result<(), DumpError> {
+        const REASON: &str = "is for a regular file, which this is not";
+        if kind == FILE {
+            return Ok(());
+        }
+        let payload = self.payload.as_deref().filter(|_| kind != SYMLINK);
+        for (field, said) in [
+            ("payload", payload),
+            ("content", self.content.as_deref()),
+            ("digest", self.digest.as_deref().map(str::as_bytes)),
+        ] {
+            if let Some(said) = said {
+                return Err(refuse(field, said, REASON));
+            }
+        }
+        Ok(())
+    }
+
     fn of_file(self) -> Result<RowKind, DumpError> {
         let Self {
             size,
@@ -195,19 +230,37 @@ impl Sayings<'_> {
                         found,
                     });
                 }
-                Ok(RowKind::Written(content))
+                written(path, content, digest)
             }
             (None, Some(payload)) => {
                 check_payload(&payload)?;
                 Ok(RowKind::Object { payload, digest })
             }
-            (None, None) if size == 0 => Ok(RowKind::Written(Vec::new())),
+            (None, None) if size == 0 => written(path, Vec::new(), digest),
             (None, None) => Err(DumpError::NoContent {
                 path: path.into(),
                 size,
             }),
         }
     }
+}
+
+/// A file whose content is in the line, held to the digest that is said of it.
+fn written(path: &[u8], content: Vec<u8>, digest: Option<String>) -> Result<RowKind, DumpError> {
+    if let Some(said) = digest {
+        let size = u64::try_from(content.len()).expect("a length fits 64 bits");
+        let found = fsverity::digest(&content[..], size, said.len());
+        let found = found.expect("bytes in memory can be read");
+        if found != said {
+            let payload = path.into();
+            return Err(DumpError::Digest {
+                payload,
+                said,
+                found,
+            });
+        }
+    }
+    Ok(RowKind::Written(content))
 }
 
 fn refuse(field: &'static str, value: &[u8], reason: &'static str) -> DumpError {
@@ -342,7 +395,15 @@ fn parse_digest(text: &[u8]) -> Result<Option<String>, DumpError> {
 fn attributes(fields: &[&[u8]]) -> Result<Vec<Attribute>, DumpError> {
     const FIELD: &str = "attribute";
     let mut attributes: Vec<Attribute> = Vec::with_capacity(fields.len());
+    // A space at the end of a line is nothing, as for mkcomposefs.
+    let fields = match fields {
+        [fields @ .., []] => fields,
+        fields => fields,
+    };
     for field in fields {
+        if field.is_empty() {
+            return Err(DumpError::EmptyField { field: FIELD });
+        }
         let at = field.iter().position(|byte| *byte == b'=');
         let at = at.ok_or_else(|| refuse(FIELD, field, "has no '='"))?;
         let name = unescaped(FIELD, &field[..at])?;

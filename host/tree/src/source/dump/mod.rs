@@ -6,28 +6,30 @@
 //!                  └── payload ──> a file below `basedir`, held to its size and to its fs-verity digest
 //! ```
 //!
-//! The format is that of composefs-dump(5). Hard links may name what comes later. Of a regular file the payload is a path below
-//! the folder of objects, in which no link is followed.
+//! The format is that of composefs-dump(5). Hard links may name what comes later, and one another. Of a regular file the payload is a
+//! path below the folder of objects, in which no link is followed. Objects of files that are left out are not looked for.
 
 mod error;
 mod fields;
 mod fsverity;
 mod objects;
+mod wanted;
 
 pub use error::DumpError;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{BufRead as _, BufReader, Cursor, Read as _};
 use std::path::{Path, PathBuf};
 
 use super::budget::{Kept, OverBudget};
 use super::error::SourceError;
 use super::forest::{Body, Forest, Inode, InodeId, Metadata};
-use super::store::{MemoryStore, Store, StoredFile, long};
+use super::store::{MemoryStore, StoredFile, long};
 use crate::Kind;
+use crate::recognise::{Class, Format, HEAD, recognise};
 use cellblock_text::PathBytes;
 use fields::{Row, RowKind};
-use objects::Objects;
+use wanted::{WantedObject, WantedObjects};
 
 /// The bytes of one line: a path, a target, all attributes that a node may have, and content that is written out.
 const MOST_LINE: usize = 1 << 20;
@@ -44,8 +46,9 @@ pub struct Dump {
 /// A dumpfile that was read.
 pub(super) struct ReadDump {
     pub(super) forest: Forest,
-    /// What holds the content, in the order of the stores' numbers.
-    pub(super) stores: Vec<Box<dyn Store>>,
+    /// What is written out in it: the first store.
+    pub(super) written: MemoryStore,
+    pub(super) objects: WantedObjects,
 }
 
 /// Reads a dumpfile; its stores have the numbers from `store` on.
@@ -54,16 +57,37 @@ pub(super) fn read(dump: &Dump, store: u32, kept: &mut Kept) -> Result<ReadDump,
         path: dump.file.clone(),
         error,
     };
-    let mut reader = BufReader::new(File::open(&dump.file).map_err(open)?);
+    let not_one = |found, advice| SourceError::NotADump {
+        path: dump.file.clone(),
+        found,
+        advice,
+    };
+    if dump.file == Path::new("-") {
+        return Err(not_one(
+            "standard input",
+            "write it into a file, and name that",
+        ));
+    }
+    let mut file = File::open(&dump.file).map_err(open)?;
+    let mut head = Vec::new();
+    let read = file.by_ref().take(long(HEAD)).read_to_end(&mut head);
+    read.map_err(open)?;
+    // Text can have the marks of some formats in it.
+    if !head.starts_with(b"/")
+        && let Some(format) = recognise(&head)
+    {
+        return Err(not_one(format.name, advice(format)));
+    }
+    let mut reader = BufReader::new(Cursor::new(head).chain(file));
     let mut planting = Planting {
         dump,
         forest: Forest::new(),
         kept,
         store,
         written: Vec::new(),
-        objects: None,
-        links: Vec::new(),
-        seen: BTreeMap::new(),
+        objects: Vec::new(),
+        links: BTreeMap::new(),
+        seen: BTreeSet::new(),
     };
     let mut number = 0;
     loop {
@@ -92,6 +116,17 @@ pub(super) fn read(dump: &Dump, store: u32, kept: &mut Kept) -> Result<ReadDump,
     planting.finish()
 }
 
+/// What helps against something that is no dumpfile.
+fn advice(format: &Format) -> &'static str {
+    match format.class {
+        Class::Compressed(_) | Class::OtherCompression => "decompress it first",
+        Class::Filesystem => {
+            "`composefs-info dump IMAGE` writes that of an image; with image: before its path it is content itself"
+        }
+        _ => "it is text, and its lines begin with a path",
+    }
+}
+
 fn failure(path: &Path, line: usize, error: DumpError) -> SourceError {
     SourceError::Dump {
         path: path.into(),
@@ -107,11 +142,19 @@ struct Planting<'a> {
     /// The number of the store of what is written out; objects have the next one.
     store: u32,
     written: Vec<Vec<u8>>,
-    objects: Option<Objects>,
-    /// Hard links, with their lines.
-    links: Vec<(usize, Vec<u8>, Vec<u8>)>,
+    objects: Vec<WantedObject>,
+    /// Hard links by their path.
+    links: BTreeMap<Vec<u8>, Link>,
     /// Every path, hard links included.
-    seen: BTreeMap<Vec<u8>, ()>,
+    seen: BTreeSet<Vec<u8>>,
+}
+
+/// A hard link that is still to be made.
+struct Link {
+    line: usize,
+    target: Vec<u8>,
+    /// What it leads to, once that is known.
+    inode: Option<InodeId>,
 }
 
 /// The names of an absolute path.
@@ -125,14 +168,20 @@ impl Planting<'_> {
         let failed = |error| failure(&self.dump.file, number, error);
         let row = Row::parse(line).map_err(failed)?;
         let path = row.path.clone();
-        if self.seen.insert(path.clone(), ()).is_some() {
+        if !self.seen.insert(path.clone()) {
             let path = PathBytes(path);
             return Err(failed(DumpError::Twice { path }));
         }
         let length = path.len() + row.written_bytes();
         if let RowKind::HardLink(target) = row.content {
-            self.links.push((number, path.clone(), target));
-            return self.count(&path, length);
+            self.count(&path, length)?;
+            let link = Link {
+                line: number,
+                target,
+                inode: None,
+            };
+            self.links.insert(path, link);
+            return Ok(());
         }
         let metadata = Metadata {
             mode: row.mode,
@@ -145,11 +194,13 @@ impl Planting<'_> {
             RowKind::Directory => Body::Directory(BTreeMap::new()),
             RowKind::Other(kind) => Body::Other(kind),
             RowKind::Written(bytes) => self.written(bytes)?,
-            RowKind::Object { payload, digest } => {
-                let body = self.object(number, &path, &payload, row.size, digest.as_deref())?;
-                self.seen.insert(path.clone(), ());
-                body
-            }
+            RowKind::Object { payload, digest } => self.object(WantedObject {
+                line: number,
+                path: path.clone(),
+                payload,
+                size: row.size,
+                digest,
+            })?,
             RowKind::HardLink(_) => unreachable!("it was taken before"),
         };
         self.count(&path, length)?;
@@ -227,85 +278,97 @@ impl Planting<'_> {
         })
     }
 
-    /// A file whose content is an object.
-    fn object(
-        &mut self,
-        line: usize,
-        path: &[u8],
-        payload: &[u8],
-        size: u64,
-        digest: Option<&str>,
-    ) -> Result<Body, SourceError> {
-        let failed = |error| failure(&self.dump.file, line, error);
-        let Some(basedir) = &self.dump.basedir else {
-            return Err(failed(DumpError::NoBasedir {
-                payload: payload.into(),
-            }));
-        };
-        if self.objects.is_none() {
-            self.objects = Some(Objects::open(basedir)?);
-        }
-        let objects = self.objects.as_mut().expect("it was just opened");
-        let object = objects.get(payload)?;
-        if object.size != size {
-            return Err(failed(DumpError::Size {
-                path: path.into(),
-                said: size,
-                found: object.size,
-            }));
-        }
-        if let Some(said) = digest {
-            let found = objects.digest(payload, said.len())?;
-            if found != said {
-                return Err(failed(DumpError::Digest {
-                    payload: payload.into(),
-                    said: said.to_owned(),
-                    found,
-                }));
-            }
-        }
+    /// A file whose content is an object, which nobody has looked for yet.
+    fn object(&mut self, wanted: WantedObject) -> Result<Body, SourceError> {
+        let number = u32::try_from(self.objects.len()).map_err(|_| SourceError::TooManyNodes)?;
+        let size = wanted.size;
+        self.objects.push(wanted);
         Ok(Body::File {
             size,
-            sparse: object.sparse,
+            sparse: false,
             content: StoredFile {
                 store: self.store.checked_add(1).ok_or(SourceError::TooManyNodes)?,
-                number: object.number,
+                number,
             },
         })
     }
 
     fn finish(mut self) -> Result<ReadDump, SourceError> {
-        for (line, path, target) in std::mem::take(&mut self.links) {
-            let failed = |found| {
-                let error = DumpError::LinkTarget {
-                    path: path.as_slice().into(),
-                    target: target.as_slice().into(),
-                    found,
-                };
-                failure(&self.dump.file, line, error)
-            };
-            let to = self.forest.lookup(&names(&target));
-            let to = to.ok_or_else(|| failed("in no line of a file"))?;
-            if matches!(self.forest.body(to), Body::Directory(_)) {
-                return Err(failed("a directory"));
-            }
+        self.resolve()?;
+        for (path, link) in std::mem::take(&mut self.links) {
             let names = names(&path);
             let Some((name, parents)) = names.split_last() else {
-                return Err(failed("no name for the root directory"));
+                return Err(self.wrong_link(&path, &link, "no name for the root directory"));
             };
-            let parent = self.parent(line, &path, parents)?;
-            self.forest.link(parent, name, to);
-        }
-        let mut stores: Vec<Box<dyn Store>> = vec![Box::new(MemoryStore(self.written))];
-        if let Some(objects) = self.objects {
-            stores.push(Box::new(objects.into_store()));
+            let parent = self.parent(link.line, &path, parents)?;
+            let inode = link.inode.expect("every link was resolved");
+            self.forest.link(parent, name, inode);
         }
         Ok(ReadDump {
             forest: self.forest,
-            stores,
+            written: MemoryStore(self.written),
+            objects: WantedObjects {
+                dump: self.dump.clone(),
+                store: self.store,
+                wanted: self.objects,
+            },
         })
     }
+
+    /// Finds what hard links lead to, which may be other links: each is looked at once, though many lead through it.
+    fn resolve(&mut self) -> Result<(), SourceError> {
+        let paths: Vec<Vec<u8>> = self.links.keys().cloned().collect();
+        for first in &paths {
+            // The links on the way, of which none is resolved.
+            let mut way: Vec<&[u8]> = Vec::new();
+            let mut at = &first[..];
+            let inode = loop {
+                let Some(link) = self.links.get(at) else {
+                    break self.target(way.last().expect("the first one is a link"))?;
+                };
+                if let Some(inode) = link.inode {
+                    break inode;
+                }
+                if way.len() > self.links.len() {
+                    return Err(self.wrong_link(first, &self.links[first], CIRCLE));
+                }
+                way.push(at);
+                at = &link.target;
+            };
+            let way: Vec<Vec<u8>> = way.into_iter().map(<[u8]>::to_vec).collect();
+            for path in way {
+                if let Some(link) = self.links.get_mut(&path) {
+                    link.inode = Some(inode);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What a link to no other link leads to.
+    fn target(&self, path: &[u8]) -> Result<InodeId, SourceError> {
+        let link = &self.links[path];
+        match self.forest.lookup(&names(&link.target)) {
+            None => Err(self.wrong_link(path, link, "in no line of a file")),
+            Some(to) if matches!(self.forest.body(to), Body::Directory(_)) => {
+                Err(self.wrong_link(path, link, "a directory"))
+            }
+            Some(to) => Ok(to),
+        }
+    }
+
+    fn wrong_link(&self, path: &[u8], link: &Link, found: &'static str) -> SourceError {
+        let error = DumpError::LinkTarget {
+            path: path.into(),
+            target: link.target.as_slice().into(),
+            found,
+        };
+        failure(&self.dump.file, link.line, error)
+    }
 }
+
+/// What a link is that leads to itself.
+const CIRCLE: &str = "a hard link that leads back to it";
 
 /// What a node is that has neither children nor content.
 fn device(rdev: u64) -> (u32, u32) {

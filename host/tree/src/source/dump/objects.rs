@@ -33,6 +33,8 @@ pub(super) struct Objects {
     numbers: BTreeMap<(u32, Box<[u8]>), u32>,
     files: Vec<WalkedFile>,
     known: BTreeMap<Vec<u8>, Object>,
+    /// The digests that have been computed, by the object's number and by how many digits they have.
+    digests: BTreeMap<(u32, usize), String>,
     open: OpenDirectories,
 }
 
@@ -63,6 +65,7 @@ impl Objects {
             numbers: BTreeMap::new(),
             files: Vec::new(),
             known: BTreeMap::new(),
+            digests: BTreeMap::new(),
             open: OpenDirectories::default(),
         })
     }
@@ -95,9 +98,22 @@ impl Objects {
         Ok(object)
     }
 
-    /// The fs-verity digest of an object that has been asked for, with so many hexadecimal digits.
-    pub(super) fn digest(&mut self, payload: &[u8], digits: usize) -> Result<String, SourceError> {
+    /// The fs-verity digest of an object, with so many hexadecimal digits. It is read once, however many files it is the content of.
+    pub(super) fn digest(&mut self, payload: &[u8], digits: usize) -> Result<&str, SourceError> {
         let object = self.get(payload)?;
+        if !self.digests.contains_key(&(object.number, digits)) {
+            let digest = self.hashed(payload, object, digits)?;
+            self.digests.insert((object.number, digits), digest);
+        }
+        Ok(&self.digests[&(object.number, digits)])
+    }
+
+    fn hashed(
+        &mut self,
+        payload: &[u8],
+        object: Object,
+        digits: usize,
+    ) -> Result<String, SourceError> {
         let (directory, name) = self.place(payload)?;
         let file = File::from(self.opened(directory, name, payload)?);
         let reader = BufReader::with_capacity(BUFFER, &file);

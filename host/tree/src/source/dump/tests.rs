@@ -7,6 +7,7 @@ use std::path::Path;
 use cellblock_judges::judge;
 use tempfile::TempDir;
 
+use super::objects::Objects;
 use super::{Dump, DumpError, fsverity};
 use crate::source::{Gathered, ReadOptions, Source, SourceError, What, read_sources};
 use crate::{Kind, NodeId};
@@ -164,7 +165,7 @@ fn a_line_that_cannot_be_is_named() {
     let folder = folder();
     let long = format!("/{} 0", "a".repeat(2 << 20));
     let name = format!("/{} 0 40755 2 0 0 0 1.0 - - -", "a".repeat(256));
-    let faults: [(&str, &str); 24] = [
+    let faults: [(&str, &str); 31] = [
         ("/a 0 40755 2 0 0 0 1.0 - -", "has 10 fields"),
         ("a 0 40755 2 0 0 0 1.0 - - -", "does not begin with /"),
         ("/a/../b 0 40755 2 0 0 0 1.0 - - -", ". or .. in it"),
@@ -213,6 +214,34 @@ fn a_line_that_cannot_be_is_named() {
             "is there twice",
         ),
         (&long, "longer than 1048576 bytes"),
+        (
+            "/a 0  100644 1 0 0 0 1.0 - - -",
+            "has an empty mode: one space is between two fields",
+        ),
+        (
+            "/a 0 100644 1 0 0 0 1.0  - -",
+            "has an empty payload: one space",
+        ),
+        (
+            "/a 0 100644 1 0 0 0 1.0 - - -  user.a=1",
+            "has an empty attribute: one space",
+        ),
+        (
+            "/a 0 40755 2 0 0 0 1.0 x - -",
+            "the payload 'x', which is for a regular file",
+        ),
+        (
+            "/a 0 20600 2 0 0 259 1.0 - x -",
+            "the content 'x', which is for a regular file",
+        ),
+        (
+            "/a 1 120777 2 0 0 259 1.0 x - 3d248ca542a24fc62d1c43b916eae5016878e2533c88238480b26128a1f1af95",
+            "which is for a regular file",
+        ),
+        (
+            "/a 1 100644 2 0 0 259 1.0 - x 3d248ca542a24fc62d1c43b916eae5016878e2533c88238480b26128a1f1af95",
+            "says that /a has the fs-verity digest 3d248ca5",
+        ),
     ];
     for (line, reason) in faults {
         match read(folder.path(), &format!("{ROOT}{line}\n"), true).err() {
@@ -247,6 +276,138 @@ fn a_line_that_cannot_be_is_named() {
             .to_string()
             .contains("begins with a line for /")
     );
+}
+
+#[test]
+fn a_hard_link_may_lead_to_another_in_any_order_and_not_to_itself() {
+    const ROOT: &str = "/ 0 40755 2 0 0 0 1.0 - - - \n/d 0 40755 2 0 0 0 1.0 - - - user.a=1 \n";
+    let folder = folder();
+    let link = |path: &str, target: &str| format!("{path} 0 @100644 1 0 0 0 1.0 {target} - -\n");
+    let file = "/f 1 100644 1 0 0 0 1.0 - x -\n".to_owned();
+    // In the order of paths and against it, before and behind the file.
+    for lines in [
+        [
+            link("/a", "/b"),
+            link("/b", "/d/c"),
+            link("/d/c", "/f"),
+            file.clone(),
+        ],
+        [
+            file.clone(),
+            link("/a", "/f"),
+            link("/b", "/a"),
+            link("/d/c", "/b"),
+        ],
+    ] {
+        let gathered = read(folder.path(), &[ROOT, &lines.concat()].concat(), false).unwrap();
+        let links = gathered.tree.nodes();
+        let links = links.filter(|node| matches!(node.kind, Kind::HardLink(NodeId(1))));
+        assert_eq!(links.count(), 3);
+        assert_eq!(content(&gathered, "/d/c"), b"x");
+    }
+    for lines in [
+        [link("/a", "/a"), file.clone()],
+        [link("/a", "/b"), link("/b", "/a")],
+    ] {
+        let told = read(folder.path(), &[ROOT, &lines.concat()].concat(), false).unwrap_err();
+        let told = told.to_string();
+        assert!(told.contains("line 3 is a hard link from /a to"), "{told}");
+        assert!(told.contains("a hard link that leads back to it"), "{told}");
+    }
+    // A chain is followed once, and not from each of its links.
+    let mut chain: String = (0..20_000)
+        .map(|at| link(&format!("/{at:05}"), &format!("/{:05}", at + 1)))
+        .collect();
+    chain.push_str("/20000 1 100644 1 0 0 0 1.0 - x -\n");
+    let gathered = read(folder.path(), &[ROOT, &chain].concat(), false).unwrap();
+    assert_eq!(content(&gathered, "/19999"), b"x");
+}
+
+#[test]
+fn objects_of_files_that_are_left_out_are_not_looked_for() {
+    let folder = folder();
+    let own = fsverity::digest(Cursor::new(object()), 259, 64).unwrap();
+    let text = example(&own)
+        + "/x 0 40755 2 0 0 0 1.0 - - -\n\
+           /x/absent 1 100644 1 0 0 0 1.0 no/such - -\n\
+           /x/other 259 100644 1 0 0 0 1.0 35/d02f81 - 7d7a7a2ae8bfc39b0f5a5de3d9d2b5a1c2e8c9c5d2a9d6b5dd57d9ad9c9b3b7a\n";
+    let told = read(folder.path(), &text, true).unwrap_err().to_string();
+    assert!(told.contains("no/such"), "{told}");
+    let gather = |change: &dyn Fn(&mut Source)| {
+        let mut source = Source::new(What::Composefs(Dump {
+            file: folder.path().join("root.dump"),
+            basedir: Some(folder.path().join("objects")),
+        }));
+        change(&mut source);
+        let no_spool = || Err(std::io::ErrorKind::Unsupported.into());
+        read_sources(&[source], &no_spool, &ReadOptions::within(0))
+    };
+    let gathered = gather(&|source| source.exclude = vec!["/x".to_owned()]).unwrap();
+    assert_eq!(content(&gathered, "/a-hardlink"), object());
+    let gathered = gather(&|source| source.from = Some(b"/a-dir".to_vec())).unwrap();
+    assert_eq!(content(&gathered, "/a-file"), object());
+    let told = gather(&|source| source.exclude = vec!["absent".to_owned()]);
+    let told = told.unwrap_err().to_string();
+    assert!(told.contains("line 17 says that 35/d02f81 has"), "{told}");
+}
+
+#[test]
+fn an_object_of_many_files_is_hashed_once() {
+    let folder = folder();
+    let mut objects = Objects::open(&folder.path().join("objects")).unwrap();
+    let first = objects.digest(b"35/d02f81", 64).unwrap().to_owned();
+    // Nothing reads it again.
+    fs::remove_file(folder.path().join("objects/35/d02f81")).unwrap();
+    assert_eq!(objects.digest(b"35/d02f81", 64).unwrap(), first);
+    objects.digest(b"35/d02f81", 128).unwrap_err();
+}
+
+#[test]
+fn what_is_given_for_a_dumpfile_is_named() {
+    let folder = folder();
+    let refused = |file: &Path| {
+        let basedir = None;
+        let source = Source::new(What::Composefs(Dump {
+            file: file.into(),
+            basedir,
+        }));
+        let no_spool = || Err(std::io::ErrorKind::Unsupported.into());
+        let error = read_sources(&[source], &no_spool, &ReadOptions::within(0)).unwrap_err();
+        assert_eq!(error.misnamed(), Some(file));
+        error.to_string()
+    };
+    let mut erofs = vec![0; 2048];
+    erofs[1024..1028].copy_from_slice(&0xe0f5_e1e2_u32.to_le_bytes());
+    for (name, bytes, parts) in [
+        (
+            "root.dump.gz",
+            &b"\x1f\x8b\x08\0\0\0\0\0\0\x03"[..],
+            ["gzip", "decompress it first"],
+        ),
+        (
+            "root.cfs",
+            &erofs,
+            ["an erofs", "`composefs-info dump IMAGE`"],
+        ),
+        (
+            "disk",
+            b"QFI\xfb\0\0\0\x03",
+            ["a qcow2 image", "its lines begin with a path"],
+        ),
+    ] {
+        let file = folder.path().join(name);
+        fs::write(&file, bytes).unwrap();
+        let told = refused(&file);
+        for part in parts {
+            assert!(told.contains(part), "{told}");
+        }
+    }
+    assert!(refused(Path::new("-")).contains("- is standard input, and no composefs dumpfile"));
+    // A path may have the mark of an archive in it.
+    let mut text = "/ 0 40755 2 0 0 0 1.0 - - -\n/".to_owned();
+    text.push_str(&"a".repeat(257 - text.len()));
+    text.push_str("ustar 0 40755 2 0 0 0 1.0 - - -\n");
+    read(folder.path(), &text, false).unwrap();
 }
 
 #[test]

@@ -258,6 +258,17 @@ pub enum SourceError {
         error: ContextsError,
     },
 
+    /// Something else is given for a composefs dumpfile.
+    #[error("{} is {found}, and no composefs dumpfile: {advice}", path.display())]
+    NotADump {
+        /// The file.
+        path: PathBuf,
+        /// What it is.
+        found: &'static str,
+        /// What to do.
+        advice: &'static str,
+    },
+
     /// A composefs dumpfile is malformed, or its objects are others.
     #[error("{}: line {line} {error}", path.display())]
     Dump {
@@ -320,6 +331,7 @@ impl SourceError {
             | Self::Contexts { path, .. }
             | Self::Metadata { path, .. }
             | Self::Dump { path, .. }
+            | Self::NotADump { path, .. }
             | Self::Archive {
                 path,
                 error:

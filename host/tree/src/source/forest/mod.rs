@@ -150,6 +150,20 @@ impl Forest {
         (0..).map(InodeId).zip(&mut self.inodes)
     }
 
+    /// Which inodes have a name, the root included.
+    pub(crate) fn named(&self) -> Vec<bool> {
+        let mut named = vec![false; self.inodes.len()];
+        let mut pending = vec![InodeId::ROOT];
+        while let Some(id) = pending.pop() {
+            // A directory has one name.
+            named[id.index()] = true;
+            if let Body::Directory(children) = self.body(id) {
+                pending.extend(children.values());
+            }
+        }
+        named
+    }
+
     /// The first path, in the order of the tree, of an inode that is `wanted`; none if all of those have lost their names.
     pub(crate) fn first_named(
         &self,
@@ -436,12 +450,19 @@ impl Forest {
         Ok(hidden)
     }
 
-    /// Sets owners and modes of everything that the source says something about. Times that are later than `latest` become it.
+    /// Times that are later than `latest` become it.
+    pub(crate) fn clamp(&mut self, latest: Timestamp) {
+        let metadata = self.inodes.iter_mut().filter_map(|it| it.metadata.as_mut());
+        for modified in metadata.filter_map(|it| it.modified.as_mut()) {
+            *modified = latest.min(*modified);
+        }
+    }
+
+    /// Sets owners and modes of everything that the source says something about.
     pub(crate) fn apply(
         &mut self,
         owner: Option<(u32, u32)>,
         mode: Option<&ModeRule>,
-        latest: Option<Timestamp>,
         sets: &mut AttributeSets,
     ) {
         for inode in &mut self.inodes {
@@ -450,9 +471,6 @@ impl Forest {
             };
             if let Some((uid, gid)) = owner {
                 (metadata.uid, metadata.gid) = (uid, gid);
-            }
-            if let (Some(modified), Some(latest)) = (&mut metadata.modified, latest) {
-                *modified = latest.min(*modified);
             }
             let is_symlink = matches!(inode.body, Body::Other(Kind::Symlink(_)));
             if let Some(rule) = mode

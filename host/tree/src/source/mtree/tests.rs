@@ -58,6 +58,34 @@ fn shown(gathered: &Gathered) -> Vec<String> {
 }
 
 #[test]
+fn what_is_told_of_a_path_goes_over_what_is_said_of_all() {
+    let folder = root();
+    let file = folder.path().join("spec.mtree");
+    fs::write(&file, "./etc/file uid=33 mode=0600\n./etc/deep gid=44\n").unwrap();
+    let source = Source {
+        metadata: Some(file),
+        owner: Some((7, 8)),
+        mode: Some("u=rwX,go=rX".parse().unwrap()),
+        ..Source::new(What::Directory(folder.path().join("root")))
+    };
+    let no_spool = || Err(std::io::ErrorKind::Unsupported.into());
+    let options = ReadOptions {
+        time: Some(Timestamp::default()),
+        ..ReadOptions::within(0)
+    };
+    let gathered = read_sources(&[source], &no_spool, &options).unwrap();
+    let expected = [
+        "/ 7:8 0755 0.0",
+        "/etc 7:8 0755 0.0",
+        "/etc/deep 7:44 0755 0.0",
+        "/etc/deep/other 7:8 0644 0.0",
+        "/etc/file 33:8 0600 0.0",
+        "/etc/link 7:8 0777 0.0 file",
+    ];
+    assert_eq!(shown(&gathered), expected);
+}
+
+#[test]
 fn names_stand_in_the_directory_that_was_entered_and_paths_in_the_root() {
     let folder = root();
     let specification = "#mtree\n/set type=file uid=1 gid=2 mode=0640 time=5.000000007\n. type=dir mode=0755\n\
