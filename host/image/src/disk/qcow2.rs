@@ -18,6 +18,7 @@ const DATA_FILE_NAME: u32 = 0x4441_5441;
 const LONGEST_NAME: u32 = 1023;
 /// The most extensions that are looked through.
 const MOST_EXTENSIONS: usize = 64;
+const SECTOR: u64 = 512;
 /// The parts of a cluster that has parts.
 const SUBCLUSTERS: u64 = 32;
 
@@ -28,7 +29,7 @@ pub(super) struct Qcow2 {
     coding: Coding,
     /// Whether entries of the second level tell of parts of clusters.
     has_subclusters: bool,
-    /// Whether entries can say that a cluster is zeros.
+    /// Whether entries can say that a cluster is zeros: in version 2 their bit for it is reserved.
     has_zeros: bool,
     /// Where the tables of the second level are; 0 for one that is not there.
     first_level: Vec<u64>,
@@ -59,20 +60,23 @@ impl Qcow2 {
             };
             return Err(fault.into());
         }
-        let coding = match compression {
-            0 => Coding::Deflate,
-            1 => Coding::Zstd,
-            other => {
+        let is_marked = features & features::COMPRESSION != 0;
+        let coding = match (compression, is_marked) {
+            (0, false) => Coding::Deflate,
+            (1, true) => Coding::Zstd,
+            (kind, _) => {
+                let expected = "0 (zlib) without the incompatible feature for another kind (bit 3), or 1 (zstd) with it";
                 let fault = DiskFault::Number {
                     what: "the kind of compression",
-                    value: other.into(),
-                    expected: "0 (zlib) or 1 (zstd)".to_owned(),
+                    value: kind.into(),
+                    expected: expected.to_owned(),
                 };
                 return Err(fault.into());
             }
         };
         let mut qcow2 = Self {
-            size: header.size.get(),
+            // What is not a whole sector no machine sees.
+            size: header.size.get() / SECTOR * SECTOR,
             cluster_bits,
             coding,
             has_subclusters,
@@ -107,7 +111,7 @@ impl Qcow2 {
         let header: Header3 = stored.get("its header", size_of::<Header>() as u64)?;
         let features = header.incompatible.get();
         let has_compression = u64::from(header.length.get()) > COMPRESSION;
-        let compression = if features & features::COMPRESSION != 0 && has_compression {
+        let compression = if has_compression {
             stored.get::<u8>("its header", COMPRESSION)?
         } else {
             0
@@ -252,13 +256,20 @@ impl Layout for Qcow2 {
             let bits = u64::from_be_bytes(stored.entry(what, offset + 8)?);
             return Ok(subcluster(start, cluster, data, bits, at));
         }
-        Ok(whole(
-            if data == 0 || self.has_zeros && entry & IS_ZERO != 0 {
-                Mapping::Zeros
-            } else {
-                Mapping::Plain(data)
-            },
-        ))
+        let is_zero = entry & IS_ZERO != 0;
+        if is_zero && !self.has_zeros {
+            let fault = DiskFault::Number {
+                what: "the lowest bit of an entry of a second-level table",
+                value: 1,
+                expected: "0, as it is reserved in version 2".to_owned(),
+            };
+            return Err(fault.into());
+        }
+        Ok(whole(if data == 0 || is_zero {
+            Mapping::Zeros
+        } else {
+            Mapping::Plain(data)
+        }))
     }
 }
 

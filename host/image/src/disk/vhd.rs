@@ -13,6 +13,29 @@ use crate::structures::vhd::{
 use cellblock_text::PathBytes;
 
 const SECTOR: u64 = 512;
+
+/// Programs by which a disk has the size that its footer says: Hyper-V, QEMU where it was told so, Disk2vhd, `XenConvert`, `XenServer`, Azure,
+/// `VirtualBox`. To Virtual PC and to all others that QEMU knows it has the size of its geometry, which is smaller as a rule (QEMU,
+/// block/vpc.c, of which this list is; `VirtualBox` reads its own disks so, and QEMU does not).
+const BY_SIZE: [&[u8]; 7] = [
+    b"win ", b"qem2", b"d2v ", b"CTXS", b"tap\0", b"wa\0\0", b"vbox",
+];
+/// The sectors of the largest geometry, which stands for disks that are larger than any geometry.
+const LARGEST_GEOMETRY: u64 = 65_535 * 16 * 255;
+
+/// The bytes of a disk.
+fn size(footer: &Footer) -> u64 {
+    let sectors =
+        u64::from(footer.cylinders.get()) * u64::from(footer.heads) * u64::from(footer.track);
+    let by_size = BY_SIZE.contains(&&footer.creator[..]);
+    if by_size || matches!(sectors, 0 | LARGEST_GEOMETRY) {
+        // What is not a whole sector no machine sees.
+        footer.size.get() / SECTOR * SECTOR
+    } else {
+        sectors * SECTOR
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct Vhd {
     size: u64,
@@ -40,8 +63,9 @@ impl Vhd {
             && footer.kind.get() == FIXED
             && footer.size.get() == end
             && is_summed(footer.as_bytes(), footer.checksum);
-        Ok(is_one.then_some(Self {
-            size: end,
+        Ok(is_one.then(|| Self {
+            // Where the footer is, there is no disk.
+            size: size(&footer).min(end),
             blocks: None,
         }))
     }
@@ -71,7 +95,7 @@ impl Vhd {
             let base = utf16(&header.parent);
             return Err(DiskFault::Base { base }.into());
         }
-        let (size, length) = (footer.size.get(), u64::from(header.block.get()));
+        let (size, length) = (size(&footer), u64::from(header.block.get()));
         if !length.is_power_of_two() || length < SECTOR {
             let fault = DiskFault::Number {
                 what: "the bytes of a block",

@@ -1,6 +1,7 @@
 //! What is read is what QEMU has written, and what is damaged is refused.
 #![allow(clippy::unwrap_used)]
 
+mod as_qemu;
 mod damaged;
 
 use std::fs::{self, File};
