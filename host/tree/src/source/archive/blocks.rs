@@ -111,6 +111,17 @@ impl<'a, R: ReadAt> Blocks<'a, R> {
         self.block("a header after the data").map(Some)
     }
 
+    /// The block at an offset that is not gone to; `None` if the archive ends before its end.
+    pub(super) fn peek(&self, offset: u64) -> Result<Option<[u8; BLOCK]>, ArchiveError> {
+        let end = offset.saturating_add(BLOCK_BYTES);
+        if self.bytes.reach(end)? < end {
+            return Ok(None);
+        }
+        let mut block = [0; BLOCK];
+        read_exact(self.bytes, &mut block, offset)?;
+        Ok(Some(block))
+    }
+
     /// The next block, which must be there.
     pub(super) fn block(&mut self, what: &'static str) -> Result<[u8; BLOCK], ArchiveError> {
         self.require(BLOCK_BYTES, what)?;

@@ -26,6 +26,11 @@ pub(super) fn check(block: &mut [u8; BLOCK], offset: u64) -> Result<&Header, Arc
     Ok(Header::from_byte_slice(block))
 }
 
+/// Whether a block is a header: its checksum is right.
+pub(super) fn is_one(block: &[u8; BLOCK]) -> bool {
+    check_sum(block, 0).is_ok()
+}
+
 fn check_sum(block: &[u8; BLOCK], offset: u64) -> Result<(), ArchiveError> {
     let header = Header::from_byte_slice(block);
     let stated = number(&header.as_old().cksum).ok();

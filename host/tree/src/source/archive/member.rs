@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::super::error::ArchiveError;
 use super::super::store::{Span, long};
 use super::WITHOUT;
-use super::blocks::{BLOCK, Blocks, ReadAt};
-use super::header::{check, field, name};
+use super::blocks::{BLOCK, BLOCK_BYTES, Blocks, ReadAt};
+use super::header::{check, field, is_one, name};
 use super::pax::{AttributeError, Extensions, Unknown};
 use super::sparse;
 use crate::{Attribute, Kind, Timestamp};
@@ -357,16 +357,36 @@ impl<'a, R: ReadAt> Members<'a, R> {
     }
 
     /// In a pax archive a hard link may bring its data along, once more (POSIX.1-2017, pax, "ustar Header Block", `typeflag` 1). In
-    /// those without pax headers old writers give links the size of the file, and no data. This is how bsdtar tells them.
+    /// those without pax headers old writers give links the size of the file, and no data: there what follows tells. This is how bsdtar
+    /// tells them.
     fn skip_data_of_link(&mut self, header: &Header, path: &[u8]) -> Result<(), ArchiveError> {
-        if !self.is_pax || header.as_ustar().is_none() {
+        if header.as_ustar().is_none() {
             return Ok(());
         }
         let own_size = field(&header.as_old().size, "size", path)?;
         let size = self.overridden(b"size", "size", path)?.unwrap_or(own_size);
+        if !self.is_pax && (size == 0 || !self.data_follows(size)?) {
+            return Ok(());
+        }
         self.count(size, path)?;
         self.blocks.skip(size, "the data")?;
         Ok(())
+    }
+
+    /// Whether what comes next is data of so many bytes: no header, nor the end. Zeros are the end, unless where the data would end there
+    /// is another header.
+    fn data_follows(&self, size: u64) -> Result<bool, ArchiveError> {
+        let next = self.blocks.offset();
+        Ok(match self.blocks.peek(next)? {
+            None => false,
+            Some(block) if block == [0; BLOCK] => {
+                let behind = size.checked_next_multiple_of(BLOCK_BYTES);
+                let behind = behind.and_then(|length| next.checked_add(length));
+                let behind = behind.map(|offset| self.blocks.peek(offset)).transpose()?;
+                behind.flatten().is_some_and(|block| is_one(&block))
+            }
+            Some(block) => !is_one(&block),
+        })
     }
 
     fn symlink(&self, header: &Header, path: &[u8]) -> Result<MemberKind, ArchiveError> {

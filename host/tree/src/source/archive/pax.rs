@@ -105,13 +105,20 @@ impl Extensions {
     /// Extended attributes and access control lists.
     pub(super) fn attributes(&self) -> Result<Vec<Attribute>, AttributeError> {
         let mut attributes = BTreeMap::new();
-        let records = self
-            .global
-            .iter()
-            .chain(self.local.iter().map(|(key, value)| (key, value)));
-        for (key, value) in records {
+        let records = || {
+            let local = self.local.iter().map(|(key, value)| (key, value));
+            self.global.iter().chain(local)
+        };
+        // bsdtar writes each attribute twice, with its name in the same encoding: where that is more than GNU tar's, it would be two.
+        let encoded = records().filter_map(|(key, _)| key.strip_prefix(ENCODED_ATTRIBUTE));
+        let encoded: BTreeSet<&[u8]> = encoded.collect();
+        for (key, value) in records() {
             if let Some(name) = key.strip_prefix(ATTRIBUTE) {
-                attributes.insert(gnu_decoded(name), value.clone());
+                let name = match encoded.contains(name) {
+                    true => percent_decoded(name).ok_or(AttributeError::Encoding)?,
+                    false => gnu_decoded(name),
+                };
+                attributes.insert(name, value.clone());
             } else if let Some(name) = key.strip_prefix(ENCODED_ATTRIBUTE) {
                 let value = base64(value).ok_or(AttributeError::Encoding)?;
                 attributes

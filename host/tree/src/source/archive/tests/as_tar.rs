@@ -90,6 +90,56 @@ fn without_pax_headers_the_size_of_a_hard_link_says_nothing() {
 }
 
 #[test]
+fn without_pax_headers_what_follows_a_hard_link_tells_whether_it_is_data() {
+    let linked = |builder: Builder, size| {
+        builder.raw(b"b", b'1', size, |header| {
+            header.as_old_mut().linkname[0] = b'a';
+        })
+    };
+    let of_a = || Builder::default().member(b"a", b'0', b"hello");
+    // Of zeros, it would look as the end of the archive.
+    for data in [&b"hello"[..], &[0; 600], &[0; 1024]] {
+        let size = u64::try_from(data.len()).unwrap();
+        let archive = linked(of_a(), size)
+            .data(data)
+            .member(b"c", b'0', b"world")
+            .end();
+        let tree = tree_of(&archive).unwrap();
+        assert_eq!(paths(&tree), ["/a", "/b", "/c"]);
+        assert_eq!(contents(&tree, "/c"), b"world");
+        assert_eq!(contents(&tree, "/a"), b"hello");
+    }
+    // At the end there is none, however large the link says that it is.
+    let whole = linked(of_a(), 1 << 30).end();
+    let without_end = linked(of_a(), 5).0;
+    for archive in [whole, without_end] {
+        assert_eq!(paths(&tree_of(&archive).unwrap()), ["/a", "/b"]);
+    }
+}
+
+#[test]
+fn an_attribute_that_bsdtar_writes_twice_is_one() {
+    // What bsdtar 3.6 writes of the attributes `user.\u{e4} b` and `user.c=d`.
+    let records: &[(&str, &[u8])] = &[
+        ("LIBARCHIVE.xattr.user.%C3%A4%20b", b"MQ"),
+        ("SCHILY.xattr.user.%C3%A4%20b", b"1"),
+        ("SCHILY.xattr.user.c%3Dd", b"2"),
+        ("LIBARCHIVE.xattr.user.c%3Dd", b"Mg"),
+    ];
+    let archive = Builder::default()
+        .pax(b'x', records)
+        .member(b"a", b'0', b"")
+        .end();
+    let tree = tree_of(&archive).unwrap();
+    let attributes = tree.node(find(&tree, "/a")).attributes;
+    let shown: Vec<_> = attributes
+        .iter()
+        .map(|it| (str::from_utf8(&it.name).unwrap(), &it.value[..]))
+        .collect();
+    assert_eq!(shown, [("user.c=d", &b"2"[..]), ("user.\u{e4} b", b"1")]);
+}
+
+#[test]
 fn a_directory_with_members_in_it_is_not_replaced() {
     let full = || {
         Builder::default()
