@@ -78,7 +78,7 @@ fn a_guest_for_another_version_is_refused_by_version() {
                      get a cellblock that has it, or build the guest for {ours}\n"
                 )
             );
-            assert_eq!(outcome.code, Some(1));
+            assert_eq!(outcome.code, Some(2));
             assert_eq!(bench.names(), ["new.wasm"]);
         }
     }

@@ -1,5 +1,6 @@
 //! Guests that want more than they get.
 
+use crate::hostile::template;
 use crate::support::bench::{Outcome, case, repository};
 use crate::support::{Bench, component};
 
@@ -67,7 +68,7 @@ fn an_import_beyond_the_contract_is_refused_by_name() {
         let bench = Bench::new();
         component::component(&bench, name);
         assert_eq!(
-            refused(&bench, name, &[]),
+            refused_as(2, &bench, name, &[]),
             format!(
                 "error: the guest 'hostile' imports {import}, which is not in the contract: \
                  a formatter gets its partition, its tree and nothing else\n"
@@ -80,7 +81,7 @@ fn an_import_beyond_the_contract_is_refused_by_name() {
 fn a_function_that_an_interface_does_not_have_is_refused_by_name() {
     let bench = Bench::new();
     component::component(&bench, "unlisted");
-    let error = refused(&bench, "unlisted", &[]);
+    let error = refused_as(2, &bench, "unlisted", &[]);
     assert!(error.contains("the guest 'hostile'"), "{error}");
     assert!(error.contains("read-host-file"), "{error}");
 }
@@ -184,8 +185,7 @@ fn a_write_past_the_end_of_the_partition_is_refused() {
     let bench = Bench::new();
     component::formatter(&bench, "write-outside");
     let error = refused(&bench, "write-outside", &[]);
-    let start =
-        "error: partition 'victim': the formatter could not use its partition: insufficient-space";
+    let start = "error: partition 'victim': the formatter 'hostile' says: it could not use its partition: insufficient-space";
     assert!(error.starts_with(start), "{error}");
 }
 
@@ -194,8 +194,7 @@ fn a_partition_cannot_grow() {
     let bench = Bench::new();
     component::formatter(&bench, "grow-partition");
     let error = refused(&bench, "grow-partition", &[]);
-    let start =
-        "error: partition 'victim': the formatter could not use its partition: not-permitted";
+    let start = "error: partition 'victim': the formatter 'hostile' says: it could not use its partition: not-permitted";
     assert!(error.starts_with(start), "{error}");
 }
 
@@ -204,9 +203,221 @@ fn a_path_leads_nowhere() {
     let bench = Bench::new();
     component::formatter(&bench, "open-path");
     let error = refused(&bench, "open-path", &[]);
-    let start =
-        "error: partition 'victim': the formatter could not use its partition: not-directory";
+    let start = "error: partition 'victim': the formatter 'hostile' says: it could not use its partition: not-directory";
     assert!(error.starts_with(start), "{error}");
+}
+
+/// What is said of a formatter with this text, whose `$format` has this body.
+fn said_of(text: &str, body: &str, options: &[&str]) -> (Option<i32>, String) {
+    let [wasm, process] = ["wasm", "process"].map(|walls| {
+        let bench = Bench::new();
+        let text = format!("{text} {}", template::format(body));
+        bench.write("own.wasm", component::formatter_of(&text));
+        let made = ["mkfs", "own", "-o", "own.img", "--size", "1MiB"];
+        let guest = ["--guest", "own=own.wasm", "--walls", walls];
+        let outcome = bench.run(&[&made[..], &guest, options].concat());
+        (outcome.code, outcome.stderr)
+    });
+    assert_eq!(wasm.0, process.0, "{}", process.1);
+    wasm
+}
+
+#[test]
+fn what_a_formatter_logged_is_told_if_it_fails_too() {
+    const TEXT: &str = r#"(data (i32.const 2048) "read a bad block looking around")"#;
+    const LOG: &str = "(call $log (i32.const 2) (i32.const 2048) (i32.const 16)) \
+                       (call $log (i32.const 1) (i32.const 2065) (i32.const 6)) \
+                       (call $log (i32.const 0) (i32.const 2073) (i32.const 6))";
+    let too_large = "(call $refuse (i32.const 1) (i32.const 0)) (i64.store (i32.const 528) (i64.const 5)) (i32.const -2)";
+    for (end, code, told) in [
+        (
+            "(unreachable)",
+            1,
+            "the guest 'own' failed: wasm trap: wasm `unreachable` instruction executed",
+        ),
+        (
+            too_large,
+            2,
+            "the formatter 'own' says: too large: the most that hostile can have is 5 bytes",
+        ),
+    ] {
+        let body = format!("{LOG} {end}");
+        let error = format!("error: {told}; it says:\n    | read a bad block\n");
+        assert_eq!(said_of(TEXT, &body, &["-q"]), (Some(code), error.clone()));
+        let (_, said) = said_of(TEXT, &body, &["-v"]);
+        assert!(said.ends_with(&error), "{said}");
+        for line in ["read a bad block", "lookin", "around"] {
+            let line = format!("\nown: its formatter says: {line}\n");
+            assert!(said.contains(&line), "{said}");
+        }
+    }
+    // One that succeeds says as much.
+    let body = format!("{LOG} (i32.const -1)");
+    let (code, said) = said_of(TEXT, &body, &["-v"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(
+        said.contains("\nwarning: own: its formatter says: read a bad block\n"),
+        "{said}"
+    );
+    assert!(
+        said.contains("\nown: its formatter says: around\n"),
+        "{said}"
+    );
+    let warned = "warning: own: its formatter says: read a bad block\n".to_owned();
+    assert_eq!(said_of(TEXT, &body, &["-q"]), (Some(0), warned));
+}
+
+/// The formatter describes no options, and labels of 16 bytes, and looks at neither.
+#[test]
+fn options_and_labels_that_a_formatter_does_not_describe_are_refused_for_it() {
+    let made = |options: &[&str]| said_of("", "(i32.const -1)", options);
+    assert_eq!(
+        made(&["-q", "--label", "sixteen letters!"]),
+        (Some(0), String::new())
+    );
+    assert_eq!(
+        made(&["-q", "--label", "seventeen letters"]),
+        (
+            Some(2),
+            "error: the label 'seventeen letters' has 17 bytes, and hostile has room for 16\n"
+                .to_owned()
+        )
+    );
+    assert_eq!(
+        made(&["-q", "--option", "it's=1"]),
+        (
+            Some(2),
+            "error: hostile has no option 'it's', and no others\n".to_owned()
+        )
+    );
+    let bench = Bench::new();
+    component::formatter(&bench, "write-everywhere");
+    bench.write(
+        "image.toml",
+        "[[partition]]\ntype = \"linux-generic\"\nsize = \"1MiB\"\nfilesystem = \"own\"\noptions = { speed = \"2\" }\n\
+         [guests]\nown = \"write-everywhere.wasm\"\n",
+    );
+    let outcome = bench.run(&["build", "image.toml", "-o", "disk.img"]);
+    assert_eq!(outcome.code, Some(2), "{}", outcome.stderr);
+    let place = "hostile has no option 'speed', and no others\n --> image.toml:5:";
+    assert!(outcome.stderr.contains(place), "{}", outcome.stderr);
+}
+
+#[test]
+fn a_reader_is_shown_as_one_and_neither_is_taken_for_the_other() {
+    let bench = Bench::new();
+    let [formatter, reader] =
+        ["swap", "read-squashfs"].map(|name| repository(format!("guests/dist/{name}.wasm")));
+    let (formatter, reader) = (formatter.to_str().unwrap(), reader.to_str().unwrap());
+    let shown = bench.done(&["guests", reader]);
+    assert!(shown.starts_with("read-squashfs 0.1.0: "), "{shown}");
+    assert!(shown.contains("\n  reads         squashfs\n"), "{shown}");
+    assert!(shown.contains("--reader NAME=FILE"), "{shown}");
+    assert!(shown.contains("cellblock:format/listing@"), "{shown}");
+    let shown = bench.done(&["guests", "--json", reader]);
+    let shown: serde_json::Value = serde_json::from_str(&shown).unwrap();
+    assert_eq!(shown[0]["reads"], serde_json::json!(["squashfs"]));
+
+    for walls in ["wasm", "process"] {
+        let guest = format!("own={reader}");
+        let made = [
+            "mkfs", "own", "-o", "own.img", "--size", "1MiB", "--guest", &guest,
+        ];
+        let outcome = bench.run(&[&made[..], &["--walls", walls]].concat());
+        assert_eq!(
+            (outcome.code, &*outcome.stderr),
+            (
+                Some(2),
+                "error: the guest 'own' is a reader, and makes no file systems: --reader own=FILE.wasm has it read them\n"
+            )
+        );
+        bench.write("zeros.img", vec![0; 1 << 20]);
+        let guest = format!("own={formatter}");
+        let outcome = bench.run(&["ls", "zeros.img", "--reader", &guest, "--walls", walls]);
+        assert_eq!(
+            (outcome.code, &*outcome.stderr),
+            (
+                Some(2),
+                "error: the reader 'own' is a formatter, and reads no file systems: --guest own=FILE.wasm has it make them\n"
+            )
+        );
+    }
+    let outcome = bench.run(&["ls", "zeros.img"]);
+    let none = "zeros.img holds no file system that is known; there are readers of erofs, ";
+    assert!(outcome.stderr.contains(none), "{}", outcome.stderr);
+}
+
+#[test]
+fn what_is_read_back_can_be_read_by_a_reader_of_ones_own() {
+    let bench = Bench::new();
+    bench.write("root/file", "content");
+    let [formatter, reader] =
+        ["squashfs", "read-squashfs"].map(|name| repository(format!("guests/dist/{name}.wasm")));
+    let guest = format!("mine={}", formatter.display());
+    let reader = format!("own={}", reader.display());
+    let made = [
+        "mkfs",
+        "mine",
+        "-o",
+        "made.img",
+        "--content",
+        "root,owner=0:0",
+        "--guest",
+        &guest,
+    ];
+    for (options, verified) in [
+        (&["--reader", &reader][..], "own"),
+        (&["--reader", &reader, "--verify"], "own"),
+        (&["--verify"], "read-squashfs"),
+    ] {
+        let record = bench.done(&[&made[..], options, &["--json", "-"]].concat());
+        let record: serde_json::Value = serde_json::from_str(&record).unwrap();
+        assert_eq!(
+            record["partitions"][0]["filesystem"]["verified-by"],
+            verified
+        );
+    }
+}
+
+/// README: what is wrong with a file that was named is 2, and what goes wrong as it runs is 1.
+#[test]
+fn a_guest_that_is_refused_before_it_runs_ends_with_2_and_one_that_fails_with_1() {
+    let bench = Bench::new();
+    component::component(&bench, "sockets");
+    component::component(&bench, "unlisted");
+    component::formatter(&bench, "trap");
+    component::formatter(&bench, "endless-loop");
+    bench.write("text.wasm", "no component");
+    bench.write("module.wasm", b"\0asm\x01\0\0\0");
+    let reader = repository("guests/dist/read-ext.wasm");
+    std::fs::copy(reader, bench.path("reader.wasm")).unwrap();
+    let pinned = format!("trap.wasm,sha256={}", "0".repeat(64));
+    for (guest, code) in [
+        ("absent.wasm", 2),
+        ("text.wasm", 2),
+        ("module.wasm", 2),
+        ("reader.wasm", 2),
+        ("sockets.wasm", 2),
+        ("unlisted.wasm", 2),
+        (&pinned, 2),
+        ("trap.wasm", 1),
+        ("endless-loop.wasm", 1),
+    ] {
+        let guest = format!("own={guest}");
+        let made = [
+            "mkfs",
+            "own",
+            "-o",
+            "own.img",
+            "--size",
+            "1MiB",
+            "--time-limit",
+            "1",
+        ];
+        let outcome = bench.run(&[&made[..], &["--guest", &guest]].concat());
+        assert_eq!(outcome.code, Some(code), "{guest}: {}", outcome.stderr);
+        assert!(!bench.path("own.img").exists());
+    }
 }
 
 #[test]

@@ -133,7 +133,7 @@ fn what_a_component_does_not_get_is_refused_by_name() {
             bytes,
             &["--size", "1MiB", "--walls", walls],
         );
-        assert_eq!(outcome.code, Some(1));
+        assert_eq!(outcome.code, Some(2));
         let error = "error: the command 'sockets' imports wasi:sockets/instance-network@0.2.12#instance-network, \
                      which it does not get: ";
         assert!(outcome.stderr.starts_with(error), "{}", outcome.stderr);
@@ -145,7 +145,7 @@ fn a_formatter_is_no_command_and_a_command_no_formatter() {
     let bench = Bench::new();
     let bytes = fs::read(component::formatter(&bench, "endless-loop")).unwrap();
     let outcome = mkfs_with(&bench, "endless-loop", bytes, &["--size", "1MiB"]);
-    assert_eq!(outcome.code, Some(1));
+    assert_eq!(outcome.code, Some(2));
     assert!(
         outcome.stderr.contains("wasi:cli/run"),
         "{}",
@@ -193,6 +193,6 @@ fn every_version_of_0_2_runs() {
     }
     let bench = Bench::new();
     let outcome = mkfs_with(&bench, "newer", of_version("0.3.0", 0), &["--size", "1MiB"]);
-    assert_eq!(outcome.code, Some(1));
+    assert_eq!(outcome.code, Some(2));
     assert!(outcome.stderr.contains("0.3.0"), "{}", outcome.stderr);
 }

@@ -40,7 +40,7 @@ fn place(name: &str, records: &[Record]) -> Attack {
 
 fn refused(name: &str, records: &[Record], cause: &str) -> Attack {
     place(name, records).refused(format!(
-        "the formatter asked for a placement that cannot be: {cause}\n"
+        "it asked for a placement that cannot be: {cause}\n"
     ))
 }
 
@@ -62,8 +62,8 @@ fn told(name: &str, call: &str) -> Attack {
 
 #[test]
 fn reads() {
-    let no_file = "the formatter asked for the content of something that is no file\n";
-    let outside = "the formatter asked for content outside a file\n";
+    let no_file = "it asked for the content of something that is no file\n";
+    let outside = "it asked for content outside a file\n";
     withstand(
         "reads",
         vec![
@@ -116,10 +116,10 @@ fn placements() {
             refused("a padding over another", &[(1, 0, 4096, 4096, 0), (1, 0, 0, 4096, 1)], covers),
             refused("an empty one, given back", &[(1, 0, 0, 9, 0), (1, 0, 900_000, 0, 0), (9, 0, 0, 1, 0)], "it is of no file"),
             formatter("over what is written", PLACEMENTS, &written(write, place_one))
-                .refused(format!("the formatter asked for a placement that cannot be: {covers}\n")),
+                .refused(format!("it asked for a placement that cannot be: {covers}\n")),
             formatter("a write over what is placed", PLACEMENTS, &format!("{}{}", data(&[(1, 0, 4096, 4096, 0)]), format(&format!(
                 "{place_one} {write} (if (i32.load8_u (i32.const 1024)) (then (return (i32.load8_u (i32.const 1032))))) (i32.const -1)"))))
-                .refused("the formatter could not use its partition: busy"),
+                .refused("it could not use its partition: busy"),
             place("holes", &[(2, 0, 0, 524_288, 0), (2, 0, 524_288, 524_288, 0)]),
             place("an empty one at the end", &[(1, 100_000, END, 0, 0)]),
             formatter("records from outside its memory", "checked addresses", &format("(call $place (i32.const 65528) (i32.const 1000) (i32.const 1024)) (i32.const -1)"))
@@ -165,7 +165,7 @@ fn runs() {
     );
     let refused = |name: &str, offset: u64, own: u32, records: &[Record], cause: &str| {
         run(name, offset, own, records).refused(format!(
-            "the formatter asked for a placement that cannot be: {cause}\n"
+            "it asked for a placement that cannot be: {cause}\n"
         ))
     };
     let records = [(1, 0, 4200, 100, 0)];
@@ -174,7 +174,7 @@ fn runs() {
         let body = format!("{first} {then} {REFUSE} (i32.const -1)");
         let text = format!("{}{}", data(&records), format(&body));
         formatter(name, PLACEMENTS, &text).refused(format!(
-            "the formatter asked for a placement that cannot be: {covers}\n"
+            "it asked for a placement that cannot be: {covers}\n"
         ))
     };
     let write = |then: &str| {
@@ -204,7 +204,7 @@ fn runs() {
             after("a run twice", &one, &one),
             after("a run over what is written", &write(""), &one),
             formatter("a write over a run", PLACEMENTS, &format!("{}{}", data(&records), format(&written_over)))
-                .refused("the formatter could not use its partition: busy"),
+                .refused("it could not use its partition: busy"),
             run("an empty run at the end", END, 0, &[(1, 9, END, 0, 0)]),
             run("holes with bytes around them", 4096, 4096, &[(2, 0, 5000, 524_288, 0), (2, 0, 529_999, 99_999, 1)]),
             formatter("records from outside its memory", "checked addresses", &format("(call $compose (i64.const 0) (i32.const 0) (i32.const 8) (i32.const 65528) (i32.const 1000) (i32.const 1024)) (i32.const -1)"))

@@ -7,7 +7,7 @@ fn import(interface: &str, function: &str, signature: &str) -> Attack {
     let text = format!(
         "(component (import \"{interface}\" (instance (export \"{function}\" (func {signature})))))"
     );
-    whole(format!("{interface}#{function}"), "import list", &text).not_loaded(format!(
+    whole(format!("{interface}#{function}"), "import list", &text).no_guest(format!(
         "imports {interface}#{function}, which is not in the contract"
     ))
 }
@@ -41,12 +41,12 @@ fn imports() {
             import("wasi:random/insecure-seed@0.2.12", "insecure-seed", "(result (tuple u64 u64))"),
             import("wasi:http/outgoing-handler@0.2.12", "handle", "(param \"request\" u32)"),
             import("hostile:host/process@1.0.0", "execute", "(param \"command\" string) (result s32)"),
-            whole("a thousand functions", "import list", &format!("(component {functions})")).not_loaded("imports function-0, which is not in the contract"),
-            whole("a thousand interfaces", "import list", &format!("(component {instances})")).not_loaded("imports hostile:many/interface-0#run, which is not"),
-            whole("a name of 50,000 letters", "import list", &format!("(component (import \"{long}\" (func)))")).not_loaded("which is not in the contract"),
-            whole("a function that the contract lacks", "types of the contract", "(component (import \"cellblock:format/tree@0.1.5\" (instance (export \"read-host-file\" (func)))))").not_loaded("read-host-file"),
-            whole("a function with another type", "types of the contract", "(component (import \"cellblock:format/tree@0.1.5\" (instance (export \"rewind\" (func (param \"path\" string))))))").not_loaded("rewind"),
-            whole("a resource of the host's", "types of the contract", "(component (import \"cellblock:format/tree@0.1.5\" (instance (export \"file\" (type (sub resource))))))").not_loaded("file"),
+            whole("a thousand functions", "import list", &format!("(component {functions})")).no_guest("imports function-0, which is not in the contract"),
+            whole("a thousand interfaces", "import list", &format!("(component {instances})")).no_guest("imports hostile:many/interface-0#run, which is not"),
+            whole("a name of 50,000 letters", "import list", &format!("(component (import \"{long}\" (func)))")).no_guest("which is not in the contract"),
+            whole("a function that the contract lacks", "types of the contract", "(component (import \"cellblock:format/tree@0.1.5\" (instance (export \"read-host-file\" (func)))))").no_guest("read-host-file"),
+            whole("a function with another type", "types of the contract", "(component (import \"cellblock:format/tree@0.1.5\" (instance (export \"rewind\" (func (param \"path\" string))))))").no_guest("rewind"),
+            whole("a resource of the host's", "types of the contract", "(component (import \"cellblock:format/tree@0.1.5\" (instance (export \"file\" (type (sub resource))))))").no_guest("file"),
         ],
     );
 }

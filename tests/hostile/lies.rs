@@ -45,24 +45,31 @@ fn lies() {
             ),
             formatter(
                 "2^64 - 1 bytes used of 1 MiB",
-                "the report",
+                "checked answers",
                 &format(
                     "(call $succeed) (i64.store (i32.const 520) (i64.const -1)) (i32.const -2)",
                 ),
+            )
+            .refused(
+                "it says that 18 446 744 073 709 551 615 bytes of its partition are used, which has 1 048 576\n",
             ),
             error("too small, though it is not", 0, [0, -1])
-                .refused("too small: hostile with this content needs"),
+                .refused("the formatter 'hostile' says: too small: hostile with this content needs 0 bytes, but the \
+                          partition has 18 446 744 073 709 551 615, which is enough: that is a fault of the formatter\n"),
+            error("too small, though it measured so much", 0, [2 << 20, 1 << 20])
+                .size("minimum")
+                .refused("although the formatter measured 1 048 576 bytes itself: that is a fault of the formatter\n"),
             error("too large for itself", 1, [0, 0])
-                .refused("too large: the most that hostile can have is 0 bytes"),
-            error("not its kind", 2, [0, 0]).refused("the formatter does not make hostile"),
+                .refused("the formatter 'hostile' says: too large: the most that hostile can have is 0 bytes"),
+            error("not its kind", 2, [0, 0]).refused("the formatter 'hostile' says: it does not make hostile"),
             error("a node that is not in the tree", 5, [0xffff_ffff, 0])
                 .refused("(a node that is not in the tree)"),
             error("a collision with what is not there", 5, [1, 9]).refused("another"),
             error("no room for nodes", 6, [0, 0]).refused("too many files"),
             error("content that failed, though it did not", 7, [2, 0])
-                .refused("content could not be read"),
+                .refused("the formatter 'hostile' says: content could not be read, although all that was asked for was\n"),
             error("a placement that failed, though it did not", 8, [4, 0])
-                .refused("the content could not be copied"),
+                .refused("the formatter 'hostile' says: it asked for a placement that cannot be: the content could not be copied"),
             error("an error that does not exist", 200, [0, 0])
                 .refused("the guest 'hostile' failed: "),
             error("a problem that does not exist", 5, [1, 255])

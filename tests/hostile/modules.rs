@@ -99,13 +99,13 @@ fn modules() {
                 b"\x1f\x8b\x08\0\0\0\0\0\0\x03".as_slice(),
             ),
             whole("no exports", "types of the contract", "(component)")
-                .not_loaded("does not fit the contract"),
+                .no_guest("does not fit the contract"),
             bytes(
                 "two thousand components, one in another",
                 "types of the contract",
                 deep,
             )
-            .not_loaded("does not fit the contract"),
+            .no_guest("does not fit the contract"),
             bytes(
                 "a custom section of 32 MiB",
                 "nothing: it is not read",

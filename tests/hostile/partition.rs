@@ -14,7 +14,7 @@ fn call(name: &str, wall: &'static str, call: &str, code: u32) -> Attack {
 }
 
 fn could_not(cause: &str) -> String {
-    format!("the formatter could not use its partition: {cause}")
+    format!("it could not use its partition: {cause}")
 }
 
 fn write(name: &str, offset: i64) -> Attack {

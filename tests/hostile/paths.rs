@@ -41,7 +41,7 @@ fn tricks(name: &str, call: &str, code: u32) -> Attack {
         format(&body)
     );
     formatter(name, "no path is resolved", &text)
-        .refused("the formatter could not use its partition: not-directory")
+        .refused("it could not use its partition: not-directory")
 }
 
 #[test]

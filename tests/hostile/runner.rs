@@ -230,6 +230,12 @@ fn run(attack: &Attack, walls: &str) -> Ended {
 /// What stands in the image before.
 pub const PREVIOUS: &[u8] = b"an image from before";
 
+/// The lines of the program itself: those that a guest says stand indented below its errors.
+pub fn own_lines(said: &str) -> usize {
+    let lines = said.lines();
+    lines.filter(|line| !line.starts_with("    | ")).count()
+}
+
 fn judge(attack: &Attack, bench: &Bench, status: ExitStatus, said: &str) -> Result<(), String> {
     // What a formatter says of a size, a label or an option points at the spec's line.
     let (said, refused) = without_place(said);
@@ -253,7 +259,7 @@ fn judge(attack: &Attack, bench: &Bench, status: ExitStatus, said: &str) -> Resu
     if std::fs::read(&image).unwrap() != PREVIOUS {
         return Err("the previous image has changed".to_owned());
     }
-    if code != 0 && !matches!(attack.end, End::Unplanned) && said.lines().count() != 1 {
+    if code != 0 && !matches!(attack.end, End::Unplanned) && own_lines(&said) != 1 {
         return Err(format!("it says more than an error: {said:.1000}"));
     }
     Ok(())

@@ -15,9 +15,9 @@ fn endless(name: &str, step: &str) -> Attack {
 }
 
 fn stopped(name: &str, text: &str) -> Attack {
-    formatter(name, DEADLINE, text).seconds(1).refused(
-        "the guest 'hostile' was stopped after 1 seconds; give it more with --time-limit\n",
-    )
+    formatter(name, DEADLINE, text)
+        .seconds(1)
+        .refused("the guest 'hostile' was stopped after 1 seconds; give it more with --time-limit")
 }
 
 #[test]

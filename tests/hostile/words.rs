@@ -48,7 +48,7 @@ fn words() {
                 .heard("warning: victim: its formatter says: \\u{1b}]0;owned\\u{7}\\u{1b}[2J\\r\\n\\u{202e}\n"),
             formatter("a hundred thousand lines in the log", "bounded log", &format!("{escape} {}", format(&format!(
                 "(loop $again {log} (local.set $i (i32.add (local.get $i) (i32.const 1))) (br_if $again (i32.lt_u (local.get $i) (i32.const 100000)))) (i32.const -1)"))))
-                .heard("warning: victim: its formatter says: "),
+                .heard("\nwarning: victim: its formatter logged 99000 lines more than the 1000 that are kept of a log\n"),
             formatter("gigabytes in the log", "bounded log", &format(
                 "(drop (memory.grow (i32.const 1000)))
                  (loop $again (call $log (i32.const 2) (i32.const 1048576) (i32.const 52428800)) (local.set $i (i32.add (local.get $i) (i32.const 1))) (br_if $again (i32.lt_u (local.get $i) (i32.const 40)))) (i32.const -1)"))
@@ -65,7 +65,7 @@ fn words() {
                 .memory(128 * MEBIBYTE)
                 .refused("has no option"),
             formatter("control characters in a kind", "escaping", &format!("{escape} {} {}", kind_for(kind), format("(call $refuse (i32.const 2) (i32.const 0)) (i32.const -2)")))
-                .refused("the formatter does not make"),
+                .refused("it does not make"),
             formatter("control characters in a description", "escaping", &format!("{escape} {description}")),
             formatter("a description of 300 MiB", "limit of one call", huge)
                 .memory(128 * MEBIBYTE)

@@ -90,6 +90,34 @@ fn a_plugin_is_what_the_spec_pins_and_what_the_record_tells() {
     assert!(!bench.path("other.img").exists());
 }
 
+#[test]
+fn a_panic_is_told_with_its_place_and_what_it_says() {
+    let bench = Bench::new();
+    let Some(()) = plugin(&bench, "panics") else {
+        return;
+    };
+    for walls in ["wasm", "process"] {
+        let made = ["mkfs", "panics", "-o", "out.img", "--size", "1MiB", "-q"];
+        let guest = ["--guest", "panics=panics.wasm", "--walls", walls];
+        let outcome = bench.run(&[&made[..], &guest].concat());
+        assert_eq!(outcome.code, Some(1), "{}", outcome.stderr);
+        let lines: Vec<&str> = outcome.stderr.lines().collect();
+        let [error, warned, panicked] = lines[..] else {
+            panic!("{}", outcome.stderr);
+        };
+        let trap = "wasm trap: wasm `unreachable` instruction executed; it says:";
+        assert_eq!(error, format!("error: the guest 'panics' failed: {trap}"));
+        assert_eq!(warned, "    | it is about to fail");
+        let place = panicked
+            .strip_prefix("    | panicked at src/lib.rs:")
+            .unwrap();
+        assert!(
+            place.ends_with(": no block 2048 in 1048576 bytes"),
+            "{place}"
+        );
+    }
+}
+
 /// Whoever has a mirror of Debian has told apt of it, and nothing else is asked.
 #[test]
 fn scripts_name_no_mirror() {

@@ -70,10 +70,62 @@ impl Compiler {
     }
 }
 
+/// What a component is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// It exports the contract's formatter.
+    Formatter,
+    /// It exports the contract's reader.
+    Reader,
+    /// It exports what a WASI command begins with.
+    Command,
+}
+
+impl Role {
+    /// What `component` is by its exports.
+    ///
+    /// # Errors
+    /// If it is no component, or none of these.
+    pub fn of(component: &[u8]) -> Result<Self> {
+        for payload in wasmparser::Parser::new(0).parse_all(component) {
+            let wasmparser::Payload::ComponentExportSection(exports) = payload? else {
+                continue;
+            };
+            for export in exports {
+                let name = export?.name.name;
+                let interface = name
+                    .split_once('@')
+                    .map_or(name, |(interface, _)| interface);
+                match interface {
+                    "cellblock:format/formatter" => return Ok(Self::Formatter),
+                    "cellblock:format/reader" => return Ok(Self::Reader),
+                    "wasi:cli/run" => return Ok(Self::Command),
+                    _ => {}
+                }
+            }
+        }
+        bail!(
+            "the crate exports no formatter, no reader and no command: have a module for wasm32 say \
+             `cellblock_guest::export!(crate::MyFormatter);`, or export_encoding! or export_reader!, as src/component.rs of \
+             guests/template does"
+        );
+    }
+}
+
+impl std::fmt::Display for Role {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Formatter => "a formatter",
+            Self::Reader => "a reader",
+            Self::Command => "a WASI command",
+        })
+    }
+}
+
 /// Builds the guest `name` of the workspace.
 ///
 /// # Errors
-/// If it does not compile, or is no formatter.
+/// If it does not compile, or has no [`Role`].
 pub fn guest(workspace: &Workspace, compiler: &Compiler, name: &str) -> Result<Vec<u8>> {
     let manifest = workspace.root.join("guests").join(name).join("Cargo.toml");
     let module = compile(workspace, compiler, &manifest)?;
@@ -86,10 +138,10 @@ pub fn guest(workspace: &Workspace, compiler: &Compiler, name: &str) -> Result<V
     )
 }
 
-/// Builds the formatter in `folder`, a crate of somebody else.
+/// Builds the guest in `folder`, a crate of somebody else.
 ///
 /// # Errors
-/// If it does not compile, or is no formatter.
+/// If it does not compile, or has no [`Role`].
 pub fn foreign(workspace: &Workspace, compiler: &Compiler, folder: &Path) -> Result<Vec<u8>> {
     let module = compile(workspace, compiler, &folder.join("Cargo.toml"))?;
     component(
@@ -177,7 +229,8 @@ fn component(module: &[u8], provenance: &Provenance) -> Result<Vec<u8>> {
         .validate(true)
         .module(module)?
         .encode()
-        .context("the module is no formatter")?;
+        .context("the module cannot become a component")?;
+    Role::of(&component)?;
     let text = format!("{}\n{}", provenance.sources, provenance.compiler);
     CustomSection {
         name: SECTION.into(),

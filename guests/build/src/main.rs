@@ -9,12 +9,13 @@ use anyhow::{Context as _, Result, bail};
 use cellblock_guests_build::{Workspace, build};
 
 const USAGE: &str = "\
-Builds formatters into WebAssembly components.
+Builds formatters and readers into WebAssembly components.
 
   cargo guests [NAME]...              builds the named guests, or all, into guests/dist/
   cargo guests --check [NAME]...      builds them elsewhere, and compares with guests/dist/; a guest that another
                                       compiler has built is skipped, which CELLBLOCK_JUDGES=required makes a failure
-  cargo guests --crate DIR -o FILE    builds the formatter in DIR, a crate that is not one of this workspace's guests
+  cargo guests --crate DIR -o FILE    builds the formatter or reader in DIR, a crate that is not one of this workspace's
+                                      guests
 
 It takes the toolchain's own wasm32-unknown-unknown target if it is installed (rustup target add
 wasm32-unknown-unknown), or else Debian's packages rustc-web and rust-web-src.
@@ -35,11 +36,31 @@ fn run(arguments: Vec<String>) -> Result<ExitCode> {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words[..] {
         ["--help" | "-h", ..] => print!("{USAGE}"),
-        ["--crate", folder, "-o", file] => build_foreign(&workspace, folder.into(), file.into())?,
+        ref words if words.iter().any(|word| matches!(*word, "--crate" | "-o")) => {
+            let (folder, file) = foreign_arguments(words)?;
+            build_foreign(&workspace, folder.into(), file.into())?;
+        }
         ["--check", ref names @ ..] => return check(&workspace, &chosen(&workspace, names)?),
         ref names => build_all(&workspace, &chosen(&workspace, names)?)?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The folder and the file of `--crate DIR -o FILE`, in either order.
+fn foreign_arguments<'w>(words: &[&'w str]) -> Result<(&'w str, &'w str)> {
+    let value = |option: &str, what: &str| {
+        let at = words.iter().position(|word| *word == option);
+        let value = at.and_then(|at| words.get(at + 1));
+        match value.filter(|value| !value.starts_with('-')) {
+            Some(value) => Ok(*value),
+            None => bail!("{option} {what} is missing: write `cargo guests --crate DIR -o FILE`"),
+        }
+    };
+    let both = (value("--crate", "DIR")?, value("-o", "FILE")?);
+    if words.len() > 4 {
+        bail!("there is more than `--crate DIR -o FILE`, which builds one crate\n\n{USAGE}");
+    }
+    Ok(both)
 }
 
 fn chosen(workspace: &Workspace, names: &[&str]) -> Result<Vec<String>> {
@@ -106,8 +127,9 @@ fn build_foreign(workspace: &Workspace, folder: PathBuf, file: PathBuf) -> Resul
     let component = build::foreign(workspace, &compiler, &folder)?;
     std::fs::write(&file, &component).with_context(|| file.display().to_string())?;
     println!(
-        "{}: {} bytes, {}",
+        "{}: {}, {} bytes, {}",
         file.display(),
+        build::Role::of(&component)?,
         component.len(),
         compiler.version
     );

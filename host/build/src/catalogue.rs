@@ -12,7 +12,9 @@ use crate::parallel;
 use crate::plan::{FilesystemRequest, PlanError, Reason, leaves_attributes_out};
 use crate::progress::Progress;
 use cellblock_cell::{CellError, Guest, LARGEST_COMPONENT, Runtime, Wall};
-use cellblock_contract::{CommandLine, Description, KindDescription, Kinds, Loss, Losses};
+use cellblock_contract::{
+    CommandLine, Description, KindDescription, Kinds, Loss, Losses, ReaderDescription,
+};
 use cellblock_spec::{GuestFile, Spec};
 use cellblock_text::hexadecimal;
 
@@ -145,6 +147,21 @@ pub enum GuestError {
     Cell(#[from] CellError),
 }
 
+impl GuestError {
+    /// Whether what was named is wrong: all that is told before anything of the guest runs.
+    #[must_use]
+    pub fn is_usage(&self) -> bool {
+        match self {
+            Self::Unknown { .. }
+            | Self::Read { .. }
+            | Self::Digest { .. }
+            | Self::OtherKind { .. } => true,
+            Self::Component { source, .. } => source.is_usage(),
+            Self::Cell(error) => error.is_of_the_file(),
+        }
+    }
+}
+
 /// The formatters to choose from: a foreign one goes before a built-in one of the same name.
 #[derive(Clone, Debug, Default)]
 pub struct Catalog {
@@ -158,7 +175,7 @@ pub struct Formatter {
     pub guest: Arc<Guest>,
     /// The kind to ask it for, and what that is.
     pub kind: KindDescription,
-    /// What its file systems cannot store; a command does not say it.
+    /// What its file systems cannot store; a command does not say it, so that this is none of one.
     pub lacks: Option<Losses>,
     /// Whether where the partition lies on its disk is no matter to it: it is then told 0.
     is_blind_to_offset: bool,
@@ -179,6 +196,12 @@ impl Formatter {
     #[must_use]
     pub fn request_offset(&self, start: u64) -> u64 {
         if self.is_blind_to_offset { 0 } else { start }
+    }
+
+    /// Whether it is a component of the contract, and no command: it is told label and identifier, and says what it lacks.
+    #[must_use]
+    pub fn is_component(&self) -> bool {
+        self.guest.command_line().is_none()
     }
 }
 
@@ -455,8 +478,8 @@ fn read_component(name: &str, file: &Path) -> Result<Vec<u8>, GuestError> {
 pub struct Portrait {
     /// Its name here.
     pub name: String,
-    /// What it says of itself; a command says nothing.
-    pub description: Option<Description>,
+    /// What it says of itself.
+    pub says: Says,
     /// The SHA-256 digest of its bytes.
     pub digest: [u8; 32],
     /// Its size in bytes.
@@ -465,6 +488,17 @@ pub struct Portrait {
     pub imports: Vec<String>,
     /// What stands around it.
     pub wall: Wall,
+}
+
+/// What a guest says of itself.
+#[derive(Clone, Debug)]
+pub enum Says {
+    /// It is a formatter.
+    Formatter(Description),
+    /// It is a reader.
+    Reader(ReaderDescription),
+    /// Nothing: it is a WASI command.
+    Nothing,
 }
 
 /// The portraits of the built-in formatters.
@@ -494,7 +528,7 @@ pub fn built_in(name: &str) -> Option<&'static BuiltIn> {
     makers(name).next().or_else(by_name)
 }
 
-/// The portrait of the formatter in `file`.
+/// The portrait of the formatter or reader in `file`.
 ///
 /// # Errors
 /// [`GuestError`] if it cannot be read or run.
@@ -506,7 +540,7 @@ pub fn foreign_portrait(runtime: &Runtime, file: &Path) -> Result<Portrait, Gues
     portrait_of(runtime, &name, &bytes)
 }
 
-/// The portrait of a formatter that somebody brings, called `name`.
+/// The portrait of a formatter or reader that somebody brings, called `name`.
 ///
 /// # Errors
 /// [`GuestError`] if it cannot be run.
@@ -516,24 +550,33 @@ pub fn portrait_of(runtime: &Runtime, name: &str, bytes: &[u8]) -> Result<Portra
             let line = CommandLine::of_words(&[name]);
             runtime.load_command(name, bytes, &line)?
         }
+        Err(CellError::IsReader { .. }) => {
+            let reader = runtime.load_reader(name, bytes)?;
+            let says = Says::Reader(reader.describe_reader()?);
+            return Ok(painted(name, &reader, bytes.len(), says));
+        }
         loaded => loaded?,
     };
     portrait(name, &guest, bytes.len())
 }
 
 fn portrait(name: &str, guest: &Guest, size: usize) -> Result<Portrait, GuestError> {
-    let description = match guest.command_line() {
-        Some(_) => None,
-        None => Some(guest.describe()?),
+    let says = match guest.command_line() {
+        Some(_) => Says::Nothing,
+        None => Says::Formatter(guest.describe()?),
     };
-    Ok(Portrait {
+    Ok(painted(name, guest, size, says))
+}
+
+fn painted(name: &str, guest: &Guest, size: usize, says: Says) -> Portrait {
+    Portrait {
         name: name.to_owned(),
-        description,
+        says,
         digest: guest.digest(),
         size: size as u64,
         imports: guest.imports().to_vec(),
         wall: guest.wall().clone(),
-    })
+    }
 }
 
 /// Whether a built-in reader reads this kind of file system.

@@ -103,17 +103,8 @@ impl Error {
     #[must_use]
     pub fn is_usage(&self) -> bool {
         match self {
-            Self::Spec(_)
-            | Self::Plan(_)
-            | Self::Split(_)
-            | Self::Guest(
-                GuestError::Unknown { .. }
-                | GuestError::Read { .. }
-                | GuestError::Digest { .. }
-                | GuestError::OtherKind { .. },
-            ) => true,
-            Self::Guest(GuestError::Component { source, .. }) => source.is_usage(),
-            Self::Guest(GuestError::Cell(error)) => error.is_of_the_file(),
+            Self::Spec(_) | Self::Plan(_) | Self::Split(_) => true,
+            Self::Guest(error) => error.is_usage(),
             Self::Disk(error) => error.is_usage(),
             Self::Image(error) | Self::Output { reason: error, .. } => error.is_of_what_was_named(),
             Self::Partition { reason, .. } | Self::Filesystem(reason) => reason.is_usage(),
@@ -130,19 +121,21 @@ impl PartitionError {
             Self::Template(_) | Self::Kernel(_) => return true,
             Self::Reading(error) => return error.is_usage(),
             Self::Source(source) => source,
-            Self::Cell(CellError::Source(source)) => source,
-            Self::Cell(error) if error.is_of_the_file() => return true,
-            Self::Cell(CellError::Refused(refusal)) => {
-                return refusal.shortage().is_some()
-                    || refusal.is_of_the_stamp()
-                    || matches!(
-                        refusal.error(),
-                        FormatError::Kind
-                            | FormatError::Label(_)
-                            | FormatError::Setting(_)
-                            | FormatError::TooLarge(_)
-                    );
-            }
+            Self::Cell(error) => match error.bare() {
+                CellError::Source(source) => source,
+                CellError::Refused(refusal) => {
+                    return refusal.shortage().is_some()
+                        || refusal.is_of_the_stamp()
+                        || matches!(
+                            refusal.error(),
+                            FormatError::Kind
+                                | FormatError::Label(_)
+                                | FormatError::Setting(_)
+                                | FormatError::TooLarge(_)
+                        );
+                }
+                error => return error.is_of_the_file(),
+            },
             _ => return false,
         };
         source.misnamed().is_some()

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use cellblock_cell::Outcome;
-use cellblock_contract::{EncodedCounts, Level, LogLine, Property, Summary};
+use cellblock_contract::{EncodedCounts, Level, Log, LogLine, Property, Summary};
 use cellblock_image::PartitionFile;
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +15,8 @@ pub(crate) struct Notes {
     used: u64,
     properties: Vec<(String, String)>,
     log: Vec<(Level, String)>,
+    /// How many lines more were logged.
+    dropped: u64,
     arguments: Vec<String>,
     /// What was compressed: blocks, those found again, bytes in and out.
     encoded: Option<[u64; 4]>,
@@ -34,7 +36,10 @@ impl Notes {
             properties: properties
                 .map(|it| (it.name.clone(), it.value.clone()))
                 .collect(),
-            log: log.iter().map(|it| (it.level, it.text.clone())).collect(),
+            log: (log.lines().iter())
+                .map(|it| (it.level, it.text.clone()))
+                .collect(),
+            dropped: log.dropped(),
             arguments: arguments.clone(),
             encoded: encoded.map(|it| {
                 let EncodedCounts {
@@ -51,7 +56,8 @@ impl Notes {
     /// The file system that these notes are of, which came in `formatting` from somewhere else.
     pub(crate) fn formed(self, partition: PartitionFile, formatting: Duration) -> Formed {
         let properties = self.properties.into_iter();
-        let log = self.log.into_iter().take(LogLine::LINES);
+        let lines = self.log.into_iter();
+        let lines = lines.map(|(level, text)| LogLine { level, text });
         Formed {
             partition,
             outcome: Outcome {
@@ -61,7 +67,7 @@ impl Notes {
                         .map(|(name, value)| Property { name, value })
                         .collect(),
                 },
-                log: log.map(|(level, text)| LogLine { level, text }).collect(),
+                log: Log::of(lines, self.dropped),
                 arguments: self.arguments,
             },
             encoded: self

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use cellblock_image::Durability;
 
 use crate::progress::{Hidden, Progress};
+use crate::reading::Readers;
 use crate::verify::Verify;
 use cellblock_tree::source::FileId;
 
@@ -45,6 +46,8 @@ pub struct BuildOptions {
     pub outputs: Vec<PathBuf>,
     /// Which file systems are read back before anything is published.
     pub verify: Verify,
+    /// By what file systems are read: what is read back, and images among the content.
+    pub readers: Readers,
     /// Where partitions come from that were made before, and where those go that are made.
     #[cfg(feature = "cache")]
     pub cache: Option<Arc<cellblock_cache::Cache>>,
@@ -80,6 +83,7 @@ impl Default for BuildOptions {
             durability: Durability::Written,
             outputs: Vec::new(),
             verify: Verify::Foreign,
+            readers: Readers::default(),
             #[cfg(feature = "cache")]
             cache: None,
             #[cfg(feature = "cache")]

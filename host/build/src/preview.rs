@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use cellblock_cell::Runtime;
-use cellblock_contract::Property;
+use cellblock_contract::{Log, Property};
 use cellblock_image::Rehearsal;
 use cellblock_spec::Spec;
 use cellblock_table::Table;
@@ -15,11 +15,11 @@ use crate::BuildOptions;
 use crate::catalogue::Catalog;
 use crate::disk::Groundwork;
 use crate::error::{Error, PartitionError};
-use crate::filesystem::{Prepared, Slot, partition_error};
+use crate::filesystem::{Prepared, Slot};
 use crate::output::Output;
 use crate::parallel;
 use crate::plan::Plan;
-use crate::said::Said;
+use crate::said::{Said, said_by_formatter};
 use crate::signing::Signers;
 
 /// The most folders that are named.
@@ -70,25 +70,31 @@ pub fn preview_image(
     let signers = Signers::read(spec)?.noting();
     let ground = Groundwork::new(spec, signers, output, &scratch, runtime, catalog, options)?;
     let places = &ground.places;
+    let preparation = ground
+        .basis
+        .preparation(runtime, &scratch, options, output.file());
     let spaces = parallel::map(options.jobs, &ground.prepared, |prepared| {
         let place = &places[&prepared.index];
         let rehearsal = Rehearsal::new(&scratch, place.size);
-        let space = rehearsal
+        rehearsal
             .map_err(PartitionError::from)
             .and_then(|rehearsal| rehearse(prepared, place, rehearsal))
-            .map_err(|reason| partition_error(prepared.name(), reason))?;
-        Ok::<_, Error>((prepared.index, space))
+            .map_err(|reason| preparation.failed(prepared.name(), reason))
     })?;
     let mut log = ground.log;
-    log.extend(ground.prepared.iter().flat_map(|prepared| {
+    for (prepared, (_, said)) in ground.prepared.iter().zip(&spaces) {
+        let said = said_by_formatter(said);
         let warnings = prepared.warnings(places[&prepared.index].time).into_iter();
-        warnings.map(|said| (prepared.name().to_owned(), said))
-    }));
+        let all = warnings.chain(said);
+        log.extend(all.map(|said| (prepared.name().to_owned(), said)));
+    }
+    let indexes = ground.prepared.iter().map(|prepared| prepared.index);
+    let spaces = spaces.into_iter().map(|(space, _)| space);
     Ok(Preview {
         log,
         table: ground.plan.table()?,
         plan: ground.plan,
-        filesystems: spaces.into_iter().collect(),
+        filesystems: indexes.zip(spaces).collect(),
     })
 }
 
@@ -96,11 +102,12 @@ fn rehearse(
     prepared: &Prepared,
     place: &Slot,
     rehearsal: Rehearsal,
-) -> Result<Space, PartitionError> {
+) -> Result<(Space, Log), PartitionError> {
     let rehearsal = Arc::new(rehearsal);
-    let summary = prepared.rehearse(place, Arc::clone(&rehearsal) as _)?;
+    let outcome = prepared.rehearse(place, Arc::clone(&rehearsal) as _)?;
+    let (summary, log) = (outcome.summary, outcome.log);
     let content = rehearsal.placed();
-    Ok(Space {
+    let space = Space {
         nodes: prepared.tree.len(),
         content,
         // A command places nothing: all that it wrote counts as its own.
@@ -108,7 +115,8 @@ fn rehearse(
         spare: place.size.saturating_sub(summary.used),
         properties: summary.properties,
         heaviest: heaviest(&prepared.tree),
-    })
+    };
+    Ok((space, log))
 }
 
 /// The folders with the most bytes in files of their own.

@@ -14,7 +14,7 @@ use crate::catalogue::{BUILT_IN_READERS, Foreign, GuestError};
 pub use crate::elsewhere::Elsewhere;
 use crate::existing::{OpenedImage, is_without_table};
 use cellblock_cell::{CellError, Guest, ReadVolume, Runtime};
-use cellblock_contract::{Level, LogLine, ReaderError, Volume};
+use cellblock_contract::{Level, Log, ReaderError, Volume};
 use cellblock_image::{ImageError, PartitionBlocks, Superblock};
 use cellblock_table::{Finding, SectorSize, Selector, Severity};
 use cellblock_text::{PathBytes, exact};
@@ -45,7 +45,7 @@ pub struct Opened {
     /// The reader, by its name.
     pub reader: String,
     /// What the reader logged.
-    pub log: Vec<LogLine>,
+    pub log: Log,
     /// What is wrong with the table, though the partition could be found.
     pub findings: Vec<Finding>,
     /// The bytes of the partition that are beyond the end of the image.
@@ -87,13 +87,17 @@ pub enum ReadingError {
     },
     /// What is there is not known, or no reader reads it.
     #[error(
-        "{called} holds {found}, which no reader reads; there are readers of {known}, and --reader NAME=FILE.wasm brings one"
+        "{called} holds {}; there are readers of {known}, and --reader NAME=FILE.wasm brings one",
+        match found {
+            Some(found) => format!("{found}, which no reader reads"),
+            None => "no file system that is known".to_owned(),
+        }
     )]
     NoReader {
         /// The image and the partition.
         called: String,
-        /// What there is.
-        found: String,
+        /// What there is, where that is known.
+        found: Option<String>,
         /// What can be read.
         known: String,
     },
@@ -129,12 +133,11 @@ impl ReadingError {
             Self::Several { .. }
             | Self::NoPartitions { .. }
             | Self::NoReader { .. }
-            | Self::NoPath { .. }
-            | Self::Guest(GuestError::Unknown { .. } | GuestError::Read { .. }) => true,
-            Self::Guest(GuestError::Component { source, .. }) => source.is_usage(),
+            | Self::NoPath { .. } => true,
+            Self::Guest(error) => error.is_usage(),
             Self::Disk(error) => error.is_usage(),
             Self::Image(error) => error.is_of_what_was_named(),
-            Self::Source(_) | Self::Guest(_) | Self::Reader { .. } => false,
+            Self::Source(_) | Self::Reader { .. } => false,
         }
     }
 }
@@ -152,10 +155,11 @@ impl Opened {
         let findings = self.findings.iter().map(ToString::to_string);
         let missing =
             (self.missing > 0).then(|| format!("it ends {} beyond the image", exact(self.missing)));
-        let log = self.log.iter();
+        let log = self.log.lines().iter();
         let told = log
             .filter(|line| line.level == Level::Warning)
             .map(|line| format!("its reader says: {}", line.text));
+        let cut = self.log.cut("its reader");
         let of_image = self.of_image.iter().cloned();
         let elsewhere = self.elsewhere.as_ref().map(ToString::to_string);
         of_image
@@ -163,6 +167,7 @@ impl Opened {
             .chain(missing)
             .chain(told)
             .chain(elsewhere)
+            .chain(cut)
             .collect()
     }
 }
@@ -170,9 +175,9 @@ impl Opened {
 /// Reads the disks among sources, in their order.
 pub(crate) fn open_disks<'s>(
     runtime: &Runtime,
+    readers: &Readers,
     sources: impl Iterator<Item = &'s Source>,
 ) -> Result<Vec<OpenedDisk>, ReadingError> {
-    let readers = Readers::default();
     let disks = sources.filter_map(|source| match &source.what {
         What::Disk(disk) => Some(disk),
         _ => None,
@@ -337,6 +342,18 @@ impl Readers {
         })
     }
 
+    /// Whether one that somebody brings reads what is at a place of an image.
+    pub(crate) fn know(
+        &self,
+        runtime: &Runtime,
+        image: &Arc<OpenedImage>,
+        place: &Range<u64>,
+    ) -> Result<bool, ReadingError> {
+        let blocks: Arc<dyn Blocks> = Arc::new(image.blocks(place));
+        let called = image.path.display().to_string();
+        Ok(self.brought(runtime, &called, &blocks)?.is_some())
+    }
+
     /// The reader of what is there.
     fn choose(
         &self,
@@ -345,24 +362,8 @@ impl Readers {
         blocks: &Arc<dyn Blocks>,
         find: &dyn Fn() -> Result<Option<Superblock>, ReadingError>,
     ) -> Result<Guest, ReadingError> {
-        for (name, foreign) in &self.foreign {
-            let bytes = foreign.read(name)?;
-            let guest = runtime
-                .load_reader(name, &bytes)
-                .map_err(GuestError::from)?;
-            match guest.probe_volume(blocks) {
-                Err(CellError::NotReadable {
-                    reason: ReaderError::Unrecognised,
-                    ..
-                }) => {}
-                Ok(_) | Err(CellError::NotReadable { .. }) => return Ok(guest),
-                Err(error) => {
-                    return Err(ReadingError::Reader {
-                        called: called.to_owned(),
-                        error: Box::new(error),
-                    });
-                }
-            }
+        if let Some(brought) = self.brought(runtime, called, blocks)? {
+            return Ok(brought);
         }
         let found = find()?;
         let kind = found.as_ref().map(|found| found.kind);
@@ -381,15 +382,44 @@ impl Readers {
                     .collect();
                 Err(ReadingError::NoReader {
                     called: called.to_owned(),
-                    found: kind.unwrap_or("nothing that is known").to_owned(),
-                    known: if known.is_empty() {
-                        "nothing".to_owned()
-                    } else {
-                        known.join(", ")
-                    },
+                    found: kind.map(str::to_owned),
+                    known: known.join(", "),
                 })
             }
         }
+    }
+
+    /// The first that somebody brings which knows what is there.
+    fn brought(
+        &self,
+        runtime: &Runtime,
+        called: &str,
+        blocks: &Arc<dyn Blocks>,
+    ) -> Result<Option<Guest>, ReadingError> {
+        for (name, foreign) in &self.foreign {
+            let bytes = foreign.read(name)?;
+            let guest = runtime
+                .load_reader(name, &bytes)
+                .map_err(GuestError::from)?;
+            let Err(error) = guest.probe_volume(blocks) else {
+                return Ok(Some(guest));
+            };
+            match error.bare() {
+                CellError::NotReadable {
+                    reason: ReaderError::Unrecognised,
+                    ..
+                } => {}
+                // It says so once more when it reads.
+                CellError::NotReadable { .. } => return Ok(Some(guest)),
+                _ => {
+                    return Err(ReadingError::Reader {
+                        called: called.to_owned(),
+                        error: Box::new(error),
+                    });
+                }
+            }
+        }
+        Ok(None)
     }
 }
 

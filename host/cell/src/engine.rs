@@ -39,8 +39,12 @@ pub(super) const MEMORY_RESERVATION: u64 = 4 << 30;
 /// The addresses before and behind it that belong to nobody, in bytes.
 pub(super) const MEMORY_GUARD: u64 = 32 << 20;
 
+/// The interface that a formatter exports, without its version.
+const FORMATTER: &str = "cellblock:format/formatter";
 /// The interface in which a formatter may tell what its kinds are, without its version.
 const KINDS: &str = "cellblock:format/kinds";
+/// The interface that a reader exports, without its version.
+const READER: &str = "cellblock:format/reader";
 
 /// How all WebAssembly begins.
 const MAGIC: &[u8] = b"\0asm";
@@ -85,6 +89,10 @@ pub(super) enum LoadFailure {
     IsCommand,
     /// It is a module without a beginning.
     IsModule,
+    /// It is a reader, and was to be a formatter.
+    IsReader,
+    /// It is a formatter, and was to be a reader.
+    IsFormatter,
     /// The first import that it does not get.
     Import(Role, String),
     /// It does not fit the contract: what is missing or of another type.
@@ -101,6 +109,8 @@ impl LoadFailure {
             Self::Version(version) => Self::Version(rewrite(&version)),
             Self::IsCommand => Self::IsCommand,
             Self::IsModule => Self::IsModule,
+            Self::IsReader => Self::IsReader,
+            Self::IsFormatter => Self::IsFormatter,
             Self::Import(role, import) => Self::Import(role, rewrite(&import)),
             Self::Contract(reason) => Self::Contract(rewrite(&reason)),
             Self::Stale(reason) => Self::Stale(rewrite(&reason)),
@@ -118,6 +128,8 @@ impl LoadFailure {
             },
             Self::IsCommand => CellError::IsCommand { guest },
             Self::IsModule => CellError::IsModule { guest },
+            Self::IsReader => CellError::IsReader { guest },
+            Self::IsFormatter => CellError::IsFormatter { guest },
             Self::Import(Role::Formatter, import) => CellError::Import { guest, import },
             Self::Import(Role::Reader, import) => CellError::ReaderImport { guest, import },
             Self::Import(Role::Command, import) => CellError::CommandImport { guest, import },
@@ -185,7 +197,7 @@ pub(super) fn compile(engine: &Engine, role: Role, bytes: &[u8]) -> Result<Vec<u
             Role::Formatter | Role::Reader => {
                 let module = Module::new(engine, bytes).map_err(malformed)?;
                 Err(match module.get_export_index("_start") {
-                    Some(_) => LoadFailure::IsCommand,
+                    Some(_) => command(role),
                     None => LoadFailure::IsModule,
                 })
             }
@@ -193,6 +205,14 @@ pub(super) fn compile(engine: &Engine, role: Role, bytes: &[u8]) -> Result<Vec<u
         };
     }
     engine.precompile_component(bytes).map_err(malformed)
+}
+
+/// What a command is that was to be something else.
+fn command(role: Role) -> LoadFailure {
+    match role {
+        Role::Reader => LoadFailure::Contract("it is a WASI command, and no reader is".to_owned()),
+        Role::Formatter | Role::Command => LoadFailure::IsCommand,
+    }
 }
 
 fn is_module(bytes: &[u8]) -> bool {
@@ -225,7 +245,7 @@ impl<S: Services> Compiled<S> {
                 // SAFETY: the caller answers for the code.
                 let module = unsafe { Module::deserialize(engine, code) }.map_err(stale)?;
                 match role {
-                    Role::Formatter | Role::Reader => Err(LoadFailure::IsCommand),
+                    Role::Formatter | Role::Reader => Err(command(role)),
                     Role::Command => Self::module(engine, &module),
                 }
             }
@@ -236,6 +256,10 @@ impl<S: Services> Compiled<S> {
     fn formatter(engine: &Engine, component: &Component) -> Result<Self, LoadFailure> {
         if imports::exports(engine, component, "wasi:cli/run") {
             return Err(LoadFailure::IsCommand);
+        }
+        let exports = |interface| imports::exports(engine, component, interface);
+        if exports(READER) && !exports(FORMATTER) {
+            return Err(LoadFailure::IsReader);
         }
         check_version(engine, component)?;
         let imports = imports::list(engine, component);
@@ -251,6 +275,13 @@ impl<S: Services> Compiled<S> {
     }
 
     fn reader(engine: &Engine, component: &Component) -> Result<Self, LoadFailure> {
+        let exports = |interface| imports::exports(engine, component, interface);
+        if exports("wasi:cli/run") {
+            return Err(command(Role::Reader));
+        }
+        if exports(FORMATTER) && !exports(READER) {
+            return Err(LoadFailure::IsFormatter);
+        }
         check_version(engine, component)?;
         let imports = imports::list(engine, component);
         check_imports(Role::Reader, &imports)?;
@@ -448,7 +479,7 @@ impl<S: Services> Formatter<S> {
             (Returned::Described(mut description), Some(kinds)) => {
                 let kinds = kinds.load(&mut *store, &instance)?;
                 let told = kinds.cellblock_format_kinds().call_describe_kinds(store)?;
-                translate::tell(&mut description, told);
+                translate::tell(&mut description, told).map_err(wasmtime::Error::msg)?;
                 Ok(Returned::Described(description))
             }
             (returned, _) => Ok(returned),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Refusal, StartError};
-use cellblock_contract::ReaderError;
+use cellblock_contract::{Level, Log, ReaderError};
 use cellblock_tree::source::SourceError;
 use cellblock_tree::volume::VolumeFault;
 
@@ -57,10 +57,12 @@ pub enum CellError {
         import: String,
     },
     /// The reader says why the file system is not read.
-    #[error("{reason}")]
+    #[error("{}{reason}", if *is_foreign { format!("the reader '{guest}' says: ") } else { String::new() })]
     NotReadable {
         /// The reader's name.
         guest: String,
+        /// Whether somebody brought it: the words are then told from the program's own.
+        is_foreign: bool,
         /// Why.
         reason: ReaderError,
     },
@@ -87,6 +89,22 @@ pub enum CellError {
          crate, and `wasm-tools component new` one of a module that was built for the contract"
     )]
     IsModule {
+        /// The guest's name.
+        guest: String,
+    },
+    /// The guest is a reader, and was to be a formatter.
+    #[error(
+        "the guest '{guest}' is a reader, and makes no file systems: --reader {guest}=FILE.wasm has it read them"
+    )]
+    IsReader {
+        /// The guest's name.
+        guest: String,
+    },
+    /// The guest is a formatter, and was to be a reader.
+    #[error(
+        "the reader '{guest}' is a formatter, and reads no file systems: --guest {guest}=FILE.wasm has it make them"
+    )]
+    IsFormatter {
         /// The guest's name.
         guest: String,
     },
@@ -251,15 +269,62 @@ pub enum CellError {
     /// The content failed while the guest read it.
     #[error(transparent)]
     Source(#[from] Box<SourceError>),
+    /// A guest logged something, and then did not end well.
+    #[error("{error}{}", warned(error, log))]
+    Heard {
+        /// How it ended: none of these.
+        error: Box<CellError>,
+        /// What it had logged.
+        log: Box<Log>,
+    },
 }
 
 impl CellError {
-    /// Whether the file that was named as a guest is something else. One that wants more than it gets is a fault that was found.
+    /// The same of a guest that had logged this before.
+    pub(super) fn after(self, log: Log) -> Self {
+        match self {
+            Self::Heard { .. } => self,
+            error if log.lines().is_empty() => error,
+            error => Self::Heard {
+                error: Box::new(error),
+                log: Box::new(log),
+            },
+        }
+    }
+
+    /// How a guest ended, without what it had logged.
+    #[must_use]
+    pub fn bare(&self) -> &Self {
+        match self {
+            Self::Heard { error, .. } => error,
+            error => error,
+        }
+    }
+
+    /// What a guest had logged before it ended, if anything.
+    #[must_use]
+    pub fn log(&self) -> Option<&Log> {
+        match self {
+            Self::Heard { log, .. } => Some(log),
+            _ => None,
+        }
+    }
+
+    /// Whether the file that was named cannot be the guest that it was to be: it is refused before anything of it runs.
     #[must_use]
     pub fn is_of_the_file(&self) -> bool {
         matches!(
             self,
-            Self::Malformed { .. } | Self::IsCommand { .. } | Self::IsModule { .. }
+            Self::Malformed { .. }
+                | Self::Version { .. }
+                | Self::Import { .. }
+                | Self::ReaderImport { .. }
+                | Self::CommandImport { .. }
+                | Self::IsCommand { .. }
+                | Self::IsModule { .. }
+                | Self::IsReader { .. }
+                | Self::IsFormatter { .. }
+                | Self::Contract { .. }
         )
     }
 
@@ -267,7 +332,7 @@ impl CellError {
     #[must_use]
     pub fn is_of_guest(&self) -> bool {
         matches!(
-            self,
+            self.bare(),
             Self::Refused(_)
                 | Self::Trap { .. }
                 | Self::Exit { .. }
@@ -275,6 +340,23 @@ impl CellError {
                 | Self::Unread { .. }
         )
     }
+}
+
+/// The last warnings of a guest that did not end well. A command has said them as its last words.
+fn warned(error: &CellError, log: &Log) -> String {
+    const LAST: usize = 10;
+    if matches!(
+        error,
+        CellError::Exit { .. } | CellError::CommandTrap { .. } | CellError::Unread { .. }
+    ) {
+        return String::new();
+    }
+    let lines = log.lines().iter();
+    let warnings = lines.filter(|line| line.level == Level::Warning);
+    let warnings: Vec<String> = warnings.map(|line| line.text.clone()).collect();
+    let cut = log.cut("it").map(|cut| format!("; {cut}"));
+    let said = said(&warnings[warnings.len().saturating_sub(LAST)..]);
+    format!("{}{said}", cut.unwrap_or_default())
 }
 
 /// Lines, each indented below a message.

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
 
 use super::call::{Call, Returned, Stopped};
@@ -16,9 +16,10 @@ use super::wall::{Confined, Process, Starter};
 use super::wasi::End;
 use super::{CellError, Refusal, Wall, Walls, imports, wasi};
 use cellblock_contract::{
-    CommandLine, Description, EncodedCounts, FormatError, Level, Limits, LogLine, Partition,
-    ReaderDescription, Request, Summary, Volume,
+    CommandLine, Description, EncodedCounts, FormatError, LabelProblem, Level, Limits, Log,
+    Partition, ReaderDescription, Request, Setting, SettingError, SettingProblem, Summary, Volume,
 };
+use cellblock_text::{exact, grouped};
 use cellblock_tree::Tree;
 use cellblock_tree::source::{self, ReadOptions};
 use cellblock_tree::volume::{Blocks, FinishedVolume};
@@ -27,6 +28,10 @@ use cellblock_tree::volume::{Blocks, FinishedVolume};
 pub struct Guest {
     pub(super) name: String,
     pub(super) digest: [u8; 32],
+    /// Whether somebody brought it: its words are then told from the program's own.
+    pub(super) is_foreign: bool,
+    /// What it says that it is, once it was asked.
+    pub(super) described: OnceLock<Description>,
     /// How it is called, if it is a command.
     pub(super) line: Option<CommandLine>,
     pub(super) limits: Limits,
@@ -56,6 +61,17 @@ pub struct Cell {
     process: Mutex<Option<Process>>,
     /// Who encodes for it; none of a guest that does not ask for that.
     pool: Option<Arc<Pool>>,
+    /// The smallest size in bytes that it measured, once it did.
+    smallest: OnceLock<u64>,
+}
+
+/// What a cell measured.
+#[derive(Clone, Debug)]
+pub struct Measured {
+    /// The smallest size in bytes of a partition that holds the tree.
+    pub size: u64,
+    /// What the formatter logged.
+    pub log: Log,
 }
 
 /// What a cell did.
@@ -64,7 +80,7 @@ pub struct Outcome {
     /// What the formatter says of the file system.
     pub summary: Summary,
     /// What it logged.
-    pub log: Vec<LogLine>,
+    pub log: Log,
     /// The arguments of a command, its name first; none of a component of the contract.
     pub arguments: Vec<String>,
 }
@@ -118,6 +134,7 @@ impl Guest {
             tree: Arc::clone(tree),
             process: Mutex::default(),
             pool: None,
+            smallest: OnceLock::new(),
         }
     }
 
@@ -134,16 +151,61 @@ impl Guest {
     /// # Errors
     /// [`CellError`] if it traps or meets a limit.
     pub fn describe(&self) -> Result<Description, CellError> {
+        self.described().cloned()
+    }
+
+    /// The same, which it is asked for once.
+    fn described(&self) -> Result<&Description, CellError> {
+        if let Some(described) = self.described.get() {
+            return Ok(described);
+        }
         let local = Local::new(nothing()?, None);
         let mut process = None;
-        let (returned, _) = self.call(&Call::Describe, local, &mut process);
+        let (returned, local) = self.call(&Call::Describe, local, &mut process);
         if let (Location::Behind(confined), Some(process)) = (&self.place, process) {
             confined.give_back(process);
         }
-        match returned? {
-            Returned::Described(description) => Ok(legible::description(description)),
+        match returned.map_err(|error| error.after(local.log))? {
+            Returned::Described(told) => {
+                Ok((self.described).get_or_init(|| legible::description(told)))
+            }
             _ => Err(self.babbled()),
         }
+    }
+
+    /// Refuses a label that is longer than the formatter says that it has room for, and options that it does not describe, so
+    /// that no formatter need do it. Of a command nothing is known.
+    ///
+    /// # Errors
+    /// [`CellError::Refused`], and others if it does not say what it is.
+    pub fn check(&self, kind: &str, label: &str, settings: &[Setting]) -> Result<(), CellError> {
+        if self.line.is_some() {
+            return Ok(());
+        }
+        let described = self.described()?;
+        let limit = described.label_limit;
+        let is_known = |setting: &&Setting| {
+            let name = legible(&setting.name);
+            described.options.iter().any(|option| option.name == name)
+        };
+        let unknown = settings.iter().find(|setting| !is_known(setting));
+        let error = match unknown {
+            Some(Setting { name, .. }) => FormatError::Setting(SettingError {
+                name: legible(name),
+                problem: SettingProblem::Unknown,
+            }),
+            None if label.len() as u64 > u64::from(limit) => {
+                FormatError::Label(LabelProblem::TooLong(limit))
+            }
+            None => return Ok(()),
+        };
+        Err(Box::new(Refusal::of_description(
+            error,
+            kind,
+            label,
+            &described.options,
+        ))
+        .into())
     }
 
     /// What the reader says that it is.
@@ -153,11 +215,11 @@ impl Guest {
     pub fn describe_reader(&self) -> Result<ReaderDescription, CellError> {
         let mut process = None;
         let local = Local::new(nothing()?, None);
-        let (returned, _) = self.call(&Call::DescribeReader, local, &mut process);
+        let (returned, local) = self.call(&Call::DescribeReader, local, &mut process);
         if let (Location::Behind(confined), Some(process)) = (&self.place, process) {
             confined.give_back(process);
         }
-        match returned? {
+        match returned.map_err(|error| error.after(local.log))? {
             Returned::ReaderDescribed(told) => Ok(reading::description(told)),
             _ => Err(self.babbled()),
         }
@@ -196,10 +258,9 @@ impl Guest {
             fault,
         };
         let FinishedVolume { tree, left_out } = taking.finish(name.to_owned()).map_err(no_tree)?;
-        log.extend(left_out.map(|left_out| LogLine {
-            level: Level::Warning,
-            text: left_out.to_string(),
-        }));
+        if let Some(left_out) = left_out {
+            log.push(Level::Warning, left_out.to_string());
+        }
         Ok(ReadVolume { volume, tree, log })
     }
 
@@ -214,21 +275,24 @@ impl Guest {
         local.taking = Some(taking);
         let (returned, mut local) = self.call(call, local, &mut None);
         let fault = local.taking.as_mut().and_then(|it| it.fault.take());
-        if let Some(fault) = fault {
-            return Err(CellError::NoTree {
+        let volume = match (fault, returned) {
+            (Some(fault), _) => Err(CellError::NoTree {
                 guest: self.name.clone(),
                 fault,
-            });
-        }
-        match returned? {
-            Returned::Read(told) => match reading::volume(told) {
-                Ok(volume) => Ok((volume, local)),
-                Err(reason) => Err(CellError::NotReadable {
+            }),
+            (None, Ok(Returned::Read(told))) => {
+                reading::volume(told).map_err(|reason| CellError::NotReadable {
                     guest: self.name.clone(),
+                    is_foreign: self.is_foreign,
                     reason,
-                }),
-            },
-            _ => Err(self.babbled()),
+                })
+            }
+            (None, Ok(_)) => Err(self.babbled()),
+            (None, Err(error)) => Err(error),
+        };
+        match volume {
+            Ok(volume) => Ok((volume, local)),
+            Err(error) => Err(error.after(local.log)),
         }
     }
 
@@ -320,32 +384,45 @@ impl Cell {
         local
     }
 
-    /// The smallest size in bytes of a partition that holds the tree.
+    /// Takes the smallest size in bytes of a partition that holds the tree from who has measured it elsewhere.
+    pub fn is_measured(&self, size: u64) {
+        self.smallest.get_or_init(|| size);
+    }
+
+    /// The smallest size of a partition that holds the tree.
     ///
     /// # Errors
     /// [`CellError`] if no size would do, or the cell does not end well.
-    pub fn measure(&self, request: &Request) -> Result<u64, CellError> {
+    pub fn measure(&self, request: &Request) -> Result<Measured, CellError> {
         if self.guest.line.is_some() {
             return Err(CellError::Unmeasured {
                 guest: self.guest.name.clone(),
             });
         }
+        self.check(request)?;
         let local = self.local(None);
         let mut process = self.take_process();
         let (returned, mut local) =
             self.guest
                 .call(&Call::Measure(request.clone()), local, &mut process);
         *self.lock() = process;
-        match self.returned(returned, &mut local)? {
+        let log = std::mem::take(&mut local.log);
+        let measured = match self.returned(returned, &mut local) {
             // No plan has room for it, and none would say whose it is.
-            Returned::Measured(Ok(0)) => {
-                let reason = "it says that its file system takes no bytes".to_owned();
-                Err(self.guest.stopped(Stopped::Trap(reason)))
+            Ok(Returned::Measured(Ok(0))) => {
+                Err(self.faulty("it says that its file system takes no bytes"))
             }
-            Returned::Measured(answer) => {
-                answer.map_err(|error| self.refused(error, request, local))
+            Ok(Returned::Measured(Ok(size))) => Ok(size),
+            Ok(Returned::Measured(Err(error))) => Err(self.refused(error, request, local)),
+            Ok(_) => Err(self.guest.babbled()),
+            Err(error) => Err(error),
+        };
+        match measured {
+            Ok(size) => {
+                self.is_measured(size);
+                Ok(Measured { size, log })
             }
-            _ => Err(self.guest.babbled()),
+            Err(error) => Err(error.after(log)),
         }
     }
 
@@ -362,6 +439,7 @@ impl Cell {
         if let Some(line) = &self.guest.line {
             return self.run(line, request, partition);
         }
+        self.check(request)?;
         let local = self.local(Some(partition));
         let mut process = self.take_process();
         let (returned, mut local) =
@@ -369,15 +447,41 @@ impl Cell {
                 .call(&Call::Format(request.clone()), local, &mut process);
         drop(process);
         let log = std::mem::take(&mut local.log);
-        match self.returned(returned, &mut local)? {
-            Returned::Formatted(Ok(summary)) => Ok(Outcome {
-                summary: legible::summary(summary),
+        let formatted = match self.returned(returned, &mut local) {
+            Ok(Returned::Formatted(Ok(summary))) if summary.used > request.size => Err(self
+                .faulty(&format!(
+                    "it says that {} of its partition are used, which has {}",
+                    exact(summary.used),
+                    grouped(request.size)
+                ))),
+            Ok(Returned::Formatted(Ok(summary))) => Ok(legible::summary(summary)),
+            Ok(Returned::Formatted(Err(error))) => Err(self.refused(error, request, local)),
+            Ok(_) => Err(self.guest.babbled()),
+            Err(error) => Err(error),
+        };
+        match formatted {
+            Ok(summary) => Ok(Outcome {
+                summary,
                 log,
                 arguments: Vec::new(),
             }),
-            Returned::Formatted(Err(error)) => Err(self.refused(error, request, local)),
-            _ => Err(self.guest.babbled()),
+            Err(error) => Err(error.after(log)),
         }
+    }
+
+    fn check(&self, request: &Request) -> Result<(), CellError> {
+        let Request {
+            kind,
+            label,
+            settings,
+            ..
+        } = request;
+        self.guest.check(kind, label, settings)
+    }
+
+    /// The error of a formatter that says what cannot be.
+    fn faulty(&self, what: &str) -> CellError {
+        self.guest.stopped(Stopped::Trap(what.to_owned()))
     }
 
     /// Runs a command.
@@ -398,7 +502,28 @@ impl Cell {
         let mut process = self.take_process();
         let (returned, mut local) = self.guest.call(&Call::Run(invocation), local, &mut process);
         drop(process);
-        let Returned::Ended(exit) = self.returned(returned, &mut local)? else {
+        let log = std::mem::take(&mut local.log);
+        match self.ended(returned, &mut local) {
+            Ok(()) => Ok(Outcome {
+                summary: Summary {
+                    used: local.ledger.written.total(),
+                    properties: Vec::new(),
+                },
+                log,
+                arguments,
+            }),
+            Err(error) => Err(error.after(log)),
+        }
+    }
+
+    /// How a command ended.
+    fn ended(
+        &self,
+        returned: Result<Returned, CellError>,
+        local: &mut Local,
+    ) -> Result<(), CellError> {
+        let guest = || self.guest.name.clone();
+        let Returned::Ended(exit) = self.returned(returned, local)? else {
             return Err(self.guest.babbled());
         };
         if let Some(failure) = local.source_failure.take() {
@@ -428,14 +553,7 @@ impl Cell {
                 last_words,
             });
         }
-        Ok(Outcome {
-            summary: Summary {
-                used: local.ledger.written.total(),
-                properties: Vec::new(),
-            },
-            log: std::mem::take(&mut local.log),
-            arguments,
-        })
+        Ok(())
     }
 
     /// What failed in the tree's source is the better reason than the guest's.
@@ -451,19 +569,15 @@ impl Cell {
         match local.take_failure() {
             Some(failure) => failure,
             None => {
-                // A formatter that does not describe itself once more has no options that anything is said of.
-                let options = || {
-                    self.guest
-                        .describe()
-                        .map_or_else(|_| Vec::new(), |it| it.options)
-                };
-                Box::new(Refusal::new(
-                    legible::error(error),
-                    request,
-                    &local.tree,
-                    options,
-                ))
-                .into()
+                let described = self.guest.described.get();
+                let options = described.map_or(&[][..], |it| &it.options);
+                let refusal = Refusal::new(legible::error(error), request, &local.tree, options);
+                let guest = &self.guest;
+                let speaker = guest.is_foreign.then(|| guest.name.clone());
+                let refusal = refusal
+                    .said_by(speaker)
+                    .of_size(self.smallest.get().copied());
+                Box::new(refusal).into()
             }
         }
     }

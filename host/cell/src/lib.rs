@@ -51,7 +51,7 @@ mod wasi;
 pub use cache::Kept;
 pub use codecs::{CodecWall, Codecs};
 pub use error::CellError;
-pub use guest::{Cell, Guest, Outcome};
+pub use guest::{Cell, Guest, Measured, Outcome};
 pub use reading::ReadVolume;
 pub use refusal::Refusal;
 pub use runtime::{LARGEST_COMPONENT, Runtime, RuntimeOptions};

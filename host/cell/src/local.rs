@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use wasmtime::Trap;
 
-use cellblock_contract::{Level as LogLevel, LogLine, Partition};
+use cellblock_contract::{Level as LogLevel, Log, Partition};
 
 use super::CellError;
 use super::bindings::cellblock::format::progress::{Host, Level};
@@ -30,7 +30,7 @@ pub(super) struct Local {
     pub(super) ledger: Ledger,
     /// When the time of its call is over; none if that is beyond what the clock counts.
     pub(super) deadline: Option<Instant>,
-    pub(super) log: Vec<LogLine>,
+    pub(super) log: Log,
     /// The first failure of the tree's source, which the guest only knows as `source`.
     pub(super) source_failure: Option<SourceError>,
     /// What it had encoded, if it is a guest that may.
@@ -47,7 +47,7 @@ impl Local {
             partition,
             ledger: Ledger::default(),
             deadline: None,
-            log: Vec::new(),
+            log: Log::default(),
             source_failure: None,
             session: None,
             taking: None,
@@ -89,16 +89,12 @@ impl Services for Local {
 
 impl Host for Local {
     fn log(&mut self, level: Level, message: String) -> wasmtime::Result<()> {
-        if self.log.len() < LogLine::LINES {
-            self.log.push(LogLine {
-                level: match level {
-                    Level::Debug => LogLevel::Debug,
-                    Level::Info => LogLevel::Info,
-                    Level::Warning => LogLevel::Warning,
-                },
-                text: legible(&message),
-            });
-        }
+        let level = match level {
+            Level::Debug => LogLevel::Debug,
+            Level::Info => LogLevel::Info,
+            Level::Warning => LogLevel::Warning,
+        };
+        self.log.push(level, legible(&message));
         Ok(())
     }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use cellblock_codec::{Form, Unpacker};
 use cellblock_contract::{
-    LogLine, Partition, PiecePlacement, Placement, ReaderDescription, ReaderError, Run, Volume,
+    Log, Partition, PiecePlacement, Placement, ReaderDescription, ReaderError, Run, Volume,
 };
 use cellblock_tree::volume::{
     Blocks, Coding, Decoder, Decoders, Decoding, EncodedBlock, FinishedVolume, ToldNode, ToldPlace,
@@ -39,7 +39,7 @@ pub struct ReadVolume {
     /// What is in it.
     pub tree: Tree,
     /// What the reader logged.
-    pub log: Vec<LogLine>,
+    pub log: Log,
 }
 
 /// What a reader has told so far.

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::mpsc::{self, RecvTimeoutError};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
 
 use sha2::{Digest as _, Sha256};
@@ -193,6 +193,8 @@ impl Runtime {
         Ok(Guest {
             name: name.to_owned(),
             digest,
+            is_foreign: origin == Origin::Foreign,
+            described: OnceLock::new(),
             line: line.cloned(),
             limits: self.options.limits,
             starter: self.starter.clone(),

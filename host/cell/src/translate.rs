@@ -214,15 +214,34 @@ impl From<wire::Description> for Description {
     }
 }
 
-/// Adds to a description what the formatter tells of its kinds; one that it does not make is none of them.
-pub(super) fn tell(description: &mut Description, told: Vec<kinds::KindDescription>) {
-    let told = told.into_iter().map(KindDescription::from);
-    let told: BTreeMap<String, KindDescription> =
-        told.map(|kind| (kind.name.clone(), kind)).collect();
-    for kind in &mut description.kinds {
-        if let Some(told) = told.get(&kind.name) {
-            kind.clone_from(told);
+/// Adds to a description what the formatter tells of its kinds: of each once, and of no others.
+pub(super) fn tell(
+    description: &mut Description,
+    told: Vec<kinds::KindDescription>,
+) -> Result<(), String> {
+    let mut by_name = BTreeMap::new();
+    for kind in told.into_iter().map(KindDescription::from) {
+        let name = kind.name.clone();
+        if by_name.insert(name.clone(), kind).is_some() {
+            return Err(format!("describe-kinds tells twice of '{name}'"));
         }
+    }
+    for kind in &mut description.kinds {
+        match by_name.remove(&kind.name) {
+            Some(told) => *kind = told,
+            None => {
+                return Err(format!(
+                    "describe has '{}' among its kinds, and describe-kinds does not tell of it",
+                    kind.name
+                ));
+            }
+        }
+    }
+    match by_name.into_keys().next() {
+        Some(name) => Err(format!(
+            "describe-kinds tells of '{name}', which describe does not have among its kinds"
+        )),
+        None => Ok(()),
     }
 }
 
@@ -354,8 +373,52 @@ fn place_error(told: placement::PlaceError) -> PlaceError {
 
 #[cfg(test)]
 mod tests {
-    use super::{flag, identifier, losses};
-    use cellblock_contract::{Loss, Losses};
+    use super::{flag, identifier, kinds, losses, tell};
+    use cellblock_contract::{Description, KindDescription, Loss, Losses};
+
+    #[test]
+    fn a_formatter_that_contradicts_itself_about_its_kinds_is_told_so() {
+        let check = |described: &[&str], told: &[&str]| {
+            let mut description = Description {
+                name: String::new(),
+                version: String::new(),
+                summary: String::new(),
+                kinds: described
+                    .iter()
+                    .map(|it| KindDescription::untold(it))
+                    .collect(),
+                options: Vec::new(),
+                label_limit: 0,
+                lacks: Losses::none(),
+            };
+            let kind = |name: &&str| kinds::KindDescription {
+                name: (*name).to_owned(),
+                identifier: kinds::Identifier::Serial,
+                capital_labels: false,
+                compresses: false,
+                uefi: true,
+            };
+            tell(&mut description, told.iter().map(kind).collect())?;
+            assert!(description.kinds.iter().all(|kind| kind.uefi));
+            Ok::<_, String>(())
+        };
+        assert_eq!(check(&["a", "b"], &["b", "a"]), Ok(()));
+        for (described, told, wrong) in [
+            (
+                &["a"][..],
+                &["a", "b"][..],
+                "describe-kinds tells of 'b', which describe does not have among its kinds",
+            ),
+            (
+                &["a", "b"],
+                &["b"],
+                "describe has 'a' among its kinds, and describe-kinds does not tell of it",
+            ),
+            (&["a"], &["a", "a"], "describe-kinds tells twice of 'a'"),
+        ] {
+            assert_eq!(check(described, told), Err(wrong.to_owned()));
+        }
+    }
 
     #[test]
     fn an_identifier_has_its_first_byte_in_its_high_half() {

@@ -27,7 +27,7 @@ pub use command_line::{Argument, CommandLine, CommandLineError, Placeholder, Wor
 pub use description::{Description, OptionDescription, Property, Summary};
 pub use kind::{Identifier, KindDescription, Kinds};
 pub use limits::Limits;
-pub use log::{Level, LogLine};
+pub use log::{Level, Log, LogLine};
 pub use loss::{Loss, Losses};
 pub use partition::{EncodedCounts, Part, Partition, PiecePlacement, Placement, Run};
 pub use reading::{ReaderDescription, ReaderError, Volume};

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::time::{Duration, Instant};
 
 use super::reader::Reader;
-use crate::hostile::runner::{Ended, MEBIBYTE, check_traces, withstand_with};
+use crate::hostile::runner::{Ended, MEBIBYTE, check_traces, own_lines, withstand_with};
 use crate::support::watch::watch;
 use crate::support::{Bench, component};
 
@@ -172,7 +172,7 @@ fn judge(attack: &Attack, bench: &Bench, code: Option<i32>, said: &str) -> Resul
         return Err("the image has changed".to_owned());
     }
     match attack.end {
-        End::Refused(_) if said.lines().count() != 1 => {
+        End::Refused(_) if own_lines(said) != 1 => {
             Err(format!("it says more than an error: {said:.1000}"))
         }
         End::Refused(_) => Ok(()),

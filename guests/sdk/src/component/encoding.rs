@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 
 use super::bindings::cellblock::format::{digests, encoding, placement};
 use super::bindings::wasi::filesystem::types::Descriptor;
-use super::{HostOutput, HostTree, contract, kinds};
+use super::{HostOutput, HostTree, begin, contract, kinds};
 use crate::{
     Blocks, Digest, EncodeError, Encoder, EncodingFormatter, Filter, Method, NodeId, Piece,
     PieceId, PiecePlacement, ReadError, Settings, Span,
@@ -15,10 +15,12 @@ pub struct EncodingComponent<F>(PhantomData<F>);
 
 impl<F: EncodingFormatter> contract::Guest for EncodingComponent<F> {
     fn describe() -> contract::Description {
+        begin();
         F::describe().into()
     }
 
     fn measure(request: contract::Request) -> Result<u64, contract::FormatError> {
+        begin();
         Ok(F::measure(
             &request.into(),
             &mut HostTree,
@@ -30,6 +32,7 @@ impl<F: EncodingFormatter> contract::Guest for EncodingComponent<F> {
         partition: Descriptor,
         request: contract::Request,
     ) -> Result<contract::Summary, contract::FormatError> {
+        begin();
         let mut output = HostOutput { partition };
         let request = request.into();
         let summary = F::format(&request, &mut HostTree, &mut HostEncoder, &mut output)?;

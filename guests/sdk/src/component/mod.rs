@@ -3,6 +3,7 @@
 //! one side and not on the other does not compile.
 
 mod encoding;
+mod panics;
 pub mod reader;
 
 use std::marker::PhantomData;
@@ -57,10 +58,12 @@ pub struct Component<F>(PhantomData<F>);
 
 impl<F: Formatter> contract::Guest for Component<F> {
     fn describe() -> contract::Description {
+        begin();
         F::describe().into()
     }
 
     fn measure(request: contract::Request) -> Result<u64, contract::FormatError> {
+        begin();
         Ok(F::measure(&request.into(), &mut HostTree)?)
     }
 
@@ -68,6 +71,7 @@ impl<F: Formatter> contract::Guest for Component<F> {
         partition: Descriptor,
         request: contract::Request,
     ) -> Result<contract::Summary, contract::FormatError> {
+        begin();
         let mut output = HostOutput { partition };
         let summary = F::format(&request.into(), &mut HostTree, &mut output)?;
         Ok(summary.into())
@@ -79,6 +83,15 @@ impl<F: Formatter> kinds::Guest for Component<F> {
         let kinds = F::describe().kinds;
         kinds.iter().copied().map(Into::into).collect()
     }
+}
+
+/// What every call of a formatter begins with.
+fn begin() {
+    panics::tell_by(warn);
+}
+
+fn warn(message: &str) {
+    progress::log(progress::Level::Warning, message);
 }
 
 /// The tree behind the contract.
@@ -159,7 +172,7 @@ impl Output for HostOutput {
     }
 
     fn warn(&mut self, message: &str) {
-        progress::log(progress::Level::Warning, message);
+        warn(message);
     }
 }
 

@@ -40,6 +40,7 @@ pub struct ReaderComponent<R>(PhantomData<R>);
 
 impl<R: Reader> contract::Guest for ReaderComponent<R> {
     fn describe() -> contract::Description {
+        begin();
         let ReaderDescription {
             name,
             version,
@@ -55,6 +56,7 @@ impl<R: Reader> contract::Guest for ReaderComponent<R> {
     }
 
     fn probe(partition: Descriptor) -> Result<contract::Volume, contract::ReaderError> {
+        begin();
         let partition = HostPartition::new(partition)?;
         Ok(R::probe(&partition)?.into())
     }
@@ -63,11 +65,21 @@ impl<R: Reader> contract::Guest for ReaderComponent<R> {
         partition: Descriptor,
         request: contract::Request,
     ) -> Result<contract::Volume, contract::ReaderError> {
+        begin();
         let partition = HostPartition::new(partition)?;
         let contract::Request { extents } = request;
         let request = ReaderRequest { extents };
         Ok(R::read(&request, &partition, &mut HostListing)?.into())
     }
+}
+
+/// What every call of a reader begins with.
+fn begin() {
+    super::panics::tell_by(warn);
+}
+
+fn warn(message: &str) {
+    progress::log(progress::Level::Warning, message);
 }
 
 /// The partition behind the contract.
@@ -157,7 +169,7 @@ impl Listing for HostListing {
     }
 
     fn warn(&mut self, message: &str) {
-        progress::log(progress::Level::Warning, message);
+        warn(message);
     }
 }
 

@@ -91,7 +91,8 @@ pub fn perform_action(
             key: action.key,
             size: cell
                 .measure(&action.request)
-                .map_err(PartitionError::Cell)?,
+                .map_err(PartitionError::Cell)?
+                .size,
             list: Vec::new(),
             notes: Notes::default(),
             walls: walls(),

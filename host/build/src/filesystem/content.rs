@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use cellblock_cell::Codecs;
-use cellblock_contract::Loss;
+use cellblock_contract::{Loss, Losses};
 use cellblock_spec::Content;
 use cellblock_tree::source::{
     self, Counter, Gathered, ImageInfo, OpenedSources, ReadOptions, Room, Source, What,
@@ -91,7 +91,8 @@ impl Preparation<'_> {
                 })
             })
             .collect::<Result<Vec<_>, PartitionError>>()?;
-        let disks = reading::open_disks(self.runtime, sources.iter()).map_err(Box::new)?;
+        let readers = &self.options.readers;
+        let disks = reading::open_disks(self.runtime, readers, sources.iter()).map_err(Box::new)?;
         let opened = OpenedSources { images, disks };
         let mut gathered = source::read_opened(&sources, opened, &spool, &options)?;
         if stores_modes(formatter) {
@@ -152,8 +153,8 @@ impl Preparation<'_> {
 
 /// Whether a formatter is known to store modes: a FAT has none, and of a command nobody knows.
 fn stores_modes(formatter: &Formatter) -> bool {
-    let lacks = formatter.lacks;
-    lacks.is_some_and(|lacks| !lacks.contains(Loss::Permissions))
+    let lacks_modes = |lacks: Losses| lacks.contains(Loss::Permissions);
+    formatter.is_component() && !formatter.lacks.is_some_and(lacks_modes)
 }
 
 /// What is to be said of a root directory that lets others not in, where it has that from a directory or an archive: few know

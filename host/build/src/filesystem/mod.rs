@@ -24,11 +24,11 @@ use crate::kernel::KernelError;
 use crate::parallel;
 use crate::plan::{Facts, FilesystemPlan, TimeRule};
 use crate::progress::{Phase, Tally, watched};
-use crate::said::Said;
+use crate::said::{Said, said_by_formatter};
 use crate::signing::Signers;
 use crate::template::Awaited;
 use cellblock_cell::{Cell, Codecs, Outcome, Runtime};
-use cellblock_contract::{Loss, Request};
+use cellblock_contract::{Log, Loss, Request};
 use cellblock_image::{Filling, PartitionFile, Scratch};
 use cellblock_table::SectorSize;
 use cellblock_tree::Tree;
@@ -126,7 +126,9 @@ impl Preparation<'_> {
     ) -> Result<Prepared, Error> {
         let mut prepared = self.prepare_one(index, filesystem, name)?;
         if wanted.partitions.contains(&index) {
-            prepared.smallest = Some(self.measure(&prepared, wanted)?);
+            let smallest = self.measure(&prepared, wanted)?;
+            prepared.cell.is_measured(smallest);
+            prepared.smallest = Some(smallest);
         }
         Ok(prepared)
     }
@@ -139,6 +141,12 @@ impl Preparation<'_> {
     ) -> Result<Prepared, Error> {
         let begun = Instant::now();
         let formatter = self.formatter(filesystem);
+        let checked = formatter.guest.check(
+            &formatter.kind.name,
+            &filesystem.label,
+            &filesystem.settings(),
+        );
+        checked.map_err(|error| self.failed(name, error))?;
         let mut awaited = Awaited::default();
         let codecs = formatter.guest.codecs();
         let content = self
@@ -212,13 +220,38 @@ impl Preparation<'_> {
         watched(progress, Phase::Measuring, &prepared.name, None, |_| {
             self.smallest(prepared, &request, &place)
         })
-        .map_err(|error| partition_error(&prepared.name, error))
+        .map_err(|error| self.failed(&prepared.name, error))
+    }
+
+    /// The error of a partition. What a guest had logged before is said to who wants to know it all.
+    pub(crate) fn failed(&self, name: &str, reason: impl Into<PartitionError>) -> Error {
+        let reason = reason.into();
+        let log = match &reason {
+            PartitionError::Cell(error) => error.log().map(|log| ("its formatter", log)),
+            PartitionError::Verify(error) => error.log().map(|log| ("its reader", log)),
+            _ => None,
+        };
+        if let Some((who, log)) = log {
+            self.say_log(name, who, log);
+        }
+        partition_error(name, reason)
+    }
+
+    /// Says what a guest has logged, to who wants to know it all.
+    fn say_log(&self, name: &str, who: &str, log: &Log) {
+        let progress = &self.options.progress;
+        for line in log.lines() {
+            progress.say(&format!("{name}: {who} says: {}", line.text));
+        }
+        if let Some(cut) = log.cut(who) {
+            progress.say(&format!("{name}: {cut}"));
+        }
     }
 
     /// Makes a file system in its cell.
     pub(crate) fn fill(&self, prepared: &Prepared, place: &Slot) -> Result<Filled, Error> {
         self.fill_one(prepared, place)
-            .map_err(|reason| partition_error(&prepared.name, reason))
+            .map_err(|reason| self.failed(&prepared.name, reason))
     }
 
     fn fill_one(&self, prepared: &Prepared, place: &Slot) -> Result<Filled, PartitionError> {
@@ -263,7 +296,10 @@ impl Preparation<'_> {
         {
             return Ok(size);
         }
-        prepared.measured(request)
+        let measured = prepared.cell.measure(request)?;
+        // A formatter warns of the same when it makes the file system.
+        self.say_log(&prepared.name, "its formatter", &measured.log);
+        Ok(measured.size)
     }
 
     /// Has a worker make a file system, if that is wanted, and else the formatter here.
@@ -357,10 +393,13 @@ impl Preparation<'_> {
         let mut log = prepared.warnings(place.time);
         log.extend(warnings.into_iter().map(Said::Warning));
         if let Verified::Unread(found) = &verified {
-            let text = format!("it was not read back: no reader reads {found}");
+            let text = match found {
+                Some(found) => format!("it was not read back: no reader reads {found}"),
+                None => "it was not read back: no reader knows it".to_owned(),
+            };
             log.push(Said::Warning(text));
         }
-        log.extend(outcome.log.into_iter().map(Said::Formatter));
+        log.extend(said_by_formatter(&outcome.log));
         Ok(Filled {
             partition: Some(partition),
             kind: prepared.filesystem.kind.clone(),

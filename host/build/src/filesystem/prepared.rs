@@ -16,8 +16,8 @@ use crate::said::Said;
 use crate::template::Awaited;
 #[cfg(feature = "cache")]
 use cellblock_cell::Guest;
-use cellblock_cell::{Cell, Codecs};
-use cellblock_contract::{Loss, Losses, Partition, Request, Setting, Summary};
+use cellblock_cell::{Cell, Codecs, Outcome};
+use cellblock_contract::{Loss, Losses, Partition, Request};
 use cellblock_image::PartitionFile;
 use cellblock_tree::source::{ImageInfo, Warning};
 use cellblock_tree::{Timestamp, Tree, TreeDigests};
@@ -102,8 +102,8 @@ impl Prepared {
         &self,
         place: &Slot,
         partition: Arc<dyn Partition>,
-    ) -> Result<Summary, PartitionError> {
-        Ok(self.cell.format(&self.request(place), partition)?.summary)
+    ) -> Result<Outcome, PartitionError> {
+        Ok(self.cell.format(&self.request(place), partition)?)
     }
 
     pub(super) fn digests(
@@ -148,11 +148,6 @@ impl Prepared {
         guest.encodes() || guest.command_line().is_some()
     }
 
-    /// The smallest size in bytes, as the formatter finds it.
-    pub(crate) fn measured(&self, request: &Request) -> Result<u64, PartitionError> {
-        Ok(self.cell.measure(request)?)
-    }
-
     /// The key of the file system at `place`; `tree` holds the digests of its tree.
     pub(crate) fn key(&self, place: &Slot, tree: &TreeDigests) -> FillKey {
         FillKey::of(&FillInputs::Filesystem {
@@ -184,14 +179,7 @@ impl Prepared {
             seed: filesystem.seed,
             time: self.time(place),
             drop: filesystem.drop.iter().copied().collect(),
-            settings: filesystem
-                .options
-                .iter()
-                .map(|(name, value)| Setting {
-                    name: name.clone(),
-                    value: value.clone(),
-                })
-                .collect(),
+            settings: filesystem.settings(),
         }
     }
 }

@@ -15,8 +15,8 @@ pub(super) enum Verified {
     Not,
     /// It is what went in, as this reader tells it.
     By(String),
-    /// No reader reads what it is.
-    Unread(String),
+    /// No reader reads what it is, as far as that is known.
+    Unread(Option<String>),
 }
 
 impl Preparation<'_> {
@@ -41,14 +41,14 @@ impl Preparation<'_> {
             |_| {
                 let lost = prepared.lost();
                 // A component is told label and identifier. A command need not be, and a kind of somebody's own is not the reader's.
-                let is_told = prepared.formatter.lacks.is_some() && is_read(kind);
+                let is_told = prepared.formatter.is_component() && is_read(kind);
                 verify::read_back(
                     self.runtime,
                     &prepared.name,
                     partition,
                     (&prepared.tree, lost),
                     is_told.then_some(&prepared.filesystem),
-                    self.options.jobs,
+                    self.options,
                 )
             },
         );

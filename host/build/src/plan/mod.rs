@@ -22,7 +22,7 @@ use std::path::PathBuf;
 
 use uuid::Uuid;
 
-use cellblock_contract::Loss;
+use cellblock_contract::{Loss, Setting};
 use cellblock_spec::{Content, PartitionSpec};
 use cellblock_table::{Attributes, DiskId, PartitionType, Scheme, SectorSize};
 use cellblock_table::{Lba, Partition, Shape, Table, TableError};
@@ -178,6 +178,14 @@ pub struct FilesystemPlan {
 }
 
 impl FilesystemPlan {
+    /// The options, as a formatter is told them.
+    pub(crate) fn settings(&self) -> Vec<Setting> {
+        let options = self.options.iter().cloned();
+        options
+            .map(|(name, value)| Setting { name, value })
+            .collect()
+    }
+
     /// What an option has the formatter of ours leave out, as if it were dropped. Those of the others either refuse what they turn off, as
     /// `^ext_attr` does attributes, or the reader tells of them, as of inodes without fractions of seconds.
     pub(crate) fn left_out(&self) -> Option<Loss> {

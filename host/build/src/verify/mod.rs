@@ -20,15 +20,16 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use cellblock_cell::Runtime;
-use cellblock_contract::Losses;
+use cellblock_contract::{Log, Losses};
 use cellblock_image::{ImageError, PartitionFile};
 use cellblock_tree::Tree;
 use cellblock_tree::source::SourceError;
 use serde::Serialize;
 
+use crate::BuildOptions;
 use crate::compare::{Compared, Difference, compare};
 use crate::plan::FilesystemPlan;
-use crate::reading::{Readers, ReadingError};
+use crate::reading::ReadingError;
 
 /// The differences that an error shows.
 const SHOWN: usize = 8;
@@ -38,10 +39,10 @@ const SHOWN: usize = 8;
 pub enum Verify {
     /// None.
     Never,
-    /// Those that formatters made which somebody brought, if a built-in reader reads them.
+    /// Those that formatters made which somebody brought, if a reader reads them.
     #[default]
     Foreign,
-    /// All that a built-in reader reads; of others it is said.
+    /// All that a reader reads; of others it is said.
     Always,
 }
 
@@ -60,6 +61,16 @@ pub enum VerifyError {
     /// Its file cannot be read.
     #[error(transparent)]
     Image(#[from] ImageError),
+}
+
+impl VerifyError {
+    /// What a reader had logged before it did not end well, if anything.
+    pub(crate) fn log(&self) -> Option<&Log> {
+        match self {
+            Self::Reading(ReadingError::Reader { error, .. }) => error.log(),
+            _ => None,
+        }
+    }
 }
 
 /// A file system that is not what went in.
@@ -133,18 +144,18 @@ impl Checked {
     }
 }
 
-/// Reads a partition back, and compares it with the tree that went into it, of which `lost` was dropped, on so many threads, and with what it was
-/// to say `of_itself`; the reader's name.
+/// Reads a partition back, and compares it with the tree that went into it, of which `lost` was dropped, and with what it was to
+/// say `of_itself`; the reader's name.
 pub(crate) fn read_back(
     runtime: &Runtime,
     name: &str,
     partition: &PartitionFile,
     (tree, lost): (&Tree, Losses),
     of_itself: Option<&FilesystemPlan>,
-    jobs: usize,
+    options: &BuildOptions,
 ) -> Result<String, VerifyError> {
     let blocks = Arc::new(partition.blocks()?);
-    let read = Readers::default().read(runtime, name, blocks)?;
+    let read = options.readers.read(runtime, name, blocks)?;
     let mut different = Different {
         reader: read.reader,
         shown: Vec::new(),
@@ -153,7 +164,7 @@ pub(crate) fn read_back(
     let compared = Compared {
         ignore_times: false,
         held: Some(Held::by(&read.volume, lost)),
-        jobs: NonZeroUsize::new(jobs),
+        jobs: NonZeroUsize::new(options.jobs),
     };
     let mut tell = |difference| {
         different.count += 1;

@@ -14,6 +14,7 @@ use crate::compare::Difference;
 use crate::error::Error;
 use crate::existing::OpenedImage;
 use crate::named_file;
+use crate::reading::Readers;
 
 /// The most bytes of a record that are read: those of a thousand images with a thousand partitions are fewer.
 const LARGEST: u64 = 1 << 30;
@@ -92,8 +93,8 @@ struct RecordedPartition {
     sha256: Option<String>,
 }
 
-/// Holds an image against the record of its build: the digest of all bytes, the places of partitions and their digests. What a built-in reader
-/// reads is read back, too.
+/// Holds an image against the record of its build: the digest of all bytes, the places of partitions and their digests. What a reader reads is
+/// read back, too.
 ///
 /// # Errors
 /// [`Error`] if the image or the record cannot be read, or a partition not be read back.
@@ -101,6 +102,7 @@ pub fn verify_record(
     record: &Path,
     image: &Arc<OpenedImage>,
     runtime: &Runtime,
+    readers: &Readers,
 ) -> Result<Vec<Checked>, Error> {
     let invalid = |reason: String| {
         let path = PathBuf::from(record);
@@ -121,7 +123,7 @@ pub fn verify_record(
         return Err(invalid(what.to_owned()));
     }
     let is_disk = recorded.table.is_some_and(|table| table != "none");
-    let subject = Subject::of(image, is_disk, runtime, None)?;
+    let subject = Subject::of(image, is_disk, (runtime, readers), None)?;
     let mut all = Vec::with_capacity(recorded.partitions.len() + 1);
     all.push(match &recorded.sha256 {
         None => Checked::new(REST),

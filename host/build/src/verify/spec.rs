@@ -24,7 +24,7 @@ use crate::filesystem::partition_error;
 use crate::making::{self, Making};
 use crate::output::Output;
 use crate::plan::{Fill, Plan, PlannedPartition, RawPiece};
-use crate::reading::{Opened, Readers};
+use crate::reading::Opened;
 use crate::signing::Signers;
 use crate::staging::GrubImages;
 
@@ -60,7 +60,8 @@ pub fn verify_image(
         ..
     } = ground;
     let is_disk = plan.scheme != Scheme::None;
-    let subject = Subject::of(image, is_disk, runtime, NonZeroUsize::new(options.jobs))?;
+    let jobs = NonZeroUsize::new(options.jobs);
+    let subject = Subject::of(image, is_disk, (runtime, &options.readers), jobs)?;
     let preparation = basis.preparation(runtime, &scratch, options, None);
     // What is not compared with its sources is made, and all that it needs.
     let trees: BTreeMap<usize, _> = prepared
@@ -208,7 +209,7 @@ fn check(
         if *offset == 0 && subject.is_readable(&place)? {
             let expected = Arc::new(file.blocks()?);
             let name = &partition.name;
-            if let Ok(expected) = Readers::default().read(subject.runtime, name, expected) {
+            if let Ok(expected) = subject.readers.read(subject.runtime, name, expected) {
                 let found = subject.read(name, partition.number, &place)?;
                 let (expected, lost) = (&expected.tree, Losses::none());
                 let others = differences(name, expected, &found, lost, subject.jobs)?;

@@ -25,6 +25,7 @@ pub(super) struct Subject<'a> {
     /// None if it is to have none.
     table: Option<Table>,
     pub(super) runtime: &'a Runtime,
+    pub(super) readers: &'a Readers,
     /// How many threads compare the bytes of files.
     pub(super) jobs: Option<NonZeroUsize>,
 }
@@ -34,7 +35,7 @@ impl<'a> Subject<'a> {
     pub(super) fn of(
         image: &Arc<OpenedImage>,
         is_disk: bool,
-        runtime: &'a Runtime,
+        (runtime, readers): (&'a Runtime, &'a Readers),
         jobs: Option<NonZeroUsize>,
     ) -> Result<Self, Error> {
         let table = if is_disk {
@@ -46,6 +47,7 @@ impl<'a> Subject<'a> {
             image: Arc::clone(image),
             table,
             runtime,
+            readers,
             jobs,
         })
     }
@@ -80,11 +82,15 @@ impl<'a> Subject<'a> {
         Err(changed("partition", "place", text(wanted), text(&place)))
     }
 
-    /// Whether a built-in reader reads what is there.
+    /// Whether a reader reads what is there.
     pub(super) fn is_readable(&self, place: &Range<u64>) -> Result<bool, Error> {
         let found = Superblock::find(&self.image.existing, place.clone());
         let found = found.map_err(|source| self.failed(source))?;
-        Ok(found.is_some_and(|found| is_read(found.kind)))
+        if found.is_some_and(|found| is_read(found.kind)) {
+            return Ok(true);
+        }
+        let known = self.readers.know(self.runtime, &self.image, place);
+        known.map_err(|error| partition_error("what is read", Box::new(error)))
     }
 
     /// Reads the partition with this number, which is at `place`.
@@ -94,13 +100,13 @@ impl<'a> Subject<'a> {
         number: u32,
         place: &Range<u64>,
     ) -> Result<Opened, Error> {
-        let readers = Readers::default();
         let opened = match self.table {
             Some(_) => {
                 let selector = Selector::Number(number);
-                readers.open_in(self.runtime, &self.image, Some(&selector), true)
+                let selector = Some(&selector);
+                (self.readers).open_in(self.runtime, &self.image, selector, true)
             }
-            None => readers.open_at(self.runtime, &self.image, place.clone()),
+            None => (self.readers).open_at(self.runtime, &self.image, place.clone()),
         };
         opened.map_err(|error| partition_error(name, Box::new(error)))
     }

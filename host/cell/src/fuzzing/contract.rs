@@ -157,7 +157,7 @@ impl Cell {
             }
             Call::Log(level, message) => {
                 local.log(level, message).expect("no trap");
-                let lines = &local.log;
+                let lines = local.log.lines();
                 let last = lines.last().map_or("", |line| line.text.as_str());
                 assert!(lines.len() <= LogLine::LINES);
                 assert!(!last.chars().any(char::is_control));

@@ -4,9 +4,10 @@ mod times;
 
 use std::fmt;
 
+use super::legible::legible;
 use cellblock_contract::{
     FormatError, LabelProblem, Loss, NodeProblem, OptionDescription, PlaceError, ReadError,
-    Request, SettingProblem,
+    Request, SettingProblem, Shortage,
 };
 use cellblock_text::{PathBytes, exact, grouped};
 use cellblock_tree::{Kind, NodeId, Tree};
@@ -56,6 +57,10 @@ pub struct Refusal {
     stamp: Option<Stamp>,
     /// The formatter's options where a setting is wrong.
     options: Vec<OptionDescription>,
+    /// The formatter, if somebody brought it: its words are told from the program's own.
+    speaker: Option<String>,
+    /// The smallest size in bytes that the formatter has measured.
+    smallest: Option<u64>,
 }
 
 impl Refusal {
@@ -65,12 +70,47 @@ impl Refusal {
         &self.error
     }
 
-    /// `options` tells what the formatter describes; it is asked only where the meaning depends on it.
+    /// What the host refuses by what the formatter describes, before it runs: a label, or one of its `options`.
+    pub(super) fn of_description(
+        error: FormatError,
+        kind: &str,
+        label: &str,
+        options: &[OptionDescription],
+    ) -> Self {
+        Self {
+            error,
+            kind: kind.to_owned(),
+            label: label.to_owned(),
+            options: options.to_vec(),
+            setting: None,
+            node: None,
+            other: None,
+            is_late: None,
+            times: None,
+            stamp: None,
+            speaker: None,
+            smallest: None,
+        }
+    }
+
+    /// The same as the words of a formatter that somebody brought, if it is one.
+    pub(super) fn said_by(mut self, speaker: Option<String>) -> Self {
+        self.speaker = speaker;
+        self
+    }
+
+    /// The same of a formatter that has measured the smallest size in bytes.
+    pub(super) fn of_size(mut self, smallest: Option<u64>) -> Self {
+        self.smallest = smallest;
+        self
+    }
+
+    /// `options` are those that the formatter describes.
     pub(super) fn new(
         error: FormatError,
         request: &Request,
         tree: &Tree,
-        options: impl FnOnce() -> Vec<OptionDescription>,
+        options: &[OptionDescription],
     ) -> Self {
         let known = |id: u32| (id < tree.len()).then_some(NodeId(id));
         let path = |id: NodeId| PathBytes(tree.path(id)).to_string();
@@ -87,13 +127,13 @@ impl Refusal {
                 .settings
                 .iter()
                 .find(|setting| setting.name == error.name)
-                .map(|setting| setting.value.clone()),
+                .map(|setting| legible(&setting.value)),
             _ => None,
         };
         let node = node_error.and_then(|node| known(node.node));
         let times = Times::of_files(request);
         let options = match &error {
-            FormatError::Setting(_) => options(),
+            FormatError::Setting(_) => options.to_vec(),
             _ => Vec::new(),
         };
         Self {
@@ -114,6 +154,8 @@ impl Refusal {
             kind: request.kind.clone(),
             label: request.label.clone(),
             error,
+            speaker: None,
+            smallest: None,
         }
     }
 
@@ -127,8 +169,31 @@ impl Refusal {
     #[must_use]
     pub fn shortage(&self) -> Option<(u64, u64)> {
         match &self.error {
-            FormatError::TooSmall(shortage) => Some((shortage.needed, shortage.available)),
+            FormatError::TooSmall(shortage) if self.contradiction(*shortage).is_none() => {
+                Some((shortage.needed, shortage.available))
+            }
             _ => None,
+        }
+    }
+
+    /// What a formatter contradicts that finds a partition too small: then no other size is the remedy.
+    fn contradiction(&self, shortage: Shortage) -> Option<String> {
+        let Shortage { needed, available } = shortage;
+        let is_enough = |smallest: &u64| *smallest <= available;
+        match self.smallest.filter(is_enough) {
+            Some(smallest) => Some(format!(
+                "although the formatter measured {} itself",
+                exact(smallest)
+            )),
+            None => (needed <= available).then(|| "which is enough".to_owned()),
+        }
+    }
+
+    /// What the formatter is called where it is spoken of: in its own words, "it".
+    fn subject(&self) -> &'static str {
+        match self.speaker {
+            Some(_) => "it",
+            None => "the formatter",
         }
     }
 
@@ -268,7 +333,6 @@ impl Refusal {
     ) -> fmt::Result {
         let value = self.setting.as_deref().unwrap_or_default();
         let option = self.option(name);
-        let name = name.escape_debug();
         match problem {
             SettingProblem::Unknown if self.options.is_empty() => {
                 write!(f, "{} has no option '{name}', and no others", self.kind)
@@ -303,11 +367,9 @@ impl Refusal {
                 f,
                 "the option {name} = '{value}' does not go with the option {other}"
             ),
-            SettingProblem::Conflict(reason) => write!(
-                f,
-                "the option {name} cannot be '{value}': {}",
-                reason.escape_debug()
-            ),
+            SettingProblem::Conflict(reason) => {
+                write!(f, "the option {name} cannot be '{value}': {reason}")
+            }
         }
     }
 }
@@ -320,28 +382,39 @@ fn dropping(loss: Loss) -> String {
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kind = &self.kind;
+        let (kind, subject) = (&self.kind, self.subject());
+        if let Some(speaker) = &self.speaker {
+            write!(f, "the formatter '{speaker}' says: ")?;
+        }
         match &self.error {
-            FormatError::TooSmall(shortage) => write!(
-                f,
-                "too small: {kind} with this content needs {}, but the partition has {} ({} short); \
-                 make it larger, or give it the size \"minimum\"",
-                exact(shortage.needed),
-                grouped(shortage.available),
-                grouped(shortage.needed.saturating_sub(shortage.available))
-            ),
+            FormatError::TooSmall(shortage) => {
+                write!(
+                    f,
+                    "too small: {kind} with this content needs {}, but the partition has {}",
+                    exact(shortage.needed),
+                    grouped(shortage.available)
+                )?;
+                match self.contradiction(*shortage) {
+                    Some(what) => write!(f, ", {what}: that is a fault of the formatter"),
+                    None => write!(
+                        f,
+                        " ({} short); make it larger, or give it the size \"minimum\"",
+                        grouped(shortage.needed.saturating_sub(shortage.available))
+                    ),
+                }
+            }
             FormatError::TooLarge(limit) => {
                 write!(
                     f,
                     "too large: the most that {kind} can have is {limit} bytes"
                 )
             }
-            FormatError::Kind => write!(f, "the formatter does not make {kind}"),
+            FormatError::Kind => write!(f, "{subject} does not make {kind}"),
             FormatError::Label(LabelProblem::TooLong(limit)) => write!(
                 f,
-                "the label '{}' has {} bytes, and {kind} has room for {limit}",
+                "the label '{}' has {}, and {kind} has room for {limit}",
                 self.label,
-                self.label.len()
+                exact(self.label.len() as u64)
             ),
             FormatError::Label(LabelProblem::Character(character)) => write!(
                 f,
@@ -355,16 +428,20 @@ impl fmt::Display for Refusal {
                 f,
                 "too many files: {kind} as asked for has room for {limit} nodes"
             ),
-            FormatError::Tree(ReadError::NotAFile) => {
-                f.write_str("the formatter asked for the content of something that is no file")
-            }
+            FormatError::Tree(ReadError::NotAFile) => write!(
+                f,
+                "{subject} asked for the content of something that is no file"
+            ),
             FormatError::Tree(ReadError::OutOfRange) => {
-                f.write_str("the formatter asked for content outside a file")
+                write!(f, "{subject} asked for content outside a file")
             }
-            FormatError::Tree(ReadError::Source) => f.write_str("content could not be read"),
+            // Of what failed here, the reason is known, and told in its place.
+            FormatError::Tree(ReadError::Source) => {
+                f.write_str("content could not be read, although all that was asked for was")
+            }
             FormatError::Placement(error) => write!(
                 f,
-                "the formatter asked for a placement that cannot be: {}",
+                "{subject} asked for a placement that cannot be: {}",
                 match error {
                     PlaceError::NotAFile(_) => "it is of no file",
                     PlaceError::OutsideFile(_) => "it reaches past the end of its file",
@@ -374,7 +451,7 @@ impl fmt::Display for Refusal {
                 }
             ),
             FormatError::Partition(code) => {
-                write!(f, "the formatter could not use its partition: {code}")
+                write!(f, "{subject} could not use its partition: {code}")
             }
         }
     }
@@ -422,7 +499,7 @@ mod tests {
             documentation: "How many there are.".to_owned(),
         };
         let options = vec![option("Inode ratio", "1|2"), option("inodes", "COUNT")];
-        Refusal::new(error, &request, &crate::fuzzing::tree(), || options).to_string()
+        Refusal::new(error, &request, &crate::fuzzing::tree(), &options).to_string()
     }
 
     /// 0.1 has one string for both, and names may be spelled in any way: the description tells which are names.
@@ -446,7 +523,7 @@ mod tests {
                 node: 0,
                 problem: NodeProblem::Time,
             });
-            Refusal::new(error, request, &tree, Vec::new)
+            Refusal::new(error, request, &tree, &[])
         };
         let said = |kind: &str| refusal(&request(kind)).to_string();
         let of_stamp = refusal(&Request {
@@ -470,6 +547,56 @@ mod tests {
             "{}",
             said("mine")
         );
+    }
+
+    #[test]
+    fn a_formatter_that_somebody_brought_is_told_from_the_program_and_blamed_for_what_contradicts_itself()
+     {
+        let (request, tree) = (request("mine"), crate::fuzzing::tree());
+        let said = |error: FormatError, smallest: Option<u64>| {
+            let refusal = Refusal::new(error, &request, &tree, &[]).of_size(smallest);
+            let foreign = refusal.clone().said_by(Some("x".to_owned()));
+            let (own, foreign) = (refusal.to_string(), foreign.to_string());
+            assert_eq!(
+                foreign.replace("it asked", "the formatter asked"),
+                format!("the formatter 'x' says: {own}")
+            );
+            (own, refusal.shortage())
+        };
+        let short = |needed, available| FormatError::TooSmall(Shortage { needed, available });
+        assert_eq!(
+            said(short(20_000, 8192), Some(10_000)),
+            (
+                "too small: mine with this content needs 20 000 bytes, but the partition has 8192 (11 808 short); \
+                 make it larger, or give it the size \"minimum\""
+                    .to_owned(),
+                Some((20_000, 8192))
+            )
+        );
+        assert_eq!(
+            said(short(20_000, 12_288), Some(10_000)),
+            (
+                "too small: mine with this content needs 20 000 bytes, but the partition has 12 288, \
+                 although the formatter measured 10 000 bytes itself: that is a fault of the formatter"
+                    .to_owned(),
+                None
+            )
+        );
+        assert_eq!(
+            said(short(8192, 8192), None),
+            (
+                "too small: mine with this content needs 8192 bytes, but the partition has 8192, \
+                 which is enough: that is a fault of the formatter"
+                    .to_owned(),
+                None
+            )
+        );
+        let (content, _) = said(FormatError::Tree(ReadError::Source), None);
+        assert_eq!(
+            content,
+            "content could not be read, although all that was asked for was"
+        );
+        said(FormatError::Placement(PlaceError::Overlap(0)), None);
     }
 
     #[test]

@@ -84,8 +84,9 @@ fn listen(moment: u8, mut channel: Channel) {
                 Ok(Err(stopped)) => check_stopped(stopped),
                 Err(error) => check_failure(error),
             }
-            assert!(local.log.len() <= LogLine::LINES);
-            local.log.iter().for_each(|line| check_words(&line.text));
+            assert!(local.log.lines().len() <= LogLine::LINES);
+            let lines = local.log.lines().iter();
+            lines.for_each(|line| check_words(&line.text));
         }
     }
 }
@@ -114,7 +115,7 @@ fn check_returned(returned: Returned) {
             summary.properties.iter().for_each(words);
         }
         Returned::Measured(Err(error)) | Returned::Formatted(Err(error)) => {
-            let refusal = crate::Refusal::new(legible::error(error), &request(), &tree(), Vec::new);
+            let refusal = crate::Refusal::new(legible::error(error), &request(), &tree(), &[]);
             check_words(&refusal.to_string());
         }
         Returned::Ended(exit) => {

@@ -20,8 +20,6 @@ pub(super) struct Output {
     /// The lines that the streams have begun.
     output: Vec<u8>,
     error: Vec<u8>,
-    /// How many lines have been logged.
-    logged: usize,
     last_words: VecDeque<String>,
 }
 
@@ -74,10 +72,7 @@ impl Output {
             }
             self.last_words.push_back(legible(&text));
         }
-        if self.logged < LogLine::LINES {
-            self.logged += 1;
-            services.log(level(stream), text)?;
-        }
+        services.log(level(stream), text)?;
         Ok(())
     }
 }

@@ -69,6 +69,7 @@ fn compare(source: &Path) -> Result<()> {
     let size = cells[0]
         .cell(&tree)
         .measure(&request(&tree, 0))?
+        .size
         .next_multiple_of(1 << 20)
         + (64 << 20);
 

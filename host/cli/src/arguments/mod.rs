@@ -42,7 +42,9 @@ pub use error::ArgumentError;
 pub use filesystem::{Filesystem, TypedKind};
 pub use mkfs::Mkfs;
 pub use outputs::{Export, TreeForm, TreeOutput, TypedOutput};
-pub use reading::{Cat, Cp, Diff, Du, ImagePlace, Ls, ReadBy, Reading, Report, Stat, Tar, TreeOf};
+pub use reading::{
+    Cat, Cp, Diff, Du, ImagePlace, Ls, ReadBy, Reading, Report, Stat, Tar, TreeOf, brought,
+};
 #[cfg(feature = "cache")]
 pub use remote::Remotes;
 pub use run::{Limits, Run, TypedGuest};

@@ -7,11 +7,12 @@ use clap::Args;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap_complete::engine::{ArgValueCandidates, CompletionCandidate};
 
-use super::{ArgumentError, ImagePlace, ReadBy, Run};
+use super::{ArgumentError, ImagePlace, ReadBy, Run, sector_size};
 use crate::completion;
 use cellblock_build::image::formats::described;
 use cellblock_build::image::{FormatError, OutputFormat};
 use cellblock_build::spec::value::parse_platform;
+use cellblock_build::table::SectorSize;
 use cellblock_build::tree::source::ImagePlatform;
 use cellblock_build::{Output, Target};
 
@@ -154,9 +155,9 @@ pub struct Export {
     /// The platform of an OCI image, such as linux/arm64; without it, linux and the architecture of its programs
     #[arg(long, value_name = "OS/ARCHITECTURE", value_parser = parse_platform)]
     pub platform: Option<ImagePlatform>,
-    /// By what a partition is read.
-    #[command(flatten)]
-    pub by: ReadBy,
+    /// Bytes in a sector of the disk, 512 or 4096. A GPT says it itself; an MBR does not, and is taken to count in 512
+    #[arg(long, value_name = "BYTES", value_parser = sector_size)]
+    sector_size: Option<SectorSize>,
     /// What it has in common with commands that make file systems.
     #[command(flatten)]
     pub run: Run,
@@ -226,6 +227,15 @@ impl TypedOutput {
 }
 
 impl Export {
+    /// By what a partition is read.
+    #[must_use]
+    pub fn by(&self) -> ReadBy {
+        ReadBy {
+            readers: self.run.readers.clone(),
+            sector_size: self.sector_size,
+        }
+    }
+
     /// Whether standard output takes it.
     pub(super) fn goes_to_stdout(&self) -> bool {
         self.output.iter().any(|it| it.path == Path::new("-"))
@@ -273,7 +283,7 @@ impl Export {
             return Err(ArgumentError::OnlyOfLayouts { option });
         }
         if trees.is_empty() {
-            return match self.by.is_typed() {
+            return match self.by().is_typed() {
                 true => Err(ArgumentError::OnlyOfTrees),
                 false => Ok(None),
             };

@@ -104,6 +104,20 @@ impl Reading {
     }
 }
 
+/// The readers to choose from, with those that were typed; what a registry has is fetched as `limits` say.
+pub fn brought(typed: &[TypedGuest], limits: &Limits) -> Readers {
+    let foreign = |guest: &TypedGuest| {
+        let brought = Foreign {
+            file: guest.file.clone(),
+            fetch: limits.fetch(),
+            sha256: guest.sha256,
+            command: None,
+        };
+        (guest.name.clone(), brought)
+    };
+    Readers::new(typed.iter().map(foreign).collect::<BTreeMap<_, _>>())
+}
+
 /// By what images are read.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "How it is read")]
@@ -111,10 +125,10 @@ pub struct ReadBy {
     /// Ask a reader of your own before the built-in ones; followed by `,sha256=HEX`, only if the file has that
     /// digest; repeatable. FILE may be oci://HOST/PATH@sha256:DIGEST in a registry, or oci:FOLDER, an image layout
     #[arg(long = "reader", value_name = "NAME=FILE", value_parser = TypedGuest::parse)]
-    readers: Vec<TypedGuest>,
+    pub(super) readers: Vec<TypedGuest>,
     /// Bytes in a sector of the disk, 512 or 4096. A GPT says it itself; an MBR does not, and is taken to count in 512
     #[arg(long, value_name = "BYTES", value_parser = sector_size)]
-    sector_size: Option<SectorSize>,
+    pub(super) sector_size: Option<SectorSize>,
 }
 
 impl ReadBy {
@@ -130,16 +144,7 @@ impl ReadBy {
 
     /// The readers to choose from; what a registry has is fetched as `limits` say.
     pub fn readers(&self, limits: &Limits) -> Readers {
-        let foreign = |guest: &TypedGuest| {
-            let brought = Foreign {
-                file: guest.file.clone(),
-                fetch: limits.fetch(),
-                sha256: guest.sha256,
-                command: None,
-            };
-            (guest.name.clone(), brought)
-        };
-        Readers::new(self.readers.iter().map(foreign).collect::<BTreeMap<_, _>>())
+        brought(&self.readers, limits)
     }
 
     /// The file system of a place.

@@ -63,6 +63,10 @@ pub struct Run {
     /// {label}, {uuid}, {serial}, {seed}, {size}, {sector-size}, {time}, {disk-offset} and {option:KEY}; repeatable
     #[arg(long = "guest-command", value_name = "NAME=COMMAND", value_parser = guest_command)]
     pub commands: Vec<(String, CommandLine)>,
+    /// Read file systems by a reader of your own, which is asked before the built-in ones: what is read back, and images; followed
+    /// by `,sha256=HEX`, only if the file has that digest; repeatable. FILE may be in a registry, as of --guest
+    #[arg(long = "reader", value_name = "NAME=FILE", value_parser = TypedGuest::parse)]
+    pub readers: Vec<TypedGuest>,
     /// Read each file system back before anything is published, and compare every path, attribute and byte with what went in.
     /// Without it, this is done for formatters of --guest and [guests] whose file system has a reader
     // The caches have an option whose field is called `verify`.

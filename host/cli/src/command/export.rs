@@ -85,7 +85,7 @@ fn trees(export: &Export, outputs: &[TreeOutput]) -> Result<(), Failure> {
     let runtime = super::runtime(&export.run)?;
     let opened = open_with(
         &runtime,
-        &export.by,
+        &export.by(),
         &export.run.limits,
         &export.image,
         true,
@@ -98,7 +98,7 @@ fn trees(export: &Export, outputs: &[TreeOutput]) -> Result<(), Failure> {
     let base = match &export.base {
         Some(base) => Some(open_with(
             &runtime,
-            &export.by,
+            &export.by(),
             &export.run.limits,
             base,
             true,

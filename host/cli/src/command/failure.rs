@@ -105,7 +105,10 @@ impl About {
             _ => (None, None),
         };
         let shortage = match reason.map(|reason| &**reason) {
-            Some(PartitionError::Cell(CellError::Refused(refusal))) => refusal.shortage(),
+            Some(PartitionError::Cell(error)) => match error.bare() {
+                CellError::Refused(refusal) => refusal.shortage(),
+                _ => None,
+            },
             _ => None,
         };
         Box::new(Self {

@@ -47,7 +47,7 @@ use std::time::Duration;
 
 pub use failure::Failure;
 
-use crate::arguments::{Arguments, Chosen, Command, Limits as CellLimits, Run};
+use crate::arguments::{Arguments, Chosen, Command, Limits as CellLimits, Run, brought};
 use crate::completion;
 use crate::report::{LineProgress, TerminalProgress, terminal};
 use cellblock_build::catalogue::{Catalog, Foreign};
@@ -204,6 +204,7 @@ fn build_options(run: &Run, time: Option<i64>, given: bool) -> BuildOptions {
         durability: durability(run.sync),
         outputs: run.json.iter().map(Into::into).collect(),
         verify: run.verify(),
+        readers: brought(&run.readers, &run.limits),
         #[cfg(feature = "cache")]
         cache: None,
         #[cfg(feature = "cache")]
@@ -448,7 +449,7 @@ fn reads_typed(footprint: &mut Footprint, run: &Run) {
         run.caches.read_by(footprint);
         run.remotes.read_by(footprint);
     }
-    for guest in &run.guests {
+    for guest in run.guests.iter().chain(&run.readers) {
         footprint.reads_guest(&guest.name, &guest.file);
     }
 }
@@ -511,7 +512,7 @@ fn print_log(name: &str, said: &Said, verbose: bool) {
         Said::Formatter(line) => {
             let weight = match line.level {
                 Level::Warning => "warning: ",
-                Level::Info if verbose => "",
+                Level::Info | Level::Debug if verbose => "",
                 Level::Info | Level::Debug => return,
             };
             (weight, "its formatter says: ", &line.text)

@@ -178,16 +178,20 @@ fn subject(reason: &PartitionError) -> Option<Subject<'_>> {
             return Some(Subject::Content(file));
         }
         PartitionError::Source(source) => source,
-        PartitionError::Cell(CellError::Source(source)) => source,
-        PartitionError::Cell(CellError::Refused(refusal)) => {
-            return match refusal.error() {
-                FormatError::TooSmall(_) | FormatError::TooLarge(_) => Some(Subject::Size),
-                FormatError::Kind => Some(Subject::Partition),
-                FormatError::Label(_) => Some(Subject::Label),
-                FormatError::Setting(setting) => Some(Subject::Option(&setting.name)),
-                _ => None,
-            };
-        }
+        PartitionError::Cell(error) => match error.bare() {
+            CellError::Source(source) => source,
+            CellError::Refused(refusal) => {
+                return match refusal.error() {
+                    FormatError::TooSmall(_) => refusal.shortage().map(|_| Subject::Size),
+                    FormatError::TooLarge(_) => Some(Subject::Size),
+                    FormatError::Kind => Some(Subject::Partition),
+                    FormatError::Label(_) => Some(Subject::Label),
+                    FormatError::Setting(setting) => Some(Subject::Option(&setting.name)),
+                    _ => None,
+                };
+            }
+            _ => return None,
+        },
         _ => return None,
     };
     source.misnamed().map(Subject::Content)

@@ -58,7 +58,8 @@ pub(super) fn run(verify: &Verify) -> Result<(), Failure> {
             checked.map_err(|error| described.located(error))
         }
         (None, Some(record)) => {
-            verify_record(record, &image, &runtime).map_err(|error: Error| error.into())
+            let readers = arguments::brought(&verify.run.readers, &verify.run.limits);
+            verify_record(record, &image, &runtime, &readers).map_err(|error: Error| error.into())
         }
         (None, None) => unreachable!("the command line has one of them"),
     };

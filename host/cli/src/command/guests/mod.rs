@@ -7,7 +7,7 @@ use std::path::Path;
 use super::{Failure, print, print_json};
 use crate::arguments::Guests;
 use cellblock_build::catalogue::{
-    self, Portrait, built_in_portrait, built_in_portraits, foreign_portrait, portrait_of,
+    self, Portrait, Says, built_in_portrait, built_in_portraits, foreign_portrait, portrait_of,
 };
 use cellblock_build::cell::{Runtime, RuntimeOptions, Wall};
 use cellblock_build::component::{self, Fetch};
@@ -74,8 +74,8 @@ fn as_text(portrait: &Portrait) -> String {
         hexadecimal(&portrait.digest)
     );
     let walls = format!("  walls         {}", walls(&portrait.wall));
-    let mut lines = match &portrait.description {
-        Some(description) => vec![
+    let mut lines = match &portrait.says {
+        Says::Formatter(description) => vec![
             format!(
                 "{} {}: {}",
                 portrait.name, description.version, description.summary
@@ -87,7 +87,18 @@ fn as_text(portrait: &Portrait) -> String {
             format!("  label         at most {} bytes", description.label_limit),
             format!("  cannot store  {}", lacks(description.lacks)),
         ],
-        None => vec![
+        Says::Reader(description) => vec![
+            format!(
+                "{} {}: {}",
+                portrait.name, description.version, description.summary
+            ),
+            format!("  reads         {}", description.kinds.join(", ")),
+            "  is a reader   --reader NAME=FILE has images read by it, and what is read back"
+                .to_owned(),
+            format!("  component     {file}"),
+            walls,
+        ],
+        Says::Nothing => vec![
             format!("{}: a WASI command", portrait.name),
             format!("  command       {file}"),
             walls,
@@ -97,8 +108,11 @@ fn as_text(portrait: &Portrait) -> String {
         let heading = if index == 0 { "capabilities" } else { "" };
         lines.push(format!("  {heading:12}  {import}"));
     }
-    let options = portrait.description.iter().flat_map(|known| &known.options);
-    for (index, option) in options.enumerate() {
+    let options = match &portrait.says {
+        Says::Formatter(description) => &description.options[..],
+        Says::Reader(_) | Says::Nothing => &[],
+    };
+    for (index, option) in options.iter().enumerate() {
         let heading = if index == 0 { "options" } else { "" };
         lines.push(format!(
             "  {heading:12}  {}={} (default: {})",
@@ -154,15 +168,30 @@ fn lacks(losses: Losses) -> String {
 }
 
 fn as_json(portrait: &Portrait) -> serde_json::Value {
-    let Some(description) = &portrait.description else {
-        return serde_json::json!({
-            "name": portrait.name,
-            "command": true,
-            "size": portrait.size,
-            "sha256": hexadecimal(&portrait.digest),
-            "capabilities": portrait.imports,
-            "wall": portrait.wall.wall,
-        });
+    let description = match &portrait.says {
+        Says::Formatter(description) => description,
+        Says::Reader(description) => {
+            return serde_json::json!({
+                "name": portrait.name,
+                "version": description.version,
+                "summary": description.summary,
+                "reads": description.kinds,
+                "size": portrait.size,
+                "sha256": hexadecimal(&portrait.digest),
+                "capabilities": portrait.imports,
+                "wall": portrait.wall.wall,
+            });
+        }
+        Says::Nothing => {
+            return serde_json::json!({
+                "name": portrait.name,
+                "command": true,
+                "size": portrait.size,
+                "sha256": hexadecimal(&portrait.digest),
+                "capabilities": portrait.imports,
+                "wall": portrait.wall.wall,
+            });
+        }
     };
     let names: Vec<&str> = description.kinds.iter().map(|kind| &*kind.name).collect();
     let kinds: Vec<_> = description
