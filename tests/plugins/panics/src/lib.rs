@@ -5,20 +5,22 @@ use cellblock_guest::{
     Summary, Tree,
 };
 
+const DESCRIPTION: Description = Description {
+    name: "panics",
+    version: env!("CARGO_PKG_VERSION"),
+    summary: "nothing: it has a fault",
+    kinds: &[KindDescription::plain("panics", Identifier::None)],
+    options: &[],
+    label_limit: 0,
+    lacks: Losses::empty(),
+};
+
 /// Panics in `format`.
 pub struct Panics;
 
 impl Formatter for Panics {
     fn describe() -> Description {
-        Description {
-            name: "panics",
-            version: env!("CARGO_PKG_VERSION"),
-            summary: "nothing: it has a fault",
-            kinds: &[KindDescription::plain("panics", Identifier::None)],
-            options: &[],
-            label_limit: 0,
-            lacks: Losses::empty(),
-        }
+        DESCRIPTION
     }
 
     fn measure(_: &Request, _: &mut dyn Tree) -> Result<u64, FormatError> {
