@@ -167,7 +167,7 @@ fn read(image: &Path, name: &str) -> Result<End, String> {
         },
         Some(1) if said.starts_with("error: disk.img: damaged: ") => Ok(End::Damaged),
         Some(1) if lacks_what_is_known(name, &said) => Ok(End::Lacking),
-        Some(2) if said.contains(", which no reader reads; ") => Ok(End::Another),
+        Some(2) if said.contains("; there are readers of ") => Ok(End::Another),
         code => Err(format!("exit code {code:?}: {said}")),
     }
 }
