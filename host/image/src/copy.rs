@@ -126,8 +126,8 @@ fn by_hand(
 pub(super) enum Way {
     /// The kernel copies: it clones where the disk can, and one thread is at its fastest.
     Kernel,
-    /// Each thread reads and writes. Where the kernel cannot clone, it would copy under the lock of the file, where only one
-    /// thread can be, in pages of 4 KiB.
+    /// Each thread reads and writes. Where the kernel cannot clone, it would copy a few pages at a time, read and written both
+    /// under the lock of the file, which only one thread has.
     Buffer,
 }
 
