@@ -50,17 +50,7 @@ pub(super) fn range(
             most,
         );
         match copied {
-            Ok(0) => {
-                return by_hand(
-                    source,
-                    from,
-                    target,
-                    to,
-                    done..length,
-                    &mut Vec::new(),
-                    watch,
-                );
-            }
+            Ok(0) => break,
             Ok(count) => {
                 done += count as u64;
                 watch(count as u64);
@@ -74,21 +64,13 @@ pub(super) fn range(
                 | Errno::PERM
                 | Errno::BADF
                 | Errno::TXTBSY,
-            ) => {
-                return by_hand(
-                    source,
-                    from,
-                    target,
-                    to,
-                    done..length,
-                    &mut Vec::new(),
-                    watch,
-                );
-            }
+            ) => break,
             Err(error) => return Err(error.into()),
         }
     }
-    Ok(done)
+    // What the kernel leaves, which is nothing as a rule.
+    let rest = done..length;
+    by_hand(source, from, target, to, rest, &mut Vec::new(), watch)
 }
 
 /// Copies the `rest` of what begins at `from` and at `to`, through `buffer`. Returns where it ended.
@@ -102,10 +84,7 @@ fn by_hand(
     watch: Watch<'_>,
 ) -> io::Result<u64> {
     let (mut done, length) = (rest.start, rest.end);
-    let room = at_most(length - done, BUFFER);
-    if buffer.len() < room {
-        buffer.resize(room, 0);
-    }
+    let buffer = room(buffer, at_most(length - done, BUFFER));
     while done < length {
         let most = at_most(length - done, BUFFER);
         let count = match rustix::io::pread(source, &mut buffer[..most], from + done) {
@@ -292,4 +271,12 @@ pub(super) fn erase(file: &File, range: Range<u64>) -> io::Result<()> {
 /// The smaller of a count of bytes and the room that there is for them.
 pub(super) fn at_most(count: u64, room: usize) -> usize {
     usize::try_from(count).map_or(room, |count| count.min(room))
+}
+
+/// So many bytes of a buffer, which keeps its length, so that it is not filled with zeros each time.
+pub(super) fn room(buffer: &mut Vec<u8>, length: usize) -> &mut [u8] {
+    if buffer.len() < length {
+        buffer.resize(length, 0);
+    }
+    &mut buffer[..length]
 }

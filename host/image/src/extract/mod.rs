@@ -25,6 +25,7 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
+use crate::copy::room;
 use cellblock_text::PathBytes;
 use cellblock_tree::{Kind, Node, NodeId, Portion, Reader, Tree};
 
@@ -304,14 +305,6 @@ impl Filling<'_> {
     fn finish(&self, id: NodeId, file: &File) -> io::Result<Took> {
         Ok(finish(file, &self.tree.node(id), self.taking)?)
     }
-}
-
-/// So many bytes of a buffer, which keeps its length, so that it is not filled with zeros each time.
-fn room(buffer: &mut Vec<u8>, length: usize) -> &mut [u8] {
-    if buffer.len() < length {
-        buffer.resize(length, 0);
-    }
-    &mut buffer[..length]
 }
 
 /// Whether something has what it was given. A file system that cannot hold a time keeps the nearest, and the kernel takes the

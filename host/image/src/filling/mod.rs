@@ -285,10 +285,7 @@ impl Shared {
         buffer: &mut Vec<u8>,
     ) -> Result<(), ImageError> {
         let length = small(joined.end - joined.start);
-        if buffer.len() < length {
-            buffer.resize(length, 0);
-        }
-        let buffer = &mut buffer[..length];
+        let buffer = copy::room(buffer, length);
         let mut own = joined.own.as_slice();
         let mut filled = 0;
         let mut portions = Vec::with_capacity(joined.placements.len());
@@ -325,10 +322,7 @@ impl Shared {
             return Ok(());
         };
         let length = small(last.end() - first.partition_offset);
-        if buffer.len() < length {
-            buffer.resize(length, 0);
-        }
-        let buffer = &mut buffer[..length];
+        let buffer = copy::room(buffer, length);
         let read = |bytes: &mut [u8], at| {
             let read = spool.read_exact_at(bytes, at);
             read.map_err(ImageError::Spool)
