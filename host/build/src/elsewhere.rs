@@ -3,10 +3,8 @@
 use std::fmt;
 
 use cellblock_text::PathBytes;
+use cellblock_tree::overlayfs::is_metacopy;
 use cellblock_tree::{Kind, Node, Tree};
-
-/// What marks them (Documentation/filesystems/overlayfs.rst, "Metadata only copy up"): for mounts of root, and for those of users.
-const MARKS: [&[u8]; 2] = [b"trusted.overlay.metacopy", b"user.overlay.metacopy"];
 
 /// Files of which zeros are read, as of any hole, since their content is elsewhere.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,7 +20,7 @@ impl Elsewhere {
     pub(crate) fn of(tree: &Tree) -> Option<Self> {
         let is_marked = |node: &Node<'_>| {
             matches!(node.kind, Kind::File { sparse: true, .. })
-                && (node.attributes.iter()).any(|it| MARKS.contains(&&*it.name))
+                && (node.attributes.iter()).any(|it| is_metacopy(&it.name))
         };
         let mut marked = tree.nodes().filter(is_marked);
         let first = marked.next()?;

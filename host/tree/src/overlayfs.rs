@@ -71,6 +71,12 @@ fn own_name(name: &[u8]) -> Option<&[u8]> {
     OWN.iter().find_map(|own| name.strip_prefix(*own))
 }
 
+/// Whether an attribute marks a file whose content is in another layer ("Metadata only copy up").
+#[must_use]
+pub fn is_metacopy(name: &[u8]) -> bool {
+    own_name(name) == Some(b"metacopy")
+}
+
 /// Whether an attribute is overlayfs's own, or escaped.
 pub(crate) fn is_own(name: &[u8]) -> bool {
     own_name(name).is_some()
@@ -78,13 +84,11 @@ pub(crate) fn is_own(name: &[u8]) -> bool {
 
 /// The name under which what is mounted shows an attribute; none if overlayfs keeps it to itself. One that is escaped loses one `overlay.`.
 pub(crate) fn shown(name: &[u8]) -> Option<Vec<u8>> {
-    match OWN
-        .iter()
-        .find_map(|own| Some((*own, name.strip_prefix(*own)?)))
-    {
-        None => Some(name.to_vec()),
-        Some((own, rest)) => Some([own, rest.strip_prefix(ESCAPE)?].concat()),
-    }
+    let Some(rest) = own_name(name) else {
+        return Some(name.to_vec());
+    };
+    let own = &name[..name.len() - rest.len()];
+    Some([own, rest.strip_prefix(ESCAPE)?].concat())
 }
 
 #[cfg(test)]
