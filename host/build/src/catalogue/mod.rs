@@ -1,166 +1,30 @@
 //! The formatters: those that are built in, and those that somebody brings.
 
+mod carried;
+mod error;
+mod foreign;
+mod portrait;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use sha2::{Digest as _, Sha256};
-
-use crate::component::{self, ComponentError, Fetch};
-use crate::named_file;
 use crate::parallel;
 use crate::plan::{FilesystemRequest, PlanError, Reason, leaves_attributes_out};
 use crate::progress::Progress;
-use cellblock_cell::{CellError, Guest, LARGEST_COMPONENT, Runtime, Wall};
-use cellblock_contract::{
-    CommandLine, Description, KindDescription, Kinds, Loss, Losses, ReaderDescription,
-};
-use cellblock_spec::{GuestFile, Spec};
+use cellblock_cell::{Guest, Runtime};
+use cellblock_contract::{CommandLine, KindDescription, Kinds, Loss, Losses};
+use cellblock_spec::Spec;
 use cellblock_text::hexadecimal;
 
-/// A formatter that the program carries.
-#[derive(Clone, Copy, Debug)]
-pub struct BuiltIn {
-    /// Its name.
-    pub name: &'static str,
-    /// The names of the file systems that it makes, known before it is run. What they are it says itself.
-    pub kinds: &'static [&'static str],
-    /// The component.
-    pub bytes: &'static [u8],
-}
+pub(crate) use carried::is_read;
+pub use carried::{BUILT_IN, BUILT_IN_READERS, BuiltIn, built_in, built_in_kinds};
+pub use error::GuestError;
+pub use foreign::Foreign;
+pub use portrait::{
+    Portrait, Says, built_in_portrait, built_in_portraits, foreign_portrait, portrait_of,
+};
 
-/// Embeds components of `guests/dist/`, a line each: the name of the guest, and those of its kinds.
-macro_rules! embed {
-    ($($name:literal: $($kind:literal),+;)+) => {
-        /// All formatters that the program carries.
-        pub const BUILT_IN: &[BuiltIn] = &[$(BuiltIn {
-            name: $name,
-            kinds: &[$($kind),+],
-            bytes: include_bytes!(concat!("../guests/", $name, ".wasm")),
-        }),+];
-    };
-}
-
-embed! {
-    "erofs": "erofs";
-    "ext4": "ext2", "ext3", "ext4";
-    "squashfs": "squashfs";
-    "swap": "swap";
-    "vfat": "vfat", "fat12", "fat16", "fat32";
-}
-
-/// Embeds readers of `guests/dist/`, a line each: the name of the guest, and the kinds that it reads.
-macro_rules! embed_readers {
-    ($($name:literal: $($kind:literal),+;)*) => {
-        /// All readers that the program carries.
-        pub const BUILT_IN_READERS: &[BuiltIn] = &[$(BuiltIn {
-            name: $name,
-            kinds: &[$($kind),+],
-            bytes: include_bytes!(concat!("../guests/", $name, ".wasm")),
-        }),*];
-    };
-}
-
-embed_readers! {
-    "read-erofs": "erofs";
-    "read-ext": "ext2", "ext3", "ext4";
-    "read-fat": "vfat", "fat12", "fat16", "fat32", "exfat";
-    "read-squashfs": "squashfs";
-}
-
-/// The file systems that built-in formatters make.
-pub fn built_in_kinds() -> impl Iterator<Item = &'static str> {
-    BUILT_IN.iter().flat_map(|guest| guest.kinds).copied()
-}
-
-/// A formatter or a reader that somebody brings.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Foreign {
-    /// Where the component or the command is.
-    pub file: GuestFile,
-    /// How far one goes to have it, if it is in a registry.
-    pub fetch: Fetch,
-    /// The digest that the file must have.
-    pub sha256: Option<[u8; 32]>,
-    /// How it is called, if it is a WASI command and no component of the contract.
-    pub command: Option<CommandLine>,
-}
-
-/// Why a formatter cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum GuestError {
-    /// The file cannot be read.
-    #[error("{}: the guest '{name}' cannot be read: {source}", file.display())]
-    Read {
-        /// The guest.
-        name: String,
-        /// Its file.
-        file: PathBuf,
-        /// The reason.
-        source: std::io::Error,
-    },
-    /// The file is not the one that the spec or the command line pins.
-    #[error(
-        "{}: the guest '{name}' has the SHA-256 digest {is}, and is pinned to {pinned}",
-        file.display()
-    )]
-    Digest {
-        /// The guest.
-        name: String,
-        /// Its file.
-        file: PathBuf,
-        /// The digest of the file.
-        is: String,
-        /// The digest that it must have.
-        pinned: String,
-    },
-    /// It is to make a known file system, and makes others.
-    #[error(
-        "the guest '{name}' makes {kinds}, and no {name}: name it after what it makes, or give it a name that no file system has"
-    )]
-    OtherKind {
-        /// What it is to make.
-        name: String,
-        /// What it makes.
-        kinds: String,
-    },
-    /// A registry or a layout does not give it.
-    #[error("the guest '{name}': {source}")]
-    Component {
-        /// The guest.
-        name: String,
-        /// The reason.
-        source: ComponentError,
-    },
-    /// Nothing makes the file system.
-    #[error(
-        "no formatter makes '{kind}'; there are {known}, and --guest {kind}=FILE.wasm brings one"
-    )]
-    Unknown {
-        /// The file system.
-        kind: String,
-        /// Those that there are.
-        known: String,
-    },
-    /// The guest cannot be run.
-    #[error(transparent)]
-    Cell(#[from] CellError),
-}
-
-impl GuestError {
-    /// Whether what was named is wrong: all that is told before anything of the guest runs.
-    #[must_use]
-    pub fn is_usage(&self) -> bool {
-        match self {
-            Self::Unknown { .. }
-            | Self::Read { .. }
-            | Self::Digest { .. }
-            | Self::OtherKind { .. } => true,
-            Self::Component { source, .. } => source.is_usage(),
-            Self::Cell(error) => error.is_of_the_file(),
-        }
-    }
-}
+use carried::makers;
 
 /// The formatters to choose from: a foreign one goes before a built-in one of the same name.
 #[derive(Clone, Debug, Default)]
@@ -425,172 +289,21 @@ impl Catalog {
     }
 }
 
-/// The built-in formatters that make `kind`: one, or none.
-fn makers(kind: &str) -> impl Iterator<Item = &'static BuiltIn> {
-    BUILT_IN
-        .iter()
-        .filter(move |guest| guest.kinds.contains(&kind))
-}
-
 /// The kind of this name among those that a guest makes.
 fn offered<'d>(described: &'d [KindDescription], name: &str) -> Option<&'d KindDescription> {
     described.iter().find(|kind| kind.name == name)
 }
 
-impl Foreign {
-    pub(crate) fn read(&self, name: &str) -> Result<Vec<u8>, GuestError> {
-        let bytes = read_guest(name, &self.file, self.fetch)?;
-        let is: [u8; 32] = Sha256::digest(&bytes).into();
-        match self.sha256 {
-            Some(pinned) if pinned != is => Err(GuestError::Digest {
-                name: name.to_owned(),
-                file: PathBuf::from(self.file.to_string()),
-                is: hexadecimal(&is),
-                pinned: hexadecimal(&pinned),
-            }),
-            _ => Ok(bytes),
-        }
-    }
-}
-
-fn read_guest(name: &str, file: &GuestFile, fetch: Fetch) -> Result<Vec<u8>, GuestError> {
-    match file {
-        GuestFile::File(path) => read_component(name, path),
-        GuestFile::Oci(reference) => component::read(reference, fetch)
-            .map(|component| component.bytes)
-            .map_err(|source| GuestError::Component {
-                name: name.to_owned(),
-                source,
-            }),
-    }
-}
-
-fn read_component(name: &str, file: &Path) -> Result<Vec<u8>, GuestError> {
-    named_file::whole(file, LARGEST_COMPONENT).map_err(|source| GuestError::Read {
-        name: name.to_owned(),
-        file: file.to_owned(),
-        source,
-    })
-}
-
-/// What there is to tell of a formatter.
-#[derive(Clone, Debug)]
-pub struct Portrait {
-    /// Its name here.
-    pub name: String,
-    /// What it says of itself.
-    pub says: Says,
-    /// The SHA-256 digest of its bytes.
-    pub digest: [u8; 32],
-    /// Its size in bytes.
-    pub size: u64,
-    /// The functions that it imports.
-    pub imports: Vec<String>,
-    /// What stands around it.
-    pub wall: Wall,
-}
-
-/// What a guest says of itself.
-#[derive(Clone, Debug)]
-pub enum Says {
-    /// It is a formatter.
-    Formatter(Description),
-    /// It is a reader.
-    Reader(ReaderDescription),
-    /// Nothing: it is a WASI command.
-    Nothing,
-}
-
-/// The portraits of the built-in formatters.
-///
-/// # Errors
-/// [`GuestError`] if one cannot be run.
-pub fn built_in_portraits(runtime: &Runtime) -> Result<Vec<Portrait>, GuestError> {
-    BUILT_IN
-        .iter()
-        .map(|guest| built_in_portrait(runtime, guest))
-        .collect()
-}
-
-/// The portrait of one of them.
-///
-/// # Errors
-/// [`GuestError`] if it cannot be run.
-pub fn built_in_portrait(runtime: &Runtime, built_in: &BuiltIn) -> Result<Portrait, GuestError> {
-    let guest = runtime.load_built_in(built_in.name, built_in.bytes)?;
-    portrait(built_in.name, &guest, built_in.bytes.len())
-}
-
-/// The built-in formatter that makes `name`, or that has this name.
-#[must_use]
-pub fn built_in(name: &str) -> Option<&'static BuiltIn> {
-    let by_name = || BUILT_IN.iter().find(|guest| guest.name == name);
-    makers(name).next().or_else(by_name)
-}
-
-/// The portrait of the formatter or reader in `file`.
-///
-/// # Errors
-/// [`GuestError`] if it cannot be read or run.
-pub fn foreign_portrait(runtime: &Runtime, file: &Path) -> Result<Portrait, GuestError> {
-    let name = file
-        .file_stem()
-        .map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
-    let bytes = read_component(&name, file)?;
-    portrait_of(runtime, &name, &bytes)
-}
-
-/// The portrait of a formatter or reader that somebody brings, called `name`.
-///
-/// # Errors
-/// [`GuestError`] if it cannot be run.
-pub fn portrait_of(runtime: &Runtime, name: &str, bytes: &[u8]) -> Result<Portrait, GuestError> {
-    let guest = match runtime.load(name, bytes) {
-        Err(CellError::IsCommand { .. }) => {
-            let line = CommandLine::of_words(&[name]);
-            runtime.load_command(name, bytes, &line)?
-        }
-        Err(CellError::IsReader { .. }) => {
-            let reader = runtime.load_reader(name, bytes)?;
-            let says = Says::Reader(reader.describe_reader()?);
-            return Ok(painted(name, &reader, bytes.len(), says));
-        }
-        loaded => loaded?,
-    };
-    portrait(name, &guest, bytes.len())
-}
-
-fn portrait(name: &str, guest: &Guest, size: usize) -> Result<Portrait, GuestError> {
-    let says = match guest.command_line() {
-        Some(_) => Says::Nothing,
-        None => Says::Formatter(guest.describe()?),
-    };
-    Ok(painted(name, guest, size, says))
-}
-
-fn painted(name: &str, guest: &Guest, size: usize, says: Says) -> Portrait {
-    Portrait {
-        name: name.to_owned(),
-        says,
-        digest: guest.digest(),
-        size: size as u64,
-        imports: guest.imports().to_vec(),
-        wall: guest.wall().clone(),
-    }
-}
-
-/// Whether a built-in reader reads this kind of file system.
-pub(crate) fn is_read(kind: &str) -> bool {
-    let mut readers = BUILT_IN_READERS.iter();
-    readers.any(|reader| reader.kinds.contains(&kind))
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use std::path::Path;
+
     use super::*;
-    use cellblock_cell::{RuntimeOptions, Walls};
+    use crate::component::Fetch;
+    use cellblock_cell::{CellError, RuntimeOptions, Walls};
     use cellblock_contract::Identifier;
+    use cellblock_spec::GuestFile;
 
     #[test]
     fn built_in_formatters_make_what_their_line_says_and_describe_all_of_it() {

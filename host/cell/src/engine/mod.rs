@@ -1,32 +1,29 @@
 //! A guest in the engine: compiled, linked to the contract and to nothing else, and run.
 
+mod contract;
+mod failure;
+mod ticker;
+
 use std::error::Error as _;
-use std::io;
 use std::sync::OnceLock;
-use std::sync::mpsc::{self, RecvTimeoutError, Sender};
-use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-use wasmtime::component::{self as model, Component, HasSelf, Linker};
+use wasmtime::component::Component;
 use wasmtime::{Config, Engine, InstancePre, Module, OptLevel, Precompiled, Store};
 
-use super::bindings::cellblock::format::{placement, progress, tree};
-use super::bindings::described::SelfDescribedIndices;
-use super::bindings::encoding::cellblock::format::{digests, encoding};
-use super::bindings::reading::cellblock::format::{decoding, listing};
-use super::bindings::reading::{ReaderGuest, ReaderGuestIndices};
-use super::bindings::wasi::filesystem;
-use super::bindings::{Guest as Exports, GuestIndices};
 use super::call::{Call, Returned, Role, Stopped};
 use super::legible::legible;
 use super::limiter::Limiter;
-use super::resources::Opened;
 use super::state::{Services, State};
-use super::version::{self, Unserved};
 use super::wasi::{End, Process, component, preview1};
-use super::{CellError, imports, io as wasi_io, translate};
+use super::{CellError, imports};
 use cellblock_contract::Limits;
+
+pub(super) use failure::LoadFailure;
+pub(super) use ticker::Ticker;
+
+use contract::{FORMATTER, Formatter, READER, Reader, check_version};
+use failure::{malformed, stale, unfit};
 
 /// Guests check at this interval whether their time is over.
 const TICK: Duration = Duration::from_millis(50);
@@ -38,13 +35,6 @@ const STACK: usize = 1 << 20;
 pub(super) const MEMORY_RESERVATION: u64 = 4 << 30;
 /// The addresses before and behind it that belong to nobody, in bytes.
 pub(super) const MEMORY_GUARD: u64 = 32 << 20;
-
-/// The interface that a formatter exports, without its version.
-const FORMATTER: &str = "cellblock:format/formatter";
-/// The interface in which a formatter may tell what its kinds are, without its version.
-const KINDS: &str = "cellblock:format/kinds";
-/// The interface that a reader exports, without its version.
-const READER: &str = "cellblock:format/reader";
 
 /// How all WebAssembly begins.
 const MAGIC: &[u8] = b"\0asm";
@@ -62,80 +52,6 @@ enum Code<S: Services> {
     Reader(Reader<S>),
     Module(InstancePre<preview1::Command<S>>),
     Component(component::CommandPre<component::Command<S>>),
-}
-
-/// A component of the contract, linked.
-struct Formatter<S: Services> {
-    pre: model::InstancePre<State<S>>,
-    exports: GuestIndices,
-    /// Where it tells what its kinds are, if it does.
-    kinds: Option<SelfDescribedIndices>,
-}
-
-/// A reader, linked.
-struct Reader<S: Services> {
-    pre: model::InstancePre<State<S>>,
-    exports: ReaderGuestIndices,
-}
-
-/// Why a guest cannot be used.
-#[derive(Debug, Serialize, Deserialize)]
-pub(super) enum LoadFailure {
-    /// It is no component that this host can run: what the engine says.
-    Malformed(String),
-    /// The version of the contract that it is built for.
-    Version(String),
-    /// It is a command, and was to be a formatter of the contract.
-    IsCommand,
-    /// It is a module without a beginning.
-    IsModule,
-    /// It is a reader, and was to be a formatter.
-    IsReader,
-    /// It is a formatter, and was to be a reader.
-    IsFormatter,
-    /// The first import that it does not get.
-    Import(Role, String),
-    /// It does not fit the contract: what is missing or of another type.
-    Contract(String),
-    /// Its compiled code is not for this engine or this machine: what the engine says.
-    Stale(String),
-}
-
-impl LoadFailure {
-    /// The same with its text rewritten.
-    pub(super) fn map(self, rewrite: impl Fn(&str) -> String) -> Self {
-        match self {
-            Self::Malformed(reason) => Self::Malformed(rewrite(&reason)),
-            Self::Version(version) => Self::Version(rewrite(&version)),
-            Self::IsCommand => Self::IsCommand,
-            Self::IsModule => Self::IsModule,
-            Self::IsReader => Self::IsReader,
-            Self::IsFormatter => Self::IsFormatter,
-            Self::Import(role, import) => Self::Import(role, rewrite(&import)),
-            Self::Contract(reason) => Self::Contract(rewrite(&reason)),
-            Self::Stale(reason) => Self::Stale(rewrite(&reason)),
-        }
-    }
-
-    pub(super) fn of(self, guest: &str) -> CellError {
-        let guest = guest.to_owned();
-        match self {
-            Self::Malformed(reason) | Self::Stale(reason) => CellError::Malformed { guest, reason },
-            Self::Version(needed) => CellError::Version {
-                guest,
-                needed,
-                ours: version::ours().to_string(),
-            },
-            Self::IsCommand => CellError::IsCommand { guest },
-            Self::IsModule => CellError::IsModule { guest },
-            Self::IsReader => CellError::IsReader { guest },
-            Self::IsFormatter => CellError::IsFormatter { guest },
-            Self::Import(Role::Formatter, import) => CellError::Import { guest, import },
-            Self::Import(Role::Reader, import) => CellError::ReaderImport { guest, import },
-            Self::Import(Role::Command, import) => CellError::CommandImport { guest, import },
-            Self::Contract(reason) => CellError::Contract { guest, reason },
-        }
-    }
 }
 
 /// An engine for guests that run in `home`.
@@ -264,12 +180,9 @@ impl<S: Services> Compiled<S> {
         check_version(engine, component)?;
         let imports = imports::list(engine, component);
         check_imports(Role::Formatter, &imports)?;
-        let formatter = contract_linker(engine, &imports)
-            .and_then(|linker| linker.instantiate_pre(component))
-            .and_then(|pre| Formatter::new(engine, component, pre))
-            .map_err(unfit)?;
+        let formatter = Formatter::link(engine, component, &imports);
         Ok(Self {
-            code: Code::Formatter(formatter),
+            code: Code::Formatter(formatter.map_err(unfit)?),
             imports,
         })
     }
@@ -285,14 +198,9 @@ impl<S: Services> Compiled<S> {
         check_version(engine, component)?;
         let imports = imports::list(engine, component);
         check_imports(Role::Reader, &imports)?;
-        let linked = reader_linker(engine)
-            .and_then(|linker| linker.instantiate_pre(component))
-            .and_then(|pre| {
-                let exports = ReaderGuestIndices::new(&pre)?;
-                Ok(Reader { pre, exports })
-            });
+        let reader = Reader::link(engine, component);
         Ok(Self {
-            code: Code::Reader(linked.map_err(unfit)?),
+            code: Code::Reader(reader.map_err(unfit)?),
             imports,
         })
     }
@@ -332,7 +240,7 @@ impl<S: Services> Compiled<S> {
         }
         match (&self.code, call) {
             (Code::Formatter(formatter), call) => {
-                let engine = formatter.pre.engine();
+                let engine = formatter.engine();
                 let mut store = store(engine, State::new(services, limits), limits);
                 store.limiter(|state| &mut state.limiter);
                 let returned = formatter.call(&mut store, call);
@@ -340,7 +248,7 @@ impl<S: Services> Compiled<S> {
                 (ended(returned, state.limiter), state.services)
             }
             (Code::Reader(reader), call) => {
-                let engine = reader.pre.engine();
+                let engine = reader.engine();
                 let mut store = store(engine, State::new(services, limits), limits);
                 store.limiter(|state| &mut state.limiter);
                 let returned = reader.call(&mut store, call);
@@ -434,187 +342,9 @@ fn no_such_call() -> Stopped {
     Stopped::Trap("it was called as what it is not".to_owned())
 }
 
-fn stale(error: wasmtime::Error) -> LoadFailure {
-    LoadFailure::Stale(legible(&format!("{error:#}")))
-}
-
-fn malformed(error: wasmtime::Error) -> LoadFailure {
-    LoadFailure::Malformed(legible(&format!("{error:#}")))
-}
-
-fn unfit(error: wasmtime::Error) -> LoadFailure {
-    LoadFailure::Contract(legible(&format!("{error:#}")))
-}
-
 fn check_imports(role: Role, imports: &[String]) -> Result<(), LoadFailure> {
     match imports::first_beyond(role, imports) {
         Some(import) => Err(LoadFailure::Import(role, legible(import))),
         None => Ok(()),
-    }
-}
-
-impl<S: Services> Formatter<S> {
-    fn new(
-        engine: &Engine,
-        component: &Component,
-        pre: model::InstancePre<State<S>>,
-    ) -> wasmtime::Result<Self> {
-        let exports = GuestIndices::new(&pre)?;
-        let kinds = imports::exports(engine, component, KINDS)
-            .then(|| SelfDescribedIndices::new(&pre))
-            .transpose()?;
-        Ok(Self {
-            pre,
-            exports,
-            kinds,
-        })
-    }
-
-    /// Makes a call in an instance of its own.
-    fn call(&self, store: &mut Store<State<S>>, call: &Call) -> wasmtime::Result<Returned> {
-        let instance = self.pre.instantiate(&mut *store)?;
-        let exports = self.exports.load(&mut *store, &instance)?;
-        let returned = enter(&exports, &mut *store, call)?;
-        match (returned, &self.kinds) {
-            (Returned::Described(mut description), Some(kinds)) => {
-                let kinds = kinds.load(&mut *store, &instance)?;
-                let told = kinds.cellblock_format_kinds().call_describe_kinds(store)?;
-                translate::tell(&mut description, told).map_err(wasmtime::Error::msg)?;
-                Ok(Returned::Described(description))
-            }
-            (returned, _) => Ok(returned),
-        }
-    }
-}
-
-fn enter<S: Services>(
-    exports: &Exports,
-    store: &mut Store<State<S>>,
-    call: &Call,
-) -> wasmtime::Result<Returned> {
-    let formatter = exports.cellblock_format_formatter();
-    Ok(match call {
-        Call::Describe => Returned::Described(formatter.call_describe(store)?.into()),
-        Call::Measure(request) => Returned::Measured(
-            formatter
-                .call_measure(store, &request.into())?
-                .map_err(Into::into),
-        ),
-        Call::Format(request) => {
-            let partition = Opened::Partition {
-                reads: true,
-                writes: true,
-            };
-            let partition = store.data_mut().table.push(partition)?;
-            let ended = formatter.call_format(store, partition, &request.into())?;
-            Returned::Formatted(ended.map(Into::into).map_err(Into::into))
-        }
-        Call::Run(_) | Call::DescribeReader | Call::Probe(_) | Call::Read { .. } => {
-            wasmtime::bail!("a formatter is called as one")
-        }
-    })
-}
-
-impl<S: Services> Reader<S> {
-    /// Makes a call in an instance of its own.
-    fn call(&self, store: &mut Store<State<S>>, call: &Call) -> wasmtime::Result<Returned> {
-        let instance = self.pre.instantiate(&mut *store)?;
-        let exports: ReaderGuest = self.exports.load(&mut *store, &instance)?;
-        let reader = exports.cellblock_format_reader();
-        if let Call::DescribeReader = call {
-            return Ok(Returned::ReaderDescribed(
-                reader.call_describe(store)?.into(),
-            ));
-        }
-        let partition = Opened::Partition {
-            reads: true,
-            writes: false,
-        };
-        let partition = store.data_mut().table.push(partition)?;
-        let read = match call {
-            Call::Probe(_) => reader.call_probe(store, partition)?,
-            Call::Read { extents, .. } => {
-                reader.call_read(store, partition, translate::reader_request(*extents))?
-            }
-            _ => wasmtime::bail!("a reader is called as one"),
-        };
-        Ok(Returned::Read(read.map(Into::into).map_err(Into::into)))
-    }
-}
-
-/// Another version of the contract may have what this one has not: it is the better reason than the first such import.
-fn check_version(engine: &Engine, component: &Component) -> Result<(), LoadFailure> {
-    let kind = component.component_type();
-    let imported = kind.imports(engine).map(|(name, _)| name);
-    let names = imported.chain(kind.exports(engine).map(|(name, _)| name));
-    match version::first_unserved(names, version::ours()) {
-        Some(Unserved(version)) => Err(LoadFailure::Version(legible(&version))),
-        None => Ok(()),
-    }
-}
-
-fn contract_linker<S: Services>(
-    engine: &Engine,
-    imports: &[String],
-) -> wasmtime::Result<Linker<State<S>>> {
-    let mut linker = Linker::new(engine);
-    tree::add_to_linker::<State<S>, HasSelf<S>>(&mut linker, |state| &mut state.services)?;
-    placement::add_to_linker::<State<S>, HasSelf<S>>(&mut linker, |state| &mut state.services)?;
-    progress::add_to_linker::<State<S>, HasSelf<S>>(&mut linker, |state| &mut state.services)?;
-    filesystem::types::add_to_linker::<State<S>, HasSelf<State<S>>>(&mut linker, |state| state)?;
-    wasi_io::error::add_to_linker::<State<S>, HasSelf<State<S>>>(&mut linker, |state| state)?;
-    wasi_io::streams::add_to_linker::<State<S>, HasSelf<State<S>>>(&mut linker, |state| state)?;
-    if imports.iter().any(|import| imports::is_encoding(import)) {
-        encoding::add_to_linker::<State<S>, HasSelf<S>>(&mut linker, |state| &mut state.services)?;
-        digests::add_to_linker::<State<S>, HasSelf<S>>(&mut linker, |state| &mut state.services)?;
-    }
-    Ok(linker)
-}
-
-fn reader_linker<S: Services>(engine: &Engine) -> wasmtime::Result<Linker<State<S>>> {
-    let mut linker = Linker::new(engine);
-    // For its types: what imports a function of it has been refused.
-    tree::add_to_linker::<State<S>, HasSelf<S>>(&mut linker, |state| &mut state.services)?;
-    listing::add_to_linker::<State<S>, HasSelf<S>>(&mut linker, |state| &mut state.services)?;
-    decoding::add_to_linker::<State<S>, HasSelf<S>>(&mut linker, |state| &mut state.services)?;
-    progress::add_to_linker::<State<S>, HasSelf<S>>(&mut linker, |state| &mut state.services)?;
-    filesystem::types::add_to_linker::<State<S>, HasSelf<State<S>>>(&mut linker, |state| state)?;
-    wasi_io::error::add_to_linker::<State<S>, HasSelf<State<S>>>(&mut linker, |state| state)?;
-    wasi_io::streams::add_to_linker::<State<S>, HasSelf<State<S>>>(&mut linker, |state| state)?;
-    Ok(linker)
-}
-
-/// Advances the engine's epoch, by which guests know that time passes.
-pub(super) struct Ticker {
-    stop: Option<Sender<()>>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Ticker {
-    pub(super) fn start(engine: &Engine) -> io::Result<Self> {
-        let engine = engine.weak();
-        let (stop, stopped) = mpsc::channel();
-        let thread = thread::Builder::new().spawn(move || {
-            while stopped.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
-                let Some(engine) = engine.upgrade() else {
-                    return;
-                };
-                engine.increment_epoch();
-            }
-        })?;
-        Ok(Self {
-            stop: Some(stop),
-            thread: Some(thread),
-        })
-    }
-}
-
-impl Drop for Ticker {
-    fn drop(&mut self) {
-        drop(self.stop.take());
-        if let Some(thread) = self.thread.take() {
-            // It has nothing to report.
-            let _ = thread.join();
-        }
     }
 }
