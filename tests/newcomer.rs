@@ -273,7 +273,7 @@ fn a_file_system_is_named_in_either_spelling() {
 }
 
 #[test]
-fn an_archive_comes_through_a_pipe_and_an_image_leaves_through_one() {
+fn what_comes_through_a_pipe_is_content_and_an_image_leaves_through_one() {
     use std::io::Write as _;
     use std::process::Stdio;
     let bench = Bench::new();
@@ -289,19 +289,34 @@ fn an_archive_comes_through_a_pipe_and_an_image_leaves_through_one() {
         "--seed",
         "00000000000000000000000000000001",
     ];
-    let mut child = bench
-        .cellblock()
-        .args(arguments)
-        .args(["--content", "archive:-", "-o", "-"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    child.stdin.take().unwrap().write_all(&archive).unwrap();
-    let output = child.wait_with_output().unwrap();
-    assert!(output.status.success());
-    let with_names = ["--content", "archive:root.tar", "-o", "root.img", "-q"];
-    let outcome = bench.run(&[&arguments[..], &with_names].concat());
-    assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
-    assert!(fs::read(bench.path("root.img")).unwrap() == output.stdout);
+    let streamed = |content: &str, input: &[u8]| {
+        let mut child = bench
+            .cellblock()
+            .args(arguments)
+            .args(["--content", content, "-o", "-"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(input).unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "{content}");
+        output.stdout
+    };
+    let dump = b"/ 0 40755 2 0 0 0 1.0 - - -\n/motd 5 100644 1 0 0 0 1.0 - hello -\n";
+    bench.write("root.dump", dump);
+    for (stream, content, input) in [
+        ("archive:-", "archive:root.tar", &archive[..]),
+        ("composefs:-", "composefs:root.dump", dump),
+    ] {
+        let with_names = ["--content", content, "-o", "root.img", "-q"];
+        let outcome = bench.run(&[&arguments[..], &with_names].concat());
+        assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+        assert!(fs::read(bench.path("root.img")).unwrap() == streamed(stream, input));
+    }
+    let untold = ["--content", "-", "-o", "root.img"];
+    let outcome = bench.run(&[&arguments[..], &untold].concat());
+    assert_eq!(outcome.code, Some(2), "{}", outcome.stderr);
+    let advice = "--content -: is standard input, and nothing tells what comes: type archive:-";
+    assert!(outcome.stderr.contains(advice), "{}", outcome.stderr);
 }

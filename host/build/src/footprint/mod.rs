@@ -28,7 +28,7 @@ pub use overlap::{Overlap, SameFile};
 const STREAM: &str = "-";
 
 /// What of that may be standard input.
-const STREAMED: [&str; 3] = ["the spec", "the archive", "the image"];
+const STREAMED: [&str; 4] = ["the spec", "the archive", "the image", "the dumpfile"];
 
 /// The most symbolic links that lead from one to the next, as on Linux (path_resolution(7)).
 const MOST_LINKS: usize = 40;

@@ -23,7 +23,7 @@ container image (an OCI layout as a directory or a tar, or what `docker save` wr
 single file. Its name and first bytes tell which, unless a prefix does: `directory:`, `archive:`, `oci:` or `file:`; \
 `composefs:` is a dumpfile of composefs, whose objects are in its option `basedir`; \
 `image:` is the content of a file system: image:FILE, or for a disk image:FILE:PARTITION. \
-`archive:-` is standard input. Options follow after commas:
+`archive:-`, `oci:-` and `composefs:-` are standard input. Options follow after commas:
 
   ,to=/PATH           where it goes
   ,owner=USER:GROUP   in numbers

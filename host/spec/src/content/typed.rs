@@ -67,6 +67,11 @@ pub enum LookError {
     /// It cannot be opened.
     #[error(transparent)]
     Io(#[from] io::Error),
+    /// Nothing tells what comes through standard input.
+    #[error(
+        "is standard input, and nothing tells what comes: type archive:-, oci:- or composefs:-, or ./- for a file of that name"
+    )]
+    StandardInput,
     /// It is something that content could come from, and is not read.
     #[error(
         "is {name}, from which no content is read; to put it in as it is, type file: before its path"
@@ -213,6 +218,7 @@ impl TypedContent {
                 basedir: self.basedir.clone(),
             }),
             Some(Prefix::File) => What::File(path),
+            None if path == Path::new("-") => return Err(LookError::StandardInput),
             None => match guess(path)? {
                 What::Directory(path) | What::Archive(path) if looks_like_image(&path) => {
                     What::Image(Image {

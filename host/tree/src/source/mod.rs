@@ -28,6 +28,7 @@ mod dump;
 mod earlier;
 mod error;
 mod follow;
+mod input;
 mod merging;
 mod mode;
 mod mtree;

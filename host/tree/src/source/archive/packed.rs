@@ -3,13 +3,13 @@
 use std::cell::RefCell;
 use std::fs::File;
 use std::io::{self, Chain, Cursor, Read, Write};
-use std::os::fd::AsFd as _;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use rustix::fs::FileType;
 
 use super::super::error::{ArchiveError, SourceError};
+use super::super::input;
 use super::super::single::noun;
 use super::super::stamp::{Stamp, status};
 use super::blocks::{Plain, ReadAt};
@@ -42,21 +42,13 @@ pub(in super::super) enum Opened {
     Packed(Packed),
 }
 
-/// The path that stands for standard input.
-const STANDARD_INPUT: &str = "-";
-
 /// Opens the archive at `path`, or standard input for `-`; a symbolic link there is followed, for the path is the user's.
 pub(in super::super) fn open(path: &Path) -> Result<Opened, SourceError> {
     let open_error = |error| SourceError::Open {
         path: path.into(),
         error,
     };
-    let file = if path == Path::new(STANDARD_INPUT) {
-        io::stdin().as_fd().try_clone_to_owned().map(File::from)
-    } else {
-        File::open(path)
-    };
-    let file = file.map_err(open_error)?;
+    let file = input::open(path).map_err(open_error)?;
     let status = status(&file).map_err(|error| open_error(error.into()))?;
     let found = FileType::from_raw_mode(status.stx_mode.into());
     match found {

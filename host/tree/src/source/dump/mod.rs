@@ -17,13 +17,13 @@ mod wanted;
 
 pub use error::DumpError;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
 use std::io::{BufRead as _, BufReader, Cursor, Read as _};
 use std::path::{Path, PathBuf};
 
 use super::budget::{Kept, OverBudget};
 use super::error::SourceError;
 use super::forest::{Body, Forest, Inode, InodeId, Metadata};
+use super::input;
 use super::store::{MemoryStore, StoredFile, long};
 use crate::Kind;
 use crate::recognise::{Class, Format, HEAD, recognise};
@@ -37,7 +37,7 @@ const MOST_LINE: usize = 1 << 20;
 /// A composefs dumpfile, and what it refers to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dump {
-    /// The dumpfile.
+    /// The dumpfile, or `-` for standard input.
     pub file: PathBuf,
     /// The folder of objects, if any file has its content there.
     pub basedir: Option<PathBuf>,
@@ -62,13 +62,7 @@ pub(super) fn read(dump: &Dump, store: u32, kept: &mut Kept) -> Result<ReadDump,
         found,
         advice,
     };
-    if dump.file == Path::new("-") {
-        return Err(not_one(
-            "standard input",
-            "write it into a file, and name that",
-        ));
-    }
-    let mut file = File::open(&dump.file).map_err(open)?;
+    let mut file = input::open(&dump.file).map_err(open)?;
     let mut head = Vec::new();
     let read = file.by_ref().take(long(HEAD)).read_to_end(&mut head);
     read.map_err(open)?;

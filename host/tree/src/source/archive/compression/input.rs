@@ -2,8 +2,12 @@
 
 use std::io::{self, BufRead, Read};
 
+use super::Following;
+
 /// Bytes read at a time.
 const CHUNK: usize = 64 * 1024;
+/// The bytes that tell what begins.
+const MARK: usize = 6;
 
 /// A reader with a buffer.
 #[derive(Debug)]
@@ -27,7 +31,7 @@ impl<R: Read> Input<R> {
     }
 
     /// How many bytes have been taken.
-    pub(super) fn offset(&self) -> u64 {
+    fn offset(&self) -> u64 {
         self.taken
     }
 
@@ -48,8 +52,21 @@ impl<R: Read> Input<R> {
         Ok(&self.buffer[self.unread.clone()])
     }
 
+    /// Whether another stream follows one that has ended, which `begins` tells by its first bytes, at most [`MARK`]: zeros are
+    /// skipped, and what is neither is refused.
+    pub(super) fn continues(&mut self, begins: impl Fn(&[u8]) -> bool) -> io::Result<bool> {
+        self.skip_zeros()?;
+        let offset = self.offset();
+        let next = self.peek(MARK)?;
+        match &next[..next.len().min(MARK)] {
+            [] => Ok(false),
+            next if begins(next) => Ok(true),
+            _ => Err(Following { offset }.error()),
+        }
+    }
+
     /// Takes zeros, as many as come.
-    pub(super) fn skip_zeros(&mut self) -> io::Result<()> {
+    fn skip_zeros(&mut self) -> io::Result<()> {
         loop {
             let next = self.peek(1)?;
             let zeros = next.iter().take_while(|byte| **byte == 0).count();

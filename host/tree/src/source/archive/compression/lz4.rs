@@ -10,6 +10,8 @@ use super::input::Input;
 pub(super) struct Lz4<R: Read> {
     decoder: FrameDecoder<Starving<R>>,
     within_frame: bool,
+    /// A frame has ended.
+    has_ended: bool,
 }
 
 /// An input that remembers that more was wanted than there was: the decoder takes an end between blocks for one of the frame.
@@ -35,6 +37,7 @@ impl<R: Read> Lz4<R> {
         Self {
             decoder: FrameDecoder::new(input),
             within_frame: false,
+            has_ended: false,
         }
     }
 }
@@ -47,6 +50,9 @@ impl<R: Read> Read for Lz4<R> {
         loop {
             if !self.within_frame {
                 let input = &mut self.decoder.get_mut().input;
+                if self.has_ended && !input.continues(begins)? {
+                    return Ok(0);
+                }
                 skip_frames(input)?;
                 if input.peek(1)?.is_empty() {
                     return Ok(0);
@@ -61,8 +67,19 @@ impl<R: Read> Read for Lz4<R> {
                 return Err(ended_early());
             }
             self.within_frame = false;
+            self.has_ended = true;
         }
     }
+}
+
+/// Whether a frame begins so: of data, of the first version, or one that is skipped ("LZ4 Frame Format Description").
+fn begins(next: &[u8]) -> bool {
+    matches!(
+        next,
+        [0x04, 0x22, 0x4d, 0x18, ..]
+            | [0x02, 0x21, 0x4c, 0x18, ..]
+            | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..]
+    )
 }
 
 /// Takes the frames that hold no data ("LZ4 Frame Format Description", "Skippable Frames").

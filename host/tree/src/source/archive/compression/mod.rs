@@ -60,7 +60,7 @@ pub fn decompressor(
         Compression::Gzip => Box::new(repeated::gzip(input)),
         Compression::Bzip2 => Box::new(repeated::bzip2(input)),
         Compression::Zstd => Box::new(zstd::Zstd::new(input)?),
-        Compression::Xz => Box::new(xz::Xz::new(input)?),
+        Compression::Xz => Box::new(repeated::xz(input)?),
         Compression::Lz4 => Box::new(lz4::Lz4::new(input)),
     })
 }

@@ -1,12 +1,12 @@
-//! gzip and bzip2: a file may hold several streams, one behind the other, and zeros that fill up a tape's block.
+//! gzip, bzip2 and xz: a file may hold several streams, one behind the other, and zeros that fill up a tape's block.
 
 use std::io::{self, Read};
 
 use bzip2::bufread::BzDecoder;
 use flate2::bufread::GzDecoder;
 
-use super::Following;
 use super::input::Input;
+use super::xz::Xz;
 
 /// Decompresses one stream after the other.
 pub(super) struct Repeated<R, D> {
@@ -14,7 +14,7 @@ pub(super) struct Repeated<R, D> {
     decoder: Option<D>,
     /// What each stream begins with.
     mark: &'static [u8],
-    begin: fn(Input<R>) -> D,
+    begin: fn(Input<R>) -> io::Result<D>,
     end: fn(D) -> Input<R>,
 }
 
@@ -23,7 +23,7 @@ pub(super) fn gzip<R: Read>(input: Input<R>) -> Repeated<R, GzDecoder<Input<R>>>
         decoder: Some(GzDecoder::new(input)),
         // RFC 1952, section 2.3.1.
         mark: b"\x1f\x8b",
-        begin: GzDecoder::new,
+        begin: |input| Ok(GzDecoder::new(input)),
         end: GzDecoder::into_inner,
     }
 }
@@ -32,9 +32,19 @@ pub(super) fn bzip2<R: Read>(input: Input<R>) -> Repeated<R, BzDecoder<Input<R>>
     Repeated {
         decoder: Some(BzDecoder::new(input)),
         mark: b"BZh",
-        begin: BzDecoder::new,
+        begin: |input| Ok(BzDecoder::new(input)),
         end: BzDecoder::into_inner,
     }
+}
+
+pub(super) fn xz<R: Read>(input: Input<R>) -> io::Result<Repeated<R, Xz<R>>> {
+    Ok(Repeated {
+        decoder: Some(Xz::new(input)?),
+        // The .xz File Format, section 2.1.1.1.
+        mark: b"\xfd7zXZ\0",
+        begin: Xz::new,
+        end: Xz::into_inner,
+    })
 }
 
 impl<R: Read, D: Read> Read for Repeated<R, D> {
@@ -48,17 +58,10 @@ impl<R: Read, D: Read> Read for Repeated<R, D> {
                 break;
             };
             let mut input = (self.end)(decoder);
-            input.skip_zeros()?;
-            let offset = input.offset();
-            let next = input.peek(self.mark.len())?;
-            if next.is_empty() {
+            if !input.continues(|next| next.starts_with(self.mark))? {
                 return Ok(0);
             }
-            let length = next.len().min(self.mark.len());
-            if next[..length] != self.mark[..length] {
-                return Err(Following { offset }.error());
-            }
-            self.decoder = Some((self.begin)(input));
+            self.decoder = Some((self.begin)(input)?);
         }
         Ok(0)
     }

@@ -1,9 +1,9 @@
-//! xz: streams one behind the other, and the dictionary that the first one wants.
+//! xz: a stream, and the dictionary that it wants.
 
 use std::io::{self, Read};
 
 use liblzma::bufread::XzDecoder;
-use liblzma::stream::{CONCATENATED, Error, Stream};
+use liblzma::stream::{Error, Stream};
 
 use super::input::Input;
 use super::{BeyondWindow, WINDOW};
@@ -24,11 +24,15 @@ pub(super) struct Xz<R: Read> {
 impl<R: Read> Xz<R> {
     pub(super) fn new(mut input: Input<R>) -> io::Result<Self> {
         let dictionary = dictionary(input.peek(HEADERS)?);
-        let stream = Stream::new_stream_decoder(WINDOW + BESIDE, CONCATENATED)?;
+        let stream = Stream::new_stream_decoder(WINDOW + BESIDE, 0)?;
         Ok(Self {
             decoder: XzDecoder::new_stream(input, stream),
             dictionary,
         })
+    }
+
+    pub(super) fn into_inner(self) -> Input<R> {
+        self.decoder.into_inner()
     }
 }
 

@@ -15,6 +15,8 @@ pub(super) struct Zstd<R> {
     input: Input<R>,
     context: DCtx<'static>,
     within_frame: bool,
+    /// A frame has ended.
+    has_ended: bool,
 }
 
 impl<R: Read> Zstd<R> {
@@ -24,6 +26,7 @@ impl<R: Read> Zstd<R> {
             input,
             context,
             within_frame: false,
+            has_ended: false,
         })
     }
 }
@@ -34,6 +37,10 @@ impl<R: Read> Read for Zstd<R> {
             return Ok(0);
         }
         loop {
+            let is_between = self.has_ended && !self.within_frame;
+            if is_between && !self.input.continues(begins)? {
+                return Ok(0);
+            }
             let next = self
                 .input
                 .peek(if self.within_frame { 1 } else { HEADER })?;
@@ -56,6 +63,7 @@ impl<R: Read> Read for Zstd<R> {
             let (taken, produced) = (given.pos(), output.pos());
             self.input.consume(taken);
             self.within_frame = left > 0;
+            self.has_ended |= !self.within_frame;
             if produced > 0 {
                 return Ok(produced);
             }
@@ -64,6 +72,14 @@ impl<R: Read> Read for Zstd<R> {
             }
         }
     }
+}
+
+/// Whether a frame begins so: of data, of an early version, or one that is skipped (RFC 8878, sections 3.1.1 and 3.1.2).
+fn begins(next: &[u8]) -> bool {
+    matches!(
+        next,
+        [0x1e..=0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..]
+    )
 }
 
 /// How far a frame that begins so looks back, in bytes; `None` where that cannot be told, or nothing is decompressed.

@@ -204,15 +204,13 @@ fn a_hard_link_through_a_symbolic_link_is_told_as_that() {
 #[test]
 fn what_follows_compressed_data_and_what_is_nothing_is_told_as_that() {
     let archive = Builder::default().member(b"a", b'0', &[1; 600]).end();
-    let (_, gzip) = compressed(&archive).swap_remove(0);
-    let message = tree_of(&[&gzip[..], b"JUNK"].concat())
-        .unwrap_err()
-        .to_string();
-    let expected = format!(
-        "something follows the gzip data at byte {}, and",
-        gzip.len()
-    );
-    assert!(message.contains(&expected), "{message}");
+    for (name, data) in compressed(&archive) {
+        let followed = [&data[..], b"JUNK"].concat();
+        let message = tree_of(&followed).unwrap_err().to_string();
+        let at = data.len();
+        let expected = format!("something follows the {name} data at byte {at}, and");
+        assert!(message.contains(&expected), "{message}");
+    }
     for (name, nothing) in compressed(b"") {
         let message = tree_of(&nothing).unwrap_err().to_string();
         let expected = format!("the {name} data decompresses to nothing");

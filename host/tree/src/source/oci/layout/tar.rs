@@ -9,6 +9,7 @@ use super::super::super::archive::member::{Member, MemberKind, Members};
 use super::super::super::archive::names;
 use super::super::super::archive::packed::{self, Opened};
 use super::super::super::error::{ArchiveError, SourceError};
+use super::super::super::input::is_standard_input;
 use super::super::super::stamp::{Stamp, status};
 use super::super::super::store::Span;
 use super::super::Means;
@@ -194,7 +195,7 @@ pub fn looks_like_image(path: &Path) -> bool {
     if path.is_dir() {
         return path.join(MARK).is_file() && path.join(INDEX).is_file();
     }
-    if path == Path::new("-") {
+    if is_standard_input(path) {
         return false;
     }
     let Ok(Opened::Plain(plain)) = packed::open(path) else {
