@@ -110,6 +110,7 @@ fn every_command_has_it_and_every_key_is_documented() {
         &["convert", "absent.toml", "--json"],
         &["init", "new.toml", "--json"],
         &["manual", "absent", "--json"],
+        &["diff", "absent", "absent", "--json"],
         &["repair", "absent", "--json", "-"],
     ] {
         let outcome = bench.run(arguments);
@@ -119,6 +120,7 @@ fn every_command_has_it_and_every_key_is_documented() {
             // What is no command line at all is told by the parser.
             assert_eq!(outcome.code, Some(2), "{arguments:?}: {}", outcome.stderr);
             assert!(outcome.stdout.is_empty(), "{arguments:?}");
+            assert_ne!(arguments[0], "diff");
         }
     }
     let documentation = fs::read_to_string(repository("docs/json.md")).unwrap();

@@ -26,6 +26,7 @@ mod debian;
 mod determinism;
 mod encoding;
 mod erofs;
+mod exact;
 mod existing;
 mod genimage;
 mod guests;

@@ -10,10 +10,9 @@ use std::sync::Arc;
 use cellblock_cell::Runtime;
 use cellblock_image::Superblock;
 use cellblock_table::{BOOT_CODE, Lba, Partition, ReadAt as _, Scheme, Selector, Table, gaps};
-use cellblock_text::printable;
 
 use crate::DiskError;
-use crate::compare::{Aspect, Compared, Difference, What, compare};
+use crate::compare::{Aspect, Compared, Difference, Told, What, compare};
 use crate::differing;
 use crate::existing::{OpenedImage, is_without_table};
 use crate::reading::{Opened, Readers, ReadingError};
@@ -168,10 +167,10 @@ impl Comparing<'_> {
         };
         listener.read(&one);
         listener.read(&other);
-        let name = short(first.1);
+        let name = format!("{}:", short(first.1));
         let told = &mut |difference: Difference| {
             listener.differs(Difference {
-                path: format!("{name}:{}", difference.path),
+                path: difference.path.behind(&name),
                 ..difference
             });
         };
@@ -206,7 +205,7 @@ impl Comparing<'_> {
 fn changed(path: &str, aspects: Vec<Aspect>, listener: &mut dyn Listener) {
     if !aspects.is_empty() {
         listener.differs(Difference {
-            path: path.to_owned(),
+            path: path.into(),
             what: What::Changed { aspects },
         });
     }
@@ -214,13 +213,13 @@ fn changed(path: &str, aspects: Vec<Aspect>, listener: &mut dyn Listener) {
 
 fn whole(partition: &Partition, what: What) -> Difference {
     Difference {
-        path: called(partition),
+        path: called(partition).into(),
         what,
     }
 }
 
 fn called(partition: &Partition) -> String {
-    format!("partition {}", printable(&partition.called()))
+    format!("partition {}", partition.called())
 }
 
 /// What stands before the paths of a partition: its name, or its number if it has none.
@@ -228,7 +227,7 @@ fn short(partition: &Partition) -> String {
     if partition.name.is_empty() {
         partition.number.to_string()
     } else {
-        printable(&partition.name)
+        partition.name.clone()
     }
 }
 
@@ -236,8 +235,8 @@ fn short(partition: &Partition) -> String {
 fn aspect(name: &'static str, was: impl ToString, is: impl ToString) -> Option<Aspect> {
     let (was, is) = (was.to_string(), is.to_string());
     let said = |text: String| match text.is_empty() {
-        true => "none".to_owned(),
-        false => printable(&text),
+        true => Told::from("none"),
+        false => Told::from(text),
     };
     (was != is).then(|| Aspect {
         name,
@@ -353,6 +352,7 @@ fn other_table(first: &Disk, second: &Disk) -> Result<Option<Aspect>, ReadingErr
         for place in gaps(partitions.iter().cloned(), part) {
             if let Some(other) = bytes([first, second], [&place, &place])? {
                 let is = format!("bytes {} to {}: {}", place.start, place.end - 1, other.is);
+                let is = is.into();
                 return Ok(Some(Aspect { is, ..other }));
             }
         }
@@ -420,7 +420,7 @@ fn bytes(disks: [&Disk; 2], places: [&Range<u64>; 2]) -> Result<Option<Aspect>, 
     };
     Ok(Some(Aspect {
         name: "content",
-        was: String::new(),
-        is,
+        was: Told::default(),
+        is: is.into(),
     }))
 }

@@ -52,7 +52,7 @@ pub struct Space {
     /// What the formatter says of it.
     pub properties: Vec<Property>,
     /// The folders with the most bytes in files of their own, the largest first: their paths.
-    pub heaviest: Vec<(String, u64)>,
+    pub heaviest: Vec<(PathBytes, u64)>,
 }
 
 /// What a build of `spec` would make. Content is read as far as its metadata goes, and nothing stays on the disk.
@@ -120,7 +120,7 @@ fn rehearse(
 }
 
 /// The folders with the most bytes in files of their own.
-fn heaviest(tree: &Tree) -> Vec<(String, u64)> {
+fn heaviest(tree: &Tree) -> Vec<(PathBytes, u64)> {
     let mut bytes: BTreeMap<NodeId, u64> = BTreeMap::new();
     for node in tree.nodes() {
         if let Kind::File { size, .. } = node.kind {
@@ -132,6 +132,6 @@ fn heaviest(tree: &Tree) -> Vec<(String, u64)> {
     folders.truncate(FOLDERS);
     folders
         .into_iter()
-        .map(|(id, size)| (PathBytes(tree.path(id)).to_string(), size))
+        .map(|(id, size)| (PathBytes(tree.path(id)), size))
         .collect()
 }

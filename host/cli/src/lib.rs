@@ -21,5 +21,6 @@ macro_rules! tell {
 pub mod arguments;
 pub mod command;
 pub mod completion;
+mod json;
 pub mod page;
 pub mod report;

@@ -1,6 +1,7 @@
 //! What differs between two trees: names, attributes and bytes.
 
 mod contents;
+mod told;
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -10,9 +11,9 @@ use std::thread::available_parallelism;
 use serde::Serialize;
 
 use contents::{Contents, Files};
+pub use told::Told;
 
 use crate::verify::Held;
-use cellblock_text::PathBytes;
 use cellblock_tree::source::SourceError;
 use cellblock_tree::{Kind, Node, NodeId, Tree};
 
@@ -20,8 +21,9 @@ use cellblock_tree::{Kind, Node, NodeId, Tree};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Difference {
-    /// The path; bytes that are not UTF-8 are escaped.
-    pub path: String,
+    /// The path.
+    #[serde(flatten, serialize_with = "Told::path")]
+    pub path: Told,
     /// What of it.
     #[serde(flatten)]
     pub what: What,
@@ -49,11 +51,19 @@ pub struct Aspect {
     /// `type`, `mode`, `owner`, `time`, `attributes`, `size`, `content`, `target`, `device` or `hard-link`.
     pub name: &'static str,
     /// The first tree's.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub was: String,
+    #[serde(
+        flatten,
+        skip_serializing_if = "Told::is_empty",
+        serialize_with = "Told::was"
+    )]
+    pub was: Told,
     /// The second tree's.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub is: String,
+    #[serde(
+        flatten,
+        skip_serializing_if = "Told::is_empty",
+        serialize_with = "Told::is"
+    )]
+    pub is: Told,
 }
 
 /// What of nodes is compared.
@@ -122,7 +132,7 @@ pub fn compare(
             Pair::Both(_, _, aspects) if aspects.is_empty() => return,
             Pair::Both(id, _, aspects) => (first, id, What::Changed { aspects }),
         };
-        let path = PathBytes(tree.path(id)).to_string();
+        let path = Told::named("", tree.path(id));
         told(Difference { path, what });
     })
 }
@@ -205,7 +215,7 @@ impl Batch {
         for (owner, is_same) in self.owners.iter().zip(contents.are_same(&self.files)) {
             match (is_same, &mut self.pairs[*owner]) {
                 (Ok(false), Pair::Both(_, _, aspects)) => {
-                    aspects.push(aspect("content", String::new(), String::new()));
+                    aspects.push(aspect("content", "", ""));
                 }
                 (Ok(_), _) => {}
                 (Err(error), _) => failed = Some((*owner, error)),
@@ -220,7 +230,8 @@ impl Batch {
     }
 }
 
-fn aspect(name: &'static str, was: String, is: String) -> Aspect {
+fn aspect(name: &'static str, was: impl Into<Told>, is: impl Into<Told>) -> Aspect {
+    let (was, is) = (was.into(), is.into());
     Aspect { name, was, is }
 }
 
@@ -269,11 +280,7 @@ impl Comparison<'_> {
             None => a.attributes == b.attributes,
         };
         if !has_attributes {
-            aspects.push(Aspect {
-                name: "attributes",
-                was: names(a),
-                is: names(b),
-            });
+            aspects.push(aspect("attributes", names(a), names(b)));
         }
         let (a, b) = match held {
             Some(held) if held.breaks_links() => {
@@ -294,14 +301,14 @@ impl Comparison<'_> {
                 }
             }
             (Kind::Symlink(was), Kind::Symlink(is)) if was != is => {
-                let shown = |target: &[u8]| PathBytes::from(target).to_string();
-                aspects.push(aspect("target", shown(was), shown(is)));
+                let [was, is] = [was, is].map(|target| Told::named("", &**target));
+                aspects.push(aspect("target", was, is));
             }
             (Kind::HardLink(was), Kind::HardLink(is)) => {
                 let (was, is) = (self.first.path(*was), self.second.path(*is));
                 if was != is {
-                    let shown = |path| PathBytes(path).to_string();
-                    aspects.push(aspect("hard-link", shown(was), shown(is)));
+                    let [was, is] = [was, is].map(|path| Told::named("", path));
+                    aspects.push(aspect("hard-link", was, is));
                 }
             }
             (
@@ -322,10 +329,7 @@ impl Comparison<'_> {
                 aspects.push(aspect("device", was, is));
             }
             (was, is) if std::mem::discriminant(was) != std::mem::discriminant(is) => {
-                aspects.insert(
-                    0,
-                    aspect("type", was.noun().to_owned(), is.noun().to_owned()),
-                );
+                aspects.insert(0, aspect("type", was.noun(), is.noun()));
             }
             _ => {}
         }
@@ -334,11 +338,8 @@ impl Comparison<'_> {
 }
 
 /// The names of attributes, with a comma between them.
-fn names(node: &Node<'_>) -> String {
-    let names: Vec<String> = node
-        .attributes
-        .iter()
-        .map(|it| PathBytes(it.name.clone()).to_string())
-        .collect();
-    names.join(",")
+fn names(node: &Node<'_>) -> Told {
+    let names = node.attributes.iter();
+    let names: Vec<&[u8]> = names.map(|it| &*it.name).collect();
+    Told::named("", names.join(&b','))
 }

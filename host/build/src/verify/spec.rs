@@ -180,7 +180,7 @@ fn check(
     if let Some((tree, lost)) = tree {
         if !subject.is_readable(&place)? {
             let difference = Difference {
-                path: "file system".to_owned(),
+                path: "file system".into(),
                 what: What::Removed,
             };
             checked.differences.push(difference);

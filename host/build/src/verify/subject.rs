@@ -71,7 +71,7 @@ impl<'a> Subject<'a> {
         };
         let Some(place) = place else {
             return Err(Difference {
-                path: "partition".to_owned(),
+                path: "partition".into(),
                 what: What::Removed,
             });
         };
@@ -188,8 +188,9 @@ pub(super) fn other_bytes(at: u64) -> Difference {
 
 /// That one aspect of something is another than it was to be.
 pub(super) fn changed(path: &str, name: &'static str, was: String, is: String) -> Difference {
+    let (was, is) = (was.into(), is.into());
     Difference {
-        path: path.to_owned(),
+        path: path.into(),
         what: What::Changed {
             aspects: vec![Aspect { name, was, is }],
         },

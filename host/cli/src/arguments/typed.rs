@@ -33,9 +33,8 @@ impl Arguments {
             Command::Tar(it) => is_stdout(&it.json) && it.output != Path::new("-"),
             Command::Report(it) => is_stdout(&it.json) && it.output != Path::new("-"),
             // Standard output takes the file.
-            Command::Cat(_)
-            // What differs is told already.
-            | Command::Diff(_) => false,
+            Command::Cat(_) => false,
+            Command::Diff(it) => it.json,
             Command::Convert(it) => it.json,
             Command::Guests(it) => it.json,
             Command::Walls(it) => it.json,

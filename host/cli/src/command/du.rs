@@ -1,10 +1,9 @@
 //! `cellblock du`: how many bytes the files of each directory of an image have.
 
-use serde_json::json;
-
 use super::looking::{below, node_of, open, shown};
 use super::{Failure, print, print_json_list};
 use crate::arguments::Du;
+use crate::json::sized;
 use cellblock_build::tree::{Kind, Node, NodeId};
 
 pub(super) fn run(du: &Du) -> Result<(), Failure> {
@@ -17,7 +16,7 @@ pub(super) fn run(du: &Du) -> Result<(), Failure> {
     let directories = below(tree, top).filter(is_directory).map(|node| node.id);
     let directories: Vec<NodeId> = [top].into_iter().chain(directories).collect();
     if du.json {
-        let of = |id: &NodeId| json!({ "path": shown(&tree.path(*id)), "bytes": sums[index(*id)] });
+        let of = |id: &NodeId| sized(&tree.path(*id), sums[index(*id)]);
         return print_json_list(directories.iter().map(of));
     }
     let width = sums[index(top)].to_string().len();

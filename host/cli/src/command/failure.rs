@@ -62,9 +62,12 @@ impl Failure {
         Self::new(format!("error: {error}"), 1)
     }
 
-    /// What was compared is not the same.
+    /// What was compared is not the same, and standard output has all of it if JSON goes there.
     pub(super) fn different(how: impl Display) -> Self {
-        Self::new(how.to_string(), 1)
+        Self {
+            keeps_stdout: true,
+            ..Self::new(how.to_string(), 1)
+        }
     }
 
     /// The command line or the spec is wrong.

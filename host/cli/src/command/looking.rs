@@ -2,10 +2,11 @@
 
 use std::fmt::Write as _;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::{Failure, runtime_of};
 use crate::arguments::{ImagePlace, Limits, ReadBy, Reading};
+use crate::json;
 use cellblock_build::cell::Runtime;
 use cellblock_build::reading::{Opened, ReadingError};
 use cellblock_build::text::{PathBytes, hexadecimal, printable};
@@ -147,16 +148,8 @@ pub(super) fn shown(bytes: &[u8]) -> String {
 
 /// A node for programs.
 pub(super) fn as_value(tree: &Tree, node: &Node<'_>) -> Value {
-    let path = tree.path(node.id);
     let mut value = Map::new();
-    let mut put = |key: &str, of: Value| {
-        value.insert(key.to_owned(), of);
-    };
-    let shown_path = shown(&path);
-    if shown_path.as_bytes() != path {
-        put("path-bytes", hexadecimal(&path).into());
-    }
-    put("path", shown_path.into());
+    json::put(&mut value, "path", &tree.path(node.id));
     let kind = kind(tree, node);
     let word = match kind {
         Kind::Directory => "directory",
@@ -167,6 +160,9 @@ pub(super) fn as_value(tree: &Tree, node: &Node<'_>) -> Value {
         Kind::Fifo => "fifo",
         Kind::Socket => "socket",
     };
+    let mut put = |key: &str, of: Value| {
+        value.insert(key.to_owned(), of);
+    };
     put("type", word.into());
     put("mode", format!("{:04o}", node.mode).into());
     put("uid", node.uid.into());
@@ -175,21 +171,25 @@ pub(super) fn as_value(tree: &Tree, node: &Node<'_>) -> Value {
     put("nanoseconds", node.modified.nanoseconds.into());
     match kind {
         Kind::File { size, .. } => put("size", (*size).into()),
-        Kind::Symlink(target) => put("target", shown(target).into()),
         Kind::CharacterDevice { major, minor } | Kind::BlockDevice { major, minor } => {
             put("device", format!("{major}:{minor}").into());
         }
         _ => {}
     }
+    if let Kind::Symlink(target) = kind {
+        json::put(&mut value, "target", target);
+    }
     if let Kind::HardLink(first) = node.kind {
-        put("hard-link-of", shown(&tree.path(*first)).into());
+        json::put(&mut value, "hard-link-of", &tree.path(*first));
     }
     if !node.attributes.is_empty() {
-        let attributes = node
-            .attributes
-            .iter()
-            .map(|one| json!({ "name": shown(&one.name), "value": hexadecimal(&one.value) }));
-        put("attributes", attributes.collect());
+        let attributes = node.attributes.iter().map(|one| {
+            let mut attribute = Map::new();
+            json::put(&mut attribute, "name", &one.name);
+            attribute.insert("value".to_owned(), hexadecimal(&one.value).into());
+            attribute
+        });
+        value.insert("attributes".to_owned(), attributes.collect());
     }
     Value::Object(value)
 }

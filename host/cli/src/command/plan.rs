@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 use super::foreseen::{Foreseen, Look, foresee};
 use super::{Failure, print};
 use crate::arguments::Build;
+use crate::json::sized;
 use crate::report::{draw, terminal};
 
 pub(super) fn run(build: &Build) -> Result<(), Failure> {
@@ -177,7 +178,7 @@ fn partition_document(plan: &Plan, partition: &PlannedPartition, space: Option<&
             "metadata": space.metadata,
             "spare": space.spare,
             "properties": space.properties.iter().map(|it| (it.name.clone(), json!(it.value))).collect::<Map<_, _>>(),
-            "heaviest": space.heaviest.iter().map(|(path, bytes)| json!({ "path": path, "bytes": bytes })).collect::<Vec<_>>(),
+            "heaviest": space.heaviest.iter().map(|(path, bytes)| sized(&path.0, *bytes)).collect::<Vec<_>>(),
         })),
     })
 }

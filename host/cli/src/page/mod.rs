@@ -8,8 +8,9 @@ mod usage;
 
 use serde_json::{Value, json};
 
+use crate::json::sized;
 use cellblock_build::contract::Volume;
-use cellblock_build::text::{exact, grouped, human};
+use cellblock_build::text::{PathBytes, exact, grouped, human};
 use cellblock_build::tree::Tree;
 
 use markup::{Escaped, data};
@@ -70,10 +71,9 @@ impl Held {
             Ok(content) => &**content,
             Err(why) => return json!({ "name": self.name, "unread": why }),
         };
-        let list = |found: &[(String, u64)]| -> Vec<Value> {
+        let list = |found: &[(PathBytes, u64)]| -> Vec<Value> {
             let found = found.iter();
-            let found = found.map(|(path, bytes)| json!({ "path": path, "bytes": bytes }));
-            found.collect()
+            found.map(|(path, bytes)| sized(&path.0, *bytes)).collect()
         };
         let Parts {
             files,
@@ -199,10 +199,10 @@ fn volume(index: usize, held: &Held) -> String {
     facts.push(("size", exact(volume.size)));
     facts.push(("block size", exact(u64::from(volume.block_size))));
     facts.push(("names", grouped(u64::from(usage.names))));
-    let list = |caption: &str, what: &str, found: &[(String, u64)]| {
+    let list = |caption: &str, what: &str, found: &[(PathBytes, u64)]| {
         let rows = found
             .iter()
-            .map(|(path, size)| vec![path.clone(), exact(*size)]);
+            .map(|(path, size)| vec![path.to_string(), exact(*size)]);
         markup::table(caption, &[what, "size"], rows)
     };
     // Of one without files, the table says all.

@@ -55,9 +55,9 @@ pub(super) struct Usage {
     pub(super) parts: Parts,
     pub(super) items: Vec<Item>,
     /// The largest directories but for the root, with the bytes of all files below them.
-    pub(super) folders: Vec<(String, u64)>,
+    pub(super) folders: Vec<(PathBytes, u64)>,
     /// The largest files.
-    pub(super) files: Vec<(String, u64)>,
+    pub(super) files: Vec<(PathBytes, u64)>,
     /// How many names there are, the root included.
     pub(super) names: u32,
 }
@@ -128,7 +128,7 @@ fn items(tree: &Tree, sizes: &[u64], parts: Parts, size: u64) -> Vec<Item> {
         places[id] = Some(items.len());
         items.push(Item {
             parent: place,
-            name: shown(node.name),
+            name: PathBytes::from(node.name).to_string(),
             size: sizes[id],
             sort: match node.kind {
                 Kind::Directory => Sort::Directory,
@@ -161,19 +161,15 @@ fn least(sizes: &[u64]) -> u64 {
     *least
 }
 
-fn largest(tree: &Tree, sizes: &[u64], is_one: impl Fn(&Kind) -> bool) -> Vec<(String, u64)> {
+fn largest(tree: &Tree, sizes: &[u64], is_one: impl Fn(&Kind) -> bool) -> Vec<(PathBytes, u64)> {
     let nodes = tree.nodes().skip(1).filter(|node| is_one(node.kind));
     let mut all: Vec<NodeId> = nodes.map(|node| node.id).collect();
     let by_size = |id: &NodeId| (std::cmp::Reverse(sizes[id.0 as usize]), *id);
     all.sort_unstable_by_key(by_size);
     all.iter()
         .take(LARGEST)
-        .map(|id| (shown(&tree.path(*id)), sizes[id.0 as usize]))
+        .map(|id| (PathBytes(tree.path(*id)), sizes[id.0 as usize]))
         .collect()
-}
-
-fn shown(bytes: &[u8]) -> String {
-    PathBytes::from(bytes).to_string()
 }
 
 #[cfg(test)]
