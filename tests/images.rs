@@ -324,6 +324,36 @@ fn templates_and_the_record_know_what_the_image_says() {
 }
 
 #[test]
+fn what_a_hostile_image_says_of_itself_is_refused_with_the_line_of_the_template() {
+    let bench = Bench::new();
+    let config = r#"{"Cmd":["+/bin/x"],"Env":["A=1","-S id=1"],"WorkingDir":"/a\nUser=root"}"#;
+    layout(&bench, &[Layer::default().end()], config);
+    bench.write(
+        "unit.in",
+        "[Service]\nExecStart={{ content.config.systemd.command }}\n\
+         WorkingDirectory={{ content.config.working-directory }}\n# {{ content.config.environment }}\n",
+    );
+    bench.write(
+        "image.toml",
+        "[[partition]]\ntype = \"linux\"\nfilesystem = \"ext4\"\ncontent = [\n  { oci = \"image\" },\n  \
+         { template = \"unit.in\", to = \"/unit\" },\n]\n",
+    );
+    let outcome = bench.run(&["build", "image.toml", "-o", "disk.img"]);
+    assert_eq!(outcome.code, Some(2), "{}", outcome.stderr);
+    for said in [
+        "`content.config.systemd.command` cannot be filled in: the command '+/bin/x' begins with",
+        "unit.in:2:",
+        "it has '\\n' in it, as byte 2",
+        "unit.in:3:",
+        "the image's environment has '-S id=1'",
+        "unit.in:4:",
+    ] {
+        assert!(outcome.stderr.contains(said), "{}", outcome.stderr);
+    }
+    assert!(!bench.path("disk.img").exists());
+}
+
+#[test]
 fn a_tar_that_is_an_image_is_recognised_and_said() {
     let bench = Bench::new();
     system(&bench);

@@ -8,7 +8,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use crate::named_file;
-use crate::plan::Facts;
+use crate::plan::{Fact, Facts};
 use cellblock_spec::diagnostic::{Diagnostic, render as draw};
 use cellblock_spec::{Files, Place, Template};
 use cellblock_text::nearest;
@@ -70,6 +70,14 @@ pub enum FaultReason {
         /// All names.
         known: Vec<String>,
     },
+    /// What it names has a value that no text can have as it is.
+    #[error("`{name}` cannot be filled in: {why}")]
+    Unusable {
+        /// The name.
+        name: String,
+        /// Why.
+        why: String,
+    },
 }
 
 impl FaultReason {
@@ -81,6 +89,7 @@ impl FaultReason {
                 ..
             } => format!("did you mean `{nearest}`?"),
             Self::Unknown { .. } => "nothing has this name".to_owned(),
+            Self::Unusable { .. } => "this one".to_owned(),
         }
     }
 
@@ -88,6 +97,10 @@ impl FaultReason {
         match self {
             Self::Open => "write `}}` behind the name, or `{{{{` for two braces".to_owned(),
             Self::Unknown { known, .. } => format!("the values are {}", known.join(", ")),
+            Self::Unusable { .. } => {
+                "the record of a build has the image's configuration as it is; write what you mean in the place of this value"
+                    .to_owned()
+            }
         }
     }
 }
@@ -220,7 +233,21 @@ fn fill(text: &str, facts: &Facts, awaited: &mut Awaited) -> Result<String, Vec<
             continue;
         };
         let name = line[..close].trim();
+        let place = || {
+            let start = inside + line.find(name).unwrap_or(0);
+            start..start + name.len()
+        };
         match facts.get(name) {
+            Some(Fact {
+                unusable: Some(why),
+                ..
+            }) => faults.push(Fault {
+                place: place(),
+                reason: FaultReason::Unusable {
+                    name: name.to_owned(),
+                    why: why.clone(),
+                },
+            }),
             Some(fact) => {
                 filled.push_str(&fact.text);
                 if let Some(from) = fact.from {
@@ -228,7 +255,7 @@ fn fill(text: &str, facts: &Facts, awaited: &mut Awaited) -> Result<String, Vec<
                     awaited.partitions.insert(from);
                 }
             }
-            None => faults.push(unknown(name, inside + line.find(name).unwrap_or(0), facts)),
+            None => faults.push(unknown(name, place(), facts)),
         }
         at = inside + close + CLOSE.len();
     }
@@ -240,9 +267,9 @@ fn fill(text: &str, facts: &Facts, awaited: &mut Awaited) -> Result<String, Vec<
     }
 }
 
-fn unknown(name: &str, start: usize, facts: &Facts) -> Fault {
+fn unknown(name: &str, place: Range<usize>, facts: &Facts) -> Fault {
     Fault {
-        place: start..start + name.len(),
+        place,
         reason: FaultReason::Unknown {
             name: name.to_owned(),
             nearest: nearest(name, facts.names()).map(str::to_owned),

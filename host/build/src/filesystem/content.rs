@@ -69,7 +69,7 @@ impl Preparation<'_> {
         let infos: Vec<ImageInfo> = images.iter().map(|image| image.info().clone()).collect();
         // Of several images the last one, which lies over the others.
         let values = infos.last().map(configured::values).unwrap_or_default();
-        let facts = &self.facts.clone().with(&values);
+        let facts = &self.facts.clone().and(values);
         let mut kernels = Vec::new();
         let sources = filesystem
             .contents

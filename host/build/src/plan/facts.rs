@@ -45,6 +45,27 @@ pub struct Fact {
     pub text: String,
     /// The index of the partition that must be made before it is known, unless it is known.
     pub from: Option<usize>,
+    /// Why no template may have it.
+    pub unusable: Option<String>,
+}
+
+impl Fact {
+    /// What is known.
+    pub(crate) fn known(text: String) -> Self {
+        Self {
+            text,
+            from: None,
+            unusable: None,
+        }
+    }
+
+    /// What no template may have.
+    pub(crate) fn unusable(why: String) -> Self {
+        Self {
+            unusable: Some(why),
+            ..Self::known(String::new())
+        }
+    }
 }
 
 impl Facts {
@@ -63,12 +84,15 @@ impl Facts {
     #[must_use]
     pub fn with(mut self, derived: &[(String, String)]) -> Self {
         for (name, text) in derived {
-            let fact = Fact {
-                text: text.clone(),
-                from: None,
-            };
-            self.0.insert(name.clone(), fact);
+            self.0.insert(name.clone(), Fact::known(text.clone()));
         }
+        self
+    }
+
+    /// The same with other facts by name.
+    #[must_use]
+    pub(crate) fn and(mut self, facts: impl IntoIterator<Item = (String, Fact)>) -> Self {
+        self.0.extend(facts);
         self
     }
 }
@@ -101,10 +125,10 @@ pub(super) fn facts(
     (trees, from_trees): (&Trees, &BTreeMap<usize, (usize, Half)>),
 ) -> Facts {
     let mut facts = BTreeMap::new();
-    let known = |text: String| Fact { text, from: None };
+    let known = Fact::known;
     let derived = |characters: usize, from: usize| Fact {
-        text: "0".repeat(characters),
         from: Some(from),
+        ..Fact::known("0".repeat(characters))
     };
     facts.insert("disk.id".to_owned(), known(disk_text(disk)));
     for (index, identity) in identities.iter().enumerate() {
