@@ -219,6 +219,29 @@ impl<'a> Planting<'a> {
         self.count(&member.path, long(member.path.len()))
     }
 
+    /// Whether there is something at a path, of this archive and not of what lies below.
+    pub(super) fn has(&self, path: &[Box<[u8]>]) -> bool {
+        self.at(path).is_some()
+    }
+
+    /// Takes away what is at a path, of this archive, unless that is a directory.
+    pub(super) fn unname(&mut self, path: &[Box<[u8]>]) {
+        let Some((name, parents)) = path.split_last() else {
+            return;
+        };
+        let is_directory = |id| matches!(self.forest.body(id), Body::Directory(_));
+        if let Some(parent) = self.at(parents).filter(|it| is_directory(*it))
+            && self.at(path).is_some_and(|it| !is_directory(it))
+        {
+            self.forest.unname(parent, name);
+        }
+    }
+
+    fn at(&self, path: &[Box<[u8]>]) -> Option<InodeId> {
+        let names: Vec<&[u8]> = path.iter().map(|name| &**name).collect();
+        self.forest.lookup_in(self.root, &names)
+    }
+
     fn count(&mut self, path: &[u8], bytes: u64) -> Result<(), ArchiveError> {
         let counted = self.kept.node(bytes);
         counted.map_err(|OverBudget { kept, limit }| ArchiveError::Kept {

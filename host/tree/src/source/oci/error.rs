@@ -254,6 +254,17 @@ pub enum LayerFault {
         /// What is wrong with it.
         reason: &'static str,
     },
+    /// A hard link that could be to what a whiteout of overlayfs behind it hides, or to the whiteout.
+    #[error(
+        "member '{link}' is a hard link to '{mark}', which is a whiteout of overlayfs further on in the layer: it could be one, too, or \
+         mean the file that it hides in a lower layer; write the whiteout before the links to it"
+    )]
+    LinkBeforeMark {
+        /// The link.
+        link: PathBytes,
+        /// The whiteout.
+        mark: PathBytes,
+    },
 }
 
 /// At most so many of a list are shown.

@@ -3,8 +3,13 @@
 //! A layer is planted beside what is there, as a tree of its own. Then what its markers name is removed from the lower ones, and at
 //! last it is merged into them. So a marker hides nothing of its own layer, wherever it stands, and what a layer's hard link leads
 //! to in a lower layer keeps its inode, though its name may go.
+//!
+//! Overlayfs gives all whiteouts of an upper directory one inode, so that tar has the second and all others as hard links to the first:
+//! they are whiteouts, too.
 
 use std::collections::{BTreeMap, BTreeSet};
+
+use cellblock_text::PathBytes;
 
 use super::super::archive::blocks::Blocks;
 use super::super::archive::member::{Member, MemberKind, Members};
@@ -58,6 +63,7 @@ pub(super) fn plant(
     planting.base = flow.base();
     let (mut whiteouts, mut opaque) = (Vec::new(), Vec::new());
     let (mut unheeded, mut unheeded_count) = (None, 0);
+    let mut marked = Marked::default();
     for member in Members::new(Blocks::new(flow), None) {
         let mut member = member?;
         let path = names(&member.path, &member.path)?;
@@ -80,19 +86,17 @@ pub(super) fn plant(
                 continue;
             }
         }
-        match mark(&member) {
+        let is_whiteout = match mark(&member) {
             Some(mark) if !overlay => {
                 unheeded_count += 1;
                 unheeded.get_or_insert_with(|| (member.path.clone(), mark));
+                false
             }
-            None => {}
-            Some(Mark::Device | Mark::Whiteout) => {
-                let path = owned(&path);
-                planting.note(&member)?;
-                whiteouts.push(path);
-                continue;
+            Some(Mark::Device | Mark::Whiteout) => true,
+            Some(Mark::Opaque) => {
+                opaque.push(owned(&path));
+                false
             }
-            Some(Mark::Opaque) => opaque.push(owned(&path)),
             Some(Mark::Elsewhere) => {
                 return Err(LayerFault::Whiteout {
                     member: member.path.as_slice().into(),
@@ -100,6 +104,15 @@ pub(super) fn plant(
                              read; make the layers without these",
                 });
             }
+            None => overlay && marked.are_linked_by(&member, &mut planting)?,
+        };
+        if is_whiteout {
+            let path = owned(&path);
+            marked.add(&path)?;
+            planting.note(&member)?;
+            planting.unname(&path);
+            whiteouts.push(path);
+            continue;
         }
         if overlay {
             hide_own_attributes(&mut member);
@@ -161,6 +174,50 @@ fn passed_links(forest: &Forest, planted: &Planted) -> Vec<(Vec<u8>, Vec<u8>)> {
         }
     }
     passed.into_iter().collect()
+}
+
+/// The whiteouts of overlayfs that a layer has, for the hard links to them.
+#[derive(Default)]
+struct Marked {
+    names: BTreeSet<Path>,
+    /// The hard links to what only lower layers have so far, by their target.
+    below: BTreeMap<Path, Vec<u8>>,
+}
+
+impl Marked {
+    /// Whether a member is a hard link to one of them. If it leads to what only lower layers have, that is remembered.
+    fn are_linked_by(
+        &mut self,
+        member: &Member,
+        planting: &mut Planting<'_>,
+    ) -> Result<bool, LayerFault> {
+        let MemberKind::HardLink(target) = &member.kind else {
+            return Ok(false);
+        };
+        let target = owned(&names(target, &member.path)?);
+        if planting.has(&target) {
+            return Ok(false);
+        }
+        if self.names.contains(&target) {
+            return Ok(true);
+        }
+        planting.note(member)?;
+        let known = self.below.entry(target);
+        known.or_insert_with(|| member.path.clone());
+        Ok(false)
+    }
+
+    /// Adds a whiteout. A hard link before it to its name could be to what it hides as well as to itself.
+    fn add(&mut self, path: &Path) -> Result<(), LayerFault> {
+        if let Some(link) = self.below.get(path) {
+            return Err(LayerFault::LinkBeforeMark {
+                link: link.as_slice().into(),
+                mark: PathBytes(borrowed(path).join(&b'/')),
+            });
+        }
+        self.names.insert(path.clone());
+        Ok(())
+    }
 }
 
 /// What a member's name means.

@@ -3,6 +3,7 @@
 
 mod choosing;
 mod layers;
+mod overlay;
 mod refusals;
 
 use std::fs;
@@ -17,6 +18,14 @@ use super::{Image, ImagePlatform};
 use crate::{Kind, Tree};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+
+fn tar() -> Builder {
+    Builder::default()
+}
+
+fn dir(name: &[u8]) -> Builder {
+    tar().member(name, b'5', b"")
+}
 
 /// How a layer is compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,10 +2,6 @@
 
 use super::*;
 
-fn tar() -> Builder {
-    Builder::default()
-}
-
 #[track_caller]
 fn refused(image: &Image, parts: &[&str]) {
     let message = refusal(image);
