@@ -9,8 +9,8 @@ use crate::plan::TimeRule;
 
 const DAY: u64 = 24 * 60 * 60;
 
-/// What is to be said where a file system takes its time from its newest file, and that is newer than `now`.
-pub(crate) fn warning(tree: &Tree, rule: TimeRule, now: SystemTime) -> Option<String> {
+/// What is to be said where a file system of a kind takes its time from its newest file, and that is newer than `now`.
+pub(crate) fn warning(tree: &Tree, kind: &str, rule: TimeRule, now: SystemTime) -> Option<String> {
     let newest = tree.newest();
     if rule != TimeRule::NewestFile || !tree.is_dated() {
         return None;
@@ -26,9 +26,13 @@ pub(crate) fn warning(tree: &Tree, rule: TimeRule, now: SystemTime) -> Option<St
         .filter(|node| node.modified == newest)
         .min_by_key(|node| *node.kind == Kind::Directory)?;
     let path = PathBytes(tree.path(node.id));
+    let judged = match kind {
+        "ext2" | "ext3" | "ext4" => ", which e2fsck finds wrong",
+        _ => "",
+    };
     Some(format!(
-        "the newest file, {path}, is {} ahead of this machine's clock, and the file system takes its time from it, \
-             which e2fsck and others find wrong; set another one with time, --time or SOURCE_DATE_EPOCH",
+        "the newest file, {path}, is {} ahead of this machine's clock, and the file system takes its time from it{judged}; \
+         set another one with time, --time or SOURCE_DATE_EPOCH",
         length(ahead)
     ))
 }

@@ -121,13 +121,45 @@ pub fn recognise(head: &[u8]) -> Option<&'static Format> {
         head.get(*offset..)
             .is_some_and(|rest| rest.starts_with(mark))
     };
-    // Sixteen marks: frames that a decompressor skips (RFC 8878, section 3.1.2).
-    if matches!(head, [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..]) {
+    // Frames that a decompressor skips say nothing of which one it is, if what is behind them cannot be seen.
+    if is_skipped(head) {
+        let compression = match behind_skipped(head) {
+            [0x04, 0x22, 0x4d, 0x18, ..] => Compression::Lz4,
+            _ => Compression::Zstd,
+        };
         return FORMATS
             .iter()
-            .find(|format| format.class == Class::Compressed(Compression::Zstd));
+            .find(|format| format.class == Class::Compressed(compression));
     }
     FORMATS.iter().find(|format| format.marks.iter().any(has))
+}
+
+/// Whether a frame that is skipped begins so, which has sixteen marks and is the same in Zstandard and LZ4 (RFC 8878, section 3.1.2;
+/// "LZ4 Frame Format Description", "Skippable Frames").
+fn is_skipped(head: &[u8]) -> bool {
+    matches!(head, [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..])
+}
+
+/// What is behind such frames; nothing if it is not there.
+fn behind_skipped(head: &[u8]) -> &[u8] {
+    let mut rest = head;
+    while is_skipped(rest) {
+        let [_, _, _, _, a, b, c, d, ..] = *rest else {
+            return &[];
+        };
+        let length = usize::try_from(u32::from_le_bytes([a, b, c, d]));
+        let behind = length.ok().and_then(|length| rest[8..].get(length..));
+        rest = behind.unwrap_or_default();
+    }
+    rest
+}
+
+/// Whether the name of a file says that it is a compressed cpio archive: `.cpio.gz`, `.newc.xz`…
+#[must_use]
+pub fn is_named_as_cpio(path: &Path) -> bool {
+    let stem = path.file_stem().map(Path::new);
+    let inner = stem.and_then(Path::extension);
+    inner.is_some_and(|it| it.eq_ignore_ascii_case("cpio") || it.eq_ignore_ascii_case("newc"))
 }
 
 /// Whether the name of a file says that it is a tar archive, plain or compressed: `.tar`, `.tar.gz`, `.tgz`… An archive of nothing, and
@@ -363,5 +395,23 @@ mod tests {
             let format = recognise(&[first, 0x2a, 0x4d, 0x18]).unwrap();
             assert_eq!(format.class, Class::Compressed(Compression::Zstd));
         }
+    }
+
+    #[test]
+    fn what_is_behind_frames_that_are_skipped_tells() {
+        let skipped = [0x5a, 0x2a, 0x4d, 0x18, 3, 0, 0, 0, 1, 2, 3];
+        let behind = |mark: &[u8]| {
+            let head = [&skipped[..], &skipped, mark].concat();
+            recognise(&head).unwrap().class
+        };
+        let lz4 = Class::Compressed(Compression::Lz4);
+        assert_eq!(behind(&[0x04, 0x22, 0x4d, 0x18]), lz4);
+        let zstd = Class::Compressed(Compression::Zstd);
+        assert_eq!(behind(&[0x28, 0xb5, 0x2f, 0xfd]), zstd);
+        assert_eq!(
+            behind(&[0x50, 0x2a, 0x4d, 0x18, 0xff, 0xff, 0xff, 0xff]),
+            zstd
+        );
+        assert_eq!(behind(b""), zstd);
     }
 }

@@ -92,7 +92,7 @@ impl Prepared {
         });
         let of_content = self.warnings.iter().map(ToString::to_string);
         kept.chain(of_content)
-            .chain(future::warning(&self.tree, time, SystemTime::now()))
+            .chain(future::warning(&self.tree, kind, time, SystemTime::now()))
             .map(Said::Warning)
             .collect()
     }

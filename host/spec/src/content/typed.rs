@@ -9,7 +9,7 @@ use crate::value::{
     parse_platform, parse_times,
 };
 use cellblock_text::nearest;
-use cellblock_tree::recognise::{Class, HEAD, is_named_as_archive, recognise};
+use cellblock_tree::recognise::{Class, HEAD, is_named_as_archive, is_named_as_cpio, recognise};
 use cellblock_tree::source::{Disk, Dump, Image, ImagePlatform, Source, What, looks_like_image};
 
 /// A source as typed on the command line, before anybody has looked what its path is.
@@ -381,7 +381,12 @@ fn guess(path: PathBuf) -> Result<What, LookError> {
         Class::OtherCompression if name.contains(".tar") => {
             Err(LookError::NotRead { name: format.name })
         }
-        // Compressed files are content: kernels, manual pages.
+        Class::Compressed(_) | Class::OtherCompression if is_named_as_cpio(&path) => {
+            Err(LookError::NotRead {
+                name: "a compressed cpio archive by its name",
+            })
+        }
+        // Compressed files are content: kernels, initrds, manual pages.
         Class::Compressed(_) | Class::OtherCompression | Class::Other => Ok(What::File(path)),
         Class::Filesystem | Class::ReadDiskImage => {
             Err(LookError::Filesystem { name: format.name })
@@ -504,6 +509,11 @@ mod tests {
             What::File(directory.join("notes.gz"))
         );
         assert!(look("absent").is_err());
+        fs::write(directory.join("initrd.img"), b"\x1f\x8b").unwrap();
+        assert_eq!(
+            look("initrd.img").unwrap(),
+            What::File(directory.join("initrd.img"))
+        );
         for (name, bytes) in [
             ("empty.tar", &b""[..]),
             ("zeros.tar", &[0; 1024]),
@@ -519,6 +529,16 @@ mod tests {
             ("r.rar", b"Rar!\x1a\x07\x01\0", "a rar archive"),
             ("r.cpio", b"070701", "a cpio archive"),
             ("r.tar.lz", b"LZIP", "compressed with lzip"),
+            (
+                "r.cpio.gz",
+                b"\x1f\x8b",
+                "a compressed cpio archive by its name",
+            ),
+            (
+                "r.NEWC.lz",
+                b"LZIP",
+                "a compressed cpio archive by its name",
+            ),
         ] {
             fs::write(directory.join(name), bytes).unwrap();
             let message = look(name).unwrap_err().to_string();

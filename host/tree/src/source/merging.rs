@@ -17,7 +17,7 @@ use super::budget::Kept;
 use super::contexts::{self, FileContexts};
 use super::directory::{self, Selection};
 use super::earlier::may_be_an_output;
-use super::forest::{Blocked, Body, Forest, HiddenDirectory, Inode, InodeId, Metadata};
+use super::forest::{Blocked, Body, Forest, Hidden, Inode, InodeId, Metadata};
 use super::pattern::Patterns;
 use super::store::{MemoryStore, Store};
 use super::{
@@ -265,6 +265,7 @@ impl Merging<'_> {
         })?;
         self.expanded -= read.expanded;
         self.stores.push(Box::new(read.store));
+        self.warnings.extend(read.warnings);
         self.warn_of_unknown(path, read.unknown);
         self.selected(path, source, read.forest, &patterns)
     }
@@ -357,24 +358,26 @@ impl Merging<'_> {
         Ok(forest)
     }
 
-    /// Tells of directories that something of a source has taken the place of, below the directory of these names.
-    fn warn_of_hidden(&mut self, source: &Source, at: &[&[u8]], hidden: Vec<HiddenDirectory>) {
-        let others = hidden.len().saturating_sub(1);
-        let Some(first) = hidden
-            .into_iter()
-            .min_by(|one, other| one.path.cmp(&other.path))
-        else {
-            return;
-        };
+    /// Tells of what something of a source has taken the place of, below the directory of these names.
+    fn warn_of_hidden(&mut self, source: &Source, at: &[&[u8]], hidden: Hidden) {
         let names = at.iter().copied();
-        let path = names.flat_map(|name| [b"/", name].concat());
-        self.warnings.push(Warning::DirectoriesHidden {
-            root: source.name(),
-            path: PathBytes(path.chain(first.path).collect()),
-            by: first.by,
-            entries: first.entries,
-            others,
-        });
+        let path: Vec<u8> = names.flat_map(|name| [b"/", name].concat()).collect();
+        let full = |below: &[u8]| PathBytes([&path, below].concat());
+        let others = hidden.directories.len().saturating_sub(1);
+        let first = hidden.directories.into_iter();
+        if let Some(first) = first.min_by(|one, other| one.path.cmp(&other.path)) {
+            self.warnings.push(Warning::DirectoriesHidden {
+                root: source.name(),
+                path: full(&first.path),
+                by: first.by,
+                entries: first.entries,
+                others,
+            });
+        }
+        self.warnings
+            .extend(Warning::of_files(hidden.files, |first| {
+                (source.name(), full(first))
+            }));
     }
 
     fn warn_of_unmatched(&mut self, path: &Path, patterns: &Patterns) {

@@ -94,6 +94,33 @@ pub enum Warning {
         /// The keywords, sorted.
         keywords: Vec<String>,
     },
+    /// A source, or a layer of an image, has names below what is a file before it, and so that is lost.
+    FileHidden {
+        /// The source, or the layer.
+        by: PathBytes,
+        /// The file's path.
+        path: PathBytes,
+        /// What it was.
+        what: &'static str,
+        /// How many others there are.
+        others: usize,
+    },
+    /// Behind the end of an archive are more members.
+    BehindEnd {
+        /// The archive.
+        archive: String,
+        /// Where the zeros begin that end it, in bytes, decompressed.
+        end: u64,
+        /// Where a header is.
+        header: u64,
+    },
+    /// An archive has only what changed since an earlier one.
+    Incremental {
+        /// The archive.
+        archive: String,
+        /// How many of its directories list what it has not.
+        directories: u64,
+    },
     /// A source has something else where one before it has a directory, with all that is in that.
     DirectoriesHidden {
         /// The source.
@@ -127,6 +154,25 @@ pub enum Warning {
         /// How many more names there are of which that is so.
         others: usize,
     },
+}
+
+impl Warning {
+    /// That these files, with what each was, gave way to directories; `called` gives the first's own name for the message, and that of
+    /// what has the directory.
+    pub(super) fn of_files(
+        files: Vec<(Vec<u8>, &'static str)>,
+        called: impl FnOnce(&[u8]) -> (PathBytes, PathBytes),
+    ) -> Option<Self> {
+        let others = files.len().saturating_sub(1);
+        let (path, what) = files.into_iter().min()?;
+        let (by, path) = called(&path);
+        Some(Self::FileHidden {
+            by,
+            path,
+            what,
+            others,
+        })
+    }
 }
 
 /// That it is so with others too, if there are any.
@@ -185,6 +231,48 @@ impl fmt::Display for Warning {
                     formatter,
                     "{}: its pax headers have keywords that are not understood, and nothing is made of them: {keywords}",
                     root.display()
+                )
+            }
+            Self::FileHidden {
+                by,
+                path,
+                what,
+                others,
+            } => {
+                let others = so_it_is_with(*others, "paths");
+                write!(
+                    formatter,
+                    "{by}: has names below {path}, before it {what}, which gives way to a directory that nothing says more of{others}"
+                )
+            }
+            Self::BehindEnd {
+                archive,
+                end,
+                header,
+            } => {
+                let mark = match header - end {
+                    512 => "a lone block of zeros",
+                    _ => "the end mark",
+                };
+                write!(
+                    formatter,
+                    "{archive}: {mark} at byte {end} ends it, but more members follow from byte {header} on, which are not taken: where \
+                     they are meant, unpack it with tar --ignore-zeros, and make the archive again"
+                )
+            }
+            Self::Incremental {
+                archive,
+                directories,
+            } => {
+                let noun = match directories {
+                    1 => "directory lists",
+                    _ => "directories list",
+                };
+                write!(
+                    formatter,
+                    "{archive}: is an incremental archive: {directories} {noun} files that it has not or that were renamed; what it \
+                     leaves out is not here, and what it says of deleted and renamed files is not done; a full one is made with tar \
+                     --create --level=0 --listed-incremental=FILE"
                 )
             }
             Self::DirectoriesHidden {

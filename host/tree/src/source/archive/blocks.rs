@@ -6,7 +6,8 @@ use std::os::unix::fs::FileExt;
 
 use super::super::error::ArchiveError;
 use super::super::stamp::Stamp;
-use super::super::store::long;
+use super::super::store::{long, small};
+use super::header::no_archive;
 use cellblock_text::PathBytes;
 
 /// Bytes of a block: everything in an archive begins at a multiple of it.
@@ -104,9 +105,9 @@ impl<'a, R: ReadAt> Blocks<'a, R> {
             return Ok(None);
         }
         if length < BLOCK_BYTES {
-            return Err(ArchiveError::NotAnArchive {
-                hint: Some("shorter than one header"),
-            });
+            let mut head = vec![0; small(length)];
+            read_exact(self.bytes, &mut head, 0)?;
+            return Err(no_archive(&head, Some("shorter than one header")));
         }
         self.block("a header after the data").map(Some)
     }

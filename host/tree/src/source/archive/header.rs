@@ -4,6 +4,7 @@
 
 use super::super::error::ArchiveError;
 use super::blocks::BLOCK;
+use crate::recognise::{Class, recognise};
 use cellblock_text::PathBytes;
 use tar::Header;
 
@@ -41,13 +42,25 @@ fn check_sum(block: &[u8; BLOCK], offset: u64) -> Result<(), ArchiveError> {
         return Ok(());
     }
     if offset == 0 {
-        return Err(ArchiveError::NotAnArchive { hint: None });
+        return Err(no_archive(block, None));
     }
     Err(ArchiveError::Checksum {
         offset,
         stated,
         computed,
     })
+}
+
+/// What does not begin as an archive. What is in a file was looked at: what is recognised here came out of a decompressor.
+pub(super) fn no_archive(head: &[u8], hint: Option<&'static str>) -> ArchiveError {
+    match recognise(head) {
+        Some(format) if matches!(format.class, Class::Compressed(_) | Class::OtherCompression) => {
+            ArchiveError::CompressedTwice { name: format.name }
+        }
+        found => ArchiveError::NotAnArchive {
+            hint: found.map(|format| format.name).or(hint),
+        },
+    }
 }
 
 fn sum(block: &[u8; BLOCK]) -> u32 {

@@ -7,7 +7,7 @@
 //! Understood are POSIX ustar and pax, GNU (long names, sparse members, large numbers) and the v7 format. Where an archive
 //! has a name more than once the last member holds, as it would on unpacking. Owners are taken by number; user and group names
 //! are not looked up, as they would mean something else on each machine. The end is a block of zeros or, as for GNU tar, the
-//! end of the file after a complete member; anything after a block of zeros is ignored.
+//! end of the file after a complete member; anything after a block of zeros is ignored, and members there are told of.
 
 pub(super) mod blocks;
 pub(super) mod compression;
@@ -15,11 +15,14 @@ pub(super) mod member;
 pub(super) mod packed;
 
 mod ahead;
+mod behind;
 mod header;
+mod notes;
 mod pax;
 mod sparse;
 
 pub use compression::{BeyondWindow, Decompressors, InProcess, decompressor};
+pub(super) use notes::Notes;
 pub(super) use packed::open;
 
 use std::collections::BTreeSet;
@@ -33,6 +36,7 @@ use super::budget::{Kept, OverBudget};
 use super::error::ArchiveError;
 use super::forest::{Blocked, Body, Forest, Full, Inode, InodeId, Metadata};
 use super::store::{FileStore, Reach, Span, StoredFile, long};
+use super::warning::Warning;
 use crate::{Attribute, Kind};
 use blocks::Blocks;
 use cellblock_text::PathBytes;
@@ -54,6 +58,7 @@ pub(super) struct Archive {
     pub(super) expanded: u64,
     /// Keywords of its pax headers that say nothing to this program, sorted.
     pub(super) unknown: BTreeSet<String>,
+    pub(super) warnings: Vec<Warning>,
 }
 
 /// Reads the headers of an archive. What is compressed, or comes through a pipe, goes into a file from `spool`, as far as
@@ -70,6 +75,7 @@ pub(super) fn read(
     match opened {
         Opened::Plain(plain) => {
             let members = Members::new(Blocks::new(&plain), None);
+            let notes = members.notes();
             let planted = ahead::read_ahead(members, |members| plant(members, store, kept))?;
             Ok(Archive {
                 forest: planted.forest,
@@ -84,6 +90,7 @@ pub(super) fn read(
                 },
                 expanded: 0,
                 unknown: planted.unknown,
+                warnings: notes.warnings(&path.display().to_string()),
             })
         }
         Opened::Packed(packed) => {
@@ -91,6 +98,7 @@ pub(super) fn read(
             let unpacking = packed.unpack(spool, decompressors, room.expanded)?;
             // Nothing is read ahead of what is judged: it would be decompressed.
             let members = Members::new(Blocks::new(&unpacking), room.partition);
+            let notes = members.notes();
             let planted = plant(members, store, kept)?;
             let (file, expanded) = unpacking.finish()?;
             Ok(Archive {
@@ -103,6 +111,7 @@ pub(super) fn read(
                 },
                 expanded,
                 unknown: planted.unknown,
+                warnings: notes.warnings(&path.display().to_string()),
             })
         }
     }

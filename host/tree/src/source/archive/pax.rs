@@ -1,6 +1,7 @@
 //! Pax extended headers (POSIX.1-2017, pax, "pax Extended Header"): records `LENGTH KEY=VALUE\n` that override a header's
 //! fields or add to them, for the next member or, in a global header, for all that follow.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use base64ct::{Base64Unpadded, Encoding as _};
@@ -62,6 +63,21 @@ impl Extensions {
     /// The keywords of the records that hold for all.
     pub(super) fn global(&self) -> impl Iterator<Item = &[u8]> {
         self.global.keys().map(Vec::as_slice)
+    }
+
+    /// Whether a record for all has the key.
+    pub(super) fn has_global(&self, key: &[u8]) -> bool {
+        self.global.get(key).is_some_and(|value| !value.is_empty())
+    }
+
+    /// Whether there is a map of holes for the member, of whatever version.
+    pub(super) fn has_map(&self) -> bool {
+        const KEYS: [&[u8]; 3] = [
+            b"GNU.sparse.major",
+            b"GNU.sparse.map",
+            b"GNU.sparse.numblocks",
+        ];
+        KEYS.iter().any(|key| self.get(key).is_some())
     }
 
     pub(super) fn clear_local(&mut self) {
@@ -257,6 +273,13 @@ fn split_record(rest: &[u8]) -> Result<(Record, &[u8]), &'static str> {
 
 /// Decimal digits and nothing else.
 pub(super) fn decimal(text: &[u8]) -> Result<u64, &'static str> {
+    let digits = text.strip_prefix(b"-").or_else(|| text.strip_prefix(b"+"));
+    if let Some(digits) = digits.filter(|it| !it.is_empty() && it.iter().all(u8::is_ascii_digit)) {
+        return Err(match (text[0], digits) {
+            (b'-', _) => "is negative",
+            _ => "has a sign, and numbers of pax have none",
+        });
+    }
     if text.is_empty() {
         return Err("is no decimal number");
     }
@@ -271,12 +294,17 @@ pub(super) fn decimal(text: &[u8]) -> Result<u64, &'static str> {
     })
 }
 
-/// Decimal seconds with a fraction, perhaps negative. Digits after the ninth are cut off, towards the past.
+/// The largest exponent of a time, of either sign: no 64 bits of seconds, nor nanoseconds, have more places.
+const EXPONENT: usize = 400;
+
+/// Decimal seconds with a fraction, perhaps negative, and perhaps with an exponent as Python's tarfile writes it. Digits after the ninth
+/// are cut off, towards the past.
 fn time(text: &[u8]) -> Result<Timestamp, &'static str> {
     let (negative, magnitude) = match text.strip_prefix(b"-") {
         Some(rest) => (true, rest),
         None => (false, text),
     };
+    let magnitude = plain_decimal(magnitude)?;
     let point = magnitude.iter().position(|byte| *byte == b'.');
     let (whole, fraction) = magnitude.split_at(point.unwrap_or(magnitude.len()));
     let fraction = fraction.get(1..).unwrap_or_default();
@@ -305,6 +333,38 @@ fn time(text: &[u8]) -> Result<Timestamp, &'static str> {
             nanoseconds: 1_000_000_000 - nanoseconds,
         },
     })
+}
+
+/// A decimal number without the exponent that it may have: `1.5e-3` is `0.0015`.
+fn plain_decimal(text: &[u8]) -> Result<Cow<'_, [u8]>, &'static str> {
+    let Some(at) = text.iter().position(|byte| matches!(byte, b'e' | b'E')) else {
+        return Ok(Cow::Borrowed(text));
+    };
+    let (mantissa, exponent) = (&text[..at], &text[at + 1..]);
+    let (is_small, exponent) = match exponent.split_first() {
+        Some((b'-', digits)) => (true, digits),
+        Some((b'+', digits)) => (false, digits),
+        _ => (false, exponent),
+    };
+    let shift = decimal(exponent).map_err(|_| "is no time")?;
+    let shift = match usize::try_from(shift) {
+        Ok(shift) if shift <= EXPONENT => shift,
+        _ => return Err("has an exponent that no time has"),
+    };
+    let point = mantissa.iter().position(|byte| *byte == b'.');
+    let (whole, fraction) = mantissa.split_at(point.unwrap_or(mantissa.len()));
+    let fraction = fraction.get(1..).unwrap_or_default();
+    let (digits, places) = ([whole, fraction].concat(), whole.len());
+    if whole.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
+        return Err("is no time");
+    }
+    let zeros = vec![b'0'; shift];
+    let (all, places) = match is_small {
+        true => ([&zeros[..], &digits].concat(), places),
+        false => ([&digits[..], &zeros].concat(), places + shift),
+    };
+    let (whole, fraction) = all.split_at(places);
+    Ok(Cow::Owned([whole, b".", fraction].concat()))
 }
 
 /// The name of an attribute, in which GNU tar writes `=`, which would end the key, as `%3D`, and `%` as `%25`.
@@ -369,6 +429,24 @@ mod tests {
         assert_eq!(time(b"-1.25"), at(-2, 750_000_000));
         assert_eq!(time(b"-0.0000000001"), at(-1, 999_999_999));
         assert_eq!(time(b"-3"), at(-3, 0));
+        assert_eq!(time(b"-0.9999999999"), at(-1, 0));
+        // What Python's tarfile writes of small and of large ones.
+        assert_eq!(time(b"-9.999999717180685e-10"), at(-1, 999_999_999));
+        assert_eq!(time(b"-1.5e-05"), at(-1, 999_985_000));
+        assert_eq!(time(b"1.25e+3"), at(1250, 0));
+        assert_eq!(time(b"12E-1"), at(1, 200_000_000));
+        for wrong in [
+            "1e",
+            "e5",
+            "1e+",
+            "1e5.5",
+            "1e401",
+            "1e-99999999999999999999",
+            "1e30",
+        ] {
+            assert!(time(wrong.as_bytes()).is_err(), "{wrong}");
+        }
+        assert_eq!(time(b"+5"), Err("has a sign, and numbers of pax have none"));
         assert!(time(b"").is_err());
         assert!(time(b"1.x").is_err());
         assert!(time(b"99999999999999999999").is_err());

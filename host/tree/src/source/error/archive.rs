@@ -21,6 +21,13 @@ pub enum ArchiveError {
         hint: Option<&'static str>,
     },
 
+    /// What comes out of the compression is compressed.
+    #[error("compressed twice: what it decompresses to is {name}; decompress it once")]
+    CompressedTwice {
+        /// What it is.
+        name: &'static str,
+    },
+
     /// A header's checksum does not match it.
     #[error(
         "the header at byte {offset} has {}, its bytes sum to {computed}; the archive is damaged",
@@ -96,6 +103,76 @@ pub enum ArchiveError {
         member: PathBytes,
         /// The header's type flag.
         type_flag: u8,
+    },
+
+    /// A member that goes on from another volume.
+    #[error(
+        "member '{member}' has the type 'M': it is the rest of a file that begins in another volume of a multi-volume archive, and those are \
+         not read; unpack all volumes with GNU tar, and make one archive"
+    )]
+    OtherVolume {
+        /// The member's name.
+        member: PathBytes,
+    },
+
+    /// A hard link with a size, and readers do not agree whether that many bytes of data follow.
+    #[error(
+        "member '{member}' is a hard link with a size of {size} bytes, and {reading}: by POSIX and bsdtar that many bytes of data may follow \
+         a link, for GNU tar and Go's archive/tar the next header always does; make the archive with GNU tar, which writes no size"
+    )]
+    DataOfLink {
+        /// The member's name.
+        member: PathBytes,
+        /// The size in bytes.
+        size: u64,
+        /// What is in doubt.
+        reading: &'static str,
+    },
+
+    /// A member of a layer that is a directory by its name, and a file with data by its type.
+    #[error(
+        "member '{member}' has the type of a file, {size} bytes, and a name that ends in '/': for Go's archive/tar it is a file, for GNU \
+         tar and bsdtar a directory, and its data are headers; make the layer again"
+    )]
+    DataOfDirectory {
+        /// The member's name.
+        member: PathBytes,
+        /// The size in bytes.
+        size: u64,
+    },
+
+    /// Two headers of a member name it, or its target, differently.
+    #[error(
+        "one header of a member has the name '{one}' and another '{other}', and readers do not agree which one holds; make the layer \
+         again"
+    )]
+    TwoNames {
+        /// One name.
+        one: PathBytes,
+        /// The other one.
+        other: PathBytes,
+    },
+
+    /// A global pax header says of all members of a layer what only one can have.
+    #[error(
+        "the global pax header at byte {offset} has '{key}' for all members, which Go's archive/tar gives to none; make the layer \
+         again without it"
+    )]
+    GlobalRecord {
+        /// Where the header begins.
+        offset: u64,
+        /// The record's key.
+        key: PathBytes,
+    },
+
+    /// Behind one block of zeros is something else.
+    #[error(
+        "at byte {offset} is a lone block of zeros, and behind it something else: an end mark has two, and readers do not agree whether \
+         members that follow count; make the layer again"
+    )]
+    LoneZeroBlock {
+        /// Where the block begins.
+        offset: u64,
     },
 
     /// A hard link's target is not an earlier member.

@@ -36,16 +36,31 @@ pub(crate) struct HiddenDirectory {
     pub(crate) entries: u64,
 }
 
+/// What a merging hides that nobody may have meant.
+#[derive(Debug, Default)]
+pub(crate) struct Hidden {
+    pub(crate) directories: Vec<HiddenDirectory>,
+    /// Symbolic links that gave way to a directory of which nothing is known but that something is in it: the path, from where the merging
+    /// began, and the target. Only a layer replaces any.
+    pub(crate) links: Vec<(Vec<u8>, Vec<u8>)>,
+    /// What else gave way so, with what it was.
+    pub(crate) files: Vec<(Vec<u8>, &'static str)>,
+}
+
+impl Hidden {
+    pub(super) fn extend(&mut self, other: Self) {
+        self.directories.extend(other.directories);
+        self.links.extend(other.links);
+        self.files.extend(other.files);
+    }
+}
+
 impl Forest {
     /// Merges `other`'s root directory into the directory `at`. Returns what that hides.
-    pub(crate) fn graft(
-        &mut self,
-        at: InodeId,
-        other: Self,
-    ) -> Result<Vec<HiddenDirectory>, Ungraftable> {
+    pub(crate) fn graft(&mut self, at: InodeId, other: Self) -> Result<Hidden, Ungraftable> {
         if at == InodeId::ROOT && self.inodes.len() == 1 && self.inodes[0].metadata.is_none() {
             *self = other;
-            return Ok(Vec::new());
+            return Ok(Hidden::default());
         }
         let base = u32::try_from(self.inodes.len()).map_err(|_| Ungraftable::Full)?;
         let total = self.inodes.len() + other.inodes.len();
@@ -68,48 +83,38 @@ impl Forest {
     }
 
     /// Merges what is below `layer`, a root of its own, into this root, as the layer of a container image: a directory replaces a
-    /// symbolic link too. Returns the paths at which one did that of which the layer has no member, with the targets.
-    pub(crate) fn merge_layer(&mut self, layer: InodeId) -> Vec<(Vec<u8>, Vec<u8>)> {
-        let mut hidden = Vec::new();
+    /// symbolic link too.
+    pub(crate) fn merge_layer(&mut self, layer: InodeId) -> Hidden {
+        let mut links = Vec::new();
         let over_link = |path, target, is_implied| {
             if is_implied {
-                hidden.push((path, target));
+                links.push((path, target));
             }
             Ok(())
         };
-        let merged = self.merge_with(InodeId::ROOT, layer, over_link, |_, _, _, _| {});
-        merged.expect("links are replaced");
-        hidden
+        let merged = self.merge_with(InodeId::ROOT, layer, over_link);
+        Hidden {
+            links,
+            ..merged.expect("links are replaced")
+        }
     }
 
     /// A directory does not replace a symbolic link: what lies behind the link would be lost to its users, as all of
     /// `/usr/lib` where `/lib` points there.
-    pub(super) fn merge(
-        &mut self,
-        into: InodeId,
-        from: InodeId,
-    ) -> Result<Vec<HiddenDirectory>, Ungraftable> {
-        let mut hidden = Vec::new();
+    pub(super) fn merge(&mut self, into: InodeId, from: InodeId) -> Result<Hidden, Ungraftable> {
         let over_link = |path, target, _| Err(Ungraftable::DirectoryOverSymlink { path, target });
-        self.merge_with(into, from, over_link, |forest, directory, path, by| {
-            let entries = forest.entries_below(directory);
-            if entries > 0 {
-                hidden.push(HiddenDirectory { path, by, entries });
-            }
-        })?;
-        Ok(hidden)
+        self.merge_with(into, from, over_link)
     }
 
     /// Merges two directories. `over_link` decides where a directory would replace a symbolic link: it is given the path, the link's
-    /// target, and whether nothing is known of the directory. `over_directory` is told of each directory that is replaced by something
-    /// else: it is given the forest, the directory, its path, and what replaces it.
+    /// target, and whether nothing is known of the directory.
     fn merge_with(
         &mut self,
         into: InodeId,
         from: InodeId,
         mut over_link: impl FnMut(Vec<u8>, Vec<u8>, bool) -> Result<(), Ungraftable>,
-        mut over_directory: impl FnMut(&Self, InodeId, Vec<u8>, &'static str),
-    ) -> Result<(), Ungraftable> {
+    ) -> Result<Hidden, Ungraftable> {
+        let mut hidden = Hidden::default();
         let mut pairs = vec![(into, from, Vec::new())];
         while let Some((into, from, path)) = pairs.pop() {
             if let Some(metadata) = self.inodes[from.index()].metadata.take() {
@@ -122,23 +127,35 @@ impl Forest {
                         pairs.push((existing, id, below(&path, &name)));
                     }
                     Some(existing) if self.is_directory(id) => {
-                        if let Body::Other(Kind::Symlink(target)) = self.body(existing) {
-                            let is_implied = self.inode(id).metadata.is_none();
-                            over_link(below(&path, &name), target.to_vec(), is_implied)?;
+                        let is_implied = self.inode(id).metadata.is_none();
+                        match self.body(existing) {
+                            Body::Other(Kind::Symlink(target)) => {
+                                over_link(below(&path, &name), target.to_vec(), is_implied)?;
+                            }
+                            body if is_implied => {
+                                hidden.files.push((below(&path, &name), body.noun()));
+                            }
+                            _ => {}
                         }
                         self.children_mut(into).insert(name, id);
                     }
                     _ => {
                         if let Some(existing) = existing.filter(|it| self.is_directory(*it)) {
-                            let by = self.body(id).noun();
-                            over_directory(self, existing, below(&path, &name), by);
+                            let entries = self.entries_below(existing);
+                            if entries > 0 {
+                                hidden.directories.push(HiddenDirectory {
+                                    path: below(&path, &name),
+                                    by: self.body(id).noun(),
+                                    entries,
+                                });
+                            }
                         }
                         self.children_mut(into).insert(name, id);
                     }
                 }
             }
         }
-        Ok(())
+        Ok(hidden)
     }
 
     /// How many names there are below a directory.

@@ -9,7 +9,7 @@ mod tests;
 use std::collections::{BTreeMap, btree_map};
 
 use flatten::Flattening;
-pub(crate) use merge::{HiddenDirectory, Ungraftable};
+pub(crate) use merge::{Hidden, Ungraftable};
 
 use super::attributes::AttributeSets;
 use super::error::SourceError;
@@ -432,8 +432,8 @@ impl Forest {
 
     /// Takes `count` names off the beginning of every path; what has no more than those goes. Directories that become one
     /// are merged in the order of their names. Returns what that hides.
-    pub(crate) fn strip(&mut self, count: u32) -> Result<Vec<HiddenDirectory>, Ungraftable> {
-        let mut hidden = Vec::new();
+    pub(crate) fn strip(&mut self, count: u32) -> Result<Hidden, Ungraftable> {
+        let mut hidden = Hidden::default();
         for _ in 0..count {
             let children = std::mem::take(self.children_mut(InodeId::ROOT));
             if children.is_empty() {

@@ -8,12 +8,13 @@
 //! they are whiteouts, too.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use cellblock_text::PathBytes;
 
 use super::super::archive::blocks::Blocks;
 use super::super::archive::member::{Member, MemberKind, Members};
-use super::super::archive::{Planting, names};
+use super::super::archive::{Notes, Planting, names};
 use super::super::budget::Kept;
 use super::super::error::ArchiveError;
 use super::super::forest::{Forest, InodeId};
@@ -44,6 +45,7 @@ pub(super) struct Planted {
     /// The first member with a mark of overlayfs that was not heeded, and how many have one.
     pub(super) unheeded: Option<(Vec<u8>, Mark)>,
     pub(super) unheeded_count: usize,
+    pub(super) notes: Arc<Notes>,
 }
 
 /// The names of a path.
@@ -64,7 +66,9 @@ pub(super) fn plant(
     let (mut whiteouts, mut opaque) = (Vec::new(), Vec::new());
     let (mut unheeded, mut unheeded_count) = (None, 0);
     let mut marked = Marked::default();
-    for member in Members::new(Blocks::new(flow), None) {
+    let members = Members::of_layer(Blocks::new(flow));
+    let notes = members.notes();
+    for member in members {
         let mut member = member?;
         let path = names(&member.path, &member.path)?;
         match marker(&path, &member.path)? {
@@ -129,6 +133,7 @@ pub(super) fn plant(
         unknown,
         unheeded,
         unheeded_count,
+        notes,
     })
 }
 
@@ -137,6 +142,8 @@ pub(super) struct Hidden {
     /// The symbolic links of lower layers that give way to a directory of which the layer has no member, by path, with their
     /// targets.
     pub(super) links: Vec<(Vec<u8>, Vec<u8>)>,
+    /// What else gives way so, by path, with what it is.
+    pub(super) files: Vec<(Vec<u8>, &'static str)>,
     /// The symbolic links that whiteouts would have to lead through, and so hide nothing, likewise.
     pub(super) passed: Vec<(Vec<u8>, Vec<u8>)>,
 }
@@ -150,8 +157,10 @@ pub(super) fn apply(forest: &mut Forest, planted: &Planted) -> Hidden {
     for path in &planted.whiteouts {
         forest.remove(&borrowed(path));
     }
+    let merged = forest.merge_layer(planted.root);
     Hidden {
-        links: forest.merge_layer(planted.root),
+        links: merged.links,
+        files: merged.files,
         passed,
     }
 }

@@ -168,6 +168,11 @@ pub(super) fn read(
                 others: hidden.passed.len() - 1,
             });
         }
+        let name = format!("{}: layer {layer}", path.display());
+        warnings.extend(Warning::of_files(hidden.files, |first| {
+            (name.as_bytes().into(), first.into())
+        }));
+        warnings.extend(planted.notes.warnings(&name));
         unknown.extend(planted.unknown);
         match (&mut unheeded, planted.unheeded) {
             (Some(Warning::OverlayMarks { others, .. }), _) => *others += planted.unheeded_count,

@@ -5,6 +5,7 @@ mod as_tar;
 mod builder;
 mod judged;
 mod sparse;
+mod told;
 
 use std::fs;
 use std::io::Write;
@@ -227,8 +228,8 @@ fn members_that_cannot_be_are_refused() {
     assert!(refusal(&below).contains("'a/b' lies below 'a', which is a symbolic link"));
     let link = Builder::default().link(b"a", b'1', b"b").end();
     assert!(refusal(&link).contains("hard link to 'b', which is no earlier member"));
-    let unknown = Builder::default().member(b"a", b'M', b"").end();
-    assert!(refusal(&unknown).contains("unknown type 'M'"));
+    let unknown = Builder::default().member(b"a", b'Z', b"").end();
+    assert!(refusal(&unknown).contains("unknown type 'Z'"));
     let number = Builder::default()
         .raw(b"a", b'0', 0, |header| {
             header.as_old_mut().uid = *b"12x45\0\0\0"

@@ -4,6 +4,7 @@
 mod choosing;
 mod layers;
 mod overlay;
+mod readers;
 mod refusals;
 
 use std::fs;

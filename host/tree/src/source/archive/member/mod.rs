@@ -1,12 +1,15 @@
 //! The members of an archive: headers with everything that extends them.
 
+mod kind;
+
 use std::sync::Arc;
 
 use super::super::error::ArchiveError;
 use super::super::store::{Span, long};
-use super::WITHOUT;
+use super::behind;
 use super::blocks::{BLOCK, BLOCK_BYTES, Blocks, ReadAt};
-use super::header::{check, field, is_one, name};
+use super::header::{check, field, name};
+use super::notes::Notes;
 use super::pax::{AttributeError, Extensions, Unknown};
 use super::sparse;
 use crate::{Attribute, Kind, Timestamp};
@@ -86,6 +89,10 @@ pub(in super::super) struct Members<'a, R> {
     /// From GNU's own headers for long names.
     long_path: Option<Vec<u8>>,
     long_link: Option<Vec<u8>>,
+    /// Whether it is a layer of a container image: what Go's `archive/tar`, by which such are run and scanned, reads differently is read
+    /// as there, or refused.
+    is_layer: bool,
+    notes: Arc<Notes>,
 }
 
 impl<R: ReadAt> Iterator for Members<'_, R> {
@@ -109,7 +116,22 @@ impl<'a, R: ReadAt> Members<'a, R> {
             of_all: None,
             long_path: None,
             long_link: None,
+            is_layer: false,
+            notes: Arc::default(),
         }
+    }
+
+    /// Those of a layer of a container image.
+    pub(in super::super) fn of_layer(blocks: Blocks<'a, R>) -> Self {
+        Self {
+            is_layer: true,
+            ..Self::new(blocks, None)
+        }
+    }
+
+    /// What is known beside the members, once all of them were taken.
+    pub(in super::super) fn notes(&self) -> Arc<Notes> {
+        Arc::clone(&self.notes)
     }
 
     /// The next member; `None` at the end of the archive.
@@ -120,7 +142,8 @@ impl<'a, R: ReadAt> Members<'a, R> {
             let mut block = match self.blocks.header()? {
                 Some(block) if block != [0; BLOCK] => block,
                 end if extended => return Err(self.missing_member(end.is_some())),
-                _ => return Ok(None),
+                None => return Ok(None),
+                Some(_) => return self.end(offset).map(|()| None),
             };
             let header = check(&mut block, offset)?;
             let type_flag = header.as_old().linkflag[0];
@@ -128,6 +151,9 @@ impl<'a, R: ReadAt> Members<'a, R> {
                 b'g' => {
                     let data = self.extension(header, PAX_LIMIT, "global pax header")?;
                     self.extensions.add_global(&data, offset, GLOBAL_LIMIT)?;
+                    if self.is_layer {
+                        self.refuse_global(offset)?;
+                    }
                     self.unknown.note(self.extensions.global());
                     self.is_pax = true;
                     self.of_all = None;
@@ -160,6 +186,33 @@ impl<'a, R: ReadAt> Members<'a, R> {
             offset: self.blocks.offset(),
             limit: HEADERS,
         })
+    }
+
+    /// Looks what is behind the block of zeros at `offset`, which ends the archive. One alone is no end mark: GNU tar ends there with a
+    /// warning, Go's `archive/tar` with an error.
+    fn end(&self, offset: u64) -> Result<(), ArchiveError> {
+        if self.is_layer
+            && let Some(next) = self.blocks.peek(offset + BLOCK_BYTES)?
+            && next != [0; BLOCK]
+        {
+            return Err(ArchiveError::LoneZeroBlock { offset });
+        }
+        if let Some(found) = behind::look(&self.blocks, offset)? {
+            self.notes.set_behind(found);
+        }
+        Ok(())
+    }
+
+    /// Refuses global records that name members or say how long they are: Go's `archive/tar` gives them to nobody.
+    fn refuse_global(&self, offset: u64) -> Result<(), ArchiveError> {
+        const KEYS: [&[u8]; 4] = [b"path", b"linkpath", b"size", b"GNU.sparse.name"];
+        match KEYS.into_iter().find(|key| self.extensions.has_global(key)) {
+            None => Ok(()),
+            Some(key) => Err(ArchiveError::GlobalRecord {
+                offset,
+                key: key.into(),
+            }),
+        }
     }
 
     fn missing_member(&self, at_mark: bool) -> ArchiveError {
@@ -213,21 +266,38 @@ impl<'a, R: ReadAt> Members<'a, R> {
 
     fn path(&self, header: &Header) -> Result<Vec<u8>, ArchiveError> {
         // The pax header of a sparse member gives a name that others shall see in `path`, and the true one here.
-        let stated = self
-            .extensions
-            .get(b"GNU.sparse.name")
-            .or_else(|| self.extensions.get(b"path"))
-            .or(self.long_path.as_deref());
+        let sparse = self.extensions.get(b"GNU.sparse.name");
+        let pax = self.extensions.get(b"path");
+        if self.is_layer {
+            if !self.extensions.has_map() {
+                self.hold_to_one(sparse, pax.or(Some(&header.path_bytes())))?;
+            }
+            self.hold_to_one(pax, self.long_path.as_deref())?;
+        }
+        let stated = sparse.or(pax).or(self.long_path.as_deref());
         self.limited(stated.map_or_else(|| header.path_bytes().into_owned(), <[u8]>::to_vec))
     }
 
     fn link_target(&self, header: &Header) -> Result<Vec<u8>, ArchiveError> {
-        let stated = self
-            .extensions
-            .get(b"linkpath")
+        let pax = self.extensions.get(b"linkpath");
+        if self.is_layer {
+            self.hold_to_one(pax, self.long_link.as_deref())?;
+        }
+        let stated = pax
             .or(self.long_link.as_deref())
             .unwrap_or_else(|| name(&header.as_old().linkname));
         self.limited(stated.to_vec())
+    }
+
+    /// Refuses a name that two headers of a member state differently: readers do not agree which one holds.
+    fn hold_to_one(&self, one: Option<&[u8]>, other: Option<&[u8]>) -> Result<(), ArchiveError> {
+        match (one, other) {
+            (Some(one), Some(other)) if one != other => Err(ArchiveError::TwoNames {
+                one: one.into(),
+                other: other.into(),
+            }),
+            _ => Ok(()),
+        }
     }
 
     fn limited(&self, path: Vec<u8>) -> Result<Vec<u8>, ArchiveError> {
@@ -313,175 +383,6 @@ impl<'a, R: ReadAt> Members<'a, R> {
                 reason: bad.reason,
             },
         })
-    }
-
-    /// Of symbolic links, directories and special files the size says nothing: they have no data (POSIX.1-2017, pax, "ustar
-    /// Header Block"). Hard links may have some in pax archives.
-    fn kind(
-        &mut self,
-        header: &Header,
-        type_flag: u8,
-        path: &[u8],
-    ) -> Result<MemberKind, ArchiveError> {
-        Ok(match type_flag {
-            // Before POSIX a directory was a file whose name ends in a slash.
-            0 | b'0' if path.ends_with(b"/") => MemberKind::Directory,
-            0 | b'0' | b'7' | b'S' => self.file(header, type_flag, path)?,
-            b'1' => {
-                self.skip_data_of_link(header, path)?;
-                MemberKind::HardLink(self.link_target(header)?)
-            }
-            b'2' => self.symlink(header, path)?,
-            b'3' => {
-                let (major, minor) = self.device(header, path)?;
-                MemberKind::Other(Kind::CharacterDevice { major, minor })
-            }
-            b'4' => {
-                let (major, minor) = self.device(header, path)?;
-                MemberKind::Other(Kind::BlockDevice { major, minor })
-            }
-            b'5' => MemberKind::Directory,
-            b'6' => MemberKind::Other(Kind::Fifo),
-            // GNU tar's incremental archives: a directory, whose data lists its names.
-            b'D' => {
-                self.skip_member(header)?;
-                MemberKind::Directory
-            }
-            _ => {
-                return Err(ArchiveError::UnknownType {
-                    member: path.into(),
-                    type_flag,
-                });
-            }
-        })
-    }
-
-    /// In a pax archive a hard link may bring its data along, once more (POSIX.1-2017, pax, "ustar Header Block", `typeflag` 1). In
-    /// those without pax headers old writers give links the size of the file, and no data: there what follows tells. This is how bsdtar
-    /// tells them.
-    fn skip_data_of_link(&mut self, header: &Header, path: &[u8]) -> Result<(), ArchiveError> {
-        if header.as_ustar().is_none() {
-            return Ok(());
-        }
-        let own_size = field(&header.as_old().size, "size", path)?;
-        let size = self.overridden(b"size", "size", path)?.unwrap_or(own_size);
-        if !self.is_pax && (size == 0 || !self.data_follows(size)?) {
-            return Ok(());
-        }
-        self.count(size, path)?;
-        self.blocks.skip(size, "the data")?;
-        Ok(())
-    }
-
-    /// Whether what comes next is data of so many bytes: no header, nor the end. Zeros are the end, unless where the data would end there
-    /// is another header.
-    fn data_follows(&self, size: u64) -> Result<bool, ArchiveError> {
-        let next = self.blocks.offset();
-        Ok(match self.blocks.peek(next)? {
-            None => false,
-            Some(block) if block == [0; BLOCK] => {
-                let behind = size.checked_next_multiple_of(BLOCK_BYTES);
-                let behind = behind.and_then(|length| next.checked_add(length));
-                let behind = behind.map(|offset| self.blocks.peek(offset)).transpose()?;
-                behind.flatten().is_some_and(|block| is_one(&block))
-            }
-            Some(block) => !is_one(&block),
-        })
-    }
-
-    fn symlink(&self, header: &Header, path: &[u8]) -> Result<MemberKind, ArchiveError> {
-        let target = self.link_target(header)?;
-        let reason = if target.is_empty() {
-            "is a symbolic link without a target"
-        } else if target.contains(&0) {
-            "is a symbolic link with a NUL byte in its target"
-        } else {
-            return Ok(MemberKind::Other(Kind::Symlink(target.into())));
-        };
-        Err(ArchiveError::Name {
-            member: path.into(),
-            reason,
-            advice: WITHOUT,
-        })
-    }
-
-    fn file(
-        &mut self,
-        header: &Header,
-        type_flag: u8,
-        path: &[u8],
-    ) -> Result<MemberKind, ArchiveError> {
-        let own_size = field(&header.as_old().size, "size", path)?;
-        let mut stored = self.overridden(b"size", "size", path)?.unwrap_or(own_size);
-        let map = if type_flag == b'S' {
-            Some(sparse::old(header, &mut self.blocks, path, self.stretches)?)
-        } else {
-            sparse::pax(
-                &self.extensions,
-                &mut self.blocks,
-                &mut stored,
-                path,
-                self.stretches,
-            )?
-        };
-        self.stretches -= map.as_ref().map_or(0, sparse::Map::len);
-        self.count(stored, path)?;
-        let position = self.blocks.skip(stored, "the data")?;
-        let (size, sparse, span) = match map {
-            Some(map) => map.place(position, stored, path)?,
-            None => (stored, false, Span::From(position)),
-        };
-        if i64::try_from(size).is_err() {
-            let value = size.to_string();
-            return Err(number_error(
-                path,
-                "size",
-                value.as_bytes(),
-                "is out of range",
-            ));
-        }
-        Ok(MemberKind::File { size, sparse, span })
-    }
-
-    /// Counts the bytes of a file before they are read.
-    fn count(&mut self, stored: u64, path: &[u8]) -> Result<(), ArchiveError> {
-        self.stored = self.stored.saturating_add(stored);
-        match self.partition {
-            Some(partition) if self.stored > partition.saturating_mul(SPARE) => {
-                Err(ArchiveError::BeyondPartition {
-                    member: path.into(),
-                    stored: self.stored,
-                    partition,
-                })
-            }
-            _ => Ok(()),
-        }
-    }
-
-    fn device(&self, header: &Header, path: &[u8]) -> Result<(u32, u32), ArchiveError> {
-        let number = |key: &[u8], bytes: Option<&[u8]>, name| {
-            self.owner(key, bytes.unwrap_or_default(), name, path)
-        };
-        // Both formats have them in the same place; the v7 format has none.
-        let fields = header
-            .as_ustar()
-            .map(|ustar| (&ustar.dev_major[..], &ustar.dev_minor[..]))
-            .or_else(|| {
-                let gnu = header.as_gnu()?;
-                Some((&gnu.dev_major[..], &gnu.dev_minor[..]))
-            });
-        Ok((
-            number(
-                b"SCHILY.devmajor",
-                fields.map(|(major, _)| major),
-                "major number",
-            )?,
-            number(
-                b"SCHILY.devminor",
-                fields.map(|(_, minor)| minor),
-                "minor number",
-            )?,
-        ))
     }
 }
 
