@@ -94,7 +94,7 @@ fn sizes_that_are_not_true() {
             stated(
                 "a negative pax size",
                 "-1",
-                "member 'a': its size '-1' is no decimal number",
+                "member 'a': its size '-1' is negative",
             ),
         ],
     );
