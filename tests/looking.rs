@@ -575,13 +575,13 @@ fn files_whose_content_is_elsewhere_are_told_of_wherever_content_is_read() {
     bench.write("image.toml", SPEC);
     bench.create_folder("out");
     for line in [
-        &["cat", "disk.img:/usr/one"][..],
+        &["cat", "disk.img:/usr/numbers"][..],
         &["cp", "disk.img:/", "out"],
         &["tar", "disk.img", "-o", "all.tar"],
         &["export", "disk.img", "-o", "again.tar"],
         &["diff", "disk.img", "root"],
         &["build", "image.toml", "-o", "made.img"],
-        &["cat", "made.img:root:/usr/one"],
+        &["cat", "made.img:root:/usr/numbers"],
     ] {
         let said = warning(line).unwrap_or_else(|| panic!("{line:?}"));
         assert!(
@@ -589,6 +589,13 @@ fn files_whose_content_is_elsewhere_are_told_of_wherever_content_is_read() {
                 && said.contains("the first of them /usr/one:"),
             "{said}"
         );
+    }
+    for image in ["disk.img", "made.img:root"] {
+        let outcome = bench.run(&["cat", &format!("{image}:/usr/one")]);
+        assert_eq!(outcome.code, Some(1), "{}", outcome.stderr);
+        assert_eq!(outcome.stdout, "");
+        let why = "/usr/one has no content of its own here";
+        assert!(outcome.stderr.contains(why), "{}", outcome.stderr);
     }
     for line in [
         &["ls", "-R", "disk.img"][..],

@@ -16,13 +16,16 @@ pub struct Elsewhere {
 }
 
 impl Elsewhere {
+    /// Whether a node is such a file, of a tree whose extents were told.
+    #[must_use]
+    pub fn is_one(node: &Node<'_>) -> bool {
+        matches!(node.kind, Kind::File { sparse: true, .. })
+            && (node.attributes.iter()).any(|it| is_metacopy(&it.name))
+    }
+
     /// Those of a tree, whose extents were told; none if there are none.
     pub(crate) fn of(tree: &Tree) -> Option<Self> {
-        let is_marked = |node: &Node<'_>| {
-            matches!(node.kind, Kind::File { sparse: true, .. })
-                && (node.attributes.iter()).any(|it| is_metacopy(&it.name))
-        };
-        let mut marked = tree.nodes().filter(is_marked);
+        let mut marked = tree.nodes().filter(Self::is_one);
         let first = marked.next()?;
         Some(Self {
             first: PathBytes(tree.path(first.id)),

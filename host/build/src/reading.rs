@@ -14,7 +14,7 @@ use crate::catalogue::{BUILT_IN_READERS, Foreign, GuestError};
 pub use crate::elsewhere::Elsewhere;
 use crate::existing::{OpenedImage, is_without_table};
 use cellblock_cell::{CellError, Guest, ReadVolume, Runtime};
-use cellblock_contract::{Level, Log, ReaderError, Volume};
+use cellblock_contract::{Level, Log, LogLine, ReaderError, Volume};
 use cellblock_image::{ImageError, PartitionBlocks, Superblock};
 use cellblock_table::{Finding, SectorSize, Selector, Severity};
 use cellblock_text::{PathBytes, exact};
@@ -158,7 +158,7 @@ impl Opened {
         let log = self.log.lines().iter();
         let told = log
             .filter(|line| line.level == Level::Warning)
-            .map(|line| format!("its reader says: {}", line.text));
+            .map(said_by_reader);
         let cut = self.log.cut("its reader");
         let of_image = self.of_image.iter().cloned();
         let elsewhere = self.elsewhere.as_ref().map(ToString::to_string);
@@ -170,6 +170,18 @@ impl Opened {
             .chain(cut)
             .collect()
     }
+
+    /// What its reader logged that is no warning, in words.
+    pub fn details(&self) -> impl Iterator<Item = String> {
+        let log = self.log.lines().iter();
+        log.filter(|line| line.level != Level::Warning)
+            .map(said_by_reader)
+    }
+}
+
+/// A line of a reader, as its own words.
+fn said_by_reader(line: &LogLine) -> String {
+    format!("its reader says: {}", line.text)
 }
 
 /// Reads the disks among sources, in their order.

@@ -6,3 +6,4 @@ mod bounds;
 mod listing;
 mod reader;
 mod runner;
+mod said;

@@ -92,6 +92,9 @@ pub struct Reading {
     /// default the process, where the kernel allows one
     #[arg(long, value_name = "WALLS")]
     walls: Option<TypedWalls>,
+    /// Say what the reader logs beside warnings
+    #[arg(short, long)]
+    pub verbose: bool,
     /// What its cell may use.
     #[command(flatten)]
     pub limits: Limits,
@@ -284,7 +287,7 @@ pub struct Cp {
     #[arg(long)]
     pub json: bool,
     /// Show no result; warnings and errors are still shown
-    #[arg(short, long)]
+    #[arg(short, long, conflicts_with = "verbose")]
     pub quiet: bool,
     /// How it is read.
     #[command(flatten)]
@@ -314,7 +317,7 @@ pub struct Tar {
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
     /// Show no result; warnings and errors are still shown
-    #[arg(short, long)]
+    #[arg(short, long, conflicts_with = "verbose")]
     pub quiet: bool,
     /// How it is read.
     #[command(flatten)]
@@ -345,7 +348,7 @@ pub struct Report {
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
     /// Show no result; warnings and errors are still shown
-    #[arg(short, long)]
+    #[arg(short, long, conflicts_with = "verbose")]
     pub quiet: bool,
     /// How it is read.
     #[command(flatten)]

@@ -7,6 +7,8 @@ use super::looking::{as_value, node_of, open, shown};
 use super::record::RecordFile;
 use crate::arguments::Cat;
 use cellblock_build::footprint::Footprint;
+use cellblock_build::reading::Elsewhere;
+use cellblock_build::text::printable;
 use cellblock_build::tree::Kind;
 
 /// The bytes that are read at once.
@@ -38,6 +40,13 @@ pub(super) fn run(cat: &Cat) -> Result<(), Failure> {
             )));
         }
     };
+    if Elsewhere::is_one(&tree.node(file)) {
+        return Err(Failure::failed(format_args!(
+            "{}: {} has no content of its own here: overlayfs takes it from elsewhere (overlay.metacopy), and zeros would be read of it",
+            printable(&opened.called),
+            shown(&tree.path(id))
+        )));
+    }
     let mut reader = tree.reader();
     let mut output = io::stdout().lock();
     let mut done = 0;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::looking::{open_with, runtime, warn};
+use super::looking::{open_with, runtime, say};
 use super::{Failure, print, print_json};
 use crate::arguments::{Diff, ImagePlace, Reading};
 use cellblock_build::OpenedImage;
@@ -121,7 +121,7 @@ impl Listener for Told<'_> {
     }
 
     fn read(&mut self, opened: &Opened) {
-        warn(opened);
+        say(opened, self.diff.reading.verbose);
     }
 }
 
@@ -167,7 +167,13 @@ fn tree(runtime: &Runtime, reading: &Reading, place: &ImagePlace) -> Result<Tree
     } else if is_archive(path) {
         source::What::Archive(path.clone())
     } else {
-        let opened = open_with(runtime, &reading.by, &reading.limits, place, true)?;
+        let opened = open_with(
+            runtime,
+            (&reading.by, &reading.limits),
+            place,
+            true,
+            reading.verbose,
+        )?;
         return match &place.path {
             None => Ok(opened.tree),
             Some(_) => Err(Failure::usage(

@@ -85,10 +85,10 @@ fn trees(export: &Export, outputs: &[TreeOutput]) -> Result<(), Failure> {
     let runtime = super::runtime(&export.run)?;
     let opened = open_with(
         &runtime,
-        &export.by(),
-        &export.run.limits,
+        (&export.by(), &export.run.limits),
         &export.image,
         true,
+        export.run.verbose,
     )?;
     if node_of(&opened, &export.image)? != NodeId::ROOT {
         return Err(Failure::usage(
@@ -98,10 +98,10 @@ fn trees(export: &Export, outputs: &[TreeOutput]) -> Result<(), Failure> {
     let base = match &export.base {
         Some(base) => Some(open_with(
             &runtime,
-            &export.by(),
-            &export.run.limits,
+            (&export.by(), &export.run.limits),
             base,
             true,
+            export.run.verbose,
         )?),
         None => None,
     };

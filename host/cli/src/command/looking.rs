@@ -35,34 +35,37 @@ pub(super) fn open(
 ) -> Result<Opened, Failure> {
     open_with(
         &runtime(reading)?,
-        &reading.by,
-        &reading.limits,
+        (&reading.by, &reading.limits),
         place,
         extents,
+        reading.verbose,
     )
 }
 
 /// The same with a runtime that is there.
 pub(super) fn open_with(
     runtime: &Runtime,
-    by: &ReadBy,
-    limits: &Limits,
+    (by, limits): (&ReadBy, &Limits),
     place: &ImagePlace,
     extents: bool,
+    verbose: bool,
 ) -> Result<Opened, Failure> {
     let opened = by
         .readers(limits)
         .open(runtime, &by.wanted(place), extents)?;
     super::warn_of_walls(runtime);
-    warn(&opened);
+    say(&opened, verbose);
     Ok(opened)
 }
 
-/// Says what there is to say of a file system that was read.
-pub(super) fn warn(opened: &Opened) {
+/// Says what there is to say of a file system that was read, and to whom wants all, all that its reader logged.
+pub(super) fn say(opened: &Opened, verbose: bool) {
     let called = printable(&opened.called);
     for text in opened.warnings() {
         tell!("warning: {called}: {}", printable(&text));
+    }
+    for text in opened.details().filter(|_| verbose) {
+        tell!("{called}: {}", printable(&text));
     }
 }
 

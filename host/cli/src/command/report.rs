@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
-use super::looking::{runtime, warn};
+use super::looking::{runtime, say};
 use super::record::RecordFile;
 use super::{Failure, print};
 use crate::arguments::Report;
@@ -192,7 +192,7 @@ fn volume(
     ) {
         Ok(opened) => {
             super::warn_of_walls(runtime);
-            warn(&opened);
+            say(&opened, report.reading.verbose);
             Ok(Some(Held::read(called, &opened.volume, &opened.tree)))
         }
         Err(ReadingError::NoReader { .. }) => Ok(None),
