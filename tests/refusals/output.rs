@@ -58,14 +58,44 @@ fn an_output_that_is_a_fifo_is_refused() {
 
 /// A disk of 1 MiB in the folder `small`.
 pub fn small_disk(bench: &Bench) -> Option<Mount> {
+    disk_of(bench, "size=1m")
+}
+
+fn disk_of(bench: &Bench, size: &str) -> Option<Mount> {
     if !is_root() {
         lacks(Ability::Superuser, "only it mounts a small disk");
         return None;
     }
     let point = bench.create_folder("small");
-    Mount::new("tmpfs", "size=1m", Path::new("small"), point)
+    Mount::new("tmpfs", size, Path::new("small"), point)
         .inspect_err(|said| lacks(Ability::Mount, &format!("no small disk: {said}")))
         .ok()
+}
+
+#[test]
+fn nothing_is_left_of_copies_for_which_the_disk_becomes_too_small() {
+    let bench = Bench::new();
+    bench.write("raw.img", vec![7; 24 << 20]);
+    let Some(_disk) = disk_of(&bench, "size=13m") else {
+        return;
+    };
+    for jobs in ["1", "2"] {
+        for output in [
+            "small/disk.img",
+            "small/disk.qcow2",
+            "small/disk.vhd,subformat=dynamic",
+        ] {
+            let arguments = ["export", "raw.img", "-o", output, "--jobs", jobs];
+            let said = bench.run(&arguments);
+            assert_eq!(said.code, Some(1), "{output}");
+            assert!(
+                said.stderr.contains("small: the disk is full: "),
+                "{}",
+                said.stderr
+            );
+            assert!(names(&bench.path("small")).is_empty(), "{output}");
+        }
+    }
 }
 
 #[test]

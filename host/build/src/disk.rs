@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use cellblock_cell::Runtime;
-use cellblock_image::{Durability, Image, ImageError, PartitionFile, Scratch};
+use cellblock_image::{Copying, Durability, Image, ImageError, PartitionFile, Scratch};
 use cellblock_spec::Spec;
 use cellblock_table::Table;
 
@@ -37,6 +37,8 @@ pub struct Assembled {
     pub(crate) image: Image,
     output: Output,
     pub(crate) durability: Durability,
+    /// The most threads that copy.
+    pub(crate) jobs: usize,
     pub(crate) progress: Arc<dyn Progress>,
     /// Its partition table; a file system alone has none.
     pub table: Option<Table>,
@@ -151,16 +153,24 @@ pub fn assemble_image(
     for (index, partition) in plan.partitions.iter().enumerate() {
         let (name, size) = (&*partition.name, Some(partition.size));
         watched(progress, Phase::Copying, name, size, |watch| {
-            splice(&image, partition, &made[index], watch)
+            let how = Copying {
+                threads: options.jobs,
+                watch,
+            };
+            splice(&image, partition, &made[index], how)
         })
         .map_err(|reason| Error::Partition {
             name: name.to_owned(),
             reason: Box::new(reason.into()),
         })?;
     }
-    write_raw(&image, &plan.raw, 0, &|_| {})?;
+    let unwatched = Copying {
+        threads: options.jobs,
+        watch: &|_| {},
+    };
+    write_raw(&image, &plan.raw, 0, unwatched)?;
     if let (Some(images), Some(grub)) = (&grub, plan.grub) {
-        write_raw(&image, &images.pieces(grub), 0, &|_| {})?;
+        write_raw(&image, &images.pieces(grub), 0, unwatched)?;
     }
     let splicing = splicing.elapsed();
 
@@ -173,6 +183,7 @@ pub fn assemble_image(
         image,
         output: output.clone(),
         durability: options.durability,
+        jobs: options.jobs,
         progress: Arc::clone(&options.progress),
         table: Some(table),
         record: record.with(seed, digest),
@@ -344,6 +355,7 @@ pub fn assemble_filesystem(
         image,
         output: output.clone(),
         durability: options.durability,
+        jobs: options.jobs,
         progress: Arc::clone(&options.progress),
         table: None,
         record: record.with(plan.seed, digest),
@@ -381,14 +393,14 @@ fn splice(
     image: &Image,
     planned: &PlannedPartition,
     made: &Made,
-    watch: &dyn Fn(u64),
+    how: Copying<'_>,
 ) -> Result<(), ImageError> {
     if let (MadeContent::Nothing, Fill::Raw(pieces)) = (&made.content, &planned.fill) {
-        return write_raw(image, pieces, planned.start, watch);
+        return write_raw(image, pieces, planned.start, how);
     }
     made.files(planned)
         .into_iter()
-        .try_for_each(|(offset, file)| image.splice(file, planned.start + offset, watch))
+        .try_for_each(|(offset, file)| image.splice(file, planned.start + offset, how))
 }
 
 /// The SHA-256 digest of the image, if it is asked for.
@@ -509,12 +521,12 @@ fn write_raw(
     image: &Image,
     pieces: &[RawPiece],
     base: u64,
-    watch: &dyn Fn(u64),
+    how: Copying<'_>,
 ) -> Result<(), ImageError> {
     pieces.iter().try_for_each(|piece| {
         let offset = base + piece.offset;
         match &piece.content {
-            RawContent::File(file) => image.splice_file(file, offset, piece.length, watch),
+            RawContent::File(file) => image.splice_file(file, offset, piece.length, how),
             RawContent::Bytes(bytes) => image.write(offset, bytes),
         }
     })

@@ -159,7 +159,9 @@ impl Assembled {
             ..
         } = self;
         let size = image.size();
-        let itself = targets.iter().position(|it| it.format.takes_file());
+        // To leave the disk as it is costs least.
+        let is_raw = targets.iter().position(|it| it.format.is_raw());
+        let itself = is_raw.or_else(|| targets.iter().position(|it| it.format.takes_file()));
         let mut files = Vec::with_capacity(targets.len());
         for (index, target) in targets.iter().enumerate() {
             if Some(index) != itself {

@@ -21,7 +21,8 @@ use rustix::io::Errno;
 
 use super::disk::is_fixed_vhd;
 use super::{
-    Bytes, Durability, Image, ImageError, PartitionFile, Scratch, Snapshots, VirtualDisk, copy,
+    Bytes, Copying, Durability, Image, ImageError, PartitionFile, Scratch, Snapshots, VirtualDisk,
+    copy,
 };
 use cellblock_table::{ReadAt, SectorSize};
 use cellblock_tree::recognise::{Format, HEAD, recognise};
@@ -352,8 +353,7 @@ impl Existing {
         Ok(is_same(&self.file.metadata()?, &other.metadata()?))
     }
 
-    /// The bytes of `place`, in an image of their own without a name; holes stay holes. `watch` is told of each number of
-    /// bytes that is done.
+    /// The bytes of `place`, in an image of their own without a name; holes stay holes.
     ///
     /// # Errors
     /// [`ImageError`] if they cannot be read, or there is no room for them.
@@ -361,14 +361,14 @@ impl Existing {
         &self,
         place: Range<u64>,
         scratch: &Scratch,
-        watch: &dyn Fn(u64),
+        how: Copying<'_>,
     ) -> Result<Image, ImageError> {
         let length = place.end - place.start;
         let image = Image::new(scratch, length)?;
         let copied = match &self.disk {
-            None => copy::data(&self.file, place.start, image.file(), 0, length, watch),
+            None => copy::data(&self.file, place.start, image.file(), 0, length, how),
             Some(disk) => {
-                let cut = disk.copy(place, image.file(), watch);
+                let cut = disk.copy(place, image.file(), how.watch);
                 cut.map_err(|source| ImageError::Open {
                     path: self.path.clone(),
                     source,
@@ -380,7 +380,7 @@ impl Existing {
     }
 
     /// Makes the bytes of `place` those of `content`, and zeros behind it, and touches no other. They are flushed to the
-    /// disk before this returns. `watch` is told of each number of bytes that is done.
+    /// disk before this returns.
     ///
     /// # Errors
     /// [`ImageError`]. Unless it is [`ImageError::Torn`], the image is as it was.
@@ -392,20 +392,20 @@ impl Existing {
         place: Range<u64>,
         content: &Replacement<'_>,
         atomic: Atomic,
-        watch: &dyn Fn(u64),
+        how: Copying<'_>,
     ) -> Result<Change, ImageError> {
         assert!(content.length <= place.end - place.start);
         let scratch = Scratch::beside(&self.path);
         let failed =
             |source| scratch.transfer_error("writing", place.start, content.length, source);
-        if let Some(copy) = self.replacement(atomic, &scratch)? {
-            put(&copy, &place, content, watch).map_err(failed)?;
+        if let Some(copy) = self.replacement(atomic, &scratch, how.threads)? {
+            put(&copy, &place, content, how).map_err(failed)?;
             let copy = Image::whole(&scratch, copy, self.size);
             copy.publish(&self.path, Durability::Flushed)?;
             return Ok(Change::Replaced);
         }
         reserve(&self.file, &place, content).map_err(failed)?;
-        put(&self.file, &place, content, watch)
+        put(&self.file, &place, content, how)
             .and_then(|()| self.file.sync_data())
             .map_err(|source| ImageError::Torn {
                 path: self.path.clone(),
@@ -429,7 +429,12 @@ impl Existing {
     }
 
     /// A copy of the image that can take its place; none if it is to be changed in place.
-    fn replacement(&self, atomic: Atomic, scratch: &Scratch) -> Result<Option<File>, ImageError> {
+    fn replacement(
+        &self,
+        atomic: Atomic,
+        scratch: &Scratch,
+        threads: usize,
+    ) -> Result<Option<File>, ImageError> {
         let refused = |reason: String| ImageError::NotReplaceable {
             path: self.path.clone(),
             reason,
@@ -440,10 +445,12 @@ impl Existing {
             Atomic::Always => match self.clone_of(scratch) {
                 Ok(clone) => Ok(Some(clone)),
                 Err(NoClone::NotSupported(copy)) => {
+                    let how = Copying {
+                        threads,
+                        ..Copying::ALONE
+                    };
                     copy.set_len(self.size)
-                        .and_then(|()| {
-                            copy::data(&self.file, 0, &copy, 0, self.size, copy::UNWATCHED)
-                        })
+                        .and_then(|()| copy::data(&self.file, 0, &copy, 0, self.size, how))
                         .map_err(|source| {
                             scratch.transfer_error("writing", 0, self.size, source)
                         })?;
@@ -554,18 +561,23 @@ fn put(
     image: &File,
     place: &Range<u64>,
     content: &Replacement<'_>,
-    watch: copy::Watch<'_>,
+    how: Copying<'_>,
 ) -> io::Result<()> {
     let mut position = place.start;
+    let mut parts = Vec::new();
     for data in copy::extents(content.file, content.base, content.length)? {
         let start = data.start - content.base + place.start;
         let end = data.end - content.base + place.start;
         copy::erase(image, position..start)?;
-        watch(start - position);
-        copy::exact(content.file, data, image, start, watch)?;
+        (how.watch)(start - position);
+        parts.push(copy::Part {
+            from: data,
+            to: start,
+        });
         position = end;
     }
     copy::erase(image, position..place.end)?;
-    watch(place.end - position);
+    (how.watch)(place.end - position);
+    copy::parts(content.file, parts, image, how)?;
     content.check()
 }

@@ -38,6 +38,7 @@ mod superblock;
 mod tests;
 mod verity;
 
+pub use copy::Copying;
 use disk::Bytes;
 pub use disk::{DiskFault, Snapshots, VirtualDisk};
 pub use document::Document;

@@ -104,7 +104,7 @@ impl PartitionFile {
             length,
             &self.file,
             self.base + offset,
-            copy::UNWATCHED,
+            copy::Copying::ALONE,
         )?
         .map_err(failed)
     }

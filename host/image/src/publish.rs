@@ -14,7 +14,7 @@ use rustix::io::Errno;
 use sha2::{Digest as _, Sha256};
 
 use super::existing::is_same;
-use super::{ImageError, PartitionFile, Scratch, Sink, copy, scratch};
+use super::{Copying, ImageError, PartitionFile, Scratch, Sink, copy, scratch};
 
 /// The bytes that are handed to a sink at a time.
 const DRAINED: usize = 1 << 20;
@@ -130,8 +130,7 @@ impl Image {
         Ok(())
     }
 
-    /// Moves `partition` to `offset`, where the image has zeros: clones it, or copies its data. Holes stay holes. `watch` is
-    /// told of each number of bytes that is done.
+    /// Moves `partition` to `offset`, where the image has zeros: clones it, or copies its data. Holes stay holes.
     ///
     /// # Errors
     /// [`ImageError`] if the disk does not take it.
@@ -139,16 +138,15 @@ impl Image {
         &self,
         partition: &PartitionFile,
         offset: u64,
-        watch: &dyn Fn(u64),
+        how: Copying<'_>,
     ) -> Result<(), ImageError> {
         let size = partition.size();
         let (source, base) = (&partition.file, partition.base);
-        copy::data(source, base, &self.file, offset, size, watch)
+        copy::data(source, base, &self.file, offset, size, how)
             .map_err(|source| self.error(offset, size, source))
     }
 
-    /// Copies the file at `path`, which has `length` bytes, to `offset`, where the image has zeros. `watch` is told of each
-    /// number of bytes that is done.
+    /// Copies the file at `path`, which has `length` bytes, to `offset`, where the image has zeros.
     ///
     /// # Errors
     /// [`ImageError`] if it cannot be read or has another length, or the disk does not take it.
@@ -157,14 +155,14 @@ impl Image {
         path: &Path,
         offset: u64,
         length: u64,
-        watch: &dyn Fn(u64),
+        how: Copying<'_>,
     ) -> Result<(), ImageError> {
-        copy::raw_file(path, length, &self.file, offset, watch)?
+        copy::raw_file(path, length, &self.file, offset, how)?
             .map_err(|source| self.error(offset, length, source))
     }
 
     /// A range of the image as one of its own, in a file without a name beside what `scratch` is for: cloned where the disk can,
-    /// and holes stay holes. `watch` is told of each number of bytes that is done.
+    /// and holes stay holes.
     ///
     /// # Errors
     /// [`ImageError`] if its file cannot be made, or the disk does not take it.
@@ -172,11 +170,11 @@ impl Image {
         &self,
         scratch: &Scratch,
         range: Range<u64>,
-        watch: &dyn Fn(u64),
+        how: Copying<'_>,
     ) -> Result<Self, ImageError> {
         let size = range.end - range.start;
         let part = Self::new(scratch, size)?;
-        copy::data(&self.file, range.start, &part.file, 0, size, watch)
+        copy::data(&self.file, range.start, &part.file, 0, size, how)
             .map_err(|source| part.error(0, size, source))?;
         Ok(part)
     }
@@ -293,7 +291,7 @@ impl Image {
         let copied = named
             .set_len(self.size)
             .and_then(|()| named.set_permissions(self.file.metadata()?.permissions()))
-            .and_then(|()| copy::data(&self.file, 0, &named, 0, self.size, copy::UNWATCHED))
+            .and_then(|()| copy::data(&self.file, 0, &named, 0, self.size, Copying::ALONE))
             .and_then(|()| match durability {
                 Durability::Flushed => named.sync_all(),
                 Durability::Written => Ok(()),

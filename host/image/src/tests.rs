@@ -11,8 +11,8 @@ use tempfile::TempDir;
 
 use super::publish::own_name;
 use super::{
-    Document, Durability, ExtractError, Filling, Image, ImageError, PartitionFile, Scratch, Taking,
-    copy, extract, target,
+    Copying, Document, Durability, ExtractError, Filling, Image, ImageError, PartitionFile,
+    Scratch, Taking, copy, extract, target,
 };
 use cellblock_contract::{Partition as _, PiecePlacement, Placement, Run};
 use cellblock_judges::{Ability, lacks};
@@ -254,7 +254,7 @@ fn holes_stay_holes_in_a_splice() {
     partition.write(0, &[1; 4096]).unwrap();
     partition.write(63 << 20, &[2; 4096]).unwrap();
     let image = Image::new(&scratch, 128 << 20).unwrap();
-    image.splice(&partition, 32 << 20, copy::UNWATCHED).unwrap();
+    image.splice(&partition, 32 << 20, Copying::ALONE).unwrap();
     let allocated = image.file().metadata().unwrap().blocks() * 512;
     assert!(allocated < 1 << 20, "{allocated} bytes are allocated");
     let mut bytes = [0; 4096];
@@ -338,13 +338,15 @@ fn a_raw_file_that_changes_while_it_is_copied_is_an_error_that_names_it() {
     let raw = folder.path().join("raw.bin");
     fs::write(&raw, vec![1; 1 << 20]).unwrap();
     let image = Image::new(&scratch(folder.path()), 2 << 20).unwrap();
-    image
-        .splice_file(&raw, 0, 1 << 20, copy::UNWATCHED)
-        .unwrap();
+    image.splice_file(&raw, 0, 1 << 20, Copying::ALONE).unwrap();
     // Another name for it is no change.
     fs::hard_link(&raw, folder.path().join("also.bin")).unwrap();
     let rewrite = |_: u64| fs::write(&raw, vec![2; 1 << 20]).unwrap();
-    let error = image.splice_file(&raw, 0, 1 << 20, &rewrite).unwrap_err();
+    let how = Copying {
+        threads: 1,
+        watch: &rewrite,
+    };
+    let error = image.splice_file(&raw, 0, 1 << 20, how).unwrap_err();
     assert!(
         matches!(error, ImageError::RawChanged { .. })
             && error.to_string().contains("raw.bin: changed while"),

@@ -37,7 +37,8 @@ use crate::progress::{Phase, Progress, watched};
 use crate::said::Said;
 use cellblock_cell::Runtime;
 use cellblock_image::{
-    Atomic, Change, Durability, Existing, Image, ImageError, Replacement, Scratch, Snapshots,
+    Atomic, Change, Copying, Durability, Existing, Image, ImageError, Replacement, Scratch,
+    Snapshots,
 };
 use cellblock_table::{Finding, Partition, SectorSize, Selector, Severity, Table};
 use cellblock_tree::volume::Decoders;
@@ -55,6 +56,8 @@ pub struct Asked {
     pub sector_size: Option<SectorSize>,
     /// Whether the image is replaced by a changed copy.
     pub atomic: Atomic,
+    /// The most threads that copy.
+    pub jobs: usize,
     /// Called before waiting for somebody else who has locked the image.
     pub waiting: fn(&Path),
     /// Where progress is shown.
@@ -171,6 +174,13 @@ impl Asked {
 }
 
 impl Asked {
+    fn copying<'a>(&self, watch: &'a dyn Fn(u64)) -> Copying<'a> {
+        Copying {
+            threads: self.jobs,
+            watch,
+        }
+    }
+
     /// Puts content into the partition.
     fn splice(
         &self,
@@ -181,7 +191,8 @@ impl Asked {
         let name = located.partition.called();
         let size = Some(located.size());
         watched(&*self.progress, Phase::Copying, &name, size, |watch| {
-            image.splice(located.place.clone(), content, self.atomic, watch)
+            let how = self.copying(watch);
+            image.splice(located.place.clone(), content, self.atomic, how)
         })
     }
 }
@@ -376,7 +387,7 @@ pub fn cut_partition(
         Phase::Copying,
         &called,
         Some(size),
-        |watch| image.cut(there, &scratch, watch),
+        |watch| image.cut(there, &scratch, asked.copying(watch)),
     )?;
     let changed = Changed {
         partition: called,

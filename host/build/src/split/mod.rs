@@ -19,7 +19,7 @@ use error::Placeholder;
 use crate::progress::{Phase, watched};
 use crate::record::{PartitionRecord, Record, SplitRecord};
 use crate::{Assembled, Error};
-use cellblock_image::{Document, Durability, Image, Scratch};
+use cellblock_image::{Copying, Document, Durability, Image, Scratch};
 use cellblock_text::{hexadecimal, nearest};
 
 /// The name of the list.
@@ -279,7 +279,11 @@ impl Assembled {
             let range = partition.start..partition.start + partition.size;
             let size = Some(partition.size);
             let file = watched(&*self.progress, Phase::Copying, &name, size, |watch| {
-                self.image.part(&scratch, range, watch)
+                let how = Copying {
+                    threads: self.jobs,
+                    watch,
+                };
+                self.image.part(&scratch, range, how)
             })?;
             let sha256 = match &partition.sha256 {
                 Some(known) => known.clone(),

@@ -25,6 +25,7 @@ pub(super) fn run(cut: &Cut) -> Result<(), Failure> {
     let asked = super::asked(
         &cut.chosen,
         Atomic::Never,
+        super::processors(),
         super::progress(cut.quiet, cut.verbose),
         cut.quiet,
     );

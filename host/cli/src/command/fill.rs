@@ -25,6 +25,7 @@ pub(super) fn run(fill: &Fill) -> Result<(), Failure> {
     let asked = super::asked(
         &fill.chosen,
         fill.changing.atomic(),
+        options.jobs,
         Arc::clone(&options.progress),
         fill.run.quiet,
     );

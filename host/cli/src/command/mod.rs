@@ -336,14 +336,26 @@ fn warn_of_image(image: &OpenedImage) {
     }
 }
 
+/// As many threads as there are processors.
+fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get)
+}
+
 /// What is asked for of an image that exists.
-fn asked(chosen: &Chosen, atomic: Atomic, progress: Arc<dyn Progress>, quiet: bool) -> Asked {
+fn asked(
+    chosen: &Chosen,
+    atomic: Atomic,
+    jobs: usize,
+    progress: Arc<dyn Progress>,
+    quiet: bool,
+) -> Asked {
     Asked {
         image: chosen.image.clone(),
         partition: chosen.partition.clone(),
         expected_size: chosen.expect_size,
         sector_size: chosen.sector_size,
         atomic,
+        jobs,
         waiting: if quiet { |_| {} } else { waiting },
         progress,
     }

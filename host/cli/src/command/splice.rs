@@ -19,6 +19,7 @@ pub(super) fn run(splice: &Splice) -> Result<(), Failure> {
     let asked = super::asked(
         &splice.chosen,
         splice.changing.atomic(),
+        super::processors(),
         super::progress(splice.quiet, splice.verbose),
         splice.quiet,
     );

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use cellblock_contract::{PiecePlacement, Placement};
 
+use crate::copy;
+
 /// Placements that one thread copies together.
 pub(super) enum Job {
     /// Neighbours in the partition, of at most [`JOINED`] bytes, which are read one by one and written at once.
@@ -30,8 +32,7 @@ pub(super) struct Joined {
 const JOINED: u64 = 1 << 20;
 /// From this many bytes on, the kernel copies.
 const LARGE: u64 = 256 << 10;
-/// A large file is shared out among the threads in pieces of this many bytes: no thread copies on when the others have ended.
-const PIECE: u64 = 4 << 20;
+
 impl Job {
     pub(super) fn placements(&self) -> usize {
         match self {
@@ -173,17 +174,13 @@ fn with_bounded_padding(placement: Placement) -> Placement {
 }
 
 fn pieces(placement: Placement) -> impl Iterator<Item = Placement> {
-    let count = placement.length.div_ceil(PIECE);
-    (0..count).map(move |index| {
-        let skip = index * PIECE;
-        Placement {
-            file_offset: placement.file_offset + skip,
-            partition_offset: placement.partition_offset + skip,
-            length: PIECE.min(placement.length - skip),
-            // The partition reads as zeros, and nothing was written there: the padding of a large file is there already.
-            padding: 0,
-            ..placement
-        }
+    copy::pieces(placement.length).map(move |piece| Placement {
+        file_offset: placement.file_offset + piece.start,
+        partition_offset: placement.partition_offset + piece.start,
+        length: piece.end - piece.start,
+        // The partition reads as zeros, and nothing was written there: the padding of a large file is there already.
+        padding: 0,
+        ..placement
     })
 }
 

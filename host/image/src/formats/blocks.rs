@@ -364,7 +364,8 @@ pub(super) fn in_order_together<T: Send>(
     in_groups(disk, watch, block, together, work, take)
 }
 
-fn in_groups<T: Send>(
+/// As [`in_order`], with `work` for up to `together` blocks at a time.
+pub(super) fn in_groups<T: Send>(
     disk: &Disk<'_>,
     watch: &dyn Fn(u64),
     block: u64,

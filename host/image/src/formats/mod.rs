@@ -30,6 +30,7 @@ mod zst;
 use std::ffi::OsStr;
 use std::fmt;
 use std::fs::File;
+use std::io;
 use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
@@ -43,8 +44,9 @@ use sha2::{Digest as _, Sha256};
 
 pub use options::FormatError;
 
+use crate::copy::Part;
 use crate::structures::qcow2::MAGIC as QCOW2;
-use crate::{Bytes, Existing, Image, ImageError, Scratch, copy};
+use crate::{Bytes, Copying, Existing, Image, ImageError, Scratch, copy};
 use options::Options;
 
 /// All formats, the plain one first.
@@ -276,7 +278,7 @@ fn of_suffix(path: &Path) -> Result<&'static Kind, FormatError> {
 
 /// How a disk is written in a format; nothing of it but `time` and `name` changes a byte.
 pub struct Conversion<'a> {
-    /// How many threads compress.
+    /// How many threads compress and copy.
     pub jobs: usize,
     /// Who compresses.
     pub codecs: &'a dyn Workers,
@@ -303,6 +305,13 @@ struct Disk<'a> {
 }
 
 impl Disk<'_> {
+    fn copying<'a>(&self, watch: &'a dyn Fn(u64)) -> Copying<'a> {
+        Copying {
+            threads: self.jobs,
+            watch,
+        }
+    }
+
     /// Where it or its base has data, ascending; the rest are zeros.
     fn extents(&self) -> Result<Vec<Range<u64>>, ImageError> {
         let failed = |source| ImageError::Read { offset: 0, source };
@@ -393,11 +402,29 @@ impl Writer<'_> {
     /// Writes at an offset.
     fn at(&self, offset: u64, bytes: &[u8]) -> Result<(), ImageError> {
         let written = self.file.write_all_at(bytes, self.start + offset);
-        written.map_err(|source| {
-            let length = bytes.len() as u64;
-            self.scratch
-                .transfer_error("writing", offset, length, source)
-        })
+        written.map_err(|source| self.failed(offset, bytes.len() as u64, source))
+    }
+
+    fn failed(&self, offset: u64, length: u64, source: io::Error) -> ImageError {
+        self.scratch
+            .transfer_error("writing", offset, length, source)
+    }
+
+    /// Copies parts of `source`, which may be this file, to where it has zeros. They go to offsets of the file itself, whatever stands before.
+    fn parts(&self, source: &File, parts: Vec<Part>, how: Copying<'_>) -> Result<(), ImageError> {
+        let Some(first) = parts.first() else {
+            return Ok(());
+        };
+        let (offset, length) = (first.to, parts.iter().map(Part::length).sum());
+        let copied = copy::parts(source, parts, self.file, how);
+        copied.map_err(|source| self.failed(offset, length, source))
+    }
+
+    /// Makes a range zeros.
+    fn erase(&self, range: Range<u64>) -> Result<(), ImageError> {
+        let there = self.start + range.start..self.start + range.end;
+        let erased = copy::erase(self.file, there);
+        erased.map_err(|source| self.failed(range.start, range.end - range.start, source))
     }
 
     /// Writes behind what was written like this before.

@@ -12,7 +12,7 @@ use std::ops::Range;
 use std::os::fd::AsFd as _;
 use std::os::unix::fs::FileExt as _;
 
-use super::blocks::{Grid, Hand, Packed, in_order, is_zero};
+use super::blocks::{Grid, Hand, Packed, in_groups, in_order, is_zero};
 use super::{Disk, Writer};
 use crate::{Bytes, ImageError, copy};
 
@@ -110,6 +110,36 @@ pub(super) fn blocks(
     }
     watch(disk.size - done);
     Ok(())
+}
+
+/// Tells `take` the index of each block of `block` bytes in which there is something else than zeros, ascending, of a disk that is in `file`. They
+/// are looked at on several threads. `watch` is told of each number of bytes of the disk that is done.
+pub(super) fn stored(
+    disk: &Disk<'_>,
+    file: &File,
+    watch: &dyn Fn(u64),
+    block: u64,
+    mut take: impl FnMut(u64),
+) -> Result<(), ImageError> {
+    /// The bytes of the disk that one thread looks at before it takes others.
+    const TOGETHER: u64 = 8 << 20;
+    /// The most blocks among them.
+    const MOST: u64 = 128;
+    let together = usize::try_from((TOGETHER / block).clamp(1, MOST)).expect("at most 128");
+    let look = |_: &mut Hand<'_>, offsets: &[u64]| {
+        let mut buffer = vec![0; NEXT];
+        let has_data = |offset: &u64| {
+            let there = *offset..(offset + block).min(disk.size);
+            is_zero_there(file, there, &mut buffer).map(|is_zero| !is_zero)
+        };
+        offsets.iter().map(has_data).collect()
+    };
+    in_groups(disk, watch, block, together, look, |index, has_data| {
+        if has_data {
+            take(index);
+        }
+        Ok(())
+    })
 }
 
 /// Whether a range of a file is zeros. One of at most `FIRST` bytes is in the buffer then.

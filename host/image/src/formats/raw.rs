@@ -39,7 +39,7 @@ pub(super) fn copy_disk(disk: &Disk<'_>, to: &Writer<'_>) -> Result<(), ImageErr
     }
     to.set_length(disk.size)?;
     if let Bytes::File(file) = disk.bytes {
-        return copy::data(file, 0, to.file, 0, disk.size, to.watch)
+        return copy::data(file, 0, to.file, 0, disk.size, disk.copying(to.watch))
             .map_err(|source| to.scratch.transfer_error("writing", 0, disk.size, source));
     }
     plain::blocks(disk, to.watch, PIECE, |index, block| {

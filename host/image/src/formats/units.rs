@@ -9,11 +9,13 @@
 //! the others fill the gaps, in ascending order. So the disk's own file becomes the format's by moving a few of them, and where each one
 //! is depends on the bytes of the disk alone, whether its file was taken or it was copied.
 
+use std::fs::File;
 use std::ops::Range;
 use std::{slice, vec};
 
 use super::{Disk, Writer, plain};
-use crate::{ImageError, copy};
+use crate::copy::{self, Part};
+use crate::{Bytes, ImageError};
 
 /// The most bytes that are looked at together: in a larger unit, pieces of zeros are left as holes.
 const PIECE: u64 = 1 << 20;
@@ -167,23 +169,89 @@ pub(super) fn arrange(
     unit: u64,
     head: impl Fn(&Units) -> u64,
 ) -> Result<Arrangement, ImageError> {
-    // What is copied stands where the disk has it, too, until it is known where it belongs. But a disk may be longer than any file: from
-    // here on, which is no earlier than where the file will end, units stand one behind the other.
-    let from = if to.has_disk {
-        u64::MAX
+    match disk.bytes {
+        Bytes::File(file) => arrange_file(disk, file, to, unit, head),
+        Bytes::Disk(_) => arrange_read(disk, to, unit, head),
+    }
+}
+
+/// The same of a disk that is in a file: it is known what is stored before anything is written, so that all goes right where it belongs.
+fn arrange_file(
+    disk: &Disk<'_>,
+    file: &File,
+    to: &Writer<'_>,
+    unit: u64,
+    head: impl Fn(&Units) -> u64,
+) -> Result<Arrangement, ImageError> {
+    let piece = unit.min(PIECE);
+    // Where all stays but a little, to look at it is the work; where all is copied, to copy it is.
+    let (looking, copying): (&dyn Fn(u64), &dyn Fn(u64)) = if to.has_disk {
+        (to.watch, copy::UNWATCHED)
     } else {
-        let most = Units::touched(&disk.extents()?, unit);
-        head(&most) + most.count
+        (copy::UNWATCHED, to.watch)
     };
+    let mut pieces = Units::default();
+    plain::stored(disk, file, looking, piece, |index| {
+        pieces.add(index..index + 1);
+    })?;
+    let units = pieces.groups(unit / piece);
+    let head = head(&units);
+    let arrangement = Arrangement { units, head };
+    let extents = disk.extents()?;
+    let mut data = Vec::new();
+    for run in &pieces.runs {
+        data.extend(within(&extents, run.start * piece..run.end * piece));
+    }
+    if !to.has_disk {
+        to.set_length(arrangement.end() * unit)?;
+        let bytes: u64 = data.iter().map(|it| it.end - it.start).sum();
+        copying(disk.size - bytes);
+    }
+    let mut parts = Vec::new();
+    for (run, place) in arrangement.runs() {
+        if to.has_disk && run.start == place {
+            continue;
+        }
+        let start = run.start * unit;
+        parts.extend(within(&data, start..run.end * unit).map(|from| Part {
+            to: to.start + place * unit + (from.start - start),
+            from,
+        }));
+    }
+    to.parts(file, parts, disk.copying(copying))?;
+    if to.has_disk {
+        to.erase(0..head * unit)?;
+        to.set_length(arrangement.end() * unit)?;
+    }
+    Ok(arrangement)
+}
+
+/// What is in a range of ranges, which ascend.
+fn within(ranges: &[Range<u64>], within: Range<u64>) -> impl Iterator<Item = Range<u64>> + '_ {
+    let first = ranges.partition_point(|it| it.end <= within.start);
+    let touching = ranges[first..].iter();
+    touching
+        .take_while(move |it| it.start < within.end)
+        .map(move |it| it.start.max(within.start)..it.end.min(within.end))
+}
+
+/// The same of a disk that is read out of a file of another format, once.
+fn arrange_read(
+    disk: &Disk<'_>,
+    to: &Writer<'_>,
+    unit: u64,
+    head: impl Fn(&Units) -> u64,
+) -> Result<Arrangement, ImageError> {
+    // What is copied stands where the disk has it until it is known where it belongs. But a disk may be longer than any file: from
+    // here on, which is no earlier than where the file will end, units stand one behind the other.
+    let most = Units::touched(&disk.extents()?, unit);
+    let from = head(&most) + most.count;
     let (mut units, mut end) = (Units::default(), from);
     let piece = unit.min(PIECE);
     plain::blocks(disk, to.watch, piece, |index, block| {
         let offset = index * piece;
         let own = offset / unit;
         let added = units.add(own..own + 1);
-        if to.has_disk {
-            return Ok(());
-        }
         let place = if own < from {
             own
         } else {
@@ -194,48 +262,29 @@ pub(super) fn arrange(
     })?;
     let head = head(&units);
     let arrangement = Arrangement { units, head };
-    if !to.has_disk {
-        let last = arrangement.units.runs.last();
-        to.set_length(last.map_or(0, |last| last.end.min(end)) * unit)?;
-    }
+    let last = arrangement.units.runs.last();
+    to.set_length(last.map_or(0, |last| last.end.min(end)) * unit)?;
     let mut next = from;
+    let mut parts = Vec::new();
     for (run, place) in arrangement.runs() {
         let is = if run.start < from { run.start } else { next };
         next += run.end.saturating_sub(run.start.max(from));
         let length = (run.end * unit).min(disk.size) - run.start * unit;
-        if is != place {
-            to.copy_within(is * unit, place * unit, length)?;
+        if is == place {
+            continue;
         }
+        let (start, target) = (to.start + is * unit, to.start + place * unit);
+        let data = copy::extents(to.file, start, length);
+        let data = data.map_err(|source| to.failed(target, length, source))?;
+        parts.extend(data.into_iter().map(|from| Part {
+            to: target + (from.start - start),
+            from,
+        }));
     }
+    to.parts(to.file, parts, disk.copying(copy::UNWATCHED))?;
     to.erase(0..head * unit)?;
     to.set_length(arrangement.end() * unit)?;
     Ok(arrangement)
-}
-
-impl Writer<'_> {
-    /// Copies the data among so many bytes to where there are zeros.
-    fn copy_within(&self, from: u64, to: u64, length: u64) -> Result<(), ImageError> {
-        let (file, start) = (self.file, self.start);
-        copy::data(
-            file,
-            start + from,
-            file,
-            start + to,
-            length,
-            copy::UNWATCHED,
-        )
-        .map_err(|source| self.scratch.transfer_error("writing", to, length, source))
-    }
-
-    /// Makes a range zeros.
-    fn erase(&self, range: Range<u64>) -> Result<(), ImageError> {
-        let there = self.start + range.start..self.start + range.end;
-        copy::erase(self.file, there).map_err(|source| {
-            let length = range.end - range.start;
-            self.scratch
-                .transfer_error("writing", range.start, length, source)
-        })
-    }
 }
 
 #[cfg(test)]

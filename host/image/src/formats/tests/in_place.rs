@@ -3,13 +3,14 @@
 use std::cell::Cell;
 
 use super::*;
-use crate::Image;
+use crate::{Copying, Image};
 use cellblock_table::ReadAt as _;
 
 /// All of them, with options.
-const TAKING: [(&str, &str); 8] = [
+const TAKING: [(&str, &str); 9] = [
     ("raw", ""),
     ("vhd", ""),
+    ("vhd", "subformat=dynamic"),
     ("qcow2", ""),
     ("qcow2", "cluster_size=512"),
     ("qcow2", "cluster_size=4k"),
@@ -23,7 +24,7 @@ fn take(disk: &Path, to: &Path, name: &str, text: &str) {
     let size = fs::metadata(disk).unwrap().len();
     let scratch = Scratch::beside(to);
     let mut image = Image::new(&scratch, size).unwrap();
-    image.splice_file(disk, 0, size, &|_| {}).unwrap();
+    image.splice_file(disk, 0, size, Copying::ALONE).unwrap();
     let done = Cell::new(0);
     let (decoders, watch) = (here(), |count| done.set(done.get() + count));
     let how = conversion(2, &decoders, &watch);

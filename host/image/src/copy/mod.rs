@@ -1,5 +1,7 @@
 //! Copying between files, in the kernel where it can.
 
+mod threads;
+
 use std::fs::File;
 use std::io;
 use std::ops::Range;
@@ -12,6 +14,9 @@ use rustix::io::Errno;
 
 use super::ImageError;
 use cellblock_tree::source::Seen;
+
+pub use threads::Copying;
+pub(super) use threads::{Part, parts, pieces, shift};
 
 /// The bytes that are read at a time where the kernel cannot copy.
 const BUFFER: usize = 1 << 20;
@@ -151,22 +156,16 @@ pub(super) fn data(
     target: &File,
     to: u64,
     length: u64,
-    watch: Watch<'_>,
+    how: Copying<'_>,
 ) -> io::Result<()> {
-    let mut position = from;
-    for extent in extents(source, from, length)? {
-        watch(extent.start - position);
-        position = extent.end;
-        exact(
-            source,
-            extent.clone(),
-            target,
-            to + (extent.start - from),
-            watch,
-        )?;
-    }
-    watch(from + length - position);
-    Ok(())
+    let extents = extents(source, from, length)?;
+    let bytes: u64 = extents.iter().map(|it| it.end - it.start).sum();
+    (how.watch)(length - bytes);
+    let part = |extent: Range<u64>| Part {
+        to: to + (extent.start - from),
+        from: extent,
+    };
+    parts(source, extents.into_iter().map(part).collect(), target, how)
 }
 
 /// Copies the file at `path`, which has `length` bytes, to `to` of `target`, whose bytes there are zeros. What fails about the
@@ -179,34 +178,34 @@ pub(super) fn raw_file(
     length: u64,
     target: &File,
     to: u64,
-    watch: Watch<'_>,
+    how: Copying<'_>,
 ) -> Result<io::Result<()>, ImageError> {
     let raw = |source| ImageError::Raw {
         path: path.to_owned(),
         source,
     };
-    let changed = |how: String| ImageError::RawChanged {
+    let changed = |change: String| ImageError::RawChanged {
         path: path.to_owned(),
-        how,
+        how: change,
     };
     let source = File::open(path).map_err(raw)?;
     let seen = Seen::of(&source).map_err(raw)?;
     if seen.size() != length {
-        let how = format!("it had {length} bytes, and has {}", seen.size());
-        return Err(changed(how));
+        let change = format!("it had {length} bytes, and has {}", seen.size());
+        return Err(changed(change));
     }
-    let copied = match data(&source, 0, target, to, length, watch) {
+    let copied = match data(&source, 0, target, to, length, how) {
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Err(raw(error)),
         copied => copied,
     };
     match seen.change(&source).map_err(raw)? {
-        Some(how) => Err(changed(how)),
+        Some(change) => Err(changed(change)),
         None => Ok(copied),
     }
 }
 
 /// Copies a range of `source`, all of it, to `to` of `target`.
-pub(super) fn exact(
+fn exact(
     source: &File,
     from: Range<u64>,
     target: &File,
