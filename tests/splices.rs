@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use crate::support::bench::sha256;
 use crate::support::judges::judge_table;
@@ -40,6 +41,11 @@ const SIZE: &str = "512MiB";
 
 /// Builds the disk in `folder`, with its content beside it.
 fn build(bench: &Bench, folder: &Path) -> PathBuf {
+    build_with(bench, folder, &[])
+}
+
+/// The same, with these arguments.
+fn build_with(bench: &Bench, folder: &Path, arguments: &[&str]) -> PathBuf {
     fs::write(folder.join("image.toml"), SPEC).unwrap();
     for (name, length) in CONTENT {
         let bytes: Vec<u8> = (0..length)
@@ -52,7 +58,8 @@ fn build(bench: &Bench, folder: &Path) -> PathBuf {
     let mut command = bench.cellblock();
     command
         .current_dir(folder)
-        .args(["build", "image.toml", "-o", "disk.img", "--quiet"]);
+        .args(["build", "image.toml", "-o", "disk.img", "--quiet"])
+        .args(arguments);
     Outcome::of(&mut command).done();
     folder.join("disk.img")
 }
@@ -120,5 +127,41 @@ fn content_is_cloned_where_it_can_be_and_the_bytes_are_equal_each_way() {
         let content: usize = CONTENT.iter().map(|(_, length)| length).sum();
         let expected = if kind == "xfs" { content } else { 0 };
         assert_eq!(shared, u64::try_from(expected).unwrap(), "{kind}");
+    }
+}
+
+#[test]
+fn what_a_cache_has_is_shared_where_it_can_be_and_the_bytes_are_equal_each_way() {
+    if !may_mount() {
+        lacks(Ability::LoopDevices, "nothing shares blocks");
+        return;
+    }
+    let bench = Bench::new();
+    let plain = sha256(&build(&bench, &bench.create_folder("plain")));
+    for kind in ["ext4", "xfs"] {
+        let Some((_mount, folder)) = mounted(&bench, kind) else {
+            continue;
+        };
+        let cached = |is_settled: bool| {
+            for chunk in fs::read_dir(folder.join("cache/cas")).into_iter().flatten() {
+                let chunk = File::open(chunk.unwrap().path()).unwrap();
+                let ago = Duration::from_secs(if is_settled { 120 } else { 0 });
+                chunk.set_modified(SystemTime::now() - ago).unwrap();
+            }
+            let image = build_with(&bench, &folder, &["--cache", "cache"]);
+            assert_eq!(sha256(&image), plain, "{kind}");
+            shared_bytes(&image)
+        };
+        cached(false);
+        let [Some(fresh), Some(settled)] = [false, true].map(cached) else {
+            continue;
+        };
+        let [large, small, raw] = CONTENT.map(|(_, length)| u64::try_from(length).unwrap());
+        if kind == "xfs" {
+            assert_eq!(fresh, raw, "it waits for no disk");
+            assert!(settled >= large + small + raw, "{settled}");
+        } else {
+            assert_eq!((fresh, settled), (0, 0));
+        }
     }
 }

@@ -255,6 +255,7 @@ fn a_hit_that_is_not_what_is_made_is_told_and_not_used() {
     let stored = Stored {
         size: 32 << 20,
         data: &[],
+        block: 1,
         read: &|_, _| Ok(()),
         notes,
     };

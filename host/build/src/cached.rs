@@ -5,11 +5,12 @@
 //!               └─────> not there: lock ──> asked again ──> made ──> stored ──> partition
 //! ```
 
+use std::fs::File;
 use std::io;
 use std::time::Instant;
 
-use cellblock_cache::{Cache, Hit, Key, Stored};
-use cellblock_contract::Request;
+use cellblock_cache::{Cache, Hit, Key, Stored, Target};
+use cellblock_contract::{Request, Setting};
 use cellblock_image::{ImageError, PartitionFile};
 use sha2::{Digest as _, Sha256};
 
@@ -21,6 +22,43 @@ use crate::progress::{Phase, watched};
 
 /// What tells the key of a measured size from that of a fill.
 const MEASURED: &[u8] = b"cellblock measure 1\n";
+
+/// The bytes of the blocks of file systems whose content lies in blocks, unless they say otherwise.
+const BLOCK: u32 = 4096;
+
+/// The bytes by which content moves when something before it grows. Where that may be fewer than [`BLOCK`], chunks that end with blocks would
+/// let two versions of a partition share little.
+pub(crate) fn block_of(request: &Request) -> u32 {
+    let is_kept = |Setting { name, value }: &Setting| match name.as_str() {
+        "block-size" => *value == BLOCK.to_string(),
+        // Some have smaller blocks in smaller file systems.
+        "profile" => false,
+        _ => true,
+    };
+    match request.kind.as_str() {
+        "ext2" | "ext3" | "ext4" if request.settings.iter().all(is_kept) => BLOCK,
+        "erofs" => BLOCK,
+        _ => 1,
+    }
+}
+
+/// A partition that comes from a cache.
+struct Restored<'a> {
+    partition: &'a PartitionFile,
+    /// Whether its disk can have files share blocks.
+    can_share: bool,
+}
+
+impl Target for Restored<'_> {
+    fn write(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        let written = self.partition.write(offset, bytes);
+        written.map_err(io::Error::other)
+    }
+
+    fn shares(&self, file: &File, length: u64, offset: u64) -> bool {
+        self.can_share && self.partition.share(file, length, offset)
+    }
+}
 
 impl Preparation<'_> {
     /// Has a cache give a file system, or the formatter make it.
@@ -52,7 +90,7 @@ impl Preparation<'_> {
             Some(formed) => formed,
             None => {
                 let formed = self.formed(prepared, place)?;
-                self.stored(cache, &key, prepared, &formed)?;
+                self.stored(cache, &key, prepared, place, &formed)?;
                 formed
             }
         };
@@ -80,7 +118,10 @@ impl Preparation<'_> {
         let partition = PartitionFile::within(self.scratch, place.base, place.size)?;
         let (name, size) = (prepared.name(), Some(place.size));
         let is_whole = watched(&*self.options.progress, Phase::Copying, name, size, |_| {
-            hit.restore(&|offset, bytes| partition.write(offset, bytes).map_err(io::Error::other))
+            hit.restore(&Restored {
+                partition: &partition,
+                can_share: partition.can_share(),
+            })
         });
         if !is_whole {
             return Ok(None);
@@ -106,6 +147,7 @@ impl Preparation<'_> {
         cache: &Cache,
         key: &Key,
         prepared: &Prepared,
+        place: &Slot,
         formed: &Formed,
     ) -> Result<(), ImageError> {
         let notes = Notes::of(&formed.outcome, formed.encoded);
@@ -120,6 +162,7 @@ impl Preparation<'_> {
         let stored = Stored {
             size: partition.size(),
             data: &data,
+            block: block_of(&prepared.request(place)),
             read: &read,
             notes,
         };
@@ -153,6 +196,7 @@ impl Preparation<'_> {
         let stored = Stored {
             size: 0,
             data: &[],
+            block: 1,
             read: &|_, _| Ok(()),
             notes: size.to_le_bytes().to_vec(),
         };

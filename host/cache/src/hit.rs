@@ -1,13 +1,12 @@
 //! What a cache has of what was made before, and how it is taken from there.
 
-use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::entry::{self, Chunk, MOST_LIST, Payload};
 use crate::store::{Blob, Kind, StoreError};
-use crate::{Cache, SLOWEST_BYTES_A_SECOND, Shelf, cut};
+use crate::{Cache, SLOWEST_BYTES_A_SECOND, Shelf, Target, cut};
 
 /// An entry that may be used.
 #[derive(Debug)]
@@ -42,10 +41,10 @@ impl Hit<'_> {
         self.cache.give_up(self.shelf, &error);
     }
 
-    /// Hands all data of the partition to `write`, by its offset and from several threads, each chunk once its digest is right.
+    /// Hands all data of the partition to `target`, by its offset and from several threads, each chunk once its digest is right.
     /// Whether it all came; if not, some of it may be written.
     #[must_use]
-    pub fn restore(&self, write: &(dyn Fn(u64, &[u8]) -> io::Result<()> + Sync)) -> bool {
+    pub fn restore(&self, target: &dyn Target) -> bool {
         let Some(chunks) = self.chunks() else {
             return false;
         };
@@ -56,11 +55,18 @@ impl Hit<'_> {
         let groups = groups(&chunks, self.shelf.store.together());
         let next = AtomicUsize::new(0);
         let work = || {
+            let mut buffer = Vec::new();
             loop {
                 let Some(group) = groups.get(next.fetch_add(1, Ordering::Relaxed)) else {
                     return true;
                 };
-                if !self.restore_group(group, deadline, write) {
+                let came = match self.shelf.store.as_folder() {
+                    Some(folder) => {
+                        self.restore_files(folder, group, deadline, target, &mut buffer)
+                    }
+                    None => self.restore_group(group, deadline, target),
+                };
+                if !came {
                     next.store(groups.len(), Ordering::Relaxed);
                     return false;
                 }
@@ -81,12 +87,7 @@ impl Hit<'_> {
     }
 
     /// Whether the chunks all came.
-    fn restore_group(
-        &self,
-        group: &[Chunk],
-        deadline: Instant,
-        write: &(dyn Fn(u64, &[u8]) -> io::Result<()> + Sync),
-    ) -> bool {
+    fn restore_group(&self, group: &[Chunk], deadline: Instant, target: &dyn Target) -> bool {
         let blobs = match group {
             [chunk] => self
                 .blob(&chunk.digest, chunk.length as usize, deadline)
@@ -98,7 +99,19 @@ impl Hit<'_> {
             && group
                 .iter()
                 .zip(&blobs)
-                .all(|(chunk, bytes)| write(chunk.offset, bytes).is_ok())
+                .all(|(chunk, bytes)| target.write(chunk.offset, bytes).is_ok())
+    }
+
+    /// What is under this name has not this digest.
+    pub(crate) fn reject(&self, name: &[u8; 32]) {
+        let (cache, shelf) = (self.cache, self.shelf);
+        let text = "it has other bytes than the entry says";
+        if shelf.store.mends(Kind::Blob, name) {
+            let what = format!("a chunk is not used: {text}");
+            cache.say_once(shelf, &what, Some((Kind::Blob, name)));
+        } else {
+            self.refute(text);
+        }
     }
 
     /// Several blobs with one call.
@@ -169,13 +182,7 @@ impl Hit<'_> {
                 Some(bytes)
             }
             Ok(Some(_)) => {
-                let text = "it has other bytes than the entry says";
-                if shelf.store.mends(Kind::Blob, name) {
-                    let what = format!("a chunk is not used: {text}");
-                    cache.say_once(shelf, &what, Some((Kind::Blob, name)));
-                } else {
-                    self.refute(text);
-                }
+                self.reject(name);
                 None
             }
             // It was removed to make room: what is missing is made and stored again.

@@ -23,12 +23,14 @@ use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use cellblock_hash::sha256_of_each;
 use cellblock_sign::{SigningKey, VerifyingKey};
 use cellblock_text::hexadecimal;
 use thiserror::Error;
 
 mod cut;
 mod entry;
+mod files;
 mod hit;
 mod place;
 mod registry;
@@ -40,6 +42,7 @@ pub use cellblock_reapi as reapi;
 pub use cut::{MOST as MOST_CHUNK, cut};
 pub use entry::{Chunk, MOST_LIST, decode_list, encode_list};
 use entry::{EntryFault, MOST_ENTRY, Payload, Trust};
+pub use files::Target;
 pub use hit::{Hit, groups};
 pub use place::{Address, Place, PlaceError};
 pub use registry::{Registry, RegistryError};
@@ -164,6 +167,8 @@ pub struct Stored<'a> {
     pub size: u64,
     /// Where it has data, ascending; the rest is zeros.
     pub data: &'a [Range<u64>],
+    /// The bytes of the blocks that its content lies in and moves by, a divisor of 64 KiB; 1 if it moves by any number of bytes.
+    pub block: u32,
     /// Fills a buffer with what is at an offset.
     pub read: &'a dyn Fn(u64, &mut [u8]) -> io::Result<()>,
     /// What comes back with it.
@@ -390,9 +395,8 @@ impl Cache {
                     if taken.is_empty() {
                         return Ok(chunks);
                     }
-                    let named = taken
-                        .iter()
-                        .map(|(_, bytes)| (entry::digest(bytes), &**bytes));
+                    let pieces: Vec<&[u8]> = taken.iter().map(|(_, bytes)| &**bytes).collect();
+                    let named = sha256_of_each(&pieces).into_iter().zip(pieces);
                     let named: Vec<([u8; 32], &[u8])> = named.collect();
                     store.put_missing(&named)?;
                     chunks.extend(taken.iter().zip(&named).map(
@@ -430,7 +434,8 @@ impl Cache {
                 Ok(())
             };
             let mut ranges = stored.data.iter();
-            let cut = ranges.try_for_each(|range| cut(range.clone(), stored.read, &mut take));
+            let cut = ranges
+                .try_for_each(|range| cut(range.clone(), stored.block, stored.read, &mut take));
             drop(sender);
             let mut chunks = Vec::new();
             let mut failure = None;

@@ -10,9 +10,9 @@ const PRIVATE: &[u8] = b"-----BEGIN PRIVATE KEY-----
 MC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC
 -----END PRIVATE KEY-----
 ";
-const SIZE: u64 = 40 << 20;
+pub(crate) const SIZE: u64 = 40 << 20;
 
-fn options(folder: &Path) -> Options {
+pub(crate) fn options(folder: &Path) -> Options {
     Options {
         places: vec![Place::Folder(folder.to_owned())],
         mode: Mode::ReadWrite,
@@ -27,7 +27,7 @@ fn options(folder: &Path) -> Options {
 }
 
 /// Two ranges of data with a hole between them.
-fn partition() -> (Vec<u8>, Vec<Range<u64>>) {
+pub(crate) fn partition() -> (Vec<u8>, Vec<Range<u64>>) {
     let mut bytes = vec![0; usize::try_from(SIZE).unwrap()];
     let data = vec![4096..9_000_000, 20 << 20..(20 << 20) + 5];
     let mut state = 1_u64;
@@ -42,7 +42,11 @@ fn partition() -> (Vec<u8>, Vec<Range<u64>>) {
     (bytes, data)
 }
 
-fn store(cache: &Cache, key: Key) {
+pub(crate) fn store(cache: &Cache, key: Key) {
+    store_in_blocks(cache, key, 4096);
+}
+
+pub(crate) fn store_in_blocks(cache: &Cache, key: Key, block: u32) {
     let (bytes, data) = partition();
     let read = |offset: u64, buffer: &mut [u8]| {
         let offset = usize::try_from(offset).unwrap();
@@ -52,6 +56,7 @@ fn store(cache: &Cache, key: Key) {
     let stored = Stored {
         size: SIZE,
         data: &data,
+        block,
         read: &read,
         notes: b"notes".to_vec(),
     };
@@ -63,7 +68,7 @@ fn restored(cache: &Cache, key: Key) -> Option<Vec<u8>> {
     cache.find(&key, |hit| {
         assert_eq!((hit.size(), hit.notes()), (SIZE, &b"notes"[..]));
         let target = Mutex::new(vec![0; usize::try_from(SIZE).unwrap()]);
-        let is_whole = hit.restore(&|offset, bytes| {
+        let is_whole = hit.restore(&|offset: u64, bytes: &[u8]| {
             let offset = usize::try_from(offset).unwrap();
             target.lock().unwrap()[offset..offset + bytes.len()].copy_from_slice(bytes);
             Ok(())

@@ -1,5 +1,5 @@
 //! SHA-2 of many messages of one length after a common prefix, which the trees of dm-verity and fs-verity are made of, and of messages that come in
-//! pieces.
+//! pieces or are of any lengths.
 //!
 //! ```text
 //!     prefix ──> state ─┬─> message 0 ─> digest 0     two at a time, where
@@ -14,6 +14,7 @@
 
 #![deny(unsafe_code)]
 
+mod each;
 mod sha256;
 mod stream;
 #[cfg(test)]
@@ -21,6 +22,7 @@ mod tests;
 #[cfg(target_arch = "x86_64")]
 mod x86_64;
 
+pub use each::sha256_of_each;
 pub use stream::Sha256Stream;
 
 use sha2::{Digest as _, Sha512};

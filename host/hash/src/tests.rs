@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use sha2::{Digest as _, Sha256, Sha512};
 
 use crate::sha256::{self, Compress, LANES, interleaved, one_after_another};
-use crate::{Prefixed, Sha256Stream};
+use crate::{Prefixed, Sha256Stream, each};
 
 /// The ways to take in several messages: the one that all processors have, and what else this one has.
 fn ways() -> Vec<(&'static str, Compress<LANES>)> {
@@ -120,6 +120,48 @@ fn pieces_may_end_anywhere_in_a_block() {
             for other in 0..=2 * 64 + 1 {
                 let found = in_pieces(way, [&messages[0], &messages[1]], &[[one, other]; 2]);
                 for (found, message) in found.iter().zip(&messages) {
+                    assert_eq!(
+                        found.as_slice(),
+                        expected(&[], message),
+                        "{name} {one} {other}"
+                    );
+                }
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn each_message_of_several_has_the_digest_of_sha2(
+        sizes in prop::collection::vec(0_usize..=3000, 0..=7),
+        seed in any::<u64>(),
+    ) {
+        let numbered = sizes.iter().zip(seed..);
+        let messages: Vec<Vec<u8>> = numbered.map(|(size, seed)| bytes(*size, seed)).collect();
+        let messages: Vec<&[u8]> = messages.iter().map(Vec::as_slice).collect();
+        for (name, way) in ways() {
+            let found = each::each_by(way, &messages);
+            prop_assert_eq!(found.len(), messages.len());
+            for (found, message) in found.iter().zip(&messages) {
+                prop_assert_eq!(found.as_slice(), expected(&[], message), "{}", name);
+            }
+        }
+    }
+}
+
+/// Around the ends of blocks, where a lane is given to the next message.
+#[test]
+fn each_of_three_messages_may_end_anywhere_in_a_block() {
+    let message = bytes(300, 9);
+    for (name, way) in ways() {
+        for one in 0..=2 * 64 + 1 {
+            for other in 0..=2 * 64 + 1 {
+                let messages = [&message[..one], &message[1..][..other], &message[..130]];
+                let found = each::each_by(way, &messages);
+                for (found, message) in found.iter().zip(messages) {
                     assert_eq!(
                         found.as_slice(),
                         expected(&[], message),

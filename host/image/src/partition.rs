@@ -74,6 +74,20 @@ impl PartitionFile {
             .map_err(|source| self.error("writing", offset, bytes.len() as u64, source))
     }
 
+    /// Whether the disk can have this file share blocks with others.
+    #[must_use]
+    pub fn can_share(&self) -> bool {
+        copy::can_share(&self.file)
+    }
+
+    /// Has the disk share the first `length` bytes of `source` at `offset` of the partition. Whether it did; if not, which takes whole
+    /// blocks and one disk, any of them may be there.
+    #[must_use]
+    pub fn share(&self, source: &File, length: u64, offset: u64) -> bool {
+        self.inside(offset, length).is_ok()
+            && copy::share(source, &self.file, self.base + offset, length)
+    }
+
     pub(super) fn error(
         &self,
         action: &'static str,

@@ -19,6 +19,7 @@ use super::document::{Action, MEASURE, MOST_ACTION, Made, NamedGuest, StoodWalls
 use super::error::{ActionError, ActionFault};
 use super::tree::{self, MOST_TREE};
 use super::{ACTION, CHUNKS, CONTENT, GUEST, MADE, TREE};
+use crate::cached::block_of;
 use crate::catalogue::BUILT_IN;
 use crate::error::PartitionError;
 use crate::filesystem::format;
@@ -117,7 +118,7 @@ pub fn perform_action(
         |_| {},
     );
     let (partition, outcome) = made?;
-    let chunks = write_chunks(&partition, &out.join(CHUNKS))?;
+    let chunks = write_chunks(&partition, block_of(&action.request), &out.join(CHUNKS))?;
     let list = encode_list(&chunks).ok_or(ActionError::Chunks { size })?;
     let made = Made {
         key: action.key,
@@ -248,7 +249,11 @@ fn occupy(out: &Path) -> Result<(), ActionError> {
 }
 
 /// Writes the data of a partition as files, equal ones once.
-fn write_chunks(partition: &PartitionFile, folder: &Path) -> Result<Vec<Chunk>, ActionError> {
+fn write_chunks(
+    partition: &PartitionFile,
+    block: u32,
+    folder: &Path,
+) -> Result<Vec<Chunk>, ActionError> {
     let image_error = |error: ImageError| ActionError::Partition(error.into());
     let mut chunks = Vec::new();
     let mut written = BTreeSet::new();
@@ -274,7 +279,7 @@ fn write_chunks(partition: &PartitionFile, folder: &Path) -> Result<Vec<Chunk>, 
             });
             Ok(())
         };
-        cut(range, &read, &mut take).map_err(|source| ActionError::Write {
+        cut(range, block, &read, &mut take).map_err(|source| ActionError::Write {
             path: folder.to_owned(),
             source,
         })?;

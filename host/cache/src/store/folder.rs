@@ -1,7 +1,7 @@
 //! A folder: `ac/HEX` has entries, `cas/HEX` chunks, as a web server could hand them out.
 //!
-//! A file appears under its name once it is complete. What was used last is told by its time of modification; the rest goes first
-//! when there is too much.
+//! A file appears under its name once it is complete. What was used last is told by its time of modification, to the hour; the rest goes
+//! first when there is too much.
 
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -14,7 +14,9 @@ use rustix::fs::{FileType, Mode, Stat};
 use rustix::process::geteuid;
 
 use super::directory::{Directory, Found};
+use super::lent::{Lending, Lent, stat, touch};
 use super::{Kind, Store, StoreError};
+use crate::cut;
 
 /// Where files are written before they have their names.
 const UNFINISHED: &str = "new";
@@ -22,6 +24,8 @@ const UNFINISHED: &str = "new";
 const LOCKS: &str = "lock";
 /// How long somebody else may collect before it is done here too.
 const LONGEST_COLLECTION: Duration = Duration::from_secs(60);
+/// The bytes of chunks that a thread reads before it hashes them side by side.
+const TOGETHER: usize = 2 * cut::MOST as usize;
 /// What a killed process has left there is removed after this time.
 const ABANDONED: Duration = Duration::from_secs(24 * 60 * 60);
 /// Whoever may write to a folder besides its owner.
@@ -313,13 +317,44 @@ impl Folder {
         let mut bytes = Vec::new();
         // One byte too many has no right digest.
         (&file).take(most as u64 + 1).read_to_end(&mut bytes)?;
-        // It is used: it stays longer. Of a folder that may only be read, nobody keeps account.
-        let _ = file.set_modified(SystemTime::now());
+        touch(&file, &stat(&file)?);
         Ok(Some(bytes))
+    }
+
+    /// Fills `buffer` with the bytes of a blob, which has as many.
+    pub(crate) fn lend(
+        &self,
+        name: &[u8; 32],
+        buffer: &mut [u8],
+        deadline: Instant,
+    ) -> Result<Lending, StoreError> {
+        super::left(deadline, Duration::MAX)?;
+        let found = match self.directory(Kind::Blob) {
+            Ok(directory) => directory.read(&hexadecimal(name))?,
+            Err(_) => Found::Nothing,
+        };
+        let file = match found {
+            Found::File(file) => file,
+            Found::Other => return Ok(Lending::Wrong),
+            Found::Nothing => {
+                self.is_suspect.store(true, Ordering::Relaxed);
+                return Ok(Lending::Nothing);
+            }
+        };
+        let lent = Lent::read(file, buffer)?;
+        Ok(lent.map_or(Lending::Wrong, Lending::Lent))
     }
 }
 
 impl Store for Folder {
+    fn as_folder(&self) -> Option<&Folder> {
+        Some(self)
+    }
+
+    fn together(&self) -> usize {
+        TOGETHER
+    }
+
     fn get(
         &self,
         kind: Kind,

@@ -4,6 +4,7 @@ mod directory;
 mod folder;
 mod grpc;
 mod http;
+mod lent;
 
 use std::fmt;
 use std::io;
@@ -14,6 +15,7 @@ pub(crate) use folder::Folder;
 pub use folder::{Collected, Counts};
 pub(crate) use grpc::Grpc;
 pub(crate) use http::{Http, agent, patience_for};
+pub(crate) use lent::{Lending, Lent};
 
 /// What a store tells apart: what is found by a key, and what is found by its own digest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,9 +113,14 @@ pub(crate) trait Store: fmt::Debug + Send + Sync {
             .try_for_each(|(name, bytes)| self.put_blob(name, bytes))
     }
 
-    /// The most bytes of blobs that are better moved with one call than with several; 0 if that makes no difference.
+    /// The most bytes of blobs that are better moved or hashed together than each for itself; 0 if that makes no difference.
     fn together(&self) -> usize {
         0
+    }
+
+    /// The folder that its blobs are files of, if they are.
+    fn as_folder(&self) -> Option<&Folder> {
+        None
     }
 
     /// Whether it has held the blobs that it gives to their digests.

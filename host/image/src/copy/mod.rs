@@ -24,6 +24,10 @@ const BUFFER: usize = 1 << 20;
 const STEP: usize = 64 << 20;
 /// File systems on this machine's disks and in its memory, by the numbers of `statfs(2)`: ext2 to ext4, XFS, tmpfs, overlayfs.
 const LOCAL: [i128; 4] = [0xef53, 0x5846_5342, 0x0102_1994, 0x794c_7630];
+/// File systems that can have files share blocks, by the same numbers: XFS, Btrfs, bcachefs, and overlayfs on them.
+const SHARING: [i128; 4] = [0x5846_5342, 0x9123_683e, 0xca45_1a4e, 0x794c_7630];
+/// Blocks that are shared begin at multiples of it, or of more.
+const SHARED_BLOCK: u64 = 4096;
 /// The zeros that are written at a time.
 const ZEROS: usize = 1 << 20;
 
@@ -105,6 +109,34 @@ fn by_hand(
     Ok(done)
 }
 
+/// Whether the disk of `target` can have it share blocks with other files.
+pub(super) fn can_share(target: &File) -> bool {
+    is_of(target, &SHARING) && !cannot_clone(target)
+}
+
+/// Has the disk share the first `length` bytes of `source` at `to` of `target`. Whether it did, or the kernel copied them.
+pub(super) fn share(source: &File, target: &File, to: u64, length: u64) -> bool {
+    let are_blocks = to.is_multiple_of(SHARED_BLOCK) && length.is_multiple_of(SHARED_BLOCK);
+    let Ok(count) = usize::try_from(length) else {
+        return false;
+    };
+    let (mut from, mut to) = (0, to);
+    are_blocks
+        && rustix::fs::copy_file_range(source, Some(&mut from), target, Some(&mut to), count)
+            .is_ok_and(|copied| copied == count)
+}
+
+/// Whether a file is on one of these file systems.
+fn is_of(file: &File, kinds: &[i128]) -> bool {
+    let found = rustix::fs::fstatfs(file);
+    found.is_ok_and(|about| kinds.iter().any(|magic| i128::from(about.f_type) == *magic))
+}
+
+/// A file is never cloned into itself: a file system that can clone has another error.
+fn cannot_clone(file: &File) -> bool {
+    rustix::fs::ioctl_ficlone(file, file) == Err(Errno::OPNOTSUPP)
+}
+
 /// How threads copy ranges of large files into one file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Way {
@@ -119,11 +151,7 @@ impl Way {
     /// The faster one for several threads that copy into `target` side by side.
     pub(super) fn of_threads(target: &File) -> Self {
         // Servers of files copy by themselves, whether they clone or not.
-        let is_local = rustix::fs::fstatfs(target)
-            .is_ok_and(|about| LOCAL.iter().any(|magic| i128::from(about.f_type) == *magic));
-        // A file is never cloned into itself: a file system that can clone has another error.
-        let cannot_clone = || rustix::fs::ioctl_ficlone(target, target) == Err(Errno::OPNOTSUPP);
-        if is_local && cannot_clone() {
+        if is_of(target, &LOCAL) && cannot_clone(target) {
             Self::Buffer
         } else {
             Self::Kernel
