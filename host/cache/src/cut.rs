@@ -18,7 +18,7 @@ pub const MOST: u32 = 1 << 20;
 const WINDOW: usize = 8 << 20;
 
 /// Cuts the data of `range`, which `read` fills a buffer with by its offset, and hands each chunk with its offset to `take`. Chunks end at
-/// multiples of `block` bytes, a divisor of [`LEAST`], or with the range.
+/// multiples of `block` bytes, a divisor of 64 KiB, or with the range.
 ///
 /// # Errors
 /// Those of `read` and `take`.

@@ -134,7 +134,8 @@ fn what_changes_between_hashing_and_sharing_is_written_as_it_was_hashed() {
 #[test]
 fn a_chunk_that_is_wrong_anywhere_is_not_used() {
     let flip = |bytes: &mut Vec<u8>, at: usize| bytes[at] ^= 1;
-    let damages: [&dyn Fn(&mut Vec<u8>, &[u8]); 8] = [
+    type Damage<'a> = &'a dyn Fn(&mut Vec<u8>, &[u8]);
+    let damages: [Damage<'_>; 8] = [
         &|bytes, _| flip(bytes, 0),
         &|bytes, _| flip(bytes, bytes.len() / 2),
         &|bytes, _| flip(bytes, bytes.len() - 1),
