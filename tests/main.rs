@@ -26,6 +26,7 @@ mod debian;
 mod determinism;
 mod encoding;
 mod erofs;
+mod every_byte;
 mod exact;
 mod existing;
 mod genimage;

@@ -321,6 +321,16 @@ fn an_image_that_was_tampered_with_is_found_out() {
         assert_eq!(difference["what"], what);
         assert_eq!(difference["offset"], offset);
         assert_eq!(difference["disk-offset"], at);
+        if what == "partition 'usr'" {
+            let cut = bench.cut(&image, usr.start, usr.size, "usr.cut");
+            let digest = sha256(&cut);
+            assert_eq!(difference["image"], digest.as_str());
+            let told = format!(
+                "the image has {digest}, and {} is",
+                difference["was"].as_str().unwrap()
+            );
+            assert!(outcome.stderr.contains(&told), "{}", outcome.stderr);
+        }
         file.write_all_at(&byte, at).unwrap();
     }
     verify(&bench, &[]).done();
@@ -381,7 +391,7 @@ fn what_is_no_provenance_is_refused() {
         ),
         (
             good.replace("[[partition]]", "[[partitions]]"),
-            "partitions",
+            "--> the spec in disk.json:",
         ),
     ] {
         bench.write("disk.json", bad);

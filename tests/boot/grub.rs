@@ -72,6 +72,30 @@ fn images_are_told_where_they_lie() {
 }
 
 #[test]
+fn a_bios_boot_partition_is_compared_with_the_core_that_goes_into_it() {
+    let bench = bench();
+    let image = bench.build_text(&spec("gpt"));
+    let name = image.to_str().unwrap();
+    let told = bench.done(&["verify", name, "image.toml"]);
+    assert!(told.contains("bios: equal, byte by byte"), "{told}");
+    let disk = fs::read(&image).unwrap();
+    let core = core_image(100).len();
+    // In the core, and in the zeros behind it.
+    for at in [700, core + 5] {
+        let mut other = disk.clone();
+        other[2048 * SECTOR + at] ^= 1;
+        bench.write("other.img", other);
+        let outcome = bench.run(&["verify", "other.img", "image.toml"]);
+        assert_eq!(outcome.code, Some(1), "{}", outcome.stdout);
+        let told = format!(
+            "bios: different, compared byte by byte\n~ partition: bytes others from byte {at} on\n"
+        );
+        assert!(outcome.stdout.contains(&told), "{}", outcome.stdout);
+        assert_eq!(outcome.stdout.matches("different").count(), 1);
+    }
+}
+
+#[test]
 fn what_grub_cannot_boot_from_is_refused() {
     let bench = bench();
     let refused = |spec: &str, message: &str| {

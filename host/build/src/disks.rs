@@ -1,6 +1,7 @@
 //! What differs between two disks: tables, boot code, what lies outside partitions, and partition by partition what they hold.
 //!
-//! Partitions are matched by their numbers. File systems that a reader reads are compared path by path, all else byte by byte.
+//! Partitions are matched by their numbers. File systems that a reader reads are compared path by path, all else byte by byte: what follows
+//! a file system in its partition, too.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -157,10 +158,14 @@ impl Comparing<'_> {
             [Some(_), Some(_)] => self.trees(first, second)?,
             _ => None,
         };
-        if trees.is_none() {
-            let places = [first, second].map(|(disk, one)| disk.table.place_of(one));
-            aspects.extend(bytes([first.0, second.0], [&places[0], &places[1]])?);
-        }
+        let places = [first, second].map(|(disk, one)| disk.table.place_of(one));
+        let other = match (&trees, &found) {
+            (Some(_), [Some(one), Some(other)]) => {
+                behind([first.0, second.0], &places, [one.size, other.size])?
+            }
+            _ => bytes([first.0, second.0], [&places[0], &places[1]])?,
+        };
+        aspects.extend(other);
         changed(&called(first.1), aspects, listener);
         let Some([one, other]) = trees else {
             return Ok(());
@@ -384,6 +389,42 @@ fn table_parts(table: &Table) -> Vec<Range<u64>> {
             vec![0..bytes(table.first_usable), bytes(behind)..u64::MAX]
         }
     }
+}
+
+/// How the bytes behind two file systems of these sizes differ, such as a hash tree: one that ends earlier is as if zeros followed.
+fn behind(
+    disks: [&Disk; 2],
+    places: &[Range<u64>; 2],
+    sizes: [Option<u64>; 2],
+) -> Result<Option<Aspect>, ReadingError> {
+    let [Some(one), Some(other)] = sizes else {
+        return Ok(None);
+    };
+    let rest = |index: usize, size: u64| {
+        let place = &places[index];
+        let start = place.start.saturating_add(size).min(place.end);
+        disks[index].clipped(&(start..place.end))
+    };
+    let rests = [rest(0, one), rest(1, other)];
+    let lengths = rests.each_ref().map(|rest| rest.end - rest.start);
+    let read = |index: usize| {
+        let (disk, start, length) = (disks[index], rests[index].start, lengths[index]);
+        move |at: u64, bytes: &mut [u8]| {
+            let there = length.saturating_sub(at).min(bytes.len() as u64);
+            let there = usize::try_from(there).expect("no more than a buffer has");
+            let (there, zeros) = bytes.split_at_mut(there);
+            zeros.fill(0);
+            let read = disk.image.existing.read_at(start + at, there);
+            read.map_err(|source| disk.failed(source))
+        }
+    };
+    let longest = 0..lengths[0].max(lengths[1]);
+    let first = differing::first(longest, read(0), read(1))?;
+    Ok(first.map(|at| Aspect {
+        name: "behind the file system",
+        was: Told::default(),
+        is: format!("from byte {} on", one.saturating_add(at)).into(),
+    }))
 }
 
 /// Where the bytes of two ranges differ, as far as both go.

@@ -8,6 +8,7 @@ use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
 use serde::Serialize;
+use sha2::{Digest as _, Sha256};
 
 use super::inputs::of_file;
 use super::statement::{Resource, guests, of_input, of_partition};
@@ -15,7 +16,10 @@ use super::{Input, Statement};
 use crate::Assembled;
 use crate::differing;
 use cellblock_table::gaps;
-use cellblock_text::{grouped, printable};
+use cellblock_text::{grouped, hexadecimal, printable};
+
+/// The bytes that are hashed at once.
+const BUFFER: usize = 1 << 20;
 
 /// What came of building once more.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -43,6 +47,9 @@ pub struct Difference {
     /// What it is now; none if it is not there.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub is: Option<String>,
+    /// The SHA-256 digest of the bytes that the first image has there, if it is that image which differs from both.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
     /// Where the bytes of the first image begin to be others, if that is at hand: in the partition, if it is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub offset: Option<u64>,
@@ -68,7 +75,14 @@ impl fmt::Display for Difference {
             (Some(offset), _) => write!(f, "differs from byte {} on", grouped(*offset))?,
             _ => f.write_str("differs")?,
         }
-        write!(f, ": was {}, is {}", shown(&self.was), shown(&self.is))
+        match &self.image {
+            Some(image) => write!(
+                f,
+                ": the image has {image}, and {} is told and comes out",
+                shown(&self.is)
+            ),
+            None => write!(f, ": was {}, is {}", shown(&self.was), shown(&self.is)),
+        }
     }
 }
 
@@ -133,6 +147,7 @@ fn plain(what: impl Into<String>, was: Option<String>, is: Option<String>) -> Di
         what: what.into(),
         was,
         is,
+        image: None,
         offset: None,
         disk_offset: None,
     }
@@ -218,14 +233,19 @@ fn of_partitions(
             let range = partition.start..partition.start + partition.size;
             let first = match image {
                 Some(image) if is_partition && lies_there => {
-                    first_difference(image, built.image.file(), range)?
+                    first_difference(image, built.image.file(), range.clone())?
                 }
+                _ => None,
+            };
+            let of_image = match image {
+                Some(image) if was == is && first.is_some() => Some(digest(image, range)?),
                 _ => None,
             };
             if was != is || first.is_some() {
                 differences.push(Difference {
                     offset: first.map(|at| at - partition.start),
                     disk_offset: first,
+                    image: of_image,
                     ..plain(what, was, is)
                 });
             }
@@ -265,6 +285,21 @@ fn around(built: &Assembled, image: &File) -> io::Result<Option<Difference>> {
         }
     }
     Ok(None)
+}
+
+/// The SHA-256 digest of a range of a file, as far as it goes.
+fn digest(file: &File, range: Range<u64>) -> io::Result<String> {
+    let end = file.metadata()?.len().clamp(range.start, range.end);
+    let mut hash = Sha256::new();
+    let mut buffer = vec![0; BUFFER];
+    let mut at = range.start;
+    while at < end {
+        let count = usize::try_from(end - at).map_or(BUFFER, |left| left.min(BUFFER));
+        file.read_exact_at(&mut buffer[..count], at)?;
+        hash.update(&buffer[..count]);
+        at += count as u64;
+    }
+    Ok(hexadecimal(&hash.finalize()))
 }
 
 /// The first byte of the range that the two files do not have in common.

@@ -12,8 +12,8 @@ mod spec;
 mod subject;
 
 pub use held::Held;
-pub use record::verify_record;
-pub use spec::verify_image;
+pub use record::{BuildRecord, verify_record};
+pub use spec::{sector_size, verify_image};
 
 use std::fmt;
 use std::num::NonZeroUsize;

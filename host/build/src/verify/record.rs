@@ -9,6 +9,8 @@ use serde::Deserialize;
 
 use super::subject::{Subject, changed};
 use super::{Checked, How};
+use cellblock_table::SectorSize;
+
 use crate::DiskError;
 use crate::compare::Difference;
 use crate::error::Error;
@@ -69,11 +71,13 @@ impl Documents {
 
 /// What is taken of a record.
 #[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 struct Recorded {
     image: String,
     size: u64,
     sha256: Option<String>,
     table: Option<String>,
+    sector_size: Option<u32>,
     #[serde(default)]
     outputs: Vec<RecordedOutput>,
     partitions: Vec<RecordedPartition>,
@@ -93,35 +97,57 @@ struct RecordedPartition {
     sha256: Option<String>,
 }
 
+/// The record of the build of an image.
+#[derive(Debug)]
+pub struct BuildRecord(Recorded);
+
+impl BuildRecord {
+    /// Reads the record of the image with this name; of several, the one that names a file that is called so.
+    ///
+    /// # Errors
+    /// [`Error::Disk`] if it cannot be read, is none of that image, or has no digest.
+    pub fn read(record: &Path, image: &Path) -> Result<Self, Error> {
+        let invalid = |reason: String| {
+            let path = PathBuf::from(record);
+            Error::Disk(DiskError::Record { path, reason })
+        };
+        let text = named_file::whole(record, LARGEST).map_err(|source| {
+            let file = PathBuf::from(record);
+            Error::Disk(DiskError::File { file, source })
+        })?;
+        let documents = Documents::parse(&text).map_err(|error| {
+            let what = "it is no record of a build, which `build --json FILE` writes";
+            invalid(format!("{what}: {error}"))
+        })?;
+        let recorded = documents.of(image).map_err(invalid)?;
+        let mut partitions = recorded.partitions.iter();
+        if recorded.sha256.is_none() && partitions.all(|one| one.sha256.is_none()) {
+            let what = "the record has no digest to compare the image with";
+            return Err(invalid(what.to_owned()));
+        }
+        Ok(Self(recorded))
+    }
+
+    /// The size of the image's sectors, where its table does not show that.
+    #[must_use]
+    pub fn sector_size(&self) -> Option<SectorSize> {
+        let is_mbr = self.0.table.as_deref() == Some("mbr");
+        let size = self.0.sector_size.filter(|_| is_mbr)?;
+        SectorSize::try_from(size).ok()
+    }
+}
+
 /// Holds an image against the record of its build: the digest of all bytes, the places of partitions and their digests. What a reader reads is
 /// read back, too.
 ///
 /// # Errors
-/// [`Error`] if the image or the record cannot be read, or a partition not be read back.
+/// [`Error`] if the image cannot be read, or a partition not be read back.
 pub fn verify_record(
-    record: &Path,
+    BuildRecord(recorded): BuildRecord,
     image: &Arc<OpenedImage>,
     runtime: &Runtime,
     readers: &Readers,
 ) -> Result<Vec<Checked>, Error> {
-    let invalid = |reason: String| {
-        let path = PathBuf::from(record);
-        Error::Disk(DiskError::Record { path, reason })
-    };
-    let text = named_file::whole(record, LARGEST).map_err(|source| {
-        let file = PathBuf::from(record);
-        Error::Disk(DiskError::File { file, source })
-    })?;
-    let documents = Documents::parse(&text).map_err(|error| {
-        let what = "it is no record of a build, which `build --json FILE` writes";
-        invalid(format!("{what}: {error}"))
-    })?;
-    let recorded = documents.of(&image.path).map_err(invalid)?;
-    let mut partitions = recorded.partitions.iter();
-    if recorded.sha256.is_none() && partitions.all(|one| one.sha256.is_none()) {
-        let what = "the record has no digest to compare the image with";
-        return Err(invalid(what.to_owned()));
-    }
     let is_disk = recorded.table.is_some_and(|table| table != "none");
     let subject = Subject::of(image, is_disk, (runtime, readers), None)?;
     let mut all = Vec::with_capacity(recorded.partitions.len() + 1);
@@ -149,6 +175,11 @@ pub fn verify_record(
             (Err(difference), _) => checked.differences.push(difference),
             (Ok(place), Some(expected)) => {
                 checked.by = How::Digest;
+                if let Some(cut) = subject.cut(&place) {
+                    checked.differences.push(cut);
+                    all.push(checked);
+                    continue;
+                }
                 checked.differences = other_digest(&subject, "partition", &place, expected)?;
                 if subject.is_readable(&place)? {
                     checked.warnings = subject.read(&partition.name, number, &place)?.warnings();

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use cellblock_cell::Runtime;
 use cellblock_contract::Losses;
 use cellblock_image::{PartitionFile, Scratch};
-use cellblock_spec::Spec;
-use cellblock_table::{Region, Scheme, gaps};
+use cellblock_spec::{Spec, TableName};
+use cellblock_table::{Region, Scheme, SectorSize, gaps};
 use cellblock_tree::Tree;
 
 use super::subject::{Subject, behind_boot_code, changed, other_bytes};
@@ -34,6 +34,14 @@ const TABLE: &str = "the partition table";
 const AROUND: &str = "what lies outside of partitions";
 /// The most differences of a partition that are kept.
 const KEPT: usize = 1_000_000;
+
+/// The size of the sectors of an image that a spec describes, where its table does not show that.
+#[must_use]
+pub fn sector_size(spec: &Spec) -> Option<SectorSize> {
+    let is_mbr = spec.disk.table_name() == TableName::Mbr;
+    let size = spec.disk.sector_size.as_ref().filter(|_| is_mbr)?;
+    SectorSize::try_from(size.value).ok()
+}
 
 /// Holds an image against a spec: file systems path by path against their sources, and what no reader reads, or what holds derived
 /// values, byte by byte against what a build makes of it. Nothing of the image is written.
@@ -63,11 +71,21 @@ pub fn verify_image(
     let jobs = NonZeroUsize::new(options.jobs);
     let subject = Subject::of(image, is_disk, (runtime, &options.readers), jobs)?;
     let preparation = basis.preparation(runtime, &scratch, options, None);
+    // Of what a hash tree is of, each byte counts.
+    let hashed: BTreeSet<usize> = (plan.partitions.iter())
+        .filter_map(|partition| match &partition.fill {
+            Fill::Verity(tree) => Some(tree.of),
+            _ => None,
+        })
+        .collect();
     // What is not compared with its sources is made, and all that it needs.
     let trees: BTreeMap<usize, _> = prepared
         .iter()
         .filter(|prepared| !prepared.derives() && is_read(prepared.kind()))
-        .filter(|prepared| plan.partitions[prepared.index].behind.is_none())
+        .filter(|prepared| {
+            let index = prepared.index;
+            plan.partitions[index].behind.is_none() && !hashed.contains(&index)
+        })
         .map(|prepared| {
             (
                 prepared.index,
@@ -96,7 +114,8 @@ pub fn verify_image(
             ..Checked::new(TABLE)
         });
     }
-    checked.push(check_around(&subject, &scratch, spec, &plan, &table)?);
+    let loose = Loose::of(spec, &plan, &scratch)?;
+    checked.push(check_around(&subject, &plan, &table, &loose)?);
     for (index, partition) in plan.partitions.iter().enumerate() {
         let raw = match &partition.fill {
             Fill::Raw(pieces) if made[index].partition().is_none() => {
@@ -106,7 +125,80 @@ pub fn verify_image(
         };
         let mut files = made[index].files(partition);
         files.extend(raw.as_ref().map(|raw| (0, raw)));
-        checked.push(check(&subject, partition, &files, trees.get(&index))?);
+        checked.push(match loose.within(partition) {
+            ranges if files.is_empty() && !ranges.is_empty() => {
+                check_loose(&subject, partition, &loose, ranges)?
+            }
+            _ => check(&subject, partition, &files, trees.get(&index))?,
+        });
+    }
+    Ok(checked)
+}
+
+/// What a spec writes to the disk and not into a partition of its own: raw bytes, and a boot loader's images.
+struct Loose {
+    pieces: Vec<RawPiece>,
+    /// Where a loader has a partition to itself, the partition.
+    loader: Option<Range<u64>>,
+    /// A disk with nothing but these.
+    expected: PartitionFile,
+}
+
+impl Loose {
+    fn of(spec: &Spec, plan: &Plan, scratch: &Scratch) -> Result<Self, Error> {
+        let mut pieces = plan.raw.clone();
+        let mut loader = None;
+        if let (Some(images), Some(grub)) = (GrubImages::read(spec)?, plan.grub) {
+            let [code, core] = images.pieces(grub);
+            let holds = |place: &Range<u64>| place.contains(&core.offset);
+            loader = plan.partitions.iter().map(place_of).find(holds);
+            pieces.extend([code, core]);
+        }
+        Ok(Self {
+            expected: making::plain(scratch, &pieces, plan.size)?,
+            pieces,
+            loader,
+        })
+    }
+
+    /// The ranges of the disk that it has in a partition.
+    fn within(&self, partition: &PlannedPartition) -> Vec<Range<u64>> {
+        let place = place_of(partition);
+        if self.loader.as_ref() == Some(&place) {
+            return vec![place];
+        }
+        let pieces = self.pieces.iter().map(|piece| {
+            let end = piece.offset + piece.length;
+            piece.offset.clamp(place.start, place.end)..end.clamp(place.start, place.end)
+        });
+        pieces.filter(|range| !range.is_empty()).collect()
+    }
+}
+
+fn place_of(partition: &PlannedPartition) -> Range<u64> {
+    partition.start..partition.start + partition.size
+}
+
+/// Holds a partition that has nothing of its own against what is written there all the same.
+fn check_loose(
+    subject: &Subject<'_>,
+    partition: &PlannedPartition,
+    loose: &Loose,
+    ranges: Vec<Range<u64>>,
+) -> Result<Checked, Error> {
+    let mut checked = Checked::new(&partition.name);
+    checked.by = How::Bytes;
+    match subject.place(partition.number, &place_of(partition)) {
+        Ok(place) => checked.differences.extend(subject.cut(&place)),
+        Err(difference) => {
+            checked.differences.push(difference);
+            return Ok(checked);
+        }
+    }
+    for range in ranges {
+        let other = subject.first_other_byte_of(range, 0, &loose.expected)?;
+        let other = other.map(|at| other_bytes(at - partition.start));
+        checked.differences.extend(other);
     }
     Ok(checked)
 }
@@ -114,21 +206,15 @@ pub fn verify_image(
 /// Holds what lies outside of partitions against the spec: raw bytes, boot code, zeros where neither is, and the length of the image.
 fn check_around(
     subject: &Subject<'_>,
-    scratch: &Scratch,
-    spec: &Spec,
     plan: &Plan,
     table: &[Region],
+    loose: &Loose,
 ) -> Result<Checked, Error> {
-    let mut pieces = plan.raw.clone();
-    if let (Some(images), Some(grub)) = (GrubImages::read(spec)?, plan.grub) {
-        pieces.extend(images.pieces(grub));
-    }
-    let expected = making::plain(scratch, &pieces, plan.size)?;
     let size = subject.image.existing.size();
     let mut differences = Vec::new();
-    for range in around(plan, table, &pieces) {
+    for range in around(plan, table, loose) {
         let there = range.start.min(size)..range.end.min(size);
-        let other = subject.first_other_byte_of(there.clone(), 0, &expected)?;
+        let other = subject.first_other_byte_of(there.clone(), 0, &loose.expected)?;
         let other = other.or((there != range).then_some(there.end));
         differences.extend(other.map(other_bytes));
     }
@@ -143,14 +229,17 @@ fn check_around(
     })
 }
 
-/// The ranges of a disk that lie outside of partitions and the table, and raw pieces wherever they lie.
-fn around(plan: &Plan, table: &[Region], pieces: &[RawPiece]) -> Vec<Range<u64>> {
+/// The ranges of a disk that lie outside of partitions and the table, and raw pieces wherever they lie, but for partitions that have
+/// nothing else.
+fn around(plan: &Plan, table: &[Region], loose: &Loose) -> Vec<Range<u64>> {
     let table: Vec<Range<u64>> = table.iter().map(behind_boot_code).collect();
-    let partitions = plan.partitions.iter();
-    let partitions = partitions.map(|one| one.start..one.start + one.size);
+    let partitions = plan.partitions.iter().map(place_of);
     let outside = gaps(table.iter().cloned().chain(partitions), 0..plan.size);
-    let taken: Vec<Range<u64>> = table.into_iter().chain(outside.iter().cloned()).collect();
-    let inside = pieces.iter().flat_map(|piece| {
+    let empty = plan.partitions.iter();
+    let empty = empty.filter(|one| matches!(one.fill, Fill::Empty));
+    let taken = table.into_iter().chain(outside.iter().cloned());
+    let taken: Vec<Range<u64>> = taken.chain(empty.map(place_of)).collect();
+    let inside = loose.pieces.iter().flat_map(|piece| {
         gaps(
             taken.iter().cloned(),
             piece.offset..piece.offset + piece.length,
@@ -169,14 +258,18 @@ fn check(
     tree: Option<&SourceTree>,
 ) -> Result<Checked, Error> {
     let mut checked = Checked::new(&partition.name);
-    let wanted = partition.start..partition.start + partition.size;
-    let place = match subject.place(partition.number, &wanted) {
+    let place = match subject.place(partition.number, &place_of(partition)) {
         Ok(place) => place,
         Err(difference) => {
             checked.differences.push(difference);
             return Ok(checked);
         }
     };
+    let cut = subject.cut(&place);
+    let is_cut = cut.is_some();
+    if !(tree.is_none() && made.is_empty()) {
+        checked.differences.extend(cut);
+    }
     if let Some((tree, lost)) = tree {
         if !subject.is_readable(&place)? {
             let difference = Difference {
@@ -186,12 +279,19 @@ fn check(
             checked.differences.push(difference);
             return Ok(checked);
         }
-        let found = subject.read(&partition.name, partition.number, &place)?;
+        let found = match subject.read(&partition.name, partition.number, &place) {
+            // Why is said: it is cut off.
+            Err(_) if is_cut => return Ok(checked),
+            found => found?,
+        };
         if let Fill::Filesystem(wanted) = &partition.fill {
-            checked.differences = itself::differences(wanted, &found.volume);
+            let others = itself::differences(wanted, &found.volume);
+            checked.differences.extend(others);
         }
-        let others = differences(&partition.name, tree, &found, *lost, subject.jobs)?;
-        checked.differences.extend(others);
+        match differences(&partition.name, tree, &found, *lost, subject.jobs) {
+            Err(_) if is_cut => {}
+            others => checked.differences.extend(others?),
+        }
         checked.warnings = found.warnings();
         checked.by = How::Reader(found.reader);
         return Ok(checked);
@@ -209,14 +309,28 @@ fn check(
         if *offset == 0 && subject.is_readable(&place)? {
             let expected = Arc::new(file.blocks()?);
             let name = &partition.name;
-            if let Ok(expected) = subject.readers.read(subject.runtime, name, expected) {
-                let found = subject.read(name, partition.number, &place)?;
-                let (expected, lost) = (&expected.tree, Losses::none());
-                let others = differences(name, expected, &found, lost, subject.jobs)?;
-                checked.differences.extend(others);
+            let Ok(expected) = subject.readers.read(subject.runtime, name, expected) else {
+                continue;
+            };
+            let read = subject.read(name, partition.number, &place);
+            let paths = read.and_then(|found| {
                 checked.warnings = found.warnings();
+                let (expected, lost) = (&expected.tree, Losses::none());
+                differences(name, expected, &found, lost, subject.jobs)
+            });
+            match paths {
+                Ok(paths) => checked.differences.extend(paths),
+                // That its bytes are others is what is wrong with it.
+                Err(error) => checked.warnings.push(error.to_string()),
             }
         }
+    }
+    let files = made.iter();
+    let files = files.map(|(offset, file)| *offset..offset + file.size());
+    for zeros in gaps(files, 0..partition.size) {
+        let other = subject.first_byte(place.start + zeros.start..place.start + zeros.end)?;
+        let other = other.map(|at| other_bytes(at - place.start));
+        checked.differences.extend(other);
     }
     Ok(checked)
 }

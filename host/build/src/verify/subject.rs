@@ -67,7 +67,7 @@ impl<'a> Subject<'a> {
                 let found = all.find(|one| one.number == number);
                 found.map(|found| table.place_of(found))
             }
-            None => Some(wanted.clone()).filter(|it| it.end <= self.image.existing.size()),
+            None => Some(wanted.clone()).filter(|it| it.start < self.image.existing.size()),
         };
         let Some(place) = place else {
             return Err(Difference {
@@ -80,6 +80,17 @@ impl<'a> Subject<'a> {
         }
         let text = |range: &Range<u64>| format!("{}+{}", range.start, range.end - range.start);
         Err(changed("partition", "place", text(wanted), text(&place)))
+    }
+
+    /// That the image ends before a place does; none if it has all of it.
+    pub(super) fn cut(&self, place: &Range<u64>) -> Option<Difference> {
+        let size = self.image.existing.size();
+        (place.end > size).then(|| {
+            let left = size.saturating_sub(place.start);
+            let all = place.end - place.start;
+            let is = format!("cut off: the image ends behind {left} of {all}");
+            changed("partition", "bytes", String::new(), is)
+        })
     }
 
     /// Whether a reader reads what is there.
@@ -120,7 +131,7 @@ impl<'a> Subject<'a> {
         self.first_other_byte_of(0..made.size(), start, made)
     }
 
-    /// The first byte of a range of what was made in which the image, from `start` on, differs from it.
+    /// The first byte of a range of what was made in which the image, from `start` on, differs from it, as far as the image goes.
     pub(super) fn first_other_byte_of(
         &self,
         range: Range<u64>,
@@ -128,11 +139,29 @@ impl<'a> Subject<'a> {
         made: &PartitionFile,
     ) -> Result<Option<u64>, Error> {
         use cellblock_table::ReadAt as _;
+        let room = self.image.existing.size().saturating_sub(start);
         differing::first(
-            range,
+            range.start.min(room)..range.end.min(room),
             |at, bytes| Ok(made.read(at, bytes)?),
             |at, bytes| {
                 let read = self.image.existing.read_at(start + at, bytes);
+                read.map_err(|source| self.failed(source))
+            },
+        )
+    }
+
+    /// The first byte of a range of the image that is not zero, as far as the image goes.
+    pub(super) fn first_byte(&self, range: Range<u64>) -> Result<Option<u64>, Error> {
+        use cellblock_table::ReadAt as _;
+        let size = self.image.existing.size();
+        differing::first(
+            range.start.min(size)..range.end.min(size),
+            |_, bytes| {
+                bytes.fill(0);
+                Ok(())
+            },
+            |at, bytes| {
+                let read = self.image.existing.read_at(at, bytes);
                 read.map_err(|source| self.failed(source))
             },
         )

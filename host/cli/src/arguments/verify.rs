@@ -10,8 +10,8 @@ use super::{Contents, Run};
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Against a spec, each file system is read by a reader that shares no code with what wrote it, and every path, attribute and byte is \
-compared with what the spec's sources hold. What no reader reads, such as swap, and what holds derived values, such as a root hash, is \
-made once more and compared byte by byte, and so is the partition table. What a format cannot store is not a difference: FAT has no \
+compared with what the spec's sources hold. What no reader reads, such as swap, what holds derived values, such as a root hash, and what \
+a hash tree covers is made once more and compared byte by byte, and so is the partition table. What a format cannot store is not a difference: FAT has no \
 owners or modes, and times in steps of two seconds; squashfs has whole seconds. Nor is what the spec drops.
 
 Against a spec, kind, label and identifier of each file system, the table, raw bytes, boot code, the zeros between partitions and the \

@@ -27,14 +27,12 @@ pub(super) struct Described {
 }
 
 impl Described {
-    /// A spec that is a text, whose relative paths begin in the current folder; `path` is what errors call it.
+    /// A spec that is a text, whose relative paths begin in the current folder; errors call it the spec in `path`.
     pub(super) fn of_text(path: &Path, text: &str) -> Result<Self, Failure> {
         let mut files = Files::default();
-        // Errors name it as it is; relative paths count from the folder of the name that the text has here.
-        files.add(
-            Path::new(path.file_name().unwrap_or_default()),
-            text.to_owned(),
-        );
+        // Relative paths count from the folder of the name that the text has here. Its lines are none of the file that it is in.
+        let name = path.file_name().unwrap_or_default().display();
+        files.add(format!("the spec in {name}"), text.to_owned());
         let project = Project::read(&files, &Choices::default())
             .map_err(|error| located(error.into(), &files))?;
         Self::named(files, project)

@@ -6,7 +6,9 @@ use cellblock_build::Error;
 use cellblock_build::footprint::Footprint;
 use cellblock_build::text::printable;
 use cellblock_build::tree::volume::Decoders;
-use cellblock_build::verify::{Checked, How, verify_image, verify_record};
+use cellblock_build::verify::{
+    BuildRecord, Checked, How, sector_size, verify_image, verify_record,
+};
 use serde_json::json;
 
 use super::project::Described;
@@ -42,11 +44,12 @@ pub(super) fn run(verify: &Verify) -> Result<(), Failure> {
     footprint.check()?;
     let runtime = super::runtime(&verify.run)?;
     let decoders: Arc<dyn Decoders> = runtime.codecs();
-    let image = super::open_image(&verify.image, None, &decoders)?;
+    let open = |sector_size| super::open_image(&verify.image, sector_size, &decoders);
     let checked = match (&described, &verify.record) {
         (Some(described), _) => {
             let mut volumes = described.project.volumes.iter();
             let spec = &volumes.next().expect("there is one").spec;
+            let image = open(sector_size(spec))?;
             let catalog = super::catalog(&verify.run, build::foreign(spec))?;
             let time = match &spec.disk.time {
                 Some(time) => Some(time.value),
@@ -59,6 +62,8 @@ pub(super) fn run(verify: &Verify) -> Result<(), Failure> {
         }
         (None, Some(record)) => {
             let readers = arguments::brought(&verify.run.readers, &verify.run.limits);
+            let record = BuildRecord::read(record, &verify.image)?;
+            let image = open(record.sector_size())?;
             verify_record(record, &image, &runtime, &readers).map_err(|error: Error| error.into())
         }
         (None, None) => unreachable!("the command line has one of them"),
