@@ -39,8 +39,9 @@ fn place(name: &str, records: &[Record]) -> Attack {
 }
 
 fn refused(name: &str, records: &[Record], cause: &str) -> Attack {
+    let end = if cause.ends_with('\n') { "" } else { ": " };
     place(name, records).refused(format!(
-        "it asked for a placement that cannot be: {cause}\n"
+        "it asked for a placement that cannot be: {cause}{end}"
     ))
 }
 
@@ -116,10 +117,25 @@ fn placements() {
             refused("a padding over another", &[(1, 0, 4096, 4096, 0), (1, 0, 0, 4096, 1)], covers),
             refused("an empty one, given back", &[(1, 0, 0, 9, 0), (1, 0, 900_000, 0, 0), (9, 0, 0, 1, 0)], "it is of no file"),
             formatter("over what is written", PLACEMENTS, &written(write, place_one))
-                .refused(format!("it asked for a placement that cannot be: {covers}\n")),
+                .refused(format!("it asked for a placement that cannot be: {covers}: ")),
             formatter("a write over what is placed", PLACEMENTS, &format!("{}{}", data(&[(1, 0, 4096, 4096, 0)]), format(&format!(
                 "{place_one} {write} (if (i32.load8_u (i32.const 1024)) (then (return (i32.load8_u (i32.const 1032))))) (i32.const -1)"))))
                 .refused("it could not use its partition: busy"),
+            refused("more than a file has, told with its numbers", &[(1, 5, 0, 100_000, 0)],
+                "it reaches past the end of its file: 100 000 bytes of /data from byte 5 on; the file has 100 000 bytes\n"),
+            refused("a padding past the end, told with its numbers", &[(1, 0, END - 8, 4, 5)],
+                "it reaches past the end of the partition: 4 bytes of /data from byte 0 on and 5 of padding, at byte 1 048 568 of \
+                 a partition that has 1 048 576 bytes\n"),
+            refused("a directory, told by its name", &[(1, 0, 0, 9, 0), (0, 0, 9, 0, 0)], "it is of no file: /, a directory\n"),
+            refused("what is placed, told with its place", &[(1, 0, 0, 65536, 0), (2, 0, 4096, 8, 0)],
+                "it covers other content: 8 bytes of /holes from byte 0 on, at byte 4096 of the partition, where 8 bytes from byte \
+                 4096 on were placed before\n"),
+            formatter("what is written, told with its place", PLACEMENTS, &written(write, place_one))
+                .refused("it covers other content: 4096 bytes of /data from byte 0 on, at byte 4096 of the partition, where 2 bytes \
+                          from byte 8190 on were written before\n"),
+            formatter("a write over what is placed, told with its place", PLACEMENTS, &format!("{}{}", data(&[(1, 0, 4096, 4096, 0)]), format(&format!(
+                "{place_one} {write} (if (i32.load8_u (i32.const 1024)) (then (return (i32.load8_u (i32.const 1032))))) (i32.const -1)"))))
+                .refused(": a write of 8 bytes at byte 8190, where 2 bytes from byte 8190 on were placed, and what is placed cannot be written\n"),
             place("holes", &[(2, 0, 0, 524_288, 0), (2, 0, 524_288, 524_288, 0)]),
             place("an empty one at the end", &[(1, 100_000, END, 0, 0)]),
             formatter("records from outside its memory", "checked addresses", &format("(call $place (i32.const 65528) (i32.const 1000) (i32.const 1024)) (i32.const -1)"))
@@ -165,7 +181,7 @@ fn runs() {
     );
     let refused = |name: &str, offset: u64, own: u32, records: &[Record], cause: &str| {
         run(name, offset, own, records).refused(format!(
-            "it asked for a placement that cannot be: {cause}\n"
+            "it asked for a placement that cannot be: {cause}: "
         ))
     };
     let records = [(1, 0, 4200, 100, 0)];
@@ -174,7 +190,7 @@ fn runs() {
         let body = format!("{first} {then} {REFUSE} (i32.const -1)");
         let text = format!("{}{}", data(&records), format(&body));
         formatter(name, PLACEMENTS, &text).refused(format!(
-            "it asked for a placement that cannot be: {covers}\n"
+            "it asked for a placement that cannot be: {covers}: "
         ))
     };
     let write = |then: &str| {

@@ -402,3 +402,67 @@ fn digests() {
         ],
     );
 }
+
+/// The contract has no error of a formatter for what it had encoded: its host remembers what was wrong.
+#[test]
+fn refused_encodings_are_told_with_what_is_wrong() {
+    let told = |name: &str, asked: &str, case: u32, what: &str| {
+        let body = format!(
+            "{asked} {} (call $refuse (i32.const 7) (i32.const 2)) (i32.const -2)",
+            refused_as(case)
+        );
+        formatter(name, SETTINGS, &format(&body)).refused(format!(
+            "the formatter 'hostile' says: it asked for an encoding that cannot be: {what}\n"
+        ))
+    };
+    let block = |file: i64, offset: i64, length: i64| {
+        format!("{} {}", span(file, offset, length), encode(ZSTD))
+    };
+    let twice = format!(
+        "{} {} {WELL} {}",
+        one_piece(),
+        place(0, 0, 0),
+        place(0, 65_536, 0)
+    );
+    withstand(
+        "words for refused encodings",
+        vec![
+            told(
+                "a level that is none",
+                &format!("{} {}", span(1, 0, 9), encode([3, 99, 0, 0, 0, 512])),
+                SETTINGS_ERROR,
+                "zstd has no level 99; it has 1 to 22",
+            ),
+            told(
+                "an empty block",
+                &block(1, 0, 0),
+                BLOCK,
+                "block 0 of its batch has an empty span of /data",
+            ),
+            told(
+                "a block past the end of its file",
+                &block(1, 99_999, 2),
+                BLOCK,
+                "block 0 of its batch reaches past the end of its file: 2 bytes of /data from byte 99 999 on; the file has 100 000 bytes",
+            ),
+            told(
+                "a block of a directory",
+                &block(0, 0, 9),
+                BLOCK,
+                "block 0 of its batch is of no file: /, a directory",
+            ),
+            told(
+                "a piece twice",
+                &twice,
+                PIECE,
+                "piece 0, which was placed before",
+            ),
+            told(
+                "a piece that was not told",
+                &place(7, 0, 0),
+                PIECE,
+                "piece 7, of the 0 that it was told",
+            ),
+        ],
+    );
+}

@@ -571,11 +571,14 @@ impl Cell {
             None => {
                 let described = self.guest.described.get();
                 let options = described.map_or(&[][..], |it| &it.options);
-                let refusal = Refusal::new(legible::error(error), request, &local.tree, options);
+                let error = legible::error(error);
+                let denied = local.denied(&error);
+                let refusal = Refusal::new(error, request, &local.tree, options);
                 let guest = &self.guest;
                 let speaker = guest.is_foreign.then(|| guest.name.clone());
                 let refusal = refusal
                     .said_by(speaker)
+                    .denied(denied)
                     .of_size(self.smallest.get().copied());
                 Box::new(refusal).into()
             }

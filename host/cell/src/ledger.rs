@@ -9,6 +9,64 @@ use super::occupied::Occupied;
 /// More separate ranges than any file system writes or places.
 const SCATTERED_LIMIT: usize = 4_000_000;
 
+/// A placement that is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Refused {
+    /// Its number in its batch; how many there are for a run as a whole.
+    pub(super) index: u32,
+    /// The byte of the partition that it was to begin at.
+    pub(super) start: u64,
+    pub(super) cause: Cause,
+}
+
+/// Why a placement is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cause {
+    NotAFile,
+    /// The file has so many bytes.
+    OutsideFile(u64),
+    OutsidePartition,
+    /// The run has fewer bytes of its own than there are to fill before the placement.
+    FewBytes {
+        own: u64,
+        gap: u64,
+    },
+    /// What stands before it in its run ends at this byte of the partition.
+    BeforeItsTurn(u64),
+    Taken(Taken),
+}
+
+/// Bytes of a partition that are taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Taken {
+    pub(super) start: u64,
+    pub(super) end: u64,
+    /// Written, not placed.
+    pub(super) is_written: bool,
+}
+
+impl Refused {
+    fn of(asked: &Placement, index: u32, cause: Cause) -> Self {
+        Self {
+            index,
+            start: asked.partition_offset,
+            cause,
+        }
+    }
+
+    /// The contract's word for it.
+    pub(super) fn error(&self) -> PlaceError {
+        match self.cause {
+            Cause::NotAFile => PlaceError::NotAFile(self.index),
+            Cause::OutsideFile(_) => PlaceError::OutsideFile(self.index),
+            Cause::OutsidePartition | Cause::FewBytes { .. } => {
+                PlaceError::OutsidePartition(self.index)
+            }
+            Cause::BeforeItsTurn(_) | Cause::Taken(_) => PlaceError::Overlap(self.index),
+        }
+    }
+}
+
 /// What of a partition is taken.
 #[derive(Default)]
 pub(super) struct Ledger {
@@ -29,7 +87,7 @@ impl Ledger {
         batch: &[Placement],
         size: u64,
         file_size: impl Fn(u32) -> Option<u64>,
-    ) -> Result<(), PlaceError> {
+    ) -> Result<(), Refused> {
         for (position, (index, asked)) in (0..).zip(batch).enumerate() {
             if let Err(error) = self.place_one(asked, index, size, file_size(asked.file)) {
                 for taken in &batch[..position] {
@@ -58,7 +116,7 @@ impl Ledger {
         index: u32,
         size: u64,
         file_size: Option<u64>,
-    ) -> Result<(), PlaceError> {
+    ) -> Result<(), Refused> {
         let all = length_of(asked, index, file_size)?;
         self.claim(index, asked.partition_offset, all, size)
     }
@@ -74,23 +132,27 @@ impl Ledger {
         batch: &[Placement],
         size: u64,
         file_size: impl Fn(u32) -> Option<u64>,
-    ) -> Result<(), PlaceError> {
+    ) -> Result<(), Refused> {
         let (mut end, mut own) = (offset, own as u64);
         let mut count = 0;
         for asked in batch {
             let length = length_of(asked, count, file_size(asked.file))?;
             let gap = asked.partition_offset.checked_sub(end);
-            let gap = gap.ok_or(PlaceError::Overlap(count))?;
+            let refused = |cause| Refused::of(asked, count, cause);
+            let gap = gap.ok_or_else(|| refused(Cause::BeforeItsTurn(end)))?;
             let rest = own.checked_sub(gap);
-            let start = asked.partition_offset;
-            (end, own) = start
+            own = rest.ok_or_else(|| refused(Cause::FewBytes { own, gap }))?;
+            end = asked
+                .partition_offset
                 .checked_add(length)
-                .zip(rest)
-                .ok_or(PlaceError::OutsidePartition(count))?;
+                .ok_or_else(|| refused(Cause::OutsidePartition))?;
             count += 1;
         }
-        let end = end.checked_add(own);
-        let end = end.ok_or(PlaceError::OutsidePartition(count))?;
+        let end = end.checked_add(own).ok_or(Refused {
+            index: count,
+            start: offset,
+            cause: Cause::OutsidePartition,
+        })?;
         self.claim(count, offset, end - offset, size)
     }
 
@@ -101,13 +163,31 @@ impl Ledger {
         start: u64,
         length: u64,
         size: u64,
-    ) -> Result<(), PlaceError> {
+    ) -> Result<(), Refused> {
+        let refused = |cause| Refused {
+            index,
+            start,
+            cause,
+        };
         let end = start.checked_add(length).filter(|end| *end <= size);
-        let end = end.ok_or(PlaceError::OutsidePartition(index))?;
-        if self.written.overlaps(start, end) || !self.placed.insert(start, end) {
-            return Err(PlaceError::Overlap(index));
+        let end = end.ok_or_else(|| refused(Cause::OutsidePartition))?;
+        let taken = |(start, end), is_written| {
+            refused(Cause::Taken(Taken {
+                start,
+                end,
+                is_written,
+            }))
+        };
+        if let Some(range) = self.written.overlap(start, end) {
+            return Err(taken(range, true));
         }
-        Ok(())
+        match self.placed.overlap(start, end) {
+            Some(range) => Err(taken(range, false)),
+            None => {
+                self.placed.insert(start, end);
+                Ok(())
+            }
+        }
     }
 
     /// Where a write of `length` bytes at `offset` ends, in a partition of `size` bytes. It takes nothing yet.
@@ -153,14 +233,15 @@ impl Ledger {
 }
 
 /// The bytes that a placement takes of the partition.
-fn length_of(asked: &Placement, index: u32, file_size: Option<u64>) -> Result<u64, PlaceError> {
-    let file_size = file_size.ok_or(PlaceError::NotAFile(index))?;
+fn length_of(asked: &Placement, index: u32, file_size: Option<u64>) -> Result<u64, Refused> {
+    let refused = |cause| Refused::of(asked, index, cause);
+    let file_size = file_size.ok_or_else(|| refused(Cause::NotAFile))?;
     let end = asked.file_offset.checked_add(asked.length);
     if end.is_none_or(|end| end > file_size) {
-        return Err(PlaceError::OutsideFile(index));
+        return Err(refused(Cause::OutsideFile(file_size)));
     }
     let all = asked.length.checked_add(u64::from(asked.padding));
-    all.ok_or(PlaceError::OutsidePartition(index))
+    all.ok_or_else(|| refused(Cause::OutsidePartition))
 }
 
 #[cfg(test)]
@@ -184,7 +265,7 @@ mod tests {
         offset: u64,
         own: usize,
         batch: &[Placement],
-    ) -> Result<(), PlaceError> {
+    ) -> Result<(), Refused> {
         ledger.compose(offset, own, batch, SIZE, |file| (file == 1).then_some(100))
     }
 
@@ -231,7 +312,7 @@ mod tests {
             (3099, 1, &[], Overlap(0)),
         ];
         for (offset, own, batch, refused) in batches {
-            let answer = compose(&mut ledger, offset, own, batch);
+            let answer = compose(&mut ledger, offset, own, batch).map_err(|it| it.error());
             assert_eq!(
                 format!("{answer:?}"),
                 format!("{:?}", Err::<(), _>(refused)),

@@ -18,6 +18,7 @@ mod bindings;
 mod cache;
 mod call;
 mod codecs;
+mod denied;
 mod encode;
 mod engine;
 mod error;

@@ -5,10 +5,11 @@ use std::time::Instant;
 
 use wasmtime::Trap;
 
-use cellblock_contract::{Level as LogLevel, Log, Partition};
+use cellblock_contract::{FormatError, Level as LogLevel, Log, Partition, ReadError};
 
 use super::CellError;
 use super::bindings::cellblock::format::progress::{Host, Level};
+use super::denied::Denied;
 use super::encode::Session;
 use super::ledger::Ledger;
 use super::legible::legible;
@@ -33,6 +34,8 @@ pub(super) struct Local {
     pub(super) log: Log,
     /// The first failure of the tree's source, which the guest only knows as `source`.
     pub(super) source_failure: Option<SourceError>,
+    /// What it asked for and did not get.
+    pub(super) denied: Denied,
     /// What it had encoded, if it is a guest that may.
     pub(super) session: Option<Session>,
     /// What it told of a file system, if it is a reader.
@@ -49,6 +52,7 @@ impl Local {
             deadline: None,
             log: Log::default(),
             source_failure: None,
+            denied: Denied::default(),
             session: None,
             taking: None,
         }
@@ -61,6 +65,14 @@ impl Local {
         }
         let session = self.session.as_mut()?;
         session.failure.take().map(CellError::from)
+    }
+
+    /// What was wrong with what the guest asked for, if this is the answer that it got.
+    pub(super) fn denied(&self, error: &FormatError) -> Option<String> {
+        match error {
+            FormatError::Tree(ReadError::Source) => self.session.as_ref()?.denied.clone(),
+            error => self.denied.of(error),
+        }
     }
 
     /// Stops a guest whose time is over; for calls in which the host works for long.

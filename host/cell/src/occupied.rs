@@ -12,12 +12,16 @@ pub(super) struct Occupied {
 impl Occupied {
     /// Whether any byte from `start` to `end` is occupied.
     pub(super) fn overlaps(&self, start: u64, end: u64) -> bool {
-        start < end
-            && self
-                .ranges
-                .range(..end)
-                .next_back()
-                .is_some_and(|(_, occupied_end)| *occupied_end > start)
+        self.overlap(start, end).is_some()
+    }
+
+    /// The last range that is occupied of the bytes from `start` to `end`, if any is.
+    pub(super) fn overlap(&self, start: u64, end: u64) -> Option<(u64, u64)> {
+        if start >= end {
+            return None;
+        }
+        let (first, last) = self.ranges.range(..end).next_back()?;
+        (*last > start).then(|| (start.max(*first), end.min(*last)))
     }
 
     /// Occupies the bytes from `start` to `end`; false, and nothing changed, if any of them is occupied already.
@@ -126,6 +130,12 @@ mod tests {
         assert_eq!(occupied.len(), 2);
         assert!(!occupied.overlaps(5, 10));
         assert!(occupied.overlaps(59, 60) && !occupied.overlaps(60, 61));
+        assert_eq!(occupied.overlap(11, 100), Some((11, 60)));
+        assert_eq!(occupied.overlap(2, 7), Some((2, 5)));
+        assert_eq!(
+            (occupied.overlap(5, 10), occupied.overlap(3, 3)),
+            (None, None)
+        );
     }
 
     #[test]

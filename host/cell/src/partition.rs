@@ -4,6 +4,8 @@
 
 use std::borrow::Cow;
 
+use cellblock_text::{exact, grouped};
+
 use super::files::path::Target;
 use super::files::{CALL, ErrorCode, Fault, Files, Status};
 use super::local::Local;
@@ -11,15 +13,21 @@ use super::state::Services;
 
 impl Local {
     pub(super) fn read_within(
-        &self,
+        &mut self,
         length: u64,
         offset: u64,
     ) -> Result<(Vec<u8>, bool), ErrorCode> {
         let partition = self.partition.as_ref().ok_or(ErrorCode::BadDescriptor)?;
-        let rest = partition
-            .size()
-            .checked_sub(offset)
-            .ok_or(ErrorCode::Invalid)?;
+        let size = partition.size();
+        let Some(rest) = size.checked_sub(offset) else {
+            let what = format!(
+                "a read at byte {}, of {}",
+                grouped(offset),
+                exact(partition.size())
+            );
+            self.denied.partition(ErrorCode::Invalid, what);
+            return Err(ErrorCode::Invalid);
+        };
         let count = length.min(rest).min(CALL.into());
         if self.ledger.placed.overlaps(offset, offset + count) {
             partition.settle().map_err(|_| ErrorCode::Io)?;
@@ -34,9 +42,24 @@ impl Local {
 
     pub(super) fn write_within(&mut self, bytes: &[u8], offset: u64) -> Result<u64, ErrorCode> {
         let partition = self.partition.as_ref().ok_or(ErrorCode::BadDescriptor)?;
-        let end = self
-            .ledger
-            .end_of_write(offset, bytes.len(), partition.size())?;
+        let size = partition.size();
+        let end = match self.ledger.end_of_write(offset, bytes.len(), size) {
+            Ok(end) => end,
+            Err(code) => {
+                let length = bytes.len() as u64;
+                let mut what = format!("a write of {} at byte {}", exact(length), grouped(offset));
+                match self.ledger.placed.overlap(offset, offset.saturating_add(length)) {
+                    Some((start, end)) if code == ErrorCode::Busy => what.push_str(&format!(
+                        ", where {} from byte {} on were placed, and what is placed cannot be written",
+                        exact(end - start),
+                        grouped(start)
+                    )),
+                    _ => what.push_str(&format!(", of a partition that has {}", exact(size))),
+                }
+                self.denied.partition(code, what);
+                return Err(code);
+            }
+        };
         partition.write(offset, bytes).map_err(|_| ErrorCode::Io)?;
         self.ledger.written.cover(offset, end);
         Ok(bytes.len() as u64)

@@ -1,6 +1,7 @@
 //! The contract's `placement`: every request is checked here, on the cell's thread, before it is handed on.
 
 use super::bindings::cellblock::format::placement::{Host, PlaceError, Placement as Requested};
+use super::denied;
 use super::local::{HANDED_ON, Local};
 use cellblock_contract::{Placement, Run};
 use cellblock_tree::NodeId;
@@ -14,8 +15,10 @@ impl Host for Local {
         let taken = self.ledger.place(&batch, partition.size(), |file| {
             tree.file_size(NodeId(file))
         });
-        if let Err(error) = taken {
-            return Ok(Err(error));
+        if let Err(refused) = taken {
+            let what = denied::placement(tree, &batch, &refused, partition.size());
+            self.denied.placement(&refused, what);
+            return Ok(Err(refused.error()));
         }
         self.ledger.check_scattering()?;
         for part in batch.chunks(HANDED_ON) {
@@ -46,8 +49,10 @@ impl Host for Local {
             .compose(offset, own.len(), &batch, size, |file| {
                 tree.file_size(NodeId(file))
             });
-        if let Err(error) = taken {
-            return Ok(Err(error));
+        if let Err(refused) = taken {
+            let what = denied::placement(tree, &batch, &refused, size);
+            self.denied.placement(&refused, what);
+            return Ok(Err(refused.error()));
         }
         self.ledger.check_scattering()?;
         let run = Run {

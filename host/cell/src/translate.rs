@@ -361,7 +361,7 @@ fn node_problem(told: wire::NodeProblem) -> NodeProblem {
     }
 }
 
-fn place_error(told: placement::PlaceError) -> PlaceError {
+pub(super) fn place_error(told: placement::PlaceError) -> PlaceError {
     match told {
         placement::PlaceError::NotAFile(index) => PlaceError::NotAFile(index),
         placement::PlaceError::OutsideFile(index) => PlaceError::OutsideFile(index),

@@ -4,20 +4,24 @@
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SettingsError {
     /// The level is none of the method's.
-    #[error("{method} has no level {level}")]
+    #[error("{method} has no level {level}; it has {levels}")]
     Level {
         /// The method.
         method: &'static str,
         /// The level.
         level: u32,
+        /// Those that it has.
+        levels: &'static str,
     },
     /// The window is none of the method's.
-    #[error("{method} has no window of {window} bytes")]
+    #[error("{method} has no window of {window} bytes; it has {windows}")]
     Window {
         /// The method.
         method: &'static str,
         /// The window in bytes.
         window: u32,
+        /// Those that it has.
+        windows: &'static str,
     },
     /// Only xz has filters.
     #[error("{method} has no filters")]
@@ -26,12 +30,14 @@ pub enum SettingsError {
         method: &'static str,
     },
     /// The method makes no pieces of at most so many bytes.
-    #[error("{method} makes no pieces of at most {limit} bytes")]
+    #[error("{method} makes no pieces of at most {limit} bytes; {limits}")]
     Limit {
         /// The method.
         method: &'static str,
         /// The limit in bytes.
         limit: u32,
+        /// Those that it has.
+        limits: &'static str,
     },
     /// Pieces with a limit are counted in units of at least a sector, and at most that.
     #[error(

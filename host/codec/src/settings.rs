@@ -58,6 +58,17 @@ impl Method {
         }
     }
 
+    /// Its levels in words.
+    const fn levels(self) -> &'static str {
+        match self {
+            Self::Deflate => "1 to 12",
+            Self::Zlib => "1 to 9",
+            Self::Lz4 => "0 to 12",
+            Self::Zstd => "1 to 22",
+            Self::Xz | Self::MicroLzma => "0 to 9 and 100 to 109",
+        }
+    }
+
     fn has_window(self, window: u32) -> bool {
         if window == 0 {
             return true;
@@ -67,6 +78,16 @@ impl Method {
             Self::Deflate | Self::Zlib => window == DEFLATE_WINDOW,
             Self::Zstd => window.is_power_of_two() && (1 << 10..=LARGEST_WINDOW).contains(&window),
             Self::Xz | Self::MicroLzma => (1 << 12..=LARGEST_WINDOW).contains(&window),
+        }
+    }
+
+    /// Its windows in words.
+    const fn windows(self) -> &'static str {
+        match self {
+            Self::Lz4 => "none but 0",
+            Self::Deflate | Self::Zlib => "32768",
+            Self::Zstd => "powers of two from 1024 to 16777216",
+            Self::Xz | Self::MicroLzma => "4096 to 16777216",
         }
     }
 
@@ -154,12 +175,14 @@ impl Settings {
             return Err(SettingsError::Level {
                 method,
                 level: self.level,
+                levels: self.method.levels(),
             });
         }
         if !self.method.has_window(self.window) {
             return Err(SettingsError::Window {
                 method,
                 window: self.window,
+                windows: self.method.windows(),
             });
         }
         if self.filter != Filter::None && self.method != Method::Xz {
@@ -171,6 +194,11 @@ impl Settings {
                 return Err(SettingsError::Limit {
                     method,
                     limit: self.limit,
+                    limits: if self.method.has_limit() {
+                        "they have at least 512, and at most 16777216"
+                    } else {
+                        "it has none with a limit"
+                    },
                 });
             }
             if !(SECTOR..=self.limit).contains(&self.unit) {

@@ -4,6 +4,7 @@ use wasmtime::Trap;
 
 use cellblock_codec::{Filter, Method, Settings};
 use cellblock_contract::PiecePlacement;
+use cellblock_text::exact;
 use cellblock_tree::NodeId;
 
 use super::hashing::Hash;
@@ -12,6 +13,7 @@ use super::task::Span;
 use crate::bindings::cellblock::format::tree::ReadError;
 use crate::bindings::encoding::cellblock::format::digests::{self, Digest};
 use crate::bindings::encoding::cellblock::format::encoding::{self as wire, EncodeError};
+use crate::denied;
 use crate::local::{HANDED_ON, Local};
 
 /// The most pieces in one answer.
@@ -122,14 +124,17 @@ impl Local {
         let told = session.take(index, piece).map_err(refusal)?;
         let length = told.length;
         let all = u64::from(leading) + u64::from(length) + u64::from(padding);
-        if let Err(error) = self
+        if let Err(refused) = self
             .ledger
             .claim(index, partition_offset, all, partition_size)
         {
             if let Some(session) = &mut self.session {
                 session.give_back(piece);
             }
-            return Err(EncodeError::Place(error));
+            let what = format!("piece {piece}, which takes {} in all", exact(all));
+            let what = denied::range(&what, &refused, partition_size);
+            self.denied.placement(&refused, what);
+            return Err(EncodeError::Place(refused.error()));
         }
         Ok(PiecePlacement {
             spool_offset: told.at,

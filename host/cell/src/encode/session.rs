@@ -6,12 +6,14 @@ use std::time::Instant;
 
 use cellblock_codec::{BLOCK_LIMIT, Settings};
 use cellblock_contract::PiecePlacement;
+use cellblock_text::{PathBytes, exact, grouped};
 use cellblock_tree::NodeId;
 
 use super::Failure;
 use super::hashing::{Hash, Hashing, Run};
 use super::pool::{BlockId, Pool};
 use super::task::{Input, Span, Task};
+use crate::denied;
 
 /// What may be asked for beside the content of the tree, in bytes.
 const BUDGET: u64 = 64 << 20;
@@ -61,6 +63,8 @@ pub(crate) struct Session {
     /// The spans that may still be asked for, and the pieces that may still be told.
     spans_left: u64,
     pieces_left: u64,
+    /// What was wrong with what it last asked for and did not get.
+    pub(crate) denied: Option<String>,
     /// Why it failed, which the guest does not know.
     pub(crate) failure: Option<Failure>,
 }
@@ -112,6 +116,7 @@ impl Session {
                 + (content / SMALL_BLOCK).min(MOST_SMALL)
                 + (content / LARGE_BLOCK).min(MOST_LARGE),
             pieces_left: items + (content / BYTES_A_PIECE).min(MOST_PIECES),
+            denied: None,
             failure: None,
         }
     }
@@ -123,11 +128,32 @@ impl Session {
         })
     }
 
+    /// Refuses, and keeps why.
+    fn deny(&mut self, refused: Refused, why: impl Into<String>) -> Refused {
+        self.denied = Some(why.into());
+        refused
+    }
+
     fn spend(&mut self, bytes: u64, spans: usize) -> Result<(), Refused> {
-        let spans = self.spans_left.checked_sub(spans as u64);
-        let left = self.bytes_left.checked_sub(bytes).zip(spans);
-        (self.bytes_left, self.spans_left) = left.ok_or(Refused::Exhausted)?;
+        let spans = spans as u64;
+        let left = self.bytes_left.checked_sub(bytes);
+        let Some(left) = left.zip(self.spans_left.checked_sub(spans)) else {
+            let why = format!(
+                "{} in {} spans, and of what this content may be asked for, {} in {} spans are left",
+                exact(bytes),
+                grouped(spans),
+                exact(self.bytes_left),
+                grouped(self.spans_left)
+            );
+            return Err(self.deny(Refused::Exhausted, why));
+        };
+        (self.bytes_left, self.spans_left) = left;
         Ok(())
+    }
+
+    fn check_settings(&mut self, settings: Settings) -> Result<(), Refused> {
+        let checked = settings.check();
+        checked.map_err(|error| self.deny(Refused::Settings, error.to_string()))
     }
 
     /// Has tasks encoded. Where very many wait already, it waits with them.
@@ -152,18 +178,45 @@ impl Session {
         }
     }
 
-    /// The bytes of a block, if it can be.
-    fn check(&self, spans: &[Span]) -> Option<u64> {
+    /// The bytes of a block.
+    ///
+    /// # Errors
+    /// Why it cannot be.
+    fn check(&self, spans: &[Span]) -> Result<u64, String> {
+        let tree = self.pool.tree();
         let mut bytes: u64 = 0;
         for span in spans {
-            let size = self.pool.tree().file_size(span.file)?;
-            let end = span.offset.checked_add(span.length)?;
-            bytes = bytes.checked_add(span.length)?;
-            if span.length == 0 || end > size || bytes > BLOCK_LIMIT as u64 {
-                return None;
+            let Some(size) = tree.file_size(span.file) else {
+                let node = denied::node(tree, span.file.0);
+                return Err(format!("is of no file: {node}"));
+            };
+            let path = || PathBytes(tree.path(span.file));
+            if span.length == 0 {
+                return Err(format!("has an empty span of {}", path()));
+            }
+            let end = span.offset.checked_add(span.length);
+            if end.is_none_or(|end| end > size) {
+                return Err(format!(
+                    "reaches past the end of its file: {} of {} from byte {} on; the file has {}",
+                    exact(span.length),
+                    path(),
+                    grouped(span.offset),
+                    exact(size)
+                ));
+            }
+            bytes = bytes.saturating_add(span.length);
+            if bytes > BLOCK_LIMIT as u64 {
+                return Err(format!(
+                    "has at least {}, and may have {}",
+                    exact(bytes),
+                    grouped(BLOCK_LIMIT as u64)
+                ));
             }
         }
-        (bytes > 0).then_some(bytes)
+        match bytes {
+            0 => Err("is empty".to_owned()),
+            bytes => Ok(bytes),
+        }
     }
 
     /// Has blocks encoded: as many as there are `counts`, each of so many of the `spans`.
@@ -174,22 +227,38 @@ impl Session {
         spans: &[Span],
         deadline: Option<Instant>,
     ) -> Result<(), Refused> {
-        settings.check().map_err(|_| Refused::Settings)?;
+        self.check_settings(settings)?;
         let mut rest = spans;
         let mut bytes = 0;
         for (index, count) in (0..).zip(counts) {
             let split = usize::try_from(*count)
                 .ok()
                 .and_then(|count| rest.split_at_checked(count));
-            let (block, behind) = split.ok_or(Refused::Block(index))?;
-            bytes += self.check(block).ok_or(Refused::Block(index))?;
+            let checked = split.map(|(block, behind)| (self.check(block), behind));
+            let (block, behind) = checked.unwrap_or_else(|| {
+                let left = grouped(rest.len() as u64);
+                (
+                    Err(format!("is of {count} spans, where {left} are left")),
+                    rest,
+                )
+            });
+            bytes += block.map_err(|why| {
+                self.deny(
+                    Refused::Block(index),
+                    format!("block {index} of its batch {why}"),
+                )
+            })?;
             rest = behind;
         }
         if !rest.is_empty() {
             // The number is for the message alone.
-            return Err(Refused::Block(
-                u32::try_from(counts.len()).unwrap_or(u32::MAX),
-            ));
+            let index = u32::try_from(counts.len()).unwrap_or(u32::MAX);
+            let why = format!(
+                "its blocks are of {} spans, and it gave {}",
+                grouped((spans.len() - rest.len()) as u64),
+                grouped(spans.len() as u64)
+            );
+            return Err(self.deny(Refused::Block(index), why));
         }
         self.spend(bytes, spans.len())?;
         let mut rest = spans;
@@ -235,7 +304,12 @@ impl Session {
                 break;
             };
             let left = self.pieces_left.checked_sub(pieces.len() as u64);
-            self.pieces_left = left.ok_or(Refused::Exhausted)?;
+            self.pieces_left = left.ok_or_else(|| {
+                self.deny(
+                    Refused::Exhausted,
+                    "more pieces than this content may become",
+                )
+            })?;
             self.told += pieces.len();
             for piece in pieces {
                 self.pieces.push(Told {
@@ -257,15 +331,36 @@ impl Session {
     }
 
     /// A piece that can be placed.
-    fn kept(&self, piece: u32) -> Option<Told> {
-        let told = self.pieces.get(piece as usize)?;
-        told.can_be_placed.then_some(*told)
+    ///
+    /// # Errors
+    /// Why it cannot.
+    fn kept(&self, piece: u32) -> Result<Told, String> {
+        let told = self.pieces.get(piece as usize).ok_or_else(|| {
+            let count = grouped(self.pieces.len() as u64);
+            format!("piece {piece}, of the {count} that it was told")
+        })?;
+        if told.length == 0 {
+            return Err(format!(
+                "piece {piece}, which was not kept, since it is no shorter than its content"
+            ));
+        }
+        if !told.can_be_placed {
+            return Err(format!("piece {piece}, which was placed before"));
+        }
+        Ok(*told)
     }
 
     /// The bytes of a piece that was kept and not placed.
     pub(super) fn bytes(&mut self, piece: u32) -> Result<Vec<u8>, Refused> {
-        let short = self.kept(piece).filter(|told| told.length <= LARGEST_BYTES);
-        let told = short.ok_or(Refused::Piece(0))?;
+        let short = self.kept(piece).and_then(|told| match told.length {
+            0..=LARGEST_BYTES => Ok(told),
+            length => Err(format!(
+                "the bytes of piece {piece}, which has {}, and {} can be given",
+                exact(u64::from(length)),
+                grouped(u64::from(LARGEST_BYTES))
+            )),
+        });
+        let told = short.map_err(|why| self.deny(Refused::Piece(0), why))?;
         let mut bytes = vec![0; told.length as usize];
         let read = self.pool.read(told.at, &mut bytes);
         self.keep(read)?;
@@ -274,7 +369,8 @@ impl Session {
 
     /// Takes the piece that the placement at `index` asks for.
     pub(super) fn take(&mut self, index: u32, piece: u32) -> Result<Told, Refused> {
-        let told = self.kept(piece).ok_or(Refused::Piece(index))?;
+        let told = self.kept(piece);
+        let told = told.map_err(|why| self.deny(Refused::Piece(index), why))?;
         self.pieces[piece as usize].can_be_placed = false;
         Ok(told)
     }
@@ -300,13 +396,24 @@ impl Session {
         inputs: Vec<Vec<u8>>,
         deadline: Option<Instant>,
     ) -> Result<Vec<Vec<u8>>, Refused> {
-        if settings.check().is_err() || settings.limit != 0 {
-            return Err(Refused::Settings);
+        self.check_settings(settings)?;
+        if settings.limit != 0 {
+            let why = format!(
+                "its own bytes in pieces of {}, and they become one piece each",
+                exact(u64::from(settings.limit))
+            );
+            return Err(self.deny(Refused::Settings, why));
         }
         let fits = |input: &Vec<u8>| (1..=LARGEST_OWN).contains(&input.len());
         if let Some(index) = inputs.iter().position(|input| !fits(input)) {
+            let why = format!(
+                "input {index} of its own bytes has {}, of 1 to {}",
+                exact(inputs[index].len() as u64),
+                grouped(LARGEST_OWN as u64)
+            );
             // The number is for the message alone.
-            return Err(Refused::Block(u32::try_from(index).unwrap_or(u32::MAX)));
+            let index = u32::try_from(index).unwrap_or(u32::MAX);
+            return Err(self.deny(Refused::Block(index), why));
         }
         let bytes = inputs.iter().map(|input| input.len() as u64).sum();
         self.spend(bytes, inputs.len())?;

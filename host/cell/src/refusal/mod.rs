@@ -61,6 +61,8 @@ pub struct Refusal {
     options: Vec<OptionDescription>,
     /// The formatter, if somebody brought it: its words are told from the program's own.
     speaker: Option<String>,
+    /// What was wrong with what it asked for, if that is why the host refused it.
+    denied: Option<String>,
     /// The smallest size in bytes that the formatter has measured.
     smallest: Option<u64>,
 }
@@ -91,6 +93,7 @@ impl Refusal {
             times: None,
             stamp: None,
             speaker: None,
+            denied: None,
             smallest: None,
         }
     }
@@ -98,6 +101,12 @@ impl Refusal {
     /// The same as the words of a formatter that somebody brought, if it is one.
     pub(super) fn said_by(mut self, speaker: Option<String>) -> Self {
         self.speaker = speaker;
+        self
+    }
+
+    /// The same of a formatter that asked for what the host refused, since that was wrong with it.
+    pub(super) fn denied(mut self, what: Option<String>) -> Self {
+        self.denied = what;
         self
     }
 
@@ -157,6 +166,7 @@ impl Refusal {
             label: request.label.clone(),
             error,
             speaker: None,
+            denied: None,
             smallest: None,
         }
     }
@@ -197,6 +207,12 @@ impl Refusal {
             Some(_) => "it",
             None => "the formatter",
         }
+    }
+
+    /// What was wrong with what it asked for, behind the code that it got.
+    fn details(&self) -> String {
+        let details = self.denied.as_ref().map(|what| format!(": {what}"));
+        details.unwrap_or_default()
     }
 
     /// The formatter's option of this name.
@@ -438,23 +454,29 @@ impl fmt::Display for Refusal {
                 write!(f, "{subject} asked for content outside a file")
             }
             // Of what failed here, the reason is known, and told in its place.
-            FormatError::Tree(ReadError::Source) => {
-                f.write_str("content could not be read, although all that was asked for was")
-            }
+            FormatError::Tree(ReadError::Source) => match &self.denied {
+                Some(what) => write!(f, "{subject} asked for an encoding that cannot be: {what}"),
+                None => {
+                    f.write_str("content could not be read, although all that was asked for was")
+                }
+            },
             FormatError::Placement(error) => write!(
                 f,
-                "{subject} asked for a placement that cannot be: {}",
+                "{subject} asked for a placement that cannot be: {}{}",
                 match error {
                     PlaceError::NotAFile(_) => "it is of no file",
                     PlaceError::OutsideFile(_) => "it reaches past the end of its file",
                     PlaceError::OutsidePartition(_) => "it reaches past the end of the partition",
                     PlaceError::Overlap(_) => "it covers other content",
                     PlaceError::Failed => "the content could not be copied",
-                }
+                },
+                self.details()
             ),
-            FormatError::Partition(code) => {
-                write!(f, "{subject} could not use its partition: {code}")
-            }
+            FormatError::Partition(code) => write!(
+                f,
+                "{subject} could not use its partition: {code}{}",
+                self.details()
+            ),
         }
     }
 }
