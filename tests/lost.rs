@@ -3,9 +3,10 @@
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::process::Command;
 
 use crate::support::bench::program;
-use crate::support::{Ability, Bench, Outcome, judge, lacks, trace};
+use crate::support::{Ability, Bench, Outcome, is_root, judge, lacks, trace};
 
 const SPEC: &str = "[[partition]]\nname = \"data\"\ntype = \"linux\"\nsize = \"4MiB\"\n";
 
@@ -269,6 +270,100 @@ fn a_record_that_cannot_be_written_leaves_the_image_that_was() {
         let kept = fs::read_to_string(bench.path("disk.img")).unwrap();
         assert_eq!(kept, "the one before", "{record}");
     }
+}
+
+#[test]
+fn what_cannot_be_replaced_is_found_before_anything_is() {
+    if !is_root() {
+        return lacks(
+            Ability::Superuser,
+            "files of others, and what chattr makes of files",
+        );
+    }
+    let (Some(setpriv), Some(chattr)) = (judge("setpriv"), judge("chattr")) else {
+        return;
+    };
+    let bench = crate::unprivileged::bench();
+    let shared = bench.path("out");
+    std::os::unix::fs::chown(&shared, Some(0), Some(0)).unwrap();
+    fs::set_permissions(&shared, fs::Permissions::from_mode(0o1777)).unwrap();
+    for (name, attribute, why) in [
+        (
+            "others",
+            None,
+            "it belongs to user 0, and its folder lets only owners replace files",
+        ),
+        (
+            "fixed",
+            Some("+i"),
+            "it is immutable; `chattr -i` ends that",
+        ),
+        (
+            "growing",
+            Some("+a"),
+            "it can only be appended to; `chattr -a` ends that",
+        ),
+    ] {
+        let taken = shared.join(name);
+        fs::write(&taken, "the one before").unwrap();
+        let set = |attribute: &str| {
+            let mut command = Command::new(chattr.program());
+            assert!(
+                command
+                    .arg(attribute)
+                    .arg(&taken)
+                    .status()
+                    .unwrap()
+                    .success()
+            );
+        };
+        if let Some(attribute) = attribute {
+            std::os::unix::fs::chown(&taken, Some(65534), None).unwrap();
+            set(attribute);
+        }
+        for others in [
+            ["-o", "out/new.img", "-o"],
+            ["--json", "out/new.json", "-o"],
+        ] {
+            let mut command = Command::new(setpriv.program());
+            command.args(crate::unprivileged::without_rights());
+            command.current_dir(bench.folder()).arg("./cellblock");
+            command
+                .args(["mkfs", "swap", "--size", "1MiB", "-q"])
+                .args(others);
+            let output = command.arg(&taken).output().unwrap();
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(output.status.code(), Some(2), "{name}: {said}");
+            assert!(
+                said.contains("cannot be replaced: ") && said.contains(why),
+                "{said}"
+            );
+        }
+        if let Some(attribute) = attribute {
+            set(&attribute.replace('+', "-"));
+        }
+        assert_eq!(fs::read_to_string(&taken).unwrap(), "the one before");
+        fs::remove_file(&taken).unwrap();
+        assert!(crate::support::bench::names(&shared).is_empty());
+    }
+}
+
+#[test]
+fn outputs_that_are_new_already_are_named_where_a_later_one_fails() {
+    let bench = Bench::new();
+    let mut command = bench.cellblock();
+    command.args([
+        "mkfs", "swap", "--size", "1MiB", "-q", "-o", "new.img", "-o", "-",
+    ]);
+    command.stdout(fs::File::create("/dev/full").unwrap());
+    let outcome = Outcome::of(&mut command);
+    assert_eq!(outcome.code, Some(1), "{}", outcome.stderr);
+    let told = outcome
+        .stderr
+        .trim_end()
+        .ends_with("; new.img is new already");
+    assert_eq!(told, bench.path("new.img").exists(), "{}", outcome.stderr);
+    assert!(told);
 }
 
 #[test]

@@ -14,7 +14,7 @@ use cellblock_spec::SpecError;
 use cellblock_table::TableError;
 use cellblock_tree::source::SourceError;
 
-/// Why there is no image. Whatever had its name before is as it was.
+/// Why there is no image. Whatever had its name before is as it was, but for what [`Error::Later`] names.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The spec cannot be understood.
@@ -53,6 +53,14 @@ pub enum Error {
         output: String,
         /// The reason.
         reason: ImageError,
+    },
+    /// An output cannot have its name, and outputs before it have theirs.
+    #[error("{reason}; {} already", named(.before))]
+    Later {
+        /// The outputs that have their names.
+        before: Vec<String>,
+        /// Why this one cannot.
+        reason: Box<Error>,
     },
     /// An image that exists cannot be changed or read as asked.
     #[error(transparent)]
@@ -95,6 +103,13 @@ impl From<KernelError> for PartitionError {
             KernelError::Template(error) => Self::Template(error),
             error => Self::Kernel(error),
         }
+    }
+}
+
+fn named(outputs: &[String]) -> String {
+    match outputs {
+        [output] => format!("{output} is new"),
+        outputs => format!("{} are new", outputs.join(", ")),
     }
 }
 

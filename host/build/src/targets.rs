@@ -128,8 +128,16 @@ impl Packed {
     /// # Errors
     /// [`Error`] for the first that fails; what had that name, and those behind it, are as they were.
     pub fn deliver(self) -> Result<(), Error> {
+        let mut before = Vec::new();
         for (output, image) in self.files {
-            deliver(&output, image, self.durability, &*self.progress)?;
+            match deliver(&output, image, self.durability, &*self.progress) {
+                Ok(()) => before.push(output.to_string()),
+                Err(error) if before.is_empty() => return Err(error),
+                Err(error) => {
+                    let reason = Box::new(error);
+                    return Err(Error::Later { before, reason });
+                }
+            }
         }
         Ok(())
     }

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use super::Obstacle;
 use cellblock_text::{exact, grouped};
 use cellblock_tree::source::SourceError;
 
@@ -23,6 +24,14 @@ pub enum ImageError {
     NotAFile {
         /// The name.
         path: PathBuf,
+    },
+    /// The file that has the image's name cannot be replaced.
+    #[error("{}: cannot be replaced: {obstacle}", path.display())]
+    Held {
+        /// The name.
+        path: PathBuf,
+        /// Why.
+        obstacle: Obstacle,
     },
     /// A folder that is to be made is there, and not empty.
     #[error("{}: is there already and not empty; name another folder, or remove it", path.display())]
@@ -226,6 +235,7 @@ impl ImageError {
             Self::Open { source, .. } | Self::Create { source, .. } => leads_nowhere(source),
             Self::IsDirectory { .. }
             | Self::NotAFile { .. }
+            | Self::Held { .. }
             | Self::FolderTaken { .. }
             | Self::Dangling { .. }
             | Self::NotChangeable { .. }

@@ -14,7 +14,7 @@ use rustix::io::Errno;
 use sha2::{Digest as _, Sha256};
 
 use super::existing::is_same;
-use super::{Copying, ImageError, PartitionFile, Scratch, Sink, copy, scratch};
+use super::{Copying, ImageError, Obstacle, PartitionFile, Scratch, Sink, copy, scratch};
 
 /// The bytes that are handed to a sink at a time.
 const DRAINED: usize = 1 << 20;
@@ -315,7 +315,7 @@ impl Image {
 /// target.
 ///
 /// # Errors
-/// [`ImageError`] if it is a directory's or a device's, or its folder is not there.
+/// [`ImageError`] if it is a directory's or a device's or that of a file which cannot be replaced, or its folder is not there.
 pub fn target(path: &Path) -> Result<PathBuf, ImageError> {
     let create_error = |source| ImageError::Create {
         folder: Scratch::beside(path).folder().to_owned(),
@@ -350,7 +350,13 @@ pub fn target(path: &Path) -> Result<PathBuf, ImageError> {
     match fs::metadata(&target) {
         Ok(metadata) if metadata.is_dir() => Err(ImageError::IsDirectory { path: target }),
         Ok(metadata) if !metadata.is_file() => Err(ImageError::NotAFile { path: target }),
-        Ok(_) => Ok(target),
+        Ok(_) => match Obstacle::of(&target) {
+            Some(obstacle) => Err(ImageError::Held {
+                path: path.to_owned(),
+                obstacle,
+            }),
+            None => Ok(target),
+        },
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             if path.file_name().is_none() {
                 return Err(ImageError::IsDirectory { path: target });
