@@ -33,7 +33,7 @@ pub(super) fn run(init: &Init) -> Result<(), Failure> {
     let example = EXAMPLE.replace("image.toml", &printable(&name.to_string()));
     file.write_all(example.as_bytes()).map_err(failed)?;
     if init.json {
-        return print_json(&json!({ "file": init.file }));
+        return print_json(&json!({ "file": init.file.display().to_string() }));
     }
     print(&format!(
         "{name}: written; change it, and run `cellblock build {name}`\n"

@@ -20,7 +20,7 @@ pub(super) fn run(manual: &Manual) -> Result<(), Failure> {
     for (name, page) in pages_of().map_err(Failure::failed)? {
         let path = manual.directory.join(name);
         write(&path, &page)?;
-        pages.push(path);
+        pages.push(path.display().to_string());
     }
     if manual.json {
         return print_json(&json!({ "files": pages }));
