@@ -219,3 +219,44 @@ fn file_systems_of_two_sizes_in_one_partition_differ_in_nothing_behind_them() {
         outcome.stderr
     );
 }
+
+/// A file system at a place that was merely guessed.
+#[test]
+fn that_sectors_may_be_larger_is_said_where_nothing_is_found_on_an_mbr() {
+    let bench = bench();
+    let spec = |content: &str, size: &str| {
+        format!(
+            "[disk]\ntable = \"mbr\"\nsector-size = {size}\n[[partition]]\nname = \"root\"\ntype = \"linux\"\nsize = \"16MiB\"\n\
+             filesystem = \"ext4\"\ncontent = [{content}]\n"
+        )
+    };
+    bench.write("image.toml", spec("{ directory = \"root\" }", "4096"));
+    bench.done(&["build", "image.toml", "-q", "-o", "large.img"]);
+    let from = "{ image = \"large.img\", partition = \"1\" }";
+    bench.write("image.toml", spec(from, "512"));
+    let outcome = bench.run(&["build", "image.toml", "-o", "new.img"]);
+    assert_eq!(outcome.code, Some(2), "{}", outcome.stderr);
+    let told = "`cellblock cut --sector-size 4096`";
+    assert!(outcome.stderr.contains(told), "{}", outcome.stderr);
+    // That is what to do.
+    let cut = [
+        "cut",
+        "large.img",
+        "1",
+        "--sector-size",
+        "4096",
+        "-o",
+        "one.img",
+    ];
+    bench.done(&cut);
+    bench.write("image.toml", spec("{ image = \"one.img\" }", "512"));
+    bench.done(&["build", "image.toml", "-q", "-o", "new.img"]);
+    let said = ["ls", "large.img:1", "--sector-size", "4096"];
+    assert!(bench.done(&said).contains("etc"));
+    let outcome = bench.run(&["ls", "large.img:1"]);
+    assert!(
+        outcome.stderr.contains("--sector-size 4096"),
+        "{}",
+        outcome.stderr
+    );
+}

@@ -16,11 +16,15 @@ use crate::existing::{OpenedImage, is_without_table};
 use cellblock_cell::{CellError, Guest, ReadVolume, Runtime};
 use cellblock_contract::{Level, Log, LogLine, ReaderError, Volume};
 use cellblock_image::{ImageError, PartitionBlocks, Superblock};
-use cellblock_table::{Finding, SectorSize, Selector, Severity};
+use cellblock_table::{Finding, Scheme, SectorSize, Selector, Severity};
 use cellblock_text::{PathBytes, exact};
 use cellblock_tree::source::{OpenedDisk, Source, SourceError, What};
 use cellblock_tree::volume::{Blocks, Decoders};
 use cellblock_tree::{NodeId, Tree};
+
+/// What is to be said where nothing is found on a disk whose table has no size of sectors.
+const SECTORS: &str = "; an MBR does not say how large a sector is, and 512 bytes are taken: if this disk has sectors of 4096, \
+    add --sector-size 4096, or where there is no such option, name the file that `cellblock cut --sector-size 4096` makes of the partition";
 
 /// A file system in an image.
 #[derive(Clone, Debug)]
@@ -87,10 +91,14 @@ pub enum ReadingError {
     },
     /// What is there is not known, or no reader reads it.
     #[error(
-        "{called} holds {}; there are readers of {known}, and --reader NAME=FILE.wasm brings one",
+        "{called} holds {}; there are readers of {known}, and --reader NAME=FILE.wasm brings one{}",
         match found {
             Some(found) => format!("{found}, which no reader reads"),
             None => "no file system that is known".to_owned(),
+        },
+        match guessed {
+            true => SECTORS,
+            false => "",
         }
     )]
     NoReader {
@@ -100,6 +108,8 @@ pub enum ReadingError {
         found: Option<String>,
         /// What can be read.
         known: String,
+        /// Whether the place follows from a size of sectors that is merely the usual one.
+        guessed: bool,
     },
     /// A file in it cannot be read.
     #[error(transparent)]
@@ -218,6 +228,8 @@ struct Located {
     called: String,
     place: Range<u64>,
     findings: Vec<Finding>,
+    /// Whether the place follows from a size of sectors that is merely the usual one.
+    guessed: bool,
 }
 
 impl Readers {
@@ -273,6 +285,7 @@ impl Readers {
             called: image.path.display().to_string(),
             place,
             findings: Vec::new(),
+            guessed: false,
         };
         self.open_located(runtime, image, located, true)
     }
@@ -288,6 +301,7 @@ impl Readers {
             called,
             place,
             findings,
+            guessed,
         } = located;
         let end = place.end.min(image.existing.size());
         let start = place.start.min(end);
@@ -305,7 +319,21 @@ impl Readers {
                 })
             })
         };
-        let guest = self.choose(runtime, &called, &blocks, &find)?;
+        let chosen = self.choose(runtime, &called, &blocks, &find);
+        let guest = chosen.map_err(|error| match error {
+            ReadingError::NoReader {
+                called,
+                found: None,
+                known,
+                ..
+            } => ReadingError::NoReader {
+                called,
+                found: None,
+                known,
+                guessed,
+            },
+            error => error,
+        })?;
         let name = Path::new(&called);
         let read = guest.read_volume(&blocks, name, extents).map_err(failed)?;
         let ReadVolume { volume, tree, log } = read;
@@ -396,6 +424,7 @@ impl Readers {
                     called: called.to_owned(),
                     found: kind.map(str::to_owned),
                     known: known.join(", "),
+                    guessed: false,
                 })
             }
         }
@@ -446,6 +475,7 @@ fn locate(image: &OpenedImage, partition: Option<&Selector>) -> Result<Located, 
                     called: name,
                     place: 0..image.existing.size(),
                     findings: Vec::new(),
+                    guessed: false,
                 }),
                 Some(partition) => Err(ReadingError::NoPartitions {
                     image: name,
@@ -483,6 +513,7 @@ fn locate(image: &OpenedImage, partition: Option<&Selector>) -> Result<Located, 
     Ok(Located {
         called: format!("{name}: partition {}", partition.called()),
         place: table.place_of(&partition),
+        guessed: table.scheme() == Scheme::Mbr && !image.says_sector_size(),
         findings: findings
             .filter(|one| one.severity() != Severity::Advice)
             .cloned()

@@ -75,6 +75,11 @@ impl OpenedImage {
         Ok(self.table.get_or_init(|| decoded))
     }
 
+    /// Whether somebody, or the disk itself, says how large its sectors are.
+    pub(crate) fn says_sector_size(&self) -> bool {
+        self.sector_size.is_some() || self.existing.sector_size().is_some()
+    }
+
     /// What of a range the image has.
     pub(crate) fn blocks(self: &Arc<Self>, place: &Range<u64>) -> ImageBlocks {
         let end = place.end.min(self.existing.size());
