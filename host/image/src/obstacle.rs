@@ -9,8 +9,6 @@ use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags};
 use rustix::process::geteuid;
 use rustix::thread::{CapabilitySet, capabilities};
 
-use super::Scratch;
-
 /// The bit of a folder in which only owners remove files (`S_ISVTX`).
 const STICKY: u32 = 0o1000;
 
@@ -49,7 +47,8 @@ impl Obstacle {
         if status.stx_attributes.contains(StatxAttributes::APPEND) {
             return Some(Self::AppendOnly);
         }
-        let folder = fs::metadata(Scratch::beside(path).folder()).ok()?;
+        let parent = path.parent().filter(|it| !it.as_os_str().is_empty());
+        let folder = fs::metadata(parent.unwrap_or(Path::new("."))).ok()?;
         let user = geteuid().as_raw();
         let is_owner = [status.stx_uid, folder.uid()].contains(&user);
         (folder.mode() & STICKY != 0 && !is_owner && !may_act_as_owner())
