@@ -100,25 +100,26 @@ fn the_image_of_a_spec_without_a_name_is_a_disk() {
     assert_eq!(bench.names(), ["disk.img"]);
 }
 
+/// What a command prints that gets `input` through a pipe.
+fn piped(bench: &Bench, arguments: &[&str], input: &[u8]) -> Vec<u8> {
+    let mut child = bench
+        .cellblock()
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(input).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{arguments:?}");
+    output.stdout
+}
+
 #[test]
 fn an_image_goes_to_standard_output_and_a_partition_comes_from_standard_input() {
     let bench = Bench::new();
     bench.write("image.toml", SPEC);
-    let output = |arguments: &[&str], input: &[u8]| {
-        use std::io::Write as _;
-        use std::process::Stdio;
-        let mut child = bench
-            .cellblock()
-            .args(arguments)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        child.stdin.take().unwrap().write_all(input).unwrap();
-        let output = child.wait_with_output().unwrap();
-        assert!(output.status.success(), "{arguments:?}");
-        output.stdout
-    };
+    let output = |arguments: &[&str], input: &[u8]| piped(&bench, arguments, input);
     let streamed = output(&["build", "image.toml", "-o", "-"], b"");
     let outcome = bench.run(&["build", "-q", "-o", "disk.img"]);
     assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
@@ -274,8 +275,6 @@ fn a_file_system_is_named_in_either_spelling() {
 
 #[test]
 fn what_comes_through_a_pipe_is_content_and_an_image_leaves_through_one() {
-    use std::io::Write as _;
-    use std::process::Stdio;
     let bench = Bench::new();
     let archive = crate::content::archive::Archive::new()
         .with("motd", b'0', b"hello")
@@ -290,18 +289,8 @@ fn what_comes_through_a_pipe_is_content_and_an_image_leaves_through_one() {
         "00000000000000000000000000000001",
     ];
     let streamed = |content: &str, input: &[u8]| {
-        let mut child = bench
-            .cellblock()
-            .args(arguments)
-            .args(["--content", content, "-o", "-"])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        child.stdin.take().unwrap().write_all(input).unwrap();
-        let output = child.wait_with_output().unwrap();
-        assert!(output.status.success(), "{content}");
-        output.stdout
+        let ends = ["--content", content, "-o", "-"];
+        piped(&bench, &[&arguments[..], &ends].concat(), input)
     };
     let dump = b"/ 0 40755 2 0 0 0 1.0 - - -\n/motd 5 100644 1 0 0 0 1.0 - hello -\n";
     bench.write("root.dump", dump);

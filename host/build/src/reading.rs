@@ -320,19 +320,16 @@ impl Readers {
             })
         };
         let chosen = self.choose(runtime, &called, &blocks, &find);
-        let guest = chosen.map_err(|error| match error {
-            ReadingError::NoReader {
-                called,
+        let guest = chosen.map_err(|mut error| {
+            if let ReadingError::NoReader {
                 found: None,
-                known,
+                guessed: told,
                 ..
-            } => ReadingError::NoReader {
-                called,
-                found: None,
-                known,
-                guessed,
-            },
-            error => error,
+            } = &mut error
+            {
+                *told = guessed;
+            }
+            error
         })?;
         let name = Path::new(&called);
         let read = guest.read_volume(&blocks, name, extents).map_err(failed)?;

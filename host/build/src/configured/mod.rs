@@ -42,13 +42,11 @@ pub(crate) fn values(image: &ImageInfo) -> Vec<(String, Fact)> {
         stop_signal,
     } = config;
     let command: Vec<&str> = config.command().collect();
-    let in_shell = |words: &[&str]| join(words.iter().map(|word| shell(word)));
-    let all = |words: &[String]| join(words.iter().map(|word| shell(word)));
     let working_directory = or(working_dir, "/");
     let mut values = Values::default();
     values.known("command", in_shell(&command));
-    values.known("entrypoint", all(entrypoint));
-    values.known("cmd", all(cmd));
+    values.known("entrypoint", in_shell(entrypoint));
+    values.known("cmd", in_shell(cmd));
     let variables: Result<Vec<String>, String> = env.iter().map(|entry| variable(entry)).collect();
     values.add("environment", variables.map(|all| all.join(" ")));
     values.add("systemd.command", systemd_command(command.into_iter()));
@@ -69,6 +67,10 @@ pub(crate) fn values(image: &ImageInfo) -> Vec<(String, Fact)> {
         values.text(&format!("labels.{name}"), value);
     }
     values.0
+}
+
+fn in_shell<W: AsRef<str>>(words: &[W]) -> String {
+    join(words.iter().map(|word| shell(word.as_ref())))
 }
 
 #[derive(Default)]

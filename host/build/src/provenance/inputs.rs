@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, Read as _};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
@@ -145,13 +145,19 @@ pub(super) fn of_file(path: &Path) -> Result<(String, Seen), InputError> {
         path: path.to_owned(),
         source,
     };
-    let mut file = File::open(path).map_err(failed)?;
+    let file = File::open(path).map_err(failed)?;
     let seen = Seen::of(&file).map_err(failed)?;
+    let digest = digest(file).map_err(failed)?;
+    Ok((digest, seen))
+}
+
+/// The SHA-256 digest of all that can be read.
+pub(super) fn digest(mut source: impl Read) -> io::Result<String> {
     let mut hash = Sha256::new();
     let mut buffer = vec![0; BUFFER];
     loop {
-        match file.read(&mut buffer).map_err(failed)? {
-            0 => return Ok((hexadecimal(&hash.finalize()), seen)),
+        match source.read(&mut buffer)? {
+            0 => return Ok(hexadecimal(&hash.finalize())),
             count => hash.update(&buffer[..count]),
         }
     }

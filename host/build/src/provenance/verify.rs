@@ -2,24 +2,20 @@
 
 use std::fmt;
 use std::fs::File;
-use std::io;
+use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
 use serde::Serialize;
-use sha2::{Digest as _, Sha256};
 
-use super::inputs::of_file;
+use super::inputs::{digest, of_file};
 use super::statement::{Resource, guests, of_input, of_partition};
 use super::{Input, Statement};
 use crate::Assembled;
 use crate::differing;
 use cellblock_table::gaps;
-use cellblock_text::{grouped, hexadecimal, printable};
-
-/// The bytes that are hashed at once.
-const BUFFER: usize = 1 << 20;
+use cellblock_text::{grouped, printable};
 
 /// What came of building once more.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -238,7 +234,7 @@ fn of_partitions(
                 _ => None,
             };
             let of_image = match image {
-                Some(image) if was == is && first.is_some() => Some(digest(image, range)?),
+                Some(image) if was == is && first.is_some() => Some(digest_of(image, range)?),
                 _ => None,
             };
             if was != is || first.is_some() {
@@ -288,18 +284,9 @@ fn around(built: &Assembled, image: &File) -> io::Result<Option<Difference>> {
 }
 
 /// The SHA-256 digest of a range of a file, as far as it goes.
-fn digest(file: &File, range: Range<u64>) -> io::Result<String> {
-    let end = file.metadata()?.len().clamp(range.start, range.end);
-    let mut hash = Sha256::new();
-    let mut buffer = vec![0; BUFFER];
-    let mut at = range.start;
-    while at < end {
-        let count = usize::try_from(end - at).map_or(BUFFER, |left| left.min(BUFFER));
-        file.read_exact_at(&mut buffer[..count], at)?;
-        hash.update(&buffer[..count]);
-        at += count as u64;
-    }
-    Ok(hexadecimal(&hash.finalize()))
+fn digest_of(mut file: &File, range: Range<u64>) -> io::Result<String> {
+    file.seek(SeekFrom::Start(range.start))?;
+    digest(file.take(range.end - range.start))
 }
 
 /// The first byte of the range that the two files do not have in common.

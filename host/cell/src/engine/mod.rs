@@ -240,21 +240,13 @@ impl<S: Services> Compiled<S> {
         }
         match (&self.code, call) {
             (Code::Formatter(formatter), call) => {
-                let engine = formatter.engine();
-                let mut store = store(engine, State::new(services, limits), limits);
-                store.limiter(|state| &mut state.limiter);
-                let returned = formatter.call(&mut store, call);
-                let state = store.into_data();
-                (ended(returned, state.limiter), state.services)
+                called(formatter.engine(), services, limits, |store| {
+                    formatter.call(store, call)
+                })
             }
-            (Code::Reader(reader), call) => {
-                let engine = reader.engine();
-                let mut store = store(engine, State::new(services, limits), limits);
-                store.limiter(|state| &mut state.limiter);
-                let returned = reader.call(&mut store, call);
-                let state = store.into_data();
-                (ended(returned, state.limiter), state.services)
-            }
+            (Code::Reader(reader), call) => called(reader.engine(), services, limits, |store| {
+                reader.call(store, call)
+            }),
             (Code::Module(module), Call::Run(invocation)) => {
                 let process = Process::new(invocation, services);
                 let state = preview1::Command::new(process, limits);
@@ -305,6 +297,20 @@ fn store<T>(engine: &Engine, state: T, limits: Limits) -> Store<T> {
     store.set_epoch_deadline(u64::try_from(ticks).map_or(LONGEST, |ticks| ticks.min(LONGEST)));
     store.epoch_deadline_trap();
     store
+}
+
+/// Calls a component of the contract in a store of its own.
+fn called<S: Services>(
+    engine: &Engine,
+    services: S,
+    limits: Limits,
+    call: impl FnOnce(&mut Store<State<S>>) -> wasmtime::Result<Returned>,
+) -> (Result<Returned, Stopped>, S) {
+    let mut store = store(engine, State::new(services, limits), limits);
+    store.limiter(|state| &mut state.limiter);
+    let returned = call(&mut store);
+    let state = store.into_data();
+    (ended(returned, state.limiter), state.services)
 }
 
 /// A guest that was refused memory and went on has no say either: what it made would depend on the limit.
